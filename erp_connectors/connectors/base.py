@@ -1,0 +1,86 @@
+"""The Connector port: the code behind a connector type. Delivery and acks are written once, against this.
+
+A connector turns an approved order into bytes and an ack file into an answer. It opens no connection, knows
+no database and keeps no state. `docs/connectors.md` walks through writing one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from erp_connectors.documents import Ack, OrderDocument
+from erp_connectors.transports.base import TransportOptions
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, slots=True)
+class Dropzone:
+    """Where and how one connection exchanges files."""
+
+    transport: str
+    options: TransportOptions
+    export_path: str
+    ack_path: str | None = None
+    atomic_write: bool = True
+    file_mode: int | None = None
+    ack_timeout: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigField:
+    """One key of a connector's config, for forms, API and docs; ``modes`` empty: it applies always."""
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+    help: str
+    secret: bool = False
+    modes: tuple[str, ...] = ()
+
+
+class ConfigError(ValueError):
+    """What is wrong with a config, by key: ``{"port": "must be between 1 and 65535"}``."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__("; ".join(f"{key}: {problem}" for key, problem in problems.items()))
+
+
+class AckUnreadable(ValueError):
+    """An ack file that can't be understood (yet); the text tells the ERP programmer why."""
+
+
+class Connector(ABC, Generic[ConfigT]):
+    connector_type: ClassVar[str]
+    format_version: ClassVar[str]
+
+    @abstractmethod
+    def parse_config(self, raw: Mapping[str, Any]) -> ConfigT:
+        """Raises `ConfigError` that names each wrong, unknown or missing key."""
+
+    @abstractmethod
+    def describe_config(self) -> Sequence[ConfigField]: ...
+
+    @abstractmethod
+    def dropzone(self, config: ConfigT) -> Dropzone: ...
+
+    @abstractmethod
+    def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
+        """A name no other export has; ``at`` is UTC, ``token`` 8 random hex digits."""
+
+    @abstractmethod
+    def render(self, order: OrderDocument) -> bytes:
+        """The file's exact bytes, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""
+
+    @abstractmethod
+    def acknowledges(self, name: str) -> str | None:
+        """The export file name that an ack file's name answers; None: not an ack file of this connector."""
+
+    @abstractmethod
+    def parse_ack(self, name: str, body: bytes) -> Ack:
+        """Raises `AckUnreadable`."""

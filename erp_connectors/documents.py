@@ -1,0 +1,101 @@
+"""Frozen values that travel between services, connectors and transports."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from erp_connectors.faults import Fault
+
+
+class OrderCustomer(msgspec.Struct, frozen=True):
+    id: UUID
+    erp_customer_number: str | None
+    name: str
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    line_no: int
+    internal_sku: str
+    qty: Decimal
+    uom: str
+    unit_price: Decimal | None
+    currency: str
+    customer_sku_raw: str | None
+    description: str | None
+
+
+class SourceDocument(msgspec.Struct, frozen=True):
+    document_id: UUID
+    file_name: str
+    sha256: str
+
+
+class OrderDocument(msgspec.Struct, frozen=True):
+    """An approved order as a connector sees it: complete, and free of any database."""
+
+    draft_order_id: UUID
+    org_slug: str
+    approved_at: datetime
+    approved_by: str
+    customer: OrderCustomer
+    external_order_number: str | None
+    order_date: date | None
+    currency: str
+    requested_delivery_date: date | None
+    notes: str | None
+    lines: tuple[OrderLine, ...]
+    source_document: SourceDocument | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to write whole under ``path``; ``mode`` is its permission bits, None leaves the server's default."""
+
+    path: str
+    data: bytes
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a folder; ``mtime`` is the server's own clock, comparable only with itself."""
+
+    name: str
+    size: int
+    mtime: int
+    is_file: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The ERP's answer to one export."""
+
+    accepted: bool
+    erp_order_id: str | None
+    error_code: str | None
+    message: str | None
+    processed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStep:
+    """One line of a connection test: what was checked, how long it took, what was found or what is wrong."""
+
+    name: str
+    label: str
+    duration_ms: int
+    found: str = ""
+    fault: Fault | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.fault is None

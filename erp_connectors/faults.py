@@ -1,0 +1,196 @@
+"""Everything that can go wrong between an approved order and the ERP, as one table.
+
+    Fault
+     |- TRANSIENT    the same attempt may succeed later: the export stays PENDING and is tried again
+     |- ORDER        this order can't go out as it is: its export is FAILED at once
+     |- CONNECTION   nothing can go out this way: the circuit opens and the queue waits
+     `- FILE         what was found out about one file; the caller decides what it means
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Scope(StrEnum):
+    TRANSIENT = "transient"
+    ORDER = "order"
+    CONNECTION = "connection"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """One row of the table; ``hint`` is written to the person who has to act."""
+
+    code: str
+    scope: Scope
+    meaning: str
+    hint: str
+
+
+_T, _O, _C, _F = Scope.TRANSIENT, Scope.ORDER, Scope.CONNECTION, Scope.FILE
+_WAIT = "Nothing to do yet: delivery tries again by itself."
+
+NAME_NOT_FOUND = FaultKind(
+    "NAME_NOT_FOUND", _T, "The host name could not be looked up.",
+    "Check the spelling of the host; if it is right, ask your network team about DNS.",
+)  # fmt: skip
+CONNECTION_REFUSED = FaultKind(
+    "CONNECTION_REFUSED", _T, "The server refused the TCP connection.",
+    "Check the port, and ask whoever runs the server whether its SSH service is up.",
+)  # fmt: skip
+CONNECTION_TIMEOUT = FaultKind(
+    "CONNECTION_TIMEOUT", _T, "The server did not answer in time.",
+    "Ask your network team whether a firewall stands in between; raise connect_timeout if the link is slow.",
+)  # fmt: skip
+CONNECTION_LOST = FaultKind(
+    "CONNECTION_LOST", _T, "The connection broke off.", _WAIT + " If it keeps happening, ask the server's operator."
+)  # fmt: skip
+SERVER_BUSY = FaultKind(
+    "SERVER_BUSY", _T, "The server dropped the connection before its SSH greeting.",
+    "It is overloaded or limits connections (MaxStartups). Nothing to do unless it lasts.",
+)  # fmt: skip
+REMOTE_TIMEOUT = FaultKind(
+    "REMOTE_TIMEOUT", _T, "The server stopped answering in the middle of the work.",
+    _WAIT + " Raise io_timeout if the server is slow.",
+)  # fmt: skip
+DISK_FULL = FaultKind(
+    "DISK_FULL", _T, "The dropzone's disk is full or over quota.", "Ask the ERP's operator to free space there."
+)  # fmt: skip
+REMOTE_FAILURE = FaultKind(
+    "REMOTE_FAILURE", _T, "The server reported a failure without saying which.",
+    "Ask the server's operator for the log of the time shown; often the disk is full or a quota is used up.",
+)  # fmt: skip
+SIZE_MISMATCH = FaultKind(
+    "SIZE_MISMATCH", _T, "The server holds another number of bytes than were sent.",
+    "The file was not published. If it lasts, ask the server's operator about its disk and quota.",
+)  # fmt: skip
+INTERNAL_ERROR = FaultKind(
+    "INTERNAL_ERROR", _T, "The program met something it does not know.",
+    "Report it with the details shown here; the order is safe and will be tried again.",
+)  # fmt: skip
+
+RENDER_FAILED = FaultKind(
+    "RENDER_FAILED", _O, "The order can't be written in the export format.",
+    "Correct what the message names in the order, approve it again and push it.",
+)  # fmt: skip
+SCHEMA_VIOLATION = FaultKind(
+    "SCHEMA_VIOLATION", _O, "The rendered file breaks its published schema.",
+    "Correct what the message names in the order, approve it again and push it.",
+)  # fmt: skip
+NAME_TAKEN = FaultKind(
+    "NAME_TAKEN", _O, "Another file already has this name.",
+    "Look at the file in the dropzone; then retry the push, which uses a new name.",
+)  # fmt: skip
+ALREADY_PUBLISHED = FaultKind(
+    "ALREADY_PUBLISHED", _O, "An earlier file of this order had reached the ERP after all, so it was not sent again.",
+    "If the order was changed since, tell the ERP team about the change; the earlier file is named in the message.",
+)  # fmt: skip
+REFUSED_BY_ERP = FaultKind(
+    "REFUSED_BY_ERP", _O, "The ERP took the file and refused the order.",
+    "Correct what the ERP names, approve the order again and push it, or retry the push once the ERP is corrected.",
+)  # fmt: skip
+
+HOST_NOT_ALLOWED = FaultKind(
+    "HOST_NOT_ALLOWED", _C, "This deployment may not connect to that host.",
+    "Choose another host, or have an admin add it to SFTP_ALLOWED_HOSTS.",
+)  # fmt: skip
+HOST_KEY_UNKNOWN = FaultKind(
+    "HOST_KEY_UNKNOWN", _C, "No host key is pinned for this server.",
+    "Get the server's key fingerprint from whoever runs it, compare, and pin the key under Host key.",
+)  # fmt: skip
+HOST_KEY_CHANGED = FaultKind(
+    "HOST_KEY_CHANGED", _C, "The server's key is not the pinned one. Nothing was sent.",
+    "Ask whoever runs the server whether its key was changed; then compare and pin the new one under Host key.",
+)  # fmt: skip
+NO_COMMON_ALGORITHM = FaultKind(
+    "NO_COMMON_ALGORITHM", _C, "The server offers only algorithms that are no longer considered safe.",
+    "Ask the server's operator to enable current SSH algorithms; the message lists what it offers.",
+)  # fmt: skip
+HANDSHAKE_FAILED = FaultKind(
+    "HANDSHAKE_FAILED", _C, "What answers on this port does not complete an SSH handshake.",
+    "Check the port: it must be the server's SSH port.",
+)  # fmt: skip
+LOGIN_REFUSED = FaultKind(
+    "LOGIN_REFUSED", _C, "The server refused the login.",
+    "Check the user name and the password or key with whoever runs the server.",
+)  # fmt: skip
+KEY_UNREADABLE = FaultKind(
+    "KEY_UNREADABLE", _C, "The SSH key of this connection can't be read.",
+    "Enter the private key again (OpenSSH or PEM), with its passphrase if it has one.",
+)  # fmt: skip
+SFTP_UNAVAILABLE = FaultKind(
+    "SFTP_UNAVAILABLE", _C, "The login works, but the server offers this user no SFTP.",
+    "Ask the server's operator to enable the sftp subsystem for this user.",
+)  # fmt: skip
+FOLDER_MISSING = FaultKind(
+    "FOLDER_MISSING", _C, "The folder does not exist.", "Create it, or correct the path in the connection."
+)  # fmt: skip
+PERMISSION_DENIED = FaultKind(
+    "PERMISSION_DENIED", _C, "The user may not do this in that folder.",
+    "Ask the server's operator for the right to read, write, rename and delete there.",
+)  # fmt: skip
+RENAME_UNSUPPORTED = FaultKind(
+    "RENAME_UNSUPPORTED", _C, "The server can't rename files.",
+    "Ask the server's operator to allow renaming, or set atomic_write to false and accept its weaker guarantee.",
+)  # fmt: skip
+OUTSIDE_ROOTS = FaultKind(
+    "OUTSIDE_ROOTS", _C, "The folder lies outside what this deployment allows.",
+    "Choose a folder below one of DROPZONE_ROOTS, or have an admin add its root.",
+)  # fmt: skip
+CONFIG_UNREADABLE = FaultKind(
+    "CONFIG_UNREADABLE", _C, "The stored configuration can't be decrypted.",
+    "Restore the encryption key it was written with, or enter the connection's details again.",
+)  # fmt: skip
+CONFIG_INVALID = FaultKind(
+    "CONFIG_INVALID", _C, "The stored configuration is not valid.", "Open the connection and correct the fields named."
+)  # fmt: skip
+
+NOT_FOUND = FaultKind("NOT_FOUND", _F, "There is no such file.", "Nothing to do.")
+NOT_A_FILE = FaultKind("NOT_A_FILE", _F, "It is not a regular file.", "Remove it or move it elsewhere.")
+TOO_LARGE = FaultKind("TOO_LARGE", _F, "The file is larger than allowed.", "Write a smaller file.")
+
+FAULT_KINDS: dict[str, FaultKind] = {
+    kind.code: kind for kind in list(globals().values()) if isinstance(kind, FaultKind)
+}
+
+
+class Fault(Exception):
+    """Something from the table happened; ``detail`` says where, and never holds a secret."""
+
+    def __init__(self, kind: FaultKind, detail: str = "", *, path: str = "") -> None:
+        self.kind = kind
+        self.detail = detail
+        self.path = path
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        where = f" ({self.path})" if self.path else ""
+        because = f" {self.detail}" if self.detail else ""
+        return f"{self.kind.meaning}{where}{because}"
+
+    @property
+    def code(self) -> str:
+        return self.kind.code
+
+    @property
+    def scope(self) -> Scope:
+        return self.kind.scope
+
+    @property
+    def transient(self) -> bool:
+        return self.kind.scope is Scope.TRANSIENT
+
+    def as_error(self, *, stage: str, attempt: int, at: datetime) -> dict[str, Any]:
+        """The ``error_json`` of an export or the reason of an open circuit."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.kind.hint,
+            "stage": stage,
+            "attempt": attempt,
+            "time": at.isoformat(),
+        }

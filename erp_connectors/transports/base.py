@@ -1,0 +1,144 @@
+"""The Transport port: how a dropzone is reached. Paths and bytes only; no orders, no database.
+
+Every batch call takes many files and answers for each of them in the same order. One file's failure never
+fails its neighbours: it is a `Fault` in that file's place. A link that breaks in the middle answers with a
+`Fault` for every file whose outcome is not known. Only `open` and `list` raise.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from erp_connectors.documents import Entry, Move, ProbeStep, Upload
+from erp_connectors.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class SftpOptions:
+    host: str
+    port: int
+    username: str
+    host_keys: tuple[str, ...]
+    password: str | None = field(default=None, repr=False)
+    ssh_key: str | None = field(default=None, repr=False)
+    ssh_key_passphrase: str | None = field(default=None, repr=False)
+    connect_timeout: float = 10.0
+    io_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemOptions:
+    """A folder on this machine (or mounted on it)."""
+
+
+TransportOptions = SftpOptions | FilesystemOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TransportPolicy:
+    """What the deployment allows; an empty ``sftp_allowed_hosts`` allows all but link-local and metadata hosts."""
+
+    dropzone_roots: tuple[str, ...] = ()
+    sftp_allowed_hosts: tuple[str, ...] = ()
+
+
+class Transport(ABC):
+    """The validating front door; an adapter implements the methods with a leading underscore."""
+
+    def open(self) -> None:
+        """Connect, or raise the `Fault` that stopped it. Does nothing when already open."""
+        for step in self.open_steps():
+            if step.fault:
+                raise step.fault
+
+    @abstractmethod
+    def open_steps(self) -> Iterator[ProbeStep]:
+        """Connect step by step, yielding each as it is done; the first failing step ends it. Empty when open."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything; safe at any time and more than once."""
+
+    @abstractmethod
+    def destination(self) -> str:
+        """Which machine or mount paths refer to, without secrets: ``sftp://user@host:22`` or ``file://``."""
+
+    @abstractmethod
+    def _stage(self, uploads: Sequence[Upload]) -> list[Fault | None]: ...
+    @abstractmethod
+    def _publish(self, moves: Sequence[Move]) -> list[Fault | None]: ...
+    @abstractmethod
+    def _exists(self, paths: Sequence[str]) -> list[bool | Fault]: ...
+    @abstractmethod
+    def _list(self, folder: str) -> Iterator[Entry]: ...
+    @abstractmethod
+    def _read(self, paths: Sequence[str], *, max_bytes: int) -> list[bytes | Fault]: ...
+    @abstractmethod
+    def _move(self, moves: Sequence[Move]) -> list[Fault | None]: ...
+    @abstractmethod
+    def _remove(self, paths: Sequence[str]) -> list[bool | Fault]: ...
+    @abstractmethod
+    def _make_folder(self, path: str) -> None: ...
+
+    def stage(self, uploads: Sequence[Upload]) -> list[Fault | None]:
+        """Write each file whole, replacing what is there; None once the server has confirmed its size.
+
+        An absent or forbidden folder is FOLDER_MISSING or PERMISSION_DENIED, never a file's NOT_FOUND.
+        """
+        _require_absolute(upload.path for upload in uploads)
+        return self._stage(uploads) if uploads else []
+
+    def publish(self, moves: Sequence[Move]) -> list[Fault | None]:
+        """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is absent, its
+        folder there. A target that exists is NAME_TAKEN, or is replaced where the server's rename does so."""
+        _require_absolute(path for move in moves for path in (move.source, move.target))
+        return self._publish(moves) if moves else []
+
+    def exists(self, paths: Sequence[str]) -> list[bool | Fault]:
+        """False only where the server says that the file is absent and its folder is there."""
+        _require_absolute(paths)
+        return self._exists(paths) if paths else []
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files."""
+        _require_absolute([folder])
+        return self._list(folder)
+
+    def read(self, paths: Sequence[str], *, max_bytes: int) -> "list[bytes | Fault]":
+        """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
+        _require_absolute(paths)
+        return self._read(paths, max_bytes=max_bytes) if paths else []
+
+    def move(self, moves: Sequence[Move]) -> "list[Fault | None]":
+        """Rename, never over an existing file: NAME_TAKEN then; NOT_FOUND where the source is absent."""
+        _require_absolute(path for move in moves for path in (move.source, move.target))
+        return self._move(moves) if moves else []
+
+    def remove(self, paths: Sequence[str]) -> "list[bool | Fault]":
+        """True: this call removed it. False: it was absent (and its folder is there)."""
+        _require_absolute(paths)
+        return self._remove(paths) if paths else []
+
+    def make_folder(self, path: str) -> None:
+        """Create one folder below an existing one; fine where it exists; raises `Fault`."""
+        _require_absolute([path])
+        self._make_folder(path)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:
+    for path in paths:
+        pure = PurePosixPath(path)
+        if not pure.is_absolute() or ".." in pure.parts or "\0" in path:
+            raise ValueError(f"not an absolute, plain path: {path!r}")
