@@ -67,6 +67,18 @@ SIZE_MISMATCH = FaultKind(
     "SIZE_MISMATCH", _T, "The server holds another number of bytes than were sent.",
     "The file was not published. If it lasts, ask the server's operator about its disk and quota.",
 )  # fmt: skip
+ARCHIVE_UNAVAILABLE = FaultKind(
+    "ARCHIVE_UNAVAILABLE", _T, "The archived copy of the file can't be read.",
+    "Check the object storage; delivery goes on as soon as it answers.",
+)  # fmt: skip
+ARCHIVE_ALTERED = FaultKind(
+    "ARCHIVE_ALTERED", _O, "The archived copy is not what was recorded for this export.",
+    "Find out who changed the archive; then retry the push, which renders the order anew.",
+)  # fmt: skip
+DESTINATION_MOVED = FaultKind(
+    "DESTINATION_MOVED", _T, "The file was staged in another place than the connection names now.",
+    "Set the connection back to where the file was staged until it is settled, or settle it by hand.",
+)  # fmt: skip
 INTERNAL_ERROR = FaultKind(
     "INTERNAL_ERROR", _T, "The program met something it does not know.",
     "Report it with the details shown here; the order is safe and will be tried again.",

@@ -1,0 +1,70 @@
+"""The copy of every file that leaves, in object storage under ``exports/{org_id}/{filename}``."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+
+ALIAS = "exports"
+PARALLEL_PUTS = 8
+
+log = structlog.get_logger(__name__)
+
+
+class ArchiveUnavailable(Exception):
+    """The object store did not do what it was asked; the text says what it answered."""
+
+
+class ArchiveAltered(Exception):
+    """The archived copy is not what was sent."""
+
+
+class Copy(NamedTuple):
+    key: str
+    data: bytes
+
+
+def storage_key(org_id: UUID, filename: str) -> str:
+    return f"exports/{org_id}/{filename}"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def put_all(copies: Sequence[Copy]) -> list[ArchiveUnavailable | None]:
+    """Store many, several at a time, each verified by its size; None where it is safe."""
+    if not copies:
+        return []
+    storage = storages[ALIAS]
+    with ThreadPoolExecutor(max_workers=min(PARALLEL_PUTS, len(copies))) as pool:
+        return list(pool.map(lambda copy: _put(storage, copy), copies))
+
+
+def read(key: str, *, expected_sha256: str) -> bytes:
+    """Raises `ArchiveUnavailable` or `ArchiveAltered`."""
+    try:
+        with storages[ALIAS].open(key, "rb") as stored:
+            data: bytes = stored.read()
+    except Exception as error:  # each storage backend raises errors of its own
+        raise ArchiveUnavailable(f"{key}: {type(error).__name__}: {error}") from error
+    if sha256(data) != expected_sha256:
+        raise ArchiveAltered(f"{key}: its sha256 is not the one recorded when it was sent")
+    return data
+
+
+def _put(storage: Storage, copy: Copy) -> ArchiveUnavailable | None:
+    try:
+        name = storage.save(copy.key, ContentFile(copy.data))
+        stored = storage.size(name)
+    except Exception as error:  # each storage backend raises errors of its own
+        log.warning("archive.unavailable", key=copy.key, error=f"{type(error).__name__}: {error}")
+        return ArchiveUnavailable(f"{copy.key}: {type(error).__name__}: {error}")
+    if name != copy.key or stored != len(copy.data):
+        return ArchiveUnavailable(f"{copy.key}: stored as {name!r} with {stored} of {len(copy.data)} bytes")
+    return None

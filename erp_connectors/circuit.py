@@ -1,0 +1,44 @@
+"""Back-off and circuit of a connection: when it may be tried again, and why it waits. All in its row."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F
+
+from erp_connectors.models import ERPConnection
+
+
+def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
+    """Exponential with full jitter above the half: between 50 and 100 % of ``base * 2**(failures - 1)``, capped."""
+    ceiling = min(
+        settings.DELIVERY_RETRY_MAX_SECONDS, settings.DELIVERY_RETRY_BASE_SECONDS * 2 ** max(0, min(failures, 30) - 1)
+    )
+    return timedelta(seconds=ceiling * (rng or random).uniform(0.5, 1.0))  # noqa: S311  # spread, not secrecy
+
+
+def success(connection_id: UUID, *, now: datetime) -> bool:
+    """The ERP was reached and works: nothing holds the queue any longer. True where a circuit was closed."""
+    row = ERPConnection.objects.filter(pk=connection_id)
+    closed = bool(row.exclude(circuit_opened_at=None).update(circuit_opened_at=None, circuit_reason=None))
+    row.update(failures_in_row=0, retry_at=None, last_success_at=now)
+    return closed
+
+
+def trouble(connection: ERPConnection, *, now: datetime) -> datetime:
+    """The ERP can't be reached just now: wait longer each time. Returns when to try again."""
+    retry_at = now + backoff(connection.failures_in_row + 1)
+    ERPConnection.objects.filter(pk=connection.pk).update(
+        failures_in_row=F("failures_in_row") + 1, retry_at=retry_at
+    )
+    return retry_at
+
+
+def open_circuit(connection: ERPConnection, reason: dict[str, Any], *, now: datetime) -> None:
+    """Hold the queue until a probe or a person's test succeeds; ``reason`` is shown to them."""
+    trouble(connection, now=now)
+    row = ERPConnection.objects.filter(pk=connection.pk)
+    row.update(circuit_reason=reason)
+    row.filter(circuit_opened_at=None).update(circuit_opened_at=now)

@@ -1,0 +1,164 @@
+"""The config of ``DROPZONE_JSON_V1``: its keys, their checks, and what they mean to a person."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from erp_connectors.connectors.base import ConfigError, ConfigField, Dropzone
+from erp_connectors.transports.base import FilesystemOptions, SftpOptions, TransportOptions
+
+SFTP, FILESYSTEM = "sftp", "filesystem"
+HOST_KEY_LINE = re.compile(r"(?:\S+ )?(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+(?: .*)?")
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=600)]
+AckSeconds = Annotated[int, Meta(ge=60, le=31 * 86400)]
+Word = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^\S+$")]
+Secret = Annotated[str, Meta(min_length=1, max_length=20_000)]
+Folder = Annotated[str, Meta(min_length=1, max_length=900)]
+Octal = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
+
+
+class DropzoneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    mode: Literal["sftp", "filesystem"]
+    export_path: Folder
+    ack_path: Folder | None = None
+    host: Word | None = None
+    port: Port = 22
+    username: Word | None = None
+    password: Secret | None = None
+    ssh_key: Secret | None = None
+    ssh_key_passphrase: Secret | None = None
+    host_key: Secret | None = None
+    atomic_write: bool = True
+    connect_timeout: Seconds = 10.0
+    io_timeout: Seconds = 30.0
+    ack_timeout: AckSeconds | None = None
+    file_mode: Octal | None = None
+
+    def __repr__(self) -> str:
+        return f"DropzoneConfig(mode={self.mode!r}, host={self.host!r}, export_path={self.export_path!r})"
+
+
+_HELP: dict[str, str] = {
+    "mode": "How the dropzone is reached: sftp or filesystem.",
+    "export_path": "Absolute folder that the ERP reads orders from.",
+    "ack_path": "Absolute folder that the ERP writes its answers to; without it nothing is polled.",
+    "host": "Host name or address of the SFTP server.",
+    "port": "Port of the SFTP server.",
+    "username": "Login name on the SFTP server.",
+    "password": "Password; not needed with a key.",
+    "ssh_key": "Private key (Ed25519, ECDSA or RSA; OpenSSH or PEM). Preferred over a password.",
+    "ssh_key_passphrase": "Passphrase of the private key, if it has one.",
+    "host_key": "The server's public key(s), one a line, as in known_hosts. Nothing is sent to any other server.",
+    "atomic_write": "Write a temporary file, then rename it. Off: exactly-once becomes at-least-once.",
+    "connect_timeout": "Seconds to wait for the connection and the login.",
+    "io_timeout": "Seconds to wait for each answer of the server.",
+    "ack_timeout": "Seconds after which a sent order without an answer counts as overdue.",
+    "file_mode": "Permission bits of the published file in octal, like 0640.",
+}
+_SFTP_ONLY = (
+    "host", "port", "username", "password", "ssh_key", "ssh_key_passphrase", "host_key",
+    "connect_timeout", "io_timeout",
+)  # fmt: skip
+_SECRETS = ("password", "ssh_key", "ssh_key_passphrase")
+_FIELDS = {field.name: field for field in msgspec.structs.fields(DropzoneConfig)}
+
+
+def parse(raw: Mapping[str, Any]) -> DropzoneConfig:
+    """Raises `ConfigError` with every wrong key; a null value counts as absent."""
+    given = {key: value for key, value in raw.items() if value is not None}
+    problems = {key: "is not a key of this connector" for key in given if key not in _FIELDS}
+    values: dict[str, Any] = {}
+    for name, field in _FIELDS.items():
+        if name in given:
+            try:
+                values[name] = msgspec.convert(given[name], field.type)
+            except msgspec.ValidationError as error:
+                problems[name] = _plain(error)
+        elif field.required:
+            problems[name] = "is missing"
+    problems |= _cross_checks(values, problems)
+    if problems:
+        raise ConfigError(problems)
+    return DropzoneConfig(**values)
+
+
+def describe() -> Sequence[ConfigField]:
+    return [
+        ConfigField(
+            name=name,
+            type=_type_name(name),
+            required=field.required,
+            default=None if field.default is msgspec.NODEFAULT else field.default,
+            help=_HELP[name],
+            secret=name in _SECRETS,
+            modes=(SFTP,) if name in _SFTP_ONLY else (),
+        )
+        for name, field in _FIELDS.items()
+    ]
+
+
+def dropzone(config: DropzoneConfig) -> Dropzone:
+    return Dropzone(
+        transport=config.mode,
+        options=_options(config),
+        export_path=config.export_path,
+        ack_path=config.ack_path,
+        atomic_write=config.atomic_write,
+        file_mode=int(config.file_mode, 8) if config.file_mode else None,
+        ack_timeout=timedelta(seconds=config.ack_timeout) if config.ack_timeout else None,
+    )
+
+
+def _options(config: DropzoneConfig) -> TransportOptions:
+    if config.mode == FILESYSTEM:
+        return FilesystemOptions()
+    return SftpOptions(
+        host=config.host or "",
+        port=config.port,
+        username=config.username or "",
+        host_keys=tuple(line.strip() for line in (config.host_key or "").splitlines() if line.strip()),
+        password=config.password,
+        ssh_key=config.ssh_key,
+        ssh_key_passphrase=config.ssh_key_passphrase,
+        connect_timeout=config.connect_timeout,
+        io_timeout=config.io_timeout,
+    )
+
+
+def _cross_checks(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    problems = {}
+    for name in ("export_path", "ack_path"):
+        if name in values and not _absolute(values[name]):
+            problems[name] = "must be an absolute path like /dropzone/in, without '..'"
+    if values.get("mode") == FILESYSTEM:
+        problems |= {key: "applies only to mode sftp" for key in _SFTP_ONLY if key in values}
+    if values.get("mode") == SFTP:
+        problems |= {key: "is needed in mode sftp" for key in ("host", "username") if key not in {**values, **known}}
+        if not {"password", "ssh_key"} & {*values, *known}:
+            problems["password"] = "enter a password, or better an ssh_key"
+    lines = [line.strip() for line in values.get("host_key", "").splitlines() if line.strip()]
+    if not all(HOST_KEY_LINE.fullmatch(line) for line in lines):
+        problems["host_key"] = "must be public keys like 'ssh-ed25519 AAAA…', one a line"
+    return problems
+
+
+def _absolute(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return pure.is_absolute() and ".." not in pure.parts and path.isprintable()
+
+
+def _type_name(name: str) -> str:
+    special = {"port": "integer", "ack_timeout": "integer", "atomic_write": "boolean"}
+    return special.get(name, "number" if name.endswith("_timeout") else "string")
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    # msgspec repeats no value, so a secret of the wrong type can't leak through here.
+    return str(error)[:1].lower() + str(error)[1:]

@@ -1,0 +1,36 @@
+"""``DROPZONE_JSON_V1``: one JSON file per order in a folder, answered by ack files in another."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from erp_connectors.connectors.base import ConfigField, Connector, Dropzone
+from erp_connectors.connectors.dropzone_json_v1 import ack, config, payload
+from erp_connectors.documents import Ack, OrderDocument
+
+
+class DropzoneJsonV1(Connector[config.DropzoneConfig]):
+    connector_type: ClassVar[str] = "DROPZONE_JSON_V1"
+    format_version: ClassVar[str] = payload.FORMAT_VERSION
+
+    def parse_config(self, raw: Mapping[str, Any]) -> config.DropzoneConfig:
+        return config.parse(raw)
+
+    def describe_config(self) -> Sequence[ConfigField]:
+        return config.describe()
+
+    def dropzone(self, config_: config.DropzoneConfig) -> Dropzone:
+        return config.dropzone(config_)
+
+    def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
+        return f"sales_order_{draft_order_id.hex[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}_{token}.json"
+
+    def render(self, order: OrderDocument) -> bytes:
+        return payload.render(order)
+
+    def acknowledges(self, name: str) -> str | None:
+        return ack.acknowledges(name)
+
+    def parse_ack(self, name: str, body: bytes) -> Ack:
+        return ack.parse(name, body)

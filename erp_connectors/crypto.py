@@ -1,0 +1,78 @@
+"""AES-256-GCM for connection configs: a key per org derived from the master key, bound to its connection.
+
+Stored form: ``v1.<key id>.<base64url of iv + ciphertext + tag>``. The key id is the first 8 hex digits of the
+master key's SHA-256, so that a ring of keys needs no trial and error during a rotation.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+VERSION = "v1"
+IV_BYTES = 12
+KEY_HEX_DIGITS = 64
+
+
+class BadKey(ValueError):
+    """A master key that is not 64 hex digits, or all the same byte."""
+
+
+class Undecryptable(Exception):
+    """A stored value that no key of the ring opens in its place; the text names no secret."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MasterKey:
+    key: bytes
+
+    @classmethod
+    def from_hex(cls, text: str) -> "MasterKey":
+        """Raises `BadKey`."""
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            raise BadKey("is not hexadecimal") from None
+        if len(text) != KEY_HEX_DIGITS or len(key) * 2 != KEY_HEX_DIGITS:
+            raise BadKey(f"has {len(text)} characters instead of {KEY_HEX_DIGITS} hex digits")
+        if len(set(key)) == 1:
+            raise BadKey("repeats one byte")
+        return cls(key)
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(self.key).hexdigest()[:8]
+
+    def for_org(self, org_id: UUID) -> AESGCM:
+        derive = HKDF(hashes.SHA256(), length=32, salt=None, info=b"erp-connection-config|" + org_id.bytes)
+        return AESGCM(derive.derive(self.key))
+
+
+def seal(plaintext: bytes, *, key: MasterKey, org_id: UUID, connection_id: UUID) -> str:
+    iv = os.urandom(IV_BYTES)
+    sealed = iv + key.for_org(org_id).encrypt(iv, plaintext, connection_id.bytes)
+    return f"{VERSION}.{key.id}.{base64.urlsafe_b64encode(sealed).decode()}"
+
+
+def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, connection_id: UUID) -> bytes:
+    """Raises `Undecryptable`: an unknown key, a changed byte, or a value that belongs to another row."""
+    version, _, rest = stored.partition(".")
+    key_id, _, encoded = rest.partition(".")
+    if version != VERSION:
+        raise Undecryptable(f"it is stored in an unknown form ({version[:8]!r})")
+    key = next((key for key in ring if key.id == key_id), None)
+    if key is None:
+        raise Undecryptable(f"it was written with key {key_id[:8]!r}, which this deployment does not have")
+    try:
+        sealed = base64.b64decode(encoded, altchars=b"-_", validate=True)
+        return key.for_org(org_id).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], connection_id.bytes)
+    except (InvalidTag, binascii.Error, ValueError):
+        raise Undecryptable("it was changed, or copied here from another connection") from None

@@ -1,0 +1,79 @@
+"""A model field that is plain JSON in Python and AES-256-GCM in the database."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import models
+
+from erp_connectors.crypto import MasterKey, Undecryptable, seal, unseal
+from erp_connectors.faults import CONFIG_UNREADABLE, Fault
+
+
+def key_ring() -> list[MasterKey]:
+    """The current master key first, then those of an unfinished rotation. Raises `crypto.BadKey`."""
+    texts: Sequence[str] = [settings.ENCRYPTION_MASTER_KEY, *settings.ENCRYPTION_PREVIOUS_KEYS]
+    return [MasterKey.from_hex(text) for text in texts]
+
+
+class Sealed(str):
+    """The stored form; it is opened only when somebody asks for the value."""
+
+
+class EncryptedConfigDescriptor:
+    def __init__(self, field: "EncryptedConfigField") -> None:
+        self.name = field.attname
+
+    def __get__(self, row: models.Model | None, owner: type | None = None) -> Any:
+        if row is None:
+            return self
+        if self.name not in row.__dict__:
+            row.refresh_from_db(fields=[self.name])
+        value = row.__dict__[self.name]
+        if isinstance(value, Sealed):
+            value = row.__dict__[self.name] = _open(value, row)
+        return value
+
+    def __set__(self, row: models.Model, value: Any) -> None:
+        row.__dict__[self.name] = value
+
+
+class EncryptedConfigField(models.TextField):
+    """Holds a JSON object, sealed for its row's ``org_id`` and ``id``.
+
+    Reading it raises `Fault` CONFIG_UNREADABLE, which names the connection, where no key opens it in this row.
+    """
+
+    descriptor_class = EncryptedConfigDescriptor
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
+        return None if value is None else Sealed(value)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        value = model_instance.__dict__[self.attname]
+        return value if isinstance(value, Sealed) else Sealed(_close(value, model_instance))
+
+    def get_prep_value(self, value: Any) -> str | None:
+        if value is not None and not isinstance(value, Sealed):
+            raise TypeError("an encrypted config is written by saving its connection, and can't be searched")
+        return None if value is None else str(value)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return str(self.pre_save(obj, add=False))
+
+    def to_python(self, value: Any) -> Any:
+        return Sealed(value) if isinstance(value, str) else value
+
+
+def _open(stored: Sealed, row: Any) -> dict[str, Any]:
+    try:
+        plain = unseal(stored, ring=key_ring(), org_id=row.org_id, connection_id=row.id)
+    except Undecryptable as error:
+        raise Fault(CONFIG_UNREADABLE, f"Connection {row.id}: {error}.") from None
+    value: dict[str, Any] = msgspec.json.decode(plain)
+    return value
+
+
+def _close(value: dict[str, Any], row: Any) -> str:
+    return seal(msgspec.json.encode(value), key=key_ring()[0], org_id=row.org_id, connection_id=row.id)

@@ -1,0 +1,97 @@
+"""One worker at a time per connection and purpose: a token and an expiry in the connection's row.
+
+Taking is one conditional UPDATE. Whoever holds a lease proves it again in each transaction that matters, with
+`renew`. A lease that ran out early (a frozen worker, a clock that is off) costs time, never correctness.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from secrets import token_hex
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from erp_connectors.models import ERPConnection
+from orderflow.moves import LostRace
+
+
+log = structlog.get_logger(__name__)
+
+
+class Purpose(StrEnum):
+    DELIVERY = "delivery_lease"
+    POLL = "poll_lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    connection_id: UUID
+    purpose: Purpose
+    token: str
+    took_over: bool = False
+
+
+def take(connection_id: UUID, purpose: Purpose) -> Lease | None:
+    """None: somebody else holds it."""
+    now, token = timezone.now(), token_hex(16)
+    free = Q(**{f"{purpose}_token": ""})
+    expired = Q(**{f"{purpose}_until__lt": now})
+    row = ERPConnection.objects.filter(pk=connection_id)
+    values = {f"{purpose}_token": token, f"{purpose}_until": now + _duration()}
+    if row.filter(free).update(**values):
+        return Lease(connection_id, purpose, token)
+    if row.filter(expired).update(**values):
+        return Lease(connection_id, purpose, token, took_over=True)
+    return None
+
+
+def renew(lease: Lease) -> None:
+    """Raises `LostRace` when another worker has it now. Inside a transaction it also keeps takers waiting."""
+    held = _held(lease).update(**{f"{lease.purpose}_until": timezone.now() + _duration()})
+    if not held:
+        raise LostRace(f"The {lease.purpose} of connection {lease.connection_id} is held by another worker now.")
+
+
+def release(lease: Lease) -> None:
+    _held(lease).update(**{f"{lease.purpose}_token": "", f"{lease.purpose}_until": None})
+
+
+@contextmanager
+def kept(lease: Lease) -> Iterator[None]:
+    """Renew in the background while the body works (a big file over a slow link), then release."""
+    done = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(lease, done), name="lease-keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+        release(lease)
+
+
+def _keep(lease: Lease, done: threading.Event) -> None:
+    try:
+        while not done.wait(_duration().total_seconds() / 3):
+            renew(lease)
+    except (LostRace, DatabaseError) as error:
+        # The work itself finds out at its next commit; nothing is decided here.
+        log.warning("lease.not_renewed", connection_id=str(lease.connection_id), error=str(error))
+    finally:
+        connection.close()
+
+
+def _held(lease: Lease) -> QuerySet[ERPConnection]:
+    return ERPConnection.objects.filter(pk=lease.connection_id, **{f"{lease.purpose}_token": lease.token})
+
+
+def _duration() -> timedelta:
+    return timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)

@@ -1,0 +1,56 @@
+"""The only wiring: which code stands behind a connector type and a transport.
+
+Other packages add connector types through the entry-point group ``orderflow.connectors``:
+``MY_TYPE = "my_package.my_connector:MyConnector"``.
+"""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.transports.base import Transport, TransportPolicy
+
+ENTRY_POINT_GROUP = "orderflow.connectors"
+CONNECTORS = {
+    "DROPZONE_JSON_V1": "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
+}
+TRANSPORTS = {
+    "sftp": "erp_connectors.transports.sftp.SftpTransport",
+    "filesystem": "erp_connectors.transports.filesystem.FilesystemTransport",
+}
+
+
+class UnknownConnectorType(LookupError):
+    def __init__(self, connector_type: str) -> None:
+        known = ", ".join(connector_types())
+        super().__init__(f"There is no connector type {connector_type!r}; this deployment has {known}.")
+
+
+def connector_types() -> list[str]:
+    return sorted({*CONNECTORS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+
+
+@cache
+def connector_for(connector_type: str) -> Connector[Any]:
+    """Raises `UnknownConnectorType`."""
+    if connector_type in CONNECTORS:
+        connector: Connector[Any] = import_string(CONNECTORS[connector_type])()
+        return connector
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=connector_type):
+        connector = point.load()()
+        return connector
+    raise UnknownConnectorType(connector_type)
+
+
+def open_transport(dropzone: Dropzone) -> Transport:
+    """The transport for a dropzone, not yet connected."""
+    policy = TransportPolicy(
+        dropzone_roots=tuple(str(root) for root in settings.DROPZONE_ROOTS),
+        sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
+    )
+    transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
+    return transport

@@ -1,0 +1,68 @@
+"""What the steps of one delivery share, and how a connection becomes a dropzone and a transport."""
+
+from dataclasses import dataclass
+
+from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
+from erp_connectors.faults import CONFIG_INVALID, Fault
+from erp_connectors.leases import Lease
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import connector_for
+from erp_connectors.transports.base import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One connection's delivery under way: its lease, and the open way to the dropzone."""
+
+    lease: Lease
+    connection: ERPConnection
+    connector: Connector[object]
+    dropzone: Dropzone
+    transport: Transport
+
+    @property
+    def destination(self) -> str:
+        return destination(self.transport, self.dropzone)
+
+
+@dataclass(slots=True)
+class Item:
+    """An export on its way, with its bytes."""
+
+    export: ERPExport
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    export: ERPExport
+    fault: Fault
+    stage: str
+
+
+def dropzone_of(connection: ERPConnection) -> Dropzone:
+    """Raises `Fault` CONFIG_UNREADABLE or CONFIG_INVALID."""
+    connector = connector_for(connection.connector_type)
+    try:
+        return connector.dropzone(connector.parse_config(connection.config))
+    except ConfigError as error:
+        raise Fault(CONFIG_INVALID, f"{error}.") from None
+
+
+def destination(transport: Transport, dropzone: Dropzone) -> str:
+    return f"{transport.destination()}|{dropzone.export_path}"
+
+
+def published_path(dropzone: Dropzone, export: ERPExport) -> str:
+    return f"{dropzone.export_path.rstrip('/')}/{export.filename}"
+
+
+def temporary_path(dropzone: Dropzone, export: ERPExport) -> str:
+    """One name per attempt: a worker that wakes up late can't write into a later attempt's file."""
+    final = published_path(dropzone, export)
+    return f"{final}.{export.attempts}.tmp" if dropzone.atomic_write else final
+
+
+def withdrawn_path(export: ERPExport) -> str:
+    """Where a staged file is put so that nobody can publish it any more; its presence is the proof."""
+    return export.staged_path.removesuffix(".tmp") + ".withdrawn.tmp"

@@ -1,0 +1,220 @@
+"""Deliver what is due on one connection: claim, render, stage, commit, publish, commit; batch by batch."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+from erp_connectors import circuit, leases
+from erp_connectors.crashpoints import crashpoint
+from erp_connectors.faults import DESTINATION_MOVED, INTERNAL_ERROR, Fault, Scope
+from erp_connectors.leases import Lease, Purpose
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import connector_for, open_transport
+from erp_connectors.services import outcomes, probe, publishing, settle
+from erp_connectors.services.context import Delivery, Failure, dropzone_of
+from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
+from orderflow.moves import LostRace
+
+MAX_LINES_TOGETHER = 50_000
+
+log = structlog.get_logger(__name__)
+
+
+class DeliveryReport(msgspec.Struct):
+    """What one `deliver` did; counts of exports."""
+
+    connection_id: UUID
+    sent: int = 0
+    failed: int = 0
+    postponed: int = 0
+    held: str = ""
+    busy: bool = False
+
+    @property
+    def trouble(self) -> bool:
+        return bool(self.failed or self.postponed or self.held)
+
+    def lines(self) -> list[str]:
+        if self.busy:
+            return [f"{self.connection_id}: another worker is delivering"]
+        done = f"{self.connection_id}: {self.sent} sent, {self.failed} failed, {self.postponed} to be tried again"
+        return [done, f"  held: {self.held}"] if self.held else [done]
+
+
+def deliver(connection_id: UUID) -> DeliveryReport:
+    """Deliver everything due on a connection; ``busy`` where another worker is at it. Never raises `Fault`."""
+    lease = leases.take(connection_id, Purpose.DELIVERY)
+    if lease is None:
+        return DeliveryReport(connection_id, busy=True)
+    report = DeliveryReport(connection_id)
+    try:
+        with leases.kept(lease):
+            _run(lease, report)
+    except LostRace as lost:
+        log.warning("delivery.lease_lost", connection_id=str(connection_id), reason=str(lost))
+        report.busy = True
+    return report
+
+
+def _run(lease: Lease, report: DeliveryReport) -> None:
+    connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
+    report.held = _why_held(connection)
+    if report.held or not _due(connection.pk).exists():
+        return
+    try:
+        dropzone = dropzone_of(connection)
+        transport = open_transport(dropzone)
+    except Fault as fault:
+        _could_not_start(lease, connection, fault, report)
+        return
+    try:
+        transport.open()
+        if connection.circuit_open:
+            probe.require_usable(transport, dropzone)
+            circuit.success(connection.pk, now=timezone.now())
+        delivery = Delivery(lease, connection, connector_for(connection.connector_type), dropzone, transport)
+        while _one_batch(delivery, report):
+            pass
+    except Fault as fault:
+        _could_not_start(lease, connection, fault, report)
+    finally:
+        transport.close()
+
+
+def _why_held(connection: ERPConnection) -> str:
+    now = timezone.now()
+    if connection.status != ConnectionStatus.ACTIVE:
+        return "the connection is disabled"
+    if connection.retry_at and connection.retry_at > now:
+        why = (connection.circuit_reason or {}).get("message") or "the ERP could not be reached"
+        return f"{why} Next try at {connection.retry_at:%H:%M:%S} UTC."
+    return ""
+
+
+def _due(connection_id: UUID):  # type: ignore[no-untyped-def]
+    now = timezone.now()
+    pending = ERPExport.objects.filter(connection_id=connection_id, status=ExportStatus.PENDING)
+    return pending.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)).order_by("created_at", "pk")
+
+
+def _claim(lease: Lease) -> list[ERPExport]:
+    """The next exports, their attempt counted before anything is tried."""
+    with transaction.atomic():
+        leases.renew(lease)
+        due = list(_due(lease.connection_id).defer("payload")[: settings.DELIVERY_BATCH_SIZE])
+        ERPExport.objects.filter(pk__in=[export.pk for export in due]).update(attempts=F("attempts") + 1)
+    for export in due:
+        export.attempts += 1
+    crashpoint("claimed")
+    return due
+
+
+def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
+    """False where there is nothing more to do now."""
+    exports = _claim(delivery.lease)
+    before = report.sent
+    for load in _loads(exports):
+        try:
+            sent, failures = _deliver_load(delivery, load)
+        except (LostRace, Fault):
+            raise
+        except Exception as error:
+            log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
+            fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            sent, failures = 0, [Failure(export, fault, Stage.STAGE) for export in _still_pending(load)]
+        report.sent += sent
+        _record(delivery, failures, report)
+        if report.held:
+            return False
+    if report.sent > before:
+        circuit.success(delivery.connection.pk, now=timezone.now())
+    elif exports and report.postponed:
+        circuit.trouble(delivery.connection, now=timezone.now())
+        return False
+    return bool(exports)
+
+
+def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
+    """Split a batch so that no more than so many order lines are in memory together."""
+    counts = dict(
+        ERPExport.objects.filter(pk__in=[export.pk for export in exports])
+        .annotate(lines=Count("draft_order__lines"))
+        .values_list("pk", "lines")
+    )
+    load: list[ERPExport] = []
+    lines = 0
+    for export in exports:
+        if load and lines + counts[export.pk] > MAX_LINES_TOGETHER:
+            yield load
+            load, lines = [], 0
+        load.append(export)
+        lines += counts[export.pk]
+    if load:
+        yield load
+
+
+def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
+    staged, strayed = _recoverable(delivery, [export for export in exports if export.staged_at])
+    fresh, unsettled = settle.settle_predecessors(delivery, [export for export in exports if not export.staged_at])
+    items, not_rendered = publishing.render(delivery, fresh)
+    newly_staged, not_staged = publishing.stage(delivery, items)
+    published, not_published = publishing.publish(delivery, staged + newly_staged)
+    return len(published), [*strayed, *unsettled, *not_rendered, *not_staged, *not_published]
+
+
+def _recoverable(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
+    """What STAGED left is looked for only where it was staged."""
+    here = [export for export in staged if export.staged_destination == delivery.destination]
+    moved = [
+        Failure(export, Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}."), Stage.PUBLISH)
+        for export in staged
+        if export.staged_destination != delivery.destination
+    ]
+    return here, moved
+
+
+def _record(delivery: Delivery, failures: Sequence[Failure], report: DeliveryReport) -> None:
+    if not failures:
+        return
+    failed = outcomes.record_failures(delivery.lease, delivery.connection, failures)
+    settle.settle_failed(delivery, failed)
+    _count(failures, failed, report)
+
+
+def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport) -> None:
+    """No way to the dropzone: one attempt of what was due, by the kind of fault."""
+    if connection.circuit_open:
+        reason = fault.as_error(stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=timezone.now())
+        circuit.open_circuit(connection, reason, now=timezone.now())
+        report.held = fault.message
+        return
+    failures = [Failure(export, fault, Stage.CONNECT) for export in _claim(lease)]
+    failed = outcomes.record_failures(lease, connection, failures)
+    if fault.transient:
+        circuit.trouble(connection, now=timezone.now())
+    _count(failures, failed, report)
+    report.held = report.held or fault.message
+
+
+def _count(failures: Sequence[Failure], failed: Sequence[ERPExport], report: DeliveryReport) -> None:
+    report.failed += len(failed)
+    held = [failure for failure in failures if failure.fault.scope is Scope.CONNECTION]
+    report.postponed += sum(1 for failure in failures if failure.fault.transient) - sum(
+        1 for failure in failures if failure.fault.transient and failure.export in failed
+    )
+    if held:
+        report.held = held[0].fault.message
+
+
+def _still_pending(exports: Sequence[ERPExport]) -> list[ERPExport]:
+    return list(
+        ERPExport.objects.filter(pk__in=[export.pk for export in exports], status=ExportStatus.PENDING).defer(
+            "payload"
+        )
+    )

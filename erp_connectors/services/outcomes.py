@@ -1,0 +1,116 @@
+"""What a delivery's faults mean for exports, drafts and the connection, recorded in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors import circuit, leases
+from erp_connectors.faults import Fault, Scope
+from erp_connectors.leases import Lease
+from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.services.context import Failure
+from erp_connectors.states import ExportStatus, FailedAs
+from orderflow.audit import services as audit
+from orderflow.audit.models import Action
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+
+
+@transaction.atomic
+def record_failures(lease: Lease, connection: ERPConnection, failures: Sequence[Failure]) -> list[ERPExport]:
+    """Postpone, hold or fail each export; returns those that are FAILED now. Raises `LostRace`."""
+    leases.renew(lease)
+    now = timezone.now()
+    postponed, held, final = _sort(failures)
+    _postpone(postponed, now)
+    _note(held, "held", now)
+    _fail(final, now)
+    broken = next((f for f in failures if f.fault.scope is Scope.CONNECTION), None)
+    if broken:
+        reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
+        circuit.open_circuit(connection, reason, now=now)
+    return [failure.export for failure in final]
+
+
+def _sort(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure], list[Failure]]:
+    postponed: list[Failure] = []
+    held: list[Failure] = []
+    final: list[Failure] = []
+    circuit_opened = False
+    for failure in failures:
+        if failure.fault.scope is Scope.TRANSIENT and failure.export.attempts < settings.DELIVERY_MAX_ATTEMPTS:
+            postponed.append(failure)
+        elif failure.fault.scope is Scope.CONNECTION and circuit_opened:
+            held.append(failure)
+        else:
+            circuit_opened |= failure.fault.scope is Scope.CONNECTION
+            final.append(failure)
+    return postponed, held, final
+
+
+def _postpone(failures: Sequence[Failure], now: datetime) -> None:
+    for failure in failures:
+        failure.export.next_attempt_at = now + circuit.backoff(failure.export.attempts)
+        failure.export.error_json = _error(failure, now)
+    ERPExport.objects.bulk_update([f.export for f in failures], ["next_attempt_at", "error_json"], batch_size=200)
+    _note(failures, "postponed", now)
+
+
+def _fail(failures: Sequence[Failure], now: datetime) -> None:
+    if not failures:
+        return
+    for failure in failures:
+        failure.export.error_json = _error(failure, now)
+        failure.export.next_attempt_at = None
+    exports = [failure.export for failure in failures]
+    ERPExport.objects.bulk_update(exports, ["error_json", "next_attempt_at"], batch_size=200)
+    for failed_as in (FailedAs.NOT_SENT, FailedAs.UNKNOWN):
+        mine = [export for export in exports if _failed_as(export) == failed_as]
+        ERPExport.objects.filter(pk__in=[export.pk for export in mine]).advance(
+            ExportStatus.FAILED, frm=ExportStatus.PENDING, failed_as=failed_as
+        )
+        for export in mine:
+            export.status, export.failed_as = ExportStatus.FAILED, failed_as
+    DraftOrder.objects.advance_all(
+        [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
+    )
+    _note(failures, "failed", now)
+    audit.record_many(
+        audit.Entry(
+            action=Action.DRAFT_PUSH_FAILED,
+            org_id=failure.export.org_id,
+            entity_type="DraftOrder",
+            entity_id=failure.export.draft_order_id,
+            after={"erp_export_id": str(failure.export.pk), "code": failure.fault.code},
+        )
+        for failure in failures
+    )
+
+
+def _failed_as(export: ERPExport) -> FailedAs:
+    return FailedAs.UNKNOWN if export.staged_at else FailedAs.NOT_SENT
+
+
+def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
+    ERPExportEvent.objects.bulk_create(
+        ERPExportEvent(
+            export=failure.export,
+            at=now,
+            stage=failure.stage,
+            attempt=failure.export.attempts,
+            what=what,
+            detail=_detail(failure.fault),
+        )
+        for failure in failures
+    )
+
+
+def _detail(fault: Fault) -> str:
+    return f"{fault.code}: {fault.message}"
+
+
+def _error(failure: Failure, now: datetime) -> dict[str, object]:
+    return failure.fault.as_error(stage=failure.stage, attempt=failure.export.attempts, at=now)

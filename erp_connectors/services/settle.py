@@ -1,0 +1,177 @@
+"""Outcome unknown: find out whether an export that FAILED after STAGED was published, before its order is sent again.
+
+Its temporary file is moved to a name that nobody publishes. Either that move or the rename succeeded, never both,
+and each leaves a proof behind: so the answer stays the same however often, and by whomever, it is asked.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors import leases
+from erp_connectors.crashpoints import crashpoint
+from erp_connectors.documents import Move
+from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NOT_FOUND, Fault
+from erp_connectors.models import ERPExport, add_events
+from erp_connectors.registry import open_transport
+from erp_connectors.services.context import Delivery, Failure, destination, dropzone_of, withdrawn_path
+from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
+from erp_connectors.transports.base import Transport
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+
+
+class Verdict(StrEnum):
+    PUBLISHED = "published"
+    NOT_SENT = "not sent"
+
+
+def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
+    """For exports that have just FAILED with an open session: say at once what became of them, where possible."""
+    unknown = [export for export in exports if export.failed_as == FailedAs.UNKNOWN]
+    verdicts = _verdicts(delivery.transport, unknown)
+    published = [export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED]
+    not_sent = [export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT]
+    with transaction.atomic():
+        leases.renew(delivery.lease)
+        for export in published:
+            _mark_published(export, draft_from=DraftStatus.ERROR)
+        _mark_not_sent(not_sent)
+    delivery.transport.remove([withdrawn_path(export) for export in not_sent])
+
+
+def settle_predecessors(
+    delivery: Delivery, exports: Sequence[ERPExport]
+) -> tuple[list[ERPExport], list[Failure]]:
+    """Settle what earlier exports of these orders left unknown; returns those that may be sent, and the rest."""
+    unknown = ERPExport.objects.filter(
+        draft_order__in=[export.draft_order_id for export in exports], failed_as=FailedAs.UNKNOWN
+    ).select_related("connection")
+    earlier = {export.draft_order_id: export for export in unknown.order_by("created_at")}
+    free, failures = [], []
+    for export in exports:
+        predecessor = earlier.get(export.draft_order_id)
+        fault = _settle_one(delivery, export, predecessor) if predecessor else None
+        if fault is None:
+            free.append(export)
+        elif fault.kind is not ALREADY_PUBLISHED:
+            failures.append(Failure(export, fault, Stage.SETTLE))
+    return free, failures
+
+
+def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -> Fault | None:
+    """None: the order may be sent. ALREADY_PUBLISHED: it must not, and both rows say so now."""
+    if (predecessor.conflict_json or {}).get("answer") is not None:
+        verdict: Verdict | Fault = Verdict.PUBLISHED
+    elif predecessor.connection_id == delivery.connection.pk:
+        verdict = _where_it_was_staged(delivery.transport, delivery.destination, predecessor)
+    else:
+        verdict = _elsewhere(predecessor)
+    crashpoint("settled-before-commit")
+    if isinstance(verdict, Fault):
+        return verdict
+    with transaction.atomic():
+        leases.renew(delivery.lease)
+        if verdict is Verdict.NOT_SENT:
+            _mark_not_sent([predecessor])
+            return None
+        return _give_way(export, predecessor)
+
+
+def _where_it_was_staged(transport: Transport, here: str, export: ERPExport) -> Verdict | Fault:
+    if export.staged_destination != here:
+        return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
+    (verdict,) = _verdicts(transport, [export])
+    return verdict
+
+
+def _elsewhere(export: ERPExport) -> Verdict | Fault:
+    try:
+        dropzone = dropzone_of(export.connection)
+        with open_transport(dropzone) as transport:
+            return _where_it_was_staged(transport, destination(transport, dropzone), export)
+    except Fault as fault:
+        return fault
+
+
+def _verdicts(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
+    moves = [Move(export.staged_path, withdrawn_path(export)) for export in exports]
+    atomic = [export.staged_path.endswith(".tmp") for export in exports]
+    outcomes = iter(transport.move([move for move, yes in zip(moves, atomic, strict=True) if yes]))
+    # Written under its final name there is no receipt: that mode promises at least once.
+    return [
+        _verdict(transport, move, next(outcomes)) if yes else Verdict.NOT_SENT
+        for move, yes in zip(moves, atomic, strict=True)
+    ]
+
+
+def _verdict(transport: Transport, move: Move, outcome: Fault | None) -> Verdict | Fault:
+    if outcome is None:
+        return Verdict.NOT_SENT
+    if outcome.kind is not NOT_FOUND:
+        return outcome
+    (withdrawn,) = transport.exists([move.target])
+    if isinstance(withdrawn, Fault):
+        return withdrawn
+    return Verdict.NOT_SENT if withdrawn else Verdict.PUBLISHED
+
+
+def _mark_not_sent(exports: Sequence[ERPExport]) -> None:
+    now = timezone.now()
+    settled = ERPExport.objects.filter(pk__in=[export.pk for export in exports], failed_as=FailedAs.UNKNOWN)
+    settled.advance(ExportStatus.FAILED, frm=ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT)
+    add_events(exports, stage=Stage.SETTLE, what="settled", detail="it was not published", at=now)
+
+
+def _mark_published(export: ERPExport, *, draft_from: DraftStatus) -> None:
+    now = timezone.now()
+    folder = export.staged_path.rsplit("/", 1)[0]
+    export.advance(
+        ExportStatus.SENT, failed_as=FailedAs.NOT_FAILED, sent_at=now, dropzone_path=f"{folder}/{export.filename}"
+    )
+    DraftOrder.objects.advance_all([export.draft_order_id], frm=draft_from, to=DraftStatus.PUSHED)
+    add_events([export], stage=Stage.SETTLE, what="settled", detail="it had been published", at=now)
+
+
+def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
+    """The predecessor reached the ERP: this export ends, and an answer that waited as a conflict is applied."""
+    predecessor.refresh_from_db()
+    if predecessor.failed_as != FailedAs.UNKNOWN:
+        return None
+    answer = predecessor.conflict_json or {}
+    if answer.get("answer") == Answer.REFUSED:
+        predecessor.advance(
+            ExportStatus.FAILED, failed_as=FailedAs.REFUSED, error_json=answer["error"], conflict_json=None
+        )
+        add_events([predecessor], stage=Stage.SETTLE, what="refused", detail="by an ack that came", at=timezone.now())
+        return None
+    fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
+    _end(export, fault)
+    # Approved anew means edited: the ERP holds the older version, and a person has to decide.
+    unchanged = export.approved_at == predecessor.approved_at
+    if not unchanged:
+        DraftOrder.objects.advance_all([export.draft_order_id], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR)
+    _mark_published(predecessor, draft_from=DraftStatus.PUSHING)
+    if answer.get("answer") == Answer.ACCEPTED:
+        predecessor.advance(
+            ExportStatus.ACKED,
+            erp_order_id=answer["erp_order_id"],
+            answered_at=timezone.now(),
+            conflict_json=None,
+        )
+        DraftOrder.objects.filter(pk=export.draft_order_id).update(erp_order_id=answer["erp_order_id"])
+    return fault
+
+
+def _end(export: ERPExport, fault: Fault) -> None:
+    now = timezone.now()
+    export.advance(
+        ExportStatus.FAILED,
+        failed_as=FailedAs.NOT_SENT,
+        error_json=fault.as_error(stage=Stage.SETTLE, attempt=export.attempts, at=now),
+        next_attempt_at=None,
+    )
+    add_events([export], stage=Stage.SETTLE, what="failed", detail=f"{fault.code}: {fault.message}", at=now)
+

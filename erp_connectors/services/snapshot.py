@@ -1,0 +1,80 @@
+"""Approved orders as connectors see them, many with three queries."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from erp_connectors.documents import OrderCustomer, OrderDocument, OrderLine, SourceDocument
+from erp_connectors.faults import RENDER_FAILED, Fault
+from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
+
+
+def order_documents(draft_ids: Collection[UUID]) -> Mapping[UUID, OrderDocument | Fault]:
+    """One entry per draft; a `Fault` RENDER_FAILED where it lacks what every order must have."""
+    drafts = DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(pk__in=draft_ids)
+    lines = _lines(draft_ids)
+    return {draft.pk: _document(draft, lines[draft.pk]) for draft in drafts}
+
+
+def _lines(draft_ids: Collection[UUID]) -> dict[UUID, list[OrderLine]]:
+    rows = (
+        DraftOrderLine.objects.filter(draft_order_id__in=draft_ids)
+        .order_by("draft_order_id", "line_no")
+        .values_list(
+            "draft_order_id",
+            "line_no",
+            "internal_sku",
+            "qty",
+            "uom",
+            "unit_price",
+            "currency",
+            "customer_sku_raw",
+            "product_description",
+        )
+    )
+    lines: dict[UUID, list[OrderLine]] = defaultdict(list)
+    for draft_id, line_no, sku, qty, uom, price, currency, raw_sku, description in rows.iterator(chunk_size=5000):
+        lines[draft_id].append(
+            OrderLine(
+                line_no=line_no,
+                internal_sku=sku or "",
+                qty=qty,
+                uom=uom or "",
+                unit_price=price,
+                currency=currency,
+                customer_sku_raw=raw_sku or None,
+                description=description or None,
+            )
+        )
+    return lines
+
+
+def _document(draft: DraftOrder, lines: list[OrderLine]) -> OrderDocument | Fault:
+    if draft.customer is None:
+        return Fault(RENDER_FAILED, "The order has no customer.")
+    if draft.approved_at is None or draft.approved_by is None:
+        return Fault(RENDER_FAILED, "The order is not approved.")
+    return OrderDocument(
+        draft_order_id=draft.pk,
+        org_slug=draft.org.slug,
+        approved_at=draft.approved_at,
+        approved_by=draft.approved_by.email,
+        customer=OrderCustomer(
+            id=draft.customer.pk,
+            erp_customer_number=draft.customer.erp_customer_number or None,
+            name=draft.customer.name,
+        ),
+        external_order_number=draft.external_order_number or None,
+        order_date=draft.order_date,
+        currency=draft.currency,
+        requested_delivery_date=draft.requested_delivery_date,
+        notes=draft.notes or None,
+        lines=tuple(lines),
+        source_document=_source(draft.document),
+    )
+
+
+def _source(document: Document | None) -> SourceDocument | None:
+    if document is None:
+        return None
+    return SourceDocument(document_id=document.pk, file_name=document.file_name, sha256=document.sha256)

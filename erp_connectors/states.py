@@ -1,0 +1,126 @@
+"""The whole life of an export on one page, as data.
+
+    PENDING -> SENT -> ACKED
+       |         `---> FAILED (refused by the ERP)
+       `-------------> FAILED (not sent, or outcome unknown)
+
+FAILED is left again only when a later fact settles it: the file turns out published, or the ERP answers after all.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from django.db import models
+
+
+class ConnectionStatus(models.TextChoices):
+    ACTIVE = "ACTIVE", "Active"
+    DISABLED = "DISABLED", "Disabled"
+
+
+class ExportStatus(models.TextChoices):
+    PENDING = "PENDING", "Pending"
+    SENT = "SENT", "Sent"
+    ACKED = "ACKED", "Acked"
+    FAILED = "FAILED", "Failed"
+
+
+class FailedAs(models.TextChoices):
+    """Why an export is FAILED: what the ERP can be holding."""
+
+    NOT_FAILED = "", "-"
+    NOT_SENT = "NOT_SENT", "Not sent"
+    UNKNOWN = "UNKNOWN", "Outcome unknown"
+    REFUSED = "REFUSED", "Refused by the ERP"
+
+
+EXPORT_MOVES: dict[ExportStatus, frozenset[ExportStatus]] = {
+    ExportStatus.PENDING: frozenset({ExportStatus.SENT, ExportStatus.FAILED}),
+    ExportStatus.SENT: frozenset({ExportStatus.ACKED, ExportStatus.FAILED}),
+    ExportStatus.FAILED: frozenset({ExportStatus.SENT, ExportStatus.ACKED, ExportStatus.FAILED}),
+    ExportStatus.ACKED: frozenset(),
+}
+
+
+class Stage(StrEnum):
+    """The steps of a delivery, as events and ``error_json`` name them."""
+
+    QUEUED = "queued"
+    CONNECT = "connect"
+    SETTLE = "settle"
+    RENDER = "render"
+    ARCHIVE = "archive"
+    STAGE = "stage"
+    PUBLISH = "publish"
+    ACK = "ack"
+
+
+class Standing(StrEnum):
+    """What an export's row says when an answer arrives."""
+
+    NOT_STAGED = "pending, not staged"
+    STAGED = "pending, staged"
+    SENT = "sent"
+    ACKED = "acked"
+    REFUSED = "refused by the ERP"
+    UNSENT = "failed before it was sent, or outcome unknown"
+
+
+class Answer(StrEnum):
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+class Decision(StrEnum):
+    WAIT = "wait"
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    NOTHING = "nothing"
+    CONFLICT = "conflict"
+
+
+class Case(NamedTuple):
+    standing: Standing
+    answer: Answer
+
+
+# An answer proves that the file was published, so a STAGED export passes through SENT on its way.
+ACK_DECISIONS: dict[Case, Decision] = {
+    Case(Standing.NOT_STAGED, Answer.ACCEPTED): Decision.WAIT,
+    Case(Standing.NOT_STAGED, Answer.REFUSED): Decision.WAIT,
+    Case(Standing.STAGED, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(Standing.STAGED, Answer.REFUSED): Decision.REFUSE,
+    Case(Standing.SENT, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(Standing.SENT, Answer.REFUSED): Decision.REFUSE,
+    Case(Standing.ACKED, Answer.ACCEPTED): Decision.NOTHING,
+    Case(Standing.ACKED, Answer.REFUSED): Decision.CONFLICT,
+    Case(Standing.REFUSED, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(Standing.REFUSED, Answer.REFUSED): Decision.NOTHING,
+    Case(Standing.UNSENT, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(Standing.UNSENT, Answer.REFUSED): Decision.REFUSE,
+}
+
+# A newer export has replaced this one: its answers are shown to a person, and change nothing.
+REPLACED_ACK_DECISIONS: dict[Case, Decision] = {
+    case: Decision.NOTHING if decision is Decision.NOTHING else Decision.CONFLICT
+    for case, decision in ACK_DECISIONS.items()
+}
+
+
+def decide_ack(case: Case, *, replaced: bool, same_order_id: bool) -> Decision:
+    """What an ack does; ``same_order_id``: it names the ERP number that is already recorded, or none is."""
+    decision = (REPLACED_ACK_DECISIONS if replaced else ACK_DECISIONS)[case]
+    if case == Case(Standing.ACKED, Answer.ACCEPTED) and not same_order_id:
+        return Decision.CONFLICT
+    return decision
+
+
+class AckFileStatus(models.TextChoices):
+    """What became of a file in an ack folder."""
+
+    WAITING = "WAITING", "Waiting"
+    APPLIED = "APPLIED", "Applied"
+    REPEATED = "REPEATED", "Repeated"
+    CONFLICT = "CONFLICT", "Conflict"
+    UNMATCHED = "UNMATCHED", "Matches no export"
+    MALFORMED = "MALFORMED", "Malformed"

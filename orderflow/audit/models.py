@@ -1,0 +1,79 @@
+"""Who did what, when, from where. Rows are only ever added."""
+
+from typing import Any, NoReturn
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from orderflow.tenancy.models import Org
+from orderflow.tenancy.querysets import OrgScopedQuerySet
+
+
+class Action(models.TextChoices):
+    DRAFT_APPROVED = "DRAFT_APPROVED", "Draft approved"
+    APPROVAL_REVERTED = "APPROVAL_REVERTED", "Approval reverted"
+    DRAFT_PUSH_REQUESTED = "DRAFT_PUSH_REQUESTED", "Push requested"
+    DRAFT_PUSHED = "DRAFT_PUSHED", "Draft pushed"
+    DRAFT_PUSH_FAILED = "DRAFT_PUSH_FAILED", "Push failed"
+    DRAFT_PUSH_RETRIED = "DRAFT_PUSH_RETRIED", "Push retried"
+    EXPORT_ACKED = "EXPORT_ACKED", "Export acked"
+    EXPORT_REFUSED = "EXPORT_REFUSED", "Export refused"
+    CONNECTION_CREATED = "CONNECTION_CREATED", "Connection created"
+    CONNECTION_CHANGED = "CONNECTION_CHANGED", "Connection changed"
+    CONNECTION_TESTED = "CONNECTION_TESTED", "Connection tested"
+    CONNECTION_DISABLED = "CONNECTION_DISABLED", "Connection disabled"
+    HOST_KEY_PINNED = "HOST_KEY_PINNED", "Host key pinned"
+    KEYS_ROTATED = "KEYS_ROTATED", "Keys rotated"
+    LOGIN_SUCCEEDED = "LOGIN_SUCCEEDED", "Login succeeded"
+    LOGIN_FAILED = "LOGIN_FAILED", "Login failed"
+
+
+class AppendOnly(Exception):
+    """The audit log is never changed."""
+
+
+class AuditLogQuerySet(OrgScopedQuerySet["AuditLog"]):
+    def update(self, **values: Any) -> NoReturn:
+        raise AppendOnly("An audit entry can't be changed.")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly("An audit entry can't be deleted.")
+
+
+class AuditLog(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, related_name="audit_log")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    action = models.CharField(max_length=40, choices=Action.choices)
+    entity_type = models.CharField(max_length=50, blank=True, default="")
+    entity_id = models.CharField(max_length=64, blank=True, default="")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=300, blank=True, default="")
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = AuditLogQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit log"
+        constraints = [models.CheckConstraint(condition=models.Q(action__in=Action.values), name="audit_action_is_known")]
+        indexes = [
+            models.Index(fields=["org", "-created_at"], name="audit_by_org"),
+            models.Index(fields=["entity_type", "entity_id", "-created_at"], name="audit_by_entity"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.action}"
+
+    def save(self, **kwargs: Any) -> None:  # type: ignore[override]
+        if not self._state.adding:
+            raise AppendOnly("An audit entry can't be changed.")
+        super().save(**kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("An audit entry can't be deleted.")

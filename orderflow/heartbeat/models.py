@@ -1,0 +1,24 @@
+"""The sign of life of the background workers: a task that ran, not a process that exists."""
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils import timezone
+
+
+class Heartbeat(models.Model):
+    cluster = models.CharField(max_length=50, primary_key=True)
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.cluster
+
+    @classmethod
+    def beat(cls, cluster: str) -> None:
+        cls.objects.update_or_create(cluster=cluster, defaults={"beat_at": timezone.now()})
+
+    @classmethod
+    def age(cls, cluster: str, *, now: datetime) -> timedelta | None:
+        """None: it never beat."""
+        row = cls.objects.filter(cluster=cluster).first()
+        return now - row.beat_at if row else None

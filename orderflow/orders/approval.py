@@ -1,0 +1,48 @@
+"""A person's yes to a complete order."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record
+from orderflow.moves import IllegalMove
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+
+class NotReady(Exception):
+    """The order lacks something; ``missing`` lists it."""
+
+    def __init__(self, draft: DraftOrder, missing: list[str]) -> None:
+        self.missing = missing
+        super().__init__(f"Order {draft} is not ready: {'; '.join(missing)}.")
+
+
+@transaction.atomic
+def approve(draft_id: UUID, *, actor: User) -> DraftOrder:
+    """READY -> APPROVED. Raises `DraftOrder.DoesNotExist`, `IllegalMove` unless READY, `NotReady`."""
+    draft = DraftOrder.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=draft_id)
+    if draft.status != DraftStatus.READY:
+        raise IllegalMove(f"Order {draft} is {draft.status}; only a READY order can be approved.")
+    require_ready(draft)
+    draft.advance(DraftStatus.APPROVED, approved_by=actor, approved_at=timezone.now())
+    record(
+        Entry(
+            action=Action.DRAFT_APPROVED,
+            org_id=draft.org_id,
+            entity_type="DraftOrder",
+            entity_id=draft.pk,
+            actor=actor,
+        )
+    )
+    return draft
+
+
+def require_ready(draft: DraftOrder) -> None:
+    missing = missing_for_ready(draft)
+    if missing:
+        raise NotReady(draft, missing)

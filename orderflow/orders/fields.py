@@ -1,0 +1,51 @@
+"""A decimal that comes back exactly as it went in, on SQLite too."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+class ExactDecimalField(models.DecimalField):
+    """NUMERIC on PostgreSQL, text on SQLite, whose own decimals are floats that lose digits beyond the 15th.
+
+    On SQLite the database compares such values as text, so ranges and sorting by them are left to Python.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        return "text" if connection.vendor == "sqlite" else super().db_type(connection)
+
+    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+        return [] if connection.vendor == "sqlite" else super().get_db_converters(connection)
+
+    def get_internal_type(self) -> str:
+        # Django's SQLite backend attaches its float converter to "DecimalField".
+        return "ExactDecimalField"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Decimal | None:
+        return Decimal(value) if isinstance(value, str) else value
+
+    def to_python(self, value: Any) -> Decimal | None:
+        if value is None:
+            return None
+        try:
+            number = Decimal(str(value))
+            if not number.is_finite():
+                raise InvalidOperation
+            scaled = number.quantize(Decimal(1).scaleb(-(self.decimal_places or 0)), context=self.context)
+        except (InvalidOperation, ValueError):
+            raise ValidationError(f"{value!r} is not a number of at most {self.max_digits} digits.") from None
+        # Rounding would change an order: validators refuse what has too many decimals instead.
+        return scaled if scaled == number else number
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        if value is None or hasattr(value, "resolve_expression"):
+            return value
+        number = self.to_python(value)
+        self.run_validators(number)
+        return str(number) if connection.vendor == "sqlite" else number
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        return self.get_db_prep_value(value, connection)

@@ -1,0 +1,142 @@
+"""As much of the order domain as pushing needs. A draft's status changes only through `advance`."""
+
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from orderflow.moves import IllegalMove, LostRace
+from orderflow.orders.fields import ExactDecimalField
+from orderflow.orders.states import DRAFT_MOVES, DraftStatus, Uom
+from orderflow.tenancy.models import Org
+from orderflow.tenancy.querysets import OrgScopedQuerySet
+
+is_currency = RegexValidator("^[A-Z]{3}$", "Write an ISO 4217 code like EUR.")
+
+
+class Customer(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="customers")
+    name = models.CharField(max_length=200)
+    erp_customer_number = models.CharField(max_length=50, blank=True, default="")
+    default_currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
+
+    objects = OrgScopedQuerySet["Customer"].as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        indexes = [models.Index(fields=["org", "name"], name="customer_by_org")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Document(models.Model):
+    """The file an order was read from."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="documents")
+    file_name = models.CharField(max_length=255)
+    sha256 = models.CharField(max_length=64, validators=[RegexValidator("^[0-9a-f]{64}$", "64 hex digits.")])
+    size = models.PositiveBigIntegerField()
+
+    objects = OrgScopedQuerySet["Document"].as_manager()
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class DraftOrderQuerySet(OrgScopedQuerySet["DraftOrder"]):
+    def advance_all(self, ids: Collection[UUID], *, frm: DraftStatus, to: DraftStatus, **fields: Any) -> int:
+        """One UPDATE for many; those that are no longer ``frm`` stay. Returns how many moved. Raises `IllegalMove`."""
+        _require_move(frm, to)
+        if not ids:
+            return 0
+        return self.filter(pk__in=ids, status=frm).update(status=to, updated_at=timezone.now(), **fields)
+
+
+class DraftOrder(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="draft_orders")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="draft_orders"
+    )
+    document = models.ForeignKey(
+        Document, on_delete=models.PROTECT, null=True, blank=True, related_name="draft_orders"
+    )
+    external_order_number = models.CharField("order number", max_length=100, blank=True, default="")
+    order_date = models.DateField(null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
+    requested_delivery_date = models.DateField(null=True, blank=True)
+    notes = models.TextField(blank=True, default="")
+    status = models.CharField(max_length=15, choices=DraftStatus.choices, default=DraftStatus.NEW, editable=False)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, editable=False, related_name="approved_orders"
+    )
+    approved_at = models.DateTimeField(null=True, editable=False)
+    erp_order_id = models.CharField("ERP number", max_length=255, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DraftOrderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "order"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=DraftStatus.values), name="draft_status_is_known"),
+            models.CheckConstraint(condition=Q(currency="") | Q(currency__regex="^[A-Z]{3}$"), name="draft_currency_iso"),
+        ]
+        indexes = [
+            models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),
+            models.Index(fields=["org", "-created_at"], name="draft_by_org"),
+            models.Index(fields=["org", "external_order_number"], name="draft_by_number"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_order_number or str(self.id)
+
+    def advance(self, to: DraftStatus, **fields: Any) -> Self:
+        """Compare-and-swap on the status. Raises `IllegalMove` or `LostRace`."""
+        _require_move(self.status, to)
+        row = DraftOrder.objects.filter(pk=self.pk, status=self.status)
+        if not row.update(status=to, updated_at=timezone.now(), **fields):
+            raise LostRace(f"Order {self} is no longer {self.status}.")
+        for name, value in {"status": to, **fields}.items():
+            setattr(self, name, value)
+        return self
+
+
+def _require_move(frm: str, to: str) -> None:
+    if DraftStatus(to) not in DRAFT_MOVES[DraftStatus(frm)]:
+        raise IllegalMove(f"An order can't go from {frm} to {to}.")
+
+
+class DraftOrderLine(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    draft_order = models.ForeignKey(DraftOrder, on_delete=models.CASCADE, related_name="lines")
+    line_no = models.PositiveIntegerField("no.")
+    internal_sku = models.CharField("SKU", max_length=100, blank=True, default="")
+    customer_sku_raw = models.CharField("customer's SKU", max_length=200, blank=True, default="")
+    product_description = models.CharField("description", max_length=500, blank=True, default="")
+    qty = ExactDecimalField("quantity", max_digits=18, decimal_places=3, default=Decimal(0))
+    uom = models.CharField("unit", max_length=3, choices=Uom.choices, blank=True, default="")
+    unit_price = ExactDecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
+
+    class Meta:
+        verbose_name = "line"
+        ordering = ["line_no"]
+        constraints = [
+            models.UniqueConstraint(fields=["draft_order", "line_no"], name="line_no_unique_in_draft"),
+            models.CheckConstraint(condition=Q(uom="") | Q(uom__in=Uom.values), name="line_uom_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.line_no}"

@@ -1,0 +1,286 @@
+"""Settings, from the environment only. `docs/settings.md` lists every variable."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+from erp_connectors.crypto import BadKey, MasterKey
+from orderflow import development
+
+env = Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+DEVELOPMENT = env.str("ORDERFLOW_ENV", "production") == "development"
+TESTING = "pytest" in sys.modules
+
+
+def _secret(name: str, advice: str) -> str:
+    value: str = env.str(name, "")
+    if value:
+        return value
+    if DEVELOPMENT:
+        return development.secret(name.lower(), VAR / "development-secrets")
+    raise ImproperlyConfigured(f"{name} is not set. {advice}")
+
+
+_MAKE_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = _secret("SECRET_KEY", _MAKE_KEY)
+if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10:
+    raise ImproperlyConfigured(f"SECRET_KEY is weak: it needs at least 50 random characters. {_MAKE_KEY}")
+ENCRYPTION_MASTER_KEY = _secret("ENCRYPTION_MASTER_KEY", f"It needs 64 hex digits. {_MAKE_KEY}")
+ENCRYPTION_PREVIOUS_KEYS: list[str] = env.list("ENCRYPTION_PREVIOUS_KEYS", [])
+for _name, _keys in {
+    "ENCRYPTION_MASTER_KEY": [ENCRYPTION_MASTER_KEY],
+    "ENCRYPTION_PREVIOUS_KEYS": ENCRYPTION_PREVIOUS_KEYS,
+}.items():
+    try:
+        _ring = [MasterKey.from_hex(_key) for _key in _keys]
+    except BadKey as _error:
+        raise ImproperlyConfigured(f"{_name} {_error}. {_MAKE_KEY}") from None
+
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+
+INSTALLED_APPS = [
+    "orderflow.tenancy",
+    "orderflow.audit",
+    "orderflow.orders",
+    "orderflow.heartbeat",
+    "erp_connectors.apps.ErpConnectorsConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_q",
+    "rest_framework",
+    "knox",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "orderflow.audit.context.RequestContextMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "orderflow.urls"
+WSGI_APPLICATION = "orderflow.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_USER_MODEL = "tenancy.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "admin:login"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _database() -> dict[str, Any]:
+    config: dict[str, Any] = dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}"))
+    if config["ENGINE"].endswith("sqlite3"):
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+        config["TEST"] = {"NAME": str(VAR / "test" / "test.sqlite3")}
+        if TESTING:
+            (VAR / "test").mkdir(parents=True, exist_ok=True)
+    else:
+        config["CONN_MAX_AGE"] = 60
+        config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+DATABASES = {"default": _database()}
+
+
+def _archive() -> dict[str, Any]:
+    endpoint, bucket = env.str("S3_ENDPOINT_URL", ""), env.str("S3_BUCKET", "")
+    if not bucket:
+        folder = env.str("ARCHIVE_DIR", str(VAR / "archive"))
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            # A copy that a crash left half-written is written again under its own name, never beside it.
+            "OPTIONS": {"location": folder, "allow_overwrite": True},
+        }
+    from botocore.config import Config  # noqa: PLC0415  # only where S3 is used
+
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": bucket,
+            "endpoint_url": endpoint or None,
+            "access_key": env.str("S3_ACCESS_KEY_ID", ""),
+            "secret_key": env.str("S3_SECRET_ACCESS_KEY", ""),
+            "region_name": env.str("S3_REGION", "us-east-1"),
+            "file_overwrite": True,
+            "default_acl": None,
+            "client_config": Config(
+                signature_version="s3v4",
+                s3={"addressing_style": env.str("S3_ADDRESSING_STYLE", "path")},
+                # Many S3-compatible servers refuse the checksums that boto3 sends by default.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                connect_timeout=5,
+                read_timeout=20,
+                retries={"max_attempts": 3, "mode": "standard"},
+            ),
+        },
+    }
+
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": VAR / "media"}},
+    "exports": _archive(),
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEVELOPMENT or TESTING
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+STATIC_URL = "static/"
+STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = DEVELOPMENT
+WHITENOISE_AUTOREFRESH = DEVELOPMENT
+
+DROPZONE_ROOTS: list[str] = env.list("DROPZONE_ROOTS", [str(VAR / "dropzone")])
+SFTP_ALLOWED_HOSTS: list[str] = env.list("SFTP_ALLOWED_HOSTS", [])
+ACK_POLL_INTERVAL_SECONDS: int = env.int("ACK_POLL_INTERVAL_SECONDS", 60)
+ACK_BATCH_SIZE: int = env.int("ACK_BATCH_SIZE", 200)
+ACK_MAX_BYTES: int = env.int("ACK_MAX_BYTES", 1024 * 1024)
+DELIVERY_BATCH_SIZE: int = env.int("DELIVERY_BATCH_SIZE", 200)
+DELIVERY_LEASE_SECONDS: int = env.int("DELIVERY_LEASE_SECONDS", 120)
+DELIVERY_MAX_ATTEMPTS: int = env.int("DELIVERY_MAX_ATTEMPTS", 12)
+DELIVERY_RETRY_BASE_SECONDS: int = env.int("DELIVERY_RETRY_BASE_SECONDS", 15)
+DELIVERY_RETRY_MAX_SECONDS: int = env.int("DELIVERY_RETRY_MAX_SECONDS", 1800)
+
+Q_WORKERS: int = env.int("Q_WORKERS", 2)
+_TASK_SECONDS = 600
+_QUEUE_LIMIT = 8
+Q_CLUSTER = {
+    "name": "orderflow",
+    "orm": "default",
+    "workers": Q_WORKERS,
+    "queue_limit": _QUEUE_LIMIT,
+    "timeout": _TASK_SECONDS,
+    # A task waiting in a worker's queue must not be handed out a second time meanwhile.
+    "retry": int(_TASK_SECONDS * ((_QUEUE_LIMIT + 1) / Q_WORKERS + 1)) + 30,
+    "max_attempts": 1,
+    "catch_up": False,
+    "poll": 0.5,
+    "save_limit": 200,
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
+    "DEFAULT_THROTTLE_RATES": {"login": "10/min"},
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+REST_KNOX = {"TOKEN_TTL": None, "TOKEN_LIMIT_PER_USER": 20, "AUTH_HEADER_PREFIX": "Token"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "OrderFlow ERP dropzone",
+    "DESCRIPTION": "From an approved order to the ERP and back.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SERVE_PUBLIC": True,
+}
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# Production stands behind a proxy that ends TLS and says so.
+if not DEVELOPMENT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+
+_PROCESSORS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+_RENDERER: Any = (
+    structlog.processors.JSONRenderer()
+    if env.str("LOG_FORMAT", "console" if DEVELOPMENT else "json") == "json"
+    else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+)
+structlog.configure(
+    processors=[*_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "structured": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": _PROCESSORS,
+            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.server": {"handlers": [], "propagate": True},
+        # paramiko logs whole sessions at INFO; what matters of them becomes a Fault.
+        "paramiko": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,104 @@
+"""Orgs (our tenants) and the people who log in."""
+
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models import Q
+
+from orderflow.tenancy.querysets import OrgScopedQuerySet
+from orderflow.tenancy.roles import CAPABILITIES, Capability, Role
+
+
+class OrgQuerySet(OrgScopedQuerySet["Org"]):
+    org_lookup = "pk"
+
+
+class Org(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=60, unique=True)
+    settings = models.JSONField(default=dict, blank=True)
+
+    objects = OrgQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def org(self) -> "Org":
+        return self
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(
+        self, email: str, password: str | None = None, *, org: Org | None = None, role: str | None = None, **extra: Any
+    ) -> "User":
+        """Org and role together make a member; neither makes platform staff."""
+        user = self.model(email=self.normalize_email(email).lower(), org=org, role=role, **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> "User":
+        return self.create_user(email, password, **extra)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, blank=True, related_name="users")
+    role = models.CharField(max_length=20, choices=Role.choices, null=True, blank=True)  # noqa: DJ001
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager.from_queryset(OrgScopedQuerySet["User"])()  # type: ignore[misc]
+
+    class Meta:
+        ordering = ["email"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(org=None, role=None) | Q(org__isnull=False, role__in=Role.values),
+                name="user_has_org_and_role_or_neither",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_platform_staff(self) -> bool:
+        return self.is_active and self.org_id is None
+
+    @property
+    def is_superuser(self) -> bool:
+        return self.is_platform_staff
+
+    @property
+    def is_staff(self) -> bool:
+        # Every role works in the admin; what it shows is decided by capability.
+        return self.is_active
+
+    def can(self, capability: Capability) -> bool:
+        if not self.is_active:
+            return False
+        return self.is_platform_staff or (self.role is not None and capability in CAPABILITIES[Role(self.role)])
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return self.is_platform_staff
+
+    def has_perms(self, perm_list: list[str], obj: object = None) -> bool:
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_active

@@ -1,0 +1,28 @@
+"""Who may do what, as data."""
+
+from enum import StrEnum
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    ADMIN = "ADMIN", "Admin"
+    INTEGRATOR = "INTEGRATOR", "Integrator"
+    OPS = "OPS", "Operations"
+    VIEWER = "VIEWER", "Viewer"
+
+
+class Capability(StrEnum):
+    READ = "read"
+    APPROVE = "approve"
+    PUSH = "push"
+    CONNECT = "connect"
+    ADMINISTER = "administer"
+
+
+CAPABILITIES: dict[Role, frozenset[Capability]] = {
+    Role.ADMIN: frozenset(Capability),
+    Role.INTEGRATOR: frozenset({Capability.READ, Capability.CONNECT}),
+    Role.OPS: frozenset({Capability.READ, Capability.APPROVE, Capability.PUSH}),
+    Role.VIEWER: frozenset({Capability.READ}),
+}
