@@ -1,0 +1,68 @@
+"""Prepares the world that Django's settings read, before pytest-django loads them.
+
+`--database=sqlite` (default) or `--database=postgres`: TEST_DATABASE_URL, or else a private server for this run.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+_VAR = Path(__file__).resolve().parent.parent / "var" / "tests"
+_IN_WORKER = "PYTEST_XDIST_WORKER"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    choices = ("sqlite", "postgres")
+    parser.addoption("--database", choices=choices, default="sqlite", help="what the tests keep rows in")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    if _IN_WORKER not in os.environ:  # workers inherit what the controller prepared
+        world = ExitStack()
+        early_config.add_cleanup(world.close)
+        _prepare(world, early_config.known_args_namespace.database)
+    return (yield)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"database: {config.getoption('database')}"
+
+
+def _prepare(world: ExitStack, database: str) -> None:
+    run = _VAR / f"run-{secrets.token_hex(4)}"
+    run.mkdir(parents=True)
+    world.callback(shutil.rmtree, run, ignore_errors=True)
+    kept, temporary = _VAR / "kept", run / "tmp"
+    for folder in (kept, temporary):
+        folder.mkdir(exist_ok=True)
+    for name in [*_LEAKS, *(name for name in os.environ if name.startswith(("S3_", "SFTP_")))]:
+        os.environ.pop(name, None)
+    os.environ |= {
+        "ORDERFLOW_ENV": "development",
+        "SECRET_KEY": secrets.token_hex(32),
+        "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
+        "VAR_DIR": str(run),
+        "TMPDIR": str(temporary),
+        "PYTEST_DEBUG_TEMPROOT": str(kept),  # tmp_path of the last three runs, for looking at
+    }
+    if database == "postgres":
+        os.environ["DATABASE_URL"] = _postgres(world, run)
+
+
+# The tests decide these; a developer's own values must not reach them.
+_LEAKS = ["DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "ENCRYPTION_PREVIOUS_KEYS", "DROPZONE_ROOTS", "ARCHIVE_DIR"]
+
+
+def _postgres(world: ExitStack, run: Path) -> str:
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        return given
+    from tests.servers.postgres import postgres_server  # noqa: PLC0415  # not needed on SQLite
+
+    return world.enter_context(postgres_server(run / "postgres"))

