@@ -205,8 +205,8 @@ class AckFile(models.Model):
     connection = models.ForeignKey(ERPConnection, on_delete=models.PROTECT, related_name="ack_files")
     export = models.ForeignKey(ERPExport, on_delete=models.PROTECT, null=True, related_name="ack_files")
     name = models.CharField(max_length=255)
-    size = models.BigIntegerField()
-    mtime = models.BigIntegerField(help_text="As the server's own clock says; comparable only with itself.")
+    size = models.BigIntegerField(default=-1)
+    mtime = models.BigIntegerField(default=-1, help_text="As the server's own clock says; comparable only with itself.")
     status = models.CharField(max_length=10, choices=AckFileStatus.choices, default=AckFileStatus.WAITING)
     reason = models.TextField(blank=True, default="")
     body = models.BinaryField(null=True, editable=False)
@@ -214,6 +214,7 @@ class AckFile(models.Model):
     decided_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(null=True)
     moved_to = models.CharField(max_length=1200, blank=True, default="")
+    stays = models.BooleanField(default=False, help_text="It is handled, and we have no right to move it.")
 
     objects = AckFileQuerySet.as_manager()
 

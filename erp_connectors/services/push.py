@@ -21,6 +21,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
+NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
 DELIVER_TASK = "erp_connectors.tasks.deliver"
 
 
@@ -75,12 +76,13 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
         pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
     }
     results |= _already_started(drafts)
-    ready = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
-    try:
-        exports = _start(ready, actor=actor, frm=DraftStatus.APPROVED)
-        results |= {export.draft_order_id: PushResult(export, created=True) for export in exports}
-    except NoActiveConnection as error:
-        results |= dict.fromkeys((draft.pk for draft in ready), error)
+    approved = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
+    connected = _active_connections({draft.org_id for draft in approved})
+    exports = _start(
+        [draft for draft in approved if draft.org_id in connected], actor=actor, frm=DraftStatus.APPROVED
+    )
+    results |= {export.draft_order_id: PushResult(export, created=True) for export in exports}
+    results |= {draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connected}
     for draft in drafts:
         results.setdefault(draft.pk, NotPushable(_wrong_status(draft, "approve it first")))
     return results
@@ -121,6 +123,8 @@ def _start(
         return []
     now = timezone.now()
     connections = _active_connections({draft.org_id for draft in drafts})
+    if any(draft.org_id not in connections for draft in drafts):
+        raise NoActiveConnection(NO_CONNECTION)
     exports = [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
     ERPExport.objects.bulk_create(exports)
     DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
@@ -134,10 +138,7 @@ def _start(
 
 def _active_connections(org_ids: set[UUID]) -> dict[UUID, ERPConnection]:
     active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by("-created_at")
-    connections = {connection.org_id: connection for connection in active.defer("config")}
-    if org_ids - connections.keys():
-        raise NoActiveConnection("There is no active ERP connection: set one up, test it, and push again.")
-    return connections
+    return {connection.org_id: connection for connection in active.defer("config")}
 
 
 def _export(

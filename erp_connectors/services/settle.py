@@ -30,7 +30,13 @@ class Verdict(StrEnum):
 
 def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
     """For exports that have just FAILED with an open session: say at once what became of them, where possible."""
-    unknown = [export for export in exports if export.failed_as == FailedAs.UNKNOWN]
+    unknown = [
+        export
+        for export in exports
+        if export.failed_as == FailedAs.UNKNOWN and export.staged_destination == delivery.destination
+    ]
+    if not unknown:
+        return
     verdicts = _verdicts(delivery.transport, unknown)
     published = [export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED]
     not_sent = [export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT]

@@ -1,0 +1,137 @@
+"""Set up, change and disable a connection; every change is checked and audited."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import connector_for
+from erp_connectors.states import ConnectionStatus, ExportStatus
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record
+from orderflow.tenancy.models import Org, User
+
+UNCHANGED = "********"
+
+
+class ConnectionConflict(Exception):
+    """The change can't be made as things stand; nothing was changed."""
+
+
+def create_connection(
+    org: Org, connector_type: str, config: Mapping[str, Any], *, actor: User | None
+) -> ERPConnection:
+    """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
+    connector_for(connector_type).parse_config(config)
+    connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
+    with transaction.atomic():
+        _save(connection)
+        _audit(connection, Action.CONNECTION_CREATED, actor, changed=sorted(config))
+        if config.get("host_key"):
+            _audit(connection, Action.HOST_KEY_PINNED, actor, changed=["host_key"])
+    return connection
+
+
+def change_connection(
+    connection_id: UUID, *, actor: User | None, config: Mapping[str, Any] | None = None, status: str | None = None
+) -> ERPConnection:
+    """Replace the config, the status, or both. Raises as `create_connection`, and `ConnectionConflict` where
+    exports that are staged at the present destination would be left behind."""
+    with transaction.atomic():
+        connection = ERPConnection.objects.select_for_update().get(pk=connection_id)
+        changed = _new_config(connection, config) if config is not None else []
+        if status is not None and status != connection.status:
+            connection.status = status
+            changed.append("status")
+        if not changed:
+            return connection
+        _save(connection)
+        disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
+        _audit(
+            connection,
+            Action.CONNECTION_DISABLED if disabled else Action.CONNECTION_CHANGED,
+            actor,
+            changed=changed,
+        )
+        if "host_key" in changed:
+            _audit(connection, Action.HOST_KEY_PINNED, actor, changed=["host_key"])
+    return connection
+
+
+def public_config(connection: ERPConnection) -> dict[str, Any]:
+    """The config with every secret replaced by a mask; raises `Fault` CONFIG_UNREADABLE."""
+    secrets = _secret_names(connection)
+    return {key: UNCHANGED if key in secrets and value else value for key, value in connection.config.items()}
+
+
+def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as a form or a program sends it back: a masked secret keeps its stored value."""
+    secrets = _secret_names(connection)
+    stored = connection.config if any(config.get(name) == UNCHANGED for name in secrets) else {}
+    return {
+        key: stored.get(key) if key in secrets and value == UNCHANGED else value for key, value in config.items()
+    }
+
+
+def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[str]:
+    connector = connector_for(connection.connector_type)
+    new = {key: value for key, value in config.items() if value is not None}
+    parsed = connector.parse_config(new)
+    old = _readable(connection)
+    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    if changed and old:
+        _require_nothing_staged(connection, connector.dropzone(connector.parse_config(old)), connector.dropzone(parsed))
+    connection.config = new
+    return changed
+
+
+def _readable(connection: ERPConnection) -> dict[str, Any]:
+    try:
+        return connection.config
+    except Fault:
+        # A config that no key opens any more is replaced whole.
+        return {}
+
+
+def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropzone) -> None:
+    def place(dropzone: Dropzone) -> tuple[object, ...]:
+        options = dropzone.options
+        return (dropzone.transport, getattr(options, "host", ""), getattr(options, "port", 0), dropzone.export_path)
+
+    staged = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(staged_at=None)
+    if place(old) != place(new) and staged.exists():
+        raise ConnectionConflict(
+            f"{staged.count()} exports are staged in {old.export_path} and not published yet. Wait until they are "
+            "sent, then change the destination."
+        )
+
+
+def _secret_names(connection: ERPConnection) -> set[str]:
+    return {field.name for field in connector_for(connection.connector_type).describe_config() if field.secret}
+
+
+def _save(connection: ERPConnection) -> None:
+    try:
+        with transaction.atomic():
+            connection.save()
+    except IntegrityError:
+        raise ConnectionConflict(
+            f"This org already has an active {connection.connector_type} connection. Disable it first."
+        ) from None
+
+
+def _audit(connection: ERPConnection, action: Action, actor: User | None, *, changed: list[str]) -> None:
+    record(
+        Entry(
+            action=action,
+            org_id=connection.org_id,
+            entity_type="ERPConnection",
+            entity_id=connection.pk,
+            actor=actor,
+            after={"changed": changed, "status": connection.status},
+        )
+    )

@@ -1,0 +1,132 @@
+"""Test a connection step by step, as delivery and acks will use it, and leave nothing behind."""
+
+import time
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors import circuit
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.documents import Move, ProbeStep, Upload
+from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import open_transport
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.places import ERROR, PROCESSED
+from erp_connectors.transports.base import Transport
+from orderflow import jobs
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record
+from orderflow.tenancy.models import User
+
+PROBE_BODY = b'{"test": "connection"}\n'
+
+
+def test_connection(connection_id: UUID, *, actor: User | None) -> list[ProbeStep]:
+    """Run every step up to the first that fails, record the result, and on success let the queue go on."""
+    connection = ERPConnection.objects.get(pk=connection_id)
+    try:
+        steps = list(probe_steps(dropzone_of(connection)))
+    except Fault as fault:
+        steps = [ProbeStep("config", "Configuration", 0, fault=fault)]
+    _record(connection, steps, actor)
+    return steps
+
+
+def probe_steps(dropzone: Dropzone) -> Iterator[ProbeStep]:
+    """Each step as it is done; the first that fails is the last."""
+    try:
+        transport = open_transport(dropzone)
+    except Fault as fault:
+        yield ProbeStep("open", "Transport", 0, fault=fault)
+        return
+    try:
+        for step in transport.open_steps():
+            yield step
+            if not step.ok:
+                return
+        export_step = _timed("export_path", "Orders can be written", lambda: _try_export_folder(transport, dropzone))
+        yield export_step
+        if export_step.ok and dropzone.ack_path:
+            folder = dropzone.ack_path
+            yield _timed("ack_path", "Answers can be read and filed", lambda: _try_ack_folder(transport, folder))
+    finally:
+        transport.close()
+
+
+def require_usable(transport: Transport, dropzone: Dropzone) -> None:
+    """On an open transport: raises the `Fault` that keeps orders from being written."""
+    _try_export_folder(transport, dropzone)
+
+
+def _timed(name: str, label: str, check: Callable[[], str]) -> ProbeStep:
+    started = time.perf_counter()
+    try:
+        found, fault = check(), None
+    except Fault as error:
+        found, fault = "", error
+    return ProbeStep(name, label, round((time.perf_counter() - started) * 1000), found, fault)
+
+
+def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
+    stamp = f"{timezone.now():%Y%m%d_%H%M%S_%f}"
+    final = f"{dropzone.export_path.rstrip('/')}/test_connection_{stamp}.json"
+    temporary = f"{final}.tmp"
+    written = temporary if dropzone.atomic_write else final
+    _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
+    if dropzone.atomic_write:
+        try:
+            _raise_first(transport.publish([Move(temporary, final)]))
+        except Fault:
+            transport.remove([temporary])
+            raise
+    (removed,) = transport.remove([final])
+    if isinstance(removed, Fault):
+        raise removed
+    how = "written, renamed and removed" if dropzone.atomic_write else "written and removed (at-least-once mode)"
+    return f"{dropzone.export_path}: a test file was {how}" + ("" if removed else "; something took it meanwhile")
+
+
+def _try_ack_folder(transport: Transport, ack_path: str) -> str:
+    waiting = sum(1 for _ in transport.list(ack_path))
+    stamp = f"test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}.json.tmp"
+    source = f"{ack_path.rstrip('/')}/{stamp}"
+    _raise_first(transport.stage([Upload(source, PROBE_BODY)]))
+    here = source
+    try:
+        for folder in (PROCESSED, ERROR):
+            transport.make_folder(f"{ack_path.rstrip('/')}/{folder}")
+            there = f"{ack_path.rstrip('/')}/{folder}/{stamp}"
+            _raise_first(transport.move([Move(here, there)]))
+            here = there
+    finally:
+        transport.remove([here])
+    return f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
+
+
+def _raise_first(outcomes: list[Fault | None]) -> None:
+    for fault in outcomes:
+        if fault is not None:
+            raise Fault(FOLDER_MISSING, fault.detail, path=fault.path) if fault.kind is NOT_FOUND else fault
+
+
+@transaction.atomic
+def _record(connection: ERPConnection, steps: list[ProbeStep], actor: User | None) -> None:
+    now, ok = timezone.now(), all(step.ok for step in steps)
+    ERPConnection.objects.filter(pk=connection.pk).update(last_test_at=now, last_test_success=ok)
+    failed = next((step.fault for step in steps if step.fault), None)
+    record(
+        Entry(
+            action=Action.CONNECTION_TESTED,
+            org_id=connection.org_id,
+            entity_type="ERPConnection",
+            entity_id=connection.pk,
+            actor=actor,
+            after={"success": ok, "code": failed.code if failed else None},
+        )
+    )
+    if ok:
+        circuit.success(connection.pk, now=now)
+        jobs.wake("erp_connectors.tasks.deliver", str(connection.pk))
