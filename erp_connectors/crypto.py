@@ -73,6 +73,8 @@ def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, connection_i
         raise Undecryptable(f"it was written with key {key_id[:8]!r}, which this deployment does not have")
     try:
         sealed = base64.b64decode(encoded, altchars=b"-_", validate=True)
+        if base64.urlsafe_b64encode(sealed).decode() != encoded:
+            raise ValueError("padding bits were changed")
         return key.for_org(org_id).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], connection_id.bytes)
     except (InvalidTag, binascii.Error, ValueError):
         raise Undecryptable("it was changed, or copied here from another connection") from None

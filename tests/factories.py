@@ -1,0 +1,78 @@
+"""Rows for tests, each with everything it needs and nothing more."""
+
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from erp_connectors.models import ERPConnection
+from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import Org, User
+from orderflow.tenancy.roles import Role
+
+_numbers = count(1)
+PASSWORD = "correct horse battery"
+
+
+def org(**fields: Any) -> Org:
+    n = next(_numbers)
+    return Org.objects.create(**{"name": f"Großhandel {n}", "slug": f"org-{n}", **fields})
+
+
+def user(of: Org | None, role: Role | None = Role.OPS, **fields: Any) -> User:
+    created: User = User.objects.create_user(
+        f"user{next(_numbers)}@example.com", PASSWORD, org=of, role=role if of else None, **fields
+    )
+    return created
+
+
+def customer(of: Org, **fields: Any) -> Customer:
+    values = {"name": "Müller & Söhne GmbH", "erp_customer_number": "4711", "default_currency": "EUR"}
+    return Customer.objects.create(org=of, **{**values, **fields})
+
+
+def draft(of: Org, *, status: DraftStatus = DraftStatus.APPROVED, lines: int = 2, **fields: Any) -> DraftOrder:
+    """A complete order in any status; approved ones have an approver."""
+    values: dict[str, Any] = {
+        "customer": fields.pop("customer", None) or customer(of),
+        "external_order_number": f"PO-{next(_numbers):05}",
+        "order_date": date(2026, 11, 2),
+        "currency": "EUR",
+        "notes": "Lieferung bis 10 Uhr",
+        "status": status,
+    }
+    if status in (DraftStatus.APPROVED, DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR):
+        values |= {"approved_by": user(of), "approved_at": timezone.now()}
+    order = DraftOrder.objects.create(org=of, **{**values, **fields})
+    DraftOrderLine.objects.bulk_create(
+        DraftOrderLine(
+            draft_order=order,
+            line_no=n,
+            internal_sku=f"INT-{n:04}",
+            customer_sku_raw=f"AB-{n}",
+            product_description="Kabel NYM-J 3x1,5 mm²",
+            qty=Decimal("10.500"),
+            uom="M",
+            unit_price=Decimal("1.2345"),
+            currency="EUR",
+        )
+        for n in range(1, lines + 1)
+    )
+    return order
+
+
+def drafts(of: Org, how_many: int, **fields: Any) -> list[DraftOrder]:
+    buyer = customer(of)
+    return [draft(of, customer=buyer, **fields) for _ in range(how_many)]
+
+
+def connection(of: Org, config: dict[str, Any], **fields: Any) -> ERPConnection:
+    return ERPConnection.objects.create(org=of, connector_type="DROPZONE_JSON_V1", config=config, **fields)
+
+
+def ids(rows: list[DraftOrder]) -> list[UUID]:
+    return [row.pk for row in rows]
