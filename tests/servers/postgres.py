@@ -92,7 +92,12 @@ def _unprivileged(command: Sequence[str]) -> list[str]:
     if not shutil.which("setpriv"):
         raise RuntimeError(f"As root, PostgreSQL needs setpriv (package util-linux).{_ADVICE}")
     identity = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-    reading = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    # no_setuid_fixup: else access(2), which initdb asks first, ignores the capability.
+    reading = [
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+        "--securebits=+no_setuid_fixup",
+    ]
     return ["setpriv", *identity, *reading, "--pdeathsig=SIGINT", *command]
 
 
