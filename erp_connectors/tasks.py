@@ -1,0 +1,59 @@
+"""What workers run. Only ids come in, a short text goes out, and nothing escapes: rows decide what happens next."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+from django.utils import timezone
+
+from erp_connectors.services import acks
+from erp_connectors.services import deliver as delivery
+from erp_connectors.services import sweep as due
+from orderflow import jobs
+from orderflow.heartbeat.tasks import alive
+
+DELIVER = "erp_connectors.tasks.deliver"
+POLL = "erp_connectors.tasks.poll"
+
+log = structlog.get_logger(__name__)
+
+
+def deliver(connection_id: str) -> str:
+    return _edge("deliver", lambda: "; ".join(delivery.deliver(UUID(connection_id)).lines()))
+
+
+def poll(connection_id: str) -> str:
+    return _edge("poll", lambda: "; ".join(acks.poll(UUID(connection_id)).lines()))
+
+
+def sweep() -> str:
+    """Wake deliveries that are due, and bring late copies into the archive."""
+    return _edge("sweep", _sweep)
+
+
+def poll_due() -> str:
+    """One task for each connection whose turn it is, so that none waits for another."""
+    return _edge("poll_due", _poll_due)
+
+
+def _sweep() -> str:
+    woken = due.due_deliveries(timezone.now())
+    for connection_id in woken:
+        jobs.enqueue(DELIVER, str(connection_id))
+    return f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late"
+
+
+def _poll_due() -> str:
+    woken = due.due_polls(timezone.now())
+    for connection_id in woken:
+        jobs.enqueue(POLL, str(connection_id), keep_result=False)
+    return f"{len(woken)} polls woken"
+
+
+def _edge(name: str, body: Callable[[], str]) -> str:
+    with alive():
+        try:
+            return body()
+        except Exception as error:  # the queue would run it again side by side; the sweep does it in order
+            log.exception("task.failed", task=name)
+            return f"failed: {type(error).__name__}: {error}"

@@ -1,0 +1,63 @@
+"""How workers show that they work: by a task that ran, and by tasks that are still running."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from django.db import DatabaseError, connection
+
+from orderflow.heartbeat.models import Heartbeat
+
+CLUSTER = "ORDERFLOW_CLUSTER"
+BEAT = "orderflow.heartbeat.tasks.beat"
+EVERY_SECONDS = 4.0
+
+log = structlog.get_logger(__name__)
+_last_beat = float("-inf")
+
+
+def beat() -> str:
+    """Whatever worker runs this, its own cluster shows a sign of life."""
+    name = os.environ.get(CLUSTER, "")
+    if name:
+        Heartbeat.beat(name)
+    return name
+
+
+@contextmanager
+def alive() -> Iterator[None]:
+    """Around the body of a task: while it takes long, beats go on that wait behind it in the queue."""
+    if not os.environ.get(CLUSTER):
+        yield
+        return
+    _beat_if_due()
+    done = threading.Event()
+    beater = threading.Thread(target=_beat_until, args=(done,), name="heartbeat", daemon=True)
+    beater.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beater.join()
+
+
+def _beat_until(done: threading.Event) -> None:
+    try:
+        while not done.wait(EVERY_SECONDS):
+            _beat_if_due()
+    finally:
+        connection.close()
+
+
+def _beat_if_due() -> None:
+    global _last_beat  # noqa: PLW0603  # per worker process
+    if time.monotonic() - _last_beat < EVERY_SECONDS:
+        return
+    try:
+        beat()
+        _last_beat = time.monotonic()
+    except DatabaseError as error:
+        log.warning("heartbeat.not_written", error=str(error))

@@ -1,0 +1,104 @@
+"""A world of its own for programs that tests start: database, folders, environment; and a look at /proc."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class World:
+    folder: Path
+    env: dict[str, str]
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "orderflow.sqlite3"
+
+    def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=100, check=False,
+        )  # fmt: skip
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator["Running"]:
+        log = self.folder / f"{arguments[0]}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT, env=self.env, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        try:
+            yield Running(process, log)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(40)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+@dataclass(frozen=True)
+class Running:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, happened: Callable[[], bool], what: str, *, seconds: float = 40) -> None:
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{self.said()[-3000:]}"
+            time.sleep(0.1)
+
+    def wait_until_said(self, text: str, *, times: int = 1) -> None:
+        self.wait_for(lambda: self.said().count(text) >= times, f"{text!r}, {times} times")
+
+
+def new_world(folder: Path) -> World:
+    env = {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
+        "ORDERFLOW_ENV": "development",
+        "SECRET_KEY": secrets.token_hex(32),
+        "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
+        "VAR_DIR": str(folder),
+    }
+    world = World(folder, env)
+    done = world.manage("migrate", "--verbosity", "0")
+    assert done.returncode == 0, done.stderr
+    return world
+
+
+def group_of(leader: int) -> dict[int, int]:
+    """Process id -> parent's id, of the living members of a process group."""
+    members = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, parent, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(group) == leader and state != "Z":
+            members[int(entry.name)] = int(parent)
+    return members
+
+
+def children(leader: int, parent: int) -> list[int]:
+    return sorted(pid for pid, its_parent in group_of(leader).items() if its_parent == parent)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,139 @@
+"""Real trees of processes, killed part by part."""
+
+import os
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.processes import Running, World, children, group_of, kill, new_world
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return new_world(tmp_path_factory.mktemp("workers"))
+
+
+@pytest.fixture
+def workers(world: World) -> Iterator[Running]:
+    with world.running(
+        "run_workers", "--workers", "2", "--stale-after", "6", "--stop-within", "5"
+    ) as running:
+        running.wait_until_said("started")
+        running.wait_for(lambda: beats(running, world) == 1, "first heartbeat")
+        yield running
+
+
+def beats(workers: Running, world: World) -> int:
+    return len(beat_times(workers, world))
+
+
+def beat_times(workers: Running, world: World) -> list[str]:
+    """Of this supervisor's clusters only: a killed one leaves its rows."""
+    with sqlite3.connect(world.database, timeout=20) as database:
+        query = "SELECT beat_at FROM heartbeat_heartbeat WHERE cluster LIKE ?"
+        return [row[0] for row in database.execute(query, [f"%-{workers.process.pid}-%"])]
+
+
+def groups(workers: Running) -> list[int]:
+    return [int(number) for number in re.findall(r"process group (\d+)", workers.said())]
+
+
+def sentinel_of(leader: int) -> int:
+    (main,) = children(leader, leader)
+    (sentinel,) = children(leader, main)
+    return sentinel
+
+
+def require_restarted(workers: Running, world: World) -> None:
+    workers.wait_until_said("started", times=2)
+    old, new = groups(workers)
+    assert group_of(old) == {}, "a part of the old tree is left"
+    workers.wait_for(lambda: beats(workers, world) == 1, "a heartbeat after the restart")
+    assert len(group_of(new)) >= 7  # guardian, main, sentinel, two workers, pusher, monitor
+
+
+def test_a_killed_sentinel_brings_a_whole_new_tree(workers: Running, world: World) -> None:
+    kill(sentinel_of(groups(workers)[0]))
+    require_restarted(workers, world)
+
+
+def test_a_killed_cluster_brings_a_whole_new_tree(workers: Running, world: World) -> None:
+    (leader,) = groups(workers)
+    (main,) = children(leader, leader)
+    kill(main)
+    require_restarted(workers, world)
+
+
+def test_a_killed_guardian_leaves_nothing_of_its_tree(workers: Running, world: World) -> None:
+    kill(groups(workers)[0])
+    require_restarted(workers, world)
+
+
+def test_work_goes_on_after_idle_workers_were_killed(workers: Running, world: World) -> None:
+    leader = groups(workers)[0]
+    for pid in children(leader, sentinel_of(leader)):
+        kill(pid)
+    killed_at = time.monotonic()
+    before = beat_times(workers, world)
+    # Either django-q2 replaced them in time, or the heartbeat went stale and the tree was replaced.
+    workers.wait_for(
+        lambda: beats(workers, world) == 1 and beat_times(workers, world) > before,
+        "a later heartbeat",
+        seconds=60,
+    )
+    assert time.monotonic() - killed_at < 60
+
+
+def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
+    for pid in group_of(groups(workers)[0]):
+        os.kill(pid, signal.SIGSTOP)
+    workers.wait_until_said("no sign of life for")
+    require_restarted(workers, world)
+
+
+def test_nothing_outlives_a_killed_supervisor(workers: Running) -> None:
+    (leader,) = groups(workers)
+    kill(workers.process.pid)
+    workers.wait_for(lambda: group_of(leader) == {}, "the tree is gone", seconds=20)
+
+
+def test_sigterm_ends_everything_within_its_bound(workers: Running, world: World) -> None:
+    (leader,) = groups(workers)
+    workers.process.terminate()
+    assert workers.process.wait(12) == 0
+    assert group_of(leader) == {}
+    assert beats(workers, world) == 0
+    assert "stopped" in workers.said()
+
+
+def test_each_cluster_has_its_own_heartbeat(world: World) -> None:
+    with world.running("run_workers", "--workers", "1", "--clusters", "2", "--stop-within", "5") as running:
+        running.wait_for(lambda: beats(running, world) == 2, "two heartbeats")
+        assert len(groups(running)) == 2
+
+
+def test_there_is_one_schedule_of_each_kind_however_often_it_starts(workers: Running, world: World) -> None:
+    with sqlite3.connect(world.database, timeout=20) as database:
+        rows = database.execute("SELECT name, func, minutes FROM django_q_schedule ORDER BY id").fetchall()
+    assert rows == [
+        ("sweep", "erp_connectors.tasks.sweep", 1),
+        ("poll acks", "erp_connectors.tasks.poll_due", 1),
+    ]
+
+
+def test_senseless_numbers_are_refused_by_name(world: World) -> None:
+    done = world.manage("run_workers", "--workers", "0")
+    assert done.returncode != 0
+    assert "--workers must be more than 0" in done.stderr
