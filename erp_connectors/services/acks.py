@@ -215,9 +215,15 @@ class _Round:
         self.report.moved += sum(1 for row in rows if row.moved_at)
 
     def _forget_vanished(self) -> None:
-        waiting = AckFile.objects.filter(connection=self.connection, decided_at=None).present()
-        gone = [row.pk for row in waiting.only("pk", "name") if row.name not in self.seen]
-        AckFile.objects.filter(pk__in=gone).delete()
+        """Rows whose file is no longer listed: moved by a poll that was killed before it said so, or taken away."""
+        rows = AckFile.objects.filter(connection=self.connection).present().defer("body")
+        gone = [row for row in rows if row.name not in self.seen]
+        AckFile.objects.filter(pk__in=[row.pk for row in gone if row.decided_at is None]).delete()
+        decided = [row for row in gone if row.decided_at]
+        targets = [self._target(row, row.name).target for row in decided]
+        for row, target, there in zip(decided, targets, self.transport.exists(targets), strict=True):
+            row.moved_at, row.moved_to = timezone.now(), target if there is True else ""
+        AckFile.objects.bulk_update(decided, ["moved_at", "moved_to"], batch_size=200)
 
 
 def _same(row: AckFile, page: Iterable[Entry]) -> bool:

@@ -20,7 +20,6 @@ from erp_connectors.faults import (
     ARCHIVE_UNAVAILABLE,
     NAME_TAKEN,
     NOT_FOUND,
-    PERMISSION_DENIED,
     RENDER_FAILED,
     Fault,
 )
@@ -30,6 +29,7 @@ from erp_connectors.services.snapshot import order_documents
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.moves import LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -53,7 +53,13 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
     crashpoint("staged-before-commit")
     staged, failures = _split([item.export for item in items], outcomes, Stage.STAGE)
     _sweep_leftovers(delivery, staged, [failure.export for failure in failures])
-    _commit_staged(delivery, staged)
+    try:
+        _commit_staged(delivery, staged)
+    except LostRace:
+        # Nobody else knows these names, and without the commit nobody may ever publish them.
+        if delivery.dropzone.atomic_write:
+            delivery.transport.remove([temporary_path(delivery.dropzone, export) for export in staged])
+        raise
     crashpoint("staged-committed")
     return staged, failures
 

@@ -15,10 +15,7 @@ class ExactDecimalField(models.DecimalField):
     """
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        return "text" if connection.vendor == "sqlite" else super().db_type(connection)
-
-    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        return [] if connection.vendor == "sqlite" else super().get_db_converters(connection)
+        return "text" if connection.vendor == "sqlite" else f"numeric({self.max_digits},{self.decimal_places})"
 
     def get_internal_type(self) -> str:
         # Django's SQLite backend attaches its float converter to "DecimalField".

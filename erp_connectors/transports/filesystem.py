@@ -1,0 +1,212 @@
+"""A dropzone in folders of this machine, or mounted on it, held inside the roots that the deployment allows.
+
+Folders are opened component by component from their root, following no link, and files are reached only relative
+to the opened folder: what was checked is what is used, also while somebody swaps names underneath.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from erp_connectors.documents import Entry, Move, ProbeStep, Upload
+from erp_connectors.faults import (
+    DISK_FULL,
+    FOLDER_MISSING,
+    NAME_TAKEN,
+    NOT_A_FILE,
+    NOT_FOUND,
+    OUTSIDE_ROOTS,
+    PERMISSION_DENIED,
+    REMOTE_FAILURE,
+    SIZE_MISMATCH,
+    TOO_LARGE,
+    Fault,
+    FaultKind,
+)
+from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
+
+FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FAULT_OF_ERRNO: dict[int, FaultKind] = {
+    errno.ENOENT: NOT_FOUND,
+    errno.EEXIST: NAME_TAKEN,
+    errno.ENOSPC: DISK_FULL,
+    errno.EDQUOT: DISK_FULL,
+    errno.EFBIG: DISK_FULL,
+    errno.EACCES: PERMISSION_DENIED,
+    errno.EPERM: PERMISSION_DENIED,
+    errno.EROFS: PERMISSION_DENIED,
+    errno.EISDIR: NOT_A_FILE,
+    errno.ELOOP: NOT_A_FILE,
+    errno.ENXIO: NOT_A_FILE,
+}
+ResultT = TypeVar("ResultT")
+
+
+class FilesystemTransport(Transport):
+    def __init__(self, options: FilesystemOptions, policy: TransportPolicy) -> None:
+        self._roots = [os.path.realpath(root) for root in policy.dropzone_roots]
+
+    def open_steps(self) -> Iterator[ProbeStep]:
+        yield ProbeStep("roots", "Folders this deployment allows", 0, found=", ".join(self._roots) or "none")
+
+    def close(self) -> None:
+        pass
+
+    def destination(self) -> str:
+        return "file://"
+
+    def _stage(self, uploads: Sequence[Upload]) -> list[Fault | None]:
+        return [self._attempt(upload.path, lambda u=upload: self._write(u)) for upload in uploads]  # type: ignore[misc]
+
+    def _publish(self, moves: Sequence[Move]) -> list[Fault | None]:
+        outcomes = [self._attempt(move.source, lambda m=move: self._rename(m)) for move in moves]  # type: ignore[misc]
+        self._make_durable({_folder_of(move.target) for move in moves})
+        return outcomes
+
+    def _exists(self, paths: Sequence[str]) -> list[bool | Fault]:
+        return [_absent_as_false(self._ask(path, lambda p=path: self._lstat(p))) for path in paths]  # type: ignore[misc]
+
+    def _list(self, folder: str) -> Iterator[Entry]:
+        with self._folder(folder) as fd, os.scandir(fd) as names:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    info = name.stat(follow_symlinks=False)
+                    yield Entry(name.name, info.st_size, int(info.st_mtime), stat.S_ISREG(info.st_mode))
+
+    def _read(self, paths: Sequence[str], *, max_bytes: int) -> list[bytes | Fault]:
+        return [self._ask(path, lambda p=path: self._read_one(p, max_bytes)) for path in paths]  # type: ignore[misc]
+
+    def _move(self, moves: Sequence[Move]) -> list[Fault | None]:
+        return [self._attempt(move.source, lambda m=move: self._link_and_unlink(m)) for move in moves]  # type: ignore[misc]
+
+    def _remove(self, paths: Sequence[str]) -> list[bool | Fault]:
+        return [_absent_as_false(self._ask(path, lambda p=path: self._unlink(p))) for path in paths]  # type: ignore[misc]
+
+    def _make_folder(self, path: str) -> None:
+        try:
+            with self._folder(_folder_of(path)) as parent, suppress(FileExistsError):
+                os.mkdir(_name_of(path), dir_fd=parent)
+        except OSError as error:
+            raise _fault(error, path) from error
+
+    def _write(self, upload: Upload) -> None:
+        with self._folder(_folder_of(upload.path)) as folder:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE_FLAGS
+            fd = os.open(_name_of(upload.path), flags, 0o666, dir_fd=folder)
+            with os.fdopen(fd, "wb") as file:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise Fault(NOT_A_FILE, path=upload.path)
+                file.write(upload.data)
+                file.flush()
+                os.fsync(fd)
+                if upload.mode is not None:
+                    os.fchmod(fd, upload.mode)
+                size = os.fstat(fd).st_size
+                if size != len(upload.data):
+                    raise Fault(SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
+
+    def _rename(self, move: Move) -> None:
+        with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
+            os.rename(_name_of(move.source), _name_of(move.target), src_dir_fd=source, dst_dir_fd=target)
+
+    def _link_and_unlink(self, move: Move) -> None:
+        # A rename would replace an existing file; a link never does.
+        with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
+            names = (_name_of(move.source), _name_of(move.target))
+            os.link(*names, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+            os.unlink(names[0], dir_fd=source)
+
+    def _lstat(self, path: str) -> bool:
+        with self._folder(_folder_of(path)) as folder:
+            os.stat(_name_of(path), dir_fd=folder, follow_symlinks=False)
+        return True
+
+    def _unlink(self, path: str) -> bool:
+        with self._folder(_folder_of(path)) as folder:
+            os.unlink(_name_of(path), dir_fd=folder)
+        return True
+
+    def _read_one(self, path: str, max_bytes: int) -> bytes:
+        with self._folder(_folder_of(path)) as folder:
+            fd = os.open(_name_of(path), os.O_RDONLY | FILE_FLAGS, dir_fd=folder)
+            with os.fdopen(fd, "rb") as file:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise Fault(NOT_A_FILE, path=path)
+                data = file.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise Fault(TOO_LARGE, f"More than {max_bytes} bytes.", path=path)
+        return data
+
+    def _make_durable(self, folders: set[str]) -> None:
+        for folder in folders:
+            with suppress(OSError, Fault), self._folder(folder) as fd:
+                os.fsync(fd)
+
+    @contextmanager
+    def _folder(self, path: str) -> Iterator[int]:
+        fd = self._open_folder(path)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _open_folder(self, path: str) -> int:
+        try:
+            resolved = os.path.realpath(path, strict=True)
+            root = next((root for root in self._roots if _is_within(resolved, root)), None)
+            if root is None:
+                raise Fault(OUTSIDE_ROOTS, path=path)
+            return _walk_down(root, PurePosixPath(resolved).relative_to(root).parts)
+        except (FileNotFoundError, NotADirectoryError):
+            # A name outside the roots must not even tell whether it exists.
+            inside = any(_is_within(os.path.realpath(path), root) for root in self._roots)
+            raise Fault(FOLDER_MISSING if inside else OUTSIDE_ROOTS, path=path) from None
+        except OSError as error:
+            raise _fault(error, path) from error
+
+    def _ask(self, path: str, action: Callable[[], ResultT]) -> ResultT | Fault:
+        try:
+            return action()
+        except Fault as fault:
+            return fault
+        except OSError as error:
+            return _fault(error, path)
+
+    def _attempt(self, path: str, action: Callable[[], None]) -> Fault | None:
+        return self._ask(path, action)
+
+
+def _walk_down(root: str, parts: Sequence[str]) -> int:
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in parts:
+        try:
+            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = deeper
+    return fd
+
+
+def _is_within(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _folder_of(path: str) -> str:
+    return str(PurePosixPath(path).parent)
+
+
+def _name_of(path: str) -> str:
+    return PurePosixPath(path).name
+
+
+def _absent_as_false(answer: bool | Fault) -> bool | Fault:
+    return False if isinstance(answer, Fault) and answer.kind is NOT_FOUND else answer
+
+
+def _fault(error: OSError, path: str) -> Fault:
+    kind = FAULT_OF_ERRNO.get(error.errno or 0, REMOTE_FAILURE)
+    return Fault(kind, f"{error.strerror}.", path=path)

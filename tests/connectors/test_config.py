@@ -1,0 +1,85 @@
+import pytest
+
+from erp_connectors.connectors.base import ConfigError
+from erp_connectors.connectors.dropzone_json_v1 import config
+
+SFTP = {
+    "mode": "sftp",
+    "host": "erp.example.com",
+    "username": "orderflow",
+    "password": "geheim",
+    "export_path": "/in",
+    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL",
+}
+FOLDER = {"mode": "filesystem", "export_path": "/in"}
+
+
+def problems(raw):
+    with pytest.raises(ConfigError) as caught:
+        config.parse(raw)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("raw", [SFTP, FOLDER])
+def test_defaults_are_those_of_the_specification(raw):
+    parsed = config.parse(raw)
+
+    assert (parsed.port, parsed.connect_timeout, parsed.io_timeout) == (22, 10, 30)
+    assert (parsed.atomic_write, parsed.ack_path, parsed.ack_timeout, parsed.file_mode) == (True, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ({**SFTP, "hots": "x"}, "hots"),
+        ({**SFTP, "port": "22"}, "port"),
+        ({**SFTP, "port": 0}, "port"),
+        ({**SFTP, "port": 65536}, "port"),
+        ({**SFTP, "port": True}, "port"),
+        ({**SFTP, "io_timeout": -1}, "io_timeout"),
+        ({**SFTP, "export_path": "in"}, "export_path"),
+        ({**SFTP, "export_path": "/in/../etc"}, "export_path"),
+        ({**SFTP, "ack_path": "/a\n"}, "ack_path"),
+        ({**SFTP, "file_mode": "888"}, "file_mode"),
+        ({**SFTP, "host": None}, "host"),
+        ({**SFTP, "password": None}, "password"),
+        ({**SFTP, "host_key": "sha256:abc"}, "host_key"),
+        ({**SFTP, "atomic_write": "yes"}, "atomic_write"),
+        ({**FOLDER, "mode": "ftp"}, "mode"),
+        ({**FOLDER, "host": "x"}, "host"),
+        ({"mode": "filesystem"}, "export_path"),
+    ],
+)
+def test_the_wrong_key_is_named(raw, key):
+    assert problems(raw).keys() == {key}
+
+
+def test_all_problems_are_told_at_once():
+    assert problems({"mode": "sftp", "port": 0, "x": 1}).keys() == {
+        "x", "port", "export_path", "host", "username", "password"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [12345, ["geheim"], {"geheim": 1}])
+def test_no_problem_repeats_a_secret(wrong):
+    assert "geheim" not in str(problems({**SFTP, "password": wrong}))
+
+
+def test_a_parsed_config_does_not_show_its_secrets():
+    parsed = config.parse({**SFTP, "ssh_key": "PRIVATE", "ssh_key_passphrase": "phrase"})
+
+    for text in (repr(parsed), str(parsed), repr(config.dropzone(parsed))):
+        assert not any(secret in text for secret in ("geheim", "PRIVATE", "phrase"))
+
+
+def test_secrets_are_marked_and_every_key_is_described():
+    described = {field.name: field for field in config.describe()}
+
+    assert {name for name, field in described.items() if field.secret} == {
+        "password", "ssh_key", "ssh_key_passphrase"
+    }  # fmt: skip
+    assert all(field.help for field in described.values())
+
+
+def test_file_mode_is_octal():
+    assert config.dropzone(config.parse({**FOLDER, "file_mode": "0640"})).file_mode == 0o640
