@@ -51,7 +51,7 @@ format: $(INSTALLED) ## sort imports, fix what can be fixed, format
 	$(PYTHON) -m ruff check --fix-only --quiet .
 	$(PYTHON) -m ruff format .
 
-UV_COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+UV_COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --system-certs \
   --custom-compile-command 'make lock'
 
 lock: $(INSTALLED) ## pin requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
