@@ -62,7 +62,7 @@ def _put(storage: Storage, copy: Copy) -> ArchiveUnavailable | None:
     try:
         name = storage.save(copy.key, ContentFile(copy.data))
         stored = storage.size(name)
-    except Exception as error:  # each storage backend raises errors of its own
+    except Exception as error:  # noqa: BLE001  # each storage backend raises errors of its own
         log.warning("archive.unavailable", key=copy.key, error=f"{type(error).__name__}: {error}")
         return ArchiveUnavailable(f"{copy.key}: {type(error).__name__}: {error}")
     if name != copy.key or stored != len(copy.data):

@@ -14,9 +14,10 @@ from erp_connectors.models import ERPConnection
 def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
     """Exponential with full jitter above the half: between 50 and 100 % of ``base * 2**(failures - 1)``, capped."""
     ceiling = min(
-        settings.DELIVERY_RETRY_MAX_SECONDS, settings.DELIVERY_RETRY_BASE_SECONDS * 2 ** max(0, min(failures, 30) - 1)
+        settings.DELIVERY_RETRY_MAX_SECONDS,
+        settings.DELIVERY_RETRY_BASE_SECONDS * 2 ** max(0, min(failures, 30) - 1),
     )
-    return timedelta(seconds=ceiling * (rng or random).uniform(0.5, 1.0))  # noqa: S311  # spread, not secrecy
+    return timedelta(seconds=ceiling * (rng or random).uniform(0.5, 1.0))
 
 
 def success(connection_id: UUID, *, now: datetime) -> bool:

@@ -1,10 +1,10 @@
 """Everything that can go wrong between an approved order and the ERP, as one table.
 
-    Fault
-     |- TRANSIENT    the same attempt may succeed later: the export stays PENDING and is tried again
-     |- ORDER        this order can't go out as it is: its export is FAILED at once
-     |- CONNECTION   nothing can go out this way: the circuit opens and the queue waits
-     `- FILE         what was found out about one file; the caller decides what it means
+Fault
+ |- TRANSIENT    the same attempt may succeed later: the export stays PENDING and is tried again
+ |- ORDER        this order can't go out as it is: its export is FAILED at once
+ |- CONNECTION   nothing can go out this way: the circuit opens and the queue waits
+ `- FILE         what was found out about one file; the caller decides what it means
 """
 
 from dataclasses import dataclass

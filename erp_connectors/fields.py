@@ -1,7 +1,7 @@
 """A model field that is plain JSON in Python and AES-256-GCM in the database."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from django.conf import settings
@@ -39,7 +39,13 @@ class EncryptedConfigDescriptor:
         row.__dict__[self.name] = value
 
 
-class EncryptedConfigField(models.TextField):
+if TYPE_CHECKING:
+    _TextField = models.TextField[dict[str, Any], dict[str, Any]]
+else:
+    _TextField = models.TextField
+
+
+class EncryptedConfigField(_TextField):
     """Holds a JSON object, sealed for its row's ``org_id`` and ``id``.
 
     Reading it raises `Fault` CONFIG_UNREADABLE, which names the connection, where no key opens it in this row.

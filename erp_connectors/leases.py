@@ -22,7 +22,6 @@ from django.utils import timezone
 from erp_connectors.models import ERPConnection
 from orderflow.moves import LostRace
 
-
 log = structlog.get_logger(__name__)
 
 
@@ -57,7 +56,9 @@ def renew(lease: Lease) -> None:
     """Raises `LostRace` when another worker has it now. Inside a transaction it also keeps takers waiting."""
     held = _held(lease).update(**{f"{lease.purpose}_until": timezone.now() + _duration()})
     if not held:
-        raise LostRace(f"The {lease.purpose} of connection {lease.connection_id} is held by another worker now.")
+        raise LostRace(
+            f"The {lease.purpose} of connection {lease.connection_id} is held by another worker now."
+        )
 
 
 def release(lease: Lease) -> None:

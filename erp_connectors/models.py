@@ -11,7 +11,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erp_connectors.fields import EncryptedConfigField
-from erp_connectors.states import EXPORT_MOVES, AckFileStatus, ConnectionStatus, ExportStatus, FailedAs, Standing
+from erp_connectors.states import (
+    EXPORT_MOVES,
+    AckFileStatus,
+    ConnectionStatus,
+    ExportStatus,
+    FailedAs,
+    Standing,
+)
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
@@ -31,7 +38,9 @@ class ERPConnection(models.Model):
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="connections")
     connector_type = models.CharField(max_length=50)
     config = EncryptedConfigField()
-    status = models.CharField(max_length=10, choices=ConnectionStatus.choices, default=ConnectionStatus.ACTIVE)
+    status = models.CharField(
+        max_length=10, choices=ConnectionStatus.choices, default=ConnectionStatus.ACTIVE
+    )
     last_test_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_success = models.BooleanField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -70,14 +79,14 @@ class ERPConnection(models.Model):
     def __str__(self) -> str:
         return f"{self.connector_type} {str(self.id)[:8]}"
 
-    @property
-    def circuit_open(self) -> bool:
-        return self.circuit_opened_at is not None
-
-    def save(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def save(self, **kwargs: Any) -> None:
         if not self._state.adding and kwargs.get("update_fields") is None:
             kwargs["update_fields"] = self.CONFIGURED
         super().save(**kwargs)
+
+    @property
+    def circuit_open(self) -> bool:
+        return self.circuit_opened_at is not None
 
 
 class ERPExportQuerySet(OrgScopedQuerySet["ERPExport"]):
@@ -106,7 +115,9 @@ class ERPExport(models.Model):
     size = models.PositiveBigIntegerField(null=True)
     dropzone_path = models.CharField(max_length=1200, blank=True, default="")
     status = models.CharField(max_length=10, choices=ExportStatus.choices, default=ExportStatus.PENDING)
-    failed_as = models.CharField(max_length=10, choices=FailedAs.choices, blank=True, default=FailedAs.NOT_FAILED)
+    failed_as = models.CharField(
+        max_length=10, choices=FailedAs.choices, blank=True, default=FailedAs.NOT_FAILED
+    )
     erp_order_id = models.CharField(max_length=255, blank=True, default="")
     error_json = models.JSONField(null=True, blank=True)
     conflict_json = models.JSONField(null=True, blank=True)
@@ -133,16 +144,22 @@ class ERPExport(models.Model):
         verbose_name = "export"
         constraints = [
             models.UniqueConstraint(
-                fields=["draft_order"], condition=Q(status__in=LIVE_STATUSES), name="one_live_export_per_draft"
+                fields=["draft_order"],
+                condition=Q(status__in=LIVE_STATUSES),
+                name="one_live_export_per_draft",
             ),
-            models.CheckConstraint(condition=Q(status__in=ExportStatus.values), name="export_status_is_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=ExportStatus.values), name="export_status_is_known"
+            ),
             models.CheckConstraint(
                 condition=Q(status=ExportStatus.FAILED) ^ Q(failed_as=FailedAs.NOT_FAILED),
                 name="export_failed_as_says_why",
             ),
         ]
         indexes = [
-            models.Index(fields=["connection", "created_at"], name="export_queue", condition=Q(status="PENDING")),
+            models.Index(
+                fields=["connection", "created_at"], name="export_queue", condition=Q(status="PENDING")
+            ),
             models.Index(fields=["org", "-created_at"], name="export_by_org"),
             models.Index(fields=["org", "status", "-created_at"], name="export_by_status"),
             models.Index(fields=["draft_order", "-created_at"], name="export_by_draft"),
@@ -206,7 +223,9 @@ class AckFile(models.Model):
     export = models.ForeignKey(ERPExport, on_delete=models.PROTECT, null=True, related_name="ack_files")
     name = models.CharField(max_length=255)
     size = models.BigIntegerField(default=-1)
-    mtime = models.BigIntegerField(default=-1, help_text="As the server's own clock says; comparable only with itself.")
+    mtime = models.BigIntegerField(
+        default=-1, help_text="As the server's own clock says; comparable only with itself."
+    )
     status = models.CharField(max_length=10, choices=AckFileStatus.choices, default=AckFileStatus.WAITING)
     reason = models.TextField(blank=True, default="")
     body = models.BinaryField(null=True, editable=False)
@@ -222,9 +241,13 @@ class AckFile(models.Model):
         verbose_name = "ack file"
         constraints = [
             models.UniqueConstraint(
-                fields=["connection", "name"], condition=Q(moved_at=None), name="one_present_ack_file_per_name"
+                fields=["connection", "name"],
+                condition=Q(moved_at=None),
+                name="one_present_ack_file_per_name",
             ),
-            models.CheckConstraint(condition=Q(status__in=AckFileStatus.values), name="ack_file_status_is_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=AckFileStatus.values), name="ack_file_status_is_known"
+            ),
         ]
         indexes = [models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status")]
 
@@ -232,7 +255,9 @@ class AckFile(models.Model):
         return self.name
 
 
-def add_events(exports: Iterable[ERPExport], *, stage: str, what: str, detail: str = "", at: datetime) -> None:
+def add_events(
+    exports: Iterable[ERPExport], *, stage: str, what: str, detail: str = "", at: datetime
+) -> None:
     """One INSERT for the same event of many exports."""
     ERPExportEvent.objects.bulk_create(
         ERPExportEvent(export=export, at=at, stage=stage, attempt=export.attempts, what=what, detail=detail)

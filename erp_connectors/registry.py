@@ -6,7 +6,7 @@ Other packages add connector types through the entry-point group ``orderflow.con
 
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -38,11 +38,9 @@ def connector_types() -> list[str]:
 def connector_for(connector_type: str) -> Connector[Any]:
     """Raises `UnknownConnectorType`."""
     if connector_type in CONNECTORS:
-        connector: Connector[Any] = import_string(CONNECTORS[connector_type])()
-        return connector
+        return cast("Connector[Any]", import_string(CONNECTORS[connector_type])())
     for point in entry_points(group=ENTRY_POINT_GROUP, name=connector_type):
-        connector = point.load()()
-        return connector
+        return cast("Connector[Any]", point.load()())
     raise UnknownConnectorType(connector_type)
 
 

@@ -35,7 +35,9 @@ def customer(of: Org, **fields: Any) -> Customer:
     return Customer.objects.create(org=of, **{**values, **fields})
 
 
-def draft(of: Org, *, status: DraftStatus = DraftStatus.APPROVED, lines: int = 2, **fields: Any) -> DraftOrder:
+def draft(
+    of: Org, *, status: DraftStatus = DraftStatus.APPROVED, lines: int = 2, **fields: Any
+) -> DraftOrder:
     """A complete order in any status; approved ones have an approver."""
     values: dict[str, Any] = {
         "customer": fields.pop("customer", None) or customer(of),

@@ -48,7 +48,9 @@ def test_every_flipped_character_is_noticed():
             opened(flipped)
 
 
-@pytest.mark.parametrize("text", ["", "zz" * 32, "ab" * 31, "ab" * 33, "00" * 32, "ab" * 32, " " + "ab" * 31 + "a"])
+@pytest.mark.parametrize(
+    "text", ["", "zz" * 32, "ab" * 31, "ab" * 33, "00" * 32, "ab" * 32, " " + "ab" * 31 + "a"]
+)
 def test_a_bad_master_key_is_refused(text):
     with pytest.raises(BadKey):
         MasterKey.from_hex(text)

@@ -4,7 +4,16 @@ from itertools import product
 
 import pytest
 
-from erp_connectors.states import ACK_DECISIONS, EXPORT_MOVES, Answer, Case, Decision, ExportStatus, Standing, decide_ack
+from erp_connectors.states import (
+    ACK_DECISIONS,
+    EXPORT_MOVES,
+    Answer,
+    Case,
+    Decision,
+    ExportStatus,
+    Standing,
+    decide_ack,
+)
 
 ACCEPTED, REFUSED = Answer.ACCEPTED, Answer.REFUSED
 S, D = Standing, Decision

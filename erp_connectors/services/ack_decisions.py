@@ -1,6 +1,5 @@
 """What a page of ack files means for exports and drafts; runs inside the poll's transaction."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,7 +91,9 @@ def _replaced(exports: Sequence[ERPExport]) -> set[object]:
     """Those with a newer export that may have reached the ERP, and those whose order a person is changing."""
     newest: dict[object, datetime] = {}
     others = ERPExport.objects.filter(draft_order__in=[export.draft_order_id for export in exports])
-    for draft_id, created_at in others.exclude(failed_as=FailedAs.NOT_SENT).values_list("draft_order", "created_at"):
+    for draft_id, created_at in others.exclude(failed_as=FailedAs.NOT_SENT).values_list(
+        "draft_order", "created_at"
+    ):
         newest[draft_id] = max(created_at, newest.get(draft_id, created_at))
     settled = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
     return {
@@ -113,9 +114,16 @@ def _row(connection: ERPConnection, reading: Answered | Unreadable) -> AckFile:
     return reading.row
 
 
-def _judge_unreadable(row: AckFile, reading: Unreadable, report: "PollReport", poll_started: datetime) -> None:
+def _judge_unreadable(
+    row: AckFile, reading: Unreadable, report: "PollReport", poll_started: datetime
+) -> None:
     unchanged = (row.size, row.mtime) == (reading.entry.size, reading.entry.mtime)
-    row.size, row.mtime, row.body, row.reason = reading.entry.size, reading.entry.mtime, reading.body, reading.why
+    row.size, row.mtime, row.body, row.reason = (
+        reading.entry.size,
+        reading.entry.mtime,
+        reading.body,
+        reading.why,
+    )
     if unchanged and row.first_seen_at < poll_started:
         row.status, row.decided_at = AckFileStatus.MALFORMED, timezone.now()
         report.malformed += 1
@@ -259,8 +267,8 @@ _SAVED = ("export", "size", "mtime", "status", "reason", "body", "decided_at", "
 
 
 def _save(rows: Sequence[AckFile]) -> None:
-    by_state: dict[bool, list[AckFile]] = defaultdict(list)
-    for row in rows:
-        by_state[row._state.adding].append(row)
-    AckFile.objects.bulk_create(by_state[True], batch_size=200)
-    AckFile.objects.bulk_update(by_state[False], _SAVED, batch_size=200)
+    known = set(
+        AckFile.objects.filter(pk__in=[row.pk for row in rows if row.pk]).values_list("pk", flat=True)
+    )
+    AckFile.objects.bulk_create([row for row in rows if row.pk not in known], batch_size=200)
+    AckFile.objects.bulk_update([row for row in rows if row.pk in known], _SAVED, batch_size=200)

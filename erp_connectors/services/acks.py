@@ -127,7 +127,9 @@ class _Round:
 
     def _acks(self) -> Iterator[Entry]:
         for entry in self.transport.list(self.folder):
-            plain = "/" not in entry.name and len(entry.name.encode()) <= NAME_BYTES and entry.name.isprintable()
+            plain = (
+                "/" not in entry.name and len(entry.name.encode()) <= NAME_BYTES and entry.name.isprintable()
+            )
             if entry.is_file and plain and self.connector.acknowledges(entry.name):
                 yield entry
 
@@ -136,7 +138,9 @@ class _Round:
         self.seen |= {entry.name for entry in page}
         known = {
             row.name: row
-            for row in AckFile.objects.filter(connection=self.connection, name__in=[entry.name for entry in page])
+            for row in AckFile.objects.filter(
+                connection=self.connection, name__in=[entry.name for entry in page]
+            )
             .present()
             .defer("body")
         }
@@ -163,7 +167,9 @@ class _Round:
         crashpoint("acks-decided")
         return decided
 
-    def _understand(self, entry: Entry, body: bytes | Fault, row: AckFile | None) -> Answered | Unreadable | None:
+    def _understand(
+        self, entry: Entry, body: bytes | Fault, row: AckFile | None
+    ) -> Answered | Unreadable | None:
         if isinstance(body, Fault):
             if body.kind is NOT_FOUND:
                 return None

@@ -37,7 +37,11 @@ def create_connection(
 
 
 def change_connection(
-    connection_id: UUID, *, actor: User | None, config: Mapping[str, Any] | None = None, status: str | None = None
+    connection_id: UUID,
+    *,
+    actor: User | None,
+    config: Mapping[str, Any] | None = None,
+    status: str | None = None,
 ) -> ERPConnection:
     """Replace the config, the status, or both. Raises as `create_connection`, and `ConnectionConflict` where
     exports that are staged at the present destination would be left behind."""
@@ -73,7 +77,8 @@ def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> d
     secrets = _secret_names(connection)
     stored = connection.config if any(config.get(name) == UNCHANGED for name in secrets) else {}
     return {
-        key: stored.get(key) if key in secrets and value == UNCHANGED else value for key, value in config.items()
+        key: stored.get(key) if key in secrets and value == UNCHANGED else value
+        for key, value in config.items()
     }
 
 
@@ -84,25 +89,35 @@ def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[st
     old = _readable(connection)
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if changed and old:
-        _require_nothing_staged(connection, connector.dropzone(connector.parse_config(old)), connector.dropzone(parsed))
+        _require_nothing_staged(
+            connection, connector.dropzone(connector.parse_config(old)), connector.dropzone(parsed)
+        )
     connection.config = new
     return changed
 
 
 def _readable(connection: ERPConnection) -> dict[str, Any]:
     try:
-        return connection.config
+        config: dict[str, Any] = connection.config
     except Fault:
         # A config that no key opens any more is replaced whole.
         return {}
+    return config
 
 
 def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropzone) -> None:
     def place(dropzone: Dropzone) -> tuple[object, ...]:
         options = dropzone.options
-        return (dropzone.transport, getattr(options, "host", ""), getattr(options, "port", 0), dropzone.export_path)
+        return (
+            dropzone.transport,
+            getattr(options, "host", ""),
+            getattr(options, "port", 0),
+            dropzone.export_path,
+        )
 
-    staged = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(staged_at=None)
+    staged = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
+        staged_at=None
+    )
     if place(old) != place(new) and staged.exists():
         raise ConnectionConflict(
             f"{staged.count()} exports are staged in {old.export_path} and not published yet. Wait until they are "
@@ -111,7 +126,9 @@ def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropz
 
 
 def _secret_names(connection: ERPConnection) -> set[str]:
-    return {field.name for field in connector_for(connection.connector_type).describe_config() if field.secret}
+    return {
+        field.name for field in connector_for(connection.connector_type).describe_config() if field.secret
+    }
 
 
 def _save(connection: ERPConnection) -> None:

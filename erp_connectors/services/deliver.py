@@ -161,7 +161,9 @@ def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
 
 def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
     staged, strayed = _recoverable(delivery, [export for export in exports if export.staged_at])
-    fresh, unsettled = settle.settle_predecessors(delivery, [export for export in exports if not export.staged_at])
+    fresh, unsettled = settle.settle_predecessors(
+        delivery, [export for export in exports if not export.staged_at]
+    )
     items, not_rendered = publishing.render(delivery, fresh)
     newly_staged, not_staged = publishing.stage(delivery, items)
     published, not_published = publishing.publish(delivery, staged + newly_staged)
@@ -172,7 +174,9 @@ def _recoverable(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[
     """What STAGED left is looked for only where it was staged."""
     here = [export for export in staged if export.staged_destination == delivery.destination]
     moved = [
-        Failure(export, Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}."), Stage.PUBLISH)
+        Failure(
+            export, Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}."), Stage.PUBLISH
+        )
         for export in staged
         if export.staged_destination != delivery.destination
     ]
@@ -190,7 +194,9 @@ def _record(delivery: Delivery, failures: Sequence[Failure], report: DeliveryRep
 def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport) -> None:
     """No way to the dropzone: one attempt of what was due, by the kind of fault."""
     if connection.circuit_open:
-        reason = fault.as_error(stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=timezone.now())
+        reason = fault.as_error(
+            stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=timezone.now()
+        )
         circuit.open_circuit(connection, reason, now=timezone.now())
         report.held = fault.message
         return

@@ -41,7 +41,10 @@ def _sort(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure], li
     final: list[Failure] = []
     circuit_opened = False
     for failure in failures:
-        if failure.fault.scope is Scope.TRANSIENT and failure.export.attempts < settings.DELIVERY_MAX_ATTEMPTS:
+        if (
+            failure.fault.scope is Scope.TRANSIENT
+            and failure.export.attempts < settings.DELIVERY_MAX_ATTEMPTS
+        ):
             postponed.append(failure)
         elif failure.fault.scope is Scope.CONNECTION and circuit_opened:
             held.append(failure)
@@ -55,7 +58,9 @@ def _postpone(failures: Sequence[Failure], now: datetime) -> None:
     for failure in failures:
         failure.export.next_attempt_at = now + circuit.backoff(failure.export.attempts)
         failure.export.error_json = _error(failure, now)
-    ERPExport.objects.bulk_update([f.export for f in failures], ["next_attempt_at", "error_json"], batch_size=200)
+    ERPExport.objects.bulk_update(
+        [f.export for f in failures], ["next_attempt_at", "error_json"], batch_size=200
+    )
     _note(failures, "postponed", now)
 
 

@@ -47,11 +47,15 @@ def probe_steps(dropzone: Dropzone) -> Iterator[ProbeStep]:
             yield step
             if not step.ok:
                 return
-        export_step = _timed("export_path", "Orders can be written", lambda: _try_export_folder(transport, dropzone))
+        export_step = _timed(
+            "export_path", "Orders can be written", lambda: _try_export_folder(transport, dropzone)
+        )
         yield export_step
         if export_step.ok and dropzone.ack_path:
             folder = dropzone.ack_path
-            yield _timed("ack_path", "Answers can be read and filed", lambda: _try_ack_folder(transport, folder))
+            yield _timed(
+                "ack_path", "Answers can be read and filed", lambda: _try_ack_folder(transport, folder)
+            )
     finally:
         transport.close()
 
@@ -85,8 +89,14 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
     (removed,) = transport.remove([final])
     if isinstance(removed, Fault):
         raise removed
-    how = "written, renamed and removed" if dropzone.atomic_write else "written and removed (at-least-once mode)"
-    return f"{dropzone.export_path}: a test file was {how}" + ("" if removed else "; something took it meanwhile")
+    how = (
+        "written, renamed and removed"
+        if dropzone.atomic_write
+        else "written and removed (at-least-once mode)"
+    )
+    return f"{dropzone.export_path}: a test file was {how}" + (
+        "" if removed else "; something took it meanwhile"
+    )
 
 
 def _try_ack_folder(transport: Transport, ack_path: str) -> str:

@@ -200,10 +200,11 @@ def _same_content(delivery: Delivery, exports: Sequence[ERPExport]) -> list[ERPE
 def _commit_sent(delivery: Delivery, exports: Sequence[ERPExport], *, what: str, detail: str = "") -> None:
     if not exports:
         return
-    now = timezone.now()
     with transaction.atomic():
         leases.renew(delivery.lease)
-        pending = ERPExport.objects.filter(pk__in=[export.pk for export in exports], status=ExportStatus.PENDING)
+        pending = ERPExport.objects.filter(
+            pk__in=[export.pk for export in exports], status=ExportStatus.PENDING
+        )
         # An ack may have arrived in between and moved some of them on.
         mine = set(pending.select_for_update().values_list("pk", flat=True))
         moved = [export for export in exports if export.pk in mine]

@@ -82,7 +82,9 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
         [draft for draft in approved if draft.org_id in connected], actor=actor, frm=DraftStatus.APPROVED
     )
     results |= {export.draft_order_id: PushResult(export, created=True) for export in exports}
-    results |= {draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connected}
+    results |= {
+        draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connected
+    }
     for draft in drafts:
         results.setdefault(draft.pk, NotPushable(_wrong_status(draft, "approve it first")))
     return results
@@ -137,7 +139,9 @@ def _start(
 
 
 def _active_connections(org_ids: set[UUID]) -> dict[UUID, ERPConnection]:
-    active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by("-created_at")
+    active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(
+        "-created_at"
+    )
     return {connection.org_id: connection for connection in active.defer("config")}
 
 

@@ -38,8 +38,12 @@ def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
     if not unknown:
         return
     verdicts = _verdicts(delivery.transport, unknown)
-    published = [export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED]
-    not_sent = [export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT]
+    published = [
+        export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED
+    ]
+    not_sent = [
+        export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT
+    ]
     with transaction.atomic():
         leases.renew(delivery.lease)
         for export in published:
@@ -88,7 +92,9 @@ def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -
 
 def _where_it_was_staged(transport: Transport, here: str, export: ERPExport) -> Verdict | Fault:
     if export.staged_destination != here:
-        return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
+        return Fault(
+            DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path
+        )
     (verdict,) = _verdicts(transport, [export])
     return verdict
 
@@ -135,7 +141,10 @@ def _mark_published(export: ERPExport, *, draft_from: DraftStatus) -> None:
     now = timezone.now()
     folder = export.staged_path.rsplit("/", 1)[0]
     export.advance(
-        ExportStatus.SENT, failed_as=FailedAs.NOT_FAILED, sent_at=now, dropzone_path=f"{folder}/{export.filename}"
+        ExportStatus.SENT,
+        failed_as=FailedAs.NOT_FAILED,
+        sent_at=now,
+        dropzone_path=f"{folder}/{export.filename}",
     )
     DraftOrder.objects.advance_all([export.draft_order_id], frm=draft_from, to=DraftStatus.PUSHED)
     add_events([export], stage=Stage.SETTLE, what="settled", detail="it had been published", at=now)
@@ -151,7 +160,9 @@ def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
         predecessor.advance(
             ExportStatus.FAILED, failed_as=FailedAs.REFUSED, error_json=answer["error"], conflict_json=None
         )
-        add_events([predecessor], stage=Stage.SETTLE, what="refused", detail="by an ack that came", at=timezone.now())
+        add_events(
+            [predecessor], stage=Stage.SETTLE, what="refused", detail="by an ack that came", at=timezone.now()
+        )
         return None
     fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
     _end(export, fault)
@@ -180,4 +191,3 @@ def _end(export: ERPExport, fault: Fault) -> None:
         next_attempt_at=None,
     )
     add_events([export], stage=Stage.SETTLE, what="failed", detail=f"{fault.code}: {fault.message}", at=now)
-

@@ -11,7 +11,9 @@ from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
 
 def order_documents(draft_ids: Collection[UUID]) -> Mapping[UUID, OrderDocument | Fault]:
     """One entry per draft; a `Fault` RENDER_FAILED where it lacks what every order must have."""
-    drafts = DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(pk__in=draft_ids)
+    drafts = DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(
+        pk__in=draft_ids
+    )
     lines = _lines(draft_ids)
     return {draft.pk: _document(draft, lines[draft.pk]) for draft in drafts}
 
@@ -33,7 +35,9 @@ def _lines(draft_ids: Collection[UUID]) -> dict[UUID, list[OrderLine]]:
         )
     )
     lines: dict[UUID, list[OrderLine]] = defaultdict(list)
-    for draft_id, line_no, sku, qty, uom, price, currency, raw_sku, description in rows.iterator(chunk_size=5000):
+    for draft_id, line_no, sku, qty, uom, price, currency, raw_sku, description in rows.iterator(
+        chunk_size=5000
+    ):
         lines[draft_id].append(
             OrderLine(
                 line_no=line_no,

@@ -40,6 +40,8 @@ def due_polls(now: datetime) -> list[UUID]:
 def archive_backlog(limit: int = 100) -> int:
     """Store copies that an outage of the archive left in their rows; returns how many are safe now."""
     waiting = list(ERPExport.objects.filter(payload__isnull=False).order_by("created_at")[:limit])
-    outcomes = archive.put_all([archive.Copy(row.export_storage_key, bytes(row.payload or b"")) for row in waiting])
+    outcomes = archive.put_all(
+        [archive.Copy(row.export_storage_key, bytes(row.payload or b"")) for row in waiting]
+    )
     safe = [row.pk for row, error in zip(waiting, outcomes, strict=True) if error is None]
     return ERPExport.objects.filter(pk__in=safe).update(payload=None, archived_at=timezone.now())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from erp_connectors.documents import Entry, Move, ProbeStep, Upload
 from erp_connectors.faults import Fault
@@ -35,6 +35,11 @@ class FilesystemOptions:
 
 
 TransportOptions = SftpOptions | FilesystemOptions
+
+# One answer per file, in the order of the question. (`list` is also the name of a method below.)
+Outcomes: TypeAlias = list[Fault | None]
+Presences: TypeAlias = list[bool | Fault]
+Contents: TypeAlias = list[bytes | Fault]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +72,23 @@ class Transport(ABC):
         """Which machine or mount paths refer to, without secrets: ``sftp://user@host:22`` or ``file://``."""
 
     @abstractmethod
-    def _stage(self, uploads: Sequence[Upload]) -> list[Fault | None]: ...
+    def _stage(self, uploads: Sequence[Upload]) -> Outcomes: ...
     @abstractmethod
-    def _publish(self, moves: Sequence[Move]) -> list[Fault | None]: ...
+    def _publish(self, moves: Sequence[Move]) -> Outcomes: ...
     @abstractmethod
-    def _exists(self, paths: Sequence[str]) -> list[bool | Fault]: ...
+    def _exists(self, paths: Sequence[str]) -> Presences: ...
     @abstractmethod
     def _list(self, folder: str) -> Iterator[Entry]: ...
     @abstractmethod
-    def _read(self, paths: Sequence[str], *, max_bytes: int) -> list[bytes | Fault]: ...
+    def _read(self, paths: Sequence[str], *, max_bytes: int) -> Contents: ...
     @abstractmethod
-    def _move(self, moves: Sequence[Move]) -> list[Fault | None]: ...
+    def _move(self, moves: Sequence[Move]) -> Outcomes: ...
     @abstractmethod
-    def _remove(self, paths: Sequence[str]) -> list[bool | Fault]: ...
+    def _remove(self, paths: Sequence[str]) -> Presences: ...
     @abstractmethod
     def _make_folder(self, path: str) -> None: ...
 
-    def stage(self, uploads: Sequence[Upload]) -> list[Fault | None]:
+    def stage(self, uploads: Sequence[Upload]) -> Outcomes:
         """Write each file whole, replacing what is there; None once the server has confirmed its size.
 
         An absent or forbidden folder is FOLDER_MISSING or PERMISSION_DENIED, never a file's NOT_FOUND.
@@ -91,13 +96,13 @@ class Transport(ABC):
         _require_absolute(upload.path for upload in uploads)
         return self._stage(uploads) if uploads else []
 
-    def publish(self, moves: Sequence[Move]) -> list[Fault | None]:
+    def publish(self, moves: Sequence[Move]) -> Outcomes:
         """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is absent, its
         folder there. A target that exists is NAME_TAKEN, or is replaced where the server's rename does so."""
         _require_absolute(path for move in moves for path in (move.source, move.target))
         return self._publish(moves) if moves else []
 
-    def exists(self, paths: Sequence[str]) -> list[bool | Fault]:
+    def exists(self, paths: Sequence[str]) -> Presences:
         """False only where the server says that the file is absent and its folder is there."""
         _require_absolute(paths)
         return self._exists(paths) if paths else []
@@ -107,17 +112,17 @@ class Transport(ABC):
         _require_absolute([folder])
         return self._list(folder)
 
-    def read(self, paths: Sequence[str], *, max_bytes: int) -> "list[bytes | Fault]":
+    def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
         _require_absolute(paths)
         return self._read(paths, max_bytes=max_bytes) if paths else []
 
-    def move(self, moves: Sequence[Move]) -> "list[Fault | None]":
+    def move(self, moves: Sequence[Move]) -> Outcomes:
         """Rename, never over an existing file: NAME_TAKEN then; NOT_FOUND where the source is absent."""
         _require_absolute(path for move in moves for path in (move.source, move.target))
         return self._move(moves) if moves else []
 
-    def remove(self, paths: Sequence[str]) -> "list[bool | Fault]":
+    def remove(self, paths: Sequence[str]) -> Presences:
         """True: this call removed it. False: it was absent (and its folder is there)."""
         _require_absolute(paths)
         return self._remove(paths) if paths else []

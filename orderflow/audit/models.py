@@ -61,7 +61,9 @@ class AuditLog(models.Model):
     class Meta:
         verbose_name = "audit entry"
         verbose_name_plural = "audit log"
-        constraints = [models.CheckConstraint(condition=models.Q(action__in=Action.values), name="audit_action_is_known")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(action__in=Action.values), name="audit_action_is_known")
+        ]
         indexes = [
             models.Index(fields=["org", "-created_at"], name="audit_by_org"),
             models.Index(fields=["entity_type", "entity_id", "-created_at"], name="audit_by_entity"),
@@ -70,7 +72,7 @@ class AuditLog(models.Model):
     def __str__(self) -> str:
         return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.action}"
 
-    def save(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def save(self, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AppendOnly("An audit entry can't be changed.")
         super().save(**kwargs)

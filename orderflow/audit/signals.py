@@ -14,7 +14,11 @@ from orderflow.tenancy.models import User
 def login_succeeded(sender: type[User], user: User, **_: Any) -> None:
     record(
         Entry(
-            action=Action.LOGIN_SUCCEEDED, org_id=user.org_id, entity_type="User", entity_id=user.pk, actor=user
+            action=Action.LOGIN_SUCCEEDED,
+            org_id=user.org_id,
+            entity_type="User",
+            entity_id=user.pk,
+            actor=user,
         )
     )
 

@@ -1,21 +1,29 @@
 """A decimal that comes back exactly as it went in, on SQLite too."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-class ExactDecimalField(models.DecimalField):
+if TYPE_CHECKING:
+    _DecimalField = models.DecimalField[Any, Any]
+else:
+    _DecimalField = models.DecimalField
+
+
+class ExactDecimalField(_DecimalField):
     """NUMERIC on PostgreSQL, text on SQLite, whose own decimals are floats that lose digits beyond the 15th.
 
     On SQLite the database compares such values as text, so ranges and sorting by them are left to Python.
     """
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        return "text" if connection.vendor == "sqlite" else f"numeric({self.max_digits},{self.decimal_places})"
+        return (
+            "text" if connection.vendor == "sqlite" else f"numeric({self.max_digits},{self.decimal_places})"
+        )
 
     def get_internal_type(self) -> str:
         # Django's SQLite backend attaches its float converter to "DecimalField".

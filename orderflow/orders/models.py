@@ -75,9 +75,15 @@ class DraftOrder(models.Model):
     currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
     requested_delivery_date = models.DateField(null=True, blank=True)
     notes = models.TextField(blank=True, default="")
-    status = models.CharField(max_length=15, choices=DraftStatus.choices, default=DraftStatus.NEW, editable=False)
+    status = models.CharField(
+        max_length=15, choices=DraftStatus.choices, default=DraftStatus.NEW, editable=False
+    )
     approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, editable=False, related_name="approved_orders"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="approved_orders",
     )
     approved_at = models.DateTimeField(null=True, editable=False)
     erp_order_id = models.CharField("ERP number", max_length=255, blank=True, default="", editable=False)
@@ -91,7 +97,9 @@ class DraftOrder(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=DraftStatus.values), name="draft_status_is_known"),
-            models.CheckConstraint(condition=Q(currency="") | Q(currency__regex="^[A-Z]{3}$"), name="draft_currency_iso"),
+            models.CheckConstraint(
+                condition=Q(currency="") | Q(currency__regex="^[A-Z]{3}$"), name="draft_currency_iso"
+            ),
         ]
         indexes = [
             models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),

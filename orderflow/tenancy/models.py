@@ -34,9 +34,22 @@ class Org(models.Model):
         return self
 
 
-class UserManager(BaseUserManager["User"]):
+class UserQuerySet(OrgScopedQuerySet["User"]):
+    pass
+
+
+_Manager = BaseUserManager.from_queryset(UserQuerySet)
+
+
+class UserManager(_Manager["User"]):  # type: ignore[valid-type]  # made by from_queryset
     def create_user(
-        self, email: str, password: str | None = None, *, org: Org | None = None, role: str | None = None, **extra: Any
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        org: Org | None = None,
+        role: str | None = None,
+        **extra: Any,
     ) -> "User":
         """Org and role together make a member; neither makes platform staff."""
         user = self.model(email=self.normalize_email(email).lower(), org=org, role=role, **extra)
@@ -62,7 +75,7 @@ class User(AbstractBaseUser):
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    objects = UserManager.from_queryset(OrgScopedQuerySet["User"])()  # type: ignore[misc]
+    objects = UserManager()
 
     class Meta:
         ordering = ["email"]
@@ -92,7 +105,9 @@ class User(AbstractBaseUser):
     def can(self, capability: Capability) -> bool:
         if not self.is_active:
             return False
-        return self.is_platform_staff or (self.role is not None and capability in CAPABILITIES[Role(self.role)])
+        return self.is_platform_staff or (
+            self.role is not None and capability in CAPABILITIES[Role(self.role)]
+        )
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_platform_staff

@@ -25,7 +25,12 @@ def test_defaults_are_those_of_the_specification(raw):
     parsed = config.parse(raw)
 
     assert (parsed.port, parsed.connect_timeout, parsed.io_timeout) == (22, 10, 30)
-    assert (parsed.atomic_write, parsed.ack_path, parsed.ack_timeout, parsed.file_mode) == (True, None, None, None)
+    assert (parsed.atomic_write, parsed.ack_path, parsed.ack_timeout, parsed.file_mode) == (
+        True,
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

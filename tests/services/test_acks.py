@@ -233,7 +233,9 @@ def test_many_answers_in_pages(site, settings):
     settings.ACK_BATCH_SIZE = 7
     exports = sent(site, 20)
     for n, export in enumerate(exports):
-        site.answer(f"ack_{export.filename}", json.dumps({"status": "ACKED", "erp_order_id": f"SO-{n}"}).encode())
+        site.answer(
+            f"ack_{export.filename}", json.dumps({"status": "ACKED", "erp_order_id": f"SO-{n}"}).encode()
+        )
 
     assert poll(site.connection.pk).accepted == 20
     assert ERPExport.objects.filter(status=ExportStatus.ACKED).values("erp_order_id").distinct().count() == 20

@@ -5,7 +5,7 @@ import pytest
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from erp_connectors import faults, leases
+from erp_connectors import archive, faults, leases
 from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services import sweep
@@ -44,7 +44,9 @@ def later(connection, seconds=3600):
         delivery_lease_until=past
     )
     ERPConnection.objects.filter(pk=connection.pk, retry_at__isnull=False).update(retry_at=past)
-    ERPExport.objects.filter(connection=connection, next_attempt_at__isnull=False).update(next_attempt_at=past)
+    ERPExport.objects.filter(connection=connection, next_attempt_at__isnull=False).update(
+        next_attempt_at=past
+    )
 
 
 def assert_all_sent_once(site, exports):
@@ -114,6 +116,7 @@ def test_a_worker_that_wakes_up_late_changes_nothing(site, at_crashpoint, point)
 def test_two_workers_do_not_deliver_one_connection(site):
     pushed(site)
     lease = leases.take(site.connection.pk, Purpose.DELIVERY)
+    assert lease
 
     assert deliver(site.connection.pk).busy
     assert site.published() == {}
@@ -176,7 +179,7 @@ class BrokenStorage:
 def test_an_outage_of_the_archive_holds_up_no_order(site, monkeypatch):
     exports = pushed(site)
     with monkeypatch.context() as outage:
-        outage.setitem(storages._storages, "exports", BrokenStorage())
+        outage.setattr(archive, "storages", {"exports": BrokenStorage()})
         assert deliver(site.connection.pk).sent == 3
 
     assert ERPExport.objects.filter(payload__isnull=False, archived_at=None).count() == 3
@@ -199,7 +202,8 @@ def test_trouble_that_may_pass_is_tried_again_and_then_needs_a_person(site, sett
     (export,) = pushed(site, 1)
     full = faults.Fault(faults.DISK_FULL)
     monkeypatch.setattr(
-        "erp_connectors.transports.filesystem.FilesystemTransport._stage", lambda self, uploads: [full] * len(uploads)
+        "erp_connectors.transports.filesystem.FilesystemTransport._stage",
+        lambda self, uploads: [full] * len(uploads),
     )
     for attempt in (1, 2):
         deliver(site.connection.pk)
@@ -229,7 +233,9 @@ class TestOutcomeUnknown:
             gone = faults.Fault(faults.CONNECTION_LOST)
             path = "erp_connectors.transports.filesystem.FilesystemTransport"
             with monkeypatch.context() as link:
-                real = __import__("erp_connectors.transports.filesystem", fromlist=["x"]).FilesystemTransport._publish
+                real = __import__(
+                    "erp_connectors.transports.filesystem", fromlist=["x"]
+                ).FilesystemTransport._publish
 
                 def publish(self, moves):
                     if renamed:

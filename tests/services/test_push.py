@@ -49,7 +49,9 @@ def test_another_key_does_not_push_a_second_time(site):
 
 def test_a_key_means_nothing_for_another_order(site):
     actor = factories.user(site.org)
-    exports = {push(order.pk, actor=actor, idempotency_key="k").export for order in factories.drafts(site.org, 2)}
+    exports = {
+        push(order.pk, actor=actor, idempotency_key="k").export for order in factories.drafts(site.org, 2)
+    }
 
     assert len(exports) == 2
 

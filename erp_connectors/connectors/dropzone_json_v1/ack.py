@@ -72,5 +72,7 @@ def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text.strip().upper())
     except ValueError:
-        raise AckUnreadable(f'"processed_at" is {text[:40]!r}; write ISO 8601 like 2025-12-26T10:01:00Z') from None
+        raise AckUnreadable(
+            f'"processed_at" is {text[:40]!r}; write ISO 8601 like 2025-12-26T10:01:00Z'
+        ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

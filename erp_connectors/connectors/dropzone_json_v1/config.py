@@ -140,9 +140,11 @@ def _cross_checks(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[s
     if values.get("mode") == FILESYSTEM:
         problems |= {key: "applies only to mode sftp" for key in _SFTP_ONLY if key in values}
     if values.get("mode") == SFTP:
-        problems |= {key: "is needed in mode sftp" for key in ("host", "username") if key not in {**values, **known}}
+        problems |= {
+            key: "is needed in mode sftp" for key in ("host", "username") if key not in {**values, **known}
+        }
         if not {"password", "ssh_key"} & {*values, *known}:
-            problems["password"] = "enter a password, or better an ssh_key"
+            problems |= {"password": "enter a password, or better an ssh_key"}
     lines = [line.strip() for line in values.get("host_key", "").splitlines() if line.strip()]
     if not all(HOST_KEY_LINE.fullmatch(line) for line in lines):
         problems["host_key"] = "must be public keys like 'ssh-ed25519 AAAA…', one a line"

@@ -126,7 +126,7 @@ def _decimals_are_numbers(node: Any) -> None:
 
 def _export_file(order: OrderDocument) -> ExportFile:
     return ExportFile(
-        export_version=FORMAT_VERSION,
+        export_version="orderflow_export_json_v1",
         org_slug=order.org_slug,
         draft_order_id=order.draft_order_id,
         approved_at=_utc(order.approved_at),
