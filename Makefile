@@ -27,6 +27,9 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@$(PYTHON) -m pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# Anything else that starts OrderFlow counts as production and refuses to run without secrets of its own.
+demo serve: export ORDERFLOW_ENV ?= development
+
 demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; ends by itself
 	@$(PYTHON) manage.py demo $(ARGS)
 
