@@ -1,0 +1,13 @@
+"""One round of ack polling, now."""
+
+from typing import Any
+
+from erp_connectors.management.reporting import ConnectionsCommand
+from erp_connectors.services import acks
+
+
+class Command(ConnectionsCommand):
+    help = "Read the ERPs' ack files once, whether or not it is time to. Exit code 1 where a folder gave trouble."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.rounds(options, acks.poll, lambda report: bool(report.trouble))

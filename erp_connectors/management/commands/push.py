@@ -1,0 +1,23 @@
+"""Push one approved order."""
+
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from erp_connectors.management.pushing import PushingCommand
+from erp_connectors.services import push
+from erp_connectors.services.push import PushResult
+from orderflow.tenancy.models import User
+
+
+class Command(PushingCommand):
+    help = "Push an approved order to its org's ERP; workers (or `deliver`) send it. Pushing again changes nothing."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--idempotency-key", metavar="KEY", help="the same key gives the same export for 24 h"
+        )
+
+    def push(self, draft_id: UUID, actor: User | None, options: dict[str, Any]) -> PushResult:
+        return push.push(draft_id, actor=actor, idempotency_key=options["idempotency_key"])

@@ -1,0 +1,150 @@
+"""Plays the ERP on a dropzone: takes order files, writes ack files."""
+
+import secrets
+import signal
+import threading
+import time
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.faults import Fault
+from erp_connectors.management.reporting import ReportingCommand, positive, require_connection
+from erp_connectors.registry import open_transport
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.simulated_erp import Habits, Happening, SimulatedErp
+from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemTransport
+
+LOOK_EVERY = 0.5
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A happening with its time, as it is printed."""
+
+    at: str
+    what: str
+    file: str
+    detail: str
+
+    def lines(self) -> list[str]:
+        return [f"{self.at} {self.what:9} {self.file}" + (f"  {self.detail}" if self.detail else "")]
+
+
+class Command(ReportingCommand):
+    help = (
+        "Play the ERP on a dropzone: take order files into the folder 'taken', answer them with ack files. "
+        "Without --watch it does one round. Exit code 1 where the dropzone gave trouble."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        where = parser.add_mutually_exclusive_group(required=True)
+        where.add_argument("--connection", type=UUID, metavar="ID", help="the dropzone of this connection")
+        where.add_argument("--folder", nargs=2, metavar=("EXPORT", "ACK"), help="two folders of this machine")
+        how_long = parser.add_mutually_exclusive_group()
+        how_long.add_argument("--once", action="store_true", help="one round, answers included (default)")
+        how_long.add_argument("--watch", type=positive, metavar="SECONDS", help="a round every so often")
+        parser.add_argument(
+            "--for", dest="duration", type=positive, metavar="SECONDS", help="end --watch after that"
+        )
+        for rate, help_ in _RATES.items():
+            parser.add_argument(f"--{rate}-rate", type=_rate, default=0.0, metavar="0..1", help=help_)
+        parser.add_argument(
+            "--delay", type=float, default=0.0, metavar="SECONDS", help="think so long about each"
+        )
+        parser.add_argument("--seed", default="", help="the same seed answers the same orders alike")
+        parser.add_argument(
+            "--remove", action="store_true", help="remove taken files instead of keeping them"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["duration"] and not options["watch"]:
+            raise CommandError("--for goes with --watch.")
+        transport, dropzone = _place(options)
+        erp = SimulatedErp(transport, dropzone.export_path, dropzone.ack_path, _habits(options))
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        try:
+            trouble = self._run(erp, stopping, options)
+        finally:
+            transport.close()
+        self.finish(trouble=trouble)
+
+    def _run(self, erp: SimulatedErp, stopping: threading.Event, options: dict[str, Any]) -> bool:
+        """Whether there was trouble."""
+        seen: Counter[str] = Counter()
+        end = time.monotonic() + options["duration"] if options["duration"] else None
+        while True:
+            self._round(erp, seen, as_json=options["json"])
+            over = end is not None and time.monotonic() >= end
+            if over or (not options["watch"] and (not erp.waiting or seen["trouble"])):
+                break
+            if stopping.wait(options["watch"] or min(LOOK_EVERY, max(0.05, options["delay"]))):
+                break
+        if not options["json"]:
+            counts = ", ".join(f"{count} {what}" for what, count in sorted(seen.items()))
+            self.stdout.write(f"ERP: {counts or 'nothing to do'}")
+        return bool(seen["trouble"])
+
+    def _round(self, erp: SimulatedErp, seen: "Counter[str]", *, as_json: bool) -> None:
+        try:
+            erp.transport.open()
+            happenings = erp.step(timezone.now())
+        except Fault as fault:
+            # Whatever broke, the next round starts on a fresh connection.
+            erp.transport.close()
+            happenings = [Happening("trouble", erp.export_path, f"{fault.message} {fault.kind.hint}")]
+        for happening in happenings:
+            seen[happening.what] += 1
+            at = f"{timezone.now():%H:%M:%S}"
+            self.show(Line(at, happening.what, happening.file, happening.detail), as_json=as_json)
+
+
+_RATES = {
+    "refuse": "share of orders to refuse, with a reason",
+    "malformed": "share of answers that are no valid ack file",
+    "truncate": "share of answers written in two halves, a second apart",
+    "duplicate": "share of answers given twice",
+}
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value
+
+
+def _habits(options: dict[str, Any]) -> Habits:
+    return Habits(
+        refuse_rate=options["refuse_rate"],
+        malformed_rate=options["malformed_rate"],
+        truncate_rate=options["truncate_rate"],
+        duplicate_rate=options["duplicate_rate"],
+        delay=options["delay"],
+        seed=options["seed"] or secrets.token_hex(4),
+        keep=not options["remove"],
+    )
+
+
+def _place(options: dict[str, Any]) -> tuple[Transport, Dropzone]:
+    if options["folder"]:
+        export_path, ack_path = (str(Path(folder).resolve()) for folder in options["folder"])
+        # The ERP is not bound by what OrderFlow's deployment allows OrderFlow.
+        policy = TransportPolicy(dropzone_roots=(export_path, ack_path))
+        dropzone = Dropzone("filesystem", FilesystemOptions(), export_path, ack_path)
+        return FilesystemTransport(FilesystemOptions(), policy), dropzone
+    try:
+        dropzone = dropzone_of(require_connection(options["connection"]))
+        return open_transport(dropzone), dropzone
+    except Fault as fault:
+        raise CommandError(f"{fault.message} {fault.kind.hint}") from None

@@ -1,0 +1,62 @@
+"""What `push` and `retry_push` share."""
+
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.core.management.base import CommandError
+
+from erp_connectors.management.reporting import ReportingCommand
+from erp_connectors.services.push import PushRefused, PushResult
+from orderflow.orders.models import DraftOrder
+from orderflow.tenancy.models import User
+from orderflow.tenancy.roles import Capability
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    draft_order_id: UUID
+    erp_export_id: UUID
+    filename: str
+    status: str
+    created: bool
+
+    def lines(self) -> list[str]:
+        done = "is on its way" if self.created else f"was pushed before; its export is {self.status}"
+        return [f"{self.draft_order_id}: {done}", f"  export {self.erp_export_id}, file {self.filename}"]
+
+
+class PushingCommand(ReportingCommand):
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("draft_id", type=UUID, metavar="DRAFT_ID")
+        parser.add_argument(
+            "--as", dest="email", metavar="EMAIL", help="in whose name; default: the system's"
+        )
+
+    def push(self, draft_id: UUID, actor: User | None, options: dict[str, Any]) -> PushResult:
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        draft_id: UUID = options["draft_id"]
+        try:
+            result = self.push(draft_id, actor(options["email"]), options)
+        except PushRefused as refused:
+            raise CommandError(str(refused)) from None
+        except DraftOrder.DoesNotExist:
+            raise CommandError(f"There is no order {draft_id} that this user may see.") from None
+        export = result.export
+        report = Pushed(draft_id, export.pk, export.filename, str(export.status), result.created)
+        self.show(report, as_json=options["json"])
+
+
+def actor(email: str | None) -> User | None:
+    """None is the system; raises `CommandError` for who may not push."""
+    if email is None:
+        return None
+    user: User | None = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        raise CommandError(f"There is no user {email}.")
+    if not user.can(Capability.PUSH):
+        raise CommandError(f"{email} may not push orders; the role OPS or ADMIN may.")
+    return user
