@@ -1,0 +1,77 @@
+import os
+import time
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError
+from django_q.models import OrmQ
+
+from erp_connectors import tasks
+from erp_connectors.services import acks
+from erp_connectors.services.push import push
+from orderflow.heartbeat import tasks as heartbeat
+from orderflow.heartbeat.models import Heartbeat
+from orderflow.orders.states import DraftStatus
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CONFIG = {"mode": "filesystem", "export_path": "/nowhere/in", "ack_path": "/nowhere/out"}
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue() -> None:
+    OrmQ.objects.all().delete()
+
+
+def queued() -> list[tuple[str, tuple[str, ...]]]:
+    return [(row.task["func"], row.task["args"]) for row in OrmQ.objects.order_by("pk")]
+
+
+def test_the_sweep_wakes_what_a_lost_wake_up_left_behind() -> None:
+    org = factories.org()
+    connection = factories.connection(org, CONFIG)
+    push(factories.draft(org, status=DraftStatus.APPROVED).pk, actor=None)
+    OrmQ.objects.all().delete()
+    assert tasks.sweep() == "1 deliveries woken, 0 copies archived late"
+    assert queued() == [(tasks.DELIVER, (str(connection.pk),))]
+
+
+def test_each_connection_is_polled_by_a_task_of_its_own_when_its_time_has_come() -> None:
+    ids = {str(factories.connection(factories.org(), CONFIG).pk) for _ in range(3)}
+    assert tasks.poll_due() == "3 polls woken"
+    assert {args for _, args in queued()} == {(pk,) for pk in ids}
+    for pk in ids:
+        tasks.poll(pk)
+    assert tasks.poll_due() == "0 polls woken"
+
+
+def test_nothing_escapes_a_task_and_its_trace_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(connection_id: object) -> None:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(acks, "poll", broken)
+    assert tasks.poll(str(uuid4())) == "failed: DatabaseError: gone"
+    assert "Traceback" in caplog.text
+
+
+def test_a_connection_that_is_gone_is_no_reason_to_fail() -> None:
+    assert "another worker" in tasks.deliver(str(uuid4()))
+
+
+def test_a_long_task_shows_life_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, heartbeat.CLUSTER, "here")
+    monkeypatch.setattr(heartbeat, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "_last_beat", float("-inf"))
+    with heartbeat.alive():
+        first = Heartbeat.objects.get(cluster="here").beat_at
+        time.sleep(0.4)
+        assert Heartbeat.objects.get(cluster="here").beat_at > first
+
+
+def test_outside_of_a_supervised_worker_nothing_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(heartbeat.CLUSTER, raising=False)
+    with heartbeat.alive():
+        heartbeat.beat()
+    assert not Heartbeat.objects.exists()
