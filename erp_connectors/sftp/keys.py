@@ -1,0 +1,103 @@
+"""SSH keys as people paste them: private keys to log in with, public keys to pin a server by."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from itertools import pairwise
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
+
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A server's public key; ``type`` as in known_hosts, like ``ssh-ed25519``."""
+
+    type: str
+    blob: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """As ``ssh-keygen -lf`` prints it."""
+        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+    @property
+    def line(self) -> str:
+        return f"{self.type} {base64.b64encode(self.blob).decode()}"
+
+
+def parse_host_key(line: str) -> HostKey:
+    """``ssh-ed25519 AAAA…``, with or without host names in front or a comment behind. Raises `HostKeyUnknown`."""
+    words = line.split()
+    for kind, encoded in pairwise(words):
+        if kind.startswith(("ssh-", "ecdsa-", "sk-")):
+            try:
+                blob = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                break
+            # The blob repeats its type, so a mangled paste is noticed here and not at the first delivery.
+            if blob[4 : 4 + len(kind)] == kind.encode():
+                return HostKey(kind, blob)
+    raise HostKeyUnknown(f"'{line[:40]}…' is not a public key like 'ssh-ed25519 AAAA…'")
+
+
+def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
+    """Ed25519, ECDSA or RSA; OpenSSH or PEM; encrypted or not. Raises `KeyUnreadable`."""
+    key = _parse(text.strip().encode() + b"\n", passphrase.encode() if passphrase else None)
+    # paramiko reads fewer forms than cryptography, but always this one.
+    openssh = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    ).decode()
+    if isinstance(key, Ed25519PrivateKey):
+        return paramiko.Ed25519Key.from_private_key(StringIO(openssh))
+    if isinstance(key, EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey.from_private_key(StringIO(openssh))
+    return paramiko.RSAKey.from_private_key(StringIO(openssh))
+
+
+def _parse(data: bytes, passphrase: bytes | None) -> PrivateKey:
+    load = serialization.load_ssh_private_key if b"OPENSSH" in data else serialization.load_pem_private_key
+    try:
+        key = _load(load, data, passphrase)
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise KeyUnreadable(_explain(data, passphrase, error)) from None
+    if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey):
+        raise KeyUnreadable("it is neither an Ed25519, an ECDSA nor an RSA key")
+    return key
+
+
+def _load(load: Callable[[bytes, bytes | None], object], data: bytes, passphrase: bytes | None) -> object:
+    try:
+        return load(data, passphrase)
+    except TypeError:
+        if passphrase is None:
+            raise
+        # A passphrase was given and the key needs none.
+        return load(data, None)
+
+
+def _explain(data: bytes, passphrase: bytes | None, error: Exception) -> str:
+    if b"PUBLIC KEY" in data or data.startswith((b"ssh-", b"ecdsa-")):
+        return "it is a public key; the private one is needed"
+    if b"PRIVATE KEY" not in data:
+        return "it does not look like a private key (-----BEGIN … PRIVATE KEY-----)"
+    if isinstance(error, TypeError) or "ncrypted" in str(error) or "assword" in str(error):
+        return (
+            "it is encrypted and its passphrase is missing"
+            if passphrase is None
+            else "the passphrase is wrong"
+        )
+    if passphrase is not None:
+        return "the passphrase is wrong, or the key is damaged"
+    return "the text is damaged; paste the whole file"

@@ -1,0 +1,184 @@
+"""SFTP version 3 on the wire (draft-ietf-secsh-filexfer-02): requests to bytes, packets to replies. Pure functions."""
+
+import struct
+from dataclasses import dataclass
+
+from erp_connectors.sftp.errors import ProtocolViolation, StatusError
+
+INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
+OPENDIR, READDIR, REMOVE, MKDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 17, 7, 18, 200
+STATUS, HANDLE, DATA, NAME, ATTRS = 101, 102, 103, 104, 105
+
+OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE = 0, 1, 2, 3, 4, 5
+NO_CONNECTION, CONNECTION_LOST, OP_UNSUPPORTED = 6, 7, 8
+# Version 3 has no such codes, yet servers that also speak later versions send them.
+FILE_ALREADY_EXISTS, NO_SPACE, QUOTA_EXCEEDED = 11, 14, 15
+
+F_READ, F_WRITE, F_CREAT, F_TRUNC = 0x01, 0x02, 0x08, 0x10
+A_SIZE, A_OWNER, A_PERMISSIONS, A_TIMES, A_EXTENDED = 0x01, 0x02, 0x04, 0x08, 0x80000000
+
+POSIX_RENAME = "posix-rename@openssh.com"
+FSYNC = "fsync@openssh.com"
+MAX_PACKET = 1 << 18
+
+_U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    kind: int
+    body: bytes
+
+    def packet(self, request_id: int) -> bytes:
+        return _U32.pack(len(self.body) + 5) + bytes([self.kind]) + _U32.pack(request_id) + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """None: the server did not say."""
+
+    size: int | None = None
+    permissions: int | None = None
+    mtime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    name: str
+    attributes: Attributes
+
+
+Reply = None | bytes | Attributes | tuple[Named, ...]
+
+
+class Reader:
+    """Takes values from the front of a packet; raises `ProtocolViolation` beyond its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        end = self.at + size
+        if end > len(self.data):
+            raise ProtocolViolation("a packet ends in the middle of a value")
+        taken, self.at = self.data[self.at : end], end
+        return taken
+
+    def u32(self) -> int:
+        value: int = _U32.unpack(self.take(4))[0]
+        return value
+
+    def u64(self) -> int:
+        value: int = _U64.unpack(self.take(8))[0]
+        return value
+
+    def string(self) -> bytes:
+        return self.take(self.u32())
+
+    @property
+    def left(self) -> int:
+        return len(self.data) - self.at
+
+
+def string(value: str | bytes) -> bytes:
+    data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    return _U32.pack(len(data)) + data
+
+
+def open_file(path: str, flags: int) -> Request:
+    return Request(OPEN, string(path) + _U32.pack(flags) + _U32.pack(0))
+
+
+def on_handle(kind: int, handle: bytes) -> Request:
+    """CLOSE, FSTAT or READDIR."""
+    return Request(kind, string(handle))
+
+
+def on_path(kind: int, path: str) -> Request:
+    """LSTAT, STAT, OPENDIR or REMOVE."""
+    return Request(kind, string(path))
+
+
+def read(handle: bytes, offset: int, size: int) -> Request:
+    return Request(READ, string(handle) + _U64.pack(offset) + _U32.pack(size))
+
+
+def write(handle: bytes, offset: int, data: bytes | memoryview) -> Request:
+    return Request(WRITE, b"".join((string(handle), _U64.pack(offset), _U32.pack(len(data)), data)))
+
+
+def set_mode(handle: bytes, mode: int) -> Request:
+    return Request(FSETSTAT, string(handle) + _U32.pack(A_PERMISSIONS) + _U32.pack(mode))
+
+
+def make_folder(path: str) -> Request:
+    return Request(MKDIR, string(path) + _U32.pack(0))
+
+
+def rename(source: str, target: str) -> Request:
+    return Request(RENAME, string(source) + string(target))
+
+
+def posix_rename(source: str, target: str) -> Request:
+    return Request(EXTENDED, string(POSIX_RENAME) + string(source) + string(target))
+
+
+def fsync(handle: bytes) -> Request:
+    return Request(EXTENDED, string(FSYNC) + string(handle))
+
+
+def hello() -> bytes:
+    return _U32.pack(5) + bytes([INIT]) + _U32.pack(3)
+
+
+def parse_version(packet: bytes) -> dict[str, str]:
+    """The server's extensions. Raises `ProtocolViolation` unless it speaks version 3."""
+    reader = Reader(packet)
+    kind, version = reader.take(1)[0], reader.u32()
+    if kind != VERSION or version != 3:
+        raise ProtocolViolation(f"the server speaks SFTP version {version}, not 3")
+    extensions = {}
+    while reader.left:
+        name, value = reader.string(), reader.string()
+        extensions[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+    return extensions
+
+
+def parse_reply(kind: int, body: bytes) -> Reply | StatusError:
+    """What one reply says; a status other than OK is returned, not raised."""
+    reader = Reader(body)
+    if kind == STATUS:
+        code = reader.u32()
+        text = reader.string().decode("utf-8", "replace")[:300] if reader.left else ""
+        return None if code == OK else StatusError(code, text)
+    if kind in (HANDLE, DATA):
+        return reader.string()
+    if kind == ATTRS:
+        return _attributes(reader)
+    if kind == NAME:
+        return tuple(_named(reader) for _ in range(reader.u32()))
+    raise ProtocolViolation(f"the server sent a packet of unknown type {kind}")
+
+
+def _named(reader: Reader) -> Named:
+    name = reader.string().decode("utf-8", "surrogateescape")
+    reader.string()
+    return Named(name, _attributes(reader))
+
+
+def _attributes(reader: Reader) -> Attributes:
+    flags = reader.u32()
+    size = reader.u64() if flags & A_SIZE else None
+    if flags & A_OWNER:
+        reader.take(8)
+    permissions = reader.u32() if flags & A_PERMISSIONS else None
+    mtime = None
+    if flags & A_TIMES:
+        reader.u32()
+        mtime = reader.u32()
+    if flags & A_EXTENDED:
+        for _ in range(reader.u32()):
+            reader.string()
+            reader.string()
+    return Attributes(size, permissions, mtime)

@@ -1,0 +1,315 @@
+"""A dropzone on an SFTP server: the engine of `erp_connectors.sftp` behind the Transport port."""
+
+import ipaddress
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from erp_connectors import faults
+from erp_connectors.documents import Entry, Move, ProbeStep, Upload
+from erp_connectors.faults import Fault, FaultKind
+from erp_connectors.sftp import errors, operations, session, wire
+from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
+from erp_connectors.sftp.pipeline import Pipeline
+from erp_connectors.sftp.session import Address, Session
+from erp_connectors.transports.base import (
+    Contents,
+    Outcomes,
+    Presences,
+    SftpOptions,
+    Transport,
+    TransportPolicy,
+)
+
+# Where clouds hand out credentials to whoever asks from inside.
+METADATA_ADDRESSES = frozenset(ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254"))
+
+FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
+    errors.NameNotFound: faults.NAME_NOT_FOUND,
+    errors.ConnectionRefused: faults.CONNECTION_REFUSED,
+    errors.ConnectTimeout: faults.CONNECTION_TIMEOUT,
+    errors.ServerBusy: faults.SERVER_BUSY,
+    errors.HandshakeFailed: faults.HANDSHAKE_FAILED,
+    errors.NoCommonAlgorithm: faults.NO_COMMON_ALGORITHM,
+    errors.HostKeyUnknown: faults.HOST_KEY_UNKNOWN,
+    errors.HostKeyChanged: faults.HOST_KEY_CHANGED,
+    errors.LoginRefused: faults.LOGIN_REFUSED,
+    errors.KeyUnreadable: faults.KEY_UNREADABLE,
+    errors.SftpUnavailable: faults.SFTP_UNAVAILABLE,
+    errors.ConnectionLost: faults.CONNECTION_LOST,
+    errors.RequestTimeout: faults.REMOTE_TIMEOUT,
+    errors.ProtocolViolation: faults.CONNECTION_LOST,
+    errors.StatusError: faults.REMOTE_FAILURE,
+}
+FAULT_OF_STATUS: dict[int, FaultKind] = {
+    wire.NO_SUCH_FILE: faults.NOT_FOUND,
+    wire.PERMISSION_DENIED: faults.PERMISSION_DENIED,
+    wire.OP_UNSUPPORTED: faults.RENAME_UNSUPPORTED,
+    wire.NO_CONNECTION: faults.CONNECTION_LOST,
+    wire.CONNECTION_LOST: faults.CONNECTION_LOST,
+    wire.FILE_ALREADY_EXISTS: faults.NAME_TAKEN,
+    wire.NO_SPACE: faults.DISK_FULL,
+    wire.QUOTA_EXCEEDED: faults.DISK_FULL,
+}
+FULL_DISK_WORDS = ("no space", "quota", "disk full")
+
+
+class SftpTransport(Transport):
+    def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
+        self._options = options
+        self._policy = policy
+        self._session: Session | None = None
+        self._pipeline: Pipeline | None = None
+
+    def open_steps(self) -> Iterator[ProbeStep]:
+        if self._pipeline is not None:
+            return
+        for name, label, action in (
+            ("tcp", "Name lookup and TCP", self._connect),
+            ("host_key", "SSH handshake and host key", self._handshake),
+            ("login", "Login", self._login),
+        ):
+            step = _timed(name, label, action)
+            yield step
+            if not step.ok:
+                self.close()
+                return
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        self._session = self._pipeline = None
+
+    def destination(self) -> str:
+        return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"
+
+    def _connect(self) -> str:
+        options = self._options
+        self._require_allowed_name()
+        sock = session.connect_tcp(
+            options.host, options.port, timeout=options.connect_timeout, allow=self._require_allowed_address
+        )
+        self._session = Session(sock, timeout=options.connect_timeout)
+        return f"{sock.getpeername()[0]} port {options.port}"
+
+    def _handshake(self) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        pinned: list[HostKey] = [parse_host_key(line) for line in self._options.host_keys]
+        key = self._session.exchange_keys(pinned)
+        session.require_pinned(key, pinned)
+        return f"{self._session.server_version}, {key.type} {key.fingerprint}"
+
+    def _login(self) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        options = self._options
+        key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
+        how = self._session.login(options.username, key=key, password=options.password)
+        self._pipeline = self._session.open_pipeline(io_timeout=options.io_timeout)
+        return f"as {options.username} with {how}"
+
+    def _require_allowed_name(self) -> None:
+        allowed = self._policy.sftp_allowed_hosts
+        if allowed and self._options.host.lower() not in {host.lower() for host in allowed}:
+            raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is not one of SFTP_ALLOWED_HOSTS.")
+
+    def _require_allowed_address(self, address: Address) -> None:
+        plain = getattr(address, "ipv4_mapped", None) or address
+        if plain.is_link_local or plain.is_multicast or plain.is_unspecified or plain in METADATA_ADDRESSES:
+            raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is {plain}, where no ERP can be.")
+
+    def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
+        pipeline = self._require_pipeline()
+        sync = wire.FSYNC in pipeline.extensions
+        sizes = pipeline.run([operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads])
+        outcomes = [_size_outcome(upload, size) for upload, size in zip(uploads, sizes, strict=True)]
+        # A file that is being created can't be absent: its folder is.
+        return [
+            Fault(faults.FOLDER_MISSING, path=upload.path)
+            if fault and fault.kind is faults.NOT_FOUND
+            else fault
+            for upload, fault in zip(uploads, outcomes, strict=True)
+        ]
+
+    def _publish(self, moves: Sequence[Move]) -> Outcomes:
+        posix = wire.POSIX_RENAME in self._require_pipeline().extensions
+        return self._rename(moves, posix=posix)
+
+    def _move(self, moves: Sequence[Move]) -> Outcomes:
+        # Some servers' rename replaces what is there, so each target is looked at first.
+        taken = self._exists([move.target for move in moves])
+        free = [move for move, there in zip(moves, taken, strict=True) if not _is_taken(there)]
+        renamed = iter(self._rename(free, posix=False))
+        return [
+            _taken_outcome(move, there) if _is_taken(there) else next(renamed)
+            for move, there in zip(moves, taken, strict=True)
+        ]
+
+    def _rename(self, moves: Sequence[Move], *, posix: bool) -> Outcomes:
+        pipeline = self._require_pipeline()
+        results = pipeline.run([operations.rename(move.source, move.target, posix=posix) for move in moves])
+        outcomes = [_outcome(result, move.source) for move, result in zip(moves, results, strict=True)]
+        self._explain_failures(moves, outcomes)
+        self._tell_missing_folders([move.target for move in moves], outcomes)
+        self._tell_missing_folders([move.source for move in moves], outcomes)
+        return outcomes
+
+    def _explain_failures(self, moves: Sequence[Move], outcomes: Outcomes) -> None:
+        """Version 3 says FAILURE for a name that is taken; looking tells it from real trouble."""
+        unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
+        if unclear:
+            targets = self._exists([moves[i].target for i in unclear])
+            for i, there in zip(unclear, targets, strict=True):
+                if there is True:
+                    outcomes[i] = Fault(faults.NAME_TAKEN, path=moves[i].target)
+
+    def _exists(self, paths: Sequence[str]) -> Presences:
+        results = self._require_pipeline().run([operations.lstat(path) for path in paths])
+        answers: list[bool | Fault] = [
+            fault if (fault := _outcome(result, path)) else True
+            for path, result in zip(paths, results, strict=True)
+        ]
+        return self._absent_as_false(paths, answers)
+
+    def _remove(self, paths: Sequence[str]) -> Presences:
+        results = self._require_pipeline().run([operations.remove(path) for path in paths])
+        answers: list[bool | Fault] = [
+            fault if (fault := _outcome(result, path)) else True
+            for path, result in zip(paths, results, strict=True)
+        ]
+        return self._absent_as_false(paths, answers)
+
+    def _read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
+        pipeline = self._require_pipeline()
+        looks = pipeline.run([operations.lstat(path) for path in paths])
+        contents: list[bytes | Fault] = [
+            _readable(look, path, max_bytes) or b"" for look, path in zip(looks, paths, strict=True)
+        ]
+        good = [i for i, content in enumerate(contents) if not isinstance(content, Fault)]
+        bodies = pipeline.run([operations.read(paths[i], max_bytes=max_bytes) for i in good])
+        for i, body in zip(good, bodies, strict=True):
+            if body is None:
+                contents[i] = Fault(faults.TOO_LARGE, f"More than {max_bytes} bytes.", path=paths[i])
+            else:
+                contents[i] = body if isinstance(body, bytes) else _fault(body, paths[i])
+        self._tell_missing_folders(paths, contents)
+        return contents
+
+    def _list(self, folder: str) -> Iterator[Entry]:
+        pipeline = self._require_pipeline()
+        try:
+            handle = pipeline.run_one(operations.open_folder(folder))
+            while (names := pipeline.run_one(operations.next_names(handle))) is not None:
+                yield from (_entry(named) for named in names if named.name not in (".", ".."))
+            pipeline.run_one(operations.close(handle))
+        except errors.SshError as error:
+            fault = _fault(error, folder)
+            raise (
+                Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
+            ) from None
+
+    def _make_folder(self, path: str) -> None:
+        pipeline = self._require_pipeline()
+        try:
+            pipeline.run_one(operations.make_folder(path))
+        except errors.SshError as error:
+            # FAILURE is also version 3's word for "it is there already".
+            if not self._is_folder(path):
+                fault = _fault(error, path)
+                raise (
+                    Fault(faults.FOLDER_MISSING, path=path) if fault.kind is faults.NOT_FOUND else fault
+                ) from None
+
+    def _absent_as_false(self, paths: Sequence[str], answers: list[bool | Fault]) -> Presences:
+        self._tell_missing_folders(paths, answers)
+        return [False if isinstance(a, Fault) and a.kind is faults.NOT_FOUND else a for a in answers]
+
+    def _tell_missing_folders(self, paths: Sequence[str], answers: "Sequence[object] | Outcomes") -> None:
+        """A file is absent only where its folder is there; else the folder is what is missing."""
+        absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
+        folders = {str(PurePosixPath(paths[i]).parent) for i in absent}
+        missing = {folder: fault for folder in folders if (fault := self._folder_fault(folder))}
+        for i in absent:
+            fault = missing.get(str(PurePosixPath(paths[i]).parent))
+            if fault:
+                answers[i] = fault  # type: ignore[index]
+
+    def _folder_fault(self, folder: str) -> Fault | None:
+        (result,) = self._require_pipeline().run([operations.is_folder(folder)])
+        if isinstance(result, errors.SshError):
+            fault = _fault(result, folder)
+            return Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
+        return None if result else Fault(faults.FOLDER_MISSING, "It is a file.", path=folder)
+
+    def _is_folder(self, path: str) -> bool:
+        return self._folder_fault(path) is None
+
+    def _require_pipeline(self) -> Pipeline:
+        if self._pipeline is None:
+            self.open()
+        if self._pipeline is None:
+            raise Fault(faults.CONNECTION_LOST)
+        return self._pipeline
+
+
+def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
+    started = time.perf_counter()
+    found, fault = "", None
+    try:
+        found = action()
+    except Fault as error:
+        fault = error
+    except errors.SshError as error:
+        fault = _fault(error, "")
+    return ProbeStep(name, label, round((time.perf_counter() - started) * 1000), found, fault)
+
+
+def _fault(error: errors.SshError, path: str) -> Fault:
+    if isinstance(error, errors.StatusError):
+        return Fault(
+            _kind_of_status(error), f'The server says: "{error.text}".' if error.text else "", path=path
+        )
+    text = str(error)
+    return Fault(FAULT_OF_ERROR[type(error)], text if text.endswith(".") else f"{text}.", path=path)
+
+
+def _kind_of_status(error: errors.StatusError) -> FaultKind:
+    if error.code == wire.FAILURE and any(words in error.text.lower() for words in FULL_DISK_WORDS):
+        return faults.DISK_FULL
+    return FAULT_OF_STATUS.get(error.code, faults.REMOTE_FAILURE)
+
+
+def _outcome(result: object, path: str) -> Fault | None:
+    return _fault(result, path) if isinstance(result, errors.SshError) else None
+
+
+def _size_outcome(upload: Upload, size: int | errors.SshError | None) -> Fault | None:
+    if isinstance(size, errors.SshError):
+        return _fault(size, upload.path)
+    if size is not None and size != len(upload.data):
+        return Fault(faults.SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
+    return None
+
+
+def _is_taken(there: bool | Fault) -> bool:
+    return there is True or (isinstance(there, Fault) and there.kind is not faults.FOLDER_MISSING)
+
+
+def _taken_outcome(move: Move, there: bool | Fault) -> Fault:
+    return there if isinstance(there, Fault) else Fault(faults.NAME_TAKEN, path=move.target)
+
+
+def _readable(look: object, path: str, max_bytes: int) -> Fault | None:
+    if not isinstance(look, wire.Attributes):
+        return _outcome(look, path)
+    if look.permissions is not None and not stat.S_ISREG(look.permissions):
+        return Fault(faults.NOT_A_FILE, path=path)
+    if look.size is not None and look.size > max_bytes:
+        return Fault(faults.TOO_LARGE, f"{look.size} bytes, at most {max_bytes} are read.", path=path)
+    return None
+
+
+def _entry(named: wire.Named) -> Entry:
+    attributes = named.attributes
+    is_file = attributes.permissions is None or stat.S_ISREG(attributes.permissions)
+    return Entry(named.name, attributes.size or 0, attributes.mtime or 0, is_file)

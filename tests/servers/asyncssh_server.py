@@ -1,0 +1,125 @@
+"""AsyncSSH's SFTP server in a thread, on loopback; it can also misbehave in ways that real servers rarely do."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from tests.servers.ssh import PASSWORD, USERNAME, SshServer, new_key, public_line
+
+Interfere = Callable[[str, str], None]
+
+
+@dataclass
+class Behaviour:
+    """``interfere(operation, path)`` runs before each write, rename and remove, and may raise `asyncssh.SFTPError`
+    or `DropConnection`; what is in ``after`` runs once the operation is done, its reply not yet sent."""
+
+    posix_rename: bool = True
+    interfere: Interfere | None = None
+    after: Interfere | None = None
+    sessions: int = 0
+    log: list[str] = field(default_factory=list)
+
+
+class DropConnection(Exception):
+    """Cut the link without a word."""
+
+
+class _Server(asyncssh.SSHServer):
+    def __init__(self, client_key: str) -> None:
+        self._client_key = client_key
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (USERNAME, PASSWORD)
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USERNAME and key.export_public_key().decode().split()[1] == self._client_key.split()[1]
+
+
+def _sftp_factory(root: Path, behaviour: Behaviour) -> Callable[[asyncssh.SSHServerChannel[bytes]], asyncssh.SFTPServer]:
+    class Files(asyncssh.SFTPServer):
+        def __init__(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
+            super().__init__(channel, chroot=str(root).encode())
+            behaviour.sessions += 1
+
+        def _around(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
+            name = path.decode("utf-8", "replace")
+            behaviour.log.append(f"{operation} {name}")
+            self._maybe(behaviour.interfere, operation, name)
+            result = action()
+            self._maybe(behaviour.after, operation, name)
+            return result
+
+        def _maybe(self, interfere: Interfere | None, operation: str, name: str) -> None:
+            if interfere:
+                try:
+                    interfere(operation, name)
+                except DropConnection:
+                    self.channel.get_connection().abort()
+                    raise asyncssh.SFTPFailure("gone") from None
+
+        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+            return self._around("open", path, lambda: super(Files, self).open(path, pflags, attrs))
+
+        def write(self, file_obj: Any, offset: int, data: bytes) -> Any:
+            return self._around("write", b"", lambda: super(Files, self).write(file_obj, offset, data))
+
+        def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            return self._around("rename", newpath, lambda: super(Files, self).rename(oldpath, newpath))
+
+        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            return self._around("rename", newpath, lambda: super(Files, self).posix_rename(oldpath, newpath))
+
+        def remove(self, path: bytes) -> Any:
+            return self._around("remove", path, lambda: super(Files, self).remove(path))
+
+    return Files
+
+
+@contextmanager
+def asyncssh_server(root: Path, *, behaviour: Behaviour | None = None, **ssh_options: Any) -> Iterator[SshServer]:
+    """Serves ``root`` with password and key login until the block ends."""
+    host_key, client_key = new_key(), new_key()
+    behaviour = behaviour or Behaviour()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="asyncssh-server", daemon=True)
+    thread.start()
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[host_key],
+            server_factory=lambda: _Server(public_line(client_key)),
+            sftp_factory=_sftp_factory(root, behaviour),
+            **ssh_options,
+        )
+
+    acceptor = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    try:
+        yield SshServer(
+            "127.0.0.1",
+            acceptor.get_port(),
+            public_line(host_key),
+            root,
+            client_key=client_key.export_private_key().decode(),
+        )
+    finally:
+        loop.call_soon_threadsafe(acceptor.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)

@@ -1,0 +1,72 @@
+"""What every SSH server of the tests has in common."""
+
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from erp_connectors.transports.base import SftpOptions
+
+USERNAME, PASSWORD = "orderflow", "correct horse battery"
+
+
+@dataclass(frozen=True)
+class SshServer:
+    """A running server; ``root`` is the folder here that its users see as ``prefix``."""
+
+    host: str
+    port: int
+    host_key: str
+    root: Path
+    prefix: str = ""
+    username: str = USERNAME
+    password: str | None = PASSWORD
+    client_key: str | None = None
+
+    def path(self, *parts: str) -> str:
+        return "/".join((self.prefix, *parts)) if parts else self.prefix or "/"
+
+    def options(self, **changes: Any) -> SftpOptions:
+        options = SftpOptions(
+            host=self.host,
+            port=self.port,
+            username=self.username,
+            host_keys=(self.host_key,),
+            password=self.password,
+            ssh_key=self.client_key,
+            connect_timeout=5,
+            io_timeout=5,
+        )
+        return replace(options, **changes)
+
+    def config(self, **changes: Any) -> dict[str, Any]:
+        """As the config of a DROPZONE_JSON_V1 connection."""
+        values = {
+            "mode": "sftp",
+            "host": self.host,
+            "port": self.port,
+            "username": self.username,
+            "host_key": self.host_key,
+            "password": self.password,
+            "ssh_key": self.client_key,
+            "export_path": self.path("in"),
+            "ack_path": self.path("ack"),
+        }
+        return {key: value for key, value in {**values, **changes}.items() if value is not None}
+
+
+def new_key() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+def public_line(key: asyncssh.SSHKey) -> str:
+    return key.export_public_key().decode().strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
