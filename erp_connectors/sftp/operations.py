@@ -56,7 +56,16 @@ def read(path: str, *, max_bytes: int) -> Task[bytes | None]:
 
 
 def rename(source: str, target: str, *, posix: bool) -> Task[None]:
-    yield [wire.posix_rename(source, target) if posix else wire.rename(source, target)]
+    """``posix``: the server offers OpenSSH's extension; one that then refuses it gets the plain request."""
+    if posix:
+        try:
+            yield [wire.posix_rename(source, target)]
+        except StatusError as error:
+            if error.code != wire.OP_UNSUPPORTED:
+                raise
+        else:
+            return
+    yield [wire.rename(source, target)]
 
 
 def lstat(path: str) -> Task[Attributes]:

@@ -88,8 +88,11 @@ class FilesystemTransport(Transport):
 
     def _make_folder(self, path: str) -> None:
         try:
-            with self._folder(_folder_of(path)) as parent, suppress(FileExistsError):
-                os.mkdir(_name_of(path), dir_fd=parent)
+            with self._folder(_folder_of(path)) as parent:
+                with suppress(FileExistsError):
+                    os.mkdir(_name_of(path), dir_fd=parent)
+                if not stat.S_ISDIR(os.stat(_name_of(path), dir_fd=parent, follow_symlinks=False).st_mode):
+                    raise Fault(NAME_TAKEN, "It is not a folder.", path=path)
         except OSError as error:
             raise _fault(error, path) from error
 

@@ -83,6 +83,8 @@ def _sftp_factory(root: Path, behaviour: Behaviour) -> Callable[[asyncssh.SSHSer
             return self._around("rename", newpath, lambda: super(Files, self).rename(oldpath, newpath))
 
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            if not behaviour.posix_rename:
+                raise asyncssh.SFTPOpUnsupported("posix-rename is switched off")
             return self._around("rename", newpath, lambda: super(Files, self).posix_rename(oldpath, newpath))
 
         def remove(self, path: bytes) -> Any:
@@ -120,6 +122,14 @@ def asyncssh_server(root: Path, *, behaviour: Behaviour | None = None, **ssh_opt
             client_key=client_key.export_private_key().decode(),
         )
     finally:
-        loop.call_soon_threadsafe(acceptor.close)
+        asyncio.run_coroutine_threadsafe(_stop(acceptor), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
+
+
+async def _stop(acceptor: asyncssh.SSHAcceptor) -> None:
+    acceptor.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

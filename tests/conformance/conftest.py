@@ -1,0 +1,92 @@
+"""One suite, every transport: each gets a folder that the test can also look into from outside."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.sftp import SftpTransport
+from tests.servers.asyncssh_server import Behaviour, asyncssh_server
+from tests.servers.openssh import openssh_server
+from tests.servers.rclone_sftp import rclone_sftp_server
+from tests.servers.ssh import SshServer
+
+POLICY = TransportPolicy()
+
+
+@dataclass
+class Place:
+    """``path`` is a name as the transport says it, ``here`` the same file on this machine."""
+
+    connect: Callable[[], Transport]
+    root: Path
+    prefix: str
+    keeps_permission_bits: bool = True
+
+    def path(self, name: str) -> str:
+        return f"{self.prefix}/{name}"
+
+    def here(self, name: str) -> Path:
+        return self.root / name
+
+
+class _Places:
+    """Servers start once for the session; each test gets a new folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stack = ExitStack()
+        self.servers: dict[str, SshServer] = {}
+        self.count = 0
+
+    def make(self, kind: str) -> Place:
+        self.count += 1
+        name = f"test{self.count}"
+        if kind == "filesystem":
+            root = self.folder / name
+            root.mkdir()
+            policy = TransportPolicy(dropzone_roots=(str(root),))
+            return Place(lambda: FilesystemTransport(FilesystemOptions(), policy), root, str(root))
+        if kind not in self.servers:
+            self.servers[kind] = self._start(kind)
+        server = self.servers[kind]
+        root = server.root / name
+        root.mkdir()
+        connect = lambda: SftpTransport(server.options(), POLICY)  # noqa: E731
+        return Place(connect, root, server.path(name), keeps_permission_bits=kind != "rclone")
+
+    def _start(self, kind: str) -> SshServer:
+        root, own = self.folder / kind, self.folder / f"{kind}-server"
+        root.mkdir()
+        own.mkdir()
+        start: dict[str, Callable[[], Any]] = {
+            "asyncssh": lambda: asyncssh_server(root),
+            "asyncssh-plain-rename": lambda: asyncssh_server(root, behaviour=Behaviour(posix_rename=False)),
+            "rclone": lambda: rclone_sftp_server(root, own),
+            "openssh": lambda: openssh_server(root, own),
+        }
+        server: SshServer = self.stack.enter_context(start[kind]())
+        return server
+
+
+@pytest.fixture(scope="session")
+def _places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Places]:
+    places = _Places(tmp_path_factory.mktemp("places"))
+    with places.stack:
+        yield places
+
+
+@pytest.fixture(params=["filesystem", "asyncssh", "asyncssh-plain-rename", "rclone", "openssh"])
+def place(request: pytest.FixtureRequest, _places: _Places) -> Place:  # noqa: PT019  # its value is used
+    return _places.make(request.param)
+
+
+@pytest.fixture
+def transport(place: Place) -> Iterator[Transport]:
+    with place.connect() as opened:
+        yield opened
