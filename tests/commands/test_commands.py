@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -156,7 +155,7 @@ def test_disabled_connections_are_left_out(org: Org, connection: ERPConnection) 
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def folders(tmp_path: Path) -> tuple[Path, Path]:
     for name in ("in", "out"):
         (tmp_path / name).mkdir()
     return tmp_path / "in", tmp_path / "out"

@@ -1,6 +1,7 @@
 """A world of its own for programs that tests start: database, folders, environment; and a look at /proc."""
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -57,6 +58,14 @@ class Running:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def groups(self) -> list[int]:
+        """The process groups it said to have started."""
+        return [int(number) for number in re.findall(r"process group (\d+)", self.said())]
+
+    def living_workers(self) -> list[int]:
+        ready = {int(number) for number in re.findall(r"ready for work at (\d+)", self.said())}
+        return sorted(ready & group_of(self.groups()[-1]).keys())
+
     def wait_for(self, happened: Callable[[], bool], what: str, *, seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
@@ -67,13 +76,14 @@ class Running:
         self.wait_for(lambda: self.said().count(text) >= times, f"{text!r}, {times} times")
 
 
-def new_world(folder: Path) -> World:
+def new_world(folder: Path, **settings: str) -> World:
     env = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
         "ORDERFLOW_ENV": "development",
         "SECRET_KEY": secrets.token_hex(32),
         "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
         "VAR_DIR": str(folder),
+        **settings,
     }
     world = World(folder, env)
     done = world.manage("migrate", "--verbosity", "0")

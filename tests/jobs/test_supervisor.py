@@ -1,7 +1,6 @@
 """Real trees of processes, killed part by part."""
 
 import os
-import re
 import signal
 import sqlite3
 import time
@@ -46,10 +45,6 @@ def beat_times(workers: Running, world: World) -> list[str]:
         return [row[0] for row in database.execute(query, [f"%-{workers.process.pid}-%"])]
 
 
-def groups(workers: Running) -> list[int]:
-    return [int(number) for number in re.findall(r"process group (\d+)", workers.said())]
-
-
 def sentinel_of(leader: int) -> int:
     (main,) = children(leader, leader)
     (sentinel,) = children(leader, main)
@@ -58,32 +53,32 @@ def sentinel_of(leader: int) -> int:
 
 def require_restarted(workers: Running, world: World) -> None:
     workers.wait_until_said("started", times=2)
-    old, new = groups(workers)
+    old, new = workers.groups()
     assert group_of(old) == {}, "a part of the old tree is left"
     workers.wait_for(lambda: beats(workers, world) == 1, "a heartbeat after the restart")
     assert len(group_of(new)) >= 7  # guardian, main, sentinel, two workers, pusher, monitor
 
 
 def test_a_killed_sentinel_brings_a_whole_new_tree(workers: Running, world: World) -> None:
-    kill(sentinel_of(groups(workers)[0]))
+    kill(sentinel_of(workers.groups()[0]))
     require_restarted(workers, world)
 
 
 def test_a_killed_cluster_brings_a_whole_new_tree(workers: Running, world: World) -> None:
-    (leader,) = groups(workers)
+    (leader,) = workers.groups()
     (main,) = children(leader, leader)
     kill(main)
     require_restarted(workers, world)
 
 
 def test_a_killed_guardian_leaves_nothing_of_its_tree(workers: Running, world: World) -> None:
-    kill(groups(workers)[0])
+    kill(workers.groups()[0])
     require_restarted(workers, world)
 
 
 def test_work_goes_on_after_idle_workers_were_killed(workers: Running, world: World) -> None:
-    leader = groups(workers)[0]
-    for pid in children(leader, sentinel_of(leader)):
+    assert len(workers.living_workers()) == 2
+    for pid in workers.living_workers():
         kill(pid)
     killed_at = time.monotonic()
     before = beat_times(workers, world)
@@ -97,20 +92,20 @@ def test_work_goes_on_after_idle_workers_were_killed(workers: Running, world: Wo
 
 
 def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
-    for pid in group_of(groups(workers)[0]):
+    for pid in group_of(workers.groups()[0]):
         os.kill(pid, signal.SIGSTOP)
     workers.wait_until_said("no sign of life for")
     require_restarted(workers, world)
 
 
 def test_nothing_outlives_a_killed_supervisor(workers: Running) -> None:
-    (leader,) = groups(workers)
+    (leader,) = workers.groups()
     kill(workers.process.pid)
     workers.wait_for(lambda: group_of(leader) == {}, "the tree is gone", seconds=20)
 
 
 def test_sigterm_ends_everything_within_its_bound(workers: Running, world: World) -> None:
-    (leader,) = groups(workers)
+    (leader,) = workers.groups()
     workers.process.terminate()
     assert workers.process.wait(12) == 0
     assert group_of(leader) == {}
@@ -121,7 +116,7 @@ def test_sigterm_ends_everything_within_its_bound(workers: Running, world: World
 def test_each_cluster_has_its_own_heartbeat(world: World) -> None:
     with world.running("run_workers", "--workers", "1", "--clusters", "2", "--stop-within", "5") as running:
         running.wait_for(lambda: beats(running, world) == 2, "two heartbeats")
-        assert len(groups(running)) == 2
+        assert len(running.groups()) == 2
 
 
 def test_there_is_one_schedule_of_each_kind_however_often_it_starts(workers: Running, world: World) -> None:

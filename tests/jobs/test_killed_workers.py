@@ -1,0 +1,71 @@
+"""Orders through real workers that are killed in the middle of their work."""
+
+import hashlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.processes import Running, World, kill, new_world
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"
+    ),
+]
+ORDERS = 60
+SETUP = f"""
+from pathlib import Path
+from django.conf import settings
+from erp_connectors.services.push import push
+from tests import factories
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+for name in ("a", "b"):
+    folder = Path({{root!r}}) / name
+    folder.mkdir(parents=True)
+    org = factories.org(slug=name)
+    factories.connection(org, {{{{"mode": "filesystem", "export_path": str(folder)}}}})
+    for draft in factories.drafts(org, {ORDERS}):
+        push(draft.pk, actor=None)
+"""
+
+
+def count(world: World, where: str) -> int:
+    with sqlite3.connect(world.database, timeout=20) as database:
+        query = f"SELECT count(*) FROM erp_connectors_erpexport WHERE {where}"  # noqa: S608  # our own words
+        return int(database.execute(query).fetchone()[0])
+
+
+def test_every_order_is_there_once_and_whole_though_its_workers_were_killed(tmp_path: Path) -> None:
+    world = new_world(tmp_path, DELIVERY_LEASE_SECONDS="4", DELIVERY_BATCH_SIZE="2")
+    root = tmp_path / "dropzone"
+    done = world.manage("shell", "--no-imports", "-c", SETUP.format(root=str(root)))
+    assert done.returncode == 0, done.stderr
+
+    with world.running("run_workers", "--workers", "2", "--tick-every", "1", "--stale-after", "8") as workers:
+        for share in (0.2, 0.6):
+            workers.wait_for(
+                lambda s=share: count(world, "status = 'SENT'") >= s * ORDERS, "some orders sent"
+            )
+            _kill_workers(workers)
+        assert count(world, "status = 'PENDING'") > 0, "they were killed too late to prove anything"
+        _wait_until_sent(workers, world, 2 * ORDERS)
+
+    files = {path.name: path.read_bytes() for path in root.glob("*/*")}
+    with sqlite3.connect(world.database) as database:
+        rows = database.execute("SELECT filename, sha256, export_storage_key FROM erp_connectors_erpexport")
+        recorded = {name: (sha256, key) for name, sha256, key in rows}
+    assert set(files) == set(recorded)
+    for name, (sha256, key) in recorded.items():
+        assert hashlib.sha256(files[name]).hexdigest() == sha256
+        assert (tmp_path / "archive" / key).read_bytes() == files[name]
+
+
+def _wait_until_sent(workers: Running, world: World, orders: int) -> None:
+    workers.wait_for(lambda: count(world, "status = 'SENT'") >= orders, f"{orders} orders sent", seconds=90)
+
+
+def _kill_workers(workers: Running) -> None:
+    for pid in workers.living_workers():
+        kill(pid)
