@@ -28,7 +28,7 @@ from orderflow.tenancy.roles import Role
 PASSWORD = "orderflow-demo"  # noqa: S105  # printed for whoever looks around
 CONNECTOR = "DROPZONE_JSON_V1"
 AT_LEAST = 10
-AT_MOST = 12
+AT_MOST = 10
 OPEN = (ExportStatus.PENDING, ExportStatus.SENT)
 
 
@@ -74,7 +74,7 @@ def push_orders(place: Place) -> list[UUID]:
     actor = user_with(place.org, Role.OPS)
     _approve_some(place.org, actor)
     approved = (
-        DraftOrder.objects.for_org(place.org).filter(status=DraftStatus.APPROVED).order_by("created_at")
+        DraftOrder.objects.for_org(place.org).filter(status=DraftStatus.APPROVED).order_by("-created_at")
     )
     drafts = [draft.pk for draft in approved[:AT_MOST]]
     return [push.push(draft_id, actor=actor).export.pk for draft_id in drafts]
@@ -97,7 +97,7 @@ def wait_for_answers(exports: Sequence[UUID], *, seconds: float, look: Callable[
 
 def results(exports: Sequence[UUID]) -> list[ERPExport]:
     rows = ERPExport.objects.filter(pk__in=exports).select_related("draft_order__customer", "org")
-    return list(rows.order_by("org__slug", "created_at", "filename"))
+    return list(rows.order_by("org__slug", "draft_order__external_order_number"))
 
 
 def problems(places: Sequence[Place], exports: Sequence[ERPExport]) -> Iterator[str]:

@@ -27,7 +27,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def workers(world: World) -> Iterator[Running]:
     with world.running(
-        "run_workers", "--workers", "2", "--stale-after", "6", "--stop-within", "5"
+        "run_workers", "--workers", "2", "--stale-after", "10", "--stop-within", "5"
     ) as running:
         running.wait_until_said("started")
         running.wait_for(lambda: beats(running, world) == 1, "first heartbeat")

@@ -1,0 +1,103 @@
+"""`make demo` and `make serve`, as a person starts them."""
+
+import re
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.processes import World, new_world
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("a path") / "with a space"
+    folder.mkdir()
+    # What a deployment has set must not reach the demo.
+    return new_world(folder, DATABASE_URL=f"sqlite:///{folder}/deployment.sqlite3", Q_WORKERS="1")
+
+
+@pytest.fixture(scope="module")
+def said(world: World) -> str:
+    done = world.manage("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_demo_ends_with_every_order_accepted_or_refused_through_both_dropzones(said: str) -> None:
+    rows = re.findall(
+        r"^\S+ .* (acme|nordwind) +sales_order_\S+\.json +(ACKED|FAILED) +(\S.*)$", said, re.MULTILINE
+    )
+    assert len(rows) == 20
+    assert {(org, status) for org, status, _ in rows} == {
+        (org, status) for org in ("acme", "nordwind") for status in ("ACKED", "FAILED")
+    }
+    assert all(reason.startswith("SO-") == (status == "ACKED") for _, status, reason in rows)
+    assert "through folder" in said
+    assert "through sftp://127.0.0.1:" in said
+
+
+def test_the_demo_says_where_the_files_are(said: str, world: World) -> None:
+    folders = [Path(line.strip()) for line in re.findall(r" {2,}(/.*)$", said, re.MULTILINE)]
+    assert len(folders) == 6
+    assert all(folder.is_dir() and folder.is_relative_to(world.folder) for folder in folders)
+
+
+def test_the_demo_leaves_no_process_and_touches_no_other_database(said: str, world: World) -> None:
+    demo = str(world.folder / "demo")
+    assert not [pid for pid, env in environments() if f"VAR_DIR={demo}" in env]
+    assert world.manage("shell", "--no-imports", "-c", COUNT).stdout.strip() == "0"
+
+
+COUNT = "from orderflow.tenancy.models import Org; print(Org.objects.count())"
+
+
+def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data(
+    said: str, world: World
+) -> None:
+    port = free_port()
+    with world.running("serve", "--port", str(port)) as serving:
+        serving.wait_until_said("Ctrl-C ends everything")
+        assert "admin@acme.example" in serving.said()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/", timeout=10) as page:
+            assert page.status == 200
+        second = world.manage("demo")
+        assert second.returncode == 1
+        assert "is running on the demo's data already" in second.stderr
+        serving.process.terminate()
+        assert serving.process.wait(30) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert not [pid for pid, env in environments() if f"VAR_DIR={world.folder / 'demo'}" in env]
+
+
+def test_serve_says_so_when_its_port_is_taken(world: World) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = world.manage("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"Port {port} of 127.0.0.1 can't be used" in done.stderr
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environments() -> Iterator[tuple[int, list[str]]]:
+    """Of every process that we may look at; those that are just ending get a moment."""
+    time.sleep(0.5)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                yield int(entry.name), (entry / "environ").read_text(errors="replace").split("\0")
+            except OSError:
+                continue
