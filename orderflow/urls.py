@@ -15,3 +15,6 @@ urlpatterns = [
     path("api/v1/", include("erp_connectors.api.urls")),
     path("healthz", healthz),
 ]
+
+handler404 = "erp_connectors.api.errors.not_found"
+handler500 = "erp_connectors.api.errors.server_error"

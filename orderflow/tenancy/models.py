@@ -68,7 +68,7 @@ class User(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(unique=True)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, blank=True, related_name="users")
-    role = models.CharField(max_length=20, choices=Role.choices, null=True, blank=True)  # noqa: DJ001
+    role = models.CharField(max_length=20, choices=Role.choices, null=True, blank=True)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(auto_now_add=True)
 

@@ -1,0 +1,154 @@
+"""Connections: set up, change, test. Secrets go in and never come out."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from erp_connectors.api.pagination import NewestFirst
+from erp_connectors.documents import ProbeStep
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import connector_for
+from erp_connectors.services import connections, probe
+from erp_connectors.states import ConnectionStatus
+from orderflow.tenancy.permissions import Requires, signed_in
+from orderflow.tenancy.roles import Capability
+
+SLUG = "dropzone-json-v1"
+
+
+class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
+    config = serializers.SerializerMethodField(help_text="secrets are masked")
+
+    class Meta:
+        model = ERPConnection
+        fields = [
+            "id", "connector_type", "status", "config", "last_test_at", "last_test_success", "circuit_opened_at",
+            "circuit_reason", "last_success_at", "last_poll_at", "poll_trouble", "created_at", "updated_at",
+        ]  # fmt: skip
+
+    def get_config(self, connection: ERPConnection) -> dict[str, Any]:
+        try:
+            return connections.public_config(connection)
+        except Fault as fault:
+            return {"error": fault.message, "hint": fault.kind.hint}
+
+
+class NewConnection(serializers.Serializer[Any]):
+    connector_type = serializers.CharField(default="DROPZONE_JSON_V1")
+    config = serializers.DictField()
+    test_on_save = serializers.BooleanField(default=False)
+
+
+class ConnectionChange(serializers.Serializer[Any]):
+    config = serializers.DictField(required=False, help_text="replaces the config; masked secrets are kept")
+    status = serializers.ChoiceField(ConnectionStatus.choices, required=False)
+    test_on_save = serializers.BooleanField(default=False)
+
+
+class UnsavedConfig(serializers.Serializer[Any]):
+    config = serializers.DictField()
+
+
+class StepOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field named as an attribute of Field
+    ok = serializers.BooleanField()
+    duration_ms = serializers.IntegerField()
+    found = serializers.CharField()
+    error = serializers.DictField(allow_null=True)
+
+
+class TestOut(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    steps = StepOut(many=True)
+
+
+class Connectors(viewsets.GenericViewSet[ERPConnection]):
+    queryset = ERPConnection.objects.all()
+    serializer_class = ConnectionOut
+    pagination_class = NewestFirst
+    permission_classes = [Requires(Capability.CONNECT)]
+
+    def get_queryset(self) -> QuerySet[ERPConnection]:
+        return ERPConnection.objects.visible_to(signed_in(self.request))
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(ConnectionOut(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(ConnectionOut(self.get_object()).data)
+
+    @extend_schema(request=NewConnection, responses={201: ConnectionOut})
+    def create(self, request: Request) -> Response:
+        new = _valid(NewConnection, request)
+        org = signed_in(request).org
+        if org is None:
+            raise ValidationError(
+                {"org": ["Platform staff belong to no org; set connections up as its admin."]}
+            )
+        created = connections.create_connection(
+            org, new["connector_type"], new["config"], actor=signed_in(request)
+        )
+        return self._saved(request, created, test=new["test_on_save"], status=201)
+
+    @extend_schema(request=ConnectionChange, responses=ConnectionOut)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        change, existing = _valid(ConnectionChange, request), self.get_object()
+        config = change.get("config")
+        if config is not None:
+            config = connections.with_kept_secrets(existing, config)
+        changed = connections.change_connection(
+            existing.pk, actor=signed_in(request), config=config, status=change.get("status")
+        )
+        return self._saved(request, changed, test=change["test_on_save"], status=200)
+
+    @extend_schema(request=None, responses=TestOut)
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Every step in order, up to the first that fails."""
+        return Response(_tested(probe.test_connection(self.get_object().pk, actor=signed_in(request))))
+
+    @extend_schema(request=UnsavedConfig, responses=TestOut)
+    @action(detail=False, methods=["post"], url_path=f"{SLUG}/test")
+    def test_unsaved(self, request: Request) -> Response:
+        """Test a config before it is saved."""
+        connector = connector_for("DROPZONE_JSON_V1")
+        config = connector.parse_config(_valid(UnsavedConfig, request)["config"])
+        return Response(_tested(list(probe.probe_steps(connector.dropzone(config)))))
+
+    def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:
+        steps = probe.test_connection(saved.pk, actor=signed_in(request)) if test else None
+        body = dict(ConnectionOut(ERPConnection.objects.get(pk=saved.pk)).data)
+        return Response(body | ({"test": _tested(steps)} if steps is not None else {}), status=status)
+
+
+def _valid(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    checked = serializer(data=request.data)
+    checked.is_valid(raise_exception=True)
+    valid: dict[str, Any] = checked.validated_data
+    return valid
+
+
+def _tested(steps: "list[ProbeStep]") -> dict[str, Any]:
+    return {"success": all(step.ok for step in steps), "steps": [_step(step) for step in steps]}
+
+
+def _step(step: ProbeStep) -> dict[str, Any]:
+    fault = step.fault
+    error = {"code": fault.code, "message": fault.message, "hint": fault.kind.hint} if fault else None
+    return {
+        "name": step.name,
+        "label": step.label,
+        "ok": step.ok,
+        "duration_ms": step.duration_ms,
+        "found": step.found,
+        "error": error,
+    }

@@ -1,0 +1,110 @@
+"""One shape for every error: ``{"error": {"code", "message", "details", "request_id"}}``."""
+
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from erp_connectors.connectors.base import ConfigError
+from erp_connectors.faults import Fault
+from erp_connectors.registry import UnknownConnectorType
+from erp_connectors.services.connections import ConnectionConflict
+from erp_connectors.services.push import PushRefused
+from orderflow.audit.context import current
+from orderflow.moves import IllegalMove, LostRace
+from orderflow.orders.approval import NotReady
+
+CODES = {
+    401: "AUTH_REQUIRED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "VALIDATION_ERROR",
+    409: "CONFLICT",
+    422: "VALIDATION_ERROR",
+    429: "RATE_LIMITED",
+    500: "INTERNAL_ERROR",
+    502: "DEPENDENCY_ERROR",
+}
+UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY
+
+
+def envelope(http_status: int, message: str, details: Any = None) -> dict[str, Any]:
+    return {
+        "error": {
+            "code": CODES.get(http_status, "VALIDATION_ERROR"),
+            "message": message,
+            "details": details or {},
+            "request_id": current.get().request_id,
+        }
+    }
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's exception handler; None hands what nobody expected to Django."""
+    answer = _answer(error)
+    if answer is None:
+        return None
+    http_status, message, details = answer
+    set_rollback()
+    headers = {}
+    if isinstance(error, exceptions.APIException):
+        if header := getattr(error, "auth_header", None):
+            headers["WWW-Authenticate"] = header
+        if wait := getattr(error, "wait", None):
+            headers["Retry-After"] = str(int(wait))
+    return Response(envelope(http_status, message, details), status=http_status, headers=headers)
+
+
+def _answer(error: Exception) -> tuple[int, str, Any] | None:
+    if isinstance(error, PushRefused | IllegalMove | LostRace | ConnectionConflict):
+        return 409, str(error), None
+    if isinstance(error, NotReady):
+        return UNPROCESSABLE, str(error), {"missing": error.missing}
+    if isinstance(error, Fault):
+        return 502, error.message, {"code": error.code, "hint": error.kind.hint}
+    if isinstance(error, exceptions.APIException):
+        return _framework_answer(error)
+    return _config_answer(error) or _access_answer(error)
+
+
+def _config_answer(error: Exception) -> tuple[int, str, Any] | None:
+    if isinstance(error, ConfigError):
+        return UNPROCESSABLE, "The config is not valid; details name the keys.", error.problems
+    if isinstance(error, UnknownConnectorType):
+        return UNPROCESSABLE, str(error), {"connector_type": [str(error)]}
+    return None
+
+
+def _access_answer(error: Exception) -> tuple[int, str, Any] | None:
+    if isinstance(error, Http404 | ObjectDoesNotExist):
+        return 404, "There is no such object.", None
+    if isinstance(error, PermissionDenied):
+        return 403, "Your role does not allow this.", None
+    return None
+
+
+def _framework_answer(error: exceptions.APIException) -> tuple[int, str, Any]:
+    if isinstance(error, exceptions.ValidationError):
+        return UNPROCESSABLE, "The request is not valid; details name the fields.", error.detail
+    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return 401, str(error.detail), None
+    if isinstance(error, exceptions.ParseError | exceptions.UnsupportedMediaType):
+        return UNPROCESSABLE, str(error.detail), None
+    return error.status_code, str(error.detail), None
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return JsonResponse(envelope(404, f"There is nothing at {request.path}."), status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        message = "Something went wrong here. Report it with the request_id."
+        return JsonResponse(envelope(500, message), status=500)
+    return defaults.server_error(request)

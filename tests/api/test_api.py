@@ -1,0 +1,307 @@
+import pytest
+from rest_framework.test import APIClient
+
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.deliver import deliver
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+SECRET = "sehr-geheimes-passwort"
+ADM, INT, OPS, VIEW = Role.ADMIN, Role.INTEGRATOR, Role.OPS, Role.VIEWER
+
+
+@pytest.fixture
+def world(db, tmp_path, settings):
+    """An org with a connection to a folder; ``as_role`` gives a client that is logged in with a token."""
+    settings.DROPZONE_ROOTS = [str(tmp_path)]
+    (tmp_path / "in").mkdir()
+    org = factories.org()
+    config = {"mode": "filesystem", "export_path": str(tmp_path / "in")}
+
+    class World:
+        connection = factories.connection(org, config)
+        folder = tmp_path / "in"
+
+        @staticmethod
+        def draft(**fields):
+            return factories.draft(org, **fields)
+
+        @staticmethod
+        def as_role(role, of=org):
+            return client_for(factories.user(of, role))
+
+    World.org = org
+    return World
+
+
+def client_for(user):
+    client = APIClient()
+    answer = client.post(
+        "/api/v1/auth/login", {"email": user.email, "password": factories.PASSWORD}, format="json"
+    )
+    client.credentials(HTTP_AUTHORIZATION=f"Token {answer.data['token']}")
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _no_throttle(settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+
+
+def error(answer):
+    body = answer.json()["error"]
+    assert set(body) == {"code", "message", "details", "request_id"}
+    assert body["request_id"] == answer["X-Request-ID"]
+    return body["code"]
+
+
+def test_from_approval_to_the_dropzone(world):
+    order, ops = world.draft(status=DraftStatus.READY), world.as_role(OPS)
+
+    assert ops.post(f"/api/v1/draft-orders/{order.pk}/approve").json()["status"] == "APPROVED"
+    pushed = ops.post(f"/api/v1/draft-orders/{order.pk}/push", HTTP_IDEMPOTENCY_KEY="k-1")
+    deliver(world.connection.pk)
+
+    assert pushed.status_code == 202
+    assert set(pushed.json()) == {"draft_order_id", "erp_export_id", "status"}
+    export = ops.get(f"/api/v1/erp-exports/{pushed.json()['erp_export_id']}").json()
+    assert export["status"] == "SENT"
+    payload = ops.get(f"/api/v1/erp-exports/{export['id']}/payload")
+    assert payload.content == (world.folder / export["filename"]).read_bytes()
+    assert payload["ETag"] == f'"{export["sha256"]}"'
+
+
+@pytest.mark.parametrize("key", ["k-1", None])
+def test_a_repeated_push_is_answered_with_the_same_export(world, key):
+    ops, order = world.as_role(OPS), world.draft()
+    headers = {"HTTP_IDEMPOTENCY_KEY": key} if key else {}
+
+    first, second = (ops.post(f"/api/v1/draft-orders/{order.pk}/push", **headers) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["erp_export_id"] == second.json()["erp_export_id"]
+    assert ERPExport.objects.count() == 1
+
+
+def test_another_key_is_a_conflict(world):
+    ops, order = world.as_role(OPS), world.draft()
+    ops.post(f"/api/v1/draft-orders/{order.pk}/push", HTTP_IDEMPOTENCY_KEY="k-1")
+
+    answer = ops.post(f"/api/v1/draft-orders/{order.pk}/push", HTTP_IDEMPOTENCY_KEY="k-2")
+
+    assert (answer.status_code, error(answer)) == (409, "CONFLICT")
+
+
+def test_a_retry_needs_an_order_in_error(world):
+    ops = world.as_role(OPS)
+    failed, approved = world.draft(status=DraftStatus.ERROR), world.draft()
+
+    assert ops.post(f"/api/v1/draft-orders/{failed.pk}/retry-push").status_code == 202
+    refused = ops.post(f"/api/v1/draft-orders/{approved.pk}/retry-push")
+    assert (refused.status_code, error(refused)) == (409, "CONFLICT")
+
+
+def test_an_incomplete_order_is_not_approved_and_says_what_is_missing(world):
+    order = world.draft(status=DraftStatus.READY)
+    order.lines.filter(line_no=2).update(internal_sku="", uom="")
+
+    answer = world.as_role(OPS).post(f"/api/v1/draft-orders/{order.pk}/approve")
+
+    assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
+    assert answer.json()["error"]["details"]["missing"] == [
+        "line 2: unit is missing",
+        "line 2: SKU is missing",
+    ]
+
+
+READS = ["draft-orders", "draft-orders/{order}", "erp-exports", "erp-exports/{export}"]
+TABLE = {
+    **{("get", path): {ADM: 200, INT: 200, OPS: 200, VIEW: 200} for path in READS},
+    ("post", "draft-orders/{ready}/approve"): {ADM: 200, INT: 403, OPS: 200, VIEW: 403},
+    ("post", "draft-orders/{order}/push"): {ADM: 202, INT: 403, OPS: 202, VIEW: 403},
+    ("post", "draft-orders/{failed}/retry-push"): {ADM: 202, INT: 403, OPS: 202, VIEW: 403},
+    ("get", "connectors"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
+    ("get", "connectors/{connection}"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
+    ("post", "connectors/{connection}/test"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
+    ("post", "connectors/dropzone-json-v1/test"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
+    ("patch", "connectors/{connection}"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
+    ("post", "connectors"): {ADM: 409, INT: 409, OPS: 403, VIEW: 403},
+}
+
+
+def call(world, client, method, path):
+    rows = {
+        "order": world.draft().pk,
+        "ready": world.draft(status=DraftStatus.READY).pk,
+        "failed": world.draft(status=DraftStatus.ERROR).pk,
+        "connection": world.connection.pk,
+        "export": _export(world).pk,
+    }
+    body = {"config": world.connection.config} if "connectors" in path else None
+    return getattr(client, method)(f"/api/v1/{path.format(**rows)}", body, format="json")
+
+
+def _export(world):
+    order = world.draft()
+    world.as_role(OPS).post(f"/api/v1/draft-orders/{order.pk}/push")
+    return ERPExport.objects.get(draft_order=order)
+
+
+@pytest.mark.parametrize(("method", "path"), TABLE)
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_may_do_what_its_table_says(world, method, path, role):
+    answer = call(world, world.as_role(role), method, path)
+
+    assert answer.status_code == TABLE[method, path][role]
+    if answer.status_code >= 400:
+        assert error(answer) in ("FORBIDDEN", "CONFLICT")
+
+
+@pytest.mark.parametrize(("method", "path"), [key for key in TABLE if "{" in key[1]])
+def test_another_orgs_object_is_not_there(world, method, path):
+    stranger = world.as_role(ADM, of=factories.org())
+
+    answer = call(world, stranger, method, path)
+
+    assert (answer.status_code, error(answer)) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(("method", "path"), TABLE)
+def test_without_a_token_nothing_is_answered(world, method, path):
+    answer = call(world, APIClient(), method, path)
+
+    assert (answer.status_code, error(answer)) == (401, "AUTH_REQUIRED")
+
+
+def test_lists_show_only_the_own_org(world):
+    world.draft()
+    stranger = world.as_role(ADM, of=factories.org())
+
+    for path in ("draft-orders", "erp-exports", "connectors"):
+        assert stranger.get(f"/api/v1/{path}").json()["results"] == []
+
+
+def test_lists_are_paged_and_filtered(world):
+    viewer = world.as_role(VIEW)
+    orders = [world.draft() for _ in range(5)]
+    special = world.draft(status=DraftStatus.READY, external_order_number="SPECIAL-1")
+
+    page = viewer.get("/api/v1/draft-orders?limit=4").json()
+    rest = viewer.get(page["next"]).json()
+    assert len(page["results"]) + len(rest["results"]) == len(orders) + 1
+    found = [
+        viewer.get(f"/api/v1/draft-orders?{q}").json()["results"] for q in ("search=special", "status=READY")
+    ]
+    assert [[row["id"] for row in rows] for rows in found] == [[str(special.pk)]] * 2
+
+
+def test_a_list_costs_the_same_however_long_it_is(world, django_assert_max_num_queries):
+    viewer = world.as_role(VIEW)
+    for _ in range(20):
+        world.draft()
+    with django_assert_max_num_queries(6):
+        viewer.get("/api/v1/draft-orders")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"), [("{broken", "application/json"), ("a=1", "application/x-www-form-urlencoded")]
+)
+def test_a_body_that_is_not_json_is_explained(world, body, content_type):
+    answer = world.as_role(ADM).post("/api/v1/connectors", body, content_type=content_type)
+
+    assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
+
+
+def test_an_unknown_route_has_the_same_shape():
+    answer = APIClient().get("/api/v1/nothing")
+
+    assert (answer.status_code, error(answer)) == (404, "NOT_FOUND")
+
+
+def test_a_request_id_is_taken_over():
+    answer = APIClient().get("/api/v1/nothing", HTTP_X_REQUEST_ID="abc-123")
+
+    assert answer.json()["error"]["request_id"] == "abc-123"
+
+
+def test_a_wrong_password_gives_no_token(world):
+    user = factories.user(world.org)
+
+    answer = APIClient().post("/api/v1/auth/login", {"email": user.email, "password": "wrong"}, format="json")
+
+    assert (answer.status_code, error(answer)) == (401, "AUTH_REQUIRED")
+
+
+def test_a_revoked_token_is_worth_nothing(world):
+    client = world.as_role(VIEW)
+    assert client.post("/api/v1/auth/logout").status_code == 204
+
+    assert client.get("/api/v1/draft-orders").status_code == 401
+
+
+class TestConnectors:
+    CONFIG = {
+        "mode": "sftp", "host": "127.0.0.1", "port": 1, "username": "u", "password": SECRET, "export_path": "/in",
+        "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5Yc0Q0ZmFrZWtleWZha2VrZXlmYWtla2V5ZmFrZWtl",
+    }  # fmt: skip
+
+    @pytest.fixture
+    def integrator(self, db):
+        return client_for(factories.user(factories.org(), INT))
+
+    def test_a_secret_goes_in_and_never_comes_out(self, integrator):
+        created = integrator.post(
+            "/api/v1/connectors", {"config": self.CONFIG, "test_on_save": True}, format="json"
+        )
+        path = f"/api/v1/connectors/{created.json()['id']}"
+        answers = [
+            created,
+            integrator.get("/api/v1/connectors"),
+            integrator.get(path),
+            integrator.post(f"{path}/test"),
+        ]
+
+        assert created.status_code == 201
+        assert all(SECRET not in answer.content.decode() for answer in answers)
+        assert created.json()["config"]["password"] == "********"
+        assert created.json()["test"]["steps"][-1]["error"]["code"] == "CONNECTION_REFUSED"
+
+    def test_a_masked_secret_is_kept_by_a_change(self, integrator):
+        created = integrator.post("/api/v1/connectors", {"config": self.CONFIG}, format="json").json()
+        path = f"/api/v1/connectors/{created['id']}"
+        shown = integrator.get(path).json()["config"]
+
+        changed = integrator.patch(path, {"config": {**shown, "port": 2222}}, format="json")
+
+        assert changed.json()["config"]["port"] == 2222
+        row = ERPConnection.objects.get(pk=changed.json()["id"])
+        assert row.config["password"] == SECRET
+
+    def test_a_wrong_config_names_its_keys(self, integrator):
+        answer = integrator.post(
+            "/api/v1/connectors", {"config": {**self.CONFIG, "port": 0, "hots": "x"}}, format="json"
+        )
+
+        assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
+        assert answer.json()["error"]["details"].keys() == {"port", "hots"}
+
+    def test_an_unknown_connector_type_is_refused(self, integrator):
+        answer = integrator.post("/api/v1/connectors", {"connector_type": "X", "config": {}}, format="json")
+
+        assert answer.status_code == 422
+
+
+def test_the_schema_is_served_and_lists_every_route(db):
+    schema = APIClient().get("/api/v1/schema?format=json").json()
+
+    assert "/api/v1/draft-orders/{id}/retry-push" in schema["paths"]
+    assert APIClient().get("/api/v1/docs").status_code == 200
+
+
+def test_an_order_that_is_gone_is_a_404(world):
+    order = world.draft()
+    DraftOrder.objects.filter(pk=order.pk).delete()
+
+    assert world.as_role(OPS).post(f"/api/v1/draft-orders/{order.pk}/push").status_code == 404
