@@ -16,7 +16,8 @@ from datetime import timedelta
 from typing import IO
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import Error as DatabaseTrouble
+from django.db import close_old_connections
 from django.utils import timezone
 
 from orderflow import guardian, jobs
@@ -124,7 +125,7 @@ class Supervisor:
         try:
             close_old_connections()
             step()
-        except DatabaseError as error:
+        except DatabaseTrouble as error:
             if not self._database_down:
                 self.say(f"the database does not answer, workers are left as they are: {error}".strip())
             self._database_down = True
@@ -157,8 +158,8 @@ class Supervisor:
             return
         if now >= self._next_beat:
             self._next_beat = now + self.policy.beat_every
-            for _ in self.clusters:
-                jobs.enqueue(BEAT, keep_result=False)
+            for cluster in self.clusters:
+                jobs.enqueue(BEAT, cluster.name, keep_result=False)
         if now >= self._next_tick:
             self._next_tick = now + self.policy.tick_every
             for task in jobs.SCHEDULES.values():
@@ -174,5 +175,5 @@ class Supervisor:
                 self.say(f"{cluster.name}: stopped")
         try:
             Heartbeat.objects.filter(cluster__in=[cluster.name for cluster in self.clusters]).delete()
-        except DatabaseError as error:
+        except DatabaseTrouble as error:
             log.warning("heartbeat.not_deleted", error=str(error))

@@ -113,10 +113,13 @@ def test_sigterm_ends_everything_within_its_bound(workers: Running, world: World
     assert "stopped" in workers.said()
 
 
-def test_each_cluster_has_its_own_heartbeat(world: World) -> None:
-    with world.running("run_workers", "--workers", "1", "--clusters", "2", "--stop-within", "5") as running:
-        running.wait_for(lambda: beats(running, world) == 2, "two heartbeats")
-        assert len(running.groups()) == 2
+def test_each_cluster_shows_its_own_life_though_all_take_from_one_queue(world: World) -> None:
+    options = ("--workers", "1", "--clusters", "3", "--stale-after", "9", "--stop-within", "5")
+    with world.running("run_workers", *options) as running:
+        running.wait_for(lambda: beats(running, world) == 3, "three heartbeats")
+        time.sleep(12)
+        assert "restarting" not in running.said()
+        assert len(running.groups()) == 3
 
 
 def test_there_is_one_schedule_of_each_kind_however_often_it_starts(workers: Running, world: World) -> None:

@@ -75,3 +75,12 @@ def test_outside_of_a_supervised_worker_nothing_beats(monkeypatch: pytest.Monkey
     with heartbeat.alive():
         heartbeat.beat()
     assert not Heartbeat.objects.exists()
+
+
+def test_a_beat_for_another_cluster_is_handed_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, heartbeat.CLUSTER, "here")
+    heartbeat.beat("there", str(heartbeat.MAX_HOPS - 1))
+    assert queued() == [(heartbeat.BEAT, ("there", str(heartbeat.MAX_HOPS)))]
+    heartbeat.beat("there", str(heartbeat.MAX_HOPS))
+    heartbeat.beat("here")
+    assert len(queued()) == 1
