@@ -49,7 +49,7 @@ class Command(BaseCommand):
         programs["web"] = world.start_program("web", _web(port))
         _wait_until_it_answers(programs, port)
         self._say(f"Admin:   http://127.0.0.1:{port}/admin/")
-        self._say(f"API:     http://127.0.0.1:{port}/api/v1/")
+        self._say(f"API:     http://127.0.0.1:{port}/api/v1/docs")
         self._say(f"Logins:  password {story.PASSWORD}")
         for login in story.logins():
             self._say(f"  {login}")
