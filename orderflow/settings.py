@@ -53,7 +53,7 @@ INSTALLED_APPS = [
     "orderflow.orders",
     "orderflow.heartbeat",
     "erp_connectors.apps.ErpConnectorsConfig",
-    "django.contrib.admin",
+    "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -166,7 +166,10 @@ def _archive() -> dict[str, Any]:
 
 
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": VAR / "media"}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR / "media"},
+    },
     "exports": _archive(),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -229,6 +232,12 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SERVE_PUBLIC": True,
+    "ENUM_NAME_OVERRIDES": {
+        "DraftStatus": "orderflow.orders.states.DraftStatus",
+        "ExportStatus": "erp_connectors.states.ExportStatus",
+        "ConnectionStatus": "erp_connectors.states.ConnectionStatus",
+        "FailedAs": "erp_connectors.states.FailedAs",
+    },
 }
 
 LANGUAGE_CODE = "en"
@@ -250,6 +259,8 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+# An order of 1,000 lines in the admin is a form of 10,000 fields.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 12_000
 
 _PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,

@@ -19,7 +19,8 @@ class RequestContext:
     user_agent: str = ""
 
 
-current: ContextVar[RequestContext] = ContextVar("request_context", default=RequestContext())
+_NO_REQUEST = RequestContext()
+current: ContextVar[RequestContext] = ContextVar("request_context", default=_NO_REQUEST)
 
 
 class RequestContextMiddleware:

@@ -17,7 +17,8 @@ class OrgScopedQuerySet(models.QuerySet[RowT]):
     org_lookup = "org"
 
     def for_org(self, org: "Org | UUID") -> Self:
-        lookup: dict[str, Any] = {self.org_lookup: org}
+        # By id, because Org itself is looked up by its primary key.
+        lookup: dict[str, Any] = {self.org_lookup: getattr(org, "pk", org)}
         return self.filter(**lookup)
 
     def visible_to(self, user: "User") -> Self:

@@ -1,0 +1,160 @@
+"""Customers, documents and orders. An order is changed through `editing`, its status by actions only."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from orderflow.generics import TabularInline
+from orderflow.moves import IllegalMove, LostRace
+from orderflow.orders.approval import NotReady, approve
+from orderflow.orders.editing import editing
+from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
+from orderflow.orders.review import mark_ready, reject
+from orderflow.orders.states import EDITABLE
+from orderflow.tenancy.admin import OrgScopedAdmin, VisibleRelatedFilter, may
+from orderflow.tenancy.permissions import signed_in
+from orderflow.tenancy.roles import Capability
+
+# A form with more lines than this is slow to fill and slower to send; DATA_UPLOAD_MAX_NUMBER_FIELDS fits it.
+EDITABLE_LINES = 1000
+_REFUSALS = (IllegalMove, LostRace, NotReady)
+
+
+@admin.register(Customer)
+class CustomerAdmin(OrgScopedAdmin):
+    change = Capability.APPROVE
+    may_add = True
+    list_display = ["name", "erp_customer_number", "default_currency"]
+    search_fields = ["name", "erp_customer_number"]
+    fields = ["name", "erp_customer_number", "default_currency"]
+
+
+@admin.register(Document)
+class DocumentAdmin(OrgScopedAdmin):
+    list_display = ["file_name", "size", "sha256"]
+    search_fields = ["file_name", "sha256"]
+    fields = ["file_name", "size", "sha256"]
+
+
+class LineInline(TabularInline):
+    model = DraftOrderLine
+    fields = [
+        "line_no", "internal_sku", "product_description", "qty", "uom", "unit_price", "currency",
+        "customer_sku_raw",
+    ]  # fmt: skip
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Capability.READ)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Capability.APPROVE) and obj is not None and obj.status in EDITABLE
+
+    has_add_permission = has_delete_permission = has_change_permission
+
+
+@admin.register(DraftOrder)
+class DraftOrderAdmin(OrgScopedAdmin):
+    change = Capability.APPROVE
+    list_display = ["external_order_number", "customer", "status", "currency", "line_count", "erp_order_id",
+                    "created_at"]  # fmt: skip
+    list_filter = ["status", ("customer", VisibleRelatedFilter), "created_at"]
+    list_select_related = ["customer", "org"]
+    search_fields = [
+        "external_order_number",
+        "customer__name",
+        "customer__erp_customer_number",
+        "erp_order_id",
+    ]
+    search_help_text = "Order number, customer's name or number, ERP number"
+    date_hierarchy = "created_at"
+    autocomplete_fields = ["customer", "document"]
+    fields = ["org", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
+              "currency", "notes", "document", "approved_by", "approved_at", "erp_order_id", "line_count"]  # fmt: skip
+    readonly_fields = ["org", "status", "approved_by", "approved_at", "erp_order_id", "line_count"]
+    inlines = [LineInline]
+    actions: tuple[str, ...] = ("mark_orders_ready", "approve_orders", "reject_orders")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        orders: QuerySet[Any] = super().get_queryset(request).annotate(counted_lines=Count("lines"))
+        return orders
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return super().get_inlines(request, obj) if obj is None or obj.counted_lines <= EDITABLE_LINES else []
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.status in EDITABLE)
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        return may(request, Capability.APPROVE)
+
+    def has_push_permission(self, request: HttpRequest) -> bool:
+        return may(request, Capability.PUSH)
+
+    @admin.display(description="lines", ordering="counted_lines")
+    def line_count(self, draft: Any) -> str:
+        count: int = draft.counted_lines
+        return str(count) if count <= EDITABLE_LINES else f"{count} (too many to show here)"
+
+    @admin.action(description="Mark as ready", permissions=["approve"])
+    def mark_orders_ready(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
+        _one_by_one(request, orders, use_case=mark_ready, done="marked as ready")
+
+    @admin.action(description="Approve", permissions=["approve"])
+    def approve_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
+        _one_by_one(request, orders, use_case=approve, done="approved")
+
+    @admin.action(description="Reject", permissions=["approve"])
+    def reject_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
+        _one_by_one(request, orders, use_case=reject, done="rejected")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except _REFUSALS as refusal:
+            # Raised out of the view's transaction, so nothing of the form was saved.
+            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: DraftOrder, form: Any, change: bool) -> None:
+        """Nothing yet: header and lines are saved together, under one lock, in `save_related`."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        if not (form.has_changed() or any(formset.has_changed() for formset in formsets)):
+            return
+        with editing(form.instance.pk, actor=signed_in(request)) as locked:
+            before = locked.status
+            # Only what the form shows: the row's status may have moved on since the form was filled.
+            form.instance.save(update_fields=[*form.changed_data, "updated_at"])
+            super().save_related(request, form, formsets, change)
+        if locked.status != before:
+            self.message_user(
+                request, f"The order was {before} and now needs review and approval again.", messages.WARNING
+            )
+
+
+def _one_by_one(
+    request: HttpRequest, orders: QuerySet[DraftOrder], *, use_case: Callable[..., DraftOrder], done: str
+) -> None:
+    """Each order by itself, so that one refusal leaves the others done; every refusal is told."""
+    ids: list[UUID] = list(orders.values_list("pk", flat=True))
+    moved = 0
+    for draft_id in ids:
+        try:
+            use_case(draft_id, actor=signed_in(request))
+        except _REFUSALS as refusal:
+            messages.error(request, str(refusal))
+        else:
+            moved += 1
+    if moved:
+        messages.success(request, f"{moved} of {len(ids)} orders {done}.")

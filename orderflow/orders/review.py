@@ -1,0 +1,34 @@
+"""The two ways out of review: complete, or not to be delivered at all."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from orderflow.moves import IllegalMove
+from orderflow.orders.approval import require_ready
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+
+@transaction.atomic
+def mark_ready(draft_id: UUID, *, actor: User) -> DraftOrder:
+    """EXTRACTED or NEEDS_REVIEW -> READY. Raises `DraftOrder.DoesNotExist`, `IllegalMove`, `NotReady`."""
+    draft = _locked(draft_id, actor)
+    if draft.status not in (DraftStatus.EXTRACTED, DraftStatus.NEEDS_REVIEW):
+        raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be marked ready.")
+    require_ready(draft)
+    return draft.advance(DraftStatus.READY)
+
+
+@transaction.atomic
+def reject(draft_id: UUID, *, actor: User) -> DraftOrder:
+    """NEEDS_REVIEW -> REJECTED, for good. Raises `DraftOrder.DoesNotExist`, `IllegalMove`."""
+    draft = _locked(draft_id, actor)
+    if draft.status != DraftStatus.NEEDS_REVIEW:
+        raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be rejected.")
+    return draft.advance(DraftStatus.REJECTED)
+
+
+def _locked(draft_id: UUID, actor: User) -> DraftOrder:
+    return DraftOrder.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=draft_id)

@@ -1,0 +1,118 @@
+"""What every admin page shares: a user sees its org's rows and may do what its role may do."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from orderflow.generics import ModelAdmin, UserCreationForm
+from orderflow.tenancy.models import Org, User
+from orderflow.tenancy.permissions import signed_in
+from orderflow.tenancy.roles import Capability, Role
+
+
+def may(request: HttpRequest, capability: Capability) -> bool:
+    """Whether the logged-in user has a capability."""
+    return isinstance(request.user, User) and request.user.can(capability)
+
+
+class OrgScopedAdmin(ModelAdmin):
+    """``view`` and ``change`` name the capabilities needed; None as ``change`` makes a page read-only."""
+
+    view: ClassVar[Capability] = Capability.READ
+    change: ClassVar[Capability | None] = None
+    may_add: ClassVar[bool] = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = self.model._default_manager.visible_to(signed_in(request))
+        return rows
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request, self.view)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, self.view)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.change is not None and may(request, self.change)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Platform staff belong to no org, so what they add would belong to none.
+        in_an_org = isinstance(request.user, User) and request.user.org_id is not None
+        return self.may_add and in_an_org and self.has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        manager = db_field.remote_field.model._default_manager
+        if hasattr(manager, "visible_to"):
+            kwargs["queryset"] = manager.visible_to(signed_in(request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change and hasattr(obj, "org_id") and obj.org_id is None:
+            obj.org = signed_in(request).org
+        super().save_model(request, obj, form, change)
+
+
+class VisibleRelatedFilter(admin.RelatedFieldListFilter):
+    """A filter by a scoped foreign key that offers no other org's rows."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        rows = field.remote_field.model._default_manager.visible_to(signed_in(request))
+        return [(row.pk, str(row)) for row in rows]
+
+
+@admin.register(Org)
+class OrgAdmin(OrgScopedAdmin):
+    view = Capability.ADMINISTER
+    list_display = ("name", "slug")
+    search_fields = ("name", "slug")
+    fields = ("name", "slug")
+
+
+class NewUserForm(UserCreationForm):
+    class Meta:
+        model = User
+        fields = ("email", "role")
+
+
+@admin.register(User)
+class UserAdmin(OrgScopedAdmin):
+    view = Capability.ADMINISTER
+    change = Capability.ADMINISTER
+    may_add = True
+    form_for_new = NewUserForm
+    list_display = ("email", "role", "org", "is_active", "last_login")
+    list_filter = ("role", "is_active")
+    list_select_related = ("org",)
+    search_fields = ("email",)
+    readonly_fields = ("org", "last_login", "date_joined")
+    fields = ("email", "org", "role", "is_active", "last_login", "date_joined")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is None:
+            return _with_org(self.form_for_new, signed_in(request).org)
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ("email", "role", "password1", "password2")})]
+        return super().get_fieldsets(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.readonly_fields if obj else ()
+
+
+def _with_org(form: type[NewUserForm], org: Org | None) -> type[NewUserForm]:
+    class InOrg(form):  # type: ignore[misc, valid-type]
+        role = forms.ChoiceField(choices=Role.choices)
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.instance.org = org
+
+    return InOrg
