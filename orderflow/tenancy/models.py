@@ -41,7 +41,7 @@ class UserQuerySet(OrgScopedQuerySet["User"]):
 _Manager = BaseUserManager.from_queryset(UserQuerySet)
 
 
-class UserManager(_Manager["User"]):
+class UserManager(_Manager["User"]):  # type: ignore[valid-type]  # made by from_queryset
     def create_user(
         self,
         email: str,

@@ -17,22 +17,22 @@ def world(db, tmp_path, settings):
     """An org with a connection to a folder; ``as_role`` gives a client that is logged in with a token."""
     settings.DROPZONE_ROOTS = [str(tmp_path)]
     (tmp_path / "in").mkdir()
-    org = factories.org()
+    made = factories.org()
     config = {"mode": "filesystem", "export_path": str(tmp_path / "in")}
 
     class World:
-        connection = factories.connection(org, config)
+        org = made
+        connection = factories.connection(made, config)
         folder = tmp_path / "in"
 
         @staticmethod
         def draft(**fields):
-            return factories.draft(org, **fields)
+            return factories.draft(made, **fields)
 
         @staticmethod
-        def as_role(role, of=org):
+        def as_role(role, of=made):
             return client_for(factories.user(of, role))
 
-    World.org = org
     return World
 
 

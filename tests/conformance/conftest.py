@@ -82,7 +82,7 @@ def _places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Places]:
 
 
 @pytest.fixture(params=["filesystem", "asyncssh", "asyncssh-plain-rename", "rclone", "openssh"])
-def place(request: pytest.FixtureRequest, _places: _Places) -> Place:  # noqa: PT019  # its value is used
+def place(request: pytest.FixtureRequest, _places: _Places) -> Place:  # its value is used
     return _places.make(request.param)
 
 

@@ -129,7 +129,9 @@ def test_removing_tells_whether_it_was_there(place, transport):
     assert not place.here("a").exists()
 
 
-@pytest.mark.parametrize(("size", "expected"), [(0, "whole"), (100, "whole"), (101, "TOO_LARGE"), (90_000, "TOO_LARGE")])
+@pytest.mark.parametrize(
+    ("size", "expected"), [(0, "whole"), (100, "whole"), (101, "TOO_LARGE"), (90_000, "TOO_LARGE")]
+)
 def test_reading_is_capped(place, transport, size, expected):
     place.here("a").write_bytes(b"x" * size)
 
@@ -161,7 +163,9 @@ def test_listing_tells_names_sizes_and_what_is_a_file(place, transport):
 
     entries = {entry.name: entry for entry in transport.list(place.prefix)}
 
-    assert {name: entry.size for name, entry in entries.items() if entry.is_file} == {n: i for i, n in enumerate(NAMES)}
+    assert {name: entry.size for name, entry in entries.items() if entry.is_file} == {
+        n: i for i, n in enumerate(NAMES)
+    }
     assert not entries["folder"].is_file
     assert all(entry.mtime > 0 for entry in entries.values())
 

@@ -48,53 +48,58 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USERNAME and key.export_public_key().decode().split()[1] == self._client_key.split()[1]
+        return (
+            username == USERNAME
+            and key.export_public_key().decode().split()[1] == self._client_key.split()[1]
+        )
 
 
-def _sftp_factory(root: Path, behaviour: Behaviour) -> Callable[[asyncssh.SSHServerChannel[bytes]], asyncssh.SFTPServer]:
-    class Files(asyncssh.SFTPServer):
-        def __init__(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
-            super().__init__(channel, chroot=str(root).encode())
-            behaviour.sessions += 1
+class _Files(asyncssh.SFTPServer):
+    """AsyncSSH's own file server, which tells ``behaviour`` what it does and lets it interfere."""
 
-        def _around(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
-            name = path.decode("utf-8", "replace")
-            behaviour.log.append(f"{operation} {name}")
-            self._maybe(behaviour.interfere, operation, name)
-            result = action()
-            self._maybe(behaviour.after, operation, name)
-            return result
+    def __init__(self, channel: "asyncssh.SSHServerChannel[bytes]", root: Path, behaviour: Behaviour) -> None:
+        super().__init__(channel, chroot=str(root).encode())
+        self._behaviour = behaviour
+        behaviour.sessions += 1
 
-        def _maybe(self, interfere: Interfere | None, operation: str, name: str) -> None:
-            if interfere:
-                try:
-                    interfere(operation, name)
-                except DropConnection:
-                    self.channel.get_connection().abort()
-                    raise asyncssh.SFTPFailure("gone") from None
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+        return self._around("open", path, lambda: super(_Files, self).open(path, pflags, attrs))
 
-        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
-            return self._around("open", path, lambda: super(Files, self).open(path, pflags, attrs))
+    def write(self, file_obj: Any, offset: int, data: bytes) -> Any:
+        return self._around("write", b"", lambda: super(_Files, self).write(file_obj, offset, data))
 
-        def write(self, file_obj: Any, offset: int, data: bytes) -> Any:
-            return self._around("write", b"", lambda: super(Files, self).write(file_obj, offset, data))
+    def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        return self._around("rename", newpath, lambda: super(_Files, self).rename(oldpath, newpath))
 
-        def rename(self, oldpath: bytes, newpath: bytes) -> Any:
-            return self._around("rename", newpath, lambda: super(Files, self).rename(oldpath, newpath))
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        if not self._behaviour.posix_rename:
+            raise asyncssh.SFTPOpUnsupported("posix-rename is switched off")
+        return self._around("rename", newpath, lambda: super(_Files, self).posix_rename(oldpath, newpath))
 
-        def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-            if not behaviour.posix_rename:
-                raise asyncssh.SFTPOpUnsupported("posix-rename is switched off")
-            return self._around("rename", newpath, lambda: super(Files, self).posix_rename(oldpath, newpath))
+    def remove(self, path: bytes) -> Any:
+        return self._around("remove", path, lambda: super(_Files, self).remove(path))
 
-        def remove(self, path: bytes) -> Any:
-            return self._around("remove", path, lambda: super(Files, self).remove(path))
+    def _around(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
+        name = path.decode("utf-8", "replace")
+        self._behaviour.log.append(f"{operation} {name}")
+        self._maybe(self._behaviour.interfere, operation, name)
+        result = action()
+        self._maybe(self._behaviour.after, operation, name)
+        return result
 
-    return Files
+    def _maybe(self, interfere: Interfere | None, operation: str, name: str) -> None:
+        if interfere:
+            try:
+                interfere(operation, name)
+            except DropConnection:
+                self.channel.get_connection().abort()
+                raise asyncssh.SFTPFailure("gone") from None
 
 
 @contextmanager
-def asyncssh_server(root: Path, *, behaviour: Behaviour | None = None, **ssh_options: Any) -> Iterator[SshServer]:
+def asyncssh_server(
+    root: Path, *, behaviour: Behaviour | None = None, **ssh_options: Any
+) -> Iterator[SshServer]:
     """Serves ``root`` with password and key login until the block ends."""
     host_key, client_key = new_key(), new_key()
     behaviour = behaviour or Behaviour()
@@ -108,7 +113,7 @@ def asyncssh_server(root: Path, *, behaviour: Behaviour | None = None, **ssh_opt
             0,
             server_host_keys=[host_key],
             server_factory=lambda: _Server(public_line(client_key)),
-            sftp_factory=_sftp_factory(root, behaviour),
+            sftp_factory=lambda channel: _Files(channel, root, behaviour),
             **ssh_options,
         )
 

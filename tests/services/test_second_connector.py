@@ -1,5 +1,6 @@
 """A tiny connector of another kind: proof that the port is enough, and that no use case knows the first one."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,14 +65,11 @@ class CsvConnector(Connector[CsvConfig]):
 @pytest.fixture
 def csv_site(db, tmp_path, settings, monkeypatch):
     settings.DROPZONE_ROOTS = [str(tmp_path)]
-    monkeypatch.setitem(registry.CONNECTORS, "CSV", f"{__name__}.CsvConnector")
-    monkeypatch.setattr(registry, "import_string", lambda path: CsvConnector if "Csv" in path else _real(path))
+    monkeypatch.setitem(registry.CONNECTORS, "CSV", "csv_connector.CsvConnector")
+    monkeypatch.setitem(sys.modules, "csv_connector", sys.modules[CsvConnector.__module__])
     registry.connector_for.cache_clear()
     yield factories.org(), tmp_path
     registry.connector_for.cache_clear()
-
-
-_real = registry.import_string
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""Exports with their timeline, and ack files; both only to look at."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.services.publishing import bytes_of
+from erp_connectors.states import AckFileStatus, ExportStatus
+from orderflow.generics import TabularInline
+from orderflow.tenancy.admin import OrgScopedAdmin
+
+SHOWN_ACK_BYTES = 4000
+
+
+class NeedsAttention(admin.SimpleListFilter):
+    title = "needs attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(self.wanted()) if self.value() else rows
+
+    def wanted(self) -> Q:
+        return Q(status=ExportStatus.FAILED) | Q(conflict_json__isnull=False)
+
+
+class AckNeedsAttention(NeedsAttention):
+    def wanted(self) -> Q:
+        return Q(status__in=(AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)) | Q(
+            stays=True
+        )
+
+
+class EventInline(TabularInline):
+    model = ERPExportEvent
+    verbose_name_plural = "timeline"
+    fields = readonly_fields = ("at", "stage", "attempt", "what", "detail")
+    can_delete = False
+    extra = max_num = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+
+@admin.register(ERPExport)
+class ERPExportAdmin(OrgScopedAdmin):
+    inlines = (EventInline,)
+    list_display = ("filename", "order", "status", "trouble", "erp_order_id", "created_at", "sent_at", "org")
+    list_filter = (NeedsAttention, "status", "failed_as", "created_at")
+    list_select_related = ("draft_order", "org")
+    search_fields = (
+        "filename",
+        "draft_order__external_order_number",
+        "erp_order_id",
+        "draft_order__customer__name",
+    )
+    show_full_result_count = False
+    fields = (
+        "filename", "order", "status", "failed_as", "what_happened", "what_to_do", "conflict", "erp_order_id",
+        "dropzone_path", "size", "sha256", "file", "attempts", "next_attempt_at", "requested_by", "connection",
+        "created_at", "archived_at", "staged_at", "sent_at", "answered_at",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ERPExport]:
+        rows: QuerySet[ERPExport] = super().get_queryset(request).defer("payload")
+        return rows
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+    @admin.display(ordering="draft_order__external_order_number")
+    def order(self, export: ERPExport) -> SafeString:
+        url = reverse("admin:orders_draftorder_change", args=[export.draft_order_id])
+        return format_html('<a href="{}">{}</a>', url, export.draft_order)
+
+    @admin.display(description="trouble")
+    def trouble(self, export: ERPExport) -> str:
+        if export.conflict_json:
+            return "contradicting answers"
+        return str((export.error_json or {}).get("message", ""))[:80]
+
+    @admin.display(description="what happened")
+    def what_happened(self, export: ERPExport) -> str:
+        error = export.error_json or {}
+        details = [error.get("code"), error.get("error_code"), error.get("message")]
+        return " — ".join(str(detail) for detail in details if detail) or "-"
+
+    @admin.display(description="what to do")
+    def what_to_do(self, export: ERPExport) -> str:
+        return str((export.error_json or {}).get("hint") or "-")
+
+    @admin.display(description="contradicting answer")
+    def conflict(self, export: ERPExport) -> str:
+        conflict = export.conflict_json
+        if not conflict:
+            return "-"
+        what = f"accepted as {conflict['erp_order_id']}" if conflict["erp_order_id"] else "refused"
+        return f"{conflict['file']} says {what}. Ask the ERP team which answer is right."
+
+    @admin.display(description="file")
+    def file(self, export: ERPExport) -> SafeString | str:
+        if not export.sha256:
+            return "not rendered yet"
+        return format_html('<a href="{}">download</a>', reverse("admin:erp_export_payload", args=[export.pk]))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.download)
+        return [path("<uuid:pk>/payload/", view, name="erp_export_payload"), *super().get_urls()]
+
+    def download(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        export = get_object_or_404(self.get_queryset(request), pk=pk)
+        try:
+            body = bytes_of(export)
+        except (ArchiveUnavailable, ArchiveAltered) as error:
+            return HttpResponse(
+                f"The archived copy can't be read: {error}", status=502, content_type="text/plain"
+            )
+        disposition = f'attachment; filename="{export.filename}"'
+        return HttpResponse(
+            body, content_type="application/json", headers={"Content-Disposition": disposition}
+        )
+
+
+@admin.register(AckFile)
+class AckFileAdmin(OrgScopedAdmin):
+    list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at", "org")
+    list_filter = (AckNeedsAttention, "status", "first_seen_at")
+    list_select_related = ("export", "org")
+    search_fields = ("name", "export__filename", "export__draft_order__external_order_number")
+    show_full_result_count = False
+    fields = readonly_fields = (
+        "name", "status", "reason", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
+        "stays", "connection",
+    )  # fmt: skip
+
+    @admin.display(description="content")
+    def content(self, ack: AckFile) -> SafeString:
+        text = bytes(ack.body or b"")[:SHOWN_ACK_BYTES].decode("utf-8", "replace")
+        return format_html("<pre>{}</pre>", text)
+
+
+def steps_as_html(steps: Any) -> SafeString:
+    """The lines of a connection test for a message."""
+    return format_html_join(
+        "",
+        "<br>{} {} ({} ms) {}",
+        (
+            (
+                "✓" if step.ok else "✗",
+                step.label,
+                step.duration_ms,
+                step.found if step.ok else f"{step.fault.message} {step.fault.kind.hint}",
+            )
+            for step in steps
+        ),
+    )
