@@ -6,20 +6,19 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
 
 from erp_connectors.crypto import BadKey, MasterKey
 from orderflow import development
+from orderflow import environment as env
 
-env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
-DEVELOPMENT = env.str("ORDERFLOW_ENV", "production") == "development"
+VAR = Path(env.text("VAR_DIR", str(BASE_DIR / "var"))).absolute()
+DEVELOPMENT = env.text("ORDERFLOW_ENV", "production", among=("production", "development")) == "development"
 TESTING = "pytest" in sys.modules
 
 
 def _secret(name: str, advice: str) -> str:
-    value: str = env.str(name, "")
+    value = env.text(name)
     if value:
         return value
     if DEVELOPMENT:
@@ -29,12 +28,12 @@ def _secret(name: str, advice: str) -> str:
 
 _MAKE_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = _secret("SECRET_KEY", _MAKE_KEY)
 if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10:
     raise ImproperlyConfigured(f"SECRET_KEY is weak: it needs at least 50 random characters. {_MAKE_KEY}")
 ENCRYPTION_MASTER_KEY = _secret("ENCRYPTION_MASTER_KEY", f"It needs 64 hex digits. {_MAKE_KEY}")
-ENCRYPTION_PREVIOUS_KEYS: list[str] = env.list("ENCRYPTION_PREVIOUS_KEYS", [])
+ENCRYPTION_PREVIOUS_KEYS = env.items("ENCRYPTION_PREVIOUS_KEYS")
 for _name, _keys in {
     "ENCRYPTION_MASTER_KEY": [ENCRYPTION_MASTER_KEY],
     "ENCRYPTION_PREVIOUS_KEYS": ENCRYPTION_PREVIOUS_KEYS,
@@ -44,8 +43,8 @@ for _name, _keys in {
     except BadKey as _error:
         raise ImproperlyConfigured(f"{_name} {_error}. {_MAKE_KEY}") from None
 
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "orderflow.tenancy",
@@ -109,7 +108,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def _database() -> dict[str, Any]:
-    config: dict[str, Any] = dict(env.dj_db_url("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}"))
+    config = env.database("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}")
     if config["ENGINE"].endswith("sqlite3"):
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
@@ -131,14 +130,19 @@ DATABASES = {"default": _database()}
 
 
 def _archive() -> dict[str, Any]:
-    endpoint, bucket = env.str("S3_ENDPOINT_URL", ""), env.str("S3_BUCKET", "")
+    endpoint, bucket = env.text("S3_ENDPOINT_URL"), env.text("S3_BUCKET")
+    if endpoint and not bucket:
+        raise ImproperlyConfigured(
+            "S3_ENDPOINT_URL is set but S3_BUCKET is not. Set both, or neither for a folder."
+        )
     if not bucket:
-        folder = env.str("ARCHIVE_DIR", str(VAR / "archive"))
+        folder = env.text("ARCHIVE_DIR", str(VAR / "archive"))
         return {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
             # A copy that a crash left half-written is written again under its own name, never beside it.
             "OPTIONS": {"location": folder, "allow_overwrite": True},
         }
+    style = env.text("S3_ADDRESSING_STYLE", "path", among=("path", "virtual", "auto"))
     from botocore.config import Config  # noqa: PLC0415  # only where S3 is used
 
     return {
@@ -146,14 +150,14 @@ def _archive() -> dict[str, Any]:
         "OPTIONS": {
             "bucket_name": bucket,
             "endpoint_url": endpoint or None,
-            "access_key": env.str("S3_ACCESS_KEY_ID", ""),
-            "secret_key": env.str("S3_SECRET_ACCESS_KEY", ""),
-            "region_name": env.str("S3_REGION", "us-east-1"),
+            "access_key": env.text("S3_ACCESS_KEY_ID") or None,
+            "secret_key": env.text("S3_SECRET_ACCESS_KEY") or None,
+            "region_name": env.text("S3_REGION", "us-east-1"),
             "file_overwrite": True,
             "default_acl": None,
             "client_config": Config(
                 signature_version="s3v4",
-                s3={"addressing_style": env.str("S3_ADDRESSING_STYLE", "path")},
+                s3={"addressing_style": style},
                 # Many S3-compatible servers refuse the checksums that boto3 sends by default.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -182,18 +186,18 @@ STATIC_ROOT = VAR / "static"
 WHITENOISE_USE_FINDERS = DEVELOPMENT
 WHITENOISE_AUTOREFRESH = DEVELOPMENT
 
-DROPZONE_ROOTS: list[str] = env.list("DROPZONE_ROOTS", [str(VAR / "dropzone")])
-SFTP_ALLOWED_HOSTS: list[str] = env.list("SFTP_ALLOWED_HOSTS", [])
-ACK_POLL_INTERVAL_SECONDS: int = env.int("ACK_POLL_INTERVAL_SECONDS", 60)
-ACK_BATCH_SIZE: int = env.int("ACK_BATCH_SIZE", 200)
-ACK_MAX_BYTES: int = env.int("ACK_MAX_BYTES", 1024 * 1024)
-DELIVERY_BATCH_SIZE: int = env.int("DELIVERY_BATCH_SIZE", 200)
-DELIVERY_LEASE_SECONDS: int = env.int("DELIVERY_LEASE_SECONDS", 120)
-DELIVERY_MAX_ATTEMPTS: int = env.int("DELIVERY_MAX_ATTEMPTS", 12)
-DELIVERY_RETRY_BASE_SECONDS: int = env.int("DELIVERY_RETRY_BASE_SECONDS", 15)
-DELIVERY_RETRY_MAX_SECONDS: int = env.int("DELIVERY_RETRY_MAX_SECONDS", 1800)
+DROPZONE_ROOTS = env.folders("DROPZONE_ROOTS", [str(VAR / "dropzone")])
+SFTP_ALLOWED_HOSTS = env.items("SFTP_ALLOWED_HOSTS")
+ACK_POLL_INTERVAL_SECONDS = env.number("ACK_POLL_INTERVAL_SECONDS", 60)
+ACK_BATCH_SIZE = env.number("ACK_BATCH_SIZE", 200)
+ACK_MAX_BYTES = env.number("ACK_MAX_BYTES", 1024 * 1024)
+DELIVERY_BATCH_SIZE = env.number("DELIVERY_BATCH_SIZE", 200)
+DELIVERY_LEASE_SECONDS = env.number("DELIVERY_LEASE_SECONDS", 120)
+DELIVERY_MAX_ATTEMPTS = env.number("DELIVERY_MAX_ATTEMPTS", 12)
+DELIVERY_RETRY_BASE_SECONDS = env.number("DELIVERY_RETRY_BASE_SECONDS", 15)
+DELIVERY_RETRY_MAX_SECONDS = env.number("DELIVERY_RETRY_MAX_SECONDS", 1800)
 
-Q_WORKERS: int = env.int("Q_WORKERS", 2)
+Q_WORKERS = env.number("Q_WORKERS", 2)
 _TASK_SECONDS = 600
 _QUEUE_LIMIT = 8
 Q_CLUSTER = {
@@ -210,7 +214,10 @@ Q_CLUSTER = {
     "save_limit": 200,
 }
 
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0, least=0)
 REST_FRAMEWORK = {
+    # Without it, throttling would believe whatever X-Forwarded-For a client makes up.
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -249,8 +256,10 @@ USE_I18N = True
 # Production stands behind a proxy that ends TLS and says so.
 if not DEVELOPMENT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000)
+    # Health checks come from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+    SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
+    SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", 31_536_000, least=0)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
@@ -271,7 +280,7 @@ _PROCESSORS: list[Any] = [
 ]
 _RENDERER: Any = (
     structlog.processors.JSONRenderer()
-    if env.str("LOG_FORMAT", "console" if DEVELOPMENT else "json") == "json"
+    if env.text("LOG_FORMAT", "console" if DEVELOPMENT else "json", among=("json", "console")) == "json"
     else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 )
 structlog.configure(
@@ -280,6 +289,7 @@ structlog.configure(
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=True,
 )
+_LOG_LEVEL = env.text("LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -291,7 +301,7 @@ LOGGING = {
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": _LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": [], "propagate": True},
         # paramiko logs whole sessions at INFO; what matters of them becomes a Fault.

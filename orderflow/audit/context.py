@@ -4,9 +4,11 @@ import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from ipaddress import ip_address
 from uuid import uuid4
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -34,8 +36,8 @@ class RequestContextMiddleware:
         request_id = offered if SANE_REQUEST_ID.fullmatch(offered) else uuid4().hex
         context = RequestContext(
             request_id=request_id,
-            ip=request.META.get("REMOTE_ADDR") or None,
-            user_agent=request.headers.get("User-Agent", "")[:300],
+            ip=client_address(request),
+            user_agent=request.headers.get("User-Agent", "").replace("\x00", "")[:300],
         )
         token = current.set(context)
         try:
@@ -45,3 +47,16 @@ class RequestContextMiddleware:
             current.reset(token)
         response["X-Request-ID"] = request_id
         return response
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The peer's address; behind proxies of ours, what the outermost of them saw. None where it is no address."""
+    seen = request.META.get("REMOTE_ADDR", "")
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    if settings.TRUSTED_PROXIES and forwarded != [""]:
+        # What stands further left came from the client and may be made up.
+        seen = forwarded[-min(settings.TRUSTED_PROXIES, len(forwarded))].strip()
+    try:
+        return str(ip_address(seen))
+    except ValueError:
+        return None

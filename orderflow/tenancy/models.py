@@ -41,7 +41,7 @@ class UserQuerySet(OrgScopedQuerySet["User"]):
 _Manager = BaseUserManager.from_queryset(UserQuerySet)
 
 
-class UserManager(_Manager["User"]):  # type: ignore[valid-type]  # made by from_queryset
+class UserManager(_Manager["User"]):  # type: ignore[valid-type, unused-ignore]  # a warm cache knows it
     def create_user(
         self,
         email: str,

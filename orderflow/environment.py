@@ -1,0 +1,68 @@
+"""The environment, read so that a wrong value stops the program and is told by its name."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
+
+_env = Env()
+_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+ValueT = TypeVar("ValueT")
+
+
+def text(name: str, default: str = "", *, among: Collection[str] = ()) -> str:
+    value: str = _env.str(name, "") or default
+    if among and value not in among:
+        raise ImproperlyConfigured(f"{name} is {value!r}; write one of: {', '.join(among)}.")
+    return value
+
+
+def flag(name: str, default: bool) -> bool:
+    return _read(_env.bool, name, default, wanted="true or false")
+
+
+def number(name: str, default: int, *, least: int = 1) -> int:
+    wanted = f"a whole number of at least {least}"
+    value = _read(_env.int, name, default, wanted=wanted)
+    if value < least:
+        raise ImproperlyConfigured(f"{name} is {value}; write {wanted}.")
+    return value
+
+
+def items(name: str, default: Collection[str] = ()) -> list[str]:
+    """A comma-separated list."""
+    values = _read(_env.list, name, list(default), wanted="a comma-separated list")
+    return [value.strip() for value in values if value.strip()]
+
+
+def folders(name: str, default: Collection[str]) -> list[str]:
+    for value in (values := items(name, default)):
+        if not Path(value).is_absolute():
+            raise ImproperlyConfigured(
+                f"{name} holds {value!r}; write absolute folders, separated by commas."
+            )
+    return values
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    wanted = "postgres://user:password@host:5432/name or sqlite:////folder/file.sqlite3"
+    try:
+        config = dict(dj_database_url.parse(text(name, default)))
+    except ValueError:
+        # The value itself is not repeated: it may hold a password.
+        raise ImproperlyConfigured(f"{name} can't be understood; write {wanted}.") from None
+    if config.get("ENGINE") not in _ENGINES or not config.get("NAME"):
+        raise ImproperlyConfigured(f"{name} names no PostgreSQL or SQLite database; write {wanted}.")
+    return config
+
+
+def _read(parse: Callable[[str], ValueT], name: str, default: ValueT, *, wanted: str) -> ValueT:
+    if not text(name):
+        return default
+    try:
+        return parse(name)
+    except EnvError:
+        raise ImproperlyConfigured(f"{name} can't be understood; write {wanted}.") from None
