@@ -20,6 +20,7 @@ from erp_connectors.sftp.errors import (
     LoginRefused,
     NameNotFound,
     NoCommonAlgorithm,
+    RequestTimeout,
     ServerBusy,
     SftpUnavailable,
 )
@@ -80,7 +81,8 @@ class Session:
         """The SSH handshake; returns the key that the server presents, of a preferred type where it has one.
 
         Nothing is sent to the server beyond the handshake: hold the key against the pinned ones first, with
-        `require_pinned`. Raises `ServerBusy`, `HandshakeFailed`, `NoCommonAlgorithm`.
+        `require_pinned`. Raises `ServerBusy`, `HandshakeFailed`,
+        `NoCommonAlgorithm`, `RequestTimeout`.
         """
         with self._deadline():
             transport = self._transport = self._new_transport(preferred)
@@ -90,6 +92,9 @@ class Session:
                 raise NoCommonAlgorithm(str(error)) from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 raise _handshake_error(error) from None
+            if not transport.is_active() or transport.remote_version == "":
+                # paramiko's wait ends at its deadline without a word.
+                raise RequestTimeout(f"no SSH handshake within {self._timeout:g} s")
             presented = transport.get_remote_server_key()
         return HostKey(presented.get_name(), presented.asbytes())
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.jobs.processes import Running, World, kill, new_world
+from tests.servers.openssh import openssh_server
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -16,16 +19,13 @@ pytestmark = [
 ]
 ORDERS = 60
 SETUP = f"""
-from pathlib import Path
 from django.conf import settings
 from erp_connectors.services.push import push
 from tests import factories
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-for name in ("a", "b"):
-    folder = Path({{root!r}}) / name
-    folder.mkdir(parents=True)
+for name, config in {{configs!r}}.items():
     org = factories.org(slug=name)
-    factories.connection(org, {{{{"mode": "filesystem", "export_path": str(folder)}}}})
+    factories.connection(org, config)
     for draft in factories.drafts(org, {ORDERS}):
         push(draft.pk, actor=None)
 """
@@ -37,10 +37,33 @@ def count(world: World, where: str) -> int:
         return int(database.execute(query).fetchone()[0])
 
 
-def test_every_order_is_there_once_and_whole_though_its_workers_were_killed(tmp_path: Path) -> None:
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "dropzone"
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(params=["folder", "sshd"])
+def configs(
+    request: pytest.FixtureRequest, root: Path, tmp_path: Path
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """A connection's config for each of the two folders, reached directly or through OpenSSH."""
+    if request.param == "folder":
+        yield {name: {"mode": "filesystem", "export_path": str(root / name)} for name in ("a", "b")}
+        return
+    own = tmp_path / "sshd"
+    own.mkdir()
+    with openssh_server(root, own) as server:
+        yield {name: server.config(export_path=server.path(name), ack_path=None) for name in ("a", "b")}
+
+
+def test_every_order_is_there_once_and_whole_though_its_workers_were_killed(
+    tmp_path: Path, root: Path, configs: dict[str, dict[str, Any]]
+) -> None:
     world = new_world(tmp_path, DELIVERY_LEASE_SECONDS="4", DELIVERY_BATCH_SIZE="2")
-    root = tmp_path / "dropzone"
-    done = world.manage("shell", "--no-imports", "-c", SETUP.format(root=str(root)))
+    done = world.manage("shell", "--no-imports", "-c", SETUP.format(configs=configs))
     assert done.returncode == 0, done.stderr
 
     with world.running("run_workers", "--workers", "2", "--tick-every", "1", "--stale-after", "8") as workers:
