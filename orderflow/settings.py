@@ -229,6 +229,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
     "DEFAULT_THROTTLE_RATES": {"login": "10/min"},
+    # Only the proxy's own word about a client's address counts; what the client says before it is invented.
+    "NUM_PROXIES": 0 if DEVELOPMENT else 1,
     "COERCE_DECIMAL_TO_STRING": True,
 }
 REST_KNOX = {"TOKEN_TTL": None, "TOKEN_LIMIT_PER_USER": 20, "AUTH_HEADER_PREFIX": "Token"}
@@ -238,6 +240,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
     "ENUM_NAME_OVERRIDES": {
         "DraftStatus": "orderflow.orders.states.DraftStatus",

@@ -16,5 +16,6 @@ urlpatterns = [
     path("healthz", healthz),
 ]
 
+handler400 = "erp_connectors.api.errors.bad_request"
 handler404 = "erp_connectors.api.errors.not_found"
 handler500 = "erp_connectors.api.errors.server_error"

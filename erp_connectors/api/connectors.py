@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from erp_connectors.api.pagination import NewestFirst
+from erp_connectors.api.parsing import StrictJSON
 from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -75,6 +76,7 @@ class Connectors(viewsets.GenericViewSet[ERPConnection]):
     serializer_class = ConnectionOut
     pagination_class = NewestFirst
     permission_classes = [Requires(Capability.CONNECT)]
+    parser_classes = [StrictJSON]
 
     def get_queryset(self) -> QuerySet[ERPConnection]:
         return ERPConnection.objects.visible_to(signed_in(self.request))

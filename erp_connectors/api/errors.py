@@ -97,6 +97,12 @@ def _framework_answer(error: exceptions.APIException) -> tuple[int, str, Any]:
     return error.status_code, str(error.detail), None
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return JsonResponse(envelope(400, "The request is malformed, or for a host this is not."), status=400)
+    return defaults.bad_request(request, exception)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
         return JsonResponse(envelope(404, f"There is nothing at {request.path}."), status=404)

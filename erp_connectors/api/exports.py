@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from erp_connectors.api.pagination import NewestFirst
+from erp_connectors.api.parsing import InstantFilter
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport
@@ -32,8 +33,8 @@ class ExportOut(serializers.ModelSerializer[ERPExport]):
 class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     status = filters.MultipleChoiceFilter(choices=ExportStatus.choices)
     draft_order_id = filters.UUIDFilter(field_name="draft_order_id")
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = ERPExport

@@ -1,4 +1,10 @@
-from rest_framework.pagination import CursorPagination
+"""Pages by cursor."""
+
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+from erp_connectors.api.parsing import instant
 
 
 class NewestFirst(CursorPagination):
@@ -8,3 +14,16 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 500
+    # A push of many orders gives all their exports one time; a smaller cutoff would turn pages in a circle there.
+    offset_cutoff = 10_000_000
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor: Cursor | None = super().decode_cursor(request)
+            if cursor and cursor.position is not None:
+                instant(str(cursor.position))
+        except (NotFound, ValueError):
+            raise ValidationError(
+                {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
+            ) from None
+        return cursor

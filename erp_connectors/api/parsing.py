@@ -1,0 +1,49 @@
+"""What comes in, read strictly: no oversized bodies, no text that no database holds, no instants before time began."""
+
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import msgspec
+from django import forms
+from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+MAX_BODY = 1024 * 1024
+
+
+class StrictJSON(JSONParser):
+    """REST framework's own reads any amount, and accepts lone surrogates that can't be stored."""
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read(MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise ParseError(f"The body is larger than {MAX_BODY} bytes.")
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise ParseError(f"The body is not valid JSON: {error}") from None
+        except RecursionError:
+            raise ParseError("The body is nested too deeply.") from None
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 time as UTC. Raises `ValueError`, also for one that UTC can't express."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+
+
+class InstantField(IsoDateTimeField):  # type: ignore[misc]  # django-filter has no types
+    def clean(self, value: Any) -> datetime | None:
+        cleaned: datetime | None = super().clean(value)
+        try:
+            return cleaned and cleaned.astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError("This time is out of range.") from None
+
+
+class InstantFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]  # django-filter has no types
+    field_class = InstantField

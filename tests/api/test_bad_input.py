@@ -1,0 +1,188 @@
+"""Whatever is sent, the answer is an envelope that says what was wrong, never a 500."""
+
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from erp_connectors.api.parsing import MAX_BODY
+from orderflow.orders.models import DraftOrder
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+LOGIN = "/api/v1/auth/login"
+SFTP = '"mode": "sftp", "host": "h", "username": "u", "export_path": "/in"'
+ODD_BODIES = [
+    f'{{"config": {{{SFTP}, "password": "\\ud800"}}}}',
+    f'{{"config": {{{SFTP}, "password": "p", "port": 1{"0" * 400}}}}}',
+    f'{{"config": {{{SFTP}, "password": "p", "io_timeout": NaN}}}}',
+    '{"config": {"mode": ["sftp"], "export_path": {}, "host_key": 5}}',
+    '{"config": []}',
+    "[" * 100_000,
+    "[]",
+    "null",
+    '"text"',
+    "1" * 5000,
+    "",
+    " " * (MAX_BODY + 1),
+    b"\xff\xfe",
+]
+ODD_QUERIES = [
+    "draft-orders?search=%00",
+    "draft-orders?status=NONE",
+    "draft-orders?customer=x",
+    "draft-orders?cursor=abc",
+    f"draft-orders?cursor={quote('cD1hYmM=')}",
+    f"draft-orders?cursor={quote('cD0lMDA=')}",
+    "erp-exports?draft_order_id=1",
+    "erp-exports?created_after=yesterday",
+    "erp-exports?created_after=0001-01-01T00:00:00%2B14:00",
+]
+
+
+@pytest.fixture
+def org(db):
+    cache.clear()
+    return factories.org()
+
+
+@pytest.fixture
+def client(org):
+    made = APIClient(raise_request_exception=False)
+    made.credentials(
+        HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(factories.user(org, Role.ADMIN))[1]}"
+    )
+    return made
+
+
+def is_explained(answer, status=422, code="VALIDATION_ERROR"):
+    body = answer.json()["error"]
+    return (answer.status_code, body["code"]) == (status, code) and bool(body["message"])
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: str(body)[:40])
+@pytest.mark.parametrize("path", ["auth/login", "connectors", "connectors/dropzone-json-v1/test"])
+def test_an_odd_body_is_refused_in_words(client, path, body):
+    assert is_explained(client.post(f"/api/v1/{path}", body, content_type="application/json"))
+
+
+@pytest.mark.parametrize("query", ODD_QUERIES)
+def test_an_odd_query_is_refused_in_words(client, query):
+    answer = client.get(f"/api/v1/{query}")
+
+    assert is_explained(answer)
+    assert answer.json()["error"]["details"]
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "ä"])
+def test_an_odd_idempotency_key_is_refused(client, org, key):
+    order = factories.draft(org)
+
+    answer = client.post(f"/api/v1/draft-orders/{order.pk}/push", HTTP_IDEMPOTENCY_KEY=key)
+
+    assert is_explained(answer)
+
+
+def test_an_order_without_a_connection_is_refused_and_left_alone(client, org):
+    order = factories.draft(org)
+
+    answer = client.post(f"/api/v1/draft-orders/{order.pk}/push")
+
+    assert is_explained(answer, 409, "CONFLICT")
+    assert "set one up" in answer.json()["error"]["message"]
+    order.refresh_from_db()
+    assert order.status == "APPROVED"
+
+
+def test_wrong_method_host_and_accept_have_the_same_shape(client):
+    assert is_explained(client.delete("/api/v1/draft-orders"), 405)
+    assert is_explained(client.get("/api/v1/draft-orders", HTTP_HOST="elsewhere"), 400)
+    assert is_explained(client.get("/api/v1/draft-orders", HTTP_ACCEPT="text/html"), 406)
+
+
+def test_a_bug_has_the_same_shape_and_tells_nothing(client, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("inner detail")
+
+    monkeypatch.setattr("erp_connectors.api.orders.approve", fail)
+    answer = client.post(f"/api/v1/draft-orders/{factories.draft(factories.org()).pk}/approve")
+
+    assert is_explained(answer, 500, "INTERNAL_ERROR")
+    assert "inner detail" not in answer.content.decode()
+
+
+def test_a_foreign_customer_filters_like_an_unknown_one(client):
+    foreign = factories.customer(factories.org())
+
+    for customer in (foreign.pk, "00000000-0000-4000-8000-000000000000"):
+        answer = client.get(f"/api/v1/draft-orders?customer={customer}")
+        assert (answer.status_code, answer.json()["results"]) == (200, [])
+
+
+def test_pages_go_on_through_many_rows_of_one_time(client, org):
+    customer, now = factories.customer(org), timezone.now()
+    DraftOrder.objects.bulk_create(
+        DraftOrder(org=org, customer=customer, created_at=now) for _ in range(2300)
+    )
+
+    seen, url = set(), "/api/v1/draft-orders?limit=500"
+    for _ in range(10):
+        page = client.get(url).json()
+        seen |= {row["id"] for row in page["results"]}
+        url = page["next"]
+        if not url:
+            break
+
+    assert url is None
+    assert len(seen) == 2300
+
+
+class TestLogin:
+    def guess(self, email, address="10.0.0.1", **headers):
+        body = {"email": email, "password": "wrong"}
+        return APIClient().post(LOGIN, body, format="json", REMOTE_ADDR=address, **headers)
+
+    def test_guesses_at_one_account_are_slowed_down_from_any_address(self, org):
+        answers = [self.guess("one@example.com", f"10.0.0.{n}") for n in range(11)]
+
+        assert is_explained(answers[-1], 429, "RATE_LIMITED")
+        assert int(answers[-1]["Retry-After"]) > 0
+        assert self.guess("two@example.com", "10.0.0.99").status_code == 401
+
+    def test_guesses_from_one_address_are_slowed_down_whatever_it_claims(self, org):
+        answers = [self.guess(f"{n}@example.com", HTTP_X_FORWARDED_FOR=f"1.1.1.{n}") for n in range(11)]
+
+        assert answers[-1].status_code == 429
+
+    def test_the_oldest_tokens_make_room(self, org, settings):
+        user = factories.user(org)
+        AuthToken.objects.bulk_create(
+            AuthToken(user=user, digest=f"{n:0128}", token_key=f"{n:015}") for n in range(20)
+        )
+        AuthToken.objects.update(created=timezone.now() - timedelta(days=1))
+
+        body = {"email": user.email, "password": factories.PASSWORD}
+        token = APIClient().post(LOGIN, body, format="json").json()["token"]
+
+        assert AuthToken.objects.filter(user=user).count() == 20
+        client = APIClient(HTTP_AUTHORIZATION=f"Token {token}")
+        assert client.get("/api/v1/draft-orders").status_code == 200
+
+    def test_who_is_switched_off_gets_nothing_for_an_old_token(self, org):
+        user = factories.user(org)
+        client = APIClient(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(user)[1]}")
+        user.is_active = False
+        user.save()
+
+        assert is_explained(client.get("/api/v1/draft-orders"), 401, "AUTH_REQUIRED")
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(db):
+    page = APIClient().get("/api/v1/docs").content.decode()
+
+    assert 'src="http' not in page
+    assert 'href="http' not in page
