@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from orderflow.generics import ModelAdmin, UserCreationForm
+from orderflow.generics import DjangoUserAdmin, ModelAdmin, UserCreationForm
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability, Role
@@ -68,48 +68,74 @@ class VisibleRelatedFilter(admin.RelatedFieldListFilter):
 
 @admin.register(Org)
 class OrgAdmin(OrgScopedAdmin):
+    """Platform staff make orgs; an org's admins look at their own."""
+
     view = Capability.ADMINISTER
     list_display = ("name", "slug")
     search_fields = ("name", "slug")
     fields = ("name", "slug")
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return isinstance(request.user, User) and request.user.is_platform_staff
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
+
 
 class NewUserForm(UserCreationForm):
+    """Platform staff choose the org; leaving org and role empty makes more platform staff."""
+
     class Meta:
         model = User
-        fields = ("email", "role")
+        fields: tuple[str, ...] = ("email", "org", "role")
 
 
 @admin.register(User)
-class UserAdmin(OrgScopedAdmin):
+class UserAdmin(OrgScopedAdmin, DjangoUserAdmin):
+    """An org's admins manage its people. Nobody is deleted, only switched off."""
+
     view = Capability.ADMINISTER
     change = Capability.ADMINISTER
-    may_add = True
-    form_for_new = NewUserForm
     list_display = ("email", "role", "org", "is_active", "last_login")
     list_filter = ("role", "is_active")
     list_select_related = ("org",)
     search_fields = ("email",)
+    ordering = ("email",)
+    filter_horizontal = ()
     readonly_fields = ("org", "last_login", "date_joined")
-    fields = ("email", "org", "role", "is_active", "last_login", "date_joined")
+    fieldsets = None
+    fields = ("email", "password", "org", "role", "is_active", "last_login", "date_joined")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may(request, Capability.ADMINISTER)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
-            return _with_org(self.form_for_new, signed_in(request).org)
-        return super().get_form(request, obj, change=change, **kwargs)
+            org = signed_in(request).org
+            return _with_org(org) if org else NewUserForm
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if "role" in form.base_fields:
+            form.base_fields["role"].required = True
+        return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return [(None, {"fields": ("email", "role", "password1", "password2")})]
+            org = () if signed_in(request).org else ("org",)
+            return [(None, {"fields": ("email", *org, "role", "password1", "password2")})]
         return super().get_fieldsets(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.readonly_fields if obj else ()
+        if obj is None:
+            return ()
+        return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
 
 
-def _with_org(form: type[NewUserForm], org: Org | None) -> type[NewUserForm]:
-    class InOrg(form):  # type: ignore[misc, valid-type]
+def _with_org(org: Org) -> type[NewUserForm]:
+    class InOrg(NewUserForm):
         role = forms.ChoiceField(choices=Role.choices)
+
+        class Meta(NewUserForm.Meta):
+            fields = ("email", "role")
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
