@@ -11,174 +11,344 @@ import erp_connectors.fields
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('orders', '0001_initial'),
-        ('tenancy', '0001_initial'),
+        ("orders", "0001_initial"),
+        ("tenancy", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ERPConnection',
+            name="ERPConnection",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('connector_type', models.CharField(max_length=50)),
-                ('config', erp_connectors.fields.EncryptedConfigField()),
-                ('status', models.CharField(choices=[('ACTIVE', 'Active'), ('DISABLED', 'Disabled')], default='ACTIVE', max_length=10)),
-                ('last_test_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('last_test_success', models.BooleanField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('delivery_lease_token', models.CharField(blank=True, default='', editable=False, max_length=32)),
-                ('delivery_lease_until', models.DateTimeField(editable=False, null=True)),
-                ('poll_lease_token', models.CharField(blank=True, default='', editable=False, max_length=32)),
-                ('poll_lease_until', models.DateTimeField(editable=False, null=True)),
-                ('circuit_opened_at', models.DateTimeField(editable=False, null=True)),
-                ('circuit_reason', models.JSONField(editable=False, null=True)),
-                ('retry_at', models.DateTimeField(editable=False, null=True)),
-                ('failures_in_row', models.PositiveIntegerField(default=0, editable=False)),
-                ('last_success_at', models.DateTimeField(editable=False, null=True)),
-                ('last_poll_at', models.DateTimeField(editable=False, null=True)),
-                ('poll_trouble', models.JSONField(editable=False, null=True)),
-                ('org', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='connections', to='tenancy.org')),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("connector_type", models.CharField(max_length=50)),
+                ("config", erp_connectors.fields.EncryptedConfigField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("ACTIVE", "Active"), ("DISABLED", "Disabled")],
+                        default="ACTIVE",
+                        max_length=10,
+                    ),
+                ),
+                ("last_test_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_test_success", models.BooleanField(editable=False, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "delivery_lease_token",
+                    models.CharField(blank=True, default="", editable=False, max_length=32),
+                ),
+                ("delivery_lease_until", models.DateTimeField(editable=False, null=True)),
+                ("poll_lease_token", models.CharField(blank=True, default="", editable=False, max_length=32)),
+                ("poll_lease_until", models.DateTimeField(editable=False, null=True)),
+                ("circuit_opened_at", models.DateTimeField(editable=False, null=True)),
+                ("circuit_reason", models.JSONField(editable=False, null=True)),
+                ("retry_at", models.DateTimeField(editable=False, null=True)),
+                ("failures_in_row", models.PositiveIntegerField(default=0, editable=False)),
+                ("last_success_at", models.DateTimeField(editable=False, null=True)),
+                ("last_poll_at", models.DateTimeField(editable=False, null=True)),
+                ("poll_trouble", models.JSONField(editable=False, null=True)),
+                (
+                    "org",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="connections",
+                        to="tenancy.org",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'connection',
+                "verbose_name": "connection",
             },
         ),
         migrations.CreateModel(
-            name='ERPExport',
+            name="ERPExport",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('export_format_version', models.CharField(max_length=50)),
-                ('filename', models.CharField(max_length=255, unique=True)),
-                ('export_storage_key', models.CharField(max_length=400)),
-                ('sha256', models.CharField(blank=True, default='', max_length=64)),
-                ('size', models.PositiveBigIntegerField(null=True)),
-                ('dropzone_path', models.CharField(blank=True, default='', max_length=1200)),
-                ('status', models.CharField(choices=[('PENDING', 'Pending'), ('SENT', 'Sent'), ('ACKED', 'Acked'), ('FAILED', 'Failed')], default='PENDING', max_length=10)),
-                ('failed_as', models.CharField(blank=True, choices=[('', '-'), ('NOT_SENT', 'Not sent'), ('UNKNOWN', 'Outcome unknown'), ('REFUSED', 'Refused by the ERP')], default='', max_length=10)),
-                ('erp_order_id', models.CharField(blank=True, default='', max_length=255)),
-                ('error_json', models.JSONField(blank=True, null=True)),
-                ('conflict_json', models.JSONField(blank=True, null=True)),
-                ('idempotency_key', models.CharField(blank=True, default='', max_length=255)),
-                ('approved_at', models.DateTimeField()),
-                ('payload', models.BinaryField(null=True)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(null=True)),
-                ('staged_destination', models.CharField(blank=True, default='', max_length=700)),
-                ('staged_path', models.CharField(blank=True, default='', max_length=1200)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('archived_at', models.DateTimeField(null=True)),
-                ('staged_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exports', to='erp_connectors.erpconnection')),
-                ('draft_order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exports', to='orders.draftorder')),
-                ('org', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exports', to='tenancy.org')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='requested_exports', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("export_format_version", models.CharField(max_length=50)),
+                ("filename", models.CharField(max_length=255, unique=True)),
+                ("export_storage_key", models.CharField(max_length=400)),
+                ("sha256", models.CharField(blank=True, default="", max_length=64)),
+                ("size", models.PositiveBigIntegerField(null=True)),
+                ("dropzone_path", models.CharField(blank=True, default="", max_length=1200)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("PENDING", "Pending"),
+                            ("SENT", "Sent"),
+                            ("ACKED", "Acked"),
+                            ("FAILED", "Failed"),
+                        ],
+                        default="PENDING",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "failed_as",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "-"),
+                            ("NOT_SENT", "Not sent"),
+                            ("UNKNOWN", "Outcome unknown"),
+                            ("REFUSED", "Refused by the ERP"),
+                        ],
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                ("erp_order_id", models.CharField(blank=True, default="", max_length=255)),
+                ("error_json", models.JSONField(blank=True, null=True)),
+                ("conflict_json", models.JSONField(blank=True, null=True)),
+                ("idempotency_key", models.CharField(blank=True, default="", max_length=255)),
+                ("approved_at", models.DateTimeField()),
+                ("payload", models.BinaryField(null=True)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(null=True)),
+                ("staged_destination", models.CharField(blank=True, default="", max_length=700)),
+                ("staged_path", models.CharField(blank=True, default="", max_length=1200)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("archived_at", models.DateTimeField(null=True)),
+                ("staged_at", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="exports",
+                        to="erp_connectors.erpconnection",
+                    ),
+                ),
+                (
+                    "draft_order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="exports",
+                        to="orders.draftorder",
+                    ),
+                ),
+                (
+                    "org",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="exports", to="tenancy.org"
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="requested_exports",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'export',
+                "verbose_name": "export",
             },
         ),
         migrations.CreateModel(
-            name='AckFile',
+            name="AckFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('size', models.BigIntegerField(default=-1)),
-                ('mtime', models.BigIntegerField(default=-1, help_text="As the server's own clock says; comparable only with itself.")),
-                ('status', models.CharField(choices=[('WAITING', 'Waiting'), ('APPLIED', 'Applied'), ('REPEATED', 'Repeated'), ('CONFLICT', 'Conflict'), ('UNMATCHED', 'Matches no export'), ('MALFORMED', 'Malformed')], default='WAITING', max_length=10)),
-                ('reason', models.TextField(blank=True, default='')),
-                ('body', models.BinaryField(null=True)),
-                ('first_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('moved_at', models.DateTimeField(null=True)),
-                ('moved_to', models.CharField(blank=True, default='', max_length=1200)),
-                ('stays', models.BooleanField(default=False, help_text='It is handled, and we have no right to move it.')),
-                ('org', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ack_files', to='tenancy.org')),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ack_files', to='erp_connectors.erpconnection')),
-                ('export', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='ack_files', to='erp_connectors.erpexport')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("size", models.BigIntegerField(default=-1)),
+                (
+                    "mtime",
+                    models.BigIntegerField(
+                        default=-1, help_text="As the server's own clock says; comparable only with itself."
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "Waiting"),
+                            ("APPLIED", "Applied"),
+                            ("REPEATED", "Repeated"),
+                            ("CONFLICT", "Conflict"),
+                            ("UNMATCHED", "Matches no export"),
+                            ("MALFORMED", "Malformed"),
+                        ],
+                        default="WAITING",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, default="")),
+                ("body", models.BinaryField(null=True)),
+                ("first_seen_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("moved_at", models.DateTimeField(null=True)),
+                ("moved_to", models.CharField(blank=True, default="", max_length=1200)),
+                (
+                    "stays",
+                    models.BooleanField(
+                        default=False, help_text="It is handled, and we have no right to move it."
+                    ),
+                ),
+                (
+                    "org",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ack_files",
+                        to="tenancy.org",
+                    ),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ack_files",
+                        to="erp_connectors.erpconnection",
+                    ),
+                ),
+                (
+                    "export",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ack_files",
+                        to="erp_connectors.erpexport",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'ack file',
+                "verbose_name": "ack file",
             },
         ),
         migrations.CreateModel(
-            name='ERPExportEvent',
+            name="ERPExportEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('stage', models.CharField(max_length=20)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('what', models.CharField(max_length=50)),
-                ('detail', models.TextField(blank=True, default='')),
-                ('export', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='erp_connectors.erpexport')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("stage", models.CharField(max_length=20)),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("what", models.CharField(max_length=50)),
+                ("detail", models.TextField(blank=True, default="")),
+                (
+                    "export",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="erp_connectors.erpexport",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'export event',
-                'ordering': ['id'],
+                "verbose_name": "export event",
+                "ordering": ["id"],
             },
         ),
         migrations.AddIndex(
-            model_name='erpconnection',
-            index=models.Index(fields=['status', 'last_poll_at'], name='connection_due_poll'),
+            model_name="erpconnection",
+            index=models.Index(fields=["status", "last_poll_at"], name="connection_due_poll"),
         ),
         migrations.AddConstraint(
-            model_name='erpconnection',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'ACTIVE')), fields=('org', 'connector_type'), name='one_active_connection_per_org_and_type'),
+            model_name="erpconnection",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "ACTIVE")),
+                fields=("org", "connector_type"),
+                name="one_active_connection_per_org_and_type",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='erpconnection',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['ACTIVE', 'DISABLED'])), name='connection_status_is_known'),
+            model_name="erpconnection",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["ACTIVE", "DISABLED"])), name="connection_status_is_known"
+            ),
         ),
         migrations.AddIndex(
-            model_name='erpexport',
-            index=models.Index(condition=models.Q(('status', 'PENDING')), fields=['connection', 'created_at'], name='export_queue'),
+            model_name="erpexport",
+            index=models.Index(
+                condition=models.Q(("status", "PENDING")),
+                fields=["connection", "created_at"],
+                name="export_queue",
+            ),
         ),
         migrations.AddIndex(
-            model_name='erpexport',
-            index=models.Index(fields=['org', '-created_at'], name='export_by_org'),
+            model_name="erpexport",
+            index=models.Index(fields=["org", "-created_at"], name="export_by_org"),
         ),
         migrations.AddIndex(
-            model_name='erpexport',
-            index=models.Index(fields=['org', 'status', '-created_at'], name='export_by_status'),
+            model_name="erpexport",
+            index=models.Index(fields=["org", "status", "-created_at"], name="export_by_status"),
         ),
         migrations.AddIndex(
-            model_name='erpexport',
-            index=models.Index(fields=['draft_order', '-created_at'], name='export_by_draft'),
+            model_name="erpexport",
+            index=models.Index(fields=["draft_order", "-created_at"], name="export_by_draft"),
         ),
         migrations.AddIndex(
-            model_name='erpexport',
-            index=models.Index(condition=models.Q(('payload__isnull', False)), fields=['created_at'], name='export_unarchived'),
+            model_name="erpexport",
+            index=models.Index(
+                condition=models.Q(("payload__isnull", False)),
+                fields=["created_at"],
+                name="export_unarchived",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='erpexport',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('PENDING', 'SENT', 'ACKED'))), fields=('draft_order',), name='one_live_export_per_draft'),
+            model_name="erpexport",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ("PENDING", "SENT", "ACKED"))),
+                fields=("draft_order",),
+                name="one_live_export_per_draft",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='erpexport',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['PENDING', 'SENT', 'ACKED', 'FAILED'])), name='export_status_is_known'),
+            model_name="erpexport",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["PENDING", "SENT", "ACKED", "FAILED"])),
+                name="export_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='erpexport',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'FAILED'), ('failed_as', ''), _connector='XOR'), name='export_failed_as_says_why'),
+            model_name="erpexport",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status", "FAILED"), ("failed_as", ""), _connector="XOR"),
+                name="export_failed_as_says_why",
+            ),
         ),
         migrations.AddIndex(
-            model_name='ackfile',
-            index=models.Index(fields=['org', 'status', '-first_seen_at'], name='ack_file_by_status'),
+            model_name="ackfile",
+            index=models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
         ),
         migrations.AddConstraint(
-            model_name='ackfile',
-            constraint=models.UniqueConstraint(condition=models.Q(('moved_at', None)), fields=('connection', 'name'), name='one_present_ack_file_per_name'),
+            model_name="ackfile",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("moved_at", None)),
+                fields=("connection", "name"),
+                name="one_present_ack_file_per_name",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ackfile',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['WAITING', 'APPLIED', 'REPEATED', 'CONFLICT', 'UNMATCHED', 'MALFORMED'])), name='ack_file_status_is_known'),
+            model_name="ackfile",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["WAITING", "APPLIED", "REPEATED", "CONFLICT", "UNMATCHED", "MALFORMED"])
+                ),
+                name="ack_file_status_is_known",
+            ),
         ),
     ]
