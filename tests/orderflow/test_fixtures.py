@@ -1,10 +1,15 @@
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import call_command
 
+from erp_connectors import archive
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.publishing import bytes_of
+from erp_connectors.states import ExportStatus
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
@@ -38,7 +43,7 @@ def test_approved_and_ready_orders_are_complete_and_the_others_lack_something(lo
 
     assert orders.count() >= 40
     for order in orders:
-        complete = order.status in (DraftStatus.READY, DraftStatus.APPROVED, DraftStatus.REJECTED)
+        complete = order.status not in (DraftStatus.NEW, DraftStatus.EXTRACTED, DraftStatus.NEEDS_REVIEW)
         assert bool(missing_for_ready(order)) != complete, order
 
 
@@ -49,6 +54,15 @@ def test_it_shows_what_real_orders_look_like(loaded):
     assert lines.filter(unit_price=None).exists()
     assert max(order.lines.count() for order in DraftOrder.objects.all()) == 500
     assert any(line.unit_price and line.unit_price * 100 % 1 for line in lines.all()[:200])
+
+
+def test_every_status_is_there_and_what_was_pushed_has_its_export(loaded):
+    assert set(DraftOrder.objects.values_list("status", flat=True)) == set(DraftStatus.values)
+    assert set(ERPExport.objects.values_list("status", flat=True)) == set(ExportStatus.values)
+    for export in ERPExport.objects.exclude(status=ExportStatus.PENDING):
+        assert json.loads(bytes_of(export))["draft_order_id"] == str(export.draft_order_id)
+        assert archive.sha256(bytes_of(export)) == export.sha256
+    assert ERPConnection.objects.get().config["mode"] == "filesystem"
 
 
 def test_everybody_can_log_in(loaded, build, settings):

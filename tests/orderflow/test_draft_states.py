@@ -1,0 +1,124 @@
+"""The life of an order: every move that the table allows, and no other."""
+
+from itertools import product
+from threading import Barrier, Thread
+
+import pytest
+from django.db import IntegrityError, connection, connections, transaction
+
+from orderflow.moves import IllegalMove, LostRace
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DRAFT_MOVES, DraftStatus
+from tests import factories
+
+S = DraftStatus
+LEGAL = {
+    (S.NEW, S.EXTRACTED),
+    (S.EXTRACTED, S.NEEDS_REVIEW),
+    (S.EXTRACTED, S.READY),
+    (S.NEEDS_REVIEW, S.READY),
+    (S.NEEDS_REVIEW, S.REJECTED),
+    (S.READY, S.APPROVED),
+    (S.APPROVED, S.PUSHING),
+    (S.APPROVED, S.NEEDS_REVIEW),
+    (S.PUSHING, S.PUSHED),
+    (S.PUSHING, S.ERROR),
+    (S.PUSHED, S.ERROR),
+    (S.ERROR, S.PUSHING),
+    (S.ERROR, S.NEEDS_REVIEW),
+    (S.ERROR, S.PUSHED),
+}
+EVERY_PAIR = list(product(S, S))
+
+
+def test_every_status_has_its_row():
+    assert set(DRAFT_MOVES) == set(S)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("frm", "to"), EVERY_PAIR)
+def test_exactly_the_legal_moves_are_made(frm, to):
+    draft = factories.draft(factories.org(), status=frm, lines=0)
+
+    if (frm, to) in LEGAL:
+        assert draft.advance(to).status == to
+    else:
+        with pytest.raises(IllegalMove, match=f"from {frm} to {to}"):
+            draft.advance(to)
+
+    draft.refresh_from_db()
+    assert draft.status == (to if (frm, to) in LEGAL else frm)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("frm", "to"), [pair for pair in EVERY_PAIR if pair not in LEGAL])
+def test_many_at_once_obey_the_same_table(frm, to):
+    with pytest.raises(IllegalMove):
+        DraftOrder.objects.all().advance_all([], frm=frm, to=to)
+
+
+@pytest.mark.django_db
+def test_many_at_once_cost_one_update_and_leave_those_that_moved_on(django_assert_num_queries):
+    org = factories.org()
+    drafts = factories.drafts(org, 3, lines=0)
+    drafts[1].advance(S.PUSHING)
+
+    with django_assert_num_queries(1):
+        moved = DraftOrder.objects.for_org(org).advance_all(
+            factories.ids(drafts), frm=S.APPROVED, to=S.NEEDS_REVIEW, approved_by=None
+        )
+
+    assert moved == 2
+    for draft in drafts:
+        draft.refresh_from_db()
+    assert [draft.status for draft in drafts] == [S.NEEDS_REVIEW, S.PUSHING, S.NEEDS_REVIEW]
+    assert [draft.approved_by is None for draft in drafts] == [True, False, True]
+
+
+@pytest.mark.django_db
+def test_a_stale_copy_loses_and_changes_nothing():
+    draft = factories.draft(factories.org(), lines=0)
+    stale = DraftOrder.objects.get(pk=draft.pk)
+    draft.advance(S.PUSHING)
+
+    with pytest.raises(LostRace, match="no longer APPROVED"):
+        stale.advance(S.NEEDS_REVIEW, notes="mine")
+
+    draft.refresh_from_db()
+    assert (draft.status, stale.status) == (S.PUSHING, S.APPROVED)
+    assert draft.notes != "mine"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_eight_at_once_one_wins():
+    draft = factories.draft(factories.org(), lines=0)
+    start, results = Barrier(8), []
+
+    def move():
+        mine = DraftOrder.objects.get(pk=draft.pk)
+        start.wait(timeout=20)
+        try:
+            mine.advance(S.PUSHING)
+            results.append("won")
+        except LostRace:
+            results.append("lost")
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=move) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    assert sorted(results) == ["lost"] * 7 + ["won"]
+
+
+@pytest.mark.django_db
+def test_the_database_itself_refuses_an_unknown_status():
+    draft = factories.draft(factories.org(), lines=0)
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE orders_draftorder SET status = 'LOST'")
+
+    draft.refresh_from_db()
+    assert draft.status == S.APPROVED
