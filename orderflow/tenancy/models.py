@@ -82,7 +82,9 @@ class User(AbstractBaseUser):
         ordering = ["email"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(org=None, role=None) | Q(org__isnull=False, role__in=Role.values),
+                # A check passes when it is unknown, and NULL IN (...) is: hence the second isnull.
+                condition=Q(org=None, role=None)
+                | Q(org__isnull=False, role__isnull=False, role__in=Role.values),
                 name="user_has_org_and_role_or_neither",
                 violation_error_message="Choose an org and a role; or neither, for platform staff.",
             ),

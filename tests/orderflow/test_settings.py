@@ -1,0 +1,123 @@
+"""What a deployment may set, what stops it, and that the page about it is complete."""
+
+import ast
+import os
+import re
+import secrets
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+READERS = {"text", "flag", "number", "items", "folders", "database", "_secret"}
+
+
+def manage(folder, *command, **environment):
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *(command or ("check",))],
+        env={**kept, "VAR_DIR": str(folder), **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def good():
+    return {
+        "SECRET_KEY": secrets.token_hex(32),
+        "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
+        "ALLOWED_HOSTS": "orders.example.com",
+    }
+
+
+def test_production_with_its_secrets_passes_the_deployment_check(tmp_path):
+    done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **good())
+
+    assert done.returncode == 0, done.stderr
+
+
+LEAKED = "s3cr3t-of-ours"
+WRONG = [
+    ({"SECRET_KEY": ""}, "SECRET_KEY is not set. Make one with: python3"),
+    ({"SECRET_KEY": "short"}, "SECRET_KEY is weak"),
+    ({"SECRET_KEY": "a" * 64}, "SECRET_KEY is weak"),
+    (
+        {"ENCRYPTION_MASTER_KEY": ""},
+        "ENCRYPTION_MASTER_KEY is not set. It needs 64 hex digits. Make one with",
+    ),
+    ({"ENCRYPTION_MASTER_KEY": "ab" * 16}, "ENCRYPTION_MASTER_KEY"),
+    ({"ENCRYPTION_MASTER_KEY": LEAKED.ljust(64, "x")}, "ENCRYPTION_MASTER_KEY is not hexadecimal"),
+    ({"ENCRYPTION_PREVIOUS_KEYS": f"{'12' * 32},{LEAKED}"}, "ENCRYPTION_PREVIOUS_KEYS"),
+    ({"ORDERFLOW_ENV": "test"}, "ORDERFLOW_ENV is 'test'; write one of: production, development"),
+    ({"DATABASE_URL": f"postgres//u:{LEAKED}@h/n"}, "DATABASE_URL can't be understood; write postgres://"),
+    ({"DATABASE_URL": f"mysql://u:{LEAKED}@h/n"}, "DATABASE_URL names no PostgreSQL or SQLite database"),
+    ({"DATABASE_URL": f"postgres://u:{LEAKED}@h:port/n"}, "DATABASE_URL can't be understood"),
+    ({"DEBUG": "perhaps"}, "DEBUG can't be understood; write true or false"),
+    ({"Q_WORKERS": "0"}, "Q_WORKERS is 0; write a whole number of at least 1"),
+    ({"ACK_BATCH_SIZE": "many"}, "ACK_BATCH_SIZE can't be understood; write a whole number of at least 1"),
+    ({"DROPZONE_ROOTS": "/srv/in,dropzone"}, "DROPZONE_ROOTS holds 'dropzone'; write absolute folders"),
+    ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "S3_BUCKET is not"),
+    ({"S3_BUCKET": "b", "S3_ADDRESSING_STYLE": "nice"}, "S3_ADDRESSING_STYLE is 'nice'"),
+    ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'"),
+    ({"LOG_FORMAT": "xml"}, "LOG_FORMAT is 'xml'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), WRONG, ids=[f"{next(iter(w))}-{n}" for n, (w, _) in enumerate(WRONG)]
+)
+def test_a_wrong_value_stops_the_program_in_one_sentence_that_names_it(tmp_path, wrong, told):
+    done = manage(tmp_path, **{**good(), **wrong})
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"OrderFlow can't start: {told}") or told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert LEAKED not in done.stderr
+
+
+def test_development_makes_its_secrets_once_for_its_owner_only(tmp_path):
+    show = "from django.conf import settings as s; print(s.SECRET_KEY, s.ENCRYPTION_MASTER_KEY)"
+    first, second = (
+        manage(tmp_path, "shell", "-v0", "-c", show, ORDERFLOW_ENV="development") for _ in range(2)
+    )
+
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    kept = list((tmp_path / "development-secrets").iterdir())
+    assert len(kept) == 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+
+
+def test_a_task_in_a_queue_is_not_handed_out_twice():
+    q = settings.Q_CLUSTER
+
+    assert q["retry"] >= q["timeout"] * ((q["queue_limit"] + 1) / q["workers"] + 1) + 30
+    assert q["catch_up"] is False
+
+
+def test_every_variable_is_on_the_page_and_the_page_names_no_other():
+    assert documented() == read_by_the_settings()
+
+
+def documented():
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row.split("|")[1])}
+
+
+def read_by_the_settings():
+    tree = ast.parse((ROOT / "orderflow" / "settings.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.args[0], ast.Constant)
+        and (getattr(call.func, "attr", None) or getattr(call.func, "id", None)) in READERS
+    }
