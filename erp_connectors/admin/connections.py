@@ -4,8 +4,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from erp_connectors.admin.exports import steps_as_html
@@ -23,6 +26,13 @@ from orderflow.tenancy.roles import Capability
 CONNECTOR_TYPE = "DROPZONE_JSON_V1"
 LAST_SEEN = ("last_test_at", "last_test_success", "last_success_at", "last_poll_at")
 LONG_TEXTS = ("ssh_key", "host_key")
+
+
+class WriteOnlyTextarea(forms.Textarea):
+    """A password input of several lines: what was typed is not sent back, not even beside an error."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
 
 
 class ConnectionForm(ModelForm):
@@ -64,6 +74,9 @@ class ConnectionForm(ModelForm):
         return cleaned
 
     def _value(self, described: ConfigField, value: Any) -> Any:
+        if isinstance(value, str):
+            # Browsers send CRLF, and keys are compared as they were stored.
+            value = value.replace("\r\n", "\n")
         if described.secret and not value:
             value = self.stored.get(described.name)
         foreign = described.modes and self.cleaned_data.get("mode") not in described.modes
@@ -92,14 +105,11 @@ def _form_field(described: ConfigField, stored: dict[str, Any]) -> forms.Field:
         return forms.BooleanField(initial=value, **common)
     if described.secret:
         common["help_text"] += " It is set; leave this empty to keep it." if described.name in stored else ""
-        widget = forms.Textarea(attrs={"rows": 4, "autocomplete": "off"})
-        return forms.CharField(
-            widget=widget
-            if described.name in LONG_TEXTS
-            else forms.PasswordInput(attrs={"autocomplete": "off"}),
-            strip=False,
-            **common,
+        secret: type[forms.Widget] = (
+            WriteOnlyTextarea if described.name in LONG_TEXTS else forms.PasswordInput
         )
+        # Browsers fill saved logins into anything that looks like a password, unless it is said to be a new one.
+        return forms.CharField(widget=secret(attrs={"autocomplete": "new-password"}), strip=False, **common)
     if described.type in ("integer", "number"):
         number = forms.IntegerField if described.type == "integer" else forms.FloatField
         return number(initial=value, **common)
@@ -114,7 +124,7 @@ class ERPConnectionAdmin(OrgScopedAdmin):
     change = Capability.CONNECT
     may_add = True
     form = ConnectionForm
-    actions = ("test_connections",)
+    actions = ("test_connections", "disable_connections")
     list_display = ("__str__", "org", "status", "health", "last_test_at", "last_test_success", "last_poll_at")
     list_filter = ("status", "connector_type")
     list_select_related = ("org",)
@@ -129,7 +139,9 @@ class ERPConnectionAdmin(OrgScopedAdmin):
                 if self.instance._state.adding and org is not None:
                     self.instance.org = org
                 self.fields["connector_type"] = forms.ChoiceField(
-                    choices=[(name, name) for name in connector_types()], initial=CONNECTOR_TYPE
+                    choices=[(name, name) for name in connector_types()],
+                    initial=CONNECTOR_TYPE,
+                    disabled=not self.instance._state.adding,
                 )
 
         return InOrg
@@ -164,6 +176,10 @@ class ERPConnectionAdmin(OrgScopedAdmin):
 
     @admin.display(description="health")
     def health(self, connection: ERPConnection) -> str:
+        try:
+            _ = connection.config
+        except Fault as fault:
+            return f"{fault.message} {fault.kind.hint}"
         if not connection.circuit_open:
             return "ok" if connection.last_test_success or connection.last_success_at else "not tried yet"
         reason = connection.circuit_reason or {}
@@ -177,7 +193,29 @@ class ERPConnectionAdmin(OrgScopedAdmin):
     @admin.action(description="Test connection", permissions=["change"])
     def test_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
         for row in rows:
-            steps = probe.test_connection(row.pk, actor=signed_in(request))
-            ok = all(step.ok for step in steps)
-            text = format_html("{}: {}{}", row, "works" if ok else "does not work yet", steps_as_html(steps))
-            self.message_user(request, text, messages.SUCCESS if ok else messages.ERROR)
+            self._test(request, row)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
+        for row in rows:
+            connections.change_connection(row.pk, actor=signed_in(request), status=ConnectionStatus.DISABLED)
+            self.message_user(request, f"{row} is disabled: it sends nothing and reads no answers.")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.test_one)
+        return [path("<uuid:pk>/test/", view, name="erp_connection_test"), *super().get_urls()]
+
+    def test_one(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(self.get_queryset(request), pk=pk)
+        self._test(request, row)
+        return redirect("admin:erp_connectors_erpconnection_change", row.pk)
+
+    def _test(self, request: HttpRequest, row: ERPConnection) -> None:
+        steps = probe.test_connection(row.pk, actor=signed_in(request))
+        ok = all(step.ok for step in steps)
+        text = format_html("{}: {}{}", row, "works" if ok else "does not work yet", steps_as_html(steps))
+        self.message_user(request, text, messages.SUCCESS if ok else messages.ERROR)

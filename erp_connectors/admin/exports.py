@@ -10,12 +10,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.generics import TabularInline
-from orderflow.tenancy.admin import OrgScopedAdmin
+from orderflow.tenancy.admin import OrgScopedAdmin, may
+from orderflow.tenancy.roles import Capability
 
 SHOWN_ACK_BYTES = 4000
 
@@ -55,6 +57,7 @@ class EventInline(TabularInline):
 @admin.register(ERPExport)
 class ERPExportAdmin(OrgScopedAdmin):
     inlines = (EventInline,)
+    actions = ("retry_exports",)
     list_display = ("filename", "order", "status", "trouble", "erp_order_id", "created_at", "sent_at", "org")
     list_filter = (NeedsAttention, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
@@ -89,15 +92,22 @@ class ERPExportAdmin(OrgScopedAdmin):
             return "contradicting answers"
         return str((export.error_json or {}).get("message", ""))[:80]
 
+    def has_push_permission(self, request: HttpRequest) -> bool:
+        return may(request, Capability.PUSH)
+
+    @admin.action(description="Retry the push of the order", permissions=["push"])
+    def retry_exports(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> None:
+        retry_all(request, set(exports.values_list("draft_order_id", flat=True)))
+
     @admin.display(description="what happened")
     def what_happened(self, export: ERPExport) -> str:
-        error = export.error_json or {}
+        error = _trouble(export)
         details = [error.get("code"), error.get("error_code"), error.get("message")]
         return " — ".join(str(detail) for detail in details if detail) or "-"
 
     @admin.display(description="what to do")
     def what_to_do(self, export: ERPExport) -> str:
-        return str((export.error_json or {}).get("hint") or "-")
+        return str(_trouble(export).get("hint") or "-")
 
     @admin.display(description="contradicting answer")
     def conflict(self, export: ERPExport) -> str:
@@ -118,7 +128,7 @@ class ERPExportAdmin(OrgScopedAdmin):
         return [path("<uuid:pk>/payload/", view, name="erp_export_payload"), *super().get_urls()]
 
     def download(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        export = get_object_or_404(self.get_queryset(request), pk=pk)
+        export = get_object_or_404(self.get_queryset(request).exclude(sha256=""), pk=pk)
         try:
             body = bytes_of(export)
         except (ArchiveUnavailable, ArchiveAltered) as error:
@@ -129,6 +139,12 @@ class ERPExportAdmin(OrgScopedAdmin):
         return HttpResponse(
             body, content_type="application/json", headers={"Content-Disposition": disposition}
         )
+
+
+def _trouble(export: ERPExport) -> dict[str, Any]:
+    """Its own, or what its connection is held for while it waits."""
+    held = export.connection.circuit_reason if export.status == ExportStatus.PENDING else None
+    return export.error_json or held or {}
 
 
 @admin.register(AckFile)

@@ -1,51 +1,84 @@
-"""Orders with the actions that need a connector: push and retry."""
+"""Orders with what needs a connector: push, retry, and what became of each attempt."""
 
-from collections.abc import Iterable
+from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
-from erp_connectors.services.push import PushRefused, push_many, retry_push
-from orderflow.moves import LostRace
+from erp_connectors.admin.exports import NeedsAttention
+from erp_connectors.admin.retrying import retry_all, tell_refusals
+from erp_connectors.models import ERPExport
+from erp_connectors.services.push import PushRefused, push_many
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.permissions import signed_in
 
 admin.site.unregister(DraftOrder)
 
 
+class OrderNeedsAttention(NeedsAttention):
+    def wanted(self) -> Q:
+        contradicted = ERPExport.objects.filter(conflict_json__isnull=False).values("draft_order")
+        return Q(status__in=(DraftStatus.NEEDS_REVIEW, DraftStatus.ERROR)) | Q(pk__in=contradicted)
+
+
 @admin.register(DraftOrder)
 class PushableOrderAdmin(DraftOrderAdmin):
     actions = (*DraftOrderAdmin.actions, "push_orders", "retry_orders")
+    list_display = [*DraftOrderAdmin.list_display, "trouble"]
+    list_filter = [OrderNeedsAttention, *DraftOrderAdmin.list_filter]
+    search_fields = [*DraftOrderAdmin.search_fields, "exports__filename"]
+    search_help_text = f"{DraftOrderAdmin.search_help_text}, file name"
+    fields = [*DraftOrderAdmin.fields, "deliveries"]
+    readonly_fields = [*DraftOrderAdmin.readonly_fields, "deliveries"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        latest = ERPExport.objects.filter(draft_order=OuterRef("pk")).order_by("-created_at")
+        orders: QuerySet[Any] = (
+            super().get_queryset(request).annotate(latest_error=Subquery(latest.values("error_json")[:1]))
+        )
+        return orders
+
+    @admin.display(description="trouble")
+    def trouble(self, draft: Any) -> str:
+        return (
+            str((draft.latest_error or {}).get("message", "")) if draft.status != DraftStatus.PUSHED else ""
+        )
+
+    @admin.display(description="deliveries")
+    def deliveries(self, draft: DraftOrder) -> SafeString | str:
+        exports = draft.exports.defer("payload").order_by("-created_at")
+        rows = (
+            (
+                reverse("admin:erp_connectors_erpexport_change", args=[export.pk]),
+                export.filename,
+                export.get_status_display(),
+                (export.error_json or {}).get("message") or export.erp_order_id,
+            )
+            for export in exports
+        )
+        return format_html_join("", '<div><a href="{}">{}</a> <b>{}</b> {}</div>', rows) or "not pushed yet"
 
     @admin.action(description="Push to the ERP", permissions=["push"])
     def push_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        results = push_many([order.pk for order in orders], actor=signed_in(request))
-        started = sum(
-            1 for result in results.values() if not isinstance(result, PushRefused) and result.created
-        )
-        before = sum(1 for result in results.values() if not isinstance(result, PushRefused)) - started
+        ids = list(orders.values_list("pk", flat=True))
+        results = push_many(ids, actor=signed_in(request)).values()
+        pushed = [result for result in results if not isinstance(result, PushRefused)]
+        started = sum(result.created for result in pushed)
         self._tell(request, f"{started} orders are on their way to the ERP.", started)
+        before = len(pushed) - started
         self._tell(request, f"{before} were pushed before; nothing is sent twice.", before)
-        self._complain(request, (result for result in results.values() if isinstance(result, PushRefused)))
+        tell_refusals(request, (result for result in results if isinstance(result, PushRefused)))
 
     @admin.action(description="Retry the push of orders in ERROR", permissions=["push"])
     def retry_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        refused, started = [], 0
-        for order in orders:
-            try:
-                retry_push(order.pk, actor=signed_in(request))
-                started += 1
-            except (PushRefused, LostRace) as error:
-                refused.append(error)
-        self._tell(request, f"{started} orders are on their way again.", started)
-        self._complain(request, refused)
+        retry_all(request, list(orders.values_list("pk", flat=True)))
 
     def _tell(self, request: HttpRequest, text: str, count: int) -> None:
         if count:
             self.message_user(request, text)
-
-    def _complain(self, request: HttpRequest, refused: Iterable[Exception]) -> None:
-        for text in sorted({str(error) for error in refused})[:10]:
-            self.message_user(request, text, messages.ERROR)
