@@ -1,6 +1,6 @@
 """A model field that is plain JSON in Python and AES-256-GCM in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +21,14 @@ class Sealed(str):
     """The stored form; it is opened only when somebody asks for the value."""
 
 
+class OwnedConfig(dict[str, Any]):
+    """A plain config that knows the row it is sealed for."""
+
+    def __init__(self, values: Mapping[str, Any], row: models.Model) -> None:
+        super().__init__(values)
+        self.row = row
+
+
 class EncryptedConfigDescriptor:
     def __init__(self, field: "EncryptedConfigField") -> None:
         self.name = field.attname
@@ -32,11 +40,11 @@ class EncryptedConfigDescriptor:
             row.refresh_from_db(fields=[self.name])
         value = row.__dict__[self.name]
         if isinstance(value, Sealed):
-            value = row.__dict__[self.name] = _open(value, row)
+            value = row.__dict__[self.name] = OwnedConfig(_open(value, row), row)
         return value
 
     def __set__(self, row: models.Model, value: Any) -> None:
-        row.__dict__[self.name] = value
+        row.__dict__[self.name] = OwnedConfig(value, row) if isinstance(value, Mapping) else value
 
 
 if TYPE_CHECKING:
@@ -58,9 +66,11 @@ class EncryptedConfigField(_TextField):
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         value = model_instance.__dict__[self.attname]
-        return value if isinstance(value, Sealed) else Sealed(_close(value, model_instance))
+        return value if isinstance(value, Sealed) else _close(value)
 
     def get_prep_value(self, value: Any) -> str | None:
+        if isinstance(value, OwnedConfig):
+            return _close(value)
         if value is not None and not isinstance(value, Sealed):
             raise TypeError("an encrypted config is written by saving its connection, and can't be searched")
         return None if value is None else str(value)
@@ -81,5 +91,7 @@ def _open(stored: Sealed, row: Any) -> dict[str, Any]:
     return value
 
 
-def _close(value: dict[str, Any], row: Any) -> str:
-    return seal(msgspec.json.encode(value), key=key_ring()[0], org_id=row.org_id, connection_id=row.id)
+def _close(value: OwnedConfig) -> Sealed:
+    row: Any = value.row
+    plain = msgspec.json.encode(dict(value))
+    return Sealed(seal(plain, key=key_ring()[0], org_id=row.org_id, connection_id=row.id))
