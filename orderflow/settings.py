@@ -214,9 +214,9 @@ Q_CLUSTER = {
     "save_limit": 200,
 }
 
-TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0, least=0)
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0 if DEVELOPMENT else 1, least=0)
 REST_FRAMEWORK = {
-    # Without it, throttling would believe whatever X-Forwarded-For a client makes up.
+    # Only our own proxy's word about a client's address counts; what the client says before it is invented.
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",
@@ -229,8 +229,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
     "DEFAULT_THROTTLE_RATES": {"login": "10/min"},
-    # Only the proxy's own word about a client's address counts; what the client says before it is invented.
-    "NUM_PROXIES": 0 if DEVELOPMENT else 1,
     "COERCE_DECIMAL_TO_STRING": True,
 }
 REST_KNOX = {"TOKEN_TTL": None, "TOKEN_LIMIT_PER_USER": 20, "AUTH_HEADER_PREFIX": "Token"}

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -96,7 +97,7 @@ def test_development_makes_its_secrets_once_for_its_owner_only(tmp_path):
 
 
 def test_a_task_in_a_queue_is_not_handed_out_twice():
-    q = settings.Q_CLUSTER
+    q: dict[str, Any] = settings.Q_CLUSTER
 
     assert q["retry"] >= q["timeout"] * ((q["queue_limit"] + 1) / q["workers"] + 1) + 30
     assert q["catch_up"] is False

@@ -1,6 +1,7 @@
 """One door to an org's rows, and one table of rights."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -78,11 +79,8 @@ def test_nobody_else_sees_anything():
     org = factories.org()
     factories.draft(org)
 
-    for nobody in (
-        AnonymousUser(),
-        factories.user(org, is_active=False),
-        factories.user(None, is_active=False),
-    ):
+    off: list[Any] = [factories.user(org, is_active=False), factories.user(None, is_active=False)]
+    for nobody in [*off, AnonymousUser()]:
         for model in (DraftOrder, Customer, Org, User, AuditLog):
             assert not model.objects.visible_to(nobody).exists()
 
