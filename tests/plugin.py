@@ -14,6 +14,15 @@ import pytest
 
 _VAR = Path(__file__).resolve().parent.parent / "var" / "tests"
 _IN_WORKER = "PYTEST_XDIST_WORKER"
+_THE_SAME_ON_EVERY_DATABASE = (
+    "tests/conformance/",
+    "tests/connectors/",
+    "tests/servers/",
+    "tests/sftp/",
+    "tests/commands/test_demo.py",
+    "tests/jobs/test_killed_workers.py",
+    "tests/jobs/test_supervisor.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +37,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         early_config.add_cleanup(world.close)
         _prepare(world, early_config.known_args_namespace.database)
     return (yield)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What keeps no rows, or brings a database of its own, has nothing new to say on a second one."""
+    if config.getoption("database") != "postgres":
+        return
+    same = [item for item in items if item.nodeid.startswith(_THE_SAME_ON_EVERY_DATABASE)]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if item not in set(same)]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

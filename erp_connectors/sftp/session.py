@@ -142,7 +142,8 @@ class Session:
             transport = paramiko.Transport(self._sock)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise _handshake_error(error) from None
-        transport.banner_timeout = self._timeout
+        # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
+        transport.banner_timeout = self._timeout * 1.25
         transport.handshake_timeout = self._timeout
         transport.auth_timeout = self._timeout
         transport.set_keepalive(KEEPALIVE_SECONDS)

@@ -13,8 +13,8 @@ from tests.servers.ssh import SshServer, free_port, new_key, public_line
 
 CONFIG = """\
 ListenAddress 127.0.0.1:{port}
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/authorized_keys
+HostKey "{folder}/host_key"
+AuthorizedKeysFile "{folder}/authorized_keys"
 PidFile none
 StrictModes no
 UsePAM no
