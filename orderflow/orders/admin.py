@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from orderflow.generics import TabularInline
@@ -80,7 +81,10 @@ class DraftOrderAdmin(OrgScopedAdmin):
     actions: tuple[str, ...] = ("mark_orders_ready", "approve_orders", "reject_orders")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        orders: QuerySet[Any] = super().get_queryset(request).annotate(counted_lines=Count("lines"))
+        # A subquery, because a join would count each line as often as a search finds the order.
+        lines = DraftOrderLine.objects.filter(draft_order=OuterRef("pk")).order_by().values("draft_order")
+        counted = Coalesce(Subquery(lines.annotate(n=Count("pk")).values("n")), 0)
+        orders: QuerySet[Any] = super().get_queryset(request).annotate(counted_lines=counted)
         return orders
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
@@ -131,6 +135,7 @@ class DraftOrderAdmin(OrgScopedAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         if not (form.has_changed() or any(formset.has_changed() for formset in formsets)):
+            super().save_related(request, form, formsets, change)  # writes nothing, and an approval stays
             return
         with editing(form.instance.pk, actor=signed_in(request)) as locked:
             before = locked.status
