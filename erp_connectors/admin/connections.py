@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
+from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.exports import steps_as_html
 from erp_connectors.connectors.base import ConfigError, ConfigField
 from erp_connectors.faults import Fault
@@ -19,7 +20,6 @@ from erp_connectors.registry import connector_for, connector_types
 from erp_connectors.services import connections, probe
 from erp_connectors.states import ConnectionStatus
 from orderflow.generics import ModelForm
-from orderflow.tenancy.admin import OrgScopedAdmin
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
@@ -119,14 +119,15 @@ def _form_field(described: ConfigField, stored: dict[str, Any]) -> forms.Field:
 
 
 @admin.register(ERPConnection)
-class ERPConnectionAdmin(OrgScopedAdmin):
+class ERPConnectionAdmin(OrgColumn):
     view = Capability.CONNECT
     change = Capability.CONNECT
     may_add = True
     form = ConnectionForm
     actions = ("test_connections", "disable_connections")
-    list_display = ("__str__", "org", "status", "health", "last_test_at", "last_test_success", "last_poll_at")
+    list_display = ("__str__", "status", "health", "last_test_at", "last_test_success", "last_poll_at")
     list_filter = ("status", "connector_type")
+    ordering = ("-created_at",)
     list_select_related = ("org",)
     readonly_fields = ("health", "poll_health", *LAST_SEEN)
 
@@ -180,10 +181,16 @@ class ERPConnectionAdmin(OrgScopedAdmin):
             _ = connection.config
         except Fault as fault:
             return f"{fault.message} {fault.kind.hint}"
-        if not connection.circuit_open:
-            return "ok" if connection.last_test_success or connection.last_success_at else "not tried yet"
-        reason = connection.circuit_reason or {}
-        return format_html("<strong>held</strong>: {} {}", reason.get("message", ""), reason.get("hint", ""))
+        if connection.circuit_open:
+            reason = connection.circuit_reason or {}
+            return format_html(
+                "<strong>held</strong>: {} {}", reason.get("message", ""), reason.get("hint", "")
+            )
+        if connection.retry_at:
+            return f"trouble; the next try is at {connection.retry_at:%H:%M:%S} UTC"
+        if connection.last_test_success is False:
+            return "the last test failed"
+        return "ok" if connection.last_test_success or connection.last_success_at else "not tried yet"
 
     @admin.display(description="answers")
     def poll_health(self, connection: ERPConnection) -> str:

@@ -10,13 +10,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.generics import TabularInline
-from orderflow.tenancy.admin import OrgScopedAdmin, may
+from orderflow.tenancy.admin import may
 from orderflow.tenancy.roles import Capability
 
 SHOWN_ACK_BYTES = 4000
@@ -55,10 +56,13 @@ class EventInline(TabularInline):
 
 
 @admin.register(ERPExport)
-class ERPExportAdmin(OrgScopedAdmin):
+class ERPExportAdmin(OrgColumn):
     inlines = (EventInline,)
     actions = ("retry_exports",)
-    list_display = ("filename", "order", "status", "trouble", "erp_order_id", "created_at", "sent_at", "org")
+    # A phone shows the first columns only, and file names are long.
+    list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
+    list_display_links = ("order_number", "filename")
+    ordering = ("-created_at",)
     list_filter = (NeedsAttention, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
@@ -69,7 +73,7 @@ class ERPExportAdmin(OrgScopedAdmin):
     )
     show_full_result_count = False
     fields = (
-        "filename", "order", "status", "failed_as", "what_happened", "what_to_do", "conflict", "erp_order_id",
+        "filename", "order", "status", "failed_as", "what_happened", "what_to_do", "conflict", "erp_number",
         "dropzone_path", "size", "sha256", "file", "attempts", "next_attempt_at", "requested_by", "connection",
         "created_at", "archived_at", "staged_at", "sent_at", "answered_at",
     )  # fmt: skip
@@ -81,10 +85,18 @@ class ERPExportAdmin(OrgScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
 
-    @admin.display(ordering="draft_order__external_order_number")
+    @admin.display(description="order", ordering="draft_order__external_order_number")
+    def order_number(self, export: ERPExport) -> str:
+        return str(export.draft_order)
+
+    @admin.display(description="order")
     def order(self, export: ERPExport) -> SafeString:
         url = reverse("admin:orders_draftorder_change", args=[export.draft_order_id])
         return format_html('<a href="{}">{}</a>', url, export.draft_order)
+
+    @admin.display(description="ERP number", ordering="erp_order_id")
+    def erp_number(self, export: ERPExport) -> str:
+        return export.erp_order_id or "-"
 
     @admin.display(description="trouble")
     def trouble(self, export: ERPExport) -> str:
@@ -148,8 +160,8 @@ def _trouble(export: ERPExport) -> dict[str, Any]:
 
 
 @admin.register(AckFile)
-class AckFileAdmin(OrgScopedAdmin):
-    list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at", "org")
+class AckFileAdmin(OrgColumn):
+    list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at")
     list_filter = (AckNeedsAttention, "status", "first_seen_at")
     list_select_related = ("export", "org")
     search_fields = ("name", "export__filename", "export__draft_order__external_order_number")

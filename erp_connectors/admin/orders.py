@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.exports import NeedsAttention
 from erp_connectors.admin.retrying import retry_all, tell_refusals
 from erp_connectors.models import ERPExport
@@ -28,9 +29,11 @@ class OrderNeedsAttention(NeedsAttention):
 
 
 @admin.register(DraftOrder)
-class PushableOrderAdmin(DraftOrderAdmin):
+class PushableOrderAdmin(OrgColumn, DraftOrderAdmin):
     actions = (*DraftOrderAdmin.actions, "push_orders", "retry_orders")
-    list_display = [*DraftOrderAdmin.list_display, "trouble"]
+    list_display = [
+        "external_order_number", "customer", "status", "trouble", "line_count", "erp_order_id", "created_at"
+    ]  # fmt: skip
     list_filter = [OrderNeedsAttention, *DraftOrderAdmin.list_filter]
     search_fields = [*DraftOrderAdmin.search_fields, "exports__filename"]
     search_help_text = f"{DraftOrderAdmin.search_help_text}, file name"

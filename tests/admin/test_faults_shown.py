@@ -139,6 +139,15 @@ def test_what_needs_attention_is_one_click_away(org, connection):
     assert "good.json" not in acks
 
 
+def test_the_newest_comes_first(org, connection):
+    exports = [push(factories.draft(org).pk, actor=None).export for _ in range(5)]
+
+    text = listed(as_role(org, Role.VIEWER), ERPExport)
+
+    places = [text.index(f">{export.filename}<") for export in exports]
+    assert places == sorted(places, reverse=True)
+
+
 def test_an_order_is_found_by_its_file_with_its_lines_counted_once(org, connection):
     export = failed_export(org)
     push(factories.draft(org).pk, actor=None)
@@ -211,6 +220,7 @@ class TestConnections:
         answer = client.post(button, follow=True)
 
         assert "does not work yet" in answer.content.decode()
+        assert "the last test failed" in answer.content.decode()
         assert ERPConnection.objects.get().last_test_success is False
 
     def test_a_link_alone_tests_nothing(self, org, connection):
@@ -240,6 +250,16 @@ class TestConnections:
         client.post(address(connection, "change", connection.pk), self.form(password="new"))
 
         assert ERPConnection.objects.get().config["password"] == "new"
+
+
+def test_whose_row_it_is_matters_to_platform_staff_only(org, connection):
+    failed_export(org)
+    staff = Client()
+    staff.force_login(factories.user(None))
+
+    for model in (DraftOrder, ERPExport, ERPConnection):
+        assert org.name in listed(staff, model)
+        assert org.name not in listed(as_role(org, Role.ADMIN), model)
 
 
 def test_a_file_that_was_never_rendered_is_not_there(org, connection):
