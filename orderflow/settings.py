@@ -305,7 +305,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": _LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": [], "propagate": True},
-        # paramiko logs whole sessions at INFO; what matters of them becomes a Fault.
-        "paramiko": {"level": "ERROR"},
+        # What matters of a session becomes a Fault with a hint; paramiko logs traces of the same.
+        "paramiko": {"level": "CRITICAL"},
     },
 }
