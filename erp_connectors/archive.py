@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import NamedTuple
 from uuid import UUID
 
@@ -41,9 +42,9 @@ def put_all(copies: Sequence[Copy]) -> list[ArchiveUnavailable | None]:
     """Store many, several at a time, each verified by its size; None where it is safe."""
     if not copies:
         return []
-    storage = storages[ALIAS]
+    storage, down = storages[ALIAS], Event()
     with ThreadPoolExecutor(max_workers=min(PARALLEL_PUTS, len(copies))) as pool:
-        return list(pool.map(lambda copy: _put(storage, copy), copies))
+        return list(pool.map(lambda copy: _put(storage, copy, down), copies))
 
 
 def read(key: str, *, expected_sha256: str) -> bytes:
@@ -58,11 +59,15 @@ def read(key: str, *, expected_sha256: str) -> bytes:
     return data
 
 
-def _put(storage: Storage, copy: Copy) -> ArchiveUnavailable | None:
+def _put(storage: Storage, copy: Copy, down: Event) -> ArchiveUnavailable | None:
+    if down.is_set():
+        # An outage costs a batch one time-out, not one for each of its files.
+        return ArchiveUnavailable(f"{copy.key}: not tried, the archive has just failed")
     try:
         name = storage.save(copy.key, ContentFile(copy.data))
         stored = storage.size(name)
     except Exception as error:  # noqa: BLE001  # each storage backend raises errors of its own
+        down.set()
         log.warning("archive.unavailable", key=copy.key, error=f"{type(error).__name__}: {error}")
         return ArchiveUnavailable(f"{copy.key}: {type(error).__name__}: {error}")
     if name != copy.key or stored != len(copy.data):

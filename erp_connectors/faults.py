@@ -152,6 +152,10 @@ OUTSIDE_ROOTS = FaultKind(
     "OUTSIDE_ROOTS", _C, "The folder lies outside what this deployment allows.",
     "Choose a folder below one of DROPZONE_ROOTS, or have an admin add its root.",
 )  # fmt: skip
+CONNECTION_DISABLED = FaultKind(
+    "CONNECTION_DISABLED", _C, "The connection of this export is disabled, so nothing is sent.",
+    "Activate the connection again; what waits on it then goes out by itself.",
+)  # fmt: skip
 CONFIG_UNREADABLE = FaultKind(
     "CONFIG_UNREADABLE", _C, "The stored configuration can't be decrypted.",
     "Restore the encryption key it was written with, or enter the connection's details again.",

@@ -9,13 +9,15 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.faults import CONNECTION_DISABLED
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.publishing import bytes_of
-from erp_connectors.states import AckFileStatus, ExportStatus
+from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
 from orderflow.generics import TabularInline
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.roles import Capability
@@ -47,12 +49,17 @@ class AckNeedsAttention(NeedsAttention):
 class EventInline(TabularInline):
     model = ERPExportEvent
     verbose_name_plural = "timeline"
-    fields = readonly_fields = ("at", "stage", "attempt", "what", "detail")
+    fields = readonly_fields = ("when", "stage", "attempt", "what", "detail")
     can_delete = False
     extra = max_num = 0
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True
+
+    @admin.display(description="when")
+    def when(self, event: ERPExportEvent) -> str:
+        # Django shows minutes; what happens to an export happens in seconds.
+        return f"{localtime(event.at):%Y-%m-%d %H:%M:%S}"
 
 
 @admin.register(ERPExport)
@@ -155,8 +162,10 @@ class ERPExportAdmin(OrgColumn):
 
 def _trouble(export: ERPExport) -> dict[str, Any]:
     """Its own, or what its connection is held for while it waits."""
-    held = export.connection.circuit_reason if export.status == ExportStatus.PENDING else None
-    return export.error_json or held or {}
+    waits_on = export.connection if export.status == ExportStatus.PENDING else None
+    if waits_on and waits_on.status == ConnectionStatus.DISABLED:
+        return {"message": CONNECTION_DISABLED.meaning, "hint": CONNECTION_DISABLED.hint}
+    return export.error_json or (waits_on.circuit_reason if waits_on else None) or {}
 
 
 @admin.register(AckFile)

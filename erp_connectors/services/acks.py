@@ -14,7 +14,16 @@ from erp_connectors import leases
 from erp_connectors.connectors.base import AckUnreadable, Connector
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Ack, Entry, Move
-from erp_connectors.faults import FOLDER_MISSING, INTERNAL_ERROR, NAME_TAKEN, NOT_FOUND, Fault, Scope
+from erp_connectors.faults import (
+    CONNECTION_DISABLED,
+    FOLDER_MISSING,
+    INTERNAL_ERROR,
+    NAME_TAKEN,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    Fault,
+    Scope,
+)
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.registry import connector_for, open_transport
@@ -23,7 +32,7 @@ from erp_connectors.services.ack_decisions import Answered, Unreadable
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.places import ERROR, PROCESSED
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
-from erp_connectors.transports.base import Transport
+from erp_connectors.transports.base import Outcomes, Transport
 from orderflow.moves import LostRace
 
 NAME_BYTES = 255
@@ -78,7 +87,7 @@ def poll(connection_id: UUID) -> PollReport:
 def _poll(lease: Lease, report: PollReport) -> None:
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
     if connection.status != ConnectionStatus.ACTIVE:
-        report.trouble = "the connection is disabled"
+        report.trouble = CONNECTION_DISABLED.meaning
         return
     trouble: Fault | None = None
     try:
@@ -187,8 +196,7 @@ class _Round:
         moves = [self._target(row, row.name) for row in rows]
         outcomes = self.transport.move(moves)
         if any(outcome and outcome.kind is FOLDER_MISSING for outcome in outcomes):
-            self._make_folders()
-            outcomes = self.transport.move(moves)
+            outcomes = self._move_into_new_folders(moves)
         for i, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
             if outcome and outcome.kind is NAME_TAKEN:
                 # Neither file is lost: the newcomer gets a name of its own.
@@ -201,9 +209,14 @@ class _Round:
         place = ERROR if row.status in (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED) else PROCESSED
         return Move(f"{self.folder}/{row.name}", f"{self.folder}/{place}/{name}")
 
-    def _make_folders(self) -> None:
-        for place in (PROCESSED, ERROR):
-            self.transport.make_folder(f"{self.folder}/{place}")
+    def _move_into_new_folders(self, moves: Sequence[Move]) -> Outcomes:
+        try:
+            for place in (PROCESSED, ERROR):
+                self.transport.make_folder(f"{self.folder}/{place}")
+        except Fault as fault:
+            # The answers are decided all the same, and the pages behind this one want their turn.
+            return [fault] * len(moves)
+        return self.transport.move(moves)
 
     def _record_moves(
         self, rows: Sequence[AckFile], moves: Sequence[Move], outcomes: Sequence[Fault | None]
@@ -214,8 +227,8 @@ class _Round:
                 # Absent: an earlier poll was killed after moving it, or somebody took it.
                 row.moved_at, row.moved_to = now, move.target
             else:
-                # What can't be moved is remembered as handled; a lost link is simply tried again.
-                row.stays = not outcome.transient
+                # No right to move it: it is remembered as handled. All else is simply tried again.
+                row.stays = outcome.kind is PERMISSION_DENIED
                 self.trouble = outcome
         AckFile.objects.bulk_update(rows, ["moved_at", "moved_to", "stays"], batch_size=200)
         self.report.moved += sum(1 for row in rows if row.moved_at)

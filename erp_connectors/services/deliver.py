@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.faults import DESTINATION_MOVED, INTERNAL_ERROR, Fault, Scope
+from erp_connectors.faults import CONNECTION_DISABLED, DESTINATION_MOVED, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, open_transport
@@ -90,7 +90,7 @@ def _run(lease: Lease, report: DeliveryReport) -> None:
 def _why_held(connection: ERPConnection) -> str:
     now = timezone.now()
     if connection.status != ConnectionStatus.ACTIVE:
-        return "the connection is disabled"
+        return CONNECTION_DISABLED.meaning
     if connection.retry_at and connection.retry_at > now:
         why = (connection.circuit_reason or {}).get("message") or "the ERP could not be reached"
         return f"{why} Next try at {connection.retry_at:%H:%M:%S} UTC."

@@ -260,3 +260,14 @@ def test_a_user_is_added_to_the_own_org(org):
     as_role(org, Role.ADMIN).post(reverse("admin:tenancy_user_add"), data)
 
     assert User.objects.get(email="neu@example.com").org == org
+
+
+def test_what_waits_on_a_disabled_connection_says_so(org):
+    order = factories.draft(org)
+    export = push(order.pk, actor=None).export
+    ERPConnection.objects.for_org(org).update(status="DISABLED")
+
+    page = as_role(org, Role.OPS).get(change_page(export)).content.decode()
+
+    assert "is disabled, so nothing is sent" in page
+    assert "Activate the connection again" in page

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from erp_connectors.faults import PERMISSION_DENIED, Fault
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
@@ -216,6 +217,25 @@ def test_a_taken_name_loses_neither_file(site):
 
     bodies = {path.read_bytes() for path in (site.acks / "processed").iterdir()}
     assert bodies == {b"older", ACKED}
+
+
+def test_an_ack_folder_that_is_read_only_is_read_to_its_end_once(site, settings, monkeypatch):
+    settings.ACK_BATCH_SIZE = 2
+    exports = sent(site, 5)
+    for export in exports:
+        site.answer(f"ack_{export.filename}", ACKED)
+
+    def denied(self, path):
+        raise Fault(PERMISSION_DENIED, path=path)
+
+    monkeypatch.setattr("erp_connectors.transports.filesystem.FilesystemTransport._make_folder", denied)
+    report = poll(site.connection.pk)
+
+    assert {again(export).status for export in exports} == {ExportStatus.ACKED}
+    assert (report.accepted, report.moved) == (5, 0)
+    assert "may not" in report.trouble
+    assert poll(site.connection.pk).accepted == 0
+    assert ERPExportEvent.objects.filter(what="acked").count() == 5
 
 
 def test_trouble_with_the_folder_is_recorded_for_the_operator(site):

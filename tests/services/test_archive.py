@@ -1,5 +1,7 @@
 """The archive on a real S3 server, and on a folder."""
 
+from typing import Any
+
 import pytest
 from django.core.files.storage import storages
 from django.core.files.storage.handler import StorageHandler
@@ -12,6 +14,12 @@ from erp_connectors.services.publishing import bytes_of
 from erp_connectors.services.push import push_many
 from orderflow import settings as deployed
 from tests import factories
+
+
+def storages_of(backends: dict[str, Any]) -> StorageHandler:
+    handler: Any = StorageHandler
+    made: StorageHandler = handler(backends)
+    return made
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -31,7 +39,7 @@ def store(request, monkeypatch, tmp_path):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         folder = server.folder
-    monkeypatch.setattr(archive, "storages", StorageHandler({"exports": deployed._archive()}))
+    monkeypatch.setattr(archive, "storages", storages_of({"exports": deployed._archive()}))
     return folder
 
 

@@ -91,7 +91,7 @@ def puts(count, size=20_000):
 
 @pytest.mark.parametrize(("crumb", "reorder"), [(1 << 20, False), (1, False), (7, True), (1 << 20, True)])
 def test_order_and_size_of_the_answers_do_not_matter(crumb, reorder):
-    files = {}
+    files: dict[bytes, bytearray] = {}
     pipeline = Pipeline(Script(honest(files), crumb=crumb, reorder=reorder), io_timeout=5)
 
     assert pipeline.run(puts(150)) == [20_000] * 150
@@ -110,7 +110,7 @@ def test_an_error_stays_with_its_file():
 
 
 def test_a_write_that_fails_fails_its_file_although_the_rest_is_fine():
-    files = {}
+    files: dict[bytes, bytearray] = {}
     good = honest(files)
 
     def full(kind, request_id, body):
