@@ -24,7 +24,8 @@ class Script:
 
     def __init__(self, answer, *, crumb=1 << 20, reorder=False, version=VERSION):
         self.answer, self.crumb, self.reorder = answer, crumb, reorder
-        self.incoming, self.outgoing, self.batch = bytearray(), deque(), []
+        self.incoming, self.batch = bytearray(), []
+        self.outgoing: deque[bytes] = deque()
         self.version, self.sent = version, 0
 
     def settimeout(self, timeout):
