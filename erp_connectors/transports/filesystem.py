@@ -43,6 +43,8 @@ FAULT_OF_ERRNO: dict[int, FaultKind] = {
     errno.ELOOP: NOT_A_FILE,
     errno.ENXIO: NOT_A_FILE,
 }
+# A share without hard links, or (on Linux) a file that belongs to the ERP's user.
+LINK_REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 ResultT = TypeVar("ResultT")
 
 
@@ -71,17 +73,17 @@ class FilesystemTransport(Transport):
         return [_absent_as_false(self._ask(path, lambda p=path: self._lstat(p))) for path in paths]  # type: ignore[misc]
 
     def _list(self, folder: str) -> Iterator[Entry]:
-        with self._folder(folder) as fd, os.scandir(fd) as names:
-            for name in names:
-                with suppress(FileNotFoundError):
-                    info = name.stat(follow_symlinks=False)
-                    yield Entry(name.name, info.st_size, int(info.st_mtime), stat.S_ISREG(info.st_mode))
+        with self._folder(folder) as fd:
+            try:
+                yield from _entries(fd)
+            except OSError as error:
+                raise _fault(error, folder) from error
 
     def _read(self, paths: Sequence[str], *, max_bytes: int) -> list[bytes | Fault]:
         return [self._ask(path, lambda p=path: self._read_one(p, max_bytes)) for path in paths]  # type: ignore[misc]
 
     def _move(self, moves: Sequence[Move]) -> list[Fault | None]:
-        return [self._attempt(move.source, lambda m=move: self._link_and_unlink(m)) for move in moves]  # type: ignore[misc]
+        return [self._attempt(move.source, lambda m=move: self._move_one(m)) for move in moves]  # type: ignore[misc]
 
     def _remove(self, paths: Sequence[str]) -> list[bool | Fault]:
         return [_absent_as_false(self._ask(path, lambda p=path: self._unlink(p))) for path in paths]  # type: ignore[misc]
@@ -116,12 +118,18 @@ class FilesystemTransport(Transport):
         with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
             os.rename(_name_of(move.source), _name_of(move.target), src_dir_fd=source, dst_dir_fd=target)
 
-    def _link_and_unlink(self, move: Move) -> None:
+    def _move_one(self, move: Move) -> None:
         # A rename would replace an existing file; a link never does.
         with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
             names = (_name_of(move.source), _name_of(move.target))
-            os.link(*names, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
-            os.unlink(names[0], dir_fd=source)
+            try:
+                os.link(*names, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in LINK_REFUSED:
+                    raise
+                _claim_and_rename(*names, source, target)
+            else:
+                os.unlink(names[0], dir_fd=source)
 
     def _lstat(self, path: str) -> bool:
         with self._folder(_folder_of(path)) as folder:
@@ -192,6 +200,24 @@ def _walk_down(root: str, parts: Sequence[str]) -> int:
             os.close(fd)
         fd = deeper
     return fd
+
+
+def _entries(folder: int) -> Iterator[Entry]:
+    with os.scandir(folder) as names:
+        for name in names:
+            with suppress(FileNotFoundError):
+                info = name.stat(follow_symlinks=False)
+                yield Entry(name.name, info.st_size, int(info.st_mtime), stat.S_ISREG(info.st_mode))
+
+
+def _claim_and_rename(name: str, new_name: str, source: int, target: int) -> None:
+    # The name is taken with an empty file of ours, so that the rename replaces nothing else.
+    os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS, 0o666, dir_fd=target))
+    try:
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+    except OSError:
+        os.unlink(new_name, dir_fd=target)
+        raise
 
 
 def _is_within(path: str, root: str) -> bool:

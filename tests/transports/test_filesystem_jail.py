@@ -1,0 +1,195 @@
+"""What a file system dropzone refuses, and what it survives."""
+
+import errno
+import os
+import resource
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from erp_connectors.documents import Move, Upload
+from erp_connectors.faults import Fault
+from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemTransport
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    # pytest's own folders are closed to the other user that some tests become.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name).resolve()
+
+
+@pytest.fixture
+def root(top: Path) -> Path:
+    (top / "outside").mkdir()
+    (top / "root").mkdir()
+    return top / "root"
+
+
+@pytest.fixture
+def transport(root: Path) -> FilesystemTransport:
+    return FilesystemTransport(FilesystemOptions(), TransportPolicy(dropzone_roots=(str(root),)))
+
+
+def code(outcome: object) -> str:
+    return outcome.code if isinstance(outcome, Fault) else repr(outcome)
+
+
+def in_a_child(action: Callable[[], object], *, prepare: Callable[[], None]) -> str:
+    """What the action answers in a process of its own, after ``prepare``."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            prepare()
+            os.write(writing, code(action()).encode())
+        except OSError as error:
+            os.write(writing, f"raised {error!r}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return answer
+
+
+def become_nobody() -> None:
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+@pytest.mark.parametrize("folder", ["outside", "root-too", "absent", "."])
+def test_nothing_outside_the_roots_is_touched_or_told(top, root, transport, folder):
+    (top / "root-too").mkdir()
+    path = str(top / folder / "a")
+
+    assert code(transport.stage([Upload(path, b"x")])[0]) == "OUTSIDE_ROOTS"
+    assert code(transport.read([path], max_bytes=9)[0]) == "OUTSIDE_ROOTS"
+    assert code(transport.exists([path])[0]) == "OUTSIDE_ROOTS"
+    assert code(transport.remove([path])[0]) == "OUTSIDE_ROOTS"
+    assert not Path(path).exists()
+
+
+def test_without_roots_nothing_is_allowed(root):
+    transport = FilesystemTransport(FilesystemOptions(), TransportPolicy())
+
+    assert code(transport.stage([Upload(str(root / "a"), b"x")])[0]) == "OUTSIDE_ROOTS"
+
+
+def test_a_link_leads_out_of_no_root(top, root, transport):
+    (root / "folder").symlink_to(top / "outside")
+    (top / "outside" / "secret").write_bytes(b"secret")
+    (root / "file").symlink_to(top / "outside" / "secret")
+    (root / "mine").write_bytes(b"x")
+    out = str(root / "folder" / "secret")
+
+    assert code(transport.read([out], max_bytes=9)[0]) == "OUTSIDE_ROOTS"
+    assert code(transport.move([Move(str(root / "mine"), str(root / "folder/mine"))])[0]) == "OUTSIDE_ROOTS"
+    assert code(transport.read([str(root / "file")], max_bytes=9)[0]) == "NOT_A_FILE"
+    assert code(transport.stage([Upload(str(root / "file"), b"changed")])[0]) == "NOT_A_FILE"
+    assert (top / "outside" / "secret").read_bytes() == b"secret"
+
+
+def test_a_link_that_stays_inside_is_followed(root, transport):
+    (root / "real").mkdir()
+    (root / "folder").symlink_to("real")
+
+    assert transport.stage([Upload(str(root / "folder/a"), b"x")]) == [None]
+    assert (root / "real/a").read_bytes() == b"x"
+
+
+def test_a_folder_swapped_for_a_link_while_files_are_written_lets_none_out(top, root, transport):
+    (root / "in").mkdir()
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (root / "in").rename(root / "away")
+            (root / "in").symlink_to(top / "outside")
+            (root / "in").unlink()
+            (root / "away").rename(root / "in")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        outcomes = [transport.stage([Upload(str(root / f"in/{n}"), b"x")])[0] for n in range(2000)]
+    finally:
+        stop.set()
+        swapper.join()
+
+    assert list((top / "outside").iterdir()) == []
+    assert len(list((root / "in").iterdir())) == outcomes.count(None) > 0
+    assert any(outcome is not None for outcome in outcomes), "the swap never met a write"
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_neither_hangs_nor_counts_as_a_file(root, transport):
+    os.mkfifo(root / "pipe")
+
+    assert code(transport.read([str(root / "pipe")], max_bytes=9)[0]) == "NOT_A_FILE"
+    assert code(transport.stage([Upload(str(root / "pipe"), b"x")])[0]) == "NOT_A_FILE"
+    assert [entry.is_file for entry in transport.list(str(root))] == [False]
+
+
+def test_a_folder_closed_to_us_is_denied_not_missing(root, transport):
+    (root / "closed").mkdir()
+    (root / "closed").chmod(0)
+    path = str(root / "closed" / "a")
+
+    for ask in (
+        lambda: transport.stage([Upload(path, b"x")])[0],
+        lambda: transport.exists([path])[0],
+        lambda: transport.read([path], max_bytes=9)[0],
+    ):
+        assert in_a_child(ask, prepare=become_nobody) == "PERMISSION_DENIED"
+
+
+def test_a_full_disk_is_told_and_the_next_file_still_goes_out(root, transport):
+    uploads = [Upload(str(root / "big"), b"x" * 100_000), Upload(str(root / "small"), b"x")]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    assert in_a_child(lambda: " ".join(map(code, transport.stage(uploads))), prepare=limit) == repr(
+        "DISK_FULL None"
+    )
+
+
+def test_an_ack_file_that_belongs_to_the_erps_user_can_be_moved(root, transport):
+    """Linux forbids hard links to files of others (fs.protected_hardlinks); renaming them is allowed."""
+    root.chmod(0o777)
+    (root / "ack").write_bytes(b"x")
+    (root / "ack").chmod(0o644)
+    moves = [Move(str(root / "ack"), str(root / "done"))]
+
+    assert in_a_child(lambda: transport.move(moves)[0], prepare=become_nobody) == "None"
+    assert (root / "done").read_bytes() == b"x"
+    assert not (root / "ack").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_files_move_on_a_share_without_hard_links_and_replace_none(root, transport, monkeypatch, number):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    (root / "a").write_bytes(b"new")
+    (root / "taken").write_bytes(b"old")
+
+    def move(source: str, target: str) -> str:
+        return code(transport.move([Move(str(root / source), str(root / target))])[0])
+
+    assert move("a", "taken") == "NAME_TAKEN"
+    assert move("absent", "free") == "NOT_FOUND"
+    assert move("a", "done") == "None"
+    assert {path.name: path.read_bytes() for path in root.iterdir()} == {"taken": b"old", "done": b"new"}
