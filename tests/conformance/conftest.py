@@ -1,5 +1,6 @@
 """One suite, every transport: each gets a folder that the test can also look into from outside."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class _Places:
         root = server.root / name
         root.mkdir()
         connect = lambda: SftpTransport(server.options(), POLICY)  # noqa: E731
+        _wait_until_seen(connect, server.path(name))
         return Place(connect, root, server.path(name), keeps_permission_bits=kind != "rclone")
 
     def _start(self, kind: str) -> SshServer:
@@ -72,6 +74,16 @@ class _Places:
         }
         server: SshServer = self.stack.enter_context(start[kind]())
         return server
+
+
+def _wait_until_seen(connect: Callable[[], Transport], path: str) -> None:
+    # rclone remembers a folder's names for a moment, so one that was just made here may be new to it.
+    with connect() as transport:
+        for _ in range(100):
+            if transport.exists([path]) == [True]:
+                return
+            time.sleep(0.05)
+    raise RuntimeError(f"the server does not see {path}")
 
 
 @pytest.fixture(scope="session")
