@@ -19,7 +19,7 @@ def rclone_sftp_server(root: Path, folder: Path) -> Iterator[SshServer]:
     (folder / "host_key").chmod(0o600)
     # Tests look into the folder from outside: what rclone remembers of it must not outlive a moment.
     arguments = ["--addr", f"127.0.0.1:{port}", "--user", USERNAME, "--pass", PASSWORD]
-    arguments += ["--dir-cache-time", "0", "--vfs-cache-mode", "off"]
+    arguments += ["--dir-cache-time", "200ms", "--vfs-cache-mode", "off"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [rclone(), "serve", "sftp", str(root), "--key", str(folder / "host_key"), *arguments],

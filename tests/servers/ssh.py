@@ -37,7 +37,7 @@ class SshServer:
             password=self.password,
             ssh_key=self.client_key,
             connect_timeout=5,
-            io_timeout=5,
+            io_timeout=20,
         )
         return replace(options, **changes)
 
