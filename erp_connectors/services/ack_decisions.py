@@ -10,6 +10,7 @@ from django.utils import timezone
 from erp_connectors.documents import Ack, Entry
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.services.publishing import mark_sent
 from erp_connectors.states import (
     AckFileStatus,
     Answer,
@@ -181,11 +182,9 @@ def _pass_through_sent(export: ERPExport) -> None:
     """An answer proves that the file was published, also where the worker could not record it."""
     if export.standing is not Standing.STAGED:
         return
-    now = timezone.now()
-    path = f"{export.staged_path.rsplit('/', 1)[0]}/{export.filename}"
-    export.advance(ExportStatus.SENT, sent_at=now, next_attempt_at=None, error_json=None, dropzone_path=path)
-    export.draft_order.advance(DraftStatus.PUSHED)
-    _event(export, "published", "proven by the ERP's answer")
+    folder = export.staged_path.rsplit("/", 1)[0]
+    mark_sent([export], what="published", detail="proven by the ERP's answer", folder=folder)
+    export.refresh_from_db(fields=["status", "sent_at", "draft_order"])
 
 
 def _accept(export: ERPExport, ack: Ack) -> None:

@@ -136,8 +136,11 @@ def test_an_answer_before_sent_is_recorded_proves_that_it_was_sent(site, at_cras
 
     poll(site.connection.pk)
 
-    assert again(export).status == ExportStatus.ACKED
+    export = again(export)
+    assert export.status == ExportStatus.ACKED
+    assert export.dropzone_path == str(site.inbox / export.filename)
     assert again(order).status == DraftStatus.PUSHED
+    assert AuditLog.objects.filter(action=Action.DRAFT_PUSHED).count() == 1
 
 
 def test_a_file_that_is_still_being_written_is_left_alone(site):
