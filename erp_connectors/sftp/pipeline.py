@@ -106,6 +106,8 @@ class Pipeline:
                 self._flush()
                 if len(results) < len(tasks):
                     self._receive()
+            # What nobody waits for.
+            self._flush()
         except SshError as error:
             self._end(error)
             for lost in (*begun, *todo):

@@ -68,10 +68,12 @@ class SftpTransport(Transport):
         self._policy = policy
         self._session: Session | None = None
         self._pipeline: Pipeline | None = None
+        self._resumed = False
 
     def open_steps(self) -> Iterator[ProbeStep]:
-        if self._pipeline is not None:
+        if self._pipeline is not None and (not self._resumed or self._answers()):
             return
+        self.close()
         for name, label, action in (
             ("tcp", "Name lookup and TCP", self._connect),
             ("host_key", "SSH handshake and host key", self._handshake),
@@ -83,10 +85,16 @@ class SftpTransport(Transport):
                 self.close()
                 return
 
+    def resume(self) -> bool:
+        alive = self._session is not None and self._session.alive
+        self._resumed = alive and self._pipeline is not None and self._pipeline.broken is None
+        return self._resumed
+
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
         self._session = self._pipeline = None
+        self._resumed = False
 
     def destination(self) -> str:
         return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"
@@ -213,9 +221,9 @@ class SftpTransport(Transport):
         return contents
 
     def _list(self, folder: str) -> Iterator[Entry]:
-        pipeline = self._require_pipeline()
         try:
-            handle = pipeline.run_one(operations.open_folder(folder))
+            handle = self._open_folder(folder)
+            pipeline = self._require_pipeline()
             ahead, count, more = FIRST_FOLDER_READS, 0, True
             while more and count < MAX_NAMES:
                 names, more = pipeline.run_one(operations.next_names(handle, ahead=ahead))
@@ -227,6 +235,18 @@ class SftpTransport(Transport):
             raise (
                 Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
             ) from None
+
+    def _open_folder(self, folder: str) -> bytes:
+        pipeline = self._require_pipeline()
+        (handle,) = pipeline.run([operations.open_folder(folder)])
+        if self._resumed and pipeline.broken:
+            # Listing is its own check of a kept session: looking at a quiet folder costs no more for it.
+            self.close()
+            (handle,) = self._require_pipeline().run([operations.open_folder(folder)])
+        self._resumed = False
+        if isinstance(handle, errors.SshError):
+            raise handle
+        return handle
 
     def _make_folder(self, path: str) -> None:
         pipeline = self._require_pipeline()
@@ -254,6 +274,12 @@ class SftpTransport(Transport):
     def _is_folder(self, path: str) -> bool:
         (result,) = self._require_pipeline().run([is_folder(path)])
         return _folder_fault(result, path) is None
+
+    def _answers(self) -> bool:
+        assert self._pipeline is not None  # noqa: S101  # checked before
+        self._pipeline.run([lstat("/")])
+        self._resumed = False
+        return self._pipeline.broken is None
 
     def _require_pipeline(self) -> Pipeline:
         if self._pipeline is None:
