@@ -118,7 +118,7 @@ def assert_told(erp: Erp, code: str, *, step: str) -> str:
     export = erp.delivered()
 
     told(export.error_json, code)
-    erp.connection.refresh_from_db()
+    erp.connection.refresh_from_db(fields=["circuit_opened_at", "circuit_reason"])
     transient = faults.FAULT_KINDS[code].scope is Scope.TRANSIENT
     assert erp.connection.circuit_open != transient
     if transient:

@@ -31,8 +31,8 @@ def archive_at(monkeypatch, s3):
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        handler: Any = StorageHandler({"exports": deployed._archive()})
-        monkeypatch.setattr(archive, "storages", handler)
+        handler: Any = StorageHandler
+        monkeypatch.setattr(archive, "storages", handler({"exports": deployed._archive()}))
 
     return point
 
