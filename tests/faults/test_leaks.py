@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import asyncssh as ssh
 import pytest
@@ -44,7 +45,7 @@ def test_200_failures_leave_nothing_behind(erp_at, asyncssh, behaviour):
     with gate(asyncssh.port) as silent:
         silent.choke(SILENT)
         secret = {"ssh_key": None, "password": "wrong"}
-        kinds = [
+        kinds: list[tuple[dict[str, Any], Any]] = [
             ({"port": free_port()}, None),
             ({"host_key": public_line(new_key())}, None),
             (secret, None),
