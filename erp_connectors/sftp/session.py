@@ -37,7 +37,25 @@ KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
 NO_MORE_AUTH_METHODS = 14
 
 
-def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> socket.socket:
+class PatientSocket(socket.socket):
+    """Gives up where the peer takes nothing for so many seconds; paramiko would try to send for ever."""
+
+    patience: float = SILENCE_SECONDS
+    _refused_since: float | None = None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        try:
+            sent = super().send(data, flags)
+        except TimeoutError:
+            since = self._refused_since = self._refused_since or time.monotonic()
+            if time.monotonic() - since >= self.patience:
+                raise BrokenPipeError(f"nothing was taken within {self.patience:g} s") from None
+            raise
+        self._refused_since = None
+        return sent
+
+
+def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> PatientSocket:
     """Look the name up once and connect to an address that ``allow`` has seen and not raised for.
 
     Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
@@ -60,8 +78,9 @@ def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Addres
 
 def _connect(
     family: int, kind: int, protocol: int, address: tuple[object, ...], timeout: float
-) -> socket.socket:
-    sock = socket.socket(family, kind, protocol)
+) -> PatientSocket:
+    sock = PatientSocket(family, kind, protocol)
+    sock.patience = timeout
     try:
         sock.settimeout(timeout)
         sock.connect(address)
@@ -91,7 +110,7 @@ class _Transport(paramiko.Transport):
 class Session:
     """An SSH connection under construction or in use. `close` it always, also after a failure."""
 
-    def __init__(self, sock: socket.socket, *, timeout: float) -> None:
+    def __init__(self, sock: PatientSocket, *, timeout: float) -> None:
         self._timeout = timeout
         self._sock = sock
         self._transport: _Transport | None = None
@@ -147,6 +166,7 @@ class Session:
                 if not transport.is_active():
                     raise ConnectionLost(f"after the login: {error}") from None
                 raise SftpUnavailable(str(error)) from None
+            self._sock.patience = io_timeout
             try:
                 return Pipeline(channel, io_timeout=io_timeout)
             except (ConnectionLost, ProtocolViolation) as error:
