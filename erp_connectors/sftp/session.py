@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import paramiko
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
 from erp_connectors.sftp import offers
@@ -35,6 +37,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
 NO_MORE_AUTH_METHODS = 14
+LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
+# paramiko hands on whatever it ran into while it parsed what the peer sent.
+PEER_ERRORS = (
+    *LINK_ERRORS, ValueError, LookupError, TypeError, ArithmeticError, struct.error, InvalidSignature, InvalidTag,
+)  # fmt: skip
 
 
 class PatientSocket(socket.socket):
@@ -147,7 +154,7 @@ class Session:
                 if transport.is_active() or transport.denied:
                     raise LoginRefused(f"User {username!r}: {transport.denied or error}") from None
                 raise ConnectionLost("during the login") from None
-            except (paramiko.SSHException, OSError, EOFError) as error:
+            except PEER_ERRORS as error:
                 raise ConnectionLost(f"during the login: {error}") from None
         how = "password" if key is None else f"key {key.get_name()}"
         if more:
@@ -162,7 +169,7 @@ class Session:
                 channel = transport.open_session(timeout=self._timeout)
                 channel.settimeout(self._timeout)
                 channel.invoke_subsystem("sftp")
-            except (paramiko.SSHException, OSError, EOFError) as error:
+            except PEER_ERRORS as error:
                 if not transport.is_active():
                     raise ConnectionLost(f"after the login: {error}") from None
                 raise SftpUnavailable(str(error)) from None
@@ -202,14 +209,14 @@ class Session:
             presented = transport.get_remote_server_key()
         except IncompatiblePeer as error:
             raise NoCommonAlgorithm(str(error)) from None
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except PEER_ERRORS as error:
             raise _handshake_error(error, greeted=transport.remote_version != "") from None
         return HostKey(presented.get_name(), presented.asbytes())
 
     def _new_transport(self, preferred: Sequence[HostKey]) -> _Transport:
         try:
             transport = _Transport(self._sock)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except PEER_ERRORS as error:
             raise _handshake_error(error, greeted=False) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
         transport.banner_timeout = self._timeout * 1.25
@@ -265,6 +272,8 @@ def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
 
 
 def _handshake_error(error: Exception, *, greeted: bool) -> Exception:
+    if not isinstance(error, LINK_ERRORS):
+        return HandshakeFailed("it sends what is not SSH")
     text = str(error) or type(error).__name__
     if greeted and isinstance(error, EOFError | OSError):
         return ConnectionLost("in the middle of the SSH handshake")

@@ -9,7 +9,10 @@ SILENT = float("inf")
 
 
 class Gate:
-    """``choke`` may be called at any time, also by the server itself; what is held back is never sent."""
+    """``choke`` may be called at any time, also by the server itself; what is held back is never sent.
+
+    ``spoilt``: the place of a byte that arrives with all its bits the other way round.
+    """
 
     def __init__(self, target: int, *, after_greeting: float | None = None) -> None:
         """``after_greeting``: choke to that pace after the server's first line."""
@@ -17,6 +20,7 @@ class Gate:
         self._after_greeting = after_greeting
         self._deaf = False
         self._pace: float | None = None
+        self.spoilt: int | None = None
         self._closed = threading.Event()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -64,9 +68,10 @@ class Gate:
             server.shutdown(socket.SHUT_RDWR)
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
-        greeted = self._after_greeting is None
+        greeted, passed = self._after_greeting is None, 0
         with suppress(OSError):
             while data := server.recv(1 << 16):
+                data, passed = self._spoil(data, passed), passed + len(data)
                 if not greeted:
                     line, newline, data = data.partition(b"\n")
                     client.sendall(line + newline)
@@ -75,6 +80,10 @@ class Gate:
                 self._send(client, data)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+    def _spoil(self, data: bytes, passed: int) -> bytes:
+        at = -1 if self.spoilt is None else self.spoilt - passed
+        return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :] if 0 <= at < len(data) else data
 
     def _send(self, client: socket.socket, data: bytes) -> None:
         for at in range(len(data)):
