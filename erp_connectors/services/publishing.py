@@ -29,6 +29,7 @@ from erp_connectors.services.snapshot import order_documents
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.bulk import update_rows
 from orderflow.moves import LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -154,7 +155,9 @@ def _archive_and_commit(delivery: Delivery, items: Sequence[Item]) -> None:
     exports = [item.export for item in items]
     with transaction.atomic():
         leases.renew(delivery.lease)
-        ERPExport.objects.bulk_update(exports, ["sha256", "size", "archived_at", "payload"], batch_size=100)
+        update_rows(exports, "sha256", "size", "archived_at")
+        # Few or none keep their bytes in the row: only while the archive is down.
+        update_rows([export for export in exports if export.archived_at is None], "payload")
         add_events(exports, stage=Stage.RENDER, what="rendered", at=now)
     crashpoint("rendered-committed")
 
