@@ -11,6 +11,7 @@ from tests.crash.erp import Erp
 from tests.crash.workers import Workers, workers
 
 MakeCell = Callable[..., Cell]
+MakePair = Callable[[str], list[Cell]]
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +48,16 @@ def make_cell(
             )
 
         yield make
+
+
+@pytest.fixture
+def make_pair(make_cell: MakeCell) -> MakePair:
+    """Two cells with orders to deliver: an ERP that leaves files, and one that takes each at once."""
+
+    def make(kind: str) -> list[Cell]:
+        cells = [make_cell(kind, takes=takes) for takes in (False, True)]
+        for cell in cells:
+            cell.push()
+        return cells
+
+    return make

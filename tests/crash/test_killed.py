@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.crash.conftest import MakeCell
+from tests.crash.conftest import MakePair
 from tests.crash.dropzones import KINDS
 from tests.crash.steps import IN_THE_MIDDLE, STEPS, untested
 
@@ -15,40 +15,39 @@ ONE_AFTER_ANOTHER = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("takes", [False, True], ids=["erp-leaves-files", "erp-takes-files"])
 @pytest.mark.parametrize(("kind", "point"), CELLS)
-def test_a_worker_killed_anywhere_publishes_once(
-    make_cell: MakeCell, kind: str, point: str, takes: bool
-) -> None:
-    cell = make_cell(kind, takes=takes)
-    cell.push()
+def test_a_worker_killed_anywhere_publishes_once(make_pair: MakePair, kind: str, point: str) -> None:
+    cells = make_pair(kind)
 
-    cell.killed(point)
-    cell.deliver()
+    for cell in cells:
+        cell.killed(point)
+    for cell in cells:
+        cell.finished()
 
-    cell.require_published_once()
+    for cell in cells:
+        cell.require_published_once()
 
 
-@pytest.mark.parametrize("takes", [False, True], ids=["erp-leaves-files", "erp-takes-files"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_workers_killed_one_after_another_publish_once(make_cell: MakeCell, kind: str, takes: bool) -> None:
-    cell = make_cell(kind, takes=takes)
-    cell.push()
+def test_workers_killed_one_after_another_publish_once(make_pair: MakePair, kind: str) -> None:
+    cells = make_pair(kind)
     middle, _, _, rename = IN_THE_MIDDLE[kind]
 
     for point in ONE_AFTER_ANOTHER:
-        cell.killed(point.format(middle=middle, rename=rename))
-    cell.deliver()
+        for cell in cells:
+            cell.killed(point.format(middle=middle, rename=rename))
+    for cell in cells:
+        cell.finished()
 
-    cell.require_published_once()
+    for cell in cells:
+        cell.require_published_once()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_matrix_has_every_point_that_a_delivery_passes(make_cell: MakeCell, kind: str) -> None:
-    cell = make_cell(kind, takes=False)
-    cell.push()
+def test_the_matrix_has_every_point_that_a_delivery_passes(make_pair: MakePair, kind: str) -> None:
+    for cell in make_pair(kind):
+        ended = cell.finished()
 
-    ended = cell.deliver()
-
-    assert untested(kind, ended.passed) == set()
-    assert set(STEPS) <= set(ended.passed)
+        assert untested(kind, ended.passed) == set()
+        assert set(STEPS) <= set(ended.passed)
+        cell.require_published_once()
