@@ -16,7 +16,7 @@ from erp_connectors.faults import CONNECTION_DISABLED, DESTINATION_MOVED, INTERN
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, open_transport
-from erp_connectors.services import outcomes, probe, publishing, settle
+from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
 from erp_connectors.services.context import Delivery, Failure, dropzone_of
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow.moves import LostRace
@@ -81,6 +81,8 @@ def _run(lease: Lease, report: DeliveryReport) -> None:
         delivery = Delivery(lease, connection, connector_for(connection.connector_type), dropzone, transport)
         while _one_batch(delivery, report):
             pass
+        if not report.trouble:
+            leftovers.sweep_if_due(delivery)
     except Fault as fault:
         _could_not_start(lease, connection, fault, report)
     finally:

@@ -90,7 +90,7 @@ class Cell:
         self.erp.settle()
         exports = self.exports()
         if counted:
-            self._count(exports)
+            self.count(exports)
         seen = self.erp.seen
         assert seen.appeared == Counter(export.filename for export in exports)
         assert seen.unfinished == set()
@@ -108,7 +108,7 @@ class Cell:
     def leftovers(self) -> list[str]:
         return sorted(path.name for path in self.inbox.iterdir() if path.suffix != ".json")
 
-    def _count(self, exports: Sequence[ERPExport]) -> None:
+    def count(self, exports: Sequence[ERPExport]) -> None:
         """For the table at the end of the run; whatever is wrong, the assertions say in detail."""
         seen = self.erp.seen
         times = [seen.appeared[export.filename] for export in exports]

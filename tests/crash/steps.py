@@ -20,6 +20,7 @@ STEPS = (
     "sent-committed",
     "before-commit-5",
     "claimed-2",
+    "before-list",
     "before-close",
     "after-close",
 )
@@ -29,7 +30,14 @@ IN_THE_MIDDLE = {
     "asyncssh": ("stage-half-sent", "stage-half-sent-2", "stage-half-sent-4", "publish-half-sent"),
 }
 # Nothing happens between these and a point above.
-THE_SAME = {"before-stage", "after-stage", "before-publish", "after-publish", "before-archiving"}
+THE_SAME = {
+    "before-stage",
+    "after-stage",
+    "before-publish",
+    "after-publish",
+    "before-archiving",
+    "after-list",
+}
 # How often a call is cut depends on how it splits what it sends.
 REPEATED = re.compile(r"(before-archiving|archived-half|stage-half-\w+|publish-half-sent|publish-rename)-\d+")
 
