@@ -72,7 +72,15 @@ class Cell:
 
     def poll(self, **options: object) -> Ended:
         self.wait_for_lease("poll_lease")
+        if options.get("plan"):
+            options["lease"] = SHORT
         return self.workers.run("poll", self.connection.pk, **options)  # type: ignore[arg-type]
+
+    def answer(self, name: str, body: bytes) -> None:
+        """An ack file, whole at once, as a good ERP writes it."""
+        temporary = self.folder / "answer"
+        temporary.write_bytes(body)
+        temporary.rename(self.folder / "ack" / name)
 
     def wait_for_lease(self, purpose: str = "delivery_lease") -> None:
         while True:
