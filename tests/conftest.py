@@ -10,6 +10,14 @@ from tests.parts import skip_or_fail as skip_or_fail
 from tests.servers.s3 import S3Server, s3_server
 
 
+@pytest.fixture(autouse=True)
+def _no_session_outlives_its_test() -> Iterator[None]:
+    yield
+    from erp_connectors.sessions import keeper  # noqa: PLC0415  # needs the settings that the plugin prepares
+
+    keeper.drop()
+
+
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with s3_server(tmp_path_factory.mktemp("s3")) as server:

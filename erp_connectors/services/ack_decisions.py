@@ -1,30 +1,24 @@
 """What a page of ack files means for exports and drafts; runs inside the poll's transaction."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
 from erp_connectors.documents import Ack, Entry
-from erp_connectors.faults import REFUSED_BY_ERP
-from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
-from erp_connectors.services.publishing import mark_sent
+from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.services.answers import Given, accept_all, note_conflicts, refuse_all
 from erp_connectors.states import (
     AckFileStatus,
     Answer,
     Case,
     Decision,
-    ExportStatus,
     FailedAs,
-    Stage,
-    Standing,
     decide_ack,
 )
-from orderflow.audit import services as audit
-from orderflow.audit.models import Action
-from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
 if TYPE_CHECKING:
@@ -60,19 +54,30 @@ def decide(
     poll_started: datetime,
 ) -> list[AckFile]:
     """Apply what was read; returns the files that are settled and may be moved."""
-    exports = _exports(connection, [r.export_filename for r in readings if isinstance(r, Answered)])
+    answered = [reading for reading in readings if isinstance(reading, Answered)]
+    exports = _exports(connection, [reading.export_filename for reading in answered])
     replaced = _replaced(list(exports.values()))
-    rows = []
+    rows = {id(reading): _row(connection, reading) for reading in readings}
     for reading in readings:
-        row = _row(connection, reading)
         if isinstance(reading, Unreadable):
-            _judge_unreadable(row, reading, report, poll_started)
-        else:
-            export = exports.get(reading.export_filename)
-            _judge_answer(row, reading, export, export is not None and export.pk in replaced, report)
-        rows.append(row)
-    _save(rows)
-    return [row for row in rows if row.decided_at]
+            _judge_unreadable(rows[id(reading)], reading, report, poll_started)
+    for wave in _waves(answered):
+        judged = [
+            _judge(rows[id(one)], one, exports.get(one.export_filename), replaced, report) for one in wave
+        ]
+        _apply([(decision, given) for decision, given in judged if given], report)
+    _save(list(rows.values()))
+    return [row for row in rows.values() if row.decided_at]
+
+
+def _waves(answered: Sequence[Answered]) -> Iterator[list[Answered]]:
+    """One answer per export at a time, in their order: a second one meets what the first one did."""
+    left = list(answered)
+    while left:
+        wave: dict[str, Answered] = {}
+        later = [one for one in left if wave.setdefault(one.export_filename, one) is not one]
+        yield list(wave.values())
+        left = later
 
 
 def _exports(connection: ERPConnection, filenames: Sequence[str]) -> dict[str, ERPExport]:
@@ -107,8 +112,8 @@ def _replaced(exports: Sequence[ERPExport]) -> set[object]:
 
 def _row(connection: ERPConnection, reading: Answered | Unreadable) -> AckFile:
     entry = reading.entry
-    if reading.row is None or (reading.row.decided_at and reading.row.stays):
-        # A file that could not be moved and was written anew is a new answer under the same name.
+    if reading.row is None or reading.row.decided_at:
+        # What was decided is not read again unless it was written anew: a new answer under the same name.
         row = reading.row or AckFile(connection=connection, org_id=connection.org_id, name=entry.name)
         row.decided_at, row.stays, row.size, row.mtime = None, False, -1, -1
         return row
@@ -133,28 +138,31 @@ def _judge_unreadable(
         report.waiting += 1
 
 
-def _judge_answer(
-    row: AckFile, reading: Answered, export: ERPExport | None, replaced: bool, report: "PollReport"
-) -> None:
+def _judge(
+    row: AckFile,
+    reading: Answered,
+    export: ERPExport | None,
+    replaced: Collection[object],
+    report: "PollReport",
+) -> tuple[Decision, Given | None]:
     row.size, row.mtime, row.body, row.export = reading.entry.size, reading.entry.mtime, reading.body, export
     if export is None:
         row.status, row.decided_at = AckFileStatus.UNMATCHED, timezone.now()
         row.reason = f"no export of this org has the file name {reading.export_filename}"
         report.unmatched += 1
-        return
+        return Decision.WAIT, None
     case = Case(export.standing, Answer.ACCEPTED if reading.ack.accepted else Answer.REFUSED)
     same = export.erp_order_id in ("", reading.ack.erp_order_id)
-    decision = decide_ack(case, replaced=replaced, same_order_id=same)
+    decision = decide_ack(case, replaced=export.pk in replaced, same_order_id=same)
     if decision is Decision.WAIT:
         row.status, row.reason = AckFileStatus.WAITING, "its export is not written yet"
         report.waiting += 1
-        return
-    row.decided_at = timezone.now()
-    row.status, row.reason = _APPLIED[decision], ""
-    _apply(decision, export, reading, report)
+    else:
+        row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
+    return decision, Given(export, reading.ack, reading.entry.name)
 
 
-_APPLIED = {
+_STATUS_OF = {
     Decision.ACCEPT: AckFileStatus.APPLIED,
     Decision.REFUSE: AckFileStatus.APPLIED,
     Decision.NOTHING: AckFileStatus.REPEATED,
@@ -162,104 +170,17 @@ _APPLIED = {
 }
 
 
-def _apply(decision: Decision, export: ERPExport, reading: Answered, report: "PollReport") -> None:
-    if decision is Decision.NOTHING:
-        report.repeated += 1
-    elif decision is Decision.CONFLICT:
-        _note_conflict(export, reading)
-        report.conflicts += 1
-    else:
-        _pass_through_sent(export)
-        if decision is Decision.ACCEPT:
-            _accept(export, reading.ack)
-            report.accepted += 1
-        else:
-            _refuse(export, reading.ack)
-            report.refused += 1
-
-
-def _pass_through_sent(export: ERPExport) -> None:
-    """An answer proves that the file was published, also where the worker could not record it."""
-    if export.standing is not Standing.STAGED:
-        return
-    folder = export.staged_path.rsplit("/", 1)[0]
-    mark_sent([export], what="published", detail="proven by the ERP's answer", folder=folder)
-    export.refresh_from_db(fields=["status", "sent_at", "draft_order"])
-
-
-def _accept(export: ERPExport, ack: Ack) -> None:
-    now = timezone.now()
-    export.advance(
-        ExportStatus.ACKED,
-        failed_as=FailedAs.NOT_FAILED,
-        erp_order_id=ack.erp_order_id or "",
-        answered_at=now,
-        sent_at=export.sent_at or now,
-    )
-    draft = export.draft_order
-    if draft.status in (DraftStatus.ERROR, DraftStatus.PUSHING):
-        draft.advance(DraftStatus.PUSHED)
-    DraftOrder.objects.filter(pk=draft.pk).update(erp_order_id=ack.erp_order_id or "")
-    _event(export, "acked", f"ERP number {ack.erp_order_id}")
-    _audit(export, Action.EXPORT_ACKED, {"erp_order_id": ack.erp_order_id})
-
-
-def _refuse(export: ERPExport, ack: Ack) -> None:
-    now = timezone.now()
-    error = refusal(ack, at=now)
-    export.advance(
-        ExportStatus.FAILED,
-        failed_as=FailedAs.REFUSED,
-        error_json=error,
-        answered_at=now,
-        sent_at=export.sent_at or now,
-    )
-    if export.draft_order.status == DraftStatus.PUSHED:
-        export.draft_order.advance(DraftStatus.ERROR)
-    _event(export, "refused", f"{ack.error_code or ''} {ack.message or ''}".strip())
-    _audit(export, Action.EXPORT_REFUSED, {"error_code": ack.error_code, "message": ack.message})
-
-
-def refusal(ack: Ack, *, at: datetime) -> dict[str, Any]:
-    """The ``error_json`` of an export that the ERP refused."""
-    return {
-        "code": REFUSED_BY_ERP.code,
-        "message": ack.message or REFUSED_BY_ERP.meaning,
-        "hint": REFUSED_BY_ERP.hint,
-        "stage": Stage.ACK,
-        "attempt": 0,
-        "time": at.isoformat(),
-        "error_code": ack.error_code,
-        "processed_at": ack.processed_at.isoformat() if ack.processed_at else None,
-    }
-
-
-def _note_conflict(export: ERPExport, reading: Answered) -> None:
-    ack, now = reading.ack, timezone.now()
-    export.conflict_json = {
-        "answer": Answer.ACCEPTED if ack.accepted else Answer.REFUSED,
-        "erp_order_id": ack.erp_order_id,
-        "error": None if ack.accepted else refusal(ack, at=now),
-        "file": reading.entry.name,
-        "time": now.isoformat(),
-    }
-    ERPExport.objects.filter(pk=export.pk).update(conflict_json=export.conflict_json)
-    what = f"accepted as {ack.erp_order_id}" if ack.accepted else f"refused: {ack.error_code} {ack.message}"
-    _event(export, "conflict", f"{reading.entry.name} says {what}")
-
-
-def _event(export: ERPExport, what: str, detail: str) -> None:
-    ERPExportEvent.objects.create(
-        export=export, stage=Stage.ACK, attempt=export.attempts, what=what, detail=detail, at=timezone.now()
-    )
-
-
-def _audit(export: ERPExport, action: Action, after: dict[str, Any]) -> None:
-    audit.record(
-        audit.Entry(
-            action=action, org_id=export.org_id, entity_type="ERPExport", entity_id=export.pk, after=after
-        )
-    )
+def _apply(decided: Sequence[tuple[Decision, Given]], report: "PollReport") -> None:
+    by_decision: dict[Decision, list[Given]] = defaultdict(list)
+    for decision, given in decided:
+        by_decision[decision].append(given)
+    accept_all(by_decision[Decision.ACCEPT])
+    refuse_all(by_decision[Decision.REFUSE])
+    note_conflicts(by_decision[Decision.CONFLICT])
+    report.accepted += len(by_decision[Decision.ACCEPT])
+    report.refused += len(by_decision[Decision.REFUSE])
+    report.conflicts += len(by_decision[Decision.CONFLICT])
+    report.repeated += len(by_decision[Decision.NOTHING])
 
 
 _SAVED = ("export", "size", "mtime", "status", "reason", "body", "decided_at", "stays")

@@ -26,11 +26,12 @@ from erp_connectors.faults import (
 )
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import AckFile, ERPConnection
-from erp_connectors.registry import connector_for, open_transport
+from erp_connectors.registry import connector_for
 from erp_connectors.services import ack_decisions
 from erp_connectors.services.ack_decisions import Answered, Unreadable
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.places import ERROR, PROCESSED
+from erp_connectors.sessions import session
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Outcomes, Transport
 from orderflow.moves import LostRace
@@ -93,7 +94,7 @@ def _poll(lease: Lease, report: PollReport) -> None:
     try:
         dropzone = dropzone_of(connection)
         if dropzone.ack_path:
-            with open_transport(dropzone) as transport:
+            with session(connection.pk, dropzone) as transport:
                 trouble = _Round(lease, connection, transport, dropzone.ack_path.rstrip("/"), report).run()
     except Fault as fault:
         trouble = fault
@@ -194,6 +195,8 @@ class _Round:
 
     def _move(self, rows: Sequence[AckFile]) -> None:
         moves = [self._target(row, row.name) for row in rows]
+        # A poll that was frozen since it read must not file away what the ERP has written under these names since.
+        leases.renew(self.lease)
         outcomes = self.transport.move(moves)
         if any(outcome and outcome.kind is FOLDER_MISSING for outcome in outcomes):
             outcomes = self._move_into_new_folders(moves)

@@ -1,11 +1,13 @@
 """Set up, change and disable a connection; every change is checked and audited."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from erp_connectors import sessions
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
@@ -135,6 +137,7 @@ def _save(connection: ERPConnection) -> None:
     try:
         with transaction.atomic():
             connection.save()
+        transaction.on_commit(partial(sessions.keeper.drop, connection.pk))
     except IntegrityError:
         raise ConnectionConflict(
             f"This org already has an active {connection.connector_type} connection. Disable it first."

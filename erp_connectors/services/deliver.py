@@ -15,9 +15,10 @@ from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import CONNECTION_DISABLED, DESTINATION_MOVED, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import connector_for, open_transport
+from erp_connectors.registry import connector_for
 from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
 from erp_connectors.services.context import Delivery, Failure, dropzone_of
+from erp_connectors.sessions import session
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow.moves import LostRace
 
@@ -55,38 +56,41 @@ def deliver(connection_id: UUID) -> DeliveryReport:
     report = DeliveryReport(connection_id)
     try:
         with leases.kept(lease):
-            _run(lease, report)
+            while _run(lease, report):
+                pass
     except LostRace as lost:
         log.warning("delivery.lease_lost", connection_id=str(connection_id), reason=str(lost))
         report.busy = True
     return report
 
 
-def _run(lease: Lease, report: DeliveryReport) -> None:
+def _run(lease: Lease, report: DeliveryReport) -> bool:
+    """Batch after batch until nothing is due; True where the connection was configured anew meanwhile."""
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
     report.held = _why_held(connection)
     if report.held or not _due(connection.pk).exists():
-        return
+        return False
     try:
         dropzone = dropzone_of(connection)
-        transport = open_transport(dropzone)
+        with session(connection.pk, dropzone) as transport:
+            transport.open()
+            if connection.circuit_open:
+                probe.require_usable(transport, dropzone)
+                circuit.success(connection.pk, now=timezone.now())
+            connector = connector_for(connection.connector_type)
+            delivery = Delivery(lease, connection, connector, dropzone, transport)
+            while _one_batch(delivery, report):
+                if _configured_anew(connection):
+                    return True
+            if not report.trouble:
+                leftovers.sweep_if_due(delivery)
     except Fault as fault:
         _could_not_start(lease, connection, fault, report)
-        return
-    try:
-        transport.open()
-        if connection.circuit_open:
-            probe.require_usable(transport, dropzone)
-            circuit.success(connection.pk, now=timezone.now())
-        delivery = Delivery(lease, connection, connector_for(connection.connector_type), dropzone, transport)
-        while _one_batch(delivery, report):
-            pass
-        if not report.trouble:
-            leftovers.sweep_if_due(delivery)
-    except Fault as fault:
-        _could_not_start(lease, connection, fault, report)
-    finally:
-        transport.close()
+    return False
+
+
+def _configured_anew(connection: ERPConnection) -> bool:
+    return not ERPConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at).exists()
 
 
 def _why_held(connection: ERPConnection) -> str:

@@ -55,7 +55,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
     if existing is not None:
         return PushResult(existing, created=False)
     _require(draft, DraftStatus.APPROVED, "approve it first")
-    (export,) = _start([draft], actor=actor, frm=DraftStatus.APPROVED, key=idempotency_key or "")
+    export = _start_one(draft, actor=actor, frm=DraftStatus.APPROVED, key=idempotency_key or "")
     return PushResult(export, created=True)
 
 
@@ -64,7 +64,7 @@ def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
     """Start a new export for a draft in ERROR. Raises as `push` does."""
     draft = _locked([draft_id], actor).get()
     _require(draft, DraftStatus.ERROR, "only an order in ERROR can be retried")
-    (export,) = _start([draft], actor=actor, frm=DraftStatus.ERROR)
+    export = _start_one(draft, actor=actor, frm=DraftStatus.ERROR)
     return PushResult(export, created=True)
 
 
@@ -77,13 +77,16 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
     }
     results |= _already_started(drafts)
     approved = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
-    connected = _active_connections({draft.org_id for draft in approved})
+    connections = _active_connections(approved)
     exports = _start(
-        [draft for draft in approved if draft.org_id in connected], actor=actor, frm=DraftStatus.APPROVED
+        [draft for draft in approved if draft.org_id in connections],
+        connections,
+        actor=actor,
+        frm=DraftStatus.APPROVED,
     )
     results |= {export.draft_order_id: PushResult(export, created=True) for export in exports}
     results |= {
-        draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connected
+        draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connections
     }
     for draft in drafts:
         results.setdefault(draft.pk, NotPushable(_wrong_status(draft, "approve it first")))
@@ -118,15 +121,25 @@ def _wrong_status(draft: DraftOrder, advice: str) -> str:
     return f"Order {draft.external_order_number or draft.pk} is {draft.status}: {advice}."
 
 
+def _start_one(draft: DraftOrder, *, actor: User | None, frm: DraftStatus, key: str = "") -> ERPExport:
+    connections = _active_connections([draft])
+    if not connections:
+        raise NoActiveConnection(NO_CONNECTION)
+    (export,) = _start([draft], connections, actor=actor, frm=frm, key=key)
+    return export
+
+
 def _start(
-    drafts: Sequence[DraftOrder], *, actor: User | None, frm: DraftStatus, key: str = ""
+    drafts: Sequence[DraftOrder],
+    connections: Mapping[UUID, ERPConnection],
+    *,
+    actor: User | None,
+    frm: DraftStatus,
+    key: str = "",
 ) -> Sequence[ERPExport]:
     if not drafts:
         return []
     now = timezone.now()
-    connections = _active_connections({draft.org_id for draft in drafts})
-    if any(draft.org_id not in connections for draft in drafts):
-        raise NoActiveConnection(NO_CONNECTION)
     exports = [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
     ERPExport.objects.bulk_create(exports)
     DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
@@ -138,7 +151,9 @@ def _start(
     return exports
 
 
-def _active_connections(org_ids: set[UUID]) -> dict[UUID, ERPConnection]:
+def _active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
+    """By org."""
+    org_ids = {draft.org_id for draft in drafts}
     active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(
         "-created_at"
     )

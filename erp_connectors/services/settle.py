@@ -15,8 +15,8 @@ from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
 from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NAME_TAKEN, NOT_FOUND, Fault
 from erp_connectors.models import ERPExport, add_events
-from erp_connectors.registry import open_transport
 from erp_connectors.services.context import Delivery, Failure, destination, dropzone_of, withdrawn_path
+from erp_connectors.sessions import session
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
 from orderflow.orders.models import DraftOrder
@@ -104,7 +104,8 @@ def _where_it_was_staged(transport: Transport, here: str, export: ERPExport) -> 
 def _elsewhere(export: ERPExport) -> Verdict | Fault:
     try:
         dropzone = dropzone_of(export.connection)
-        with open_transport(dropzone) as transport:
+        with session(export.connection_id, dropzone) as transport:
+            transport.open()
             return _where_it_was_staged(transport, destination(transport, dropzone), export)
     except Fault as fault:
         return fault

@@ -1,58 +1,74 @@
 """What can be done with files, as tasks for the pipeline. Each raises `StatusError` for its own file."""
 
 import stat
-from typing import cast
+from collections.abc import Sequence
+from typing import TypeVar
 
 from erp_connectors.sftp import wire
-from erp_connectors.sftp.errors import StatusError
+from erp_connectors.sftp.errors import ProtocolViolation, StatusError
 from erp_connectors.sftp.pipeline import Task
 from erp_connectors.sftp.wire import Attributes, Named, Reply
 
 CHUNK = 32_000
+READS_AHEAD = 32
+# A server that gives less of a file each time would keep a worker busy for ever.
+SHORT_PART = 512
+
+ReplyT = TypeVar("ReplyT", bytes, Attributes, tuple[Named, ...])
 
 
 def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[int | None]:
     """Write a file whole; returns the size that the server holds afterwards, None where it does not say."""
-    (handle,) = cast(
-        "list[bytes]", (yield [wire.open_file(path, wire.F_WRITE | wire.F_CREAT | wire.F_TRUNC)])
-    )
-    try:
-        view = memoryview(data)
-        requests = [wire.write(handle, at, view[at : at + CHUNK]) for at in range(0, len(data), CHUNK)]
-        if mode is not None:
-            requests.append(wire.set_mode(handle, mode))
-        if sync:
-            requests.append(wire.fsync(handle))
-        if requests:
-            yield requests
-    except StatusError:
-        yield from _close_quietly(handle)
-        raise
-    attributes, _ = cast(
-        "tuple[Attributes, None]",
-        (yield [wire.on_handle(wire.FSTAT, handle), wire.on_handle(wire.CLOSE, handle)]),
-    )
-    return attributes.size
+    (reply,) = yield [wire.open_file(path, wire.F_WRITE | wire.F_CREAT | wire.F_TRUNC)]
+    handle, view = _expect(bytes, reply), memoryview(data)
+    requests = [wire.write(handle, at, view[at : at + CHUNK]) for at in range(0, len(data), CHUNK)]
+    if mode is not None:
+        requests.append(wire.set_mode(handle, mode))
+    if sync:
+        requests.append(wire.fsync(handle))
+    # Requests on one handle take effect in their order, so all of them share a round trip.
+    replies = yield [*requests, wire.on_handle(wire.FSTAT, handle), wire.on_handle(wire.CLOSE, handle)]
+    return _expect(Attributes, replies[-2]).size
 
 
-def read(path: str, *, max_bytes: int) -> Task[bytes | None]:
-    """The whole file; None where it is larger than ``max_bytes``, of which no more is read."""
-    (handle,) = cast("list[bytes]", (yield [wire.open_file(path, wire.F_READ)]))
-    data = bytearray()
+def read(path: str, *, size: int | None, max_bytes: int) -> Task[bytes | None]:
+    """The whole file; None where it is larger than ``max_bytes``, of which little more is read.
+
+    ``size``: as the server last said; a file that has it needs no further question about its end.
+    """
+    (reply,) = yield [wire.open_file(path, wire.F_READ)]
+    handle, data = _expect(bytes, reply), bytearray()
     try:
-        while len(data) <= max_bytes:
-            (part,) = cast(
-                "list[bytes]", (yield [wire.read(handle, len(data), min(CHUNK, max_bytes + 1 - len(data)))])
-            )
-            if not part:
+        for _ in range(max_bytes // SHORT_PART + 2):
+            asked = _ranges(len(data), min(size or 0, max_bytes) + 1, max_bytes + 1)
+            parts = yield [wire.read(handle, at, length) for at, length in asked]
+            ended = _append(data, parts, asked) or len(data) == size
+            if ended or len(data) > max_bytes:
                 break
-            data += part
-    except StatusError as error:
-        if error.code != wire.EOF:
-            yield from _close_quietly(handle)
-            raise
-    yield [wire.on_handle(wire.CLOSE, handle)]
+        else:
+            raise ProtocolViolation("the server hands out a file in crumbs")
+    except StatusError:
+        yield [wire.close_unattended(handle)]
+        raise
+    yield [wire.close_unattended(handle)]
     return bytes(data) if len(data) <= max_bytes else None
+
+
+def _ranges(start: int, expected: int, limit: int) -> list[tuple[int, int]]:
+    """Offsets and lengths to ask for: up to the expected end, at least one, none beyond the limit."""
+    stop = min(max(expected, start + CHUNK), start + READS_AHEAD * CHUNK, limit)
+    return [(at, min(CHUNK, stop - at)) for at in range(start, stop, CHUNK)]
+
+
+def _append(data: bytearray, parts: Sequence[Reply], asked: Sequence[tuple[int, int]]) -> bool:
+    """True at the end of the file. What follows a short part is asked for again, from where that part ended."""
+    for part, (at, length) in zip(parts, asked, strict=True):
+        if at == len(data):
+            content = _expect(bytes, part)[:length]
+            if not content:
+                return True
+            data += content
+    return False
 
 
 def rename(source: str, target: str, *, posix: bool) -> Task[None]:
@@ -69,13 +85,13 @@ def rename(source: str, target: str, *, posix: bool) -> Task[None]:
 
 
 def lstat(path: str) -> Task[Attributes]:
-    (attributes,) = yield [wire.on_path(wire.LSTAT, path)]
-    return cast("Attributes", attributes)
+    (reply,) = yield [wire.on_path(wire.LSTAT, path)]
+    return _expect(Attributes, reply)
 
 
 def is_folder(path: str) -> Task[bool]:
-    (attributes,) = yield [wire.on_path(wire.STAT, path)]
-    permissions = cast("Attributes", attributes).permissions
+    (reply,) = yield [wire.on_path(wire.STAT, path)]
+    permissions = _expect(Attributes, reply).permissions
     return permissions is None or stat.S_ISDIR(permissions)
 
 
@@ -88,27 +104,24 @@ def make_folder(path: str) -> Task[None]:
 
 
 def open_folder(path: str) -> Task[bytes]:
-    (handle,) = yield [wire.on_path(wire.OPENDIR, path)]
-    return cast("bytes", handle)
+    (reply,) = yield [wire.on_path(wire.OPENDIR, path)]
+    return _expect(bytes, reply)
 
 
-def next_names(handle: bytes) -> Task[tuple[Named, ...] | None]:
-    """Some more names of an open folder; None at its end."""
-    try:
-        replies: list[Reply] = list((yield [wire.on_handle(wire.READDIR, handle)]))
-    except StatusError as error:
-        if error.code == wire.EOF:
-            return None
-        raise
-    return cast("tuple[Named, ...]", replies[0])
+def next_names(handle: bytes, *, ahead: int) -> Task[tuple[list[Named], bool]]:
+    """Some more names of an open folder, asked for ``ahead`` times at once, and whether there may be more of them."""
+    replies = yield [wire.on_handle(wire.READDIR, handle)] * ahead
+    parts = [_expect(tuple, reply) for reply in replies if reply != b""]
+    # An answer without names ends it too: a server could give them without end.
+    return [named for part in parts for named in part], len(parts) == ahead and all(parts)
 
 
 def close(handle: bytes) -> Task[None]:
-    yield [wire.on_handle(wire.CLOSE, handle)]
+    """Of a folder; does not wait."""
+    yield [wire.close_unattended(handle)]
 
 
-def _close_quietly(handle: bytes) -> Task[None]:
-    try:
-        yield [wire.on_handle(wire.CLOSE, handle)]
-    except StatusError:
-        return
+def _expect(kind: type[ReplyT], reply: Reply) -> ReplyT:
+    if not isinstance(reply, kind):
+        raise ProtocolViolation("the server answered a request with a reply of another kind")
+    return reply

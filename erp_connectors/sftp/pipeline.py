@@ -9,7 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import (
@@ -24,10 +25,13 @@ from erp_connectors.sftp.wire import Reply, Request
 ResultT = TypeVar("ResultT")
 Task = Generator[Sequence[Request], Sequence[Reply], ResultT]
 
-TASKS_IN_FLIGHT = 64
-BYTES_IN_FLIGHT = 1 << 20
+# What every server allows; one that offers limits@openssh.com says how many more.
+FILES_OPEN = 64
+TASKS_IN_FLIGHT = 512
+BYTES_IN_FLIGHT = 2 << 20
 REQUESTS_IN_FLIGHT = 1024
-SEND_BYTES = 32_000
+# As much as fits into one SSH packet of any server.
+SEND_BYTES = 32_704
 RECEIVE_BYTES = 1 << 17
 
 
@@ -39,13 +43,23 @@ class Stream(Protocol):
     def settimeout(self, timeout: float | None) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
-    index: int
+    """A task under way; ``done`` takes its result or error."""
+
     task: Task[Any]
+    done: Callable[[Any], None]
     replies: list[Reply] = field(default_factory=list)
     missing: int = 0
     error: StatusError | None = None
+
+
+class _Awaited(NamedTuple):
+    """Who waits for a reply (None: nobody), as which of its replies, and how many bytes the request had."""
+
+    run: _Running | None
+    place: int
+    size: int
 
 
 class Pipeline:
@@ -61,33 +75,45 @@ class Pipeline:
         self._progress = clock()
         self._received = bytearray()
         self._next_id = 0
-        self._queue: deque[tuple[Request, _Running, int]] = deque()
-        self._waiting: dict[int, tuple[_Running, int, int]] = {}
+        self._queue: deque[tuple[Request, _Running | None, int]] = deque()
+        self._waiting: dict[int, _Awaited] = {}
         self._in_flight = 0
+        self._files_allowed = FILES_OPEN
+        self.broken: SshError | None = None
         self._send(wire.hello())
         self.extensions = wire.parse_version(self._packet())
+        if wire.LIMITS in self.extensions:
+            # Answered along with the first requests: asking costs no round trip.
+            self._begin(_Running(_ask_limits(), self._allow_files))
 
-    def run(self, tasks: Sequence[Task[ResultT]]) -> list[ResultT | SshError]:
-        """Each task's result or error, in their order. A session that ends gives its error to every open task."""
-        results: list[ResultT | SshError] = [ConnectionLost("not begun")] * len(tasks)
-        todo = deque(_Running(index, task) for index, task in enumerate(tasks))
-        running: dict[int, _Running] = {}
+    def run(
+        self, tasks: Sequence[Task[ResultT]], *, files_open: int | None = None
+    ) -> list[ResultT | SshError]:
+        """Each task's result or error, in their order; ``files_open``: so many of them may hold a file open at once.
+
+        A session that ends gives its error to every task that is not done.
+        """
+        results: dict[int, ResultT | SshError] = {}
+        if self.broken:
+            return [self.broken] * len(tasks)
+        todo = deque(_Running(task, partial(results.__setitem__, i)) for i, task in enumerate(tasks))
+        begun: list[_Running] = []
         try:
-            while todo or running:
-                while todo and len(running) < TASKS_IN_FLIGHT:
-                    begun = todo.popleft()
-                    running[begun.index] = begun
-                    self._advance(begun, None, running, results)
-                if running:
-                    self._flush()
-                    for done in self._receive():
-                        self._advance(done, done.error, running, results)
+            while len(results) < len(tasks):
+                while todo and len(begun) - len(results) < self._window(files_open):
+                    begun.append(todo.popleft())
+                    self._begin(begun[-1])
+                self._flush()
+                if len(results) < len(tasks):
+                    self._receive()
+            # What nobody waits for.
+            self._flush()
         except SshError as error:
-            for lost in (*running.values(), *todo):
-                results[lost.index] = error
+            self._end(error)
+            for lost in (*begun, *todo):
                 lost.task.close()
-            self._forget()
-        return results
+            return [results.get(i, error) for i in range(len(tasks))]
+        return [results[i] for i in range(len(tasks))]
 
     def run_one(self, task: Task[ResultT]) -> ResultT:
         """Raises what went wrong."""
@@ -96,68 +122,78 @@ class Pipeline:
             raise result
         return result
 
-    def _advance(
-        self,
-        run: _Running,
-        error: StatusError | None,
-        running: dict[int, _Running],
-        results: list[ResultT | SshError],
-    ) -> None:
-        try:
-            if error is not None:
-                requests = run.task.throw(error)
-            else:
-                requests = run.task.send(run.replies) if run.replies else next(run.task)
-        except StopIteration as stop:
-            results[run.index] = stop.value
-        except StatusError as status:
-            results[run.index] = status
+    def _window(self, files_open: int | None) -> int:
+        return TASKS_IN_FLIGHT if files_open is None else min(files_open, self._files_allowed)
+
+    def _begin(self, run: _Running) -> None:
+        self._advance(run, lambda: next(run.task))
+
+    def _resume(self, run: _Running) -> None:
+        error, replies = run.error, run.replies
+        if error is None:
+            self._advance(run, lambda: run.task.send(replies))
         else:
-            run.replies, run.missing, run.error = [None] * len(requests), len(requests), None
-            self._queue.extend((request, run, place) for place, request in enumerate(requests))
-            return
-        del running[run.index]
+            self._advance(run, lambda: run.task.throw(error))
+
+    def _advance(self, run: _Running, step: Callable[[], Sequence[Request]]) -> None:
+        try:
+            requests = step()
+            while not self._enqueue(run, requests):
+                requests = run.task.send([])
+        except StopIteration as stop:
+            run.done(stop.value)
+        except StatusError as status:
+            run.done(status)
+
+    def _enqueue(self, run: _Running, requests: Sequence[Request]) -> bool:
+        """False where the task need not wait for any of them."""
+        attended = 0
+        for request in requests:
+            if request.unattended:
+                self._queue.append((request, None, 0))
+            else:
+                self._queue.append((request, run, attended))
+                attended += 1
+        run.replies, run.missing, run.error = [None] * attended, attended, None
+        return attended > 0
 
     def _flush(self) -> None:
-        packets: list[bytes] = []
-        size = 0
+        parts: list[bytes | memoryview] = []
         while self._queue and self._may_send():
             request, run, place = self._queue.popleft()
             self._next_id = (self._next_id + 1) & 0xFFFFFFFF
-            packet = request.packet(self._next_id)
-            self._waiting[self._next_id] = (run, place, len(packet))
-            self._in_flight += len(packet)
-            packets.append(packet)
-            size += len(packet)
-            if size >= SEND_BYTES:
-                self._send(b"".join(packets))
-                packets, size = [], 0
-        if packets:
-            self._send(b"".join(packets))
+            self._waiting[self._next_id] = _Awaited(run, place, request.size)
+            self._in_flight += request.size
+            parts += (request.head(self._next_id), request.data)
+        data = b"".join(parts)
+        for at in range(0, len(data), SEND_BYTES):
+            self._send(data[at : at + SEND_BYTES])
 
     def _may_send(self) -> bool:
         room = self._in_flight < BYTES_IN_FLIGHT and len(self._waiting) < REQUESTS_IN_FLIGHT
         return room or not self._waiting
 
-    def _receive(self) -> list[_Running]:
-        """Wait for at least one reply; returns the tasks that have all of theirs."""
-        done = []
+    def _receive(self) -> None:
+        """Wait for at least one reply, and hand on all that are there."""
         packet: bytes | None = self._packet()
         while packet is not None:
-            run, place, size = self._owner(packet)
+            awaited = self._awaited(packet)
+            self._in_flight -= awaited.size
             reply = wire.parse_reply(packet[0], packet[5:])
-            self._in_flight -= size
-            if isinstance(reply, StatusError):
-                run.error = run.error or reply
-            else:
-                run.replies[place] = reply
-            run.missing -= 1
-            if not run.missing:
-                done.append(run)
+            if awaited.run is not None:
+                self._take(awaited.run, awaited.place, reply)
             packet = self._whole_packet()
-        return done
 
-    def _owner(self, packet: bytes) -> tuple[_Running, int, int]:
+    def _take(self, run: _Running, place: int, reply: Reply | StatusError) -> None:
+        if isinstance(reply, StatusError):
+            run.error = run.error or reply
+        else:
+            run.replies[place] = reply
+        run.missing -= 1
+        if not run.missing:
+            self._resume(run)
+
+    def _awaited(self, packet: bytes) -> _Awaited:
         if len(packet) < 5:
             raise ProtocolViolation("a packet is too short to be a reply")
         request_id = int.from_bytes(packet[1:5], "big")
@@ -165,6 +201,11 @@ class Pipeline:
             return self._waiting.pop(request_id)
         except KeyError:
             raise ProtocolViolation("the server answered a request that was never made") from None
+
+    def _allow_files(self, limit: int | StatusError) -> None:
+        if isinstance(limit, int) and limit:
+            # Half of what is allowed: another session of the same user may count against it.
+            self._files_allowed = max(1, limit // 2)
 
     def _packet(self) -> bytes:
         while (packet := self._whole_packet()) is None:
@@ -210,7 +251,12 @@ class Pipeline:
             raise ConnectionLost(str(error) or "the connection broke off") from error
         self._progress = self._clock()
 
-    def _forget(self) -> None:
+    def _end(self, error: SshError) -> None:
+        self.broken = error
         self._queue.clear()
         self._waiting.clear()
-        self._in_flight = 0
+
+
+def _ask_limits() -> Task[int]:
+    (reply,) = yield [wire.limits()]
+    return wire.parse_open_files(reply)

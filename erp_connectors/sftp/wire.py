@@ -7,7 +7,7 @@ from erp_connectors.sftp.errors import ProtocolViolation, StatusError
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 17, 7, 18, 200
-STATUS, HANDLE, DATA, NAME, ATTRS = 101, 102, 103, 104, 105
+STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED_REPLY = 101, 102, 103, 104, 105, 201
 
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE = 0, 1, 2, 3, 4, 5
 NO_CONNECTION, CONNECTION_LOST, OP_UNSUPPORTED = 6, 7, 8
@@ -19,18 +19,29 @@ A_SIZE, A_OWNER, A_PERMISSIONS, A_TIMES, A_EXTENDED = 0x01, 0x02, 0x04, 0x08, 0x
 
 POSIX_RENAME = "posix-rename@openssh.com"
 FSYNC = "fsync@openssh.com"
+LIMITS = "limits@openssh.com"
 MAX_PACKET = 1 << 18
 
-_U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
+_U32, _U64, _HEAD = struct.Struct(">I"), struct.Struct(">Q"), struct.Struct(">IBI")
+_OFFSET_SIZE = struct.Struct(">QI")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """``data`` follows ``body`` on the wire, uncopied until then. Nobody waits for an ``unattended`` one's reply."""
+
     kind: int
     body: bytes
+    data: memoryview | bytes = b""
+    unattended: bool = False
 
-    def packet(self, request_id: int) -> bytes:
-        return _U32.pack(len(self.body) + 5) + bytes([self.kind]) + _U32.pack(request_id) + self.body
+    @property
+    def size(self) -> int:
+        return 9 + len(self.body) + len(self.data)
+
+    def head(self, request_id: int) -> bytes:
+        """The packet up to ``data``."""
+        return _HEAD.pack(self.size - 4, self.kind, request_id) + self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,7 @@ class Named:
     attributes: Attributes
 
 
+# None: done. b"": the end of a file or folder.
 Reply = None | bytes | Attributes | tuple[Named, ...]
 
 
@@ -101,11 +113,16 @@ def on_path(kind: int, path: str) -> Request:
 
 
 def read(handle: bytes, offset: int, size: int) -> Request:
-    return Request(READ, string(handle) + _U64.pack(offset) + _U32.pack(size))
+    return Request(READ, string(handle) + _OFFSET_SIZE.pack(offset, size))
 
 
-def write(handle: bytes, offset: int, data: bytes | memoryview) -> Request:
-    return Request(WRITE, b"".join((string(handle), _U64.pack(offset), _U32.pack(len(data)), data)))
+def write(handle: bytes, offset: int, data: memoryview | bytes) -> Request:
+    return Request(WRITE, string(handle) + _OFFSET_SIZE.pack(offset, len(data)), data)
+
+
+def close_unattended(handle: bytes) -> Request:
+    """For handles that were only read from: whether closing worked changes nothing."""
+    return Request(CLOSE, string(handle), unattended=True)
 
 
 def set_mode(handle: bytes, mode: int) -> Request:
@@ -128,6 +145,10 @@ def fsync(handle: bytes) -> Request:
     return Request(EXTENDED, string(FSYNC) + string(handle))
 
 
+def limits() -> Request:
+    return Request(EXTENDED, string(LIMITS))
+
+
 def hello() -> bytes:
     return _U32.pack(5) + bytes([INIT]) + _U32.pack(3)
 
@@ -146,19 +167,36 @@ def parse_version(packet: bytes) -> dict[str, str]:
 
 
 def parse_reply(kind: int, body: bytes) -> Reply | StatusError:
-    """What one reply says; a status other than OK is returned, not raised."""
+    """What one reply says; a status that is neither OK nor EOF is returned as an error, not raised."""
     reader = Reader(body)
     if kind == STATUS:
-        code = reader.u32()
-        text = reader.string().decode("utf-8", "replace")[:300] if reader.left else ""
-        return None if code == OK else StatusError(code, text)
+        return _status(reader)
     if kind in (HANDLE, DATA):
         return reader.string()
+    if kind == EXTENDED_REPLY:
+        return body
     if kind == ATTRS:
         return _attributes(reader)
     if kind == NAME:
         return tuple(_named(reader) for _ in range(reader.u32()))
     raise ProtocolViolation(f"the server sent a packet of unknown type {kind}")
+
+
+def _status(reader: Reader) -> Reply | StatusError:
+    code = reader.u32()
+    if code in (OK, EOF):
+        return None if code == OK else b""
+    text = reader.string().decode("utf-8", "replace")[:300] if reader.left else ""
+    return StatusError(code, text)
+
+
+def parse_open_files(reply: Reply) -> int:
+    """The most files that may be open together, from an answer to `limits`; 0: the server does not say."""
+    if not isinstance(reply, bytes):
+        return 0
+    reader = Reader(reply)
+    reader.take(24)
+    return reader.u64() if reader.left else 0
 
 
 def _named(reader: Reader) -> Named:

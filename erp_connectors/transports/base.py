@@ -63,6 +63,13 @@ class Transport(ABC):
     def open_steps(self) -> Iterator[ProbeStep]:
         """Connect step by step, yielding each as it is done; the first failing step ends it. Empty when open."""
 
+    def resume(self) -> bool:
+        """Whether it is open and, as far as can be told without asking, alive, so that it may be used again later.
+
+        Its next `open` or `list` then asks the server, and connects once more where that has died meanwhile.
+        """
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Let go of everything; safe at any time and more than once."""
@@ -108,7 +115,7 @@ class Transport(ABC):
         return self._exists(paths) if paths else []
 
     def list(self, folder: str) -> Iterator[Entry]:
-        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files."""
+        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed."""
         _require_absolute([folder])
         return self._list(folder)
 

@@ -11,8 +11,10 @@ from erp_connectors.documents import Entry, Move, ProbeStep, Upload
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.sftp import errors, operations, session, wire
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
-from erp_connectors.sftp.pipeline import Pipeline
+from erp_connectors.sftp.operations import is_folder, lstat
+from erp_connectors.sftp.pipeline import Pipeline, Task
 from erp_connectors.sftp.session import Address, Session
+from erp_connectors.sftp.wire import Attributes
 from erp_connectors.transports.base import (
     Contents,
     Outcomes,
@@ -52,6 +54,11 @@ FAULT_OF_STATUS: dict[int, FaultKind] = {
     wire.NO_SPACE: faults.DISK_FULL,
     wire.QUOTA_EXCEEDED: faults.DISK_FULL,
 }
+# More files written at once save a round trip, and cost many times that in fsync on the server's disk.
+WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
+FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
+# The rest is for the next listing; a server could name files without end.
+MAX_NAMES = 1_000_000
 FULL_DISK_WORDS = ("no space", "quota", "disk full")
 
 
@@ -61,10 +68,12 @@ class SftpTransport(Transport):
         self._policy = policy
         self._session: Session | None = None
         self._pipeline: Pipeline | None = None
+        self._resumed = False
 
     def open_steps(self) -> Iterator[ProbeStep]:
-        if self._pipeline is not None:
+        if self._pipeline is not None and (not self._resumed or self._answers()):
             return
+        self.close()
         for name, label, action in (
             ("tcp", "Name lookup and TCP", self._connect),
             ("host_key", "SSH handshake and host key", self._handshake),
@@ -76,10 +85,16 @@ class SftpTransport(Transport):
                 self.close()
                 return
 
+    def resume(self) -> bool:
+        alive = self._session is not None and self._session.alive
+        self._resumed = alive and self._pipeline is not None and self._pipeline.broken is None
+        return self._resumed
+
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
         self._session = self._pipeline = None
+        self._resumed = False
 
     def destination(self) -> str:
         return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"
@@ -121,7 +136,10 @@ class SftpTransport(Transport):
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         pipeline = self._require_pipeline()
         sync = wire.FSYNC in pipeline.extensions
-        sizes = pipeline.run([operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads])
+        sizes = pipeline.run(
+            [operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads],
+            files_open=WRITTEN_AT_ONCE,
+        )
         outcomes = [_size_outcome(upload, size) for upload, size in zip(uploads, sizes, strict=True)]
         # A file that is being created can't be absent: its folder is.
         return [
@@ -164,12 +182,15 @@ class SftpTransport(Transport):
                     outcomes[i] = Fault(faults.NAME_TAKEN, path=moves[i].target)
 
     def _exists(self, paths: Sequence[str]) -> Presences:
-        results = self._require_pipeline().run([operations.lstat(path) for path in paths])
-        answers: list[bool | Fault] = [
-            fault if (fault := _outcome(result, path)) else True
-            for path, result in zip(paths, results, strict=True)
+        # A file is absent only where its folder is there, so both are asked for in one round trip.
+        folders = list({_folder_of(path) for path in paths})
+        looks: list[Task[Attributes | bool]] = [*map(lstat, paths), *map(is_folder, folders)]
+        results = self._require_pipeline().run(looks)
+        missing = dict(zip(folders, map(_folder_fault, results[len(paths) :], folders), strict=True))
+        return [
+            _presence(result, path, missing[_folder_of(path)])
+            for path, result in zip(paths, results[: len(paths)], strict=True)
         ]
-        return self._absent_as_false(paths, answers)
 
     def _remove(self, paths: Sequence[str]) -> Presences:
         results = self._require_pipeline().run([operations.remove(path) for path in paths])
@@ -177,16 +198,20 @@ class SftpTransport(Transport):
             fault if (fault := _outcome(result, path)) else True
             for path, result in zip(paths, results, strict=True)
         ]
-        return self._absent_as_false(paths, answers)
+        self._tell_missing_folders(paths, answers)
+        return [False if isinstance(a, Fault) and a.kind is faults.NOT_FOUND else a for a in answers]
 
     def _read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         pipeline = self._require_pipeline()
-        looks = pipeline.run([operations.lstat(path) for path in paths])
+        looks = pipeline.run([lstat(path) for path in paths])
         contents: list[bytes | Fault] = [
             _readable(look, path, max_bytes) or b"" for look, path in zip(looks, paths, strict=True)
         ]
         good = [i for i, content in enumerate(contents) if not isinstance(content, Fault)]
-        bodies = pipeline.run([operations.read(paths[i], max_bytes=max_bytes) for i in good])
+        bodies = pipeline.run(
+            [operations.read(paths[i], size=_size(looks[i]), max_bytes=max_bytes) for i in good],
+            files_open=READ_AT_ONCE,
+        )
         for i, body in zip(good, bodies, strict=True):
             if body is None:
                 contents[i] = Fault(faults.TOO_LARGE, f"More than {max_bytes} bytes.", path=paths[i])
@@ -196,17 +221,32 @@ class SftpTransport(Transport):
         return contents
 
     def _list(self, folder: str) -> Iterator[Entry]:
-        pipeline = self._require_pipeline()
         try:
-            handle = pipeline.run_one(operations.open_folder(folder))
-            while (names := pipeline.run_one(operations.next_names(handle))) is not None:
+            handle = self._open_folder(folder)
+            pipeline = self._require_pipeline()
+            ahead, count, more = FIRST_FOLDER_READS, 0, True
+            while more and count < MAX_NAMES:
+                names, more = pipeline.run_one(operations.next_names(handle, ahead=ahead))
                 yield from (_entry(named) for named in names if named.name not in (".", ".."))
+                ahead, count = FOLDER_READS_AHEAD, count + len(names)
             pipeline.run_one(operations.close(handle))
         except errors.SshError as error:
             fault = _fault(error, folder)
             raise (
                 Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
             ) from None
+
+    def _open_folder(self, folder: str) -> bytes:
+        pipeline = self._require_pipeline()
+        (handle,) = pipeline.run([operations.open_folder(folder)])
+        if self._resumed and pipeline.broken:
+            # Listing is its own check of a kept session: looking at a quiet folder costs no more for it.
+            self.close()
+            (handle,) = self._require_pipeline().run([operations.open_folder(folder)])
+        self._resumed = False
+        if isinstance(handle, errors.SshError):
+            raise handle
+        return handle
 
     def _make_folder(self, path: str) -> None:
         pipeline = self._require_pipeline()
@@ -220,29 +260,26 @@ class SftpTransport(Transport):
                     Fault(faults.FOLDER_MISSING, path=path) if fault.kind is faults.NOT_FOUND else fault
                 ) from None
 
-    def _absent_as_false(self, paths: Sequence[str], answers: list[bool | Fault]) -> Presences:
-        self._tell_missing_folders(paths, answers)
-        return [False if isinstance(a, Fault) and a.kind is faults.NOT_FOUND else a for a in answers]
-
     def _tell_missing_folders(self, paths: Sequence[str], answers: "Sequence[object] | Outcomes") -> None:
         """A file is absent only where its folder is there; else the folder is what is missing."""
         absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
-        folders = {str(PurePosixPath(paths[i]).parent) for i in absent}
-        missing = {folder: fault for folder in folders if (fault := self._folder_fault(folder))}
+        folders = list({_folder_of(paths[i]) for i in absent})
+        results = self._require_pipeline().run(list(map(is_folder, folders)))
+        missing = dict(zip(folders, map(_folder_fault, results, folders), strict=True))
         for i in absent:
-            fault = missing.get(str(PurePosixPath(paths[i]).parent))
+            fault = missing[_folder_of(paths[i])]
             if fault:
                 answers[i] = fault  # type: ignore[index]
 
-    def _folder_fault(self, folder: str) -> Fault | None:
-        (result,) = self._require_pipeline().run([operations.is_folder(folder)])
-        if isinstance(result, errors.SshError):
-            fault = _fault(result, folder)
-            return Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
-        return None if result else Fault(faults.FOLDER_MISSING, "It is a file.", path=folder)
-
     def _is_folder(self, path: str) -> bool:
-        return self._folder_fault(path) is None
+        (result,) = self._require_pipeline().run([is_folder(path)])
+        return _folder_fault(result, path) is None
+
+    def _answers(self) -> bool:
+        assert self._pipeline is not None  # noqa: S101  # checked before
+        self._pipeline.run([lstat("/")])
+        self._resumed = False
+        return self._pipeline.broken is None
 
     def _require_pipeline(self) -> Pipeline:
         if self._pipeline is None:
@@ -291,6 +328,24 @@ def _size_outcome(upload: Upload, size: int | errors.SshError | None) -> Fault |
     return None
 
 
+def _folder_fault(result: object, folder: str) -> Fault | None:
+    fault = _outcome(result, folder)
+    if fault is None:
+        return None if result else Fault(faults.FOLDER_MISSING, "It is a file.", path=folder)
+    return Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
+
+
+def _presence(result: object, path: str, missing_folder: Fault | None) -> bool | Fault:
+    fault = _outcome(result, path)
+    if fault and fault.kind is faults.NOT_FOUND:
+        return missing_folder or False
+    return fault or True
+
+
+def _folder_of(path: str) -> str:
+    return str(PurePosixPath(path).parent)
+
+
 def _is_taken(there: bool | Fault) -> bool:
     return there is True or (isinstance(there, Fault) and there.kind is not faults.FOLDER_MISSING)
 
@@ -299,8 +354,12 @@ def _taken_outcome(move: Move, there: bool | Fault) -> Fault:
     return there if isinstance(there, Fault) else Fault(faults.NAME_TAKEN, path=move.target)
 
 
+def _size(look: object) -> int | None:
+    return look.size if isinstance(look, Attributes) else None
+
+
 def _readable(look: object, path: str, max_bytes: int) -> Fault | None:
-    if not isinstance(look, wire.Attributes):
+    if not isinstance(look, Attributes):
         return _outcome(look, path)
     if look.permissions is not None and not stat.S_ISREG(look.permissions):
         return Fault(faults.NOT_A_FILE, path=path)

@@ -20,13 +20,20 @@ from django.core.files.storage import Storage
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
-from erp_connectors import crashpoints
+from erp_connectors import crashpoints, leases
 from erp_connectors.faults import CONNECTION_LOST, Fault
 from erp_connectors.registry import TRANSPORTS
 from erp_connectors.transports.base import Transport
 
 CALLS = ("open", "stage", "publish", "exists", "list", "read", "move", "remove", "make_folder", "close")
 CUT = ("stage", "publish", "move", "remove")
+# SFTP's packet types for what a call is about (a write, a rename in two ways), not what it looks up before.
+TELLING = {
+    "stage": (b"\x06",),
+    "publish": (b"\x12", b"\xc8"),
+    "move": (b"\x12", b"\xc8"),
+    "remove": (b"\x0d",),
+}
 
 
 class Points:
@@ -65,6 +72,7 @@ def install(points: Points, *, lose: Mapping[str, str]) -> None:
     for path in TRANSPORTS.values():
         _wrap_transport(import_string(path), points, lose)
     _wrap_commit(points)
+    _wrap_release(points)
     _wrap_archive(points)
     _cut_channel(points)
     _cut_files(points)
@@ -99,6 +107,16 @@ def _wrap_commit(points: Points) -> None:
         return original(self)
 
     BaseDatabaseWrapper._commit = commit  # type: ignore[attr-defined]
+
+
+def _wrap_release(points: Points) -> None:
+    original = leases.release
+
+    def release(lease: leases.Lease) -> None:
+        points.pass_by("before-release")
+        original(lease)
+
+    leases.release = release
 
 
 def _wrap_archive(points: Points) -> None:
@@ -137,6 +155,8 @@ def _cut_channel(points: Points) -> None:
         sent = original(self, data[:half])
         rest.append(True)
         points.pass_by(f"{points.within}-half-sent")
+        if data[4:5] in TELLING.get(points.within, ()):
+            points.pass_by(f"{points.within}-itself-half-sent")
         return sent
 
     paramiko.Channel.send = send  # type: ignore[assignment, method-assign]

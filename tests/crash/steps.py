@@ -21,25 +21,23 @@ STEPS = (
     "before-commit-5",
     "claimed-2",
     "before-list",
-    "before-close",
-    "after-close",
+    "before-release",
 )
+_SFTP = ("stage-half-sent", "stage-half-sent-2", "stage-itself-half-sent", "publish-itself-half-sent")
 IN_THE_MIDDLE = {
-    "filesystem": ("stage-half-written", "stage-half-written-2", "publish-rename", "publish-rename-2"),
-    "openssh": ("stage-half-sent", "stage-half-sent-2", "stage-half-sent-4", "publish-half-sent"),
-    "asyncssh": ("stage-half-sent", "stage-half-sent-2", "stage-half-sent-4", "publish-half-sent"),
+    "filesystem": ("stage-half-written", "stage-half-written-2", "publish-rename-2", "publish-rename"),
+    "openssh": _SFTP,
+    "asyncssh": _SFTP,
 }
 # Nothing happens between these and a point above.
 THE_SAME = {
-    "before-stage",
-    "after-stage",
-    "before-publish",
-    "after-publish",
-    "before-archiving",
-    "after-list",
-}
+    "before-stage", "after-stage", "before-publish", "after-publish", "before-archiving", "after-list",
+    "before-close", "after-close",
+}  # fmt: skip
 # How often a call is cut depends on how it splits what it sends.
-REPEATED = re.compile(r"(before-archiving|archived-half|stage-half-\w+|publish-half-sent|publish-rename)-\d+")
+REPEATED = re.compile(
+    r"(before-archiving|archived-half|stage-half-written|publish-rename)-\d+|(stage|publish)-(\w+-)?half-sent(-\d+)?"
+)
 
 
 def untested(kind: str, passed: list[str]) -> set[str]:

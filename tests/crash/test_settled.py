@@ -16,8 +16,8 @@ CALL = "publish"
 POINTS = (f"before-{CALL}", f"after-{CALL}", "settled-before-commit", "before-commit-2")
 IN_THE_MIDDLE = {
     "filesystem": (f"{CALL}-rename",),
-    "openssh": (f"{CALL}-half-sent",),
-    "asyncssh": (f"{CALL}-half-sent",),
+    "openssh": (f"{CALL}-itself-half-sent",),
+    "asyncssh": (f"{CALL}-itself-half-sent",),
 }
 CELLS = [(kind, point) for kind in KINDS for point in (*POINTS, *IN_THE_MIDDLE[kind])]
 # Within a transaction it holds the lock that whoever takes over needs.

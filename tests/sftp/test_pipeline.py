@@ -190,3 +190,119 @@ def test_a_session_that_is_over_fails_every_open_file():
     results = Pipeline(Closing(lambda *_: b""), io_timeout=5).run(puts(100))
 
     assert {type(result) for result in results} == {ConnectionLost}
+
+
+def reading(content, *, part=1 << 20):
+    """A server that holds one file and gives at most ``part`` bytes of it at a time."""
+
+    def answer(kind, request_id, body):
+        reader = wire.Reader(body)
+        if kind == wire.OPEN:
+            return packet(wire.HANDLE, request_id + wire.string("h"))
+        if kind == wire.READ:
+            reader.string()
+            offset, length = reader.u64(), reader.u32()
+            piece = content[offset : offset + min(length, part)]
+            return (
+                packet(wire.DATA, request_id + wire.string(piece)) if piece else status(request_id, wire.EOF)
+            )
+        return status(request_id, wire.OK, "")
+
+    return answer
+
+
+@pytest.mark.parametrize("part", [1 << 20, 5_000, 700])
+@pytest.mark.parametrize("told", [200_001, 0, None, 10, 400_000])
+def test_a_file_is_read_whole_whatever_its_size_was_said_to_be(part, told):
+    content = bytes(range(256)) * 782
+    content = content[:200_001]
+    pipeline = Pipeline(Script(reading(content, part=part)), io_timeout=5)
+
+    assert pipeline.run([operations.read("/a", size=told, max_bytes=1 << 20)]) == [content]
+
+
+def test_a_small_file_whose_size_is_known_costs_two_round_trips():
+    asked = []
+    answer = reading(b"x" * 300)
+
+    def noted(kind, request_id, body):
+        asked.append(kind)
+        return answer(kind, request_id, body)
+
+    Pipeline(Script(noted), io_timeout=5).run([operations.read("/a", size=300, max_bytes=1000)])
+
+    assert asked == [wire.OPEN, wire.READ, wire.CLOSE]
+
+
+def test_a_file_handed_out_in_crumbs_is_given_up():
+    pipeline = Pipeline(Script(reading(bytes(1 << 20), part=1)), io_timeout=5)
+
+    (result,) = pipeline.run([operations.read("/a", size=1 << 20, max_bytes=1 << 20)])
+
+    assert isinstance(result, ProtocolViolation)
+
+
+def test_more_than_was_asked_for_is_not_kept():
+    pipeline = Pipeline(Script(reading_too_much), io_timeout=5)
+
+    assert pipeline.run([operations.read("/a", size=5, max_bytes=100)]) == [None]
+
+
+def reading_too_much(kind, request_id, body):
+    if kind == wire.OPEN:
+        return packet(wire.HANDLE, request_id + wire.string("h"))
+    if kind == wire.READ:
+        return packet(wire.DATA, request_id + wire.string(bytes(50_000)))
+    return status(request_id, wire.OK, "")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        lambda: operations.put("/a", b"x", mode=None, sync=False),
+        lambda: operations.read("/a", size=None, max_bytes=10),
+        lambda: operations.lstat("/a"),
+        lambda: operations.is_folder("/a"),
+        lambda: operations.open_folder("/a"),
+    ],
+)
+def test_a_reply_of_another_kind_ends_the_session(task):
+    pipeline = Pipeline(Script(lambda kind, request_id, body: status(request_id, wire.OK)), io_timeout=5)
+
+    (result,) = pipeline.run([task()])
+
+    assert isinstance(result, ProtocolViolation)
+
+
+def test_a_session_that_ended_says_why_to_whoever_comes_later():
+    pipeline = Pipeline(Script(lambda *_: b""), io_timeout=5)
+    pipeline.run([operations.lstat("/a")])
+
+    (later,) = pipeline.run([operations.lstat("/b")])
+
+    assert isinstance(later, RequestTimeout)
+
+
+def test_no_more_files_are_open_than_the_server_allows():
+    open_now, most = set(), []
+    files: dict[bytes, bytearray] = {}
+    good = honest(files)
+
+    def answer(kind, request_id, body):
+        if kind == wire.EXTENDED:
+            return packet(wire.EXTENDED_REPLY, request_id + struct.pack(">QQQQ", 0, 0, 0, 8))
+        name = wire.Reader(body).string()
+        if kind == wire.OPEN:
+            open_now.add(name)
+        if kind == wire.CLOSE:
+            most.append(len(open_now))
+            open_now.discard(name)
+        return good(kind, request_id, body)
+
+    offers_limits = packet(wire.VERSION, U32.pack(3) + wire.string(wire.LIMITS) + wire.string("1"))
+    pipeline = Pipeline(Script(answer, version=offers_limits), io_timeout=5)
+    pipeline.run(puts(1))
+    pipeline.run(puts(50), files_open=64)
+
+    assert len(files) == 50
+    assert max(most) == 4

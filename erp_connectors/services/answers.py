@@ -1,0 +1,170 @@
+"""What the ERP's answers do to exports and orders, many at a time: statements per batch, not per answer.
+
+The caller holds the exports locked, each of them once in a batch.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from erp_connectors.documents import Ack
+from erp_connectors.faults import REFUSED_BY_ERP
+from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.services.publishing import mark_sent
+from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage, Standing
+from orderflow.audit import services as audit
+from orderflow.audit.models import Action
+from orderflow.moves import LostRace
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+
+ROWS_PER_STATEMENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer to an export; ``source``: the file it came in."""
+
+    export: ERPExport
+    ack: Ack
+    source: str
+
+
+def accept_all(given: Sequence[Given]) -> None:
+    """ACKED with the ERP's number, and the orders PUSHED."""
+    if not given:
+        return
+    now, exports = timezone.now(), [one.export for one in given]
+    _pass_through_sent(exports)
+    _advance(exports, ExportStatus.ACKED, now, failed_as=FailedAs.NOT_FAILED)
+    for one in given:
+        one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
+    ERPExport.objects.bulk_update(exports, ["erp_order_id"], batch_size=ROWS_PER_STATEMENT)
+    drafts = [export.draft_order for export in exports]
+    DraftOrder.objects.bulk_update(drafts, ["erp_order_id"], batch_size=ROWS_PER_STATEMENT)
+    for frm in (DraftStatus.ERROR, DraftStatus.PUSHING):
+        _advance_drafts(drafts, frm, DraftStatus.PUSHED)
+    _add_events(given, "acked", now, [f"ERP number {one.ack.erp_order_id}" for one in given])
+    _audit(given, Action.EXPORT_ACKED, [{"erp_order_id": one.ack.erp_order_id} for one in given])
+
+
+def refuse_all(given: Sequence[Given]) -> None:
+    """FAILED for the ERP's reason, and the orders in ERROR."""
+    if not given:
+        return
+    now, exports = timezone.now(), [one.export for one in given]
+    _pass_through_sent(exports)
+    _advance(exports, ExportStatus.FAILED, now, failed_as=FailedAs.REFUSED)
+    for one in given:
+        one.export.error_json = refusal(one.ack, at=now)
+    ERPExport.objects.bulk_update(exports, ["error_json"], batch_size=ROWS_PER_STATEMENT)
+    _advance_drafts([export.draft_order for export in exports], DraftStatus.PUSHED, DraftStatus.ERROR)
+    reasons = [f"{one.ack.error_code or ''} {one.ack.message or ''}".strip() for one in given]
+    _add_events(given, "refused", now, reasons)
+    _audit(
+        given,
+        Action.EXPORT_REFUSED,
+        [{"error_code": one.ack.error_code, "message": one.ack.message} for one in given],
+    )
+
+
+def note_conflicts(given: Sequence[Given]) -> None:
+    """Recorded on the export for a person; nothing else changes."""
+    if not given:
+        return
+    now = timezone.now()
+    for one in given:
+        one.export.conflict_json = _conflict(one, now)
+    exports = [one.export for one in given]
+    ERPExport.objects.bulk_update(exports, ["conflict_json"], batch_size=ROWS_PER_STATEMENT)
+    _add_events(given, "conflict", now, [f"{one.source} says {_said(one.ack)}" for one in given])
+
+
+def refusal(ack: Ack, *, at: datetime) -> dict[str, Any]:
+    """The ``error_json`` of an export that the ERP refused."""
+    return {
+        "code": REFUSED_BY_ERP.code,
+        "message": ack.message or REFUSED_BY_ERP.meaning,
+        "hint": REFUSED_BY_ERP.hint,
+        "stage": Stage.ACK,
+        "attempt": 0,
+        "time": at.isoformat(),
+        "error_code": ack.error_code,
+        "processed_at": ack.processed_at.isoformat() if ack.processed_at else None,
+    }
+
+
+def _pass_through_sent(exports: Sequence[ERPExport]) -> None:
+    """An answer proves that the file was published, also where the worker could not record it."""
+    by_folder: dict[str, list[ERPExport]] = defaultdict(list)
+    for export in exports:
+        if export.standing is Standing.STAGED:
+            by_folder[export.staged_path.rsplit("/", 1)[0]].append(export)
+    for folder, staged in by_folder.items():
+        mark_sent(staged, what="published", detail="proven by the ERP's answer", folder=folder)
+        for export in staged:
+            export.status = ExportStatus.SENT
+            if export.draft_order.status == DraftStatus.PUSHING:
+                export.draft_order.status = DraftStatus.PUSHED
+
+
+def _advance(exports: Sequence[ERPExport], to: ExportStatus, now: datetime, *, failed_as: FailedAs) -> None:
+    for frm in {ExportStatus(export.status) for export in exports}:
+        mine = [export for export in exports if export.status == frm]
+        moved = ERPExport.objects.filter(pk__in=[export.pk for export in mine]).advance(
+            to, frm=frm, failed_as=failed_as, answered_at=now, sent_at=Coalesce("sent_at", now)
+        )
+        if moved != len(mine):
+            raise LostRace(f"{len(mine) - moved} exports are no longer {frm}.")
+    for export in exports:
+        export.status, export.failed_as, export.answered_at = to, failed_as, now
+        export.sent_at = export.sent_at or now
+
+
+def _advance_drafts(drafts: Sequence[DraftOrder], frm: DraftStatus, to: DraftStatus) -> None:
+    mine = [draft for draft in drafts if draft.status == frm]
+    DraftOrder.objects.advance_all([draft.pk for draft in mine], frm=frm, to=to)
+    for draft in mine:
+        draft.status = to
+
+
+def _conflict(given: Given, now: datetime) -> dict[str, Any]:
+    ack = given.ack
+    return {
+        "answer": Answer.ACCEPTED if ack.accepted else Answer.REFUSED,
+        "erp_order_id": ack.erp_order_id,
+        "error": None if ack.accepted else refusal(ack, at=now),
+        "file": given.source,
+        "time": now.isoformat(),
+    }
+
+
+def _said(ack: Ack) -> str:
+    return f"accepted as {ack.erp_order_id}" if ack.accepted else f"refused: {ack.error_code} {ack.message}"
+
+
+def _add_events(given: Sequence[Given], what: str, now: datetime, details: Sequence[str]) -> None:
+    ERPExportEvent.objects.bulk_create(
+        ERPExportEvent(
+            export=one.export, stage=Stage.ACK, attempt=one.export.attempts, what=what, detail=detail, at=now
+        )
+        for one, detail in zip(given, details, strict=True)
+    )
+
+
+def _audit(given: Sequence[Given], action: Action, after: Sequence[dict[str, Any]]) -> None:
+    audit.record_many(
+        audit.Entry(
+            action=action,
+            org_id=one.export.org_id,
+            entity_type="ERPExport",
+            entity_id=one.export.pk,
+            after=values,
+        )
+        for one, values in zip(given, after, strict=True)
+    )
