@@ -15,15 +15,8 @@ class Run(msgspec.Struct, kw_only=True):
     settings: dict[str, Any] = {}
 
 
-class Continue(msgspec.Struct, kw_only=True):
-    """Wake a frozen process and wait for its end, or kill it."""
-
-    pid: int
-    signal: str
-
-
 class Ended(msgspec.Struct, kw_only=True):
-    """``how``: exited, killed, stopped, or hung (and killed for it)."""
+    """``how``: exited, failed (with its traceback), killed, stopped, or hung (and killed for it)."""
 
     pid: int
     how: str
@@ -32,5 +25,7 @@ class Ended(msgspec.Struct, kw_only=True):
 
 
 class Order(msgspec.Struct, kw_only=True):
+    """Either ``run`` a new worker, or ``wake`` the frozen one with this process id; then wait for it."""
+
     run: Run | None = None
-    proceed: Continue | None = None
+    wake: int = 0

@@ -1,6 +1,7 @@
 """Workers frozen with SIGSTOP past their lease; another takes over and finishes; then the first wakes up."""
 
 import pytest
+from django.db import connection
 
 from tests.crash.conftest import MakePair
 from tests.crash.dropzones import KINDS
@@ -23,6 +24,24 @@ def test_a_worker_frozen_anywhere_changes_nothing_when_it_wakes_up(
         cell.require_published_once(counted=False)
     for cell, sleeper in zip(cells, frozen, strict=True):
         cell.woken(sleeper)
+
+    for cell in cells:
+        cell.require_published_once()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one lock, and no end to who holds it")
+@pytest.mark.parametrize("point", [point for point in STEPS if point.startswith("before-commit")])
+def test_a_worker_frozen_within_a_transaction_holds_its_lock_no_longer_than_its_lease(
+    make_pair: MakePair, point: str
+) -> None:
+    cells = make_pair("filesystem")
+
+    frozen = [cell.frozen(point) for cell in cells]
+    for cell in cells:
+        cell.finished()
+    for cell, sleeper in zip(cells, frozen, strict=True):
+        cell.workers.wake(sleeper, fails=True)  # its transaction is gone, which it may call an error
+        cell.finished()
 
     for cell in cells:
         cell.require_published_once()

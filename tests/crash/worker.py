@@ -13,7 +13,7 @@ import django
 import msgspec
 from django.conf import settings
 
-from tests.crash.orders import Continue, Ended, Order, Run
+from tests.crash.orders import Ended, Order, Run
 
 SECONDS = 30.0
 PIPES: dict[int, int] = {}
@@ -41,10 +41,9 @@ def _warm_up() -> None:
 
 
 def _obey(order: Order) -> Ended:
-    if order.run:
-        return _wait(_start(order.run))
-    assert order.proceed
-    return _proceed(order.proceed)
+    pid = _start(order.run) if order.run else order.wake
+    os.kill(pid, signal.SIGCONT)
+    return _wait(pid)
 
 
 def _start(run: Run) -> int:
@@ -56,11 +55,6 @@ def _start(run: Run) -> int:
     os.close(writing)
     PIPES[pid] = reading
     return pid
-
-
-def _proceed(order: Continue) -> Ended:
-    os.kill(order.pid, getattr(signal, order.signal))
-    return _wait(order.pid)
 
 
 def _live(run: Run, report: int) -> None:
