@@ -19,6 +19,7 @@ from erp_connectors.states import (
     FailedAs,
     decide_ack,
 )
+from orderflow.bulk import update_rows
 from orderflow.orders.states import DraftStatus
 
 if TYPE_CHECKING:
@@ -191,4 +192,4 @@ def _save(rows: Sequence[AckFile]) -> None:
         AckFile.objects.filter(pk__in=[row.pk for row in rows if row.pk]).values_list("pk", flat=True)
     )
     AckFile.objects.bulk_create([row for row in rows if row.pk not in known], batch_size=200)
-    AckFile.objects.bulk_update([row for row in rows if row.pk in known], _SAVED, batch_size=200)
+    update_rows([row for row in rows if row.pk in known], *_SAVED)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
     ConnectionRefused,
@@ -118,8 +119,11 @@ class Session:
                 raise ConnectionLost(f"during the login: {error}") from None
         return "password"
 
-    def open_pipeline(self, *, io_timeout: float) -> Pipeline:
-        """A channel with SFTP on it. Raises `SftpUnavailable`, `SshError`."""
+    def open_channels(self, *, io_timeout: float) -> Channels:
+        """SFTP on one channel, more of them when they are worth it. Raises `SftpUnavailable`, `SshError`."""
+        return Channels(self._open_pipeline(io_timeout), lambda: self._open_pipeline(io_timeout))
+
+    def _open_pipeline(self, io_timeout: float) -> Pipeline:
         with self._deadline():
             try:
                 channel = self._require_transport().open_session(timeout=self._timeout)
