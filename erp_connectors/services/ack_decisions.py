@@ -113,8 +113,8 @@ def _replaced(exports: Sequence[ERPExport]) -> set[object]:
 
 def _row(connection: ERPConnection, reading: Answered | Unreadable) -> AckFile:
     entry = reading.entry
-    if reading.row is None or (reading.row.decided_at and reading.row.stays):
-        # A file that could not be moved and was written anew is a new answer under the same name.
+    if reading.row is None or reading.row.decided_at:
+        # What was decided is not read again unless it was written anew: a new answer under the same name.
         row = reading.row or AckFile(connection=connection, org_id=connection.org_id, name=entry.name)
         row.decided_at, row.stays, row.size, row.mtime = None, False, -1, -1
         return row

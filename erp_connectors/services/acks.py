@@ -196,6 +196,8 @@ class _Round:
 
     def _move(self, rows: Sequence[AckFile]) -> None:
         moves = [self._target(row, row.name) for row in rows]
+        # A poll that was frozen since it read must not file away what the ERP has written under these names since.
+        leases.renew(self.lease)
         outcomes = self.transport.move(moves)
         if any(outcome and outcome.kind is FOLDER_MISSING for outcome in outcomes):
             outcomes = self._move_into_new_folders(moves)

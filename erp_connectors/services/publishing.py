@@ -145,6 +145,8 @@ def _same_bytes_rendered_again(delivery: Delivery, export: ERPExport) -> bytes |
 def _archive_and_commit(delivery: Delivery, items: Sequence[Item]) -> None:
     if not items:
         return
+    # A worker that was frozen since its claim must not put other bytes where those that were sent are kept.
+    leases.renew(delivery.lease)
     outcomes = archive.put_all([archive.Copy(item.export.export_storage_key, item.data) for item in items])
     crashpoint("archived-before-commit")
     now = timezone.now()
