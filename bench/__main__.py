@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--case", action="append", choices=list(CASES), help="default: all")
     parser.add_argument("--files", type=int, action="append", help="uploads; default 1, 200 and 2000")
     parser.add_argument("--round-trip", type=int, action="append", help="ms; default 0, 20 and 50")
+    parser.add_argument("--peer", action="append", metavar="TEXT", help="only those whose name contains it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a minute: few files, one round, no delay")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
@@ -83,7 +84,7 @@ def _uploads(place: World, options: argparse.Namespace, url: str) -> Iterator[Re
         source = place.files(how_many, SIZE)
         for ms in options.round_trip:
             contenders: dict[str, Run] = {OURS: ours.uploads(place, ms, source)}
-            contenders |= peers.uploads(place, ms, source)
+            contenders |= _wanted(peers.uploads(place, ms, source), options)
             slow = () if how_many <= 200 else SLOW if ms else SLOW[:1]
             yield _compare(
                 f"upload-{how_many}-{ms}",
@@ -99,7 +100,8 @@ def _big_file(place: World, options: argparse.Namespace, url: str) -> Iterator[R
 
     source = place.files(1, 10_000_000)
     for ms in options.round_trip:
-        contenders = {OURS: ours.uploads(place, ms, source), **peers.uploads(place, ms, source)}
+        contenders: dict[str, Run] = {OURS: ours.uploads(place, ms, source)}
+        contenders |= _wanted(peers.uploads(place, ms, source), options)
         title = f"One file of 10 MB, {ms} ms round trip"
         # With one file, a connection per file is what `file by file` does.
         yield _compare(f"big-{ms}", title, contenders, SLOW[:1], rounds=options.rounds)
@@ -112,7 +114,8 @@ def _acks(place: World, options: argparse.Namespace, url: str) -> Iterator[Resul
         names = [f"sales_order_{n:08x}_20261123_100000_{n:08x}.json" for n in range(how_many)]
         for ms in options.round_trip:
             contenders: dict[str, Run] = {OURS: ours.acks(place, ms, how_many)}
-            contenders |= peers.ack_readers(place, ms, lambda folder, n=names: ours.write_acks(folder, n))  # type: ignore[misc]
+            readers = peers.ack_readers(place, ms, lambda folder, n=names: ours.write_acks(folder, n))  # type: ignore[misc]
+            contenders |= _wanted(readers, options)
             everybody = tuple(name for name in contenders if name != OURS)
             yield _compare(
                 f"acks-{how_many}-{ms}",
@@ -184,6 +187,10 @@ def _new_database(url: str, name: str) -> str:
     with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
     return f"{url.rpartition('/')[0]}/{name}"
+
+
+def _wanted(runs: dict[str, Run], options: argparse.Namespace) -> dict[str, Run]:
+    return {name: run for name, run in runs.items() if any(word in name for word in options.peer or [""])}
 
 
 def _compare(
