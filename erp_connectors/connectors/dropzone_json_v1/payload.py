@@ -87,8 +87,8 @@ def check(body: bytes) -> None:
     """Hold bytes against the published schema. Raises `Fault` SCHEMA_VIOLATION that names the place."""
     try:
         file = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise Fault(SCHEMA_VIOLATION, f"It is not JSON: {error}.") from None
+    except msgspec.DecodeError as wrong:
+        raise Fault(SCHEMA_VIOLATION, f"It is not JSON: {wrong}.") from None
     if _validator().is_valid(file):
         return
     for error in _validator().iter_errors(file):
