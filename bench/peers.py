@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import asyncssh
@@ -17,6 +17,7 @@ from tests.servers.ssh import SshServer
 
 SECONDS_AT_MOST = 600
 CONNECTIONS_TRIED = 20
+SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 PER_FILE = f"paramiko, a connection per file ({CONNECTIONS_TRIED} at most, scaled up)"
 
 
@@ -46,9 +47,9 @@ def uploads(world: World, ms: int, source: Path) -> dict[str, Run]:
         peers[f"AsyncSSH, {at_once} at once"] = lambda target, at_once=at_once: _asyncssh(  # type: ignore[misc]
             link, source, target, at_once
         )
-    for transfers in (4, 8, 16):
-        peers[f"rclone, {transfers} transfers"] = lambda target, n=transfers: _rclone(  # type: ignore[misc]
-            world, link, ["copy", str(source), f":sftp:{target}", "--transfers", str(n)]
+    for name, program, transfers in _rclones():
+        peers[name] = lambda target, program=program, n=transfers: _rclone(  # type: ignore[misc]
+            program, world, link, ["copy", str(source), f":sftp:{target}", "--transfers", n]
         )
     if shutil.which("lftp"):
         for connections in (1, 4, 8):
@@ -84,9 +85,9 @@ def ack_readers(world: World, ms: int, fill: Callable[[Path], int]) -> dict[str,
     }
     if shutil.which("sftp"):
         peers["OpenSSH sftp -b"] = lambda folder, here: _sftp(world, link, _get_lines(folder, here))
-    for transfers in (4, 8, 16):
-        peers[f"rclone, {transfers} transfers"] = lambda folder, here, n=transfers: _rclone(  # type: ignore[misc]
-            world, link, ["move", f":sftp:{folder}", str(here), "--max-depth", "1", "--transfers", str(n)]
+    for name, program, transfers in _rclones():
+        peers[name] = lambda folder, here, program=program, n=transfers: _rclone(  # type: ignore[misc]
+            program, world, link, ["move", f":sftp:{folder}", str(here), "--max-depth", "1", "--transfers", n]
         )
     if shutil.which("lftp"):
         for connections in (1, 4, 8):
@@ -144,10 +145,18 @@ def _lftp(world: World, link: SshServer, lines: Sequence[str]) -> None:
     _execute(["lftp", "--norc", "-f", str(script)])
 
 
-def _rclone(world: World, link: SshServer, arguments: Sequence[str]) -> None:
+def _rclones() -> Iterator[tuple[str, str, str]]:
+    """Name, program and transfers. The system's version may be twice as fast as the one we bring, so both compete."""
+    for whose, program in (("PyPI's", rclone()), ("the system's", shutil.which("rclone", path=SYSTEM))):
+        for transfers in ("4", "8", "16"):
+            if program:
+                yield f"rclone ({whose}), {transfers} transfers", program, transfers
+
+
+def _rclone(program: str, world: World, link: SshServer, arguments: Sequence[str]) -> None:
     options = ["--sftp-host", link.host, "--sftp-port", str(link.port), "--sftp-user", link.username]
     options += ["--sftp-key-file", str(world.key_file), "--config", "/dev/null", "--sftp-disable-hashcheck"]
-    _execute([rclone(), *arguments, *options, "--checkers", "16"])
+    _execute([program, *arguments, *options, "--checkers", "16"])
 
 
 def _ssh_options(world: World) -> list[str]:
