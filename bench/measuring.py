@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 OURS = "ours"
-# Seconds; None: it did not do the job.
+# Does the job once and returns its seconds, or raises.
 Run = Callable[[], float]
 
 
@@ -26,13 +26,15 @@ class Result:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    # What the others' ratios refer to; empty where a table compares nothing.
+    baseline: str = OURS
 
     def median(self, name: str) -> float:
         return statistics.median(self.seconds[name])
 
     def ratio(self, name: str) -> float:
-        """How many times as long as ours it took."""
-        return self.median(name) / self.median(OURS)
+        """How many times as long as the baseline, mostly ours, it took."""
+        return self.median(name) / self.median(self.baseline)
 
 
 def take_turns(case: str, title: str, contenders: Mapping[str, Run], *, rounds: int) -> Result:
@@ -45,12 +47,17 @@ def take_turns(case: str, title: str, contenders: Mapping[str, Run], *, rounds: 
             try:
                 seconds = run()
             except (DidNotDoIt, subprocess.TimeoutExpired) as error:
-                result.failed[name] = str(error)
-                print(f"  {name:28} {error}", flush=True)
+                result.failed[name] = _why(error)
+                print(f"  {name:28} {_why(error)}", flush=True)
             else:
                 result.seconds.setdefault(name, []).append(seconds)
                 print(f"  {name:28} {seconds:9.3f} s", flush=True)
     return result
+
+
+def _why(error: DidNotDoIt | subprocess.TimeoutExpired) -> str:
+    # The text of TimeoutExpired is the command with all its paths.
+    return f"> {error.timeout:.0f} s" if isinstance(error, subprocess.TimeoutExpired) else str(error)
 
 
 def timed(act: Callable[[], object]) -> float:

@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import asyncssh
@@ -16,6 +17,12 @@ from tests.servers.ssh import SshServer
 
 SECONDS_AT_MOST = 600
 CONNECTIONS_TRIED = 20
+SYSTEM = "/usr/local/bin:/usr/bin:/bin"
+PER_FILE = f"paramiko, a connection per file ({CONNECTIONS_TRIED} at most, scaled up)"
+
+
+def missing() -> list[str]:
+    return [program for program in ("sftp", "lftp") if not shutil.which(program)]
 
 
 def uploads(world: World, ms: int, source: Path) -> dict[str, Run]:
@@ -32,16 +39,17 @@ def uploads(world: World, ms: int, source: Path) -> dict[str, Run]:
         return run
 
     peers: dict[str, Callable[[Path], object]] = {
-        "OpenSSH sftp -b": lambda target: _sftp(world, link, _put_lines(source, target)),
         "paramiko, file by file": lambda target: _paramiko_puts(link, source, target),
     }
+    if shutil.which("sftp"):
+        peers["OpenSSH sftp -b"] = lambda target: _sftp(world, link, _put_lines(source, target))
     for at_once in (64, 256):
-        peers[f"AsyncSSH, {at_once} at once"] = lambda target, at_once=at_once: asyncio.run(  # type: ignore[misc]
-            _asyncssh_puts(link, _contents(source), target, at_once)
+        peers[f"AsyncSSH, {at_once} at once"] = lambda target, at_once=at_once: _asyncssh(  # type: ignore[misc]
+            link, source, target, at_once
         )
-    for transfers in (4, 8, 16):
-        peers[f"rclone, {transfers} transfers"] = lambda target, n=transfers: _rclone(  # type: ignore[misc]
-            world, link, ["copy", str(source), f":sftp:{target}", "--transfers", str(n)]
+    for name, program, transfers in _rclones():
+        peers[name] = lambda target, program=program, n=transfers: _rclone(  # type: ignore[misc]
+            program, world, link, ["copy", str(source), f":sftp:{target}", "--transfers", n]
         )
     if shutil.which("lftp"):
         for connections in (1, 4, 8):
@@ -49,7 +57,7 @@ def uploads(world: World, ms: int, source: Path) -> dict[str, Run]:
                 world, link, _mirror_lines(source, target, n)
             )
     runs = {name: into_new_folder(act) for name, act in peers.items()}
-    runs["paramiko, a connection per file"] = lambda: _connection_per_file(world, link, source)
+    runs[PER_FILE] = lambda: _connection_per_file(world, link, source)
     return runs
 
 
@@ -73,12 +81,13 @@ def ack_readers(world: World, ms: int, fill: Callable[[Path], int]) -> dict[str,
         return run
 
     peers: dict[str, Callable[[Path, Path], object]] = {
-        "OpenSSH sftp -b": lambda folder, here: _sftp(world, link, _get_lines(folder, here)),
         "paramiko, file by file": lambda folder, here: _paramiko_gets(link, folder, here),
     }
-    for transfers in (4, 8, 16):
-        peers[f"rclone, {transfers} transfers"] = lambda folder, here, n=transfers: _rclone(  # type: ignore[misc]
-            world, link, ["move", f":sftp:{folder}", str(here), "--max-depth", "1", "--transfers", str(n)]
+    if shutil.which("sftp"):
+        peers["OpenSSH sftp -b"] = lambda folder, here: _sftp(world, link, _get_lines(folder, here))
+    for name, program, transfers in _rclones():
+        peers[name] = lambda folder, here, program=program, n=transfers: _rclone(  # type: ignore[misc]
+            program, world, link, ["move", f":sftp:{folder}", str(here), "--max-depth", "1", "--transfers", n]
         )
     if shutil.which("lftp"):
         for connections in (1, 4, 8):
@@ -136,10 +145,18 @@ def _lftp(world: World, link: SshServer, lines: Sequence[str]) -> None:
     _execute(["lftp", "--norc", "-f", str(script)])
 
 
-def _rclone(world: World, link: SshServer, arguments: Sequence[str]) -> None:
+def _rclones() -> Iterator[tuple[str, str, str]]:
+    """Name, program and transfers. The system's version may be twice as fast as the one we bring, so both compete."""
+    for whose, program in (("PyPI's", rclone()), ("the system's", shutil.which("rclone", path=SYSTEM))):
+        for transfers in ("4", "8", "16"):
+            if program:
+                yield f"rclone ({whose}), {transfers} transfers", program, transfers
+
+
+def _rclone(program: str, world: World, link: SshServer, arguments: Sequence[str]) -> None:
     options = ["--sftp-host", link.host, "--sftp-port", str(link.port), "--sftp-user", link.username]
     options += ["--sftp-key-file", str(world.key_file), "--config", "/dev/null", "--sftp-disable-hashcheck"]
-    _execute([rclone(), *arguments, *options, "--checkers", "16"])
+    _execute([program, *arguments, *options, "--checkers", "16"])
 
 
 def _ssh_options(world: World) -> list[str]:
@@ -187,8 +204,21 @@ def _key(link: SshServer) -> paramiko.PKey:
 
 def _paramiko_puts(link: SshServer, source: Path, target: Path) -> None:
     with _connected(link) as client, client.open_sftp() as sftp:
+        within = _Patience()
         for path in sorted(source.iterdir()):
+            within.require()
             _put_one(sftp, path, target)
+
+
+class _Patience:
+    """Bounds what runs in this process as ``timeout`` bounds a program."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + SECONDS_AT_MOST
+
+    def require(self) -> None:
+        if time.monotonic() > self._until:
+            raise DidNotDoIt(f"> {SECONDS_AT_MOST} s")
 
 
 def _put_one(sftp: paramiko.SFTPClient, path: Path, target: Path) -> None:
@@ -207,12 +237,17 @@ def _connection_per_file(world: World, link: SshServer, source: Path) -> float:
             with _connected(link) as client, client.open_sftp() as sftp:
                 _put_one(sftp, path, target)
 
-    return timed(act) * len(paths) / len(some)
+    seconds = timed(act)
+    if sorted(path.name for path in target.iterdir()) != [path.name for path in some]:
+        raise DidNotDoIt("some files are missing")
+    return seconds * len(paths) / len(some)
 
 
 def _paramiko_gets(link: SshServer, folder: Path, here: Path) -> None:
     with _connected(link) as client, client.open_sftp() as sftp:
+        within = _Patience()
         for name in sftp.listdir(str(folder)):
+            within.require()
             if name != "processed":
                 sftp.get(f"{folder}/{name}", str(here / name))
                 sftp.posix_rename(f"{folder}/{name}", f"{folder}/processed/{name}")
@@ -220,6 +255,14 @@ def _paramiko_gets(link: SshServer, folder: Path, here: Path) -> None:
 
 def _contents(source: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in source.iterdir()}
+
+
+def _asyncssh(link: SshServer, source: Path, target: Path, at_once: int) -> None:
+    puts = _asyncssh_puts(link, _contents(source), target, at_once)
+    try:
+        asyncio.run(asyncio.wait_for(puts, SECONDS_AT_MOST))
+    except TimeoutError:
+        raise DidNotDoIt(f"> {SECONDS_AT_MOST} s") from None
 
 
 async def _asyncssh_puts(link: SshServer, files: dict[str, bytes], target: Path, at_once: int) -> None:

@@ -11,20 +11,22 @@ WIDTH, ROW, LABEL = 760, 24, 230
 
 
 def table(result: Result) -> str:
-    rows = ["| program | seconds | times ours |", "|---|---:|---:|"]
+    beside = "ours" if result.baseline == OURS else f"“{result.baseline}”"
+    rows = [f"| | seconds | times {beside} |", "|---|---:|---:|"]
+    compared = result.baseline in result.seconds
     for name in sorted(result.seconds, key=result.median):
-        ratio = "" if name == OURS else f"{result.ratio(name):.1f}"
+        ratio = "" if name == result.baseline or not compared else f"{result.ratio(name):.1f}"
         shown = f"**{name}**" if name == OURS else name
-        rows.append(f"| {shown} | {result.median(name):.3f} | {ratio} |")
+        rows.append(f"| {shown} | {result.median(name):.4g} | {ratio} |")
     rows += [f"| {name} | did not do it: {_short(why)} | |" for name, why in result.failed.items()]
     return "\n".join([f"### {result.title}", "", *rows, *(f"\n{note}" for note in result.notes), ""])
 
 
-def write(results: Sequence[Result], page: Path, extra: Sequence[str]) -> None:
+def write(results: Sequence[Result], page: Path) -> None:
     """Replace what stands between the page's two marks."""
     text = page.read_text()
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    page.write_text("\n\n".join([before, *map(table, results), *extra, after]))
+    page.write_text("\n\n".join([before, *map(table, results), after]))
 
 
 def bars(result: Result, path: Path) -> None:

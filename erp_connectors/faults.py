@@ -118,7 +118,7 @@ HOST_KEY_CHANGED = FaultKind(
     "Ask whoever runs the server whether its key was changed; then compare and pin the new one under Host key.",
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(
-    "NO_COMMON_ALGORITHM", _C, "The server offers only algorithms that are no longer considered safe.",
+    "NO_COMMON_ALGORITHM", _C, "The server offers no SSH algorithm that this program accepts.",
     "Ask the server's operator to enable current SSH algorithms; the message lists what it offers.",
 )  # fmt: skip
 HANDSHAKE_FAILED = FaultKind(
@@ -147,6 +147,10 @@ PERMISSION_DENIED = FaultKind(
 RENAME_UNSUPPORTED = FaultKind(
     "RENAME_UNSUPPORTED", _C, "The server can't rename files.",
     "Ask the server's operator to allow renaming, or set atomic_write to false and accept its weaker guarantee.",
+)  # fmt: skip
+OPERATION_UNSUPPORTED = FaultKind(
+    "OPERATION_UNSUPPORTED", _C, "The server lacks an operation that is needed here.",
+    "Ask the server's operator to enable plain SFTP: reading, writing, listing, deleting and making folders.",
 )  # fmt: skip
 OUTSIDE_ROOTS = FaultKind(
     "OUTSIDE_ROOTS", _C, "The folder lies outside what this deployment allows.",

@@ -18,6 +18,7 @@ _IN_WORKER = "PYTEST_XDIST_WORKER"
 _THE_SAME_ON_EVERY_DATABASE = (
     "tests/conformance/",
     "tests/connectors/",
+    "tests/faults/",
     "tests/servers/",
     "tests/sftp/",
     "tests/commands/test_demo.py",

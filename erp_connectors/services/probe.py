@@ -79,13 +79,14 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
     final = f"{dropzone.export_path.rstrip('/')}/test_connection_{stamp}.json"
     temporary = f"{final}.tmp"
     written = temporary if dropzone.atomic_write else final
-    _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
-    if dropzone.atomic_write:
-        try:
+    try:
+        _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
+        remarks = "".join(f"; {remark}" for remark in transport.remarks())
+        if dropzone.atomic_write:
             _raise_first(transport.publish([Move(temporary, final)]))
-        except Fault:
-            transport.remove([temporary])
-            raise
+    except Fault:
+        transport.remove([written])
+        raise
     (removed,) = transport.remove([final])
     if isinstance(removed, Fault):
         raise removed
@@ -94,9 +95,8 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
         if dropzone.atomic_write
         else "written and removed (at-least-once mode)"
     )
-    return f"{dropzone.export_path}: a test file was {how}" + (
-        "" if removed else "; something took it meanwhile"
-    )
+    taken = "" if removed else "; something took it meanwhile"
+    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}"
 
 
 def _try_ack_folder(transport: Transport, ack_path: str) -> str:

@@ -55,7 +55,7 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
     staged, failures = _split([item.export for item in items], outcomes, Stage.STAGE)
     _sweep_leftovers(delivery, staged, [failure.export for failure in failures])
     try:
-        _commit_staged(delivery, staged)
+        _commit_staged(delivery, staged, detail=" ".join(delivery.transport.remarks()))
     except LostRace:
         # Nobody else knows these names, and without the commit nobody may ever publish them.
         if delivery.dropzone.atomic_write:
@@ -173,7 +173,7 @@ def _sweep_leftovers(delivery: Delivery, staged: Sequence[ERPExport], failed: Se
     delivery.transport.remove(leftovers)
 
 
-def _commit_staged(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
+def _commit_staged(delivery: Delivery, exports: Sequence[ERPExport], *, detail: str) -> None:
     if not exports:
         return
     now = timezone.now()
@@ -185,7 +185,7 @@ def _commit_staged(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
         ERPExport.objects.filter(pk__in=[export.pk for export in exports]).update(
             staged_at=now, staged_path=final, staged_destination=delivery.destination
         )
-        add_events(exports, stage=Stage.STAGE, what="staged", at=now)
+        add_events(exports, stage=Stage.STAGE, what="staged", detail=detail, at=now)
     for export in exports:
         export.staged_at, export.staged_destination = now, delivery.destination
         export.staged_path = temporary_path(delivery.dropzone, export)

@@ -17,18 +17,18 @@ SHORT_PART = 512
 ReplyT = TypeVar("ReplyT", bytes, Attributes, tuple[Named, ...])
 
 
-def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[int | None]:
-    """Write a file whole; returns the size that the server holds afterwards, None where it does not say."""
+def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Attributes]:
+    """Write a file whole; returns what the server says about it afterwards."""
     (reply,) = yield [wire.open_file(path, wire.F_WRITE | wire.F_CREAT | wire.F_TRUNC)]
     handle, view = _expect(bytes, reply), memoryview(data)
     requests = [wire.write(handle, at, view[at : at + CHUNK]) for at in range(0, len(data), CHUNK)]
     if mode is not None:
-        requests.append(wire.set_mode(handle, mode))
+        requests.append(wire.set_mode_unattended(handle, mode))
     if sync:
         requests.append(wire.fsync(handle))
     # Requests on one handle take effect in their order, so all of them share a round trip.
     replies = yield [*requests, wire.on_handle(wire.FSTAT, handle), wire.on_handle(wire.CLOSE, handle)]
-    return _expect(Attributes, replies[-2]).size
+    return _expect(Attributes, replies[-2])
 
 
 def read(path: str, *, size: int | None, max_bytes: int) -> Task[bytes | None]:
@@ -114,6 +114,12 @@ def next_names(handle: bytes, *, ahead: int) -> Task[tuple[list[Named], bool]]:
     parts = [_expect(tuple, reply) for reply in replies if reply != b""]
     # An answer without names ends it too: a server could give them without end.
     return [named for part in parts for named in part], len(parts) == ahead and all(parts)
+
+
+def free_bytes(folder: str) -> Task[int | None]:
+    """Left on the folder's disk, where the server says it."""
+    (reply,) = yield [wire.statvfs(folder)]
+    return wire.parse_free_bytes(reply)
 
 
 def close(handle: bytes) -> Task[None]:

@@ -4,12 +4,15 @@ import contextlib
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from erp_connectors.sftp import offers
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
@@ -21,9 +24,10 @@ from erp_connectors.sftp.errors import (
     LoginRefused,
     NameNotFound,
     NoCommonAlgorithm,
-    RequestTimeout,
+    ProtocolViolation,
     ServerBusy,
     SftpUnavailable,
+    SshError,
 )
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.pipeline import Pipeline
@@ -31,6 +35,7 @@ from erp_connectors.sftp.pipeline import Pipeline
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
+NO_MORE_AUTH_METHODS = 14
 
 
 def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> socket.socket:
@@ -73,65 +78,89 @@ def _connect(
     return sock
 
 
+class _Transport(paramiko.Transport):
+    """Remembers a server's farewell, which paramiko only logs: some hang up instead of refusing a login."""
+
+    denied = ""
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        code, text = m.get_int(), m.get_string().decode("utf-8", "replace")
+        if code == NO_MORE_AUTH_METHODS or "auth" in text.lower():
+            self.denied = text or "the server hung up"
+
+
 class Session:
     """An SSH connection under construction or in use. `close` it always, also after a failure."""
 
     def __init__(self, sock: socket.socket, *, timeout: float) -> None:
         self._timeout = timeout
         self._sock = sock
-        self._transport: paramiko.Transport | None = None
+        self._transport: _Transport | None = None
+        self._peer: tuple[Any, ...] = ()
+        # A peer may be gone again as soon as it has accepted; the handshake will say so.
+        with contextlib.suppress(OSError):
+            self._peer = sock.getpeername()
 
     def exchange_keys(self, preferred: Sequence[HostKey] = ()) -> HostKey:
         """The SSH handshake; returns the key that the server presents, of a preferred type where it has one.
 
         Nothing is sent to the server beyond the handshake: hold the key against the pinned ones first, with
         `require_pinned`. Raises `ServerBusy`, `HandshakeFailed`,
-        `NoCommonAlgorithm`, `RequestTimeout`.
+        `NoCommonAlgorithm`, `ConnectionLost`, `ConnectTimeout`.
         """
-        with self._deadline():
-            transport = self._transport = self._new_transport(preferred)
-            try:
-                transport.start_client(timeout=self._timeout)
-            except IncompatiblePeer as error:
-                raise NoCommonAlgorithm(str(error)) from None
-            except (paramiko.SSHException, OSError, EOFError) as error:
-                raise _handshake_error(error) from None
-            if not transport.is_active() or transport.remote_version == "":
-                # paramiko's wait ends at its deadline without a word.
-                raise RequestTimeout(f"no SSH handshake within {self._timeout:g} s")
-            presented = transport.get_remote_server_key()
-        return HostKey(presented.get_name(), presented.asbytes())
+        try:
+            with self._deadline("no SSH handshake"):
+                return self._handshake(preferred)
+        except NoCommonAlgorithm as error:
+            raise NoCommonAlgorithm(self._with_offer(str(error))) from None
 
     def login(self, username: str, *, key: paramiko.PKey | None, password: str | None) -> str:
         """By key where there is one, else by password; returns which. Raises `LoginRefused`, `ConnectionLost`."""
         transport = self._require_transport()
-        with self._deadline():
+        with self._deadline("no answer to the login"):
             try:
                 if key is not None:
-                    transport.auth_publickey(username, key)
-                    return f"key {key.get_name()}"
-                transport.auth_password(username, password or "", fallback=False)
+                    more = transport.auth_publickey(username, key)
+                else:
+                    more = transport.auth_password(username, password or "", fallback=False)
             except paramiko.BadAuthenticationType as error:
                 raise LoginRefused(f"It offers only: {', '.join(error.allowed_types)}.") from None
             except paramiko.AuthenticationException as error:
-                raise LoginRefused(f"User {username!r}: {error}") from None
+                if transport.is_active() or transport.denied:
+                    raise LoginRefused(f"User {username!r}: {transport.denied or error}") from None
+                raise ConnectionLost("during the login") from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 raise ConnectionLost(f"during the login: {error}") from None
-        return "password"
+        how = "password" if key is None else f"key {key.get_name()}"
+        if more:
+            raise LoginRefused(f"After the {how} it also wants: {', '.join(more)}.")
+        return how
 
     def open_channels(self, *, io_timeout: float) -> Channels:
         """SFTP on one channel, more of them when they are worth it. Raises `SftpUnavailable`, `SshError`."""
         return Channels(self._open_pipeline(io_timeout), lambda: self._open_pipeline(io_timeout))
 
     def _open_pipeline(self, io_timeout: float) -> Pipeline:
-        with self._deadline():
+        transport = self._require_transport()
+        with self._deadline("no answer to the request for SFTP"):
             try:
-                channel = self._require_transport().open_session(timeout=self._timeout)
+                channel = transport.open_session(timeout=self._timeout)
                 channel.settimeout(self._timeout)
                 channel.invoke_subsystem("sftp")
             except (paramiko.SSHException, OSError, EOFError) as error:
+                if not transport.is_active():
+                    raise ConnectionLost(f"after the login: {error}") from None
                 raise SftpUnavailable(str(error)) from None
-            return Pipeline(channel, io_timeout=io_timeout)
+            try:
+                return Pipeline(channel, io_timeout=io_timeout)
+            except (ConnectionLost, ProtocolViolation) as error:
+                if not transport.is_active():
+                    raise
+                raise SftpUnavailable(f"what answers is not SFTP: {error}") from None
+
+    @property
+    def address(self) -> str:
+        return str(self._peer[0]) if self._peer else "a server that hung up at once"
 
     @property
     def alive(self) -> bool:
@@ -149,11 +178,23 @@ class Session:
                 self._transport.close()
         self._sock.close()
 
-    def _new_transport(self, preferred: Sequence[HostKey]) -> paramiko.Transport:
+    def _handshake(self, preferred: Sequence[HostKey]) -> HostKey:
+        transport = self._transport = self._new_transport(preferred)
         try:
-            transport = paramiko.Transport(self._sock)
+            transport.start_client(timeout=self._timeout)
+            # paramiko's wait ends at its deadline without a word, and then there is no key.
+            presented = transport.get_remote_server_key()
+        except IncompatiblePeer as error:
+            raise NoCommonAlgorithm(str(error)) from None
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise _handshake_error(error) from None
+            raise _handshake_error(error, greeted=transport.remote_version != "") from None
+        return HostKey(presented.get_name(), presented.asbytes())
+
+    def _new_transport(self, preferred: Sequence[HostKey]) -> _Transport:
+        try:
+            transport = _Transport(self._sock)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise _handshake_error(error, greeted=False) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
         transport.banner_timeout = self._timeout * 1.25
         transport.handshake_timeout = self._timeout
@@ -167,21 +208,35 @@ class Session:
         )
         return transport
 
-    def _require_transport(self) -> paramiko.Transport:
+    def _require_transport(self) -> _Transport:
         if self._transport is None:
             raise ConnectionLost("there is no connection")
         return self._transport
 
     @contextmanager
-    def _deadline(self) -> Iterator[None]:
-        # Some of paramiko's waits take no timeout; closing the socket ends them all.
-        watchdog = threading.Timer(self._timeout * 1.5, self._sock.close)
+    def _deadline(self, what: str) -> Iterator[None]:
+        """What ends in an error after the time is over ended because of that. Raises `ConnectTimeout`."""
+        ends = time.monotonic() + self._timeout
+        # Some of paramiko's waits take no timeout; a connection that is cut ends them all.
+        watchdog = threading.Timer(self._timeout * 1.25, self._cut)
         watchdog.daemon = True
         watchdog.start()
         try:
             yield
+        except SshError:
+            if time.monotonic() < ends:
+                raise
+            raise ConnectTimeout(f"{what} within {self._timeout:g} s") from None
         finally:
             watchdog.cancel()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _with_offer(self, problem: str) -> str:
+        offer = offers.offered(self._peer, self._sock.family, timeout=self._timeout) if self._peer else ""
+        return f"{problem}. It offers {offer}." if offer else problem
 
 
 def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
@@ -193,8 +248,10 @@ def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
         raise HostKeyChanged(f"It presents {key.type} {key.fingerprint}; pinned is {known}.")
 
 
-def _handshake_error(error: Exception) -> Exception:
+def _handshake_error(error: Exception, *, greeted: bool) -> Exception:
     text = str(error) or type(error).__name__
+    if greeted and isinstance(error, EOFError | OSError):
+        return ConnectionLost("in the middle of the SSH handshake")
     if "banner" in text.lower() or isinstance(error, EOFError | ConnectionResetError):
         if "Invalid" in text or "Indecipherable" in text:
             return HandshakeFailed("it greets with something other than SSH")

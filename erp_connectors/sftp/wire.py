@@ -20,6 +20,7 @@ A_SIZE, A_OWNER, A_PERMISSIONS, A_TIMES, A_EXTENDED = 0x01, 0x02, 0x04, 0x08, 0x
 POSIX_RENAME = "posix-rename@openssh.com"
 FSYNC = "fsync@openssh.com"
 LIMITS = "limits@openssh.com"
+STATVFS = "statvfs@openssh.com"
 MAX_PACKET = 1 << 18
 
 _U32, _U64, _HEAD = struct.Struct(">I"), struct.Struct(">Q"), struct.Struct(">IBI")
@@ -125,8 +126,10 @@ def close_unattended(handle: bytes) -> Request:
     return Request(CLOSE, string(handle), unattended=True)
 
 
-def set_mode(handle: bytes, mode: int) -> Request:
-    return Request(FSETSTAT, string(handle) + _U32.pack(A_PERMISSIONS) + _U32.pack(mode))
+def set_mode_unattended(handle: bytes, mode: int) -> Request:
+    """Whether it was done is seen in the attributes; a refusal changes nothing."""
+    body = string(handle) + _U32.pack(A_PERMISSIONS) + _U32.pack(mode)
+    return Request(FSETSTAT, body, unattended=True)
 
 
 def make_folder(path: str) -> Request:
@@ -147,6 +150,10 @@ def fsync(handle: bytes) -> Request:
 
 def limits() -> Request:
     return Request(EXTENDED, string(LIMITS))
+
+
+def statvfs(path: str) -> Request:
+    return Request(EXTENDED, string(STATVFS) + string(path))
 
 
 def hello() -> bytes:
@@ -197,6 +204,15 @@ def parse_open_files(reply: Reply) -> int:
     reader = Reader(reply)
     reader.take(24)
     return reader.u64() if reader.left else 0
+
+
+def parse_free_bytes(reply: "Reply | StatusError") -> int | None:
+    """What an unprivileged user may still write, from an answer to `statvfs`; None: the server does not say."""
+    if not isinstance(reply, bytes):
+        return None
+    reader = Reader(reply)
+    _, unit, _, _, free = (reader.u64() for _ in range(5))
+    return unit * free
 
 
 def _named(reader: Reader) -> Named:

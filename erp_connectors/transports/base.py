@@ -5,6 +5,7 @@ fails its neighbours: it is a `Fault` in that file's place. A link that breaks i
 `Fault` for every file whose outcome is not known. Only `open` and `list` raise.
 """
 
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,10 @@ class Transport(ABC):
         Its next `open` or `list` then asks the server, and connects once more where that has died meanwhile.
         """
         return False
+
+    def remarks(self) -> Sequence[str]:
+        """What a person should know about the last `stage`, though it stopped no file."""
+        return ()
 
     @abstractmethod
     def close(self) -> None:
@@ -147,6 +152,13 @@ class Transport(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def mode_remark(upload: Upload, permissions: int | None) -> str:
+    """Empty where the file has the wanted permission bits, or nobody says which it has."""
+    if upload.mode is None or permissions is None or stat.S_IMODE(permissions) == upload.mode:
+        return ""
+    return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."
 
 
 def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:

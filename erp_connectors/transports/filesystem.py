@@ -28,7 +28,7 @@ from erp_connectors.faults import (
     Fault,
     FaultKind,
 )
-from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
+from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy, mode_remark
 
 FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 FAULT_OF_ERRNO: dict[int, FaultKind] = {
@@ -53,9 +53,13 @@ ResultT = TypeVar("ResultT")
 class FilesystemTransport(Transport):
     def __init__(self, options: FilesystemOptions, policy: TransportPolicy) -> None:
         self._roots = [os.path.realpath(root) for root in policy.dropzone_roots]
+        self._remarks: set[str] = set()
 
     def open_steps(self) -> Iterator[ProbeStep]:
         yield ProbeStep("roots", "Folders this deployment allows", 0, found=", ".join(self._roots) or "none")
+
+    def remarks(self) -> Sequence[str]:
+        return sorted(self._remarks)
 
     def close(self) -> None:
         pass
@@ -64,6 +68,7 @@ class FilesystemTransport(Transport):
         return "file://"
 
     def _stage(self, uploads: Sequence[Upload]) -> list[Fault | None]:
+        self._remarks.clear()
         # Written first, made durable together: the disk then takes many files in one go.
         with ThreadPoolExecutor(SYNCED_AT_ONCE, "fsync") as pool:
             return [
@@ -125,6 +130,7 @@ class FilesystemTransport(Transport):
             fd = os.open(_name_of(upload.path), flags, 0o666, dir_fd=folder)
         try:
             _fill(fd, upload)
+            self._remarks |= _set_mode(fd, upload)
         except BaseException:
             os.close(fd)
             raise
@@ -216,11 +222,18 @@ def _fill(fd: int, upload: Upload) -> None:
         raise Fault(NOT_A_FILE, path=upload.path)
     with os.fdopen(fd, "wb", closefd=False) as file:
         file.write(upload.data)
-    if upload.mode is not None:
-        os.fchmod(fd, upload.mode)
     size = os.fstat(fd).st_size
     if size != len(upload.data):
         raise Fault(SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
+
+
+def _set_mode(fd: int, upload: Upload) -> set[str]:
+    """What is to be said about it: shares that keep no such bits refuse them, which must not stop an order."""
+    if upload.mode is None:
+        return set()
+    with suppress(OSError):
+        os.fchmod(fd, upload.mode)
+    return {remark} if (remark := mode_remark(upload, os.fstat(fd).st_mode)) else set()
 
 
 def _walk_down(root: str, parts: Sequence[str]) -> int:

@@ -23,6 +23,7 @@ from erp_connectors.transports.base import (
     SftpOptions,
     Transport,
     TransportPolicy,
+    mode_remark,
 )
 
 # Where clouds hand out credentials to whoever asks from inside.
@@ -48,7 +49,7 @@ FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
 FAULT_OF_STATUS: dict[int, FaultKind] = {
     wire.NO_SUCH_FILE: faults.NOT_FOUND,
     wire.PERMISSION_DENIED: faults.PERMISSION_DENIED,
-    wire.OP_UNSUPPORTED: faults.RENAME_UNSUPPORTED,
+    wire.OP_UNSUPPORTED: faults.OPERATION_UNSUPPORTED,
     wire.NO_CONNECTION: faults.CONNECTION_LOST,
     wire.CONNECTION_LOST: faults.CONNECTION_LOST,
     wire.FILE_ALREADY_EXISTS: faults.NAME_TAKEN,
@@ -70,6 +71,7 @@ class SftpTransport(Transport):
         self._session: Session | None = None
         self._channels: Channels | None = None
         self._resumed = False
+        self._remarks: list[str] = []
 
     def open_steps(self) -> Iterator[ProbeStep]:
         if self._channels is not None and (not self._resumed or self._answers()):
@@ -97,6 +99,9 @@ class SftpTransport(Transport):
         self._session = self._channels = None
         self._resumed = False
 
+    def remarks(self) -> Sequence[str]:
+        return self._remarks
+
     def destination(self) -> str:
         return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"
 
@@ -107,7 +112,7 @@ class SftpTransport(Transport):
             options.host, options.port, timeout=options.connect_timeout, allow=self._require_allowed_address
         )
         self._session = Session(sock, timeout=options.connect_timeout)
-        return f"{sock.getpeername()[0]} port {options.port}"
+        return f"{self._session.address} port {options.port}"
 
     def _handshake(self) -> str:
         assert self._session is not None  # noqa: S101  # the step before
@@ -137,18 +142,32 @@ class SftpTransport(Transport):
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         channels = self._require_channels()
         sync = wire.FSYNC in channels.extensions
-        sizes = channels.run(
+        written = channels.run(
             [operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads],
             files_open=WRITTEN_AT_ONCE,
         )
-        outcomes = [_size_outcome(upload, size) for upload, size in zip(uploads, sizes, strict=True)]
-        # A file that is being created can't be absent: its folder is.
-        return [
-            Fault(faults.FOLDER_MISSING, path=upload.path)
-            if fault and fault.kind is faults.NOT_FOUND
-            else fault
-            for upload, fault in zip(uploads, outcomes, strict=True)
-        ]
+        pairs = list(zip(uploads, written, strict=True))
+        self._remarks = sorted(
+            {
+                r
+                for u, file in pairs
+                if isinstance(file, Attributes) and (r := mode_remark(u, file.permissions))
+            }
+        )
+        outcomes = [_written_outcome(upload, file) for upload, file in pairs]
+        self._tell_full_disks(uploads, outcomes)
+        return outcomes
+
+    def _tell_full_disks(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
+        """OpenSSH says of a full disk no more than FAILURE; asking for the space that is left tells it."""
+        channels = self._require_channels()
+        unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
+        if not unclear or wire.STATVFS not in channels.extensions:
+            return
+        left = channels.run([operations.free_bytes(_folder_of(uploads[i].path)) for i in unclear])
+        for i, free in zip(unclear, left, strict=True):
+            if isinstance(free, int) and free < len(uploads[i].data):
+                outcomes[i] = Fault(faults.DISK_FULL, f"{free} bytes are left.", path=uploads[i].path)
 
     def _publish(self, moves: Sequence[Move]) -> Outcomes:
         posix = wire.POSIX_RENAME in self._require_channels().extensions
@@ -167,7 +186,7 @@ class SftpTransport(Transport):
     def _rename(self, moves: Sequence[Move], *, posix: bool) -> Outcomes:
         channels = self._require_channels()
         results = channels.run([operations.rename(move.source, move.target, posix=posix) for move in moves])
-        outcomes = [_outcome(result, move.source) for move, result in zip(moves, results, strict=True)]
+        outcomes = [_renamed_outcome(result, move) for move, result in zip(moves, results, strict=True)]
         self._explain_failures(moves, outcomes)
         self._tell_missing_folders([move.target for move in moves], outcomes)
         self._tell_missing_folders([move.source for move in moves], outcomes)
@@ -321,11 +340,20 @@ def _outcome(result: object, path: str) -> Fault | None:
     return _fault(result, path) if isinstance(result, errors.SshError) else None
 
 
-def _size_outcome(upload: Upload, size: int | errors.SshError | None) -> Fault | None:
-    if isinstance(size, errors.SshError):
-        return _fault(size, upload.path)
-    if size is not None and size != len(upload.data):
-        return Fault(faults.SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
+def _renamed_outcome(result: object, move: Move) -> Fault | None:
+    fault = _outcome(result, move.source)
+    if fault and fault.kind is faults.OPERATION_UNSUPPORTED:
+        return Fault(faults.RENAME_UNSUPPORTED, fault.detail, path=move.source)
+    return fault
+
+
+def _written_outcome(upload: Upload, file: Attributes | errors.SshError) -> Fault | None:
+    if isinstance(file, errors.SshError):
+        fault = _fault(file, upload.path)
+        # A file that is being created can't be absent: its folder is.
+        return Fault(faults.FOLDER_MISSING, path=upload.path) if fault.kind is faults.NOT_FOUND else fault
+    if file.size is not None and file.size != len(upload.data):
+        return Fault(faults.SIZE_MISMATCH, f"{file.size} of {len(upload.data)} bytes.", path=upload.path)
     return None
 
 

@@ -14,6 +14,7 @@ from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
+from tests.servers.proftpd import proftpd_server
 from tests.servers.rclone_sftp import rclone_sftp_server
 from tests.servers.ssh import SshServer
 
@@ -71,6 +72,7 @@ class _Places:
             "asyncssh-plain-rename": lambda: asyncssh_server(root, behaviour=Behaviour(posix_rename=False)),
             "rclone": lambda: rclone_sftp_server(root, own),
             "openssh": lambda: openssh_server(root, own),
+            "proftpd": lambda: proftpd_server(root, own),
         }
         server: SshServer = self.stack.enter_context(start[kind]())
         return server
@@ -93,7 +95,7 @@ def _places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Places]:
         yield places
 
 
-@pytest.fixture(params=["filesystem", "asyncssh", "asyncssh-plain-rename", "rclone", "openssh"])
+@pytest.fixture(params=["filesystem", "asyncssh", "asyncssh-plain-rename", "rclone", "openssh", "proftpd"])
 def place(request: pytest.FixtureRequest, _places: _Places) -> Place:  # its value is used
     return _places.make(request.param)
 

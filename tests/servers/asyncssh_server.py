@@ -17,12 +17,16 @@ Interfere = Callable[[str, str], None]
 
 @dataclass
 class Behaviour:
-    """``interfere(operation, path)`` runs before each write, rename and remove, and may raise `asyncssh.SFTPError`
-    or `DropConnection`; what is in ``after`` runs once the operation is done, its reply not yet sent."""
+    """``interfere(operation, path)`` runs before each open, write, mode, rename and remove, and may raise
+    `asyncssh.SFTPError` or `DropConnection`; what is in ``after`` runs once the operation is done, its reply not yet
+    sent. ``on_login`` and ``on_session`` run before a login and a request for SFTP are answered."""
 
     posix_rename: bool = True
     interfere: Interfere | None = None
     after: Interfere | None = None
+    on_login: Callable[[], None] = lambda: None
+    on_session: Callable[[], None] = lambda: None
+    connections: int = 0
     sessions: int = 0
     log: list[str] = field(default_factory=list)
 
@@ -32,10 +36,18 @@ class DropConnection(Exception):
 
 
 class _Server(asyncssh.SSHServer):
-    def __init__(self, client_key: str) -> None:
+    def __init__(self, client_key: str, behaviour: Behaviour) -> None:
         self._client_key = client_key
+        self._behaviour = behaviour
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._behaviour.connections += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._behaviour.connections -= 1
 
     def begin_auth(self, username: str) -> bool:
+        self._behaviour.on_login()
         return True
 
     def password_auth_supported(self) -> bool:
@@ -61,12 +73,16 @@ class _Files(asyncssh.SFTPServer):
         super().__init__(channel, chroot=str(root).encode())
         self._behaviour = behaviour
         behaviour.sessions += 1
+        behaviour.on_session()
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
         return self._around("open", path, lambda: super(_Files, self).open(path, pflags, attrs))
 
     def write(self, file_obj: Any, offset: int, data: bytes) -> Any:
         return self._around("write", b"", lambda: super(_Files, self).write(file_obj, offset, data))
+
+    def fsetstat(self, file_obj: Any, attrs: asyncssh.SFTPAttrs) -> Any:
+        return self._around("mode", b"", lambda: super(_Files, self).fsetstat(file_obj, attrs))
 
     def rename(self, oldpath: bytes, newpath: bytes) -> Any:
         return self._around("rename", newpath, lambda: super(_Files, self).rename(oldpath, newpath))
@@ -112,7 +128,7 @@ def asyncssh_server(
             "127.0.0.1",
             0,
             server_host_keys=[host_key],
-            server_factory=lambda: _Server(public_line(client_key)),
+            server_factory=lambda: _Server(public_line(client_key), behaviour),
             sftp_factory=lambda channel: _Files(channel, root, behaviour),
             **ssh_options,
         )

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 BYTES_HELD = 64 << 20
 CLOSED = b""
@@ -36,6 +36,8 @@ async def _serve(target: int, delay: float) -> None:
         for one in (writer, there_writer):
             one.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.gather(_carry(reader, there_writer, delay), _carry(there_reader, writer, delay))
+        for one in (writer, there_writer):
+            one.close()
 
     server = await asyncio.start_server(joined, "127.0.0.1", 0, limit=1 << 20)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -62,7 +64,7 @@ async def _deliver(held: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.S
         if due > loop.time():
             await asyncio.sleep(due - loop.time())
         if data == CLOSED:
-            writer.close()
+            _end(writer)
             return
         try:
             if not gone:
@@ -70,6 +72,12 @@ async def _deliver(held: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.S
                 await writer.drain()
         except OSError:
             gone = True
+
+
+def _end(writer: asyncio.StreamWriter) -> None:
+    """One direction only: what is still on its way back arrives."""
+    with suppress(OSError):
+        writer.write_eof()
 
 
 if __name__ == "__main__":

@@ -21,14 +21,19 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
 LogLevel ERROR
-Subsystem sftp internal-sftp
+Subsystem sftp internal-sftp {sftp_options}
 {extra}
 """
 
 
 @contextmanager
-def openssh_server(root: Path, folder: Path, *, extra: str = "") -> Iterator[SshServer]:
-    """``folder`` keeps its configuration; ``extra`` is added to it. Key login only: passwords are the system's."""
+def openssh_server(
+    root: Path, folder: Path, *, extra: str = "", sftp_options: str = ""
+) -> Iterator[SshServer]:
+    """``folder`` keeps its configuration; ``extra`` is added to it, ``sftp_options`` are those of sftp-server(8).
+
+    Key login only: passwords are the system's.
+    """
     sshd = require_program("sshd", "apt install openssh-server")
     Path("/run/sshd").mkdir(parents=True, exist_ok=True) if Path("/run").stat().st_uid == _uid() else None
     host_key, client_key, port = new_key(), new_key(), free_port()
@@ -36,7 +41,7 @@ def openssh_server(root: Path, folder: Path, *, extra: str = "") -> Iterator[Ssh
     (folder / "host_key").chmod(0o600)
     (folder / "authorized_keys").write_text(public_line(client_key) + "\n")
     config = folder / "sshd_config"
-    config.write_text(CONFIG.format(port=port, folder=folder, extra=extra))
+    config.write_text(CONFIG.format(port=port, folder=folder, extra=extra, sftp_options=sftp_options))
     process = subprocess.Popen([sshd, "-D", "-e", "-f", str(config)], stderr=(folder / "log").open("wb"))
     try:
         _wait_for(port, process)

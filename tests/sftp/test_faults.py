@@ -161,7 +161,7 @@ class Listener:
             lambda connection: connection.sendall(b"220 ftp ready\r\n" * 200),
             {"HANDSHAKE_FAILED", "SERVER_BUSY"},
         ),
-        (lambda connection: None, {"REMOTE_TIMEOUT"}),
+        (lambda connection: None, {"CONNECTION_TIMEOUT"}),
     ],
     ids=["closes", "speaks FTP", "says nothing"],
 )

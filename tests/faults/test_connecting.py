@@ -1,0 +1,205 @@
+"""Everything that keeps a connection from coming up, told by its name through the connection test and a delivery."""
+
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+
+import asyncssh as ssh
+import pytest
+
+from tests.faults.conftest import QUICK, assert_told
+from tests.servers.gate import SILENT, gate
+from tests.servers.ssh import free_port, new_key, public_line
+
+SLOW = 0.4
+paces = pytest.mark.parametrize("pace", [SILENT, SLOW], ids=["says nothing", "says a byte at a time"])
+
+
+def pem(key, **options):
+    return key.export_private_key("openssh", **options).decode()
+
+
+def test_the_name_is_unknown(erp_at, asyncssh):
+    message = assert_told(erp_at(asyncssh, host="nowhere.invalid"), "NAME_NOT_FOUND", step="tcp")
+    assert "nowhere.invalid" in message
+
+
+def test_nobody_listens(erp_at, asyncssh):
+    assert_told(erp_at(asyncssh, port=free_port()), "CONNECTION_REFUSED", step="tcp")
+
+
+def test_nobody_answers_the_connection_request(erp_at, asyncssh):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        # Its queue is full, so the kernel leaves further requests without an answer.
+        queued = [socket.socket() for _ in range(3)]
+        for one in queued:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        erp = erp_at(asyncssh, port=full.getsockname()[1], **QUICK)
+        message = assert_told(erp, "CONNECTION_TIMEOUT", step="tcp")
+        for one in queued:
+            one.close()
+    assert "within 1.5 s" in message
+
+
+def test_the_server_admits_no_more_connections(erp_at, openssh):
+    server = openssh("MaxStartups 1:100:1\nLoginGraceTime 60")
+    with held_open(server):
+        assert_told(erp_at(server), "SERVER_BUSY", step="host_key")
+
+
+@contextmanager
+def held_open(server):
+    """A connection that does not log in: the only one of its kind that the server admits."""
+    for _ in range(100):
+        with socket.create_connection((server.host, server.port)) as held:
+            if held.recv(100).startswith(b"SSH-"):
+                yield
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server admits nobody")
+
+
+@paces
+def test_the_server_does_not_greet(erp_at, asyncssh, pace):
+    with gate(asyncssh.port) as peer:
+        peer.choke(pace)
+        message = assert_told(
+            erp_at(asyncssh, port=peer.port, **QUICK), "CONNECTION_TIMEOUT", step="host_key"
+        )
+    assert "handshake" in message
+
+
+@paces
+def test_the_server_greets_and_says_no_more(erp_at, asyncssh, pace):
+    with gate(asyncssh.port, after_greeting=pace) as peer:
+        message = assert_told(
+            erp_at(asyncssh, port=peer.port, **QUICK), "CONNECTION_TIMEOUT", step="host_key"
+        )
+    assert "handshake" in message
+
+
+@paces
+def test_the_server_does_not_answer_the_login(erp_at, asyncssh, behaviour, pace):
+    with gate(asyncssh.port) as peer:
+        behaviour.on_login = lambda: peer.choke(pace)
+        erp = erp_at(asyncssh, port=peer.port, **QUICK)
+        probed = erp.probed()
+        peer.open()
+        delivered = erp.delivered()
+    assert (probed.name, probed.fault.code) == ("login", "CONNECTION_TIMEOUT")
+    assert delivered.error_json["code"] == "CONNECTION_TIMEOUT"
+    assert "login" in delivered.error_json["message"]
+
+
+@paces
+def test_the_server_does_not_answer_the_request_for_sftp(erp_at, asyncssh, behaviour, pace):
+    with gate(asyncssh.port) as peer:
+        behaviour.on_session = lambda: peer.choke(pace)
+        erp = erp_at(asyncssh, port=peer.port, **QUICK)
+        probed = erp.probed()
+        peer.open()
+        delivered = erp.delivered()
+    assert (probed.name, probed.fault.code) == ("login", "CONNECTION_TIMEOUT")
+    assert delivered.error_json["code"] == "CONNECTION_TIMEOUT"
+    assert "SFTP" in delivered.error_json["message"]
+
+
+def test_the_link_is_cut_during_the_handshake(erp_at, asyncssh):
+    with gate(asyncssh.port, after_greeting=SILENT) as peer:
+        erp = erp_at(asyncssh, port=peer.port)
+        threading.Timer(0.5, peer.close).start()
+        probed = erp.probed()
+    assert (probed.name, probed.fault.code) == ("host_key", "CONNECTION_LOST")
+
+
+def test_the_link_is_cut_during_the_login(erp_at, asyncssh, behaviour):
+    with gate(asyncssh.port) as peer:
+        behaviour.on_login = peer.close
+        probed = erp_at(asyncssh, port=peer.port).probed()
+    assert (probed.name, probed.fault.code) == ("login", "CONNECTION_LOST")
+
+
+def test_the_link_is_cut_after_the_login(erp_at, asyncssh, behaviour):
+    with gate(asyncssh.port) as peer:
+        behaviour.on_session = peer.close
+        probed = erp_at(asyncssh, port=peer.port).probed()
+    assert (probed.name, probed.fault.code) == ("login", "CONNECTION_LOST")
+
+
+def test_no_key_is_pinned(erp_at, openssh):
+    server = openssh()
+    message = assert_told(erp_at(server, host_key=None), "HOST_KEY_UNKNOWN", step="host_key")
+    assert server_fingerprint(server) in message
+
+
+def test_another_key_is_pinned(erp_at, openssh):
+    server, other = openssh(), new_key()
+    message = assert_told(erp_at(server, host_key=public_line(other)), "HOST_KEY_CHANGED", step="host_key")
+    assert server_fingerprint(server) in message
+    assert other.get_fingerprint() in message
+
+
+def server_fingerprint(server):
+    return ssh.import_public_key(server.host_key).get_fingerprint()
+
+
+def test_the_password_is_wrong(erp_at, asyncssh):
+    message = assert_told(
+        erp_at(asyncssh, ssh_key=None, password="falsch-1234"), "LOGIN_REFUSED", step="login"
+    )
+    assert "falsch" not in message
+
+
+def test_the_server_takes_no_passwords(erp_at, openssh):
+    message = assert_told(erp_at(openssh(), ssh_key=None, password="any"), "LOGIN_REFUSED", step="login")
+    assert "publickey" in message
+
+
+@pytest.mark.parametrize("lines", ["", "MaxAuthTries 1"], ids=["refused", "refused and disconnected"])
+def test_the_key_is_wrong(erp_at, openssh, lines):
+    assert_told(erp_at(openssh(lines), ssh_key=pem(new_key())), "LOGIN_REFUSED", step="login")
+
+
+def test_the_key_alone_is_not_enough(erp_at, openssh):
+    server = openssh("AuthenticationMethods publickey,publickey")
+    message = assert_told(erp_at(server), "LOGIN_REFUSED", step="login")
+    assert "also wants: publickey" in message
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "why"), [(None, "its passphrase is missing"), ("wrong", "the passphrase is wrong")]
+)
+def test_the_key_is_encrypted(erp_at, asyncssh, passphrase, why):
+    erp = erp_at(asyncssh, ssh_key=pem(new_key(), passphrase="right"), ssh_key_passphrase=passphrase)
+    assert why in assert_told(erp, "KEY_UNREADABLE", step="login")
+
+
+@pytest.mark.parametrize(
+    ("lines", "offered"),
+    [
+        ("KexAlgorithms diffie-hellman-group1-sha1", "key exchange: diffie-hellman-group1-sha1"),
+        ("KexAlgorithms curve25519-sha256", "key exchange: curve25519-sha256"),
+        ('HostKey "{folder}/rsa"\nHostKeyAlgorithms ssh-rsa', "host keys: ssh-rsa"),
+        ("Ciphers chacha20-poly1305@openssh.com", "ciphers: chacha20-poly1305@openssh.com"),
+        ("Ciphers aes128-ctr\nMACs umac-64@openssh.com", "MACs: umac-64@openssh.com"),
+    ],
+)
+def test_no_algorithm_is_common(erp_at, openssh, tmp_path, lines, offered):
+    rsa = tmp_path / "rsa"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(rsa)], check=True)
+    server = openssh(lines.replace("{folder}", str(tmp_path)))
+
+    assert offered in assert_told(erp_at(server), "NO_COMMON_ALGORITHM", step="host_key")
+
+
+def test_the_user_has_no_sftp(erp_at, openssh):
+    server = openssh("Match all\nForceCommand /bin/false")
+    assert_told(erp_at(server), "SFTP_UNAVAILABLE", step="login")
+
+
+def test_the_users_login_prints_text(erp_at, openssh):
+    server = openssh("Match all\nForceCommand echo Willkommen auf dem Server; sleep 5")
+    assert_told(erp_at(server), "SFTP_UNAVAILABLE", step="login")

@@ -1,0 +1,91 @@
+"""A TCP relay in front of a server. From a chosen moment on, the server's answers come no more, or byte by byte."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+SILENT = float("inf")
+
+
+class Gate:
+    """``choke`` may be called at any time, also by the server itself; what is held back is never sent."""
+
+    def __init__(self, target: int, *, after_greeting: float | None = None, deaf: bool = False) -> None:
+        """``after_greeting``: choke to that pace after the server's first line. ``deaf``: once choked, read no more."""
+        self._target = target
+        self._after_greeting = after_greeting
+        self._deaf = deaf
+        self._pace: float | None = None
+        self._closed = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        if deaf:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.port: int = self._listener.getsockname()[1]
+        self.accepted = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def choke(self, seconds_per_byte: float = SILENT) -> None:
+        self._pace = seconds_per_byte
+
+    def open(self) -> None:
+        """For those who connect from now on."""
+        self._pace = None
+
+    def close(self) -> None:
+        self._closed.set()
+        for one in (self._listener, *self._sockets):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.accepted += 1
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += (client, server)
+                threading.Thread(target=self._forth, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._back, args=(server, client), daemon=True).start()
+
+    def _forth(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while data := client.recv(1 << 16):
+                server.sendall(data)
+                if self._deaf and self._pace is not None:
+                    self._closed.wait()
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+
+    def _back(self, server: socket.socket, client: socket.socket) -> None:
+        greeted = self._after_greeting is None
+        with suppress(OSError):
+            while data := server.recv(1 << 16):
+                if not greeted:
+                    line, newline, data = data.partition(b"\n")
+                    client.sendall(line + newline)
+                    greeted = bool(newline)
+                    self._pace = self._after_greeting
+                self._send(client, data)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, client: socket.socket, data: bytes) -> None:
+        for at in range(len(data)):
+            if self._pace is None:
+                client.sendall(data[at:])
+                return
+            if self._closed.wait(None if self._pace == SILENT else self._pace):
+                return
+            client.sendall(data[at : at + 1])
+
+
+@contextmanager
+def gate(target: int, *, after_greeting: float | None = None, deaf: bool = False) -> Iterator[Gate]:
+    opened = Gate(target, after_greeting=after_greeting, deaf=deaf)
+    try:
+        yield opened
+    finally:
+        opened.close()
