@@ -52,18 +52,26 @@ class Erp:
             time.sleep(0.002)
 
     def close(self) -> None:
+        """Reads what is still queued, then ends; safe more than once."""
         self._done.set()
         self._thread.join()
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _unseen(self) -> set[str]:
         final = {path.name for path in self._folder.iterdir() if path.suffix == FINAL}
         return final if self._takes else final - self.seen.contents.keys()
 
     def _watch(self) -> None:
-        while not self._done.is_set():
-            if select.select([self._fd], [], [], 0.05)[0]:
-                self._read_events()
+        while self._events_within(0 if self._done.is_set() else 0.05) or not self._done.is_set():
+            pass
+
+    def _events_within(self, seconds: float) -> bool:
+        ready = bool(select.select([self._fd], [], [], seconds)[0])
+        if ready:
+            self._read_events()
+        return ready
 
     def _read_events(self) -> None:
         data = os.read(self._fd, 1 << 16)
@@ -81,6 +89,7 @@ class Erp:
             # Created or written under its final name: whoever looked then saw half a file.
             self.seen.unfinished.add(name)
         with suppress(FileNotFoundError):
-            self.seen.contents[name].add((self._folder / name).read_bytes())
+            body = (self._folder / name).read_bytes()
+            self.seen.contents[name].add(body)  # seen once it is read, not before
             if self._takes:
                 (self._folder / name).unlink()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.crash.conftest import MakePair
+from tests.crash.conftest import MakeCell, MakePair
 from tests.crash.dropzones import KINDS
 from tests.crash.steps import IN_THE_MIDDLE, STEPS, untested
 
@@ -29,18 +29,16 @@ def test_a_worker_killed_anywhere_publishes_once(make_pair: MakePair, kind: str,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_workers_killed_one_after_another_publish_once(make_pair: MakePair, kind: str) -> None:
-    cells = make_pair(kind)
+def test_workers_killed_one_after_another_publish_once(make_cell: MakeCell, kind: str) -> None:
+    cell = make_cell(kind, takes=True)
+    cell.push()
     middle, *_, rename = IN_THE_MIDDLE[kind]
 
     for point in ONE_AFTER_ANOTHER:
-        for cell in cells:
-            cell.killed(point.format(middle=middle, rename=rename))
-    for cell in cells:
-        cell.finished()
+        cell.killed(point.format(middle=middle, rename=rename))
+    cell.finished()
 
-    for cell in cells:
-        cell.require_published_once()
+    cell.require_published_once()
 
 
 @pytest.mark.parametrize("kind", KINDS)

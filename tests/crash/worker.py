@@ -3,6 +3,7 @@
 ``python -m tests.crash.worker DATABASE``: starting Django takes long, a fork of a started one does not.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ def main(database: str) -> None:
     django.setup()
     settings.DATABASES["default"]["NAME"] = database
     _warm_up()
+    gc.freeze()  # else the first collection in each fork copies all of it
     decoder = msgspec.json.Decoder(Order)
     try:
         for line in sys.stdin.buffer:
