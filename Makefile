@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres check format lock clean
+.PHONY: help install demo serve test test-sqlite test-postgres bench check format lock clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -43,6 +43,9 @@ test-sqlite: $(INSTALLED) ## the suite on SQLite
 
 test-postgres: $(INSTALLED) ## the suite on PostgreSQL: a private one, or TEST_DATABASE_URL
 	$(PYTHON) -m pytest -n 2 --database=postgres $(ARGS)
+
+bench: $(INSTALLED) ## beside sftp, lftp, rclone and others, those that are installed; ARGS=--help
+	@$(PYTHON) -m bench $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, migrations, production settings
 	$(PYTHON) -m ruff check .

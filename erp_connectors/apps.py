@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 
 
 class ErpConnectorsConfig(AppConfig):
@@ -7,4 +8,6 @@ class ErpConnectorsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from erp_connectors import checks  # noqa: F401, PLC0415  # registers the system checks
+        from erp_connectors import checks, leases  # noqa: F401, PLC0415  # checks registers the system checks
+
+        connection_created.connect(leases.bound_transactions)

@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -77,6 +78,19 @@ def kept(lease: Lease) -> Iterator[None]:
         done.set()
         keeper.join()
         release(lease)
+
+
+def bound_transactions(connection: BaseDatabaseWrapper, **signal: object) -> None:
+    """A worker that freezes within a transaction holds its lock, and with it the lease, no longer than the lease lasts.
+
+    SQLite has nothing of the kind: there the writers behind it wait until it is killed or wakes up.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            milliseconds = int(_duration().total_seconds() * 1000)
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [str(milliseconds)]
+            )
 
 
 def _keep(lease: Lease, done: threading.Event) -> None:

@@ -139,7 +139,7 @@ def _archive() -> dict[str, Any]:
     if not bucket:
         folder = env.text("ARCHIVE_DIR", str(VAR / "archive"))
         return {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "BACKEND": "erp_connectors.folder_storage.FolderStorage",
             # A copy that a crash left half-written is written again under its own name, never beside it.
             "OPTIONS": {"location": folder, "allow_overwrite": True},
         }

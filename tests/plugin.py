@@ -6,6 +6,7 @@
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,6 +52,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"database: {config.getoption('database')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the crash matrix counted: its cells, and what became of the orders in them."""
+    counts: Counter[str] = Counter()
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        if report.when == "call" and "tests/crash/" in report.nodeid:
+            for name, number in report.user_properties:
+                counts[name] += int(str(number))
+    if counts:
+        terminalreporter.write_line(
+            "crash matrix: " + ", ".join(f"{number} {name}" for name, number in counts.items())
+        )
 
 
 def _prepare(world: ExitStack, database: str) -> None:

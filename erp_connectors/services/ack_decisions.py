@@ -19,6 +19,7 @@ from erp_connectors.states import (
     FailedAs,
     decide_ack,
 )
+from orderflow.bulk import update_rows
 from orderflow.orders.states import DraftStatus
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def _replaced(exports: Sequence[ERPExport]) -> set[object]:
 
 def _row(connection: ERPConnection, reading: Answered | Unreadable) -> AckFile:
     entry = reading.entry
-    if reading.row is None or (reading.row.decided_at and reading.row.stays):
-        # A file that could not be moved and was written anew is a new answer under the same name.
+    if reading.row is None or reading.row.decided_at:
+        # What was decided is not read again unless it was written anew: a new answer under the same name.
         row = reading.row or AckFile(connection=connection, org_id=connection.org_id, name=entry.name)
         row.decided_at, row.stays, row.size, row.mtime = None, False, -1, -1
         return row
@@ -191,4 +192,4 @@ def _save(rows: Sequence[AckFile]) -> None:
         AckFile.objects.filter(pk__in=[row.pk for row in rows if row.pk]).values_list("pk", flat=True)
     )
     AckFile.objects.bulk_create([row for row in rows if row.pk not in known], batch_size=200)
-    AckFile.objects.bulk_update([row for row in rows if row.pk in known], _SAVED, batch_size=200)
+    update_rows([row for row in rows if row.pk in known], *_SAVED)

@@ -34,6 +34,7 @@ from erp_connectors.services.places import ERROR, PROCESSED
 from erp_connectors.sessions import session
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Outcomes, Transport
+from orderflow.bulk import update_rows
 from orderflow.moves import LostRace
 
 NAME_BYTES = 255
@@ -195,6 +196,8 @@ class _Round:
 
     def _move(self, rows: Sequence[AckFile]) -> None:
         moves = [self._target(row, row.name) for row in rows]
+        # A poll that was frozen since it read must not file away what the ERP has written under these names since.
+        leases.renew(self.lease)
         outcomes = self.transport.move(moves)
         if any(outcome and outcome.kind is FOLDER_MISSING for outcome in outcomes):
             outcomes = self._move_into_new_folders(moves)
@@ -231,7 +234,7 @@ class _Round:
                 # No right to move it: it is remembered as handled. All else is simply tried again.
                 row.stays = outcome.kind is PERMISSION_DENIED
                 self.trouble = outcome
-        AckFile.objects.bulk_update(rows, ["moved_at", "moved_to", "stays"], batch_size=200)
+        update_rows(rows, "moved_at", "moved_to", "stays")
         self.report.moved += sum(1 for row in rows if row.moved_at)
 
     def _forget_vanished(self) -> None:
@@ -243,7 +246,7 @@ class _Round:
         targets = [self._target(row, row.name).target for row in decided]
         for row, target, there in zip(decided, targets, self.transport.exists(targets), strict=True):
             row.moved_at, row.moved_to = timezone.now(), target if there is True else ""
-        AckFile.objects.bulk_update(decided, ["moved_at", "moved_to"], batch_size=200)
+        update_rows(decided, "moved_at", "moved_to")
 
 
 def _same(row: AckFile, page: Iterable[Entry]) -> bool:

@@ -19,11 +19,10 @@ from erp_connectors.services.publishing import mark_sent
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage, Standing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.bulk import update_rows
 from orderflow.moves import LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
-
-ROWS_PER_STATEMENT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,9 @@ def accept_all(given: Sequence[Given]) -> None:
     _advance(exports, ExportStatus.ACKED, now, failed_as=FailedAs.NOT_FAILED)
     for one in given:
         one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
-    ERPExport.objects.bulk_update(exports, ["erp_order_id"], batch_size=ROWS_PER_STATEMENT)
+    update_rows(exports, "erp_order_id")
     drafts = [export.draft_order for export in exports]
-    DraftOrder.objects.bulk_update(drafts, ["erp_order_id"], batch_size=ROWS_PER_STATEMENT)
+    update_rows(drafts, "erp_order_id")
     for frm in (DraftStatus.ERROR, DraftStatus.PUSHING):
         _advance_drafts(drafts, frm, DraftStatus.PUSHED)
     _add_events(given, "acked", now, [f"ERP number {one.ack.erp_order_id}" for one in given])
@@ -62,7 +61,7 @@ def refuse_all(given: Sequence[Given]) -> None:
     _advance(exports, ExportStatus.FAILED, now, failed_as=FailedAs.REFUSED)
     for one in given:
         one.export.error_json = refusal(one.ack, at=now)
-    ERPExport.objects.bulk_update(exports, ["error_json"], batch_size=ROWS_PER_STATEMENT)
+    update_rows(exports, "error_json")
     _advance_drafts([export.draft_order for export in exports], DraftStatus.PUSHED, DraftStatus.ERROR)
     reasons = [f"{one.ack.error_code or ''} {one.ack.message or ''}".strip() for one in given]
     _add_events(given, "refused", now, reasons)
@@ -81,7 +80,7 @@ def note_conflicts(given: Sequence[Given]) -> None:
     for one in given:
         one.export.conflict_json = _conflict(one, now)
     exports = [one.export for one in given]
-    ERPExport.objects.bulk_update(exports, ["conflict_json"], batch_size=ROWS_PER_STATEMENT)
+    update_rows(exports, "conflict_json")
     _add_events(given, "conflict", now, [f"{one.source} says {_said(one.ack)}" for one in given])
 
 

@@ -16,7 +16,7 @@ from erp_connectors.faults import CONNECTION_DISABLED, DESTINATION_MOVED, INTERN
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
-from erp_connectors.services import outcomes, probe, publishing, settle
+from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
 from erp_connectors.services.context import Delivery, Failure, dropzone_of
 from erp_connectors.sessions import session
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
@@ -68,12 +68,14 @@ def _run(lease: Lease, report: DeliveryReport) -> bool:
     """Batch after batch until nothing is due; True where the connection was configured anew meanwhile."""
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
     report.held = _why_held(connection)
-    if report.held or not _due(connection.pk).exists():
+    due = _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
+    if report.held or not due:
         return False
     try:
         dropzone = dropzone_of(connection)
         with session(connection.pk, dropzone) as transport:
             transport.open()
+            transport.expect(due)
             if connection.circuit_open:
                 probe.require_usable(transport, dropzone)
                 circuit.success(connection.pk, now=timezone.now())
@@ -82,6 +84,8 @@ def _run(lease: Lease, report: DeliveryReport) -> bool:
             while _one_batch(delivery, report):
                 if _configured_anew(connection):
                     return True
+            if not report.trouble:
+                leftovers.sweep_if_due(delivery)
     except Fault as fault:
         _could_not_start(lease, connection, fault, report)
     return False

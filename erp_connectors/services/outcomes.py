@@ -15,6 +15,7 @@ from erp_connectors.services.context import Failure
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.bulk import update_rows
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -58,9 +59,7 @@ def _postpone(failures: Sequence[Failure], now: datetime) -> None:
     for failure in failures:
         failure.export.next_attempt_at = now + circuit.backoff(failure.export.attempts)
         failure.export.error_json = _error(failure, now)
-    ERPExport.objects.bulk_update(
-        [f.export for f in failures], ["next_attempt_at", "error_json"], batch_size=200
-    )
+    update_rows([failure.export for failure in failures], "next_attempt_at", "error_json")
     _note(failures, "postponed", now)
 
 
@@ -71,7 +70,7 @@ def _fail(failures: Sequence[Failure], now: datetime) -> None:
         failure.export.error_json = _error(failure, now)
         failure.export.next_attempt_at = None
     exports = [failure.export for failure in failures]
-    ERPExport.objects.bulk_update(exports, ["error_json", "next_attempt_at"], batch_size=200)
+    update_rows(exports, "error_json", "next_attempt_at")
     for failed_as in (FailedAs.NOT_SENT, FailedAs.UNKNOWN):
         mine = [export for export in exports if _failed_as(export) == failed_as]
         ERPExport.objects.filter(pk__in=[export.pk for export in mine]).advance(

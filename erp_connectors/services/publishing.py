@@ -5,7 +5,7 @@ attempt only, STAGED is committed between writing and renaming, and only who com
 killed anywhere, or frozen and woken late, finds either its temporary file or the proof that the rename was done.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import CharField, F, Value
@@ -30,6 +30,7 @@ from erp_connectors.services.snapshot import order_documents
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.bulk import update_rows
 from orderflow.moves import LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -98,20 +99,35 @@ def _render_one(delivery: Delivery, document: OrderDocument | Fault | None) -> b
     raise document or Fault(RENDER_FAILED, "The order is gone.")
 
 
-def _bytes_again(delivery: Delivery, exports: Iterable[ERPExport]) -> tuple[list[Item], list[Failure]]:
+def _bytes_again(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:
     items, failures = [], []
-    for export in exports:
-        try:
-            items.append(Item(export, bytes_of(export)))
-        except archive.ArchiveUnavailable as error:
+    for export, data in zip(exports, _stored(exports), strict=True):
+        if isinstance(data, archive.ArchiveUnavailable):
             again = _same_bytes_rendered_again(delivery, export)
             if again is None:
-                failures.append(Failure(export, Fault(ARCHIVE_UNAVAILABLE, f"{error}."), Stage.ARCHIVE))
+                failures.append(Failure(export, Fault(ARCHIVE_UNAVAILABLE, f"{data}."), Stage.ARCHIVE))
             else:
                 items.append(Item(export, again))
-        except archive.ArchiveAltered as error:
-            failures.append(Failure(export, Fault(ARCHIVE_ALTERED, f"{error}."), Stage.ARCHIVE))
+        elif isinstance(data, archive.ArchiveAltered):
+            failures.append(Failure(export, Fault(ARCHIVE_ALTERED, f"{data}."), Stage.ARCHIVE))
+        else:
+            items.append(Item(export, data))
     return items, failures
+
+
+def _stored(
+    exports: Sequence[ERPExport],
+) -> list[bytes | archive.ArchiveUnavailable | archive.ArchiveAltered]:
+    """From the rows that still keep them, and from the archive."""
+    kept = dict(
+        ERPExport.objects.filter(pk__in=[export.pk for export in exports], payload__isnull=False).values_list(
+            "pk", "payload"
+        )
+    )
+    archived = [export for export in exports if export.pk not in kept]
+    read = archive.read_all([(export.export_storage_key, export.sha256) for export in archived])
+    found = dict(zip([export.pk for export in archived], read, strict=True))
+    return [bytes(kept[e.pk] or b"") if e.pk in kept else found[e.pk] for e in exports]
 
 
 def bytes_of(export: ERPExport) -> bytes:
@@ -131,6 +147,8 @@ def _same_bytes_rendered_again(delivery: Delivery, export: ERPExport) -> bytes |
 def _archive_and_commit(delivery: Delivery, items: Sequence[Item]) -> None:
     if not items:
         return
+    # A worker that was frozen since its claim must not put other bytes where those that were sent are kept.
+    leases.renew(delivery.lease)
     outcomes = archive.put_all([archive.Copy(item.export.export_storage_key, item.data) for item in items])
     crashpoint("archived-before-commit")
     now = timezone.now()
@@ -141,7 +159,9 @@ def _archive_and_commit(delivery: Delivery, items: Sequence[Item]) -> None:
     exports = [item.export for item in items]
     with transaction.atomic():
         leases.renew(delivery.lease)
-        ERPExport.objects.bulk_update(exports, ["sha256", "size", "archived_at", "payload"], batch_size=100)
+        update_rows(exports, "sha256", "size", "archived_at")
+        # Few or none keep their bytes in the row: only while the archive is down.
+        update_rows([export for export in exports if export.archived_at is None], "payload")
         add_events(exports, stage=Stage.RENDER, what="rendered", at=now)
     crashpoint("rendered-committed")
 

@@ -14,7 +14,7 @@ from erp_connectors import leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
-from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NOT_FOUND, Fault
+from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NAME_TAKEN, NOT_FOUND, Fault
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
 from erp_connectors.services.context import Delivery, Failure, destination, dropzone_of, withdrawn_path
@@ -87,10 +87,12 @@ def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -
         return verdict
     with transaction.atomic():
         leases.renew(delivery.lease)
-        if verdict is Verdict.NOT_SENT:
-            _mark_not_sent([predecessor])
-            return None
-        return _give_way(export, predecessor)
+        if verdict is Verdict.PUBLISHED:
+            return _give_way(export, predecessor)
+        _mark_not_sent([predecessor])
+    if predecessor.staged_destination == delivery.destination:
+        delivery.transport.remove([withdrawn_path(predecessor)])
+    return None
 
 
 def _where_it_was_staged(transport: Transport, dropzone: Dropzone, export: ERPExport) -> Verdict | Fault:
@@ -118,7 +120,8 @@ def _elsewhere(export: ERPExport) -> Verdict | Fault:
 def _verdicts(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
     moves = [Move(export.staged_path, withdrawn_path(export)) for export in exports]
     atomic = [export.staged_path.endswith(".tmp") for export in exports]
-    outcomes = iter(transport.move([move for move, yes in zip(moves, atomic, strict=True) if yes]))
+    # `publish` is the atomic rename; `move` may link and unlink, and a crash between the two would leave both names.
+    outcomes = iter(transport.publish([move for move, yes in zip(moves, atomic, strict=True) if yes]))
     # Written under its final name there is no receipt: that mode promises at least once.
     return [
         _verdict(transport, move, next(outcomes)) if yes else Verdict.NOT_SENT
@@ -129,6 +132,10 @@ def _verdicts(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdic
 def _verdict(transport: Transport, move: Move, outcome: Fault | None) -> Verdict | Fault:
     if outcome is None:
         return Verdict.NOT_SENT
+    if outcome.kind is NAME_TAKEN:
+        # Whoever asked before had withdrawn it; a server that links and unlinks may have been stopped in between.
+        (removed,) = transport.remove([move.source])
+        return removed if isinstance(removed, Fault) else Verdict.NOT_SENT
     if outcome.kind is not NOT_FOUND:
         return outcome
     (withdrawn,) = transport.exists([move.target])

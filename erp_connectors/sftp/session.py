@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
 from erp_connectors.sftp import offers
+from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
     ConnectionRefused,
@@ -161,8 +162,11 @@ class Session:
             raise LoginRefused(f"After the {how} it also wants: {', '.join(more)}.")
         return how
 
-    def open_pipeline(self, *, io_timeout: float) -> Pipeline:
-        """A channel with SFTP on it. Raises `SftpUnavailable`, `SshError`."""
+    def open_channels(self, *, io_timeout: float) -> Channels:
+        """SFTP on one channel, more of them when they are worth it. Raises `SftpUnavailable`, `SshError`."""
+        return Channels(self._open_pipeline(io_timeout), lambda: self._open_pipeline(io_timeout))
+
+    def _open_pipeline(self, io_timeout: float) -> Pipeline:
         transport = self._require_transport()
         with self._deadline("no answer to the request for SFTP"):
             try:

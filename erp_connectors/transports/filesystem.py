@@ -147,11 +147,15 @@ class FilesystemTransport(Transport):
             try:
                 os.link(*names, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
             except OSError as error:
-                if error.errno not in LINK_REFUSED:
+                if error.errno in LINK_REFUSED:
+                    _claim_and_rename(*names, source, target)
+                    return
+                if error.errno != errno.EEXIST:
                     raise
-                _claim_and_rename(*names, source, target)
-            else:
-                os.unlink(names[0], dir_fd=source)
+            # Both names are one file after a link, also one that was made by a process killed right here.
+            if not _is_one_file(*names, source, target):
+                raise Fault(NAME_TAKEN, path=move.target)
+            os.unlink(names[0], dir_fd=source)
 
     def _lstat(self, path: str) -> bool:
         with self._folder(_folder_of(path)) as folder:
@@ -259,6 +263,13 @@ def _claim_and_rename(name: str, new_name: str, source: int, target: int) -> Non
     except OSError:
         os.unlink(new_name, dir_fd=target)
         raise
+
+
+def _is_one_file(name: str, other: str, source: int, target: int) -> bool:
+    return os.path.samestat(
+        os.stat(name, dir_fd=source, follow_symlinks=False),
+        os.stat(other, dir_fd=target, follow_symlinks=False),
+    )
 
 
 def _is_within(path: str, root: str) -> bool:

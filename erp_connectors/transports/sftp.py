@@ -10,9 +10,10 @@ from erp_connectors import faults
 from erp_connectors.documents import Entry, Move, ProbeStep, Upload
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.sftp import errors, operations, session, wire
+from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.operations import is_folder, lstat
-from erp_connectors.sftp.pipeline import Pipeline, Task
+from erp_connectors.sftp.pipeline import Task
 from erp_connectors.sftp.session import Address, Session
 from erp_connectors.sftp.wire import Attributes
 from erp_connectors.transports.base import (
@@ -68,12 +69,12 @@ class SftpTransport(Transport):
         self._options = options
         self._policy = policy
         self._session: Session | None = None
-        self._pipeline: Pipeline | None = None
+        self._channels: Channels | None = None
         self._resumed = False
         self._remarks: list[str] = []
 
     def open_steps(self) -> Iterator[ProbeStep]:
-        if self._pipeline is not None and (not self._resumed or self._answers()):
+        if self._channels is not None and (not self._resumed or self._answers()):
             return
         self.close()
         for name, label, action in (
@@ -89,14 +90,18 @@ class SftpTransport(Transport):
 
     def resume(self) -> bool:
         alive = self._session is not None and self._session.alive
-        self._resumed = alive and self._pipeline is not None and self._pipeline.broken is None
+        self._resumed = alive and self._channels is not None and self._channels.broken is None
         return self._resumed
 
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
-        self._session = self._pipeline = None
+        self._session = self._channels = None
         self._resumed = False
+
+    def expect(self, files: int) -> None:
+        if self._channels is not None:
+            self._channels.expect(files)
 
     def remarks(self) -> Sequence[str]:
         return self._remarks
@@ -125,7 +130,7 @@ class SftpTransport(Transport):
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
         how = self._session.login(options.username, key=key, password=options.password)
-        self._pipeline = self._session.open_pipeline(io_timeout=options.io_timeout)
+        self._channels = self._session.open_channels(io_timeout=options.io_timeout)
         return f"as {options.username} with {how}"
 
     def _require_allowed_name(self) -> None:
@@ -139,9 +144,9 @@ class SftpTransport(Transport):
             raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is {plain}, where no ERP can be.")
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
-        pipeline = self._require_pipeline()
-        sync = wire.FSYNC in pipeline.extensions
-        written = pipeline.run(
+        channels = self._require_channels()
+        sync = wire.FSYNC in channels.extensions
+        written = channels.share_out(
             [operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads],
             files_open=WRITTEN_AT_ONCE,
         )
@@ -159,17 +164,17 @@ class SftpTransport(Transport):
 
     def _tell_full_disks(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
         """OpenSSH says of a full disk no more than FAILURE; asking for the space that is left tells it."""
-        pipeline = self._require_pipeline()
+        channels = self._require_channels()
         unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
-        if not unclear or wire.STATVFS not in pipeline.extensions:
+        if not unclear or wire.STATVFS not in channels.extensions:
             return
-        left = pipeline.run([operations.free_bytes(_folder_of(uploads[i].path)) for i in unclear])
+        left = channels.run([operations.free_bytes(_folder_of(uploads[i].path)) for i in unclear])
         for i, free in zip(unclear, left, strict=True):
             if isinstance(free, int) and free < len(uploads[i].data):
                 outcomes[i] = Fault(faults.DISK_FULL, f"{free} bytes are left.", path=uploads[i].path)
 
     def _publish(self, moves: Sequence[Move]) -> Outcomes:
-        posix = wire.POSIX_RENAME in self._require_pipeline().extensions
+        posix = wire.POSIX_RENAME in self._require_channels().extensions
         return self._rename(moves, posix=posix)
 
     def _move(self, moves: Sequence[Move]) -> Outcomes:
@@ -183,8 +188,8 @@ class SftpTransport(Transport):
         ]
 
     def _rename(self, moves: Sequence[Move], *, posix: bool) -> Outcomes:
-        pipeline = self._require_pipeline()
-        results = pipeline.run([operations.rename(move.source, move.target, posix=posix) for move in moves])
+        channels = self._require_channels()
+        results = channels.run([operations.rename(move.source, move.target, posix=posix) for move in moves])
         outcomes = [_renamed_outcome(result, move) for move, result in zip(moves, results, strict=True)]
         self._explain_failures(moves, outcomes)
         self._tell_missing_folders([move.target for move in moves], outcomes)
@@ -204,7 +209,7 @@ class SftpTransport(Transport):
         # A file is absent only where its folder is there, so both are asked for in one round trip.
         folders = list({_folder_of(path) for path in paths})
         looks: list[Task[Attributes | bool]] = [*map(lstat, paths), *map(is_folder, folders)]
-        results = self._require_pipeline().run(looks)
+        results = self._require_channels().run(looks)
         missing = dict(zip(folders, map(_folder_fault, results[len(paths) :], folders), strict=True))
         return [
             _presence(result, path, missing[_folder_of(path)])
@@ -212,7 +217,7 @@ class SftpTransport(Transport):
         ]
 
     def _remove(self, paths: Sequence[str]) -> Presences:
-        results = self._require_pipeline().run([operations.remove(path) for path in paths])
+        results = self._require_channels().run([operations.remove(path) for path in paths])
         answers: list[bool | Fault] = [
             fault if (fault := _outcome(result, path)) else True
             for path, result in zip(paths, results, strict=True)
@@ -221,13 +226,13 @@ class SftpTransport(Transport):
         return [False if isinstance(a, Fault) and a.kind is faults.NOT_FOUND else a for a in answers]
 
     def _read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
-        pipeline = self._require_pipeline()
-        looks = pipeline.run([lstat(path) for path in paths])
+        channels = self._require_channels()
+        looks = channels.run([lstat(path) for path in paths])
         contents: list[bytes | Fault] = [
             _readable(look, path, max_bytes) or b"" for look, path in zip(looks, paths, strict=True)
         ]
         good = [i for i, content in enumerate(contents) if not isinstance(content, Fault)]
-        bodies = pipeline.run(
+        bodies = channels.run(
             [operations.read(paths[i], size=_size(looks[i]), max_bytes=max_bytes) for i in good],
             files_open=READ_AT_ONCE,
         )
@@ -242,13 +247,13 @@ class SftpTransport(Transport):
     def _list(self, folder: str) -> Iterator[Entry]:
         try:
             handle = self._open_folder(folder)
-            pipeline = self._require_pipeline()
+            channels = self._require_channels()
             ahead, count, more = FIRST_FOLDER_READS, 0, True
             while more and count < MAX_NAMES:
-                names, more = pipeline.run_one(operations.next_names(handle, ahead=ahead))
+                names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
                 yield from (_entry(named) for named in names if named.name not in (".", ".."))
                 ahead, count = FOLDER_READS_AHEAD, count + len(names)
-            pipeline.run_one(operations.close(handle))
+            channels.run_one(operations.close(handle))
         except errors.SshError as error:
             fault = _fault(error, folder)
             raise (
@@ -256,21 +261,21 @@ class SftpTransport(Transport):
             ) from None
 
     def _open_folder(self, folder: str) -> bytes:
-        pipeline = self._require_pipeline()
-        (handle,) = pipeline.run([operations.open_folder(folder)])
-        if self._resumed and pipeline.broken:
+        channels = self._require_channels()
+        (handle,) = channels.run([operations.open_folder(folder)])
+        if self._resumed and channels.broken:
             # Listing is its own check of a kept session: looking at a quiet folder costs no more for it.
             self.close()
-            (handle,) = self._require_pipeline().run([operations.open_folder(folder)])
+            (handle,) = self._require_channels().run([operations.open_folder(folder)])
         self._resumed = False
         if isinstance(handle, errors.SshError):
             raise handle
         return handle
 
     def _make_folder(self, path: str) -> None:
-        pipeline = self._require_pipeline()
+        channels = self._require_channels()
         try:
-            pipeline.run_one(operations.make_folder(path))
+            channels.run_one(operations.make_folder(path))
         except errors.SshError as error:
             # FAILURE is also version 3's word for "it is there already".
             if not self._is_folder(path):
@@ -283,7 +288,7 @@ class SftpTransport(Transport):
         """A file is absent only where its folder is there; else the folder is what is missing."""
         absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
         folders = list({_folder_of(paths[i]) for i in absent})
-        results = self._require_pipeline().run(list(map(is_folder, folders)))
+        results = self._require_channels().run(list(map(is_folder, folders)))
         missing = dict(zip(folders, map(_folder_fault, results, folders), strict=True))
         for i in absent:
             fault = missing[_folder_of(paths[i])]
@@ -291,21 +296,21 @@ class SftpTransport(Transport):
                 answers[i] = fault  # type: ignore[index]
 
     def _is_folder(self, path: str) -> bool:
-        (result,) = self._require_pipeline().run([is_folder(path)])
+        (result,) = self._require_channels().run([is_folder(path)])
         return _folder_fault(result, path) is None
 
     def _answers(self) -> bool:
-        assert self._pipeline is not None  # noqa: S101  # checked before
-        self._pipeline.run([lstat("/")])
+        assert self._channels is not None  # noqa: S101  # checked before
+        self._channels.run([lstat("/")])
         self._resumed = False
-        return self._pipeline.broken is None
+        return self._channels.broken is None
 
-    def _require_pipeline(self) -> Pipeline:
-        if self._pipeline is None:
+    def _require_channels(self) -> Channels:
+        if self._channels is None:
             self.open()
-        if self._pipeline is None:
+        if self._channels is None:
             raise Fault(faults.CONNECTION_LOST)
-        return self._pipeline
+        return self._channels
 
 
 def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:

@@ -203,3 +203,14 @@ def test_a_folder_cannot_be_made_where_its_parent_is_missing_or_its_name_taken(p
 def test_only_plain_absolute_paths_are_taken(transport, path):
     with pytest.raises(ValueError, match="absolute"):
         transport.exists([path])
+
+
+def test_hundreds_of_files_in_one_batch(place, transport):
+    names = [f"{n:03}" for n in range(200)]
+
+    staged = transport.stage([Upload(place.path(f"{name}.tmp"), name.encode() * 100) for name in names])
+    published = transport.publish([Move(place.path(f"{name}.tmp"), place.path(name)) for name in names])
+    contents = transport.read([place.path(name) for name in names], max_bytes=1000)
+
+    assert (staged, published) == ([None] * 200, [None] * 200)
+    assert contents == [name.encode() * 100 for name in names]

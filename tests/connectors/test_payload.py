@@ -10,7 +10,7 @@ import pytest
 
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1, payload
 from erp_connectors.documents import OrderCustomer, OrderDocument, OrderLine, SourceDocument
-from erp_connectors.faults import Fault
+from erp_connectors.faults import SCHEMA_VIOLATION, Fault
 
 ID = UUID("550e8400-e29b-41d4-a716-446655440000")
 LINE = OrderLine(
@@ -158,3 +158,11 @@ def test_file_names_say_order_and_moment():
     name = DropzoneJsonV1().filename(ID, at=datetime(2025, 12, 27, 10, 0, tzinfo=UTC), token="abc12345")
 
     assert name == "sales_order_550e8400_20251227_100000_abc12345.json"
+
+
+@pytest.mark.parametrize("body", [b"", b'{"export_version": ', b"\xff", b"null"])
+def test_what_is_no_export_file_is_told(body):
+    with pytest.raises(Fault) as told:
+        payload.check(body)
+
+    assert told.value.kind is SCHEMA_VIOLATION

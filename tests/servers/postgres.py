@@ -26,18 +26,23 @@ _OPTIONS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
 }
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[str]:
-    """Run a server whose files live in `folder`; yields its URL, `postgres://…/postgres`."""
+def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """Run a server whose files live in `folder`; yields its URL, `postgres://…/postgres`.
+
+    ``durable``: each commit waits for the disk, as in production.
+    """
     folder.mkdir(parents=True)
     password = secrets.token_hex(16)
     data = _create_cluster(folder, password)
     port = _free_port()
     url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
     with (folder / "log").open("wb") as log:
-        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        chosen = {**_OPTIONS, **_DURABLE} if durable else _OPTIONS
+        options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         command = _unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:

@@ -262,3 +262,19 @@ def test_many_answers_in_pages(site, settings):
 
     assert poll(site.connection.pk).accepted == 20
     assert ERPExport.objects.filter(status=ExportStatus.ACKED).values("erp_order_id").distinct().count() == 20
+
+
+def test_a_new_answer_after_a_crash_is_not_filed_away_half_written(site, at_crashpoint):
+    (export,) = sent(site)
+    site.answer(f"ack_{export.filename}", ACKED)
+    at_crashpoint("acks-moved-before-commit", die)
+    with pytest.raises(Killed):
+        poll(site.connection.pk)
+    again_ = site.answer(f"ack_{export.filename}", ACKED[:20])
+
+    assert poll(site.connection.pk).waiting == 1
+    assert again_.exists()
+
+    again_.write_bytes(ACKED)
+    assert poll(site.connection.pk).repeated == 1
+    assert len(list((site.acks / "processed").iterdir())) == 2

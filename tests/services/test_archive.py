@@ -83,4 +83,4 @@ def test_what_is_delivered_is_what_is_archived(site, store):
 
 
 def test_the_default_is_a_folder():
-    assert storages["exports"].__class__.__name__ == "FileSystemStorage"
+    assert storages["exports"].__class__.__name__ == "FolderStorage"

@@ -15,7 +15,7 @@ from erp_connectors.services.publishing import bytes_of
 from erp_connectors.services.push import push_many, retry_push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
-from orderflow.orders.models import DraftOrder, DraftOrderLine
+from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.services.conftest import Killed, die
@@ -110,6 +110,20 @@ def test_a_worker_that_wakes_up_late_changes_nothing(site, at_crashpoint, point)
 
     assert report.busy or point == "sent-committed"
     deliver(site.connection.pk)
+    assert_all_sent_once(site, exports)
+
+
+def test_a_worker_that_wakes_up_late_leaves_the_archived_copies_as_they_were_sent(site, at_crashpoint):
+    exports = pushed(site)
+
+    def overtaken():
+        later(site.connection)
+        deliver(site.connection.pk)
+        Customer.objects.update(name="Anders & Co.")
+
+    at_crashpoint("claimed", overtaken)
+    assert deliver(site.connection.pk).busy
+
     assert_all_sent_once(site, exports)
 
 

@@ -1,6 +1,5 @@
 """The file format ``orderflow_export_json_v1``: typed structs, their JSON Schema, and the exact bytes."""
 
-import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -86,8 +85,13 @@ def render(order: OrderDocument) -> bytes:
 
 def check(body: bytes) -> None:
     """Hold bytes against the published schema. Raises `Fault` SCHEMA_VIOLATION that names the place."""
-    error = next(_validator().iter_errors(json.loads(body)), None)
-    if error is not None:
+    try:
+        file = msgspec.json.decode(body)
+    except msgspec.DecodeError as wrong:
+        raise Fault(SCHEMA_VIOLATION, f"It is not JSON: {wrong}.") from None
+    if _validator().is_valid(file):
+        return
+    for error in _validator().iter_errors(file):
         place = "/".join(str(part) for part in error.instance_path) or "the file"
         raise Fault(SCHEMA_VIOLATION, f"{place}: {error.message}.")
 
@@ -151,11 +155,11 @@ def _line(line: OrderLine) -> Line:
     return Line(
         line_no=line.line_no,
         internal_sku=line.internal_sku,
-        qty=_exact(line.qty, QTY_STEP, f"line {line.line_no}: qty"),
+        qty=_exact(line.qty, QTY_STEP, line.line_no, "qty"),
         uom=line.uom,  # type: ignore[arg-type]  # held by the schema check
         unit_price=None
         if line.unit_price is None
-        else _exact(line.unit_price, PRICE_STEP, f"line {line.line_no}: unit_price"),
+        else _exact(line.unit_price, PRICE_STEP, line.line_no, "unit_price"),
         currency=line.currency,
         customer_sku_raw=line.customer_sku_raw,
         description=line.description,
@@ -169,13 +173,13 @@ def _source_document(order: OrderDocument) -> SourceDocument | None:
     return SourceDocument(document_id=source.document_id, file_name=source.file_name, sha256=source.sha256)
 
 
-def _exact(value: Decimal, step: Decimal, what: str) -> Decimal:
+def _exact(value: Decimal, step: Decimal, line_no: int, what: str) -> Decimal:
     # A fixed scale keeps the encoder from writing 1E+3; rounding would change an order, so it is refused.
     if not value.is_finite():
-        raise ValueError(f"{what} is not a number.")
+        raise ValueError(f"line {line_no}: {what} is not a number.")
     scaled = value.quantize(step)
     if scaled != value:
-        raise ValueError(f"{what} {value} has more decimals than the format carries.")
+        raise ValueError(f"line {line_no}: {what} {value} has more decimals than the format carries.")
     return scaled
 
 

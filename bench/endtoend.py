@@ -1,0 +1,98 @@
+"""From push to ACKED with real workers: orders that wait in a database of their own, an ERP that answers at once.
+
+Run as a program, it is the part that lives in that world: it pushes, plays the ERP, wakes polls, and waits.
+"""
+
+import gzip
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.measuring import DidNotDoIt
+from bench.world import World
+from tests.jobs.processes import new_world
+
+SECONDS_AT_MOST = 300
+# In production a schedule asks once a minute; what counts here is work, not waiting.
+SECONDS_BETWEEN_POLLS = 0.3
+
+
+def orders_per_second(
+    world: World, database_url: str, *, workers: int, orders: list[dict[str, Any]]
+) -> float:
+    folder = world.new_folder("in", "ack", "ack/processed", "taken")
+    own = folder / "own"
+    own.mkdir()
+    (own / "orders.json").write_text(json.dumps(orders))
+    config = world.link(0).config(export_path=f"{folder}/in", ack_path=f"{folder}/ack")
+    (own / "config.json").write_text(json.dumps(config))
+    place = new_world(own, **({"DATABASE_URL": database_url} if database_url else {}))
+    code = f"from bench.endtoend import drive; drive({str(own)!r}, {str(folder)!r})"
+    with place.running("run_workers", "--workers", str(workers)) as running:
+        running.wait_until_said("ready for work at", times=workers)
+        done = place.manage("shell", "--no-imports", "-c", code)
+    if done.returncode:
+        raise DidNotDoIt(done.stderr[-500:])
+    return float(done.stdout.split()[-1])
+
+
+def drive(own: str, folder: str) -> None:
+    """Prints orders per second."""
+    from bench import ours  # noqa: PLC0415  # needs the settings of this process
+    from erp_connectors.models import ERPExport  # noqa: PLC0415
+    from erp_connectors.services.push import push_many  # noqa: PLC0415
+    from erp_connectors.states import ExportStatus  # noqa: PLC0415
+    from erp_connectors.tasks import POLL  # noqa: PLC0415
+    from orderflow import jobs  # noqa: PLC0415
+    from tests import factories  # noqa: PLC0415
+
+    org = factories.org()
+    connection = factories.connection(org, json.loads((Path(own) / "config.json").read_text()))
+    ids = ours.load_orders(org, json.loads((Path(own) / "orders.json").read_text()))
+    started, polled = time.perf_counter(), 0.0
+    for at in range(0, len(ids), 200):
+        push_many(ids[at : at + 200], actor=None)
+    while ERPExport.objects.filter(org=org, status=ExportStatus.ACKED).count() < len(ids):
+        if time.perf_counter() - started > SECONDS_AT_MOST:
+            sys.exit("not all were ACKED in time")
+        _answer(Path(folder), ours.write_acks)
+        if time.perf_counter() - polled > SECONDS_BETWEEN_POLLS:
+            jobs.enqueue(POLL, str(connection.pk), keep_result=False)
+            polled = time.perf_counter()
+        time.sleep(0.05)
+    print(len(ids) / (time.perf_counter() - started))
+
+
+def _answer(folder: Path, write_acks: Any) -> None:
+    names = [path.name for path in (folder / "in").glob("*.json")]
+    for name in names:
+        (folder / "in" / name).rename(folder / "taken" / name)
+    write_acks(folder / "ack", names)
+
+
+def real_orders(beside: Path) -> list[dict[str, Any]]:
+    """A wholesaler's month where it lies beside the checkout, else orders of our own."""
+    published = beside / "shared" / "data" / "retail-dec2010.jsonl.gz"
+    if published.exists():
+        with gzip.open(published, "rt") as lines:
+            return [json.loads(line) for line in lines]
+    return [_made_up(n) for n in range(1400)]
+
+
+def _made_up(n: int) -> dict[str, Any]:
+    line = {
+        "internal_sku": "INT-1",
+        "product_description": "Kabel",
+        "qty": "1",
+        "uom": "ST",
+        "unit_price": "2.5",
+    }
+    return {
+        "external_order_number": f"PO-{n}",
+        "order_date": "2026-11-02",
+        "currency": "EUR",
+        "customer": {"erp_customer_number": f"{n % 50}", "name": f"Customer {n % 50}"},
+        "lines": [{**line, "line_no": no, "currency": "EUR"} for no in range(1, n % 37 + 2)],
+    }

@@ -1,0 +1,56 @@
+"""Tables and pictures for docs/performance.md, from a run's results."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from bench.measuring import OURS, Result
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+WIDTH, ROW, LABEL = 760, 24, 230
+
+
+def table(result: Result) -> str:
+    beside = "ours" if result.baseline == OURS else f"“{result.baseline}”"
+    rows = [f"| | seconds | times {beside} |", "|---|---:|---:|"]
+    compared = result.baseline in result.seconds
+    for name in sorted(result.seconds, key=result.median):
+        ratio = "" if name == result.baseline or not compared else f"{result.ratio(name):.1f}"
+        shown = f"**{name}**" if name == OURS else name
+        rows.append(f"| {shown} | {result.median(name):.4g} | {ratio} |")
+    rows += [f"| {name} | did not do it: {_short(why)} | |" for name, why in result.failed.items()]
+    return "\n".join([f"### {result.title}", "", *rows, *(f"\n{note}" for note in result.notes), ""])
+
+
+def write(results: Sequence[Result], page: Path) -> None:
+    """Replace what stands between the page's two marks."""
+    text = page.read_text()
+    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    page.write_text("\n\n".join([before, *map(table, results), after]))
+
+
+def bars(result: Result, path: Path) -> None:
+    """Seconds as bars, ours first; an SVG that reads on light and on dark."""
+    names = sorted(result.seconds, key=result.median)
+    longest = max(map(result.median, names))
+    height = ROW * len(names) + 40
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
+        'font-size="13">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text x="8" y="20" font-weight="bold">{escape(result.title)}</text>',
+    ]
+    for n, name in enumerate(names):
+        y, seconds = 36 + n * ROW, result.median(name)
+        width = max(2.0, (WIDTH - LABEL - 90) * seconds / longest)
+        color = "#0a7d4f" if name == OURS else "#8a94a6"
+        lines += [
+            f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>',
+            f'<rect x="{LABEL}" y="{y}" width="{width:.1f}" height="{ROW - 6}" fill="{color}"/>',
+            f'<text x="{LABEL + width + 6:.1f}" y="{y + 14}">{seconds:.2f} s</text>',
+        ]
+    path.write_text("\n".join([*lines, "</svg>", ""]))
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:100].replace("|", "/")

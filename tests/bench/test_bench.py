@@ -1,0 +1,100 @@
+"""The benchmark itself: its smallest case with real programs, and its arithmetic."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import measuring, report
+from bench.measuring import OURS, DidNotDoIt, Result, take_turns
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench(*arguments):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT, env=kept, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+
+
+def test_the_smallest_case_runs_whole_and_its_results_make_the_same_table_again():
+    done = bench(
+        "--case", "upload", "--files", "2", "--round-trip", "0", "--rounds", "1", "--peer", "file by file"
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "did not do it" not in done.stdout
+    table = done.stdout[done.stdout.index("### 2 files of 20 KB, 0 ms round trip") :]
+    assert "| **ours** |" in table
+    assert "| paramiko, file by file |" in table
+
+    (path,) = [Path(line) for line in done.stdout.splitlines() if line.endswith(".json")]
+    again = bench("--show", str(path))
+    path.unlink()
+    assert again.stdout.strip() == table.strip()
+
+
+def test_everybody_takes_a_turn_in_each_round_and_the_median_counts():
+    turns = []
+
+    def contender(name, *seconds):
+        left = list(seconds)
+
+        def run():
+            turns.append(name)
+            return left.pop(0)
+
+        return run
+
+    result = take_turns(
+        "x", "X", {OURS: contender(OURS, 1, 9, 2), "other": contender("other", 8, 1, 6)}, rounds=3
+    )
+
+    assert turns == [OURS, "other"] * 3
+    assert (result.median(OURS), result.ratio("other")) == (2, 3)
+
+
+def test_who_did_not_do_it_is_named_and_not_tried_again():
+    tries = []
+
+    def fails():
+        tries.append(1)
+        raise DidNotDoIt("3 of 5 files are missing or short")
+
+    def hangs():
+        raise subprocess.TimeoutExpired(["sftp", "-i", "/home/me/secret"], 600)
+
+    result = take_turns("x", "X", {OURS: lambda: 1.0, "bad": fails, "slow": hangs}, rounds=2)
+
+    assert len(tries) == 1
+    table = report.table(result)
+    assert "| bad | did not do it: 3 of 5 files are missing or short | |" in table
+    assert "| slow | did not do it: > 600 s | |" in table
+    assert "/home" not in table
+
+
+def test_a_page_gets_its_tables_between_the_marks_and_keeps_its_prose(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+
+    report.write([Result("x", "New", {OURS: [0.5]})], page)
+
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "### New" in text
+    assert "old" not in text
+
+
+def test_results_survive_their_file(tmp_path):
+    result = Result("upload-200-50", "X", {OURS: [1.0, 2.0]}, {"bad": "why"}, ["note"], baseline="")
+
+    assert measuring.load(measuring.save([result], tmp_path)) == [result]
+
+
+def test_the_documented_page_has_the_marks():
+    text = (ROOT / "docs" / "performance.md").read_text()
+
+    assert text.index(report.BEGIN) < text.index(report.END)

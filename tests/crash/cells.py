@@ -1,0 +1,129 @@
+"""One cell of the matrix: an org, its connection, an ERP that watches, three orders; and the verdict at the end."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.push import push_many
+from erp_connectors.states import ExportStatus
+from orderflow.audit.models import Action, AuditLog
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import Org
+from tests import factories
+from tests.crash.erp import Erp
+from tests.crash.orders import Ended
+from tests.crash.workers import Workers
+
+SHORT = 0.2  # seconds that the lease of a worker lasts which will not come to an end by itself
+LINES = (2, 250, 2)  # the one in the middle takes several writes
+
+Note = Callable[[str, int], None]
+
+
+@dataclass
+class Cell:
+    org: Org
+    connection: ERPConnection
+    folder: Path
+    erp: Erp
+    workers: Workers
+    note: Note
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "in"
+
+    def push(self, lines: Sequence[int] = LINES) -> list[ERPExport]:
+        buyer = factories.customer(self.org)
+        orders = [factories.draft(self.org, customer=buyer, lines=count) for count in lines]
+        results = push_many(factories.ids(orders), actor=None)
+        return [results[order.pk].export for order in orders]
+
+    def killed(self, point: str, **options: object) -> None:
+        """A worker that dies at a point."""
+        ended = self.deliver(plan={point: "SIGKILL"}, lease=SHORT, **options)
+        assert ended.how == "killed", f"it never came to {point}: {ended.passed}"
+
+    def frozen(self, point: str, *, then: dict[str, str] | None = None, **options: object) -> Ended:
+        """A worker that freezes at a point; ``then`` is what happens to it once it was woken."""
+        ended = self.deliver(plan={point: "SIGSTOP", **(then or {})}, lease=SHORT, **options)
+        assert ended.how == "stopped", f"it never came to {point}: {ended.passed}"
+        return ended
+
+    def finished(self) -> Ended:
+        """A worker that takes over once the lease is over, and comes to its end."""
+        ended = self.deliver()
+        assert ended.how == "exited"
+        return ended
+
+    def woken(self, sleeper: Ended) -> None:
+        assert self.workers.wake(sleeper).how == "exited"
+
+    def deliver(self, **options: object) -> Ended:
+        self.erp.settle()
+        self.wait_for_lease()
+        return self.workers.run("deliver", self.connection.pk, **options)  # type: ignore[arg-type]
+
+    def poll(self, **options: object) -> Ended:
+        self.wait_for_lease("poll_lease")
+        if options.get("plan"):
+            options["lease"] = SHORT
+        return self.workers.run("poll", self.connection.pk, **options)  # type: ignore[arg-type]
+
+    def answer(self, name: str, body: bytes) -> None:
+        """An ack file, whole at once, as a good ERP writes it."""
+        temporary = self.folder / "answer"
+        temporary.write_bytes(body)
+        temporary.rename(self.folder / "ack" / name)
+
+    def wait_for_lease(self, purpose: str = "delivery_lease") -> None:
+        while True:
+            row = ERPConnection.objects.get(pk=self.connection.pk)
+            until = getattr(row, f"{purpose}_until")
+            if until is None or until < timezone.now():
+                return
+            time.sleep(0.01)
+
+    def exports(self) -> list[ERPExport]:
+        return list(ERPExport.objects.filter(org=self.org).select_related("draft_order"))
+
+    def require_published_once(self, *, counted: bool = True) -> None:
+        """Each order's file appeared once and whole, is archived, and every row says so."""
+        self.erp.settle()
+        exports = self.exports()
+        if counted:
+            self.count(exports)
+        seen = self.erp.seen
+        assert seen.appeared == Counter(export.filename for export in exports)
+        assert seen.unfinished == set()
+        for export in exports:
+            with storages["exports"].open(export.export_storage_key) as archived:
+                assert seen.contents[export.filename] == {archived.read()}
+            assert (export.status, export.payload, export.failed_as) == (ExportStatus.SENT, None, "")
+            assert export.archived_at
+            assert export.draft_order.status == DraftStatus.PUSHED
+            assert [e.what for e in export.events.all()].count("published") == 1
+        audited = AuditLog.objects.filter(org=self.org, action=Action.DRAFT_PUSHED)
+        assert sorted(row.entity_id for row in audited) == sorted(str(e.draft_order_id) for e in exports)
+        assert self.leftovers() == []
+
+    def leftovers(self) -> list[str]:
+        return sorted(path.name for path in self.inbox.iterdir() if path.suffix != ".json")
+
+    def count(self, exports: Sequence[ERPExport]) -> None:
+        """For the table at the end of the run; whatever is wrong, the assertions say in detail."""
+        seen = self.erp.seen
+        times = [seen.appeared[export.filename] for export in exports]
+        self.note("cells", 1)
+        self.note("published once", times.count(1))
+        self.note("lost", times.count(0))
+        self.note("twice", sum(1 for count in times if count > 1))
+        self.note(
+            "partial", len(seen.unfinished) + sum(1 for bodies in seen.contents.values() if len(bodies) > 1)
+        )

@@ -1,0 +1,63 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests import factories
+from tests.crash.cells import Cell
+from tests.crash.dropzones import Dropzones
+from tests.crash.erp import Erp
+from tests.crash.workers import Workers, workers
+
+MakeCell = Callable[..., Cell]
+MakePair = Callable[[str], list[Cell]]
+
+
+@pytest.fixture(scope="session")
+def _workers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    with workers(tmp_path_factory.mktemp("workers")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def dropzones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropzones]:
+    with ExitStack() as stack:
+        yield Dropzones(tmp_path_factory.mktemp("dropzones"), stack)
+
+
+@pytest.fixture
+def make_cell(
+    transactional_db: None,
+    _workers: Workers,
+    dropzones: Dropzones,
+    settings: Any,
+    record_property: Callable[[str, object], None],
+) -> Iterator[MakeCell]:
+    settings.DROPZONE_ROOTS = [str(dropzones.root)]
+    _workers.settings = {"DROPZONE_ROOTS": [str(dropzones.root)]}
+    with ExitStack() as stack:
+
+        def make(kind: str, *, takes: bool, **config: Any) -> Cell:
+            folder, values = dropzones.make(kind)
+            org = factories.org()
+            erp = Erp(folder / "in", takes=takes)
+            stack.callback(erp.close)
+            return Cell(
+                org, factories.connection(org, {**values, **config}), folder, erp, _workers, record_property
+            )
+
+        yield make
+
+
+@pytest.fixture
+def make_pair(make_cell: MakeCell) -> MakePair:
+    """Two cells with orders to deliver: an ERP that leaves files, and one that takes each at once."""
+
+    def make(kind: str) -> list[Cell]:
+        cells = [make_cell(kind, takes=takes) for takes in (False, True)]
+        for cell in cells:
+            cell.push()
+        return cells
+
+    return make

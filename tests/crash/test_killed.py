@@ -1,0 +1,51 @@
+"""Workers killed with SIGKILL at every step, on every kind of dropzone; another one finishes."""
+
+import pytest
+
+from tests.crash.conftest import MakeCell, MakePair
+from tests.crash.dropzones import KINDS
+from tests.crash.steps import IN_THE_MIDDLE, STEPS, untested
+
+CELLS = [(kind, point) for kind in KINDS for point in (*STEPS, *IN_THE_MIDDLE[kind])]
+# Each is passed by the worker that follows those killed before.
+ONE_AFTER_ANOTHER = (
+    "after-open", "claimed", "archived-half-2", "before-commit-2", "rendered-committed", "{middle}",
+    "staged-before-commit", "before-remove", "after-remove", "before-commit-2", "staged-committed", "{rename}",
+    "published-before-commit", "before-commit-2", "before-publish", "after-publish",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "point"), CELLS)
+def test_a_worker_killed_anywhere_publishes_once(make_pair: MakePair, kind: str, point: str) -> None:
+    cells = make_pair(kind)
+
+    for cell in cells:
+        cell.killed(point)
+    for cell in cells:
+        cell.finished()
+
+    for cell in cells:
+        cell.require_published_once()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_workers_killed_one_after_another_publish_once(make_cell: MakeCell, kind: str) -> None:
+    cell = make_cell(kind, takes=True)
+    cell.push()
+    middle, *_, rename = IN_THE_MIDDLE[kind]
+
+    for point in ONE_AFTER_ANOTHER:
+        cell.killed(point.format(middle=middle, rename=rename))
+    cell.finished()
+
+    cell.require_published_once()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_matrix_has_every_point_that_a_delivery_passes(make_pair: MakePair, kind: str) -> None:
+    for cell in make_pair(kind):
+        ended = cell.finished()
+
+        assert untested(kind, ended.passed) == set()
+        assert set(STEPS) <= set(ended.passed)
+        cell.require_published_once()

@@ -1,0 +1,117 @@
+"""Workers that can be killed: a warm process that forks a fresh worker for each order on its standard input.
+
+``python -m tests.crash.worker DATABASE``: starting Django takes long, a fork of a started one does not.
+"""
+
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+
+import django
+import msgspec
+from django.conf import settings
+
+from tests.crash.orders import Ended, Order, Run
+
+SECONDS = 30.0
+PIPES: dict[int, int] = {}
+
+
+def main(database: str) -> None:
+    django.setup()
+    settings.DATABASES["default"]["NAME"] = database
+    _warm_up()
+    gc.freeze()  # else the first collection in each fork copies all of it
+    decoder = msgspec.json.Decoder(Order)
+    try:
+        for line in sys.stdin.buffer:
+            ended = _obey(decoder.decode(line))
+            sys.stdout.buffer.write(msgspec.json.encode(ended) + b"\n")
+            sys.stdout.buffer.flush()
+    finally:
+        for pid in PIPES:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _warm_up() -> None:
+    from erp_connectors import tasks  # noqa: F401, PLC0415  # needs Django
+    from erp_connectors.connectors.dropzone_json_v1 import payload  # noqa: F401, PLC0415
+    from tests.crash import points  # noqa: F401, PLC0415
+
+
+def _obey(order: Order) -> Ended:
+    pid = _start(order.run) if order.run else order.wake
+    os.kill(pid, signal.SIGCONT)
+    return _wait(pid)
+
+
+def _start(run: Run) -> int:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _live(run, writing)
+    os.close(writing)
+    PIPES[pid] = reading
+    return pid
+
+
+def _live(run: Run, report: int) -> None:
+    """The whole life of a worker, in its own process."""
+    from tests.crash.points import Points, install  # noqa: PLC0415  # needs Django
+
+    for name, value in run.settings.items():
+        setattr(settings, name, value)
+    points = Points(run.plan)
+    install(points, lose=run.lose)
+    code = 0
+    try:
+        said = _task(run)
+    except BaseException:  # noqa: BLE001  # a process' edge: it is shown, and the test fails by the code
+        said, code = traceback.format_exc(), 1
+    os.write(
+        report, msgspec.json.encode(Ended(pid=os.getpid(), how="exited", said=said, passed=points.passed))
+    )
+    os._exit(code)
+
+
+def _task(run: Run) -> str:
+    from uuid import UUID  # noqa: PLC0415
+
+    from erp_connectors.services import acks, deliver  # noqa: PLC0415  # needs Django
+
+    pk = UUID(run.connection)
+    report = deliver.deliver(pk) if run.task == "deliver" else acks.poll(pk)
+    return "; ".join(report.lines())
+
+
+def _wait(pid: int) -> Ended:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        changed, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+        if changed and os.WIFSTOPPED(status):
+            return Ended(pid=pid, how="stopped")
+        if changed:
+            return _ended(pid, status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(PIPES.pop(pid))
+    return Ended(pid=pid, how="hung")
+
+
+def _ended(pid: int, status: int) -> Ended:
+    with os.fdopen(PIPES.pop(pid), "rb") as report:
+        said = report.read()
+    if os.WIFSIGNALED(status):
+        return Ended(pid=pid, how="killed")
+    if not said or os.WEXITSTATUS(status):
+        return Ended(pid=pid, how="failed", said=said.decode(errors="replace"))
+    return msgspec.json.decode(said, type=Ended)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
