@@ -41,6 +41,7 @@ def soon(action):
 
 
 OPERATIONS = {
+    "stage many": lambda t: t.stage([Upload(f"/{n}.tmp", b"x") for n in range(200)])[-1],
     "stage": lambda t: t.stage([Upload("/a.tmp", b"x")])[0],
     "exists": lambda t: t.exists(["/a"])[0],
     "read": lambda t: t.read(["/a"], max_bytes=10)[0],
