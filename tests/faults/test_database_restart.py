@@ -20,6 +20,8 @@ import json, sys, django
 django.setup()
 from erp_connectors.services.push import push_many
 from tests import factories
+from django.conf import settings
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # each order has an approver of its own
 org = factories.org()
 connection = factories.connection(org, json.loads(sys.argv[1]))
 push_many(factories.ids(factories.drafts(org, 20)), actor=None)
@@ -51,7 +53,8 @@ class Program:
             "DATABASE_URL": url,
             "VAR_DIR": str(var),
             "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
-            "DELIVERY_LEASE_SECONDS": "3",
+            "DELIVERY_LEASE_SECONDS": "2",
+            "DELIVERY_RETRY_BASE_SECONDS": "1",
         }
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
