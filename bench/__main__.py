@@ -149,9 +149,10 @@ def _growth(place: World, options: argparse.Namespace, url: str) -> Iterator[Res
 
     result = Result("growth", "Push to ACKED, one process, PostgreSQL: seconds per order by orders queued")
     sizes = (20, 100) if options.quick else (100, 1_000, 10_000)
-    ours.queue(place, sizes[0])
+    ours.new_queue(place, sizes[0]).work_off()
     for how_many in sizes:
-        runs = [ours.queue(place, how_many) for _ in range(options.rounds if how_many < 10_000 else 1)]
+        queues = [ours.new_queue(place, how_many) for _ in range(options.rounds if how_many < 10_000 else 1)]
+        runs = [queue.work_off() / how_many for queue in queues]
         result.seconds[f"{how_many} orders"] = runs
         print(f"  {how_many:6} orders {min(runs) * 1000:8.2f} ms each", flush=True)
     spent = ours.shares(place, sizes[1])

@@ -81,14 +81,12 @@ class SimulatedErp:
         return [*self._take_new(now), *self._write_due(now)]
 
     def _take_new(self, now: datetime) -> Iterator[Happening]:
-        names = sorted(
-            entry.name
-            for entry in self.transport.list(self.export_path)
-            if entry.is_file and _is_order(entry.name)
-        )
+        listed = {entry.name for entry in self.transport.list(self.export_path) if entry.is_file}
+        names = sorted(name for name in listed if _is_order(name))
         for start in range(0, len(names), AT_ONCE):
             batch = names[start : start + AT_ONCE]
             bodies = self.transport.read([self._path(name) for name in batch], max_bytes=MAX_BYTES)
+            marked = [name for name in batch if f"{name}.done" in listed]
             for name, body, taken in zip(batch, bodies, self._take(batch), strict=True):
                 fault = body if isinstance(body, Fault) else taken
                 if isinstance(body, bytes) and fault is None:
@@ -97,6 +95,8 @@ class SimulatedErp:
                 elif fault and fault.kind is not NOT_FOUND and name not in self.complained:
                     self.complained.add(name)
                     yield Happening("trouble", name, _trouble(fault))
+            # A marker without its file says nothing to anybody.
+            self.transport.remove([self._path(f"{name}.done") for name in marked])
 
     def _take(self, names: Sequence[str]) -> Sequence[Fault | None]:
         if not self.habits.keep:

@@ -26,6 +26,7 @@ class Dropzone:
     export_path: str
     ack_path: str | None = None
     atomic_write: bool = True
+    done_marker: bool = False
     file_mode: int | None = None
     ack_timeout: timedelta | None = None
 

@@ -68,12 +68,14 @@ def _run(lease: Lease, report: DeliveryReport) -> bool:
     """Batch after batch until nothing is due; True where the connection was configured anew meanwhile."""
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
     report.held = _why_held(connection)
-    if report.held or not _due(connection.pk).exists():
+    due = _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
+    if report.held or not due:
         return False
     try:
         dropzone = dropzone_of(connection)
         with session(connection.pk, dropzone) as transport:
             transport.open()
+            transport.expect(due)
             if connection.circuit_open:
                 probe.require_usable(transport, dropzone)
                 circuit.success(connection.pk, now=timezone.now())

@@ -76,4 +76,5 @@ def _is_needless(export: ERPExport, path: str, attempt: int) -> bool:
 
 
 def _first_of_the_day(last_success: datetime | None, now: datetime) -> bool:
-    return last_success is None or last_success.date() < now.date()
+    # Nothing of ours can be left where nothing was ever delivered.
+    return last_success is not None and last_success.date() < now.date()

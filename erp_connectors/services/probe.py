@@ -90,13 +90,20 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
     (removed,) = transport.remove([final])
     if isinstance(removed, Fault):
         raise removed
-    how = (
-        "written, renamed and removed"
-        if dropzone.atomic_write
-        else "written and removed (at-least-once mode)"
-    )
+    how = "written, renamed and removed" if dropzone.atomic_write else "written and removed"
     taken = "" if removed else "; something took it meanwhile"
-    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}"
+    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}. {_guarantee(dropzone)}"
+
+
+def _guarantee(dropzone: Dropzone) -> str:
+    """What this way of writing promises to the ERP."""
+    if dropzone.atomic_write:
+        marker = ", followed by its .done marker" if dropzone.done_marker else ""
+        return f"Each order appears exactly once, always whole{marker}."
+    reader = (
+        "only one that waits for the .done marker never sees" if dropzone.done_marker else "a reader may see"
+    )
+    return f"Without rename each order is written at least once, and {reader} part of a file."
 
 
 def _try_ack_folder(transport: Transport, ack_path: str) -> str:

@@ -24,6 +24,7 @@ from erp_connectors.faults import (
     Fault,
 )
 from erp_connectors.models import ERPExport, add_events
+from erp_connectors.services import markers
 from erp_connectors.services.context import Delivery, Failure, Item, published_path, temporary_path
 from erp_connectors.services.snapshot import order_documents
 from erp_connectors.states import ExportStatus, Stage
@@ -66,7 +67,7 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
 
 
 def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
-    """Rename; then commit SENT. What an earlier worker had renamed already counts as published."""
+    """Rename and mark; then commit SENT. What an earlier worker had renamed already counts as published."""
     direct = [export for export in staged if not export.staged_path.endswith(".tmp")]
     to_rename = [export for export in staged if export.staged_path.endswith(".tmp")]
     moves = [Move(export.staged_path, published_path(delivery.dropzone, export)) for export in to_rename]
@@ -74,10 +75,11 @@ def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPEx
     crashpoint("published-before-commit")
     published, failures = _split(to_rename, outcomes, Stage.PUBLISH)
     found, failures = _already_published(delivery, failures)
+    (direct, published, found), unmarked = markers.mark(delivery, direct, published, found)
     _commit_sent(delivery, direct + published, what="published")
     _commit_sent(delivery, found, what="published", detail="found done: the temporary file was gone")
     crashpoint("sent-committed")
-    return direct + published + found, failures
+    return direct + published + found, [*failures, *unmarked]
 
 
 def _render_all(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:

@@ -11,10 +11,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from erp_connectors import leases
+from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
 from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NAME_TAKEN, NOT_FOUND, Fault
 from erp_connectors.models import ERPExport, add_events
+from erp_connectors.services import markers
 from erp_connectors.services.context import Delivery, Failure, destination, dropzone_of, withdrawn_path
 from erp_connectors.sessions import session
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
@@ -44,6 +46,7 @@ def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
     not_sent = [
         export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT
     ]
+    (published,), _ = markers.mark(delivery, published)
     with transaction.atomic():
         leases.renew(delivery.lease)
         for export in published:
@@ -76,7 +79,7 @@ def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -
     if (predecessor.conflict_json or {}).get("answer") is not None:
         verdict: Verdict | Fault = Verdict.PUBLISHED
     elif predecessor.connection_id == delivery.connection.pk:
-        verdict = _where_it_was_staged(delivery.transport, delivery.destination, predecessor)
+        verdict = _where_it_was_staged(delivery.transport, delivery.dropzone, predecessor)
     else:
         verdict = _elsewhere(predecessor)
     crashpoint("settled-before-commit")
@@ -92,13 +95,16 @@ def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -
     return None
 
 
-def _where_it_was_staged(transport: Transport, here: str, export: ERPExport) -> Verdict | Fault:
-    if export.staged_destination != here:
+def _where_it_was_staged(transport: Transport, dropzone: Dropzone, export: ERPExport) -> Verdict | Fault:
+    if export.staged_destination != destination(transport, dropzone):
         return Fault(
             DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path
         )
     (verdict,) = _verdicts(transport, [export])
-    return verdict
+    if verdict is not Verdict.PUBLISHED:
+        return verdict
+    (unmarked,) = markers.write(transport, dropzone, [export])
+    return unmarked or verdict
 
 
 def _elsewhere(export: ERPExport) -> Verdict | Fault:
@@ -106,7 +112,7 @@ def _elsewhere(export: ERPExport) -> Verdict | Fault:
         dropzone = dropzone_of(export.connection)
         with session(export.connection_id, dropzone) as transport:
             transport.open()
-            return _where_it_was_staged(transport, destination(transport, dropzone), export)
+            return _where_it_was_staged(transport, dropzone, export)
     except Fault as fault:
         return fault
 

@@ -1,9 +1,8 @@
 """A few SFTP channels on one SSH session: a large batch is shared out between them."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Generic
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from erp_connectors.sftp.errors import SshError
 from erp_connectors.sftp.pipeline import Pipeline, ResultT, Task
@@ -13,22 +12,13 @@ AT_MOST = 4
 TASKS_FOR_EACH = 32
 
 
-@dataclass(slots=True)
-class _Share(Generic[ResultT]):
-    """What one channel does of a batch; without a pipeline, it opens one first."""
-
-    tasks: Sequence[Task[ResultT]]
-    pipeline: Pipeline | None
-    results: list[ResultT | SshError] | None = None
-
-
 class Channels:
     """One pipeline, and more of them while large batches run. Not for use by several threads at once."""
 
     def __init__(self, first: Pipeline, open_another: Callable[[], Pipeline]) -> None:
         """``open_another`` raises `SshError` where the server allows no more; it is not asked again then."""
         self._first = first
-        self._others: list[Pipeline] = []
+        self._others: list[Future[Pipeline]] = []
         self._open_another = open_another
         self._refused = False
 
@@ -43,45 +33,54 @@ class Channels:
     def run(
         self, tasks: Sequence[Task[ResultT]], *, files_open: int | None = None
     ) -> list[ResultT | SshError]:
-        """As `Pipeline.run`. Tasks that hold files open are shared out; ``files_open`` counts for each channel."""
-        there = 1 + len(self._others)
-        wanted = min(AT_MOST if not self._refused else there, len(tasks) // TASKS_FOR_EACH)
-        if files_open is None or wanted <= 1:
-            return self._first.run(tasks, files_open=files_open)
-        return self._share_out(tasks, wanted, files_open)
+        """As `Pipeline.run`."""
+        return self._first.run(tasks, files_open=files_open)
 
     def run_one(self, task: Task[ResultT]) -> ResultT:
         """Raises what went wrong."""
         return self._first.run_one(task)
 
-    def _share_out(
-        self, tasks: Sequence[Task[ResultT]], channels: int, files_open: int
-    ) -> list[ResultT | SshError]:
-        ready: list[Pipeline | None] = [self._first, *self._others]
-        ready += [None] * (channels - len(ready))
-        shares = [_Share(tasks[n::channels], ready[n]) for n in range(channels)]
-        with ThreadPoolExecutor(channels, "sftp-channel") as pool:
-            for done in [pool.submit(self._do, share, files_open) for share in shares]:
-                done.result()
-        self._keep([share.pipeline for share in shares[1:]])
-        for share in shares:
-            if share.results is None:
-                share.results = self._first.run(share.tasks, files_open=files_open)
-        results: list[Any] = [None] * len(tasks)
-        for n, share in enumerate(shares):
-            results[n::channels] = share.results or []
+    def expect(self, tasks: int) -> None:
+        """Open what so many tasks will want, in the background."""
+        missing = self._wanted(tasks) - 1 - len(self._others)
+        if missing > 0 and not self._refused:
+            pool = ThreadPoolExecutor(missing, "sftp-channel")
+            self._others += [pool.submit(self._open_another) for _ in range(missing)]
+            pool.shutdown(wait=False)
+
+    def share_out(self, tasks: Sequence[Task[ResultT]], *, files_open: int) -> list[ResultT | SshError]:
+        """As `run`, over several channels where that is worth it; ``files_open`` counts for each of them."""
+        self.expect(len(tasks))
+        others = self._others[: self._wanted(len(tasks)) - 1]
+        if not others:
+            return self.run(tasks, files_open=files_open)
+        many = 1 + len(others)
+        with ThreadPoolExecutor(len(others), "sftp-share") as pool:
+            shares = [
+                pool.submit(self._run_on, other, tasks[n::many], files_open)
+                for n, other in enumerate(others, 1)
+            ]
+            results: list[Any] = [None] * len(tasks)
+            results[0::many] = self.run(tasks[0::many], files_open=files_open)
+        for n, share in enumerate(shares, 1):
+            done = share.result()
+            # The first channel does what a server allows no other for.
+            results[n::many] = self.run(tasks[n::many], files_open=files_open) if done is None else done
+        self._forget_the_dead()
         return results
 
-    def _do(self, share: "_Share[ResultT]", files_open: int) -> None:
-        if share.pipeline is None:
-            try:
-                share.pipeline = self._open_another()
-            except SshError:
-                # The first channel does it: a server may allow only one.
-                self._refused = True
-                return
-        share.results = share.pipeline.run(share.tasks, files_open=files_open)
+    def _wanted(self, tasks: int) -> int:
+        return max(1, min(AT_MOST, tasks // TASKS_FOR_EACH))
 
-    def _keep(self, used: Sequence[Pipeline | None]) -> None:
-        known = dict.fromkeys([*self._others, *(pipeline for pipeline in used if pipeline)])
-        self._others = [pipeline for pipeline in known if not pipeline.broken]
+    def _run_on(
+        self, other: "Future[Pipeline]", tasks: Sequence[Task[ResultT]], files_open: int
+    ) -> list[ResultT | SshError] | None:
+        if other.exception() is None:
+            return other.result().run(tasks, files_open=files_open)
+        return None
+
+    def _forget_the_dead(self) -> None:
+        self._refused |= any(isinstance(other.exception(), SshError) for other in self._others)
+        self._others = [
+            other for other in self._others if not other.exception() and not other.result().broken
+        ]

@@ -242,12 +242,13 @@ class Pipeline:
         self._received += data
 
     def _send(self, data: bytes) -> None:
+        began = self._clock()
         try:
             self._stream.settimeout(self._io_timeout)
             self._stream.sendall(data)
-        except TimeoutError:
-            raise RequestTimeout(f"nothing was taken within {self._io_timeout:g} s") from None
         except (OSError, EOFError) as error:
+            if isinstance(error, TimeoutError) or self._clock() - began >= self._io_timeout:
+                raise RequestTimeout(f"nothing was taken within {self._io_timeout:g} s") from None
             raise ConnectionLost(str(error) or "the connection broke off") from error
         self._progress = self._clock()
 

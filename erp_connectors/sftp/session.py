@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import paramiko
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
 from erp_connectors.sftp import offers
@@ -36,9 +38,32 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
 NO_MORE_AUTH_METHODS = 14
+LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
+# paramiko hands on whatever it ran into while it parsed what the peer sent.
+PEER_ERRORS = (
+    *LINK_ERRORS, ValueError, LookupError, TypeError, ArithmeticError, struct.error, InvalidSignature, InvalidTag,
+)  # fmt: skip
 
 
-def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> socket.socket:
+class PatientSocket(socket.socket):
+    """Gives up where the peer takes nothing for so many seconds; paramiko would try to send for ever."""
+
+    patience: float = SILENCE_SECONDS
+    _refused_since: float | None = None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        try:
+            sent = super().send(data, flags)
+        except TimeoutError:
+            since = self._refused_since = self._refused_since or time.monotonic()
+            if time.monotonic() - since >= self.patience:
+                raise BrokenPipeError(f"nothing was taken within {self.patience:g} s") from None
+            raise
+        self._refused_since = None
+        return sent
+
+
+def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> PatientSocket:
     """Look the name up once and connect to an address that ``allow`` has seen and not raised for.
 
     Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
@@ -61,8 +86,9 @@ def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Addres
 
 def _connect(
     family: int, kind: int, protocol: int, address: tuple[object, ...], timeout: float
-) -> socket.socket:
-    sock = socket.socket(family, kind, protocol)
+) -> PatientSocket:
+    sock = PatientSocket(family, kind, protocol)
+    sock.patience = timeout
     try:
         sock.settimeout(timeout)
         sock.connect(address)
@@ -92,7 +118,7 @@ class _Transport(paramiko.Transport):
 class Session:
     """An SSH connection under construction or in use. `close` it always, also after a failure."""
 
-    def __init__(self, sock: socket.socket, *, timeout: float) -> None:
+    def __init__(self, sock: PatientSocket, *, timeout: float) -> None:
         self._timeout = timeout
         self._sock = sock
         self._transport: _Transport | None = None
@@ -129,7 +155,7 @@ class Session:
                 if transport.is_active() or transport.denied:
                     raise LoginRefused(f"User {username!r}: {transport.denied or error}") from None
                 raise ConnectionLost("during the login") from None
-            except (paramiko.SSHException, OSError, EOFError) as error:
+            except PEER_ERRORS as error:
                 raise ConnectionLost(f"during the login: {error}") from None
         how = "password" if key is None else f"key {key.get_name()}"
         if more:
@@ -147,10 +173,11 @@ class Session:
                 channel = transport.open_session(timeout=self._timeout)
                 channel.settimeout(self._timeout)
                 channel.invoke_subsystem("sftp")
-            except (paramiko.SSHException, OSError, EOFError) as error:
+            except PEER_ERRORS as error:
                 if not transport.is_active():
                     raise ConnectionLost(f"after the login: {error}") from None
                 raise SftpUnavailable(str(error)) from None
+            self._sock.patience = io_timeout
             try:
                 return Pipeline(channel, io_timeout=io_timeout)
             except (ConnectionLost, ProtocolViolation) as error:
@@ -186,14 +213,14 @@ class Session:
             presented = transport.get_remote_server_key()
         except IncompatiblePeer as error:
             raise NoCommonAlgorithm(str(error)) from None
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except PEER_ERRORS as error:
             raise _handshake_error(error, greeted=transport.remote_version != "") from None
         return HostKey(presented.get_name(), presented.asbytes())
 
     def _new_transport(self, preferred: Sequence[HostKey]) -> _Transport:
         try:
             transport = _Transport(self._sock)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except PEER_ERRORS as error:
             raise _handshake_error(error, greeted=False) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
         transport.banner_timeout = self._timeout * 1.25
@@ -249,6 +276,8 @@ def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
 
 
 def _handshake_error(error: Exception, *, greeted: bool) -> Exception:
+    if not isinstance(error, LINK_ERRORS):
+        return HandshakeFailed("it sends what is not SSH")
     text = str(error) or type(error).__name__
     if greeted and isinstance(error, EOFError | OSError):
         return ConnectionLost("in the middle of the SSH handshake")

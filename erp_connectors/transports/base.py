@@ -75,6 +75,9 @@ class Transport(ABC):
         """What a person should know about the last `stage`, though it stopped no file."""
         return ()
 
+    def expect(self, files: int) -> None:  # noqa: B027  # a hint that a transport may ignore
+        """So many files will be staged together soon: what that takes may be prepared meanwhile."""
+
     @abstractmethod
     def close(self) -> None:
         """Let go of everything; safe at any time and more than once."""

@@ -99,6 +99,10 @@ class SftpTransport(Transport):
         self._session = self._channels = None
         self._resumed = False
 
+    def expect(self, files: int) -> None:
+        if self._channels is not None:
+            self._channels.expect(files)
+
     def remarks(self) -> Sequence[str]:
         return self._remarks
 
@@ -142,7 +146,7 @@ class SftpTransport(Transport):
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         channels = self._require_channels()
         sync = wire.FSYNC in channels.extensions
-        written = channels.run(
+        written = channels.share_out(
             [operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads],
             files_open=WRITTEN_AT_ONCE,
         )

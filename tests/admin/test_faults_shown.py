@@ -204,6 +204,16 @@ class TestConnections:
         assert ERPConnection.objects.get().config["ssh_key"] == "one\ntwo\n"
         assert not AuditLog.objects.filter(action=Action.HOST_KEY_PINNED).exists()
 
+    def test_a_marker_is_asked_for_by_a_tick_that_says_what_it_is_for(self, org, connection):
+        client = as_role(org, Role.ADMIN)
+        assert "an empty one named {filename}.done" in page(client, connection)
+
+        client.post(address(connection, "change", connection.pk), self.form(done_marker="on"))
+        assert ERPConnection.objects.get().config["done_marker"] is True
+
+        client.post(address(connection, "change", connection.pk), self.form())
+        assert ERPConnection.objects.get().config["done_marker"] is False
+
     def test_its_type_stays_what_it_is(self, org, connection):
         as_role(org, Role.ADMIN).post(
             address(connection, "change", connection.pk), self.form(connector_type="OTHER", port="2")

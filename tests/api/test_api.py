@@ -273,9 +273,12 @@ class TestConnectors:
         path = f"/api/v1/connectors/{created['id']}"
         shown = integrator.get(path).json()["config"]
 
-        changed = integrator.patch(path, {"config": {**shown, "port": 2222}}, format="json")
+        changed = integrator.patch(
+            path, {"config": {**shown, "port": 2222, "done_marker": True}}, format="json"
+        )
 
         assert changed.json()["config"]["port"] == 2222
+        assert changed.json()["config"]["done_marker"] is True
         row = ERPConnection.objects.get(pk=changed.json()["id"])
         assert row.config["password"] == SECRET
 

@@ -50,6 +50,7 @@ def test_defaults_are_those_of_the_specification(raw):
         ({**SFTP, "password": None}, "password"),
         ({**SFTP, "host_key": "sha256:abc"}, "host_key"),
         ({**SFTP, "atomic_write": "yes"}, "atomic_write"),
+        ({**SFTP, "done_marker": 1}, "done_marker"),
         ({**FOLDER, "mode": "ftp"}, "mode"),
         ({**FOLDER, "host": "x"}, "host"),
         ({"mode": "filesystem"}, "export_path"),

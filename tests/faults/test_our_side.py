@@ -31,9 +31,8 @@ def archive_at(monkeypatch, s3):
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        store: Any = deployed._archive()
-        handler: Any = StorageHandler({"exports": store})
-        monkeypatch.setattr(archive, "storages", handler)
+        handler: Any = StorageHandler
+        monkeypatch.setattr(archive, "storages", handler({"exports": deployed._archive()}))
 
     return point
 

@@ -9,25 +9,33 @@ SILENT = float("inf")
 
 
 class Gate:
-    """``choke`` may be called at any time, also by the server itself; what is held back is never sent."""
+    """``choke`` may be called at any time, also by the server itself; what is held back is never sent.
 
-    def __init__(self, target: int, *, after_greeting: float | None = None, deaf: bool = False) -> None:
-        """``after_greeting``: choke to that pace after the server's first line. ``deaf``: once choked, read no more."""
+    ``spoilt``: the place of a byte that arrives with all its bits the other way round.
+    """
+
+    def __init__(self, target: int, *, after_greeting: float | None = None) -> None:
+        """``after_greeting``: choke to that pace after the server's first line."""
         self._target = target
         self._after_greeting = after_greeting
-        self._deaf = deaf
+        self._deaf = False
         self._pace: float | None = None
+        self.spoilt: int | None = None
         self._closed = threading.Event()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        if deaf:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # So that a client that is not listened to notices soon.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.port: int = self._listener.getsockname()[1]
         self.accepted = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def choke(self, seconds_per_byte: float = SILENT) -> None:
         self._pace = seconds_per_byte
+
+    def deafen(self) -> None:
+        """Take nothing more from the client, until its buffers and ours are full."""
+        self._deaf = True
 
     def open(self) -> None:
         """For those who connect from now on."""
@@ -54,15 +62,16 @@ class Gate:
         with suppress(OSError):
             while data := client.recv(1 << 16):
                 server.sendall(data)
-                if self._deaf and self._pace is not None:
+                if self._deaf:
                     self._closed.wait()
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
-        greeted = self._after_greeting is None
+        greeted, passed = self._after_greeting is None, 0
         with suppress(OSError):
             while data := server.recv(1 << 16):
+                data, passed = self._spoil(data, passed), passed + len(data)
                 if not greeted:
                     line, newline, data = data.partition(b"\n")
                     client.sendall(line + newline)
@@ -71,6 +80,10 @@ class Gate:
                 self._send(client, data)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+    def _spoil(self, data: bytes, passed: int) -> bytes:
+        at = -1 if self.spoilt is None else self.spoilt - passed
+        return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :] if 0 <= at < len(data) else data
 
     def _send(self, client: socket.socket, data: bytes) -> None:
         for at in range(len(data)):
@@ -83,8 +96,8 @@ class Gate:
 
 
 @contextmanager
-def gate(target: int, *, after_greeting: float | None = None, deaf: bool = False) -> Iterator[Gate]:
-    opened = Gate(target, after_greeting=after_greeting, deaf=deaf)
+def gate(target: int, *, after_greeting: float | None = None) -> Iterator[Gate]:
+    opened = Gate(target, after_greeting=after_greeting)
     try:
         yield opened
     finally:

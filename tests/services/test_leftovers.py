@@ -19,6 +19,15 @@ SETTLED = [
 ]
 
 
+YESTERDAY = timezone.now() - timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def delivered_before(site):
+    """A new connection has nothing of ours to look for."""
+    ERPConnection.objects.update(last_success_at=YESTERDAY)
+
+
 def an_export(site, **fields):
     """An export that no delivery of this test is about."""
     order = factories.draft(site.org)
@@ -109,14 +118,13 @@ def test_the_folder_is_listed_once_a_day_and_after_a_worker_was_lost(site, monke
     deliver_something(site)
     assert len(listed) == 1
 
-    past = timezone.now() - timedelta(days=1)
-    ERPConnection.objects.update(last_success_at=past)
+    ERPConnection.objects.update(delivery_lease_token="gone", delivery_lease_until=YESTERDAY)
     deliver_something(site)
     assert len(listed) == 2
 
-    ERPConnection.objects.update(delivery_lease_token="gone", delivery_lease_until=past)
+    ERPConnection.objects.update(last_success_at=None)
     deliver_something(site)
-    assert len(listed) == 3
+    assert len(listed) == 2
 
 
 def test_a_folder_that_can_not_be_listed_holds_up_no_order(site, monkeypatch):

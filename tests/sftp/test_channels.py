@@ -41,14 +41,14 @@ def test_a_large_batch_is_shared_out_and_answered_in_its_order():
     opening = Opening(*[pipeline(files) for _ in range(AT_MOST - 1)])
     channels = Channels(pipeline(files), opening)
 
-    results = channels.run(
+    results = channels.share_out(
         [operations.put(f"/{n}", b"x" * n, mode=None, sync=False) for n in range(200)], files_open=64
     )
 
     assert sizes(results) == list(range(200))
     assert {name: len(data) for name, data in files.items()} == {b"/%d" % n: n for n in range(200)}
     assert opening.asked == AT_MOST - 1
-    assert sizes(channels.run(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
     assert opening.asked == AT_MOST - 1
 
 
@@ -58,9 +58,9 @@ def test_a_server_that_allows_fewer_channels_gets_everything_over_those(allowed)
     opening = Opening(*[pipeline(files) for _ in range(allowed)])
     channels = Channels(pipeline(files), opening)
 
-    assert sizes(channels.run(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
     asked = opening.asked
-    assert sizes(channels.run(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
     assert opening.asked == asked
     assert len(files) == 200
 
@@ -69,7 +69,7 @@ def test_a_small_batch_opens_no_channel():
     opening = Opening()
     channels = Channels(pipeline({}), opening)
 
-    assert sizes(channels.run(puts(40), files_open=64)) == [20_000] * 40
+    assert sizes(channels.share_out(puts(40), files_open=64)) == [20_000] * 40
     assert opening.asked == 0
 
 
@@ -82,11 +82,11 @@ def test_a_channel_that_ends_loses_its_own_share_and_is_not_used_again():
     ending = Pipeline(Ending(honest(files)), io_timeout=5)
     channels = Channels(pipeline(files), Opening(ending))
 
-    results = channels.run(puts(64), files_open=64)
+    results = channels.share_out(puts(64), files_open=64)
 
     assert [type(result) for result in results] == [Attributes, ConnectionLost] * 32
     assert channels.broken is None
-    assert sizes(channels.run(puts(64), files_open=64)) == [20_000] * 64
+    assert sizes(channels.share_out(puts(64), files_open=64)) == [20_000] * 64
 
 
 def test_openssh_with_one_channel_only(tmp_path):

@@ -36,6 +36,7 @@ class DropzoneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ssh_key_passphrase: Secret | None = None
     host_key: Secret | None = None
     atomic_write: bool = True
+    done_marker: bool = False
     connect_timeout: Seconds = 10.0
     io_timeout: Seconds = 30.0
     ack_timeout: AckSeconds | None = None
@@ -56,7 +57,10 @@ _HELP: dict[str, str] = {
     "ssh_key": "Private key (Ed25519, ECDSA or RSA; OpenSSH or PEM). Preferred over a password.",
     "ssh_key_passphrase": "Passphrase of the private key, if it has one.",
     "host_key": "The server's public key(s), one a line, as in known_hosts. Nothing is sent to any other server.",
-    "atomic_write": "Write a temporary file, then rename it. Off: exactly-once becomes at-least-once.",
+    "atomic_write": "Write a temporary file, then rename it: each order appears exactly once and whole. Off: it is "
+    "written under its final name, at least once, and a reader may see part of it.",
+    "done_marker": "After each file, write an empty one named {filename}.done, for an ERP that reads a file only once "
+    "its marker is there. With atomic_write off, such an ERP never sees part of a file either.",
     "connect_timeout": "Seconds to wait for the connection and the login.",
     "io_timeout": "Seconds to wait for each answer of the server.",
     "ack_timeout": "Seconds after which a sent order without an answer counts as overdue.",
@@ -111,6 +115,7 @@ def dropzone(config: DropzoneConfig) -> Dropzone:
         export_path=config.export_path,
         ack_path=config.ack_path,
         atomic_write=config.atomic_write,
+        done_marker=config.done_marker,
         file_mode=int(config.file_mode, 8) if config.file_mode else None,
         ack_timeout=timedelta(seconds=config.ack_timeout) if config.ack_timeout else None,
     )
@@ -157,7 +162,12 @@ def _absolute(path: str) -> bool:
 
 
 def _type_name(name: str) -> str:
-    special = {"port": "integer", "ack_timeout": "integer", "atomic_write": "boolean"}
+    special = {
+        "port": "integer",
+        "ack_timeout": "integer",
+        "atomic_write": "boolean",
+        "done_marker": "boolean",
+    }
     return special.get(name, "number" if name.endswith("_timeout") else "string")
 
 

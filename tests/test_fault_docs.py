@@ -1,0 +1,43 @@
+"""The table of faults in the docs is the table in the code."""
+
+from pathlib import Path
+
+from erp_connectors.faults import FAULT_KINDS, Scope
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
+HEADING = {
+    Scope.TRANSIENT: "May pass by itself",
+    Scope.CONNECTION: "The connection needs a person",
+    Scope.ORDER: "This order needs a person",
+    Scope.FILE: "About one file",
+}
+
+
+def tables() -> str:
+    """What the page must hold, ready to be pasted into it."""
+    parts = []
+    for scope, heading in HEADING.items():
+        rows = [
+            f"| `{kind.code}` | {kind.meaning} | {kind.hint} |"
+            for kind in FAULT_KINDS.values()
+            if kind.scope is scope
+        ]
+        parts.append(
+            "\n".join([f"## {heading}\n", "| code | what happened | what to do |", "|---|---|---|", *rows])
+        )
+    return "\n\n".join(parts)
+
+
+def rows(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(("## ", "| `"))]
+
+
+def test_the_page_lists_every_fault_as_people_read_it():
+    assert rows(PAGE.read_text(encoding="utf-8")) == rows(tables())
+
+
+def test_every_fault_is_a_code_a_sentence_and_an_advice():
+    for code, kind in FAULT_KINDS.items():
+        assert code == kind.code == code.upper()
+        assert kind.meaning.endswith(".")
+        assert kind.hint.endswith(".")
