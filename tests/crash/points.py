@@ -10,13 +10,14 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any, Self
 
 import paramiko
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
@@ -43,6 +44,7 @@ class Points:
         self._plan = plan
         self._times: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self.renewing = threading.Lock()
         self.passed: list[str] = []
         self.within = ""
 
@@ -52,8 +54,11 @@ class Points:
             label = name if self._times[name] == 1 else f"{name}-{self._times[name]}"
             self.passed.append(label)
         if label in self._plan:
-            # To this very thread: it must not take another step before the signal arrives.
-            signal.pthread_kill(threading.get_ident(), getattr(signal, self._plan[label]))
+            # Frozen in the middle of a renewal, it would hold SQLite's one lock, and nobody could take over.
+            alone = connection.vendor == "sqlite" and self._plan[label] == "SIGSTOP"
+            with self.renewing if alone else nullcontext():
+                # To this very thread: it must not take another step before the signal arrives.
+                signal.pthread_kill(threading.get_ident(), getattr(signal, self._plan[label]))
 
     @contextmanager
     def call(self, name: str) -> Iterator[None]:
@@ -72,7 +77,7 @@ def install(points: Points, *, lose: Mapping[str, str]) -> None:
     for path in TRANSPORTS.values():
         _wrap_transport(import_string(path), points, lose)
     _wrap_commit(points)
-    _wrap_release(points)
+    _wrap_lease(points)
     _wrap_archive(points)
     _cut_channel(points)
     _cut_files(points)
@@ -109,14 +114,19 @@ def _wrap_commit(points: Points) -> None:
     BaseDatabaseWrapper._commit = commit  # type: ignore[attr-defined]
 
 
-def _wrap_release(points: Points) -> None:
-    original = leases.release
+def _wrap_lease(points: Points) -> None:
+    original, renew_original = leases.release, leases.renew
 
     def release(lease: leases.Lease) -> None:
         points.pass_by("before-release")
         original(lease)
 
-    leases.release = release
+    def renew(lease: leases.Lease) -> None:
+        in_background = threading.current_thread() is not threading.main_thread()
+        with points.renewing if in_background else nullcontext():
+            renew_original(lease)
+
+    leases.release, leases.renew = release, renew
 
 
 def _wrap_archive(points: Points) -> None:

@@ -37,9 +37,18 @@ def main(database: str) -> None:
 
 
 def _warm_up() -> None:
-    from erp_connectors import tasks  # noqa: F401, PLC0415  # needs Django
-    from erp_connectors.connectors.dropzone_json_v1 import payload  # noqa: F401, PLC0415
+    """Load whatever a worker will need, so that its fork finds it there."""
+    from django.core.files.storage import storages  # noqa: PLC0415  # all of these need Django
+    from django.utils.module_loading import import_string  # noqa: PLC0415
+
+    from erp_connectors import archive, registry, tasks  # noqa: F401, PLC0415
     from tests.crash import points  # noqa: F401, PLC0415
+
+    for transport in registry.TRANSPORTS.values():
+        import_string(transport)
+    for connector_type in registry.CONNECTORS:
+        registry.connector_for(connector_type)
+    storages[archive.ALIAS].exists("anything")
 
 
 def _obey(order: Order) -> Ended:
