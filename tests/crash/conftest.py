@@ -47,14 +47,8 @@ def make_cell(
             org = factories.org()
             erp = Erp(folder / "in", takes=takes)
             stack.callback(erp.close)
-            return Cell(
-                org,
-                factories.connection(org, {**values, **config}, last_success_at=yesterday),
-                folder,
-                erp,
-                _workers,
-                record_property,
-            )
+            row = factories.connection(org, {**values, **config}, last_success_at=yesterday)
+            return Cell(org, row, folder, erp, _workers, record_property)
 
         yield make
 
