@@ -59,6 +59,8 @@ class Cell:
     def finished(self) -> Ended:
         """A worker that takes over once the lease is over, and comes to its end."""
         ended = self.deliver()
+        while "another worker" in ended.said:  # a renewal that was under way when the first one froze
+            ended = self.deliver()
         assert ended.how == "exited"
         return ended
 

@@ -1,8 +1,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from tests import factories
 from tests.crash.cells import Cell
@@ -37,15 +39,16 @@ def make_cell(
     settings.DROPZONE_ROOTS = [str(dropzones.root)]
     _workers.settings = {"DROPZONE_ROOTS": [str(dropzones.root)]}
     with ExitStack() as stack:
+        # The first delivery of a day looks for leftovers, which is one more step.
+        yesterday = timezone.now() - timedelta(days=1)
 
         def make(kind: str, *, takes: bool, **config: Any) -> Cell:
             folder, values = dropzones.make(kind)
             org = factories.org()
             erp = Erp(folder / "in", takes=takes)
             stack.callback(erp.close)
-            return Cell(
-                org, factories.connection(org, {**values, **config}), folder, erp, _workers, record_property
-            )
+            row = factories.connection(org, {**values, **config}, last_success_at=yesterday)
+            return Cell(org, row, folder, erp, _workers, record_property)
 
         yield make
 
