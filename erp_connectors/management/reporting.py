@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from django.db import connection as database
 
 from erp_connectors.models import ERPConnection
@@ -71,6 +72,11 @@ class ConnectionsCommand(ReportingCommand):
                 time.sleep(options["watch"])
         except KeyboardInterrupt:
             return
+        except OperationalError as error:
+            raise CommandError(
+                f"The database can't be reached: {str(error).strip()}. Nothing is lost: the next round finishes what "
+                "this one began."
+            ) from None
         self.finish(trouble=trouble)
 
 

@@ -248,6 +248,10 @@ def mark_sent(exports: Sequence[ERPExport], *, what: str, detail: str, folder: s
         [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.PUSHED
     )
     add_events(exports, stage=Stage.PUBLISH, what=what, detail=detail, at=now)
+    audit_published(exports)
+
+
+def audit_published(exports: Sequence[ERPExport]) -> None:
     audit.record_many(
         audit.Entry(
             action=Action.DRAFT_PUSHED,

@@ -18,6 +18,7 @@ from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NAME_TAK
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
 from erp_connectors.services.context import Delivery, Failure, destination, dropzone_of, withdrawn_path
+from erp_connectors.services.publishing import audit_published
 from erp_connectors.sessions import session
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
@@ -162,6 +163,7 @@ def _mark_published(export: ERPExport, *, draft_from: DraftStatus) -> None:
     )
     DraftOrder.objects.advance_all([export.draft_order_id], frm=draft_from, to=DraftStatus.PUSHED)
     add_events([export], stage=Stage.SETTLE, what="settled", detail="it had been published", at=now)
+    audit_published([export])
 
 
 def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:

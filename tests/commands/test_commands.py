@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.jobs.processes import ROOT
+from tests.servers.ssh import free_port
 
 # Rounds over several connections run in threads, which see only what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -184,3 +189,20 @@ def test_the_simulated_erp_refuses_senseless_options(
 ) -> None:
     with pytest.raises(CommandError):
         run("simulate_erp", "--folder", *folders, *arguments)
+
+
+@pytest.mark.parametrize("command", ["deliver", "poll_acks"])
+def test_a_database_that_can_not_be_reached_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
+    nowhere = f"postgres://orderflow:secret@127.0.0.1:{free_port()}/orderflow"
+    environment = {**os.environ, "DATABASE_URL": nowhere, "VAR_DIR": str(tmp_path)}
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "CommandError: The database can't be reached" in done.stderr
+    assert "Nothing is lost" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr

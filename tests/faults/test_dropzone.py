@@ -224,7 +224,9 @@ def test_the_disk_is_full(erp_at, openssh, tmp_path):
     (server.root / "in").mkdir()
     with ExitStack() as stack:
         if not stack.enter_context(small_disk(server.root / "in")):
-            pytest.skip("mounting a small file system is not allowed here; what servers say of one is tested above")
+            pytest.skip(
+                "mounting a small file system is not allowed here; what servers say of one is tested above"
+            )
         erp = erp_at(server)
         (server.root / "in" / "blob").write_bytes(os.urandom(65536))
 
