@@ -76,8 +76,8 @@ def _run(lease: Lease, report: DeliveryReport) -> bool:
     try:
         dropzone = dropzone_of(connection)
         with session(connection.pk, dropzone) as transport:
-            transport.open()
             transport.expect(due)
+            transport.open()
             if connection.circuit_open:
                 probe.require_usable(transport, dropzone)
                 circuit.success(connection.pk, now=timezone.now())

@@ -15,12 +15,18 @@ TASKS_FOR_EACH = 32
 class Channels:
     """One pipeline, and more of them while large batches run. Not for use by several threads at once."""
 
-    def __init__(self, first: Pipeline, open_another: Callable[[], Pipeline]) -> None:
-        """``open_another`` raises `SshError` where the server allows no more; it is not asked again then."""
-        self._first = first
+    def __init__(
+        self, first: Callable[[], Pipeline], open_another: Callable[[], Pipeline], *, expected: int = 0
+    ) -> None:
+        """``open_another`` raises `SshError` where the server allows no more; it is not asked again then.
+
+        Channels for so many ``expected`` tasks are opened while ``first`` gets ready. Raises what that raises.
+        """
         self._others: list[Future[Pipeline]] = []
         self._open_another = open_another
         self._refused = False
+        self.expect(expected)
+        self._first = first()
 
     @property
     def extensions(self) -> dict[str, str]:

@@ -162,28 +162,46 @@ class Session:
             raise LoginRefused(f"After the {how} it also wants: {', '.join(more)}.")
         return how
 
-    def open_channels(self, *, io_timeout: float) -> Channels:
-        """SFTP on one channel, more of them when they are worth it. Raises `SftpUnavailable`, `SshError`."""
-        return Channels(self._open_pipeline(io_timeout), lambda: self._open_pipeline(io_timeout))
+    def open_channels(self, *, io_timeout: float, expected: int = 0) -> Channels:
+        """SFTP on one channel, more of them for large batches: at once where so many files are ``expected``.
 
-    def _open_pipeline(self, io_timeout: float) -> Pipeline:
+        Raises `SftpUnavailable`, `SshError`.
+        """
+        # The first is asked for before the others: a server may allow only one.
+        first = self._open_channel()
+        return Channels(
+            lambda: self._start_sftp(first, io_timeout),
+            lambda: self._start_sftp(self._open_channel(), io_timeout),
+            expected=expected,
+        )
+
+    def _open_channel(self) -> paramiko.Channel:
         transport = self._require_transport()
+        with self._deadline("no answer to the request for a channel"):
+            try:
+                return transport.open_session(timeout=self._timeout)
+            except PEER_ERRORS as error:
+                raise self._no_sftp(error) from None
+
+    def _start_sftp(self, channel: paramiko.Channel, io_timeout: float) -> Pipeline:
         with self._deadline("no answer to the request for SFTP"):
             try:
-                channel = transport.open_session(timeout=self._timeout)
                 channel.settimeout(self._timeout)
                 channel.invoke_subsystem("sftp")
             except PEER_ERRORS as error:
-                if not transport.is_active():
-                    raise ConnectionLost(f"after the login: {error}") from None
-                raise SftpUnavailable(str(error)) from None
+                raise self._no_sftp(error) from None
             self._sock.patience = io_timeout
             try:
                 return Pipeline(channel, io_timeout=io_timeout)
             except (ConnectionLost, ProtocolViolation) as error:
-                if not transport.is_active():
+                if not self._require_transport().is_active():
                     raise
                 raise SftpUnavailable(f"what answers is not SFTP: {error}") from None
+
+    def _no_sftp(self, error: Exception) -> SshError:
+        if not self._require_transport().is_active():
+            return ConnectionLost(f"after the login: {error}")
+        return SftpUnavailable(str(error))
 
     @property
     def address(self) -> str:

@@ -76,7 +76,7 @@ class Transport(ABC):
         return ()
 
     def expect(self, files: int) -> None:  # noqa: B027  # a hint that a transport may ignore
-        """So many files will be staged together soon: what that takes may be prepared meanwhile."""
+        """Before `open`: so many files will be staged together, and what that takes may be prepared at once."""
 
     @abstractmethod
     def close(self) -> None:

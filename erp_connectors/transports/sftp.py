@@ -71,6 +71,7 @@ class SftpTransport(Transport):
         self._session: Session | None = None
         self._channels: Channels | None = None
         self._resumed = False
+        self._expected = 0
         self._remarks: list[str] = []
 
     def open_steps(self) -> Iterator[ProbeStep]:
@@ -91,6 +92,7 @@ class SftpTransport(Transport):
     def resume(self) -> bool:
         alive = self._session is not None and self._session.alive
         self._resumed = alive and self._channels is not None and self._channels.broken is None
+        self._expected = 0
         return self._resumed
 
     def close(self) -> None:
@@ -100,6 +102,7 @@ class SftpTransport(Transport):
         self._resumed = False
 
     def expect(self, files: int) -> None:
+        self._expected = files
         if self._channels is not None:
             self._channels.expect(files)
 
@@ -130,7 +133,7 @@ class SftpTransport(Transport):
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
         how = self._session.login(options.username, key=key, password=options.password)
-        self._channels = self._session.open_channels(io_timeout=options.io_timeout)
+        self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
         return f"as {options.username} with {how}"
 
     def _require_allowed_name(self) -> None:

@@ -39,7 +39,7 @@ class Opening:
 def test_a_large_batch_is_shared_out_and_answered_in_its_order():
     files: dict[bytes, bytearray] = {}
     opening = Opening(*[pipeline(files) for _ in range(AT_MOST - 1)])
-    channels = Channels(pipeline(files), opening)
+    channels = Channels(lambda: pipeline(files), opening)
 
     results = channels.share_out(
         [operations.put(f"/{n}", b"x" * n, mode=None, sync=False) for n in range(200)], files_open=64
@@ -56,7 +56,7 @@ def test_a_large_batch_is_shared_out_and_answered_in_its_order():
 def test_a_server_that_allows_fewer_channels_gets_everything_over_those(allowed):
     files: dict[bytes, bytearray] = {}
     opening = Opening(*[pipeline(files) for _ in range(allowed)])
-    channels = Channels(pipeline(files), opening)
+    channels = Channels(lambda: pipeline(files), opening)
 
     assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
     asked = opening.asked
@@ -67,7 +67,7 @@ def test_a_server_that_allows_fewer_channels_gets_everything_over_those(allowed)
 
 def test_a_small_batch_opens_no_channel():
     opening = Opening()
-    channels = Channels(pipeline({}), opening)
+    channels = Channels(lambda: pipeline({}), opening)
 
     assert sizes(channels.share_out(puts(40), files_open=64)) == [20_000] * 40
     assert opening.asked == 0
@@ -80,7 +80,7 @@ def test_a_channel_that_ends_loses_its_own_share_and_is_not_used_again():
 
     files: dict[bytes, bytearray] = {}
     ending = Pipeline(Ending(honest(files)), io_timeout=5)
-    channels = Channels(pipeline(files), Opening(ending))
+    channels = Channels(lambda: pipeline(files), Opening(ending))
 
     results = channels.share_out(puts(64), files_open=64)
 
@@ -105,3 +105,13 @@ def test_openssh_with_one_channel_only(tmp_path):
         contents = transport.read([server.path(name) for name in names], max_bytes=10)
 
     assert contents == [name.encode() for name in names]
+
+
+def test_what_is_expected_is_opened_before_it_is_asked_for():
+    files: dict[bytes, bytearray] = {}
+    opening = Opening(*[pipeline(files) for _ in range(AT_MOST - 1)])
+
+    channels = Channels(lambda: pipeline(files), opening, expected=200)
+
+    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
+    assert opening.asked == AT_MOST - 1
