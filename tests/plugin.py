@@ -43,11 +43,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What keeps no rows, or brings a database of its own, has nothing new to say on a second one."""
-    if config.getoption("database") != "postgres":
-        return
-    same = [item for item in items if item.nodeid.startswith(_THE_SAME_ON_EVERY_DATABASE)]
-    config.hook.pytest_deselected(items=same)
-    items[:] = [item for item in items if item not in set(same)]
+    if config.getoption("database") == "postgres":
+        pointless = [item for item in items if item.nodeid.startswith(_THE_SAME_ON_EVERY_DATABASE)]
+    else:
+        pointless = [item for item in items if item.get_closest_marker("postgres_only")]
+    config.hook.pytest_deselected(items=pointless)
+    items[:] = [item for item in items if item not in set(pointless)]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

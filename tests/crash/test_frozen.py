@@ -1,7 +1,6 @@
 """Workers frozen with SIGSTOP past their lease; another takes over and finishes; then the first wakes up."""
 
 import pytest
-from django.db import connection
 
 from tests.crash.conftest import MakePair
 from tests.crash.dropzones import KINDS
@@ -29,7 +28,7 @@ def test_a_worker_frozen_anywhere_changes_nothing_when_it_wakes_up(
         cell.require_published_once()
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one lock, and no end to who holds it")
+@pytest.mark.postgres_only  # SQLite has one lock, and no end to who holds it
 @pytest.mark.parametrize("point", [point for point in STEPS if point.startswith("before-commit")])
 def test_a_worker_frozen_within_a_transaction_holds_its_lock_no_longer_than_its_lease(
     make_pair: MakePair, point: str
