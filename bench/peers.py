@@ -147,7 +147,7 @@ def _lftp(world: World, link: SshServer, lines: Sequence[str]) -> None:
 
 def _rclones() -> Iterator[tuple[str, str, str]]:
     """Name, program and transfers. The system's version may be twice as fast as the one we bring, so both compete."""
-    for whose, program in (("PyPI's", rclone()), ("the system's", shutil.which("rclone", path=SYSTEM))):
+    for whose, program in (("pinned", rclone()), ("the system's", shutil.which("rclone", path=SYSTEM))):
         for transfers in ("4", "8", "16"):
             if program:
                 yield f"rclone ({whose}), {transfers} transfers", program, transfers
