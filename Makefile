@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres bench check format lock clean
+.PHONY: help install demo serve test test-sqlite test-postgres bench soak check format lock clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -46,6 +46,9 @@ test-postgres: $(INSTALLED) ## the suite on PostgreSQL: a private one, or TEST_D
 
 bench: $(INSTALLED) ## beside sftp, lftp, rclone and others, those that are installed; ARGS=--help
 	@$(PYTHON) -m bench $(ARGS)
+
+soak: $(INSTALLED) ## many workers, one killed every few seconds: nothing lost, nothing twice; ARGS=--help
+	@$(PYTHON) -m tests.soak $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, migrations, production settings
 	$(PYTHON) -m ruff check .

@@ -115,7 +115,7 @@ class Queue:
 def new_queue(world: World, how_many: int) -> Queue:
     folder = world.new_folder("in", "ack", "ack/processed")
     connection = _connection(world.link(0), folder, acks=True)
-    return Queue(connection, _approved_orders(connection.org, how_many), folder)
+    return Queue(connection, approved_orders(connection.org, how_many), folder)
 
 
 def shares(world: World, how_many: int) -> dict[str, float]:
@@ -219,7 +219,7 @@ def _drafts(org: Org, how_many: int, status: DraftStatus) -> list[DraftOrder]:
     )
 
 
-def _approved_orders(org: Org, how_many: int, lines: int = 10) -> list[Any]:
+def approved_orders(org: Org, how_many: int, lines: int = 10) -> list[Any]:
     drafts = _drafts(org, how_many, DraftStatus.APPROVED)
     DraftOrderLine.objects.bulk_create(
         [
