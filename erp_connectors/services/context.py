@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
-from erp_connectors.faults import CONFIG_INVALID, Fault
+from erp_connectors.faults import CONFIG_INVALID, DESTINATION_MOVED, Fault
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
@@ -50,7 +50,12 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
 
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:
-    return f"{transport.destination()}|{dropzone.export_path}"
+    return f"{transport.destination(dropzone.export_path)}|{dropzone.export_path}"
+
+
+def moved(export: ERPExport) -> Fault:
+    """What is absent where an export was not staged proves nothing."""
+    return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
 
 
 def published_path(dropzone: Dropzone, export: ERPExport) -> str:

@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.faults import CONNECTION_DISABLED, DESTINATION_MOVED, INTERNAL_ERROR, Fault, Scope
+from erp_connectors.faults import CONNECTION_DISABLED, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
-from erp_connectors.services.context import Delivery, Failure, dropzone_of
+from erp_connectors.services.context import Delivery, Failure, dropzone_of, moved
 from erp_connectors.sessions import session
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow.moves import LostRace
@@ -182,15 +182,13 @@ def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int
 
 def _recoverable(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
     """What STAGED left is looked for only where it was staged."""
-    here = [export for export in staged if export.staged_destination == delivery.destination]
-    moved = [
-        Failure(
-            export, Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}."), Stage.PUBLISH
-        )
+    here = delivery.destination
+    strayed = [
+        Failure(export, moved(export), Stage.PUBLISH)
         for export in staged
-        if export.staged_destination != delivery.destination
+        if export.staged_destination != here
     ]
-    return here, moved
+    return [export for export in staged if export.staged_destination == here], strayed
 
 
 def _record(delivery: Delivery, failures: Sequence[Failure], report: DeliveryReport) -> None:

@@ -18,6 +18,7 @@ from erp_connectors.documents import Move, OrderDocument, Upload
 from erp_connectors.faults import (
     ARCHIVE_ALTERED,
     ARCHIVE_UNAVAILABLE,
+    DESTINATION_MOVED,
     NAME_TAKEN,
     NOT_FOUND,
     RENDER_FAILED,
@@ -25,7 +26,7 @@ from erp_connectors.faults import (
 )
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
-from erp_connectors.services.context import Delivery, Failure, Item, published_path, temporary_path
+from erp_connectors.services.context import Delivery, Failure, Item, moved, published_path, temporary_path
 from erp_connectors.services.snapshot import order_documents
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.audit import services as audit
@@ -51,12 +52,18 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
     uploads = [
         Upload(path, item.data, delivery.dropzone.file_mode) for path, item in zip(paths, items, strict=True)
     ]
+    destination = delivery.destination
     outcomes = delivery.transport.stage(uploads)
     crashpoint("staged-before-commit")
+    if delivery.destination != destination:
+        # A share was mounted or unmounted meanwhile: nobody can say which of the two holds what.
+        outcomes = [
+            Fault(DESTINATION_MOVED, f"It was {destination}.", path=upload.path) for upload in uploads
+        ]
     staged, failures = _split([item.export for item in items], outcomes, Stage.STAGE)
     _sweep_leftovers(delivery, staged, [failure.export for failure in failures])
     try:
-        _commit_staged(delivery, staged, detail=" ".join(delivery.transport.remarks()))
+        _commit_staged(delivery, staged, destination, detail=" ".join(delivery.transport.remarks()))
     except LostRace:
         # Nobody else knows these names, and without the commit nobody may ever publish them.
         if delivery.dropzone.atomic_write:
@@ -175,7 +182,9 @@ def _sweep_leftovers(delivery: Delivery, staged: Sequence[ERPExport], failed: Se
     delivery.transport.remove(leftovers)
 
 
-def _commit_staged(delivery: Delivery, exports: Sequence[ERPExport], *, detail: str) -> None:
+def _commit_staged(
+    delivery: Delivery, exports: Sequence[ERPExport], destination: str, *, detail: str
+) -> None:
     if not exports:
         return
     now = timezone.now()
@@ -185,11 +194,11 @@ def _commit_staged(delivery: Delivery, exports: Sequence[ERPExport], *, detail: 
     with transaction.atomic():
         leases.renew(delivery.lease)
         ERPExport.objects.filter(pk__in=[export.pk for export in exports]).update(
-            staged_at=now, staged_path=final, staged_destination=delivery.destination
+            staged_at=now, staged_path=final, staged_destination=destination
         )
         add_events(exports, stage=Stage.STAGE, what="staged", detail=detail, at=now)
     for export in exports:
-        export.staged_at, export.staged_destination = now, delivery.destination
+        export.staged_at, export.staged_destination = now, destination
         export.staged_path = temporary_path(delivery.dropzone, export)
 
 
@@ -197,6 +206,11 @@ def _already_published(
     delivery: Delivery, failures: Sequence[Failure]
 ) -> tuple[list[ERPExport], list[Failure]]:
     """Absent is the receipt of a rename; a name that is taken may be our own, left by a link-then-unlink rename."""
+    here = delivery.destination
+    failures = [
+        Failure(f.export, moved(f.export), f.stage) if f.export.staged_destination != here else f
+        for f in failures
+    ]
     gone = [failure.export for failure in failures if failure.fault.kind is NOT_FOUND]
     taken = [failure.export for failure in failures if failure.fault.kind is NAME_TAKEN]
     ours = _same_content(delivery, taken)

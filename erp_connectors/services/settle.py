@@ -14,10 +14,17 @@ from erp_connectors import leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
-from erp_connectors.faults import ALREADY_PUBLISHED, DESTINATION_MOVED, NAME_TAKEN, NOT_FOUND, Fault
+from erp_connectors.faults import ALREADY_PUBLISHED, NAME_TAKEN, NOT_FOUND, Fault
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
-from erp_connectors.services.context import Delivery, Failure, destination, dropzone_of, withdrawn_path
+from erp_connectors.services.context import (
+    Delivery,
+    Failure,
+    destination,
+    dropzone_of,
+    moved,
+    withdrawn_path,
+)
 from erp_connectors.services.publishing import audit_published
 from erp_connectors.sessions import session
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
@@ -33,14 +40,10 @@ class Verdict(StrEnum):
 
 def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
     """For exports that have just FAILED with an open session: say at once what became of them, where possible."""
-    unknown = [
-        export
-        for export in exports
-        if export.failed_as == FailedAs.UNKNOWN and export.staged_destination == delivery.destination
-    ]
+    unknown = [export for export in exports if export.failed_as == FailedAs.UNKNOWN]
     if not unknown:
         return
-    verdicts = _verdicts(delivery.transport, unknown)
+    verdicts = _verdicts(delivery.transport, delivery.dropzone, unknown)
     published = [
         export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED
     ]
@@ -97,11 +100,7 @@ def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -
 
 
 def _where_it_was_staged(transport: Transport, dropzone: Dropzone, export: ERPExport) -> Verdict | Fault:
-    if export.staged_destination != destination(transport, dropzone):
-        return Fault(
-            DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path
-        )
-    (verdict,) = _verdicts(transport, [export])
+    (verdict,) = _verdicts(transport, dropzone, [export])
     if verdict is not Verdict.PUBLISHED:
         return verdict
     (unmarked,) = markers.write(transport, dropzone, [export])
@@ -118,7 +117,20 @@ def _elsewhere(export: ERPExport) -> Verdict | Fault:
         return fault
 
 
-def _verdicts(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
+def _verdicts(
+    transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]
+) -> list[Verdict | Fault]:
+    """What STAGED left is looked for only where it was staged, and what is absent believed only while that stays."""
+    here = destination(transport, dropzone)
+    judged = iter(_judge(transport, [export for export in exports if export.staged_destination == here]))
+    still_here = destination(transport, dropzone) == here
+    return [
+        next(judged) if export.staged_destination == here and still_here else moved(export)
+        for export in exports
+    ]
+
+
+def _judge(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
     moves = [Move(export.staged_path, withdrawn_path(export)) for export in exports]
     atomic = [export.staged_path.endswith(".tmp") for export in exports]
     # `publish` is the atomic rename; `move` may link and unlink, and a crash between the two would leave both names.

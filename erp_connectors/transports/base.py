@@ -83,8 +83,12 @@ class Transport(ABC):
         """Let go of everything; safe at any time and more than once."""
 
     @abstractmethod
-    def destination(self) -> str:
-        """Which machine or mount paths refer to, without secrets: ``sftp://user@host:22`` or ``file://``."""
+    def destination(self, folder: str) -> str:
+        """Which machine, and where it can be told which very folder, a path refers to; without secrets.
+
+        ``sftp://user@host:22``; ``file://`` and the folder's inode, which an unmounted share's mount point does not
+        have.
+        """
 
     @abstractmethod
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes: ...

@@ -64,8 +64,12 @@ class FilesystemTransport(Transport):
     def close(self) -> None:
         pass
 
-    def destination(self) -> str:
-        return "file://"
+    def destination(self, folder: str) -> str:
+        try:
+            with self._folder(folder) as fd:
+                return f"file://{os.fstat(fd).st_ino}"
+        except (Fault, OSError):
+            return "file://"
 
     def _stage(self, uploads: Sequence[Upload]) -> list[Fault | None]:
         self._remarks.clear()

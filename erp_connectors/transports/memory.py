@@ -52,7 +52,7 @@ class MemoryTransport(Transport):
     def close(self) -> None:
         pass
 
-    def destination(self) -> str:
+    def destination(self, folder: str) -> str:
         return "memory://"
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:

@@ -109,7 +109,7 @@ class SftpTransport(Transport):
     def remarks(self) -> Sequence[str]:
         return self._remarks
 
-    def destination(self) -> str:
+    def destination(self, folder: str) -> str:
         return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"
 
     def _connect(self) -> str:

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -47,6 +48,37 @@ def later(connection, seconds=3600):
     ERPExport.objects.filter(connection=connection, next_attempt_at__isnull=False).update(
         next_attempt_at=past
     )
+
+
+@pytest.fixture
+def lost(site, settings, monkeypatch):
+    """An export that FAILED with its outcome unknown; ``renamed``: the rename was done, its reply lost."""
+
+    def make(*, renamed):
+        settings.DELIVERY_MAX_ATTEMPTS = 1
+        (export,) = pushed(site, 1)
+        gone = faults.Fault(faults.CONNECTION_LOST)
+        path = "erp_connectors.transports.filesystem.FilesystemTransport"
+        with monkeypatch.context() as link:
+            real = __import__(
+                "erp_connectors.transports.filesystem", fromlist=["x"]
+            ).FilesystemTransport._publish
+
+            def publish(self, moves):
+                if renamed:
+                    real(self, moves)
+                return [gone] * len(moves)
+
+            link.setattr(f"{path}._publish", publish)
+            link.setattr(f"{path}._move", lambda self, moves: [gone] * len(moves))
+            deliver(site.connection.pk)
+        settings.DELIVERY_MAX_ATTEMPTS = 5
+        export.refresh_from_db()
+        assert (export.status, export.failed_as) == (ExportStatus.FAILED, FailedAs.UNKNOWN)
+        later(site.connection)
+        return export
+
+    return make
 
 
 def assert_all_sent_once(site, exports):
@@ -125,6 +157,62 @@ def test_a_worker_that_wakes_up_late_leaves_the_archived_copies_as_they_were_sen
     assert deliver(site.connection.pk).busy
 
     assert_all_sent_once(site, exports)
+
+
+@pytest.mark.parametrize(
+    ("point", "killed"),
+    [
+        ("staged-before-commit", False),
+        ("staged-committed", False),
+        ("staged-committed", True),
+        ("published-before-commit", True),
+    ],
+)
+def test_a_folder_that_is_another_one_now_proves_no_publication(site, at_crashpoint, point, killed):
+    """A share that is unmounted leaves its empty mount point: what is missing there was not taken by the ERP."""
+    (export,) = pushed(site, 1)
+    share = site.inbox.with_name("share")
+
+    def unmount():
+        site.inbox.rename(share)
+        site.inbox.mkdir()
+        if killed:
+            die()
+
+    at_crashpoint(point, unmount)
+    with pytest.raises(Killed) if killed else nullcontext():
+        deliver(site.connection.pk)
+    later(site.connection)
+    if killed:
+        deliver(site.connection.pk)
+        later(site.connection)
+
+    export.refresh_from_db()
+    assert (export.status, export.error_json["code"]) == (ExportStatus.PENDING, "DESTINATION_MOVED")
+
+    site.inbox.rmdir()
+    share.rename(site.inbox)
+    assert deliver(site.connection.pk).sent == 1
+    assert list(site.published()) == [export.filename]
+    assert site.leftovers() == []
+
+
+def test_an_unknown_outcome_is_not_settled_in_another_folder(site, lost):
+    first = lost(renamed=False)
+    share = site.inbox.with_name("share")
+    site.inbox.rename(share)
+    site.inbox.mkdir()
+
+    second = retry_push(first.draft_order_id, actor=None).export
+    deliver(site.connection.pk)
+    second.refresh_from_db()
+    assert (second.status, second.error_json["code"]) == (ExportStatus.PENDING, "DESTINATION_MOVED")
+
+    site.inbox.rmdir()
+    share.rename(site.inbox)
+    later(site.connection)
+    assert deliver(site.connection.pk).sent == 1
+    assert list(site.published()) == [second.filename]
 
 
 def test_two_workers_do_not_deliver_one_connection(site):
@@ -236,36 +324,6 @@ def test_trouble_that_may_pass_is_tried_again_and_then_needs_a_person(site, sett
 
 class TestOutcomeUnknown:
     """The link died around the rename and stayed dead until the last try."""
-
-    @pytest.fixture
-    def lost(self, site, settings, monkeypatch):
-        """An export that FAILED with its outcome unknown; ``renamed``: the rename was done, its reply lost."""
-
-        def make(*, renamed):
-            settings.DELIVERY_MAX_ATTEMPTS = 1
-            (export,) = pushed(site, 1)
-            gone = faults.Fault(faults.CONNECTION_LOST)
-            path = "erp_connectors.transports.filesystem.FilesystemTransport"
-            with monkeypatch.context() as link:
-                real = __import__(
-                    "erp_connectors.transports.filesystem", fromlist=["x"]
-                ).FilesystemTransport._publish
-
-                def publish(self, moves):
-                    if renamed:
-                        real(self, moves)
-                    return [gone] * len(moves)
-
-                link.setattr(f"{path}._publish", publish)
-                link.setattr(f"{path}._move", lambda self, moves: [gone] * len(moves))
-                deliver(site.connection.pk)
-            settings.DELIVERY_MAX_ATTEMPTS = 5
-            export.refresh_from_db()
-            assert (export.status, export.failed_as) == (ExportStatus.FAILED, FailedAs.UNKNOWN)
-            later(site.connection)
-            return export
-
-        return make
 
     @pytest.mark.parametrize("erp_took_it", [False, True])
     def test_a_retry_does_not_send_what_had_arrived(self, site, lost, erp_took_it):
