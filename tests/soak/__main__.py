@@ -77,7 +77,11 @@ def main() -> None:
         url = stack.enter_context(postgres_server(folder / "postgres"))
         configs, erps = _dropzones(stack, folder, options.connections)
         world = new_world(
-            folder / "world", DATABASE_URL=url, DELIVERY_LEASE_SECONDS="5", DELIVERY_BATCH_SIZE="50"
+            folder / "world",
+            DATABASE_URL=url,
+            DROPZONE_ROOTS=str(folder),
+            DELIVERY_LEASE_SECONDS="5",
+            DELIVERY_BATCH_SIZE="50",
         )
         (folder / "configs.json").write_text(json.dumps(configs))
         each = options.exports // options.connections
@@ -171,11 +175,13 @@ def _judge(url: str, archive: Path, erps: dict[str, Erp]) -> dict[str, Any]:
     return {
         "exports": len(rows),
         "published_once": counts.count(1),
-        "lost": counts.count(0),
+        "lost": sum(1 for row, n in zip(rows, counts, strict=True) if row[3] == "SENT" and n == 0),
+        "not_sent": sum(1 for row in rows if row[3] != "SENT"),
         "twice": sum(1 for count in counts if count > 1),
         "partial": len(unfinished),
         "unknown_files": len(appeared.keys() - {row[0] for row in rows}),
-        "wrong": wrong,
+        "wrong": len(wrong),
+        "examples": wrong[:5],
     }
 
 
