@@ -138,8 +138,9 @@ class _Round:
 
     def _acks(self) -> Iterator[Entry]:
         for entry in self.transport.list(self.folder):
+            # Printable first: what is no UTF-8 can't be counted in bytes.
             plain = (
-                "/" not in entry.name and len(entry.name.encode()) <= NAME_BYTES and entry.name.isprintable()
+                entry.name.isprintable() and "/" not in entry.name and len(entry.name.encode()) <= NAME_BYTES
             )
             if entry.is_file and plain and self.connector.acknowledges(entry.name):
                 yield entry
@@ -256,4 +257,4 @@ def _same(row: AckFile, page: Iterable[Entry]) -> bool:
 def _pages(entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
     while page := list(islice(entries, size)):
         # The accepting answer first: the same files end in the same state, whatever order a server lists them in.
-        yield sorted(page, key=lambda entry: entry.name)
+        yield sorted(page, key=lambda entry: (entry.name.lower(), entry.name))

@@ -3,22 +3,59 @@ from datetime import UTC, datetime
 import pytest
 
 from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import acknowledges, parse
+from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, acknowledges, parse
 
 NAME = "sales_order_550e8400_20251227_100000_abc12345.json"
 ACKED = b'{"status": "ACKED", "erp_order_id": "SO-2025-000123", "processed_at": "2025-12-26T10:01:00Z"}'
 FAILED = b'{"status": "FAILED", "error_code": "ERP_VALIDATION", "message": "Unknown customer 4711"}'
+UMLAUTS = '{"status": "FAILED", "error_code": "Ü1", "message": "Größe „XXL“ für Müller & Söhne ungültig, €"}'
 
 
-@pytest.mark.parametrize("prefix", ["ack_", "error_"])
-@pytest.mark.parametrize("suffix", ["", ".json"])
+def accepted(fields):
+    """An acceptance with a number of its own, and whatever else is in ``fields``."""
+    return parse(f"ack_{NAME}", f'{{"status": "ACKED", {fields}}}'.encode())
+
+
+def refused(fields):
+    return parse(f"error_{NAME}", f'{{"status": "FAILED", {fields}}}'.encode())
+
+
+# Names
+
+
+@pytest.mark.parametrize("prefix", ["ack_", "error_", "ACK_", "Error_"])
+@pytest.mark.parametrize("suffix", ["", ".json", ".JSON", ".json.json"])
 def test_an_ack_file_is_named_after_its_export(prefix, suffix):
     assert acknowledges(f"{prefix}{NAME}{suffix}") == NAME
 
 
-@pytest.mark.parametrize("name", [NAME, f"ack_{NAME}.tmp", "ack_.json", "readme.txt", "nack_x.json", "ack_x"])
+def test_a_name_in_capitals_answers_the_export_as_it_is_written():
+    assert acknowledges(f"ACK_{NAME}".upper()) == NAME
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        NAME, f"ack_{NAME}.tmp", "ack_.json", "ack_.json.json", "readme.txt", "nack_x.json", "ack_x", "", "ack_",
+        f"ack_{NAME}\n", f" ack_{NAME}", f"ac\u212a_{NAME}", f"ack_{NAME}.json.bak",
+    ],
+)  # fmt: skip
 def test_other_files_are_left_alone(name):
     assert acknowledges(name) is None
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        "ack_../x.json", "ack_..json", "ack_a\nb.json", 'ack_"x\'.json', f"ack_{'x' * 246}.json", "ack_ä.json",
+        "ack_\udcff.json", "ack_ack_x.json", f"ack_ {NAME}",
+    ],
+)  # fmt: skip
+def test_strange_names_never_answer_a_well_named_export(strange):
+    assert acknowledges(strange) != NAME
+
+
+# What is clear
 
 
 def test_an_acceptance():
@@ -34,27 +71,215 @@ def test_a_refusal():
     assert (ack.accepted, ack.error_code, ack.message) == (False, "ERP_VALIDATION", "Unknown customer 4711")
 
 
-@pytest.mark.parametrize("body", [b"\xef\xbb\xbf" + ACKED, ACKED + b"\r\n", ACKED + b"\0\0", ACKED.lower()])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + ACKED,
+        b"\xef\xbb\xbf\xef\xbb\xbf" + ACKED,
+        b"\r\n \t" + ACKED,
+        ACKED + b"\r\n",
+        ACKED + b"\0\0\0\0",
+        ACKED + b"\r\n\x1a",
+        ACKED.replace(b", ", b",\r\n\t"),
+        ACKED.replace(b"ACKED", b"acked"),
+        ACKED.replace(b"ACKED", b"  Acked \\u0000"),
+        ACKED.replace(b"SO-2025-000123", b" SO-2025-000123\\u0000\\u0000"),
+        ACKED.replace(b'"status"', b'"STATUS"').replace(b'"erp_order_id"', b'"ERP_ORDER_ID"'),
+        ACKED.replace(b"{", b'{"status": "ACKED", '),
+        ACKED.replace(b"{", b'{"_comment": {"a": [1, NaN, {"status": "FAILED"}]}, "total": 1e999, '),
+        ACKED.replace(b"{", b'{"message": [], "error_code": {"a": 1}, '),
+        ACKED.decode().encode("utf-16"),
+        ACKED.decode().encode("utf-16-le"),
+        ACKED.decode().encode("utf-16-be"),
+        b"\xfe\xff" + ACKED.decode().encode("utf-16-be"),
+        (ACKED.decode() + "\r\n\0").encode("utf-16"),
+        ACKED.decode().encode("utf-32"),
+    ],
+)
 def test_clumsy_but_clear_acks_are_understood(body):
-    body = body.replace(b"so-2025", b"SO-2025")
-    assert parse(f"ack_{NAME}", body).erp_order_id == "SO-2025-000123"
+    ack = parse(f"ack_{NAME}.json", body)
+
+    assert (ack.accepted, ack.erp_order_id) == (True, "SO-2025-000123")
+    assert ack.processed_at == datetime(2025, 12, 26, 10, 1, tzinfo=UTC)
+
+
+def test_a_name_in_capitals_says_accepted_or_refused_all_the_same():
+    assert parse(f"ACK_{NAME}".upper(), ACKED).accepted
+    assert not parse(f"ERROR_{NAME}".upper(), FAILED).accepted
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+def test_umlauts_in_any_encoding_that_can_be_told(encoding):
+    ack = parse(f"error_{NAME}", UMLAUTS.encode(encoding))
+
+    assert (ack.error_code, ack.message) == ("Ü1", "Größe „XXL“ für Müller & Söhne ungültig, €")
+
+
+def test_latin_1_is_read_like_windows_1252():
+    ack = parse(f"error_{NAME}", '{"status": "FAILED", "message": "Größe ungültig"}'.encode("latin-1"))
+
+    assert ack.message == "Größe ungültig"
+
+
+@pytest.mark.parametrize(
+    ("written", "understood"),
+    [
+        ('"SO-1"', "SO-1"),
+        ("4711", "4711"),
+        ("0", "0"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ('"4711.0"', "4711.0"),
+        ('"0004711"', "0004711"),
+        ('"SO-1\\n"', "SO-1"),
+        ('"A\\u002d1"', "A-1"),
+        ('"Ü-1"', "Ü-1"),
+        (f'"{"x" * MAX_ORDER_ID}"', "x" * MAX_ORDER_ID),
+    ],
+)
+def test_the_erps_number_is_taken_as_it_is_written(written, understood):
+    assert accepted(f'"erp_order_id": {written}').erp_order_id == understood
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("42", "42"),
+        ("4711.50", "4711.50"),
+        ('"  two\\nlines\\t"', "two\nlines"),
+        ('"raw\nline"', "raw\nline"),
+        ('"nul\\u0000 bell\\u0007"', "nul  bell"),
+        ('"half \\ud83d"', "half \ufffd"),
+        ('"whole \\ud83d\\ude00"', "whole 😀"),
+        ('""', None),
+        ("null", None),
+        (f'"{"x" * 5000}"', "x" * MAX_TEXT),
+    ],
+)
+def test_a_message_is_kept_as_far_as_it_can_be(written, shown):
+    assert refused(f'"message": {written}').message == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ('"2025-12-26T11:01:00+01:00"', datetime(2025, 12, 26, 10, 1, tzinfo=UTC)),
+        ('" 2025-12-26 10:01:00z "', datetime(2025, 12, 26, 10, 1, tzinfo=UTC)),
+        ('"20251226T100100Z"', datetime(2025, 12, 26, 10, 1, tzinfo=UTC)),
+        ('"2025-12-26T10:01:00"', None),
+        ('"2025-12-26"', None),
+        ('"26.12.2025 10:01"', None),
+        ('"soon"', None),
+        ('""', None),
+        ("null", None),
+        ("1766743260", None),
+        ("[]", None),
+        ('"0001-01-01T00:00:00+14:00"', None),
+    ],
+)
+def test_a_time_that_is_not_certain_is_left_out_and_the_answer_counts(written, moment):
+    ack = accepted(f'"erp_order_id": "SO-1", "processed_at": {written}')
+
+    assert (ack.erp_order_id, ack.processed_at) == ("SO-1", moment)
+
+
+def test_a_refusal_needs_no_reason_and_no_time():
+    assert not parse(f"error_{NAME}", b'{"status": "FAILED"}').accepted
+
+
+def test_the_same_value_twice_is_no_contradiction():
+    assert accepted('"erp_order_id": "SO-1", "ERP_ORDER_ID": "SO-1", "x": 1, "x": 2').erp_order_id == "SO-1"
+
+
+# What is not clear
 
 
 @pytest.mark.parametrize(
     ("name", "body", "why"),
     [
-        ("ack_x.json", b"", "not JSON"),
-        ("ack_x.json", ACKED[:-1], "not JSON"),
-        ("ack_x.json", b"\xff\xfe", "not UTF-8"),
-        ("ack_x.json", b'{"a":' * 100_000, "not JSON"),
-        ("ack_x.json", b"[]", "not an ack"),
-        ("ack_x.json", b'{"status": "OK"}', '"status"'),
+        ("ack_x.json", b"", "it is empty; write one JSON object"),
+        ("ack_x.json", b"\0" * 4096, "it is empty"),
+        ("ack_x.json", b"\xef\xbb\xbf\r\n", "it is empty"),
+        ("ack_x.json", ACKED[:-1], "not JSON yet; write the whole object"),
+        ("ack_x.json", ACKED[:14], "not JSON yet"),
+        ("ack_x.json", ACKED + ACKED, "follows the first JSON value .* one object to a file"),
+        ("ack_x.json", b"{'status': 'ACKED'}", "not JSON: .* line 1, column 2; .* double quotes"),
+        ("ack_x.json", b'{"status": "ACKED", "erp_order_id": 0815}', "not JSON"),
+        ("ack_x.json", b"status=ACKED", "not JSON"),
+        ("ack_x.json", b"\xff\xfe", "it is empty"),
+        ("ack_x.json", b'\xff\xfe{\0"', "UTF-16.*write the file in UTF-8"),
+        ("ack_x.json", b'{"message": "\x81\x8d"}', "neither UTF-8 .* nor Windows-1252"),
+        ("error_x.json", '{"status": "FAILED", "message": "für"}'.encode("cp850"), "neither UTF-8"),
+        ("error_x.json", '{"status": "FAILED", "message": "Größe"}'.encode("cp850"), "neither UTF-8"),
+        ("error_x.json", b'{"message": "Gr' + "ö".encode() + b'\xfc"}', "a part of it is UTF-8"),
+        ("ack_x.json", b"[" * 1_000_000, "nested too deeply"),
+        ("ack_x.json", b'{"a":' * 200_000, "nested too deeply"),
+        ("ack_x.json", ACKED[:-1] + b', "x": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", "nested too deeply"),
+        ("ack_x.json", b"[]", "not an object"),
+        ("ack_x.json", b'"ACKED"', "not an object"),
+        ("ack_x.json", b"NaN", "not an object"),
+        ("ack_x.json", b"{}", '"status" is missing; write "ACKED" or "FAILED"'),
+        ("ack_x.json", b'{"status": null}', '"status" is missing'),
+        ("ack_x.json", b'{"status": "OK"}', "\"status\" is 'OK'; write"),
+        ("ack_x.json", b'{"status": 1}', '"status" is the number 1'),
+        ("ack_x.json", b'{"status": true}', '"status" is true or false'),
+        ("ack_x.json", b'{"status": ["ACKED"]}', '"status" is a list'),
+        ("ack_x.json", b'{"status": {"a": 1}}', '"status" is an object'),
+        ("ack_x.json", b'{"status": "\\ud800"}', '"status" is .*; write'),
         ("ack_x.json", FAILED, "must agree"),
         ("error_x.json", ACKED, "must agree"),
-        ("ack_x.json", b'{"status": "ACKED"}', "erp_order_id"),
-        ("ack_x.json", b'{"status": "ACKED", "erp_order_id": "1", "processed_at": "soon"}', "processed_at"),
+        ("ERROR_X.JSON", ACKED, "must agree"),
+        ("ack_x.json", b'{"status": "ACKED", "STATUS": "FAILED"}', '"status" is there twice'),
     ],
 )
 def test_what_is_unclear_is_explained(name, body, why):
     with pytest.raises(AckUnreadable, match=why):
         parse(name, body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ('"message": "x"', '"erp_order_id" is missing'),
+        ('"erp_order_id": null', '"erp_order_id" is missing'),
+        ('"erp_order_id": ""', '"erp_order_id" is empty'),
+        ('"erp_order_id": " \\u0000 "', '"erp_order_id" is empty'),
+        ('"erp_order_id": 4711.0', "the number 4711.0, which is not a whole one; write it in double quotes"),
+        ('"erp_order_id": 1e400', "the number 1e400"),
+        ('"erp_order_id": NaN', "the number NaN"),
+        ('"erp_order_id": -Infinity', "the number -Infinity"),
+        ('"erp_order_id": true', "true or false; write a text"),
+        ('"erp_order_id": ["SO-1"]', "a list"),
+        ('"erp_order_id": {}', "an object"),
+        (f'"erp_order_id": "{"x" * 256}"', "256 characters; write at most 255"),
+        (f'"erp_order_id": {"9" * 1_000_000}', "1000000 characters"),
+        ('"erp_order_id": "SO\\u0000-1"', "can't be shown"),
+        ('"erp_order_id": "SO\n1"', "can't be shown"),
+        ('"erp_order_id": "SO-\\udfff"', "can't be shown"),
+        ('"erp_order_id": "1", "erp_order_id": "2"', '"erp_order_id" is there twice'),
+        ('"erp_order_id": "1", "erp_order_id": 1', '"erp_order_id" is there twice'),
+        ('"erp_order_id": [1], "erp_order_id": [1]', '"erp_order_id" is there twice'),
+    ],
+)
+def test_a_number_that_is_not_certain_is_refused(fields, why):
+    with pytest.raises(AckUnreadable, match=why):
+        accepted(fields)
+
+
+@pytest.mark.parametrize("key", ["error_code", "message"])
+@pytest.mark.parametrize("value", ["[]", "{}", "true"])
+def test_a_reason_that_is_no_text_is_refused(key, value):
+    with pytest.raises(AckUnreadable, match=f'"{key}" is .*; write a text'):
+        refused(f'"{key}": {value}')
+
+
+def test_no_order_number_is_read_in_an_encoding_that_was_guessed():
+    body = '{"status": "ACKED", "erp_order_id": "SÖ-1"}'.encode("latin-1")
+
+    with pytest.raises(AckUnreadable, match="not plain ASCII, and the file is not UTF-8"):
+        parse(f"ack_{NAME}", body)
+
+
+def test_an_acceptance_with_latin_1_elsewhere_counts():
+    body = '{"status": "ACKED", "erp_order_id": "SO-1", "clerk": "Jürgen"}'.encode("latin-1")
+
+    assert parse(f"ack_{NAME}", body).erp_order_id == "SO-1"

@@ -1,78 +1,126 @@
-"""What the ERP writes back: the names of ack files and what is in them."""
+"""What the ERP writes back: the names of ack files and what is in them.
 
+Whatever can mean only one thing is accepted, however clumsily it is written; what decides is never guessed.
+"""
+
+import re
 from datetime import UTC, datetime
-
-import msgspec
+from string import ascii_lowercase, ascii_uppercase
 
 from erp_connectors.connectors.base import AckUnreadable
+from erp_connectors.connectors.dropzone_json_v1.ack_json import Constant, Fraction, Integer, read_object
+from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
 from erp_connectors.documents import Ack
 
 ACCEPTED_PREFIX = "ack_"
 REFUSED_PREFIX = "error_"
 SUFFIX = ".json"
+MAX_ORDER_ID = 255
 MAX_TEXT = 2000
 
-
-class AckFile(msgspec.Struct, frozen=True):
-    status: str
-    erp_order_id: str | int | None = None
-    error_code: str | int | None = None
-    message: str | None = None
-    processed_at: str | None = None
+_KEYS = ("status", "erp_order_id", "error_code", "message", "processed_at")
+# Only ASCII: no other letter becomes one of an export's name.
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 def acknowledges(name: str) -> str | None:
-    """``ack_X.json`` and ``ack_X.json.json`` both answer ``X.json``; anything else is not an ack file."""
-    for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX):
-        if name.startswith(prefix) and name.endswith(SUFFIX) and len(name) > len(prefix) + len(SUFFIX):
-            return name.removeprefix(prefix).removesuffix(SUFFIX).removesuffix(SUFFIX) + SUFFIX
-    return None
+    """``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``; None is not an ack file."""
+    lower = name.translate(_LOWER)
+    prefix = next((prefix for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX) if lower.startswith(prefix)), None)
+    if prefix is None or not lower.endswith(SUFFIX):
+        return None
+    answered = lower.removeprefix(prefix)
+    while answered.endswith(SUFFIX):
+        answered = answered.removesuffix(SUFFIX)
+    return answered + SUFFIX if answered else None
 
 
 def parse(name: str, body: bytes) -> Ack:
     """Raises `AckUnreadable`, whose text is for the ERP programmer."""
-    answer = _decode(body)
-    status = answer.status.strip().upper()
-    expected = "ACKED" if name.startswith(ACCEPTED_PREFIX) else "FAILED"
-    if status not in ("ACKED", "FAILED"):
-        raise AckUnreadable(f'"status" is {answer.status!r}; write "ACKED" or "FAILED"')
-    if status != expected:
-        raise AckUnreadable(f'the file name says {expected}, "status" says {status}; they must agree')
-    accepted = status == "ACKED"
-    erp_order_id = _text(answer.erp_order_id)
-    if accepted and not erp_order_id:
-        raise AckUnreadable('"erp_order_id" is missing; write the number the ERP gave to the order')
+    file = decode(body)
+    fields = read_object(file.text, _KEYS)
+    processed_at = _moment(fields.get("processed_at"))
+    if _accepted(name, fields.get("status")):
+        order_id = _order_id(fields.get("erp_order_id"), ascii_only=file.guessed)
+        return Ack(True, order_id, error_code=None, message=None, processed_at=processed_at)
     return Ack(
-        accepted=accepted,
-        erp_order_id=erp_order_id,
-        error_code=_text(answer.error_code),
-        message=_text(answer.message),
-        processed_at=_moment(answer.processed_at),
+        False,
+        None,
+        error_code=_remark("error_code", fields.get("error_code")),
+        message=_remark("message", fields.get("message")),
+        processed_at=processed_at,
     )
 
 
-def _decode(body: bytes) -> AckFile:
-    try:
-        return msgspec.json.decode(body.decode("utf-8-sig").rstrip("\0 \t\r\n"), type=AckFile)
-    except UnicodeDecodeError as error:
-        raise AckUnreadable(f"it is not UTF-8 (byte {error.start})") from None
-    except msgspec.ValidationError as error:
-        raise AckUnreadable(f"it is JSON, but not an ack: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise AckUnreadable(f"it is not JSON: {error}") from None
-
-
-def _text(value: str | int | None) -> str | None:
-    return str(value).strip()[:MAX_TEXT] or None if value is not None else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip().upper())
-    except ValueError:
+def _accepted(name: str, value: object) -> bool:
+    status = value.strip(PADDING).upper() if isinstance(value, str) else None
+    if status not in ("ACKED", "FAILED"):
+        raise AckUnreadable(f'"status" is {_shown(value)}; write "ACKED" or "FAILED"')
+    expected = "ACKED" if name.translate(_LOWER).startswith(ACCEPTED_PREFIX) else "FAILED"
+    if status != expected:
         raise AckUnreadable(
-            f'"processed_at" is {text[:40]!r}; write ISO 8601 like 2025-12-26T10:01:00Z'
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            f'the file name says {expected}, "status" says {status}; they must agree: '
+            f"ack_ files say ACKED, error_ files say FAILED"
+        )
+    return status == "ACKED"
+
+
+def _order_id(value: object, *, ascii_only: bool) -> str:
+    if value is None:
+        raise AckUnreadable('"erp_order_id" is missing; write the number the ERP gave to the order')
+    if isinstance(value, (Fraction, Constant)):
+        raise AckUnreadable(
+            f'"erp_order_id" is the number {value[:40]}, which is not a whole one; '
+            "write it in double quotes, just as the ERP shows it"
+        )
+    if not isinstance(value, str):
+        raise AckUnreadable(f'"erp_order_id" is {_shown(value)}; write a text in double quotes')
+    text = value.strip(PADDING)
+    _require_sound("erp_order_id", text)
+    if ascii_only and not text.isascii():
+        raise AckUnreadable(
+            f'"erp_order_id" {_shown(text)} is not plain ASCII, and the file is not UTF-8; write the file in UTF-8'
+        )
+    return str(text)
+
+
+def _require_sound(key: str, text: str) -> None:
+    if not text:
+        raise AckUnreadable(f'"{key}" is empty; write the number the ERP gave to the order')
+    if len(text) > MAX_ORDER_ID:
+        raise AckUnreadable(f'"{key}" has {len(text)} characters; write at most {MAX_ORDER_ID}')
+    if not text.isprintable():
+        raise AckUnreadable(
+            f'"{key}" {_shown(text)} holds characters that can\'t be shown; write letters, digits and signs only'
+        )
+
+
+def _remark(key: str, value: object) -> str | None:
+    """Text for people: nothing in it decides anything, so what can't be kept is replaced."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str):
+        raise AckUnreadable(f'"{key}" is {_shown(value)}; write a text in double quotes, or leave it out')
+    readable = _HALF_PAIR.sub("\ufffd", _CONTROL.sub(" ", value.replace("\r\n", "\n")))
+    return readable.strip()[:MAX_TEXT] or None
+
+
+def _moment(value: object) -> datetime | None:
+    """Information only, so one that is not certain (no zone, another format) is left out, and never refused."""
+    text = value.strip(PADDING).upper() if isinstance(value, str) else ""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (Integer, Fraction, Constant)):
+        return f"the number {value[:40]}"
+    if isinstance(value, str):
+        return repr(value[:40])
+    names = {type(None): "missing", bool: "true or false", list: "a list"}
+    return names.get(type(value), "an object")

@@ -1,0 +1,53 @@
+"""The text of an ack file, in whichever encoding an ERP writes; what fits two encodings is refused, not guessed."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from erp_connectors.connectors.base import AckUnreadable
+
+# What programs leave behind a text: fixed-length buffers, line ends, the end-of-file mark of DOS.
+PADDING = "\0\x1a \t\r\n\ufeff"
+
+# Umlauts as they look in UTF-8, found in a file that is not UTF-8 as a whole: two encodings in one file.
+_PIECES_OF_UTF8 = re.compile(rb"[\xc2-\xc9][\x80-\xbf]|\xe2[\x80-\x84][\x80-\xbf]")
+# ä and ö of DOS are quotation marks in Windows-1252, where none stands inside a word.
+_UMLAUTS_OF_DOS = re.compile(rb"[A-Za-z][\x84\x94][A-Za-z\xe1]")
+
+
+@dataclass(frozen=True, slots=True)
+class AckText:
+    """``guessed``: the bytes don't prove the encoding, so nothing but ASCII may decide anything."""
+
+    text: str
+    guessed: bool = False
+
+
+def decode(body: bytes) -> AckText:
+    """UTF-8, UTF-16 or UTF-32 with or without a byte order mark, else Windows-1252. Raises `AckUnreadable`."""
+    encoding = json.detect_encoding(body)
+    try:
+        return AckText(body.decode(encoding).strip(PADDING))
+    except UnicodeDecodeError as error:
+        if not encoding.startswith("utf-8"):
+            raise AckUnreadable(
+                f"it looks like {encoding.upper()}, but byte {error.start} does not fit; write the file in UTF-8"
+            ) from None
+        return AckText(_windows(body, error.start).strip(PADDING), guessed=True)
+
+
+def _windows(body: bytes, where: int) -> str:
+    """Latin-1 text reads the same: the two differ only where Latin-1 has control characters."""
+    if _PIECES_OF_UTF8.search(body):
+        raise AckUnreadable(
+            f"a part of it is UTF-8 and a part is not (byte {where}); write the whole file in UTF-8"
+        )
+    try:
+        text = body.decode("cp1252")
+    except UnicodeDecodeError:
+        text = None
+    if text is None or _UMLAUTS_OF_DOS.search(body):
+        raise AckUnreadable(
+            f"it is neither UTF-8 (byte {where}) nor Windows-1252 (Latin-1); write the file in UTF-8"
+        )
+    return text
