@@ -74,6 +74,10 @@ class Connector(ABC, Generic[ConfigT]):
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         """A name no other export has; ``at`` is UTC, ``token`` 8 random hex digits."""
 
+    def names_export(self, name: str) -> bool:
+        """Whether `filename` could have made this name: such a file that no export has is reported as orphaned."""
+        return False
+
     @abstractmethod
     def render(self, order: OrderDocument) -> bytes:
         """The file's exact bytes, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""

@@ -71,11 +71,11 @@ def _learned(connection: ERPConnection) -> Deadline | None:
     answered = (
         ERPExport.objects.for_org(connection.org_id)
         .filter(status=ExportStatus.ACKED, created_at__gte=connection.created_at, connection=connection)
-        .filter(Exists(by_file), sent_at__isnull=False, answered_at__isnull=False)
+        .filter(Exists(by_file))
         .order_by("-created_at")
         .values_list("sent_at", "answered_at")[:LOOKED_AT]
     )
-    took = sorted(max(answered_at - sent_at, timedelta()) for sent_at, answered_at in answered)
+    took = sorted(max(end - start, timedelta()) for start, end in answered if start and end)
     if len(took) < ENOUGH_ANSWERS:
         return None
     return Deadline(max(PATIENCE * took[ceil(0.95 * len(took)) - 1], SHORTEST), learned=True)

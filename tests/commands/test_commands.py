@@ -206,3 +206,36 @@ def test_a_database_that_can_not_be_reached_is_told_in_a_sentence(tmp_path: Path
     assert "Nothing is lost" in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
+
+
+def delivered(org: Org) -> ERPExport:
+    draft = factories.draft(org)
+    run("push", draft.pk)
+    run("deliver")
+    return export_of(draft)
+
+
+def test_reconciling_tells_by_its_exit_code_and_names_the_file(org: Org, connection: ERPConnection) -> None:
+    export = delivered(org)
+    code, said = run("reconcile")
+    assert (code, "1 files, 0 answers and 1 archived copies compared: all as recorded" in said) == (0, True)
+
+    Path(export.dropzone_path).write_text("changed")
+    code, said = run("reconcile", "--connection", connection.pk)
+    assert (code, f"altered: {export.dropzone_path}: It is not what was sent." in said) == (1, True)
+
+    code, said = run("reconcile", "--json")
+    (finding,) = json.loads(said)["findings"]
+    assert (code, finding["kind"], finding["export_id"]) == (1, "altered", str(export.pk))
+    assert json.loads(said)["found"] == {"altered": 1}
+
+
+def test_what_can_not_be_compared_is_no_good_news(org: Org, connection: ERPConnection) -> None:
+    export = delivered(org)
+    Path(export.dropzone_path).parent.rename(Path(settings.DROPZONE_ROOTS[0]) / uuid4().hex)
+
+    code, said = run("reconcile")
+    assert (code, "trouble: " in said) == (2, True)
+    with pytest.raises(CommandError) as refused:
+        run("reconcile", "--connection", uuid4())
+    assert refused.value.returncode == 2

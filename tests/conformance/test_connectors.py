@@ -55,6 +55,15 @@ def test_file_names_are_unique_plain_and_short_enough_for_any_file_system(connec
 
 
 @every_connector
+def test_it_knows_the_names_it_makes_from_others(connector_type):
+    connector = registry.connector_for(connector_type)
+    name = connector.filename(ID, at=AT, token="abc12345")
+
+    assert connector.names_export(name)
+    assert not any(map(connector.names_export, [f"ack_{name}", f"{name}.tmp", f"{name}\n", "readme.txt", ""]))
+
+
+@every_connector
 def test_an_export_is_not_taken_for_its_own_answer(connector_type):
     connector = registry.connector_for(connector_type)
 

@@ -1,5 +1,6 @@
 """``DROPZONE_JSON_V1``: one JSON file per order in a folder, answered by ack files in another."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -8,6 +9,8 @@ from uuid import UUID
 from erp_connectors.connectors.base import ConfigField, Connector, Dropzone
 from erp_connectors.connectors.dropzone_json_v1 import ack, config, payload
 from erp_connectors.documents import Ack, OrderDocument
+
+FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
 
 
 class DropzoneJsonV1(Connector[config.DropzoneConfig]):
@@ -25,6 +28,9 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
 
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         return f"sales_order_{draft_order_id.hex[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}_{token}.json"
+
+    def names_export(self, name: str) -> bool:
+        return FILENAME.fullmatch(name) is not None
 
     def render(self, order: OrderDocument) -> bytes:
         return payload.render(order)
