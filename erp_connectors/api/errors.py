@@ -12,6 +12,7 @@ from rest_framework.views import set_rollback
 from erp_connectors.connectors.base import ConfigError
 from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
+from erp_connectors.services.by_hand import InvalidAnswer, MarkRefused
 from erp_connectors.services.connections import ConnectionConflict
 from erp_connectors.services.push import PushRefused
 from orderflow.audit.context import current
@@ -60,7 +61,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def _answer(error: Exception) -> tuple[int, str, Any] | None:
-    if isinstance(error, PushRefused | IllegalMove | LostRace | ConnectionConflict):
+    if isinstance(error, PushRefused | MarkRefused | IllegalMove | LostRace | ConnectionConflict):
         return 409, str(error), None
     if isinstance(error, NotReady):
         return UNPROCESSABLE, str(error), {"missing": error.missing}
@@ -68,6 +69,8 @@ def _answer(error: Exception) -> tuple[int, str, Any] | None:
         return 502, error.message, {"code": error.code, "hint": error.kind.hint}
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
+    if isinstance(error, InvalidAnswer):
+        return UNPROCESSABLE, "The request is not valid; details name the fields.", error.problems
     return _config_answer(error) or _access_answer(error)
 
 

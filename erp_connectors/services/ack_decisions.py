@@ -57,7 +57,7 @@ def decide(
     """Apply what was read; returns the files that are settled and may be moved."""
     answered = [reading for reading in readings if isinstance(reading, Answered)]
     exports = _exports(connection, [reading.export_filename for reading in answered])
-    replaced = _replaced(list(exports.values()))
+    replaced = replaced_among(list(exports.values()))
     rows = {id(reading): _row(connection, reading) for reading in readings}
     for reading in readings:
         if isinstance(reading, Unreadable):
@@ -94,7 +94,7 @@ def _exports(connection: ERPConnection, filenames: Sequence[str]) -> dict[str, E
     return {export.filename: export for export in found}
 
 
-def _replaced(exports: Sequence[ERPExport]) -> set[object]:
+def replaced_among(exports: Sequence[ERPExport]) -> set[object]:
     """Those with a newer export that may have reached the ERP, and those whose order a person is changing."""
     newest: dict[object, datetime] = {}
     others = ERPExport.objects.filter(draft_order__in=[export.draft_order_id for export in exports])

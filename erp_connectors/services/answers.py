@@ -23,15 +23,18 @@ from orderflow.bulk import update_rows
 from orderflow.moves import LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer to an export; ``source``: the file it came in."""
+    """An answer to an export; ``source``: the file it came in, or who told it, with a note."""
 
     export: ERPExport
     ack: Ack
     source: str
+    told_by: User | None = None
+    note: str = ""
 
 
 def accept_all(given: Sequence[Given]) -> None:
@@ -161,9 +164,10 @@ def _audit(given: Sequence[Given], action: Action, after: Sequence[dict[str, Any
         audit.Entry(
             action=action,
             org_id=one.export.org_id,
+            actor=one.told_by,
             entity_type="ERPExport",
             entity_id=one.export.pk,
-            after=values,
+            after={**values, "note": one.note} if one.told_by else values,
         )
         for one, values in zip(given, after, strict=True)
     )

@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPConnection, ERPExport
@@ -122,6 +125,8 @@ TABLE = {
     ("post", "draft-orders/{ready}/approve"): {ADM: 200, INT: 403, OPS: 200, VIEW: 403},
     ("post", "draft-orders/{order}/push"): {ADM: 202, INT: 403, OPS: 202, VIEW: 403},
     ("post", "draft-orders/{failed}/retry-push"): {ADM: 202, INT: 403, OPS: 202, VIEW: 403},
+    ("post", "erp-exports/{sent}/mark-accepted"): {ADM: 200, INT: 403, OPS: 200, VIEW: 403},
+    ("post", "erp-exports/{sent}/mark-refused"): {ADM: 200, INT: 403, OPS: 200, VIEW: 403},
     ("get", "connectors"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
     ("get", "connectors/{connection}"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
     ("post", "connectors/{connection}/test"): {ADM: 200, INT: 200, OPS: 403, VIEW: 403},
@@ -138,14 +143,19 @@ def call(world, client, method, path):
         "failed": world.draft(status=DraftStatus.ERROR).pk,
         "connection": world.connection.pk,
         "export": _export(world).pk,
+        "sent": _export(world, delivered=True).pk if "{sent}" in path else None,
     }
     body = {"config": world.connection.config} if "connectors" in path else None
+    if "mark-" in path:
+        body = {"note": "Frau Müller rief an", "erp_order_id": "SO-1"}
     return getattr(client, method)(f"/api/v1/{path.format(**rows)}", body, format="json")
 
 
-def _export(world):
+def _export(world, delivered=False):
     order = world.draft()
     world.as_role(OPS).post(f"/api/v1/draft-orders/{order.pk}/push")
+    if delivered:
+        deliver(world.connection.pk)
     return ERPExport.objects.get(draft_order=order)
 
 
@@ -173,6 +183,53 @@ def test_without_a_token_nothing_is_answered(world, method, path):
     answer = call(world, APIClient(), method, path)
 
     assert (answer.status_code, error(answer)) == (401, "AUTH_REQUIRED")
+
+
+def test_an_answer_by_phone_is_recorded_and_a_contradiction_refused(world):
+    export, ops = _export(world, delivered=True), world.as_role(OPS)
+    path = f"/api/v1/erp-exports/{export.pk}"
+    told = {"erp_order_id": "SO-1", "note": "Frau Müller rief an"}
+
+    first, second = (ops.post(f"{path}/mark-accepted", told, format="json") for _ in range(2))
+    refused = ops.post(f"{path}/mark-refused", {"note": "doch nicht"}, format="json")
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert (first.json()["status"], first.json()["erp_order_id"]) == ("ACKED", "SO-1")
+    assert (refused.status_code, error(refused)) == (409, "CONFLICT")
+    assert ops.get(path).json()["status"] == "ACKED"
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"note", "erp_order_id"}),
+        ({"erp_order_id": "SO-1"}, {"note"}),
+        ({"erp_order_id": "x" * 256, "note": " "}, {"note", "erp_order_id"}),
+        ({"erp_order_id": "SO\u20281", "note": "x"}, {"erp_order_id"}),
+    ],
+)
+def test_an_answer_by_phone_that_lacks_something_names_it(world, body, fields):
+    export = _export(world, delivered=True)
+
+    answer = world.as_role(OPS).post(f"/api/v1/erp-exports/{export.pk}/mark-accepted", body, format="json")
+
+    assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
+    assert set(answer.json()["error"]["details"]) == fields
+
+
+def test_overdue_exports_are_listed_or_left_out(world):
+    world.connection.config = {**world.connection.config, "ack_path": str(world.folder), "ack_timeout": 60}
+    world.connection.save()
+    late, waiting = (_export(world, delivered=True) for _ in range(2))
+    ERPExport.objects.filter(pk=late.pk).update(sent_at=timezone.now() - timedelta(hours=1))
+    viewer = world.as_role(VIEW)
+
+    def listed(query):
+        return [row["id"] for row in viewer.get(f"/api/v1/erp-exports?{query}").json()["results"]]
+
+    assert listed("overdue=true") == [str(late.pk)]
+    assert listed("overdue=false") == [str(waiting.pk)]
+    assert len(listed("")) == 2
 
 
 def test_lists_show_only_the_own_org(world):
