@@ -1,4 +1,4 @@
-"""Exports with their timeline, and ack files; both only to look at."""
+"""Exports with their timeline, and ack files; to look at, and to record what the ERP answered by phone."""
 
 from typing import Any
 
@@ -9,13 +9,15 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
+from django.utils.timezone import localtime, now
 
+from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import CONNECTION_DISABLED
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.services.overdue import deadline, overdue
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
 from orderflow.generics import TabularInline
@@ -46,6 +48,14 @@ class AckNeedsAttention(NeedsAttention):
         )
 
 
+class Overdue(NeedsAttention):
+    title = "overdue"
+    parameter_name = "overdue"
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return overdue(rows, now=now()) if self.value() else rows
+
+
 class EventInline(TabularInline):
     model = ERPExportEvent
     verbose_name_plural = "timeline"
@@ -70,7 +80,7 @@ class ERPExportAdmin(OrgColumn):
     list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",
@@ -82,7 +92,7 @@ class ERPExportAdmin(OrgColumn):
     fields = (
         "filename", "order", "status", "failed_as", "what_happened", "what_to_do", "conflict", "erp_number",
         "dropzone_path", "size", "sha256", "file", "attempts", "next_attempt_at", "requested_by", "connection",
-        "created_at", "archived_at", "staged_at", "sent_at", "answered_at",
+        "created_at", "archived_at", "staged_at", "sent_at", "answer_due", "answered_at",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ERPExport]:
@@ -136,6 +146,15 @@ class ERPExportAdmin(OrgColumn):
         what = f"accepted as {conflict['erp_order_id']}" if conflict["erp_order_id"] else "refused"
         return f"{conflict['file']} says {what}. Ask the ERP team which answer is right."
 
+    @admin.display(description="answer due")
+    def answer_due(self, export: ERPExport) -> str:
+        allowed = deadline(export.connection) if export.status == ExportStatus.SENT else None
+        if allowed is None or export.sent_at is None:
+            return "-"
+        due = export.sent_at + allowed.after
+        late = "overdue since" if due < now() else "by"
+        return f"{late} {localtime(due):%Y-%m-%d %H:%M:%S} ({allowed})"
+
     @admin.display(description="file")
     def file(self, export: ERPExport) -> SafeString | str:
         if not export.sha256:
@@ -143,8 +162,30 @@ class ERPExportAdmin(OrgColumn):
         return format_html('<a href="{}">download</a>', reverse("admin:erp_export_payload", args=[export.pk]))
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.download)
-        return [path("<uuid:pk>/payload/", view, name="erp_export_payload"), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/payload/", view(self.download), name="erp_export_payload"),
+            path("<uuid:pk>/mark-accepted/", view(self.mark_accepted), name="erp_export_mark_accepted"),
+            path("<uuid:pk>/mark-refused/", view(self.mark_refused), name="erp_export_mark_refused"),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["may_mark"] = self.has_push_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def mark_accepted(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        return self._by_hand(request, pk, AcceptedForm)
+
+    def mark_refused(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        return self._by_hand(request, pk, RefusedForm)
+
+    def _by_hand(self, request: HttpRequest, pk: Any, form_type: type[RefusedForm]) -> HttpResponse:
+        export = get_object_or_404(self.get_queryset(request), pk=pk)
+        context = self.admin_site.each_context(request)
+        return answer_by_hand(request, export, form_type=form_type, context=context)
 
     def download(self, request: HttpRequest, pk: Any) -> HttpResponse:
         export = get_object_or_404(self.get_queryset(request).exclude(sha256=""), pk=pk)

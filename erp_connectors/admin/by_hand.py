@@ -1,0 +1,89 @@
+"""The page that records what the ERP answered to a person: a form that is the confirmation, too."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+
+from erp_connectors.models import ERPExport
+from erp_connectors.services.by_hand import (
+    MAX_NOTE,
+    MAX_ORDER_ID,
+    InvalidAnswer,
+    Marked,
+    MarkRefused,
+    mark_accepted,
+    mark_refused,
+)
+from orderflow.moves import LostRace
+from orderflow.tenancy.admin import may
+from orderflow.tenancy.models import User
+from orderflow.tenancy.permissions import signed_in
+from orderflow.tenancy.roles import Capability
+
+TEMPLATE = "admin/erp_connectors/erpexport/by_hand.html"
+
+
+class RefusedForm(forms.Form):
+    title = "Mark as refused by the ERP"
+    means = (
+        "The order goes to ERROR, with your note as the reason; then it can be corrected and pushed again."
+    )
+    note = forms.CharField(
+        max_length=MAX_NOTE, widget=forms.Textarea(attrs={"rows": 3}), help_text="Who told you, and what."
+    )
+
+    def mark(self, export_id: UUID, actor: User) -> Marked:
+        return mark_refused(export_id, actor=actor, note=self.cleaned_data["note"])
+
+
+class AcceptedForm(RefusedForm):
+    title = "Mark as accepted by the ERP"
+    means = "The order is done, and can't be sent again."
+    erp_order_id = forms.CharField(label="ERP number", max_length=MAX_ORDER_ID)
+    field_order = ("erp_order_id", "note")
+
+    def mark(self, export_id: UUID, actor: User) -> Marked:
+        told = self.cleaned_data
+        return mark_accepted(export_id, actor=actor, erp_order_id=told["erp_order_id"], note=told["note"])
+
+
+def answer_by_hand(
+    request: HttpRequest, export: ERPExport, *, form_type: type[RefusedForm], context: dict[str, Any]
+) -> HttpResponse:
+    """Asks, and on POST records. Raises `PermissionDenied`."""
+    if not may(request, Capability.PUSH):
+        raise PermissionDenied
+    form = form_type(request.POST if request.method == "POST" else None)
+    if form.is_valid() and _recorded(request, export, form):
+        return redirect("admin:erp_connectors_erpexport_change", export.pk)
+    return TemplateResponse(
+        request,
+        TEMPLATE,
+        {**context, "form": form, "export": export, "opts": ERPExport._meta, "title": form.title},
+    )
+
+
+def _recorded(request: HttpRequest, export: ERPExport, form: RefusedForm) -> bool:
+    """False where a field is wrong; what is refused is told on the export's page."""
+    try:
+        marked = form.mark(export.pk, signed_in(request))
+    except InvalidAnswer as wrong:
+        for field, problem in wrong.problems.items():
+            form.add_error(field, problem)
+        return False
+    except (MarkRefused, LostRace) as refused:
+        messages.error(request, f"Nothing was changed. {refused}")
+    else:
+        said = (
+            f"Recorded: {marked.export.get_status_display()}."
+            if marked.changed
+            else "It was recorded before."
+        )
+        messages.success(request, said)
+    return True
