@@ -230,6 +230,11 @@ class AckFile(models.Model):
     reason = models.TextField(blank=True, default="")
     body = models.BinaryField(null=True, editable=False)
     first_seen_at = models.DateTimeField(default=timezone.now)
+    unchanged_since = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Of one that can't be understood: what we saw then is there still.",
+    )
     decided_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(null=True)
     moved_to = models.CharField(max_length=1200, blank=True, default="")

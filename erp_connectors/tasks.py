@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.utils import timezone
 
 from erp_connectors.services import acks
@@ -23,7 +24,7 @@ def deliver(connection_id: str) -> str:
 
 
 def poll(connection_id: str) -> str:
-    return _edge("poll", lambda: "; ".join(acks.poll(UUID(connection_id)).lines()))
+    return _edge("poll", lambda: _poll(connection_id))
 
 
 def sweep() -> str:
@@ -41,6 +42,14 @@ def _sweep() -> str:
     for connection_id in woken:
         jobs.enqueue(DELIVER, str(connection_id))
     return f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late"
+
+
+def _poll(connection_id: str) -> str:
+    report = acks.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
+    if report.more:
+        # At the end of the queue: the other connections have their turn first.
+        jobs.enqueue(POLL, connection_id, keep_result=False)
+    return "; ".join(report.lines())
 
 
 def _poll_due() -> str:

@@ -48,7 +48,7 @@ def test_each_connection_is_polled_by_a_task_of_its_own_when_its_time_has_come()
 def test_nothing_escapes_a_task_and_its_trace_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(connection_id: object) -> None:
+    def broken(connection_id: object, **options: object) -> None:
         raise DatabaseError("gone")
 
     monkeypatch.setattr(acks, "poll", broken)
