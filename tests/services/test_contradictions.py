@@ -11,6 +11,7 @@ from erp_connectors.services.by_hand import mark_accepted
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.services.test_acks import again, sent
 
@@ -104,7 +105,7 @@ def test_a_number_that_is_overruled_is_in_timeline_and_audit_log(site):
 
 def test_what_a_person_recorded_is_not_overruled_by_a_file(site):
     (export,) = sent(site)
-    actor = factories.user(site.org, role="OPS")
+    actor = factories.user(site.org, role=Role.OPS)
     site.answer(f"ack_{export.filename}", accepted("SO-2", LATE))
     poll(site.connection.pk)
     site.answer(f"error_{export.filename}", refused("no"))
