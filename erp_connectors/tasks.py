@@ -7,7 +7,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from erp_connectors.services import acks
+from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
 from orderflow import jobs
@@ -28,7 +28,7 @@ def poll(connection_id: str) -> str:
 
 
 def sweep() -> str:
-    """Wake deliveries that are due, and bring late copies into the archive."""
+    """Wake deliveries that are due, bring late copies into the archive, notice late answers."""
     return _edge("sweep", _sweep)
 
 
@@ -41,7 +41,10 @@ def _sweep() -> str:
     woken = due.due_deliveries(timezone.now())
     for connection_id in woken:
         jobs.enqueue(DELIVER, str(connection_id))
-    return f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late"
+    return (
+        f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
+        f"{overdue.notice(timezone.now())} exports overdue"
+    )
 
 
 def _poll(connection_id: str) -> str:
@@ -53,7 +56,10 @@ def _poll(connection_id: str) -> str:
 
 
 def _poll_due() -> str:
-    woken = due.due_polls(timezone.now())
+    now = timezone.now()
+    woken = due.due_polls(now)
+    # Before the tasks: a poll that is done at once must not seem to wait still.
+    due.asked_to_poll(woken, now)
     for connection_id in woken:
         jobs.enqueue(POLL, str(connection_id), keep_result=False)
     return f"{len(woken)} polls woken"

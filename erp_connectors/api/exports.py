@@ -3,9 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
-from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -21,7 +20,6 @@ from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.services.by_hand import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
-from erp_connectors.services.overdue import overdue
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
@@ -34,7 +32,7 @@ class ExportOut(serializers.ModelSerializer[ERPExport]):
         fields = [
             "id", "draft_order_id", "connection_id", "status", "failed_as", "filename", "export_format_version",
             "sha256", "size", "dropzone_path", "erp_order_id", "error_json", "conflict_json", "attempts",
-            "next_attempt_at", "created_at", "sent_at", "answered_at",
+            "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at",
         ]  # fmt: skip
 
 
@@ -58,8 +56,8 @@ class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter ha
         fields = ["status", "draft_order_id"]
 
     def by_deadline(self, exports: QuerySet[ERPExport], name: str, wanted: bool) -> QuerySet[ERPExport]:
-        late = overdue(exports, now=timezone.now())
-        return late if wanted else exports.exclude(pk__in=late.order_by().values("pk"))
+        late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
+        return exports.filter(late if wanted else ~late)
 
 
 class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ERPExport]):

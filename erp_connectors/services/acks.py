@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from erp_connectors import leases
+from erp_connectors import circuit, leases
 from erp_connectors.connectors.base import AckUnreadable, Connector
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Entry
@@ -113,12 +113,14 @@ def _poll(lease: Lease, report: PollReport, *, ends: float | None) -> None:
         report.trouble = CONNECTION_DISABLED.meaning
         return
     trouble: Fault | None = None
+    ended_early = True
     try:
         dropzone = dropzone_of(connection)
         if dropzone.ack_path:
             with session(connection.pk, dropzone) as transport:
                 folder = dropzone.ack_path.rstrip("/")
                 trouble = _Round(lease, connection, transport, folder=folder, report=report).run(ends)
+        ended_early = False
     except Fault as fault:
         trouble = fault
     except LostRace:
@@ -127,13 +129,14 @@ def _poll(lease: Lease, report: PollReport, *, ends: float | None) -> None:
         log.exception("poll.internal_error", connection_id=str(connection.pk))
         trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
     report.trouble = trouble.message if trouble else ""
-    _record_poll(connection, trouble)
+    _record_poll(connection, trouble, failed=ended_early)
 
 
-def _record_poll(connection: ERPConnection, trouble: Fault | None) -> None:
+def _record_poll(connection: ERPConnection, trouble: Fault | None, *, failed: bool) -> None:
     now = timezone.now()
     reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
     ERPConnection.objects.filter(pk=connection.pk).update(last_poll_at=now, poll_trouble=reason)
+    circuit.polled(connection, failed=failed, now=now)
 
 
 class _Round:

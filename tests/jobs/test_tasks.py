@@ -32,7 +32,7 @@ def test_the_sweep_wakes_what_a_lost_wake_up_left_behind() -> None:
     connection = factories.connection(org, CONFIG)
     push(factories.draft(org, status=DraftStatus.APPROVED).pk, actor=None)
     OrmQ.objects.all().delete()
-    assert tasks.sweep() == "1 deliveries woken, 0 copies archived late"
+    assert tasks.sweep() == "1 deliveries woken, 0 copies archived late, 0 exports overdue"
     assert queued() == [(tasks.DELIVER, (str(connection.pk),))]
 
 
