@@ -30,12 +30,18 @@ def success(connection_id: UUID, *, now: datetime) -> bool:
     return closed
 
 
-def polled(connection: ERPConnection, *, failed: bool, now: datetime) -> None:
-    """After a second failure in a row ever longer pauses: a server that hangs must not keep workers from the others."""
+def polled(connection: ERPConnection, reason: dict[str, Any] | None, *, failed: bool, now: datetime) -> None:
+    """The ack folder was looked at, with or without trouble.
+
+    After a second failure in a row the pauses grow: a server that hangs must not keep workers from the others.
+    """
     failures = connection.poll_failures_in_row + 1 if failed else 0
     pause = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS * 2 ** min(max(failures, 1) - 1, 10))
     ERPConnection.objects.filter(pk=connection.pk).update(
-        poll_failures_in_row=failures, poll_retry_at=now + min(pause, LONGEST_POLL_PAUSE) if failed else None
+        last_poll_at=now,
+        poll_trouble=reason,
+        poll_failures_in_row=failures,
+        poll_retry_at=now + min(pause, LONGEST_POLL_PAUSE) if failed else None,
     )
 
 

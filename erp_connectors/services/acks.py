@@ -129,14 +129,9 @@ def _poll(lease: Lease, report: PollReport, *, ends: float | None) -> None:
         log.exception("poll.internal_error", connection_id=str(connection.pk))
         trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
     report.trouble = trouble.message if trouble else ""
-    _record_poll(connection, trouble, failed=ended_early)
-
-
-def _record_poll(connection: ERPConnection, trouble: Fault | None, *, failed: bool) -> None:
     now = timezone.now()
     reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
-    ERPConnection.objects.filter(pk=connection.pk).update(last_poll_at=now, poll_trouble=reason)
-    circuit.polled(connection, failed=failed, now=now)
+    circuit.polled(connection, reason, failed=ended_early, now=now)
 
 
 class _Round:
