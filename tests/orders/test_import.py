@@ -515,4 +515,8 @@ def test_the_documented_examples_come_in(org, tmp_path):
         path.write_text(block.split("```")[0].replace("PO-12345", f"PO-{format_}"))
         kind = "csv" if format_ == "csv" else "jsonl"
 
-        assert run(path, "--format", kind) == (0, "1 orders imported into ACME\n       1 READY for approval\n", "")
+        assert run(path, "--format", kind) == (
+            0,
+            "1 orders imported into ACME\n       1 READY for approval\n",
+            "",
+        )
