@@ -39,11 +39,11 @@ class File:
         return f"{prefix}_{rest.format(exports[self.export].filename)}"
 
 
-def _accepted(number: str, at: str | None) -> bytes:
+def accepted(number: str, at: str | None) -> bytes:
     return json.dumps({"status": "ACKED", "erp_order_id": number, "processed_at": at}).encode()
 
 
-def _refused(message: str, at: str | None) -> bytes:
+def refused(message: str, at: str | None) -> bytes:
     return json.dumps(
         {"status": "FAILED", "error_code": "E", "message": message, "processed_at": at}
     ).encode()
@@ -56,7 +56,7 @@ files = st.one_of(
         st.sampled_from([f"{prefix}_{name}" for prefix in ("ack", "ACK") for name in NAMES]),
         st.integers(0, 1),
         st.one_of(
-            st.builds(_accepted, st.sampled_from(("SO-1", "SO-2", "SO-3")), times),
+            st.builds(accepted, st.sampled_from(("SO-1", "SO-2", "SO-3")), times),
             st.sampled_from((b"", b'{"status": "ACKED"', b'{"status": "OK"}')),
         ),
     ),
@@ -64,10 +64,10 @@ files = st.one_of(
         File,
         st.sampled_from([f"{prefix}_{name}" for prefix in ("error", "Error") for name in NAMES]),
         st.integers(0, 1),
-        st.builds(_refused, st.sampled_from(("no", "never")), times),
+        st.builds(refused, st.sampled_from(("no", "never")), times),
     ),
     st.builds(
-        File, st.just("ack_of_another_{}"), st.integers(0, 1), st.builds(_accepted, st.just("SO-9"), times)
+        File, st.just("ack_of_another_{}"), st.integers(0, 1), st.builds(accepted, st.just("SO-9"), times)
     ),
 )
 sets_of_files = st.lists(
