@@ -37,6 +37,11 @@ def verdict(heard: Sequence[Heard]) -> Verdict:
     return Verdict(counts, next(against, None))
 
 
+def first(heard: Sequence[Heard]) -> Heard:
+    """What the ERP processed first."""
+    return min(heard, key=_rank)
+
+
 def _rank(heard: Heard) -> tuple[object, ...]:
     ack = heard.ack
     said = (ack.erp_order_id or "", ack.error_code or "", ack.message or "")

@@ -202,6 +202,8 @@ DELIVERY_MAX_ATTEMPTS = env.number("DELIVERY_MAX_ATTEMPTS", 12)
 DELIVERY_RETRY_BASE_SECONDS = env.number("DELIVERY_RETRY_BASE_SECONDS", 15)
 DELIVERY_RETRY_MAX_SECONDS = env.number("DELIVERY_RETRY_MAX_SECONDS", 1800)
 
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+
 Q_WORKERS = env.number("Q_WORKERS", 2)
 _TASK_SECONDS = 600
 _QUEUE_LIMIT = 8
@@ -262,8 +264,8 @@ USE_I18N = True
 # Production stands behind a proxy that ends TLS and says so.
 if not DEVELOPMENT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    # Health checks come from inside, without TLS.
-    SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+    # Health checks and scrapes come from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^metrics$"]
     SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", 31_536_000, least=0)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

@@ -176,7 +176,9 @@ class ERPExportAdmin(OrgColumn):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["may_mark"] = self.has_push_permission(request)
+        export = context["original"]
+        open_question = export.status != ExportStatus.ACKED or export.conflict_json is not None
+        context["may_mark"] = open_question and self.has_push_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def mark_accepted(self, request: HttpRequest, pk: Any) -> HttpResponse:

@@ -1,11 +1,13 @@
 """Where an export has several answers: what is recorded does not depend on the order they came in.
 
 Left alone is what a person decided, and what a newer export replaced: there an answer changes nothing, and one that
-contradicts is shown.
+contradicts it is shown.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from erp_connectors.connectors.base import Connector
 from erp_connectors.documents import Ack
@@ -19,7 +21,7 @@ from erp_connectors.services.answers import (
     restate_refusals,
 )
 from erp_connectors.states import AckFileStatus, Decision, ExportStatus
-from erp_connectors.verdict import Heard, Verdict, verdict
+from erp_connectors.verdict import Heard, Verdict, first, verdict
 from orderflow.bulk import update_rows
 
 ANSWERS = (AckFileStatus.APPLIED, AckFileStatus.REPEATED, AckFileStatus.CONFLICT)
@@ -45,6 +47,16 @@ class _Several:
         self.rows.append(row)
         self.heard.append(Heard(row.name, ack))
 
+    def first_conflict(self, *, since: datetime | None) -> Heard | None:
+        """Of those that contradict what nothing changes any more."""
+        pairs = zip(self.rows, self.heard, strict=True)
+        against = [
+            heard
+            for row, heard in pairs
+            if row.status == AckFileStatus.CONFLICT and (since is None or (row.decided_at or since) > since)
+        ]
+        return first(against) if against else None
+
     def verdict(self) -> Verdict | None:
         """None: what is recorded comes from none of these, so they can't overrule it."""
         found = verdict(self.heard)
@@ -58,27 +70,28 @@ def settle_contradictions(
     judged: Sequence[Judged], *, connector: Connector[object], replaced: Collection[object]
 ) -> None:
     """Changes exports, and the status of rows: the caller saves those in ``judged``, the others are saved here."""
-    contested = {one.given.export.pk: one.given.export for one in judged if not one.first}
+    contested = [one for one in judged if not one.first or one.decision is Decision.CONFLICT]
     if not contested:
         return
-    decided = set(replaced) | set(
-        ERPExportEvent.objects.filter(export__in=contested, what=BY_HAND).values_list("export", flat=True)
-    )
-    mine = [one for one in judged if one.given.export.pk in contested]
-    verdicts = []
-    for several in _several([one for one in mine if one.given.export.pk not in decided], connector):
-        found = several.verdict()
-        if found is None:
-            decided.add(several.export.pk)
-        else:
-            verdicts.append((several, found))
+    exports = {one.given.export.pk for one in contested}
+    several = _several([one for one in judged if one.given.export.pk in exports], connector)
+    by_hand = _decided_by_hand(exports)
+    verdicts: list[tuple[_Several, Verdict]] = []
+    shown: list[Given] = []
+    for one in several:
+        pk = one.export.pk
+        found = None if pk in replaced or pk in by_hand else one.verdict()
+        if found:
+            verdicts.append((one, found))
+        elif conflict := one.first_conflict(since=by_hand.get(pk)):
+            shown.append(Given(one.export, conflict.ack, conflict.file))
     _record(verdicts, {id(one.row) for one in judged})
-    shown = {
-        one.given.export.pk: one.given
-        for one in mine
-        if one.decision is Decision.CONFLICT and one.given.export.pk in decided
-    }
-    note_conflicts(list(shown.values()))
+    note_conflicts(shown)
+
+
+def _decided_by_hand(exports: Collection[UUID]) -> dict[UUID, datetime]:
+    events = ERPExportEvent.objects.filter(export__in=list(exports), what=BY_HAND).order_by("at")
+    return dict(events.values_list("export", "at"))
 
 
 def _several(judged: Sequence[Judged], connector: Connector[object]) -> list[_Several]:

@@ -395,3 +395,51 @@ def test_a_new_answer_after_a_crash_is_not_filed_away_half_written(site, at_cras
     again_.write_bytes(ACKED)
     assert poll(site.connection.pk).repeated == 1
     assert len(list((site.acks / "processed").iterdir())) == 2
+
+
+def test_the_ack_folder_may_be_the_export_folder(make_site):
+    site = make_site()
+    site.connection.config = {**site.connection.config, "ack_path": str(site.inbox)}
+    site.connection.save()
+    (export,) = sent(site)
+    (site.inbox / "sales_order_x.json.1.tmp").write_bytes(b"being staged")
+    (site.inbox / f"ack_{export.filename}").write_bytes(ACKED)
+
+    assert poll(site.connection.pk).accepted == 1
+
+    left = {path.name for path in site.inbox.iterdir()}
+    assert left == {export.filename, "sales_order_x.json.1.tmp", "processed"} | (left & {"error"})
+
+
+def test_folders_that_vanish_and_come_back_lose_nothing(site):
+    first, second = sent(site, 2)
+    site.answer(f"ack_{first.filename}", ACKED)
+    poll(site.connection.pk)
+    away = site.acks.rename(site.acks.with_name("away"))
+    assert "does not exist" in poll(site.connection.pk).trouble
+    away.rename(site.acks)
+    (site.acks / "processed").rename(site.acks / "taken by an admin")
+    site.answer(f"ack_{second.filename}", ACKED)
+
+    report = poll(site.connection.pk)
+
+    assert (report.accepted, report.trouble) == (1, "")
+    assert (site.acks / "processed" / f"ack_{second.filename}").exists()
+    assert (site.acks / "taken by an admin" / f"ack_{first.filename}").exists()
+
+
+def test_a_file_that_stays_is_handled_again_only_when_it_changes(site, monkeypatch):
+    (export,) = sent(site)
+    path = site.answer(f"ack_{export.filename}", FAILED.replace(b"FAILED", b"ACKED"))
+    with monkeypatch.context() as patched:
+        patched.setattr("erp_connectors.transports.filesystem.FilesystemTransport._move", denied)
+        reports = [poll(site.connection.pk) for _ in range(4)]
+        assert [(report.malformed, report.waiting) for report in reports] == [(0, 1), (1, 0), (0, 0), (0, 0)]
+        assert [bool(report.trouble) for report in reports] == [False, True, False, False]
+
+        path.write_bytes(ACKED)
+        assert poll(site.connection.pk).accepted == 1
+        path.unlink()
+        poll(site.connection.pk)
+
+    assert not AckFile.objects.present().exists()

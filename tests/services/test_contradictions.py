@@ -5,10 +5,12 @@ from itertools import permutations
 
 import pytest
 
-from erp_connectors.models import AckFile, ERPExportEvent
+from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.acks import poll
 from erp_connectors.services.by_hand import mark_accepted
-from erp_connectors.states import AckFileStatus, ExportStatus
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.push import retry_push
+from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -119,3 +121,16 @@ def test_what_a_person_recorded_is_not_overruled_by_a_file(site):
     export = again(export)
     assert (export.erp_order_id, export.conflict_json["erp_order_id"]) == ("SO-2", "SO-1")
     assert AckFile.objects.latest("pk").status == AckFileStatus.CONFLICT
+
+
+def test_an_answer_to_an_export_that_was_not_sent_as_we_know_and_then_sent_anew_is_shown(site):
+    (export,) = sent(site)
+    ERPExport.objects.update(status=ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT, sent_at=None)
+    type(export.draft_order).objects.update(status=DraftStatus.ERROR)
+    retry_push(export.draft_order_id, actor=None)
+    deliver(site.connection.pk)
+    site.answer(f"ack_{export.filename}", accepted("SO-1"))
+
+    assert poll(site.connection.pk).conflicts == 1
+
+    assert again(export).conflict_json["erp_order_id"] == "SO-1"
