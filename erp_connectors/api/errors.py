@@ -16,6 +16,7 @@ from erp_connectors.services.by_hand import InvalidAnswer, MarkRefused
 from erp_connectors.services.connections import ConnectionConflict
 from erp_connectors.services.push import PushRefused
 from orderflow.audit.context import current
+from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 
@@ -52,6 +53,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     http_status, message, details = answer
     set_rollback()
     headers = {}
+    if isinstance(error, StillRunning):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, exceptions.APIException):
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
@@ -71,7 +74,16 @@ def _answer(error: Exception) -> tuple[int, str, Any] | None:
         return _framework_answer(error)
     if isinstance(error, InvalidAnswer):
         return UNPROCESSABLE, "The request is not valid; details name the fields.", error.problems
-    return _config_answer(error) or _access_answer(error)
+    return _key_answer(error) or _config_answer(error) or _access_answer(error)
+
+
+def _key_answer(error: Exception) -> tuple[int, str, Any] | None:
+    if isinstance(error, StillRunning):
+        return 409, "The first request with this Idempotency-Key is still at work: ask again.", None
+    if isinstance(error, KeyReused):
+        told = "It was sent before with another request. Use a new key for a new request."
+        return UNPROCESSABLE, "The Idempotency-Key was used before.", {"Idempotency-Key": [told]}
+    return None
 
 
 def _config_answer(error: Exception) -> tuple[int, str, Any] | None:

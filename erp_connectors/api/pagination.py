@@ -7,10 +7,9 @@ from rest_framework.request import Request
 from erp_connectors.api.parsing import instant
 
 
-class NewestFirst(CursorPagination):
+class ByCursor(CursorPagination):
     """``limit`` and ``cursor``; stable while rows are added."""
 
-    ordering = ("-created_at", "-id")
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 500
@@ -21,9 +20,36 @@ class NewestFirst(CursorPagination):
         try:
             cursor: Cursor | None = super().decode_cursor(request)
             if cursor and cursor.position is not None:
-                instant(str(cursor.position))
+                self.require_position(str(cursor.position))
         except (NotFound, ValueError):
             raise ValidationError(
                 {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
             ) from None
         return cursor
+
+    def require_position(self, position: str) -> None:
+        """Raises `ValueError` for what the first column of the order can't be."""
+
+
+class NewestFirst(ByCursor):
+    ordering = ("-created_at", "-id")
+
+    def require_position(self, position: str) -> None:
+        instant(position)
+
+
+class ByName(ByCursor):
+    ordering = ("name", "id")
+
+    def require_position(self, position: str) -> None:
+        if "\0" in position:
+            raise ValueError("no name holds a NUL")
+
+
+class OldestFirst(ByCursor):
+    """Of rows that are numbered as they are added."""
+
+    ordering = ("id",)
+
+    def require_position(self, position: str) -> None:
+        int(position)
