@@ -52,4 +52,5 @@ class OldestFirst(ByCursor):
     ordering = ("id",)
 
     def require_position(self, position: str) -> None:
-        int(position)
+        if not 0 <= int(position) < 2**63:
+            raise ValueError("no row has this number")

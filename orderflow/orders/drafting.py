@@ -19,7 +19,7 @@ Fields = Mapping[str, Any]
 def create_draft(
     org: Org, *, header: Fields, lines: Sequence[Fields], document: Fields | None = None
 ) -> DraftOrder:
-    """READY where nothing is missing, else NEEDS_REVIEW. ``header`` and ``lines`` are validated fields of the models."""
+    """READY where nothing is missing, else NEEDS_REVIEW. ``header`` and ``lines``: validated fields of the models."""
     draft = DraftOrder(org=org, **header)
     if document is not None:
         draft.document = Document.objects.create(org=org, **document)
