@@ -1,5 +1,6 @@
 """One shape for every error: ``{"error": {"code", "message", "details", "request_id"}}``."""
 
+from math import ceil
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
@@ -56,7 +57,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
-            headers["Retry-After"] = str(int(wait))
+            headers["Retry-After"] = str(max(1, ceil(wait)))
     return Response(envelope(http_status, message, details), status=http_status, headers=headers)
 
 

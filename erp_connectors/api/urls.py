@@ -5,13 +5,14 @@ from rest_framework.routers import SimpleRouter
 
 from erp_connectors.api.connectors import Connectors
 from erp_connectors.api.exports import Exports
-from erp_connectors.api.login import Login, Logout
+from erp_connectors.api.login import Login, Logout, Tokens
 from erp_connectors.api.orders import Orders
 
 router = SimpleRouter(trailing_slash=False)
 router.register("draft-orders", Orders)
 router.register("erp-exports", Exports)
 router.register("connectors", Connectors)
+router.register("auth/tokens", Tokens)
 
 urlpatterns = [
     path("auth/login", Login.as_view(), name="api-login"),
