@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
+from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
@@ -21,6 +22,15 @@ from orderflow.tenancy.models import User
 
 FAMILIAR_FOR = timedelta(days=90)
 Attempts = QuerySet[AccessAttempt]
+
+
+class LockoutBackend(AxesStandaloneBackend):  # type: ignore[misc]  # axes has no types
+    """Stands before the backend that knows passwords."""
+
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
+        # Without a request nobody is at the door: a command asks.
+        if request is not None:
+            super().authenticate(request, **credentials)
 
 
 class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
