@@ -233,9 +233,9 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["erp_connectors.api.parsing.StrictJSON"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "erp_connectors.api.schema.Described",
     "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
     "DEFAULT_THROTTLE_CLASSES": ["erp_connectors.api.throttles.WriteThrottle"],
     "COERCE_DECIMAL_TO_STRING": True,
@@ -265,12 +265,22 @@ AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 SPECTACULAR_SETTINGS = {
     "TITLE": "OrderFlow ERP dropzone",
-    "DESCRIPTION": "From an approved order to the ERP and back.",
+    "DESCRIPTION": (
+        "From an approved order to the ERP and back. To try it here, log in "
+        "[in the browser](/admin/login/?next=/api/v1/docs), or with `auth/login`, and put "
+        "`Token …` under *Authorize*."
+    ),
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_SETTINGS": {
+        "persistAuthorization": False,
+        "validatorUrl": None,
+        "displayRequestDuration": True,
+    },
     "ENUM_NAME_OVERRIDES": {
         "DraftStatus": "orderflow.orders.states.DraftStatus",
         "ExportStatus": "erp_connectors.states.ExportStatus",

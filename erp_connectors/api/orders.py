@@ -38,8 +38,8 @@ class LineOut(serializers.ModelSerializer[DraftOrderLine]):
 
 
 class OrderOut(serializers.ModelSerializer[DraftOrder]):
-    approved_by = serializers.EmailField(source="approved_by.email", default=None)
-    customer_name = serializers.CharField(source="customer.name", default=None)
+    approved_by = serializers.EmailField(source="approved_by.email", default=None, allow_null=True)
+    customer_name = serializers.CharField(source="customer.name", default=None, allow_null=True)
 
     class Meta:
         model = DraftOrder
@@ -81,6 +81,8 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):
+    """Draft orders, newest first; a single one with its lines."""
+
     queryset = DraftOrder.objects.select_related("customer", "approved_by")
     pagination_class = NewestFirst
     filterset_class = OrderFilter
