@@ -1,10 +1,14 @@
 """Pages by cursor."""
 
+from typing import Any
+
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 from erp_connectors.api.parsing import instant
+
+EXAMPLE = "https://orders.example.com/api/v1/draft-orders?cursor=cD0yMDI2LTExLTIz"
 
 
 class ByCursor(CursorPagination):
@@ -26,6 +30,18 @@ class ByCursor(CursorPagination):
                 {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
             ) from None
         return cursor
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {**link, "description": "follow it as it is", "example": EXAMPLE},
+                "previous": {**link, "description": "the page before", "example": None},
+                "results": schema,
+            },
+        }
 
     def require_position(self, position: str) -> None:
         """Raises `ValueError` for what the first column of the order can't be."""
