@@ -4,7 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, viewsets
@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from erp_connectors.api.pagination import NewestFirst
 from erp_connectors.services.push import PushResult, push, retry_push
 from orderflow.orders.approval import approve
-from orderflow.orders.models import DraftOrder, DraftOrderLine
+from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
+from orderflow.orders.search import search
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -73,11 +74,8 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         fields = ["status", "customer"]
 
     def matching(self, orders: QuerySet[DraftOrder], name: str, text: str) -> QuerySet[DraftOrder]:
-        return orders.filter(
-            Q(external_order_number__icontains=text)
-            | Q(erp_order_id__icontains=text)
-            | Q(customer__name__icontains=text)
-        )
+        customers = Customer.objects.visible_to(signed_in(self.request))
+        return search(orders, customers, text)
 
 
 class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):

@@ -201,3 +201,55 @@ def add(org, path, how_many, folder):
             filename=f"{draft.pk}.json",
             approved_at=timezone.now(),
         )
+
+
+FINDS = {
+    "PO-12345": True,
+    "po-12345": True,
+    "12345": True,
+    "123": True,
+    "PO-12": True,
+    "345": False,
+    "o-123": False,
+    "po 12345": True,
+    "12345 2026": True,
+    "12345 2027": False,
+    "so-2026-0007": True,
+    "0007": True,
+    "weiß": True,
+    "müll": True,
+    "& Weiß": True,
+    "4711": True,
+    "711": False,
+    "' OR 1=1": False,
+    "x:* | 'a'": False,
+    "(((": False,
+    "%": False,
+    "_": False,
+    "\\": False,
+}
+
+
+@pytest.mark.parametrize("text", FINDS)
+def test_search_finds_by_words_of_numbers_and_by_customer(client, org, text):
+    buyer = factories.customer(org, name="Müller & Weiß GmbH", erp_customer_number="4711")
+    draft = factories.draft(
+        org, customer=buyer, external_order_number="PO-12345", erp_order_id="SO-2026-0007"
+    )
+    factories.draft(factories.org(), external_order_number="PO-12345")
+    other = factories.customer(org, name="Bäder Süd", erp_customer_number="9")
+    factories.draft(org, customer=other, external_order_number="X-1")
+
+    found = [row["id"] for row in client.get("/api/v1/draft-orders", {"search": text}).json()["results"]]
+
+    assert found == ([str(draft.pk)] if FINDS[text] else [])
+
+
+def test_search_finds_the_orders_of_very_many_customers(client, org):
+    for n in range(205):
+        factories.customer(org, name=f"Elektro {n}", erp_customer_number=str(n))
+    draft = factories.draft(org, customer=factories.customer(org, name="Elektro Z"))
+
+    found = client.get("/api/v1/draft-orders", {"search": "elektro"}).json()["results"]
+
+    assert [row["id"] for row in found] == [str(draft.pk)]
