@@ -19,12 +19,13 @@ POLL = "erp_connectors.tasks.poll"
 log = structlog.get_logger(__name__)
 
 
-def deliver(connection_id: str) -> str:
-    return _edge("deliver", lambda: "; ".join(delivery.deliver(UUID(connection_id)).lines()))
+def deliver(connection_id: str, request_id: str = "") -> str:
+    """``request_id``: of the request that woke it, for the log; the exports of other requests go along."""
+    return _edge("deliver", lambda: "; ".join(delivery.deliver(UUID(connection_id)).lines()), request_id)
 
 
-def poll(connection_id: str) -> str:
-    return _edge("poll", lambda: _poll(connection_id))
+def poll(connection_id: str, request_id: str = "") -> str:
+    return _edge("poll", lambda: _poll(connection_id), request_id)
 
 
 def sweep() -> str:
@@ -65,10 +66,11 @@ def _poll_due() -> str:
     return f"{len(woken)} polls woken"
 
 
-def _edge(name: str, body: Callable[[], str]) -> str:
-    with alive():
+def _edge(name: str, body: Callable[[], str], request_id: str = "") -> str:
+    origin = {"request_id": request_id} if request_id else {}
+    with alive(), structlog.contextvars.bound_contextvars(task=name, **origin):
         try:
             return body()
         except Exception as error:  # the queue would run it again side by side; the sweep does it in order
-            log.exception("task.failed", task=name)
+            log.exception("task.failed")
             return f"failed: {type(error).__name__}: {error}"

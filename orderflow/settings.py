@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "orderflow.audit",
     "orderflow.orders",
     "orderflow.heartbeat",
+    "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",

@@ -2,11 +2,12 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 from django.core.exceptions import ValidationError as Invalid
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -23,14 +24,13 @@ class Position(NamedTuple):
     """Beside which row a page begins, and whether it goes on or back from there."""
 
     way: str
-    at: str
-    id: str
+    values: tuple[Any, ...]
 
 
-class NewestFirst(CursorPagination):
-    """``limit`` and ``cursor``; by a time, and by id where the times are equal."""
+class ByCursor(CursorPagination):
+    """``limit`` and ``cursor``; ``ordering`` ends with a column that no two rows share, and goes one way."""
 
-    ordering = ("-created_at", "-id")
+    ordering: tuple[str, ...]
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 500
@@ -61,31 +61,31 @@ class NewestFirst(CursorPagination):
         return self.previous_link or None
 
     @property
-    def _fields(self) -> tuple[str, str]:
-        first, second = (name.removeprefix("-") for name in self.ordering)
-        return first, second
+    def _fields(self) -> list[str]:
+        return [name.removeprefix("-") for name in self.ordering]
 
     def _order(self, *, back: bool) -> Sequence[str]:
-        if not back:
-            return self.ordering
-        return [name.removeprefix("-") if name[0] == "-" else f"-{name}" for name in self.ordering]
+        falling = self.ordering[0].startswith("-") != back
+        return [f"-{name}" if falling else name for name in self._fields]
 
     def _beyond(self, position: Position) -> Q:
-        time, key = self._fields
         side = "lt" if self.ordering[0].startswith("-") == (position.way == ON) else "gt"
+        *first, last = zip(self._fields, position.values, strict=True)
         or_itself = "e" if position.way == BACK_FROM_NOTHING else ""
-        same_time = Q(**{time: position.at, f"{key}__{side}{or_itself}": position.id})
-        # What follows from the other two, and what an index can begin at.
-        bound = Q(**{f"{time}__{side}e": position.at})
-        return bound & (Q(**{f"{time}__{side}": position.at}) | same_time)
+        condition = Q(**{f"{last[0]}__{side}{or_itself}": last[1]})
+        for name, value in first:
+            # The bound follows from the rest, and is what an index can begin at.
+            bound = Q(**{f"{name}__{side}e": value})
+            condition = bound & (Q(**{f"{name}__{side}": value}) | Q(**{name: value}) & condition)
+        return condition
 
     def _link(self, way: str, beside: Sequence[Model], position: Position | None) -> str:
-        time, key = self._fields
         if beside:
-            at, id_ = getattr(beside[0], time).isoformat(), str(getattr(beside[0], key))
+            values: list[Any] = [getattr(beside[0], name) for name in self._fields]
         else:
-            way, at, id_ = (BACK_FROM_NOTHING, position.at, position.id) if position else (way, "", "")
-        text = urlsafe_b64encode(msgspec.json.encode([way, at, id_])).decode().rstrip("=")
+            way, values = BACK_FROM_NOTHING, list(position.values if position else ())
+        body = msgspec.json.encode([way, *map(_written, values)])
+        text = urlsafe_b64encode(body).decode().rstrip("=")
         return replace_query_param(self.base_url or "", self.cursor_query_param, text)
 
     def _limit(self, request: Request) -> int:
@@ -102,11 +102,43 @@ class NewestFirst(CursorPagination):
             return None
         try:
             body = urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
-            way, at, id_ = msgspec.json.decode(body, type=tuple[str, str, str])
+            way, *texts = msgspec.json.decode(body, type=list[str])
             if way not in (ON, BACK, BACK_FROM_NOTHING):
                 raise ValueError(way)
-            return Position(way, instant(at).isoformat(), str(model._meta.pk.to_python(id_)))
+            named = zip(self._fields, texts, strict=True)
+            return Position(way, tuple(_read(model, name, text) for name, text in named))
         except (ValueError, Invalid, msgspec.MsgspecError):
             raise ValidationError(
                 {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
             ) from None
+
+
+class NewestFirst(ByCursor):
+    ordering = ("-created_at", "-id")
+
+
+class ByName(ByCursor):
+    ordering = ("name", "id")
+
+
+class OldestFirst(ByCursor):
+    """Of rows that are numbered as they are added."""
+
+    ordering = ("id",)
+
+
+def _written(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _read(model: type[Model], name: str, text: str) -> Any:
+    """Raises `ValueError` or Django's error for what this column can't be."""
+    field = model._meta.get_field(name)
+    if isinstance(field, DateTimeField):
+        return instant(text)
+    value = field.to_python(text)  # type: ignore[union-attr]  # no relation from elsewhere
+    if isinstance(value, int) and not 0 <= value < 2**63:
+        raise ValueError("no row has this number")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("no text holds a NUL")
+    return value

@@ -73,7 +73,7 @@ def test_from_approval_to_the_dropzone(world):
     export = ops.get(f"/api/v1/erp-exports/{pushed.json()['erp_export_id']}").json()
     assert export["status"] == "SENT"
     payload = ops.get(f"/api/v1/erp-exports/{export['id']}/payload")
-    assert payload.content == (world.folder / export["filename"]).read_bytes()
+    assert b"".join(payload.streaming_content) == (world.folder / export["filename"]).read_bytes()
     assert payload["ETag"] == f'"{export["sha256"]}"'
 
 
@@ -148,7 +148,8 @@ def call(world, client, method, path):
     }
     body = {"config": world.connection.config} if "connectors" in path else None
     if "mark-" in path:
-        body = {"note": "Frau Müller rief an", "erp_order_id": "SO-1"}
+        body = {"note": "Frau Müller rief an"}
+        body |= {"erp_order_id": "SO-1"} if "accepted" in path else {}
     return getattr(client, method)(f"/api/v1/{path.format(**rows)}", body, format="json")
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from erp_connectors.api.parsing import MAX_BODY
+from erp_connectors.api.parsing import ExactJSON
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -28,7 +28,7 @@ ODD_BODIES = [
     '"text"',
     "1" * 5000,
     "",
-    " " * (MAX_BODY + 1),
+    " " * (ExactJSON.max_body + 1),
     b"\xff\xfe",
 ]
 ODD_QUERIES = [

@@ -8,9 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from erp_connectors.models import ERPExport
+from erp_connectors.models import ERPExport, add_events
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record_many
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
 from tests import factories
 
@@ -155,7 +158,7 @@ def test_pages_keep_their_filter(client, org):
     assert [len(page) for page in pages] == [2, 1]
 
 
-LISTS = ["draft-orders", "erp-exports", "connectors"]
+LISTS = ["draft-orders", "erp-exports", "connectors", "customers", "audit-log", "erp-exports/{id}/events"]
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -178,7 +181,23 @@ def test_every_list_of_the_api_is_counted():
     assert sorted(paged) == sorted(LISTS)
 
 
+def test_ids_that_are_numbers_and_names_page_as_well(client, org, tmp_path):
+    add(org, "customers", 7, tmp_path)
+    add(org, "erp-exports/{id}/events", 7, tmp_path)
+
+    for path in ("customers", f"erp-exports/{ERPExport.objects.get().pk}/events"):
+        page = client.get(f"/api/v1/{path}?limit=3").json()
+        whole = client.get(f"/api/v1/{path}").json()["results"]
+        rows = page["results"]
+        while page["next"]:
+            page = client.get(page["next"]).json()
+            rows = rows + page["results"]
+        assert rows == whole
+        assert len(rows) >= 7
+
+
 def statements(client, path):
+    path = path.replace("{id}", str(getattr(ERPExport.objects.first(), "pk", "")))
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(f"/api/v1/{path}?limit=100")
     assert answer.status_code == 200
@@ -187,12 +206,27 @@ def statements(client, path):
 
 
 def add(org, path, how_many, folder):
-    if path == "connectors":
-        for _ in range(how_many):
-            config = {"mode": "filesystem", "export_path": str(folder)}
-            factories.connection(org, config, status="DISABLED")
-        return
-    where = factories.connection(org, {"mode": "filesystem", "export_path": str(folder)}, status="DISABLED")
+    ADD[path](org, how_many, {"mode": "filesystem", "export_path": str(folder)})
+
+
+def add_connections(org, how_many, config):
+    for _ in range(how_many):
+        factories.connection(org, config, status="DISABLED")
+
+
+def add_customers(org, how_many, config):
+    for n in range(how_many):
+        factories.customer(org, name=f"Kunde {n % 5}")
+
+
+def add_audit_entries(org, how_many, config):
+    who = User.objects.first()
+    entry = Entry(action=Action.DRAFT_PUSHED, org_id=org.pk, entity_type="X", entity_id="1", actor=who)
+    record_many([entry] * how_many)
+
+
+def add_exports(org, how_many, config):
+    where = factories.connection(org, config, status="DISABLED")
     for draft in factories.drafts(org, how_many, status=DraftStatus.PUSHING):
         ERPExport.objects.create(
             org=org,
@@ -201,6 +235,23 @@ def add(org, path, how_many, folder):
             filename=f"{draft.pk}.json",
             approved_at=timezone.now(),
         )
+
+
+def add_timeline(org, how_many, config):
+    if not ERPExport.objects.exists():
+        add_exports(org, 1, config)
+    for _ in range(how_many):
+        add_events([ERPExport.objects.get()], stage="stage", what="staged", at=timezone.now())
+
+
+ADD = {
+    "draft-orders": add_exports,
+    "erp-exports": add_exports,
+    "connectors": add_connections,
+    "customers": add_customers,
+    "audit-log": add_audit_entries,
+    "erp-exports/{id}/events": add_timeline,
+}
 
 
 FINDS = {
