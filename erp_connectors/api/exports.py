@@ -95,7 +95,7 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
         marked = mark_refused(_id(pk), actor=signed_in(request), note=told["note"])
         return Response(ExportOut(marked.export).data)
 
-    @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT})
     @action(detail=True, methods=["get"])
     def payload(self, request: Request, pk: str) -> HttpResponse:
         """The very bytes that were delivered; 404 until they are rendered."""
