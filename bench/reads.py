@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
@@ -156,7 +157,7 @@ def _timed(client: APIClient, read: Read, times: int) -> list[float]:
     for _ in range(times):
         path = next(paths)
         started = time.perf_counter()
-        answer = client.get(f"/api/v1/{path}")
+        answer: Any = client.get(f"/api/v1/{path}")
         assert answer.status_code == 200, f"{path}: {answer.content!r:.500}"
         assert b"".join(answer.streaming_content) if answer.streaming else answer.content
         seconds.append(time.perf_counter() - started)

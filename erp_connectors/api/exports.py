@@ -141,7 +141,7 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
         page: Any = self.paginate_queryset(events)  # type: ignore[arg-type]  # the rows of another model
         return self.get_paginated_response(EventOut(page, many=True).data)
 
-    @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY, 304: None})
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})
     @action(detail=True, methods=["get"])
     def payload(self, request: Request, pk: str) -> HttpResponseBase:
         """The very bytes that were delivered; 404 until they are rendered. The ETag is their SHA-256."""

@@ -6,15 +6,10 @@ import pytest
 from drf_spectacular.generators import EndpointEnumerator
 from rest_framework.test import APIClient
 
-from erp_connectors.models import ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
 from orderflow.access.models import Token
-from orderflow.orders.states import DraftStatus
-from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.api.actors import ACTORS, make_world, of_actor, sent, target
 
-ACTORS = ("ADMIN", "INTEGRATOR", "OPS", "VIEWER", "staff", "stranger", "nobody")
 EVERYBODY = "200 200 200 200 200 200 200"
 READ = "200 200 200 200 200 200 401"
 READ_ONE = "200 200 200 200 200 404 401"
@@ -64,52 +59,7 @@ CODES = {401: "AUTH_REQUIRED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLIC
 @pytest.fixture
 def world(db, tmp_path, settings):
     settings.DROPZONE_ROOTS = [str(tmp_path)]
-    (tmp_path / "in").mkdir()
-    org = factories.org()
-
-    class World:
-        ours = org
-        config = {"mode": "filesystem", "export_path": str(tmp_path / "in")}
-        connection = factories.connection(org, config)
-
-        @staticmethod
-        def draft(status=DraftStatus.APPROVED):
-            return factories.draft(org, status=status)
-
-    return World
-
-
-def of_actor(world, actor):
-    if actor == "nobody":
-        return None
-    if actor == "staff":
-        return factories.user(None)
-    if actor == "stranger":
-        return factories.user(factories.org(), Role.ADMIN)
-    return factories.user(world.ours, Role(actor))
-
-
-def sent(world):
-    export = push(world.draft().pk, actor=factories.user(world.ours, Role.OPS), idempotency_key=None).export
-    deliver(world.connection.pk)
-    return ERPExport.objects.get(pk=export.pk)
-
-
-def target(world, route, user):
-    """The id of an object of our org that is ready for the call; of tokens, of one's own."""
-    if "auth/tokens" in route:
-        return Token.objects.create(user or factories.user(world.ours))[0].public_id
-    if "erp-exports" in route:
-        return sent(world).pk
-    if "connectors" in route:
-        return world.connection.pk
-    fit = {
-        "ready": DraftStatus.NEEDS_REVIEW,
-        "reject": DraftStatus.NEEDS_REVIEW,
-        "approve": DraftStatus.READY,
-        "retry-push": DraftStatus.ERROR,
-    }
-    return world.draft(fit.get(route.rpartition("/")[2], DraftStatus.APPROVED)).pk
+    return make_world(tmp_path)
 
 
 def body(world, route, user):
