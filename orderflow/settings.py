@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "orderflow.orders",
     "orderflow.access",
     "orderflow.heartbeat",
+    "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
@@ -197,6 +198,8 @@ DROPZONE_ROOTS = env.folders("DROPZONE_ROOTS", [str(VAR / "dropzone")])
 SFTP_ALLOWED_HOSTS = env.items("SFTP_ALLOWED_HOSTS")
 ACK_POLL_INTERVAL_SECONDS = env.number("ACK_POLL_INTERVAL_SECONDS", 60)
 ACK_BATCH_SIZE = env.number("ACK_BATCH_SIZE", 200)
+ACK_POLL_SECONDS = env.number("ACK_POLL_SECONDS", 20)
+ACK_UNFINISHED_SECONDS = env.number("ACK_UNFINISHED_SECONDS", 600)
 ACK_MAX_BYTES = env.number("ACK_MAX_BYTES", 1024 * 1024)
 SESSIONS_KEPT = env.number("SESSIONS_KEPT", 16, least=0)
 SESSION_IDLE_SECONDS = env.number("SESSION_IDLE_SECONDS", 120)
@@ -205,6 +208,8 @@ DELIVERY_LEASE_SECONDS = env.number("DELIVERY_LEASE_SECONDS", 120)
 DELIVERY_MAX_ATTEMPTS = env.number("DELIVERY_MAX_ATTEMPTS", 12)
 DELIVERY_RETRY_BASE_SECONDS = env.number("DELIVERY_RETRY_BASE_SECONDS", 15)
 DELIVERY_RETRY_MAX_SECONDS = env.number("DELIVERY_RETRY_MAX_SECONDS", 1800)
+
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 
 Q_WORKERS = env.number("Q_WORKERS", 2)
 _TASK_SECONDS = 600
@@ -298,8 +303,8 @@ USE_I18N = True
 # Production stands behind a proxy that ends TLS and says so.
 if not DEVELOPMENT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    # Health checks come from inside, without TLS.
-    SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+    # Health checks and scrapes come from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^metrics$"]
     SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", 31_536_000, least=0)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True

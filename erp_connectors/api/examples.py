@@ -42,6 +42,26 @@ LINE = {
     "unit_price": "1.2300",
     "currency": "EUR",
 }
+NEW_ORDER = {
+    "external_order_number": "PO-12345",
+    "customer": "3f1f8a52-1d42-4be0-9a3a-0a5f5dd3c001",
+    "order_date": "2026-11-20",
+    "currency": "EUR",
+    "requested_delivery_date": "2026-11-30",
+    "notes": "Urgent delivery",
+    "lines": [LINE],
+}
+DOCUMENT = {
+    "file_name": "order.pdf",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size": 48_213,
+}
+CUSTOMER = {
+    "id": "3f1f8a52-1d42-4be0-9a3a-0a5f5dd3c001",
+    "name": "Muster GmbH",
+    "erp_customer_number": "4711",
+    "default_currency": "EUR",
+}
 STEP = {
     "name": "login",
     "label": "Login",
@@ -91,7 +111,51 @@ EXAMPLES: dict[str, Any] = {
         "current": True,
     },
     "OrderOut": ORDER,
-    "OrderWithLinesOut": {**ORDER, "lines": [LINE]},
+    "OrderWithLinesOut": {**ORDER, "missing": [], "lines": [LINE]},
+    "NewOrder": {**NEW_ORDER, "document": DOCUMENT},
+    "OrderChange": {"notes": "Delivery before 10", "lines": [LINE]},
+    "CustomerOut": CUSTOMER,
+    "MeOut": {
+        "id": "2f0d6d0a-6c2e-4b0c-9f57-61a5b3a7c111",
+        "email": "ops@acme.example",
+        "org": {"id": "9a3a0a5f-5dd3-4001-8a52-1d424be03f1f", "name": "Acme GmbH", "slug": "acme"},
+        "role": "OPS",
+        "capabilities": ["read", "approve", "push"],
+    },
+    "AuditOut": {
+        "id": "77c2a7f4-8f7b-4d53-8f62-0a4a1a1f3c55",
+        "created_at": "2026-11-23T09:59:00Z",
+        "action": "DRAFT_APPROVED",
+        "actor": "ops@acme.example",
+        "entity_type": "DraftOrder",
+        "entity_id": ORDER_ID,
+        "before": {"status": "READY"},
+        "after": {"status": "APPROVED"},
+        "ip": "192.0.2.7",
+        "user_agent": "curl/8.10",
+        "request_id": "5f0c9a4b2d3e4f60a1b2c3d4e5f60718",
+    },
+    "EventOut": {
+        "at": "2026-11-23T10:00:01Z",
+        "stage": "PUBLISH",
+        "attempt": 1,
+        "what": "published",
+        "detail": "as one file, by renaming",
+    },
+    "BulkRetryIn": {"export_ids": [EXPORT_ID], "dry_run": True},
+    "BulkRetryOut": {
+        "dry_run": True,
+        "results": [
+            {
+                "export_id": EXPORT_ID,
+                "outcome": "RETRY",
+                "why": "",
+                "draft_order_id": ORDER_ID,
+                "order_number": "PO-12345",
+                "new_export_id": None,
+            }
+        ],
+    },
     "Pushed": {"draft_order_id": ORDER_ID, "erp_export_id": EXPORT_ID, "status": "PENDING"},
     "ExportOut": {
         "id": EXPORT_ID,
@@ -111,6 +175,7 @@ EXAMPLES: dict[str, Any] = {
         "next_attempt_at": None,
         "created_at": "2026-11-23T10:00:00Z",
         "sent_at": "2026-11-23T10:00:01Z",
+        "overdue_at": None,
         "answered_at": None,
     },
     "AcceptedIn": {"erp_order_id": "SO-2026-000123", "note": "Mrs Muster (ERP) on the phone, 11:20"},

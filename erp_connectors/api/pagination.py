@@ -11,10 +11,9 @@ from erp_connectors.api.parsing import instant
 EXAMPLE = "https://orders.example.com/api/v1/draft-orders?cursor=cD0yMDI2LTExLTIz"
 
 
-class NewestFirst(CursorPagination):
+class ByCursor(CursorPagination):
     """``limit`` and ``cursor``; stable while rows are added."""
 
-    ordering = ("-created_at", "-id")
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 500
@@ -25,7 +24,7 @@ class NewestFirst(CursorPagination):
         try:
             cursor: Cursor | None = super().decode_cursor(request)
             if cursor and cursor.position is not None:
-                instant(str(cursor.position))
+                self.require_position(str(cursor.position))
         except (NotFound, ValueError):
             raise ValidationError(
                 {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
@@ -43,3 +42,31 @@ class NewestFirst(CursorPagination):
                 "results": schema,
             },
         }
+
+    def require_position(self, position: str) -> None:
+        """Raises `ValueError` for what the first column of the order can't be."""
+
+
+class NewestFirst(ByCursor):
+    ordering = ("-created_at", "-id")
+
+    def require_position(self, position: str) -> None:
+        instant(position)
+
+
+class ByName(ByCursor):
+    ordering = ("name", "id")
+
+    def require_position(self, position: str) -> None:
+        if "\0" in position:
+            raise ValueError("no name holds a NUL")
+
+
+class OldestFirst(ByCursor):
+    """Of rows that are numbered as they are added."""
+
+    ordering = ("id",)
+
+    def require_position(self, position: str) -> None:
+        if not 0 <= int(position) < 2**63:
+            raise ValueError("no row has this number")

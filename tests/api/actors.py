@@ -60,7 +60,10 @@ def target(world, route, user):
     if "connectors" in route:
         return world.connection.pk
     return world.draft(
-        {"approve": DraftStatus.READY, "retry-push": DraftStatus.ERROR}.get(
-            route.rpartition("/")[2], DraftStatus.APPROVED
-        )
+        {
+            "approve": DraftStatus.READY,
+            "retry-push": DraftStatus.ERROR,
+            "ready": DraftStatus.NEEDS_REVIEW,
+            "reject": DraftStatus.NEEDS_REVIEW,
+        }.get(route.rpartition("/")[2], DraftStatus.APPROVED)
     ).pk

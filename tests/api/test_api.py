@@ -6,6 +6,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.deliver import deliver
+from erp_connectors.services.overdue import notice
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -72,7 +73,7 @@ def test_from_approval_to_the_dropzone(world):
     export = ops.get(f"/api/v1/erp-exports/{pushed.json()['erp_export_id']}").json()
     assert export["status"] == "SENT"
     payload = ops.get(f"/api/v1/erp-exports/{export['id']}/payload")
-    assert payload.content == (world.folder / export["filename"]).read_bytes()
+    assert b"".join(payload.streaming_content) == (world.folder / export["filename"]).read_bytes()
     assert payload["ETag"] == f'"{export["sha256"]}"'
 
 
@@ -164,6 +165,7 @@ def test_overdue_exports_are_listed_or_left_out(world):
     world.connection.save()
     late, waiting = (_export(world, delivered=True) for _ in range(2))
     ERPExport.objects.filter(pk=late.pk).update(sent_at=timezone.now() - timedelta(hours=1))
+    notice(timezone.now())
     viewer = world.as_role(VIEW)
 
     def listed(query):

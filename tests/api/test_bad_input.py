@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from erp_connectors.api.parsing import MAX_BODY
+from erp_connectors.api.parsing import ExactJSON
 from orderflow.access.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
@@ -25,7 +25,7 @@ ODD_BODIES = [
     '"text"',
     "1" * 5000,
     "",
-    " " * (MAX_BODY + 1),
+    " " * (ExactJSON.max_body + 1),
     b"\xff\xfe",
 ]
 ODD_QUERIES = [
