@@ -2,6 +2,7 @@
 
 import json
 from hashlib import sha256
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
@@ -91,7 +92,7 @@ def _org(exports: int, folder: str) -> Org:
     org = factories.org()
     user = factories.user(org)
     config = {"mode": "filesystem", "export_path": folder, "ack_path": folder}
-    values = {
+    values: dict[str, Any] = {
         "org": org.pk,
         "user": user.pk,
         "connection": factories.connection(org, config).pk,
