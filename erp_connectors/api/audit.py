@@ -12,7 +12,9 @@ from orderflow.tenancy.roles import Capability
 
 
 class AuditOut(serializers.ModelSerializer[AuditLog]):
-    actor = serializers.EmailField(source="actor.email", default=None, help_text="null: the system")
+    actor = serializers.EmailField(
+        source="actor.email", default=None, allow_null=True, help_text="null: the system"
+    )
 
     class Meta:
         model = AuditLog
@@ -36,6 +38,8 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class AuditEntries(mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
+    """Who did what, newest first."""
+
     queryset = AuditLog.objects.all()
     serializer_class = AuditOut
     pagination_class = NewestFirst

@@ -1,5 +1,6 @@
 """One shape for every error: ``{"error": {"code", "message", "details", "request_id"}}``."""
 
+from math import ceil
 from typing import Any
 
 import structlog
@@ -64,7 +65,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
-            headers["Retry-After"] = str(int(wait))
+            headers["Retry-After"] = str(max(1, ceil(wait)))
     return Response(envelope(http_status, message, details), status=http_status, headers=headers)
 
 

@@ -89,6 +89,8 @@ class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter ha
 
 
 class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ERPExport]):
+    """Exports, newest first: one attempt each to hand an order to the ERP, and what became of it."""
+
     queryset = ERPExport.objects.all()
     serializer_class = ExportOut
     pagination_class = NewestFirst

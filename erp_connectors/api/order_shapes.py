@@ -36,8 +36,8 @@ class LineOut(serializers.ModelSerializer[DraftOrderLine]):
 
 
 class OrderOut(serializers.ModelSerializer[DraftOrder]):
-    approved_by = serializers.EmailField(source="approved_by.email", default=None)
-    customer_name = serializers.CharField(source="customer.name", default=None)
+    approved_by = serializers.EmailField(source="approved_by.email", default=None, allow_null=True)
+    customer_name = serializers.CharField(source="customer.name", default=None, allow_null=True)
 
     class Meta:
         model = DraftOrder

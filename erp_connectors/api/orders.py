@@ -52,6 +52,8 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):
+    """Draft orders, newest first; a single one with its lines."""
+
     queryset = DraftOrder.objects.select_related("customer", "approved_by")
     pagination_class = NewestFirst
     filterset_class = OrderFilter

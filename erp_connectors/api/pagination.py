@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from erp_connectors.api.parsing import instant
 
+EXAMPLE = "https://orders.example.com/api/v1/draft-orders?cursor=cD0yMDI2LTExLTIz"
 # The last: back, with the row itself, from a page whose rows are all gone.
 ON, BACK, BACK_FROM_NOTHING = "n", "b", "e"
 
@@ -111,6 +112,18 @@ class ByCursor(CursorPagination):
             raise ValidationError(
                 {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
             ) from None
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {**link, "description": "follow it as it is", "example": EXAMPLE},
+                "previous": {**link, "description": "the page before", "example": None},
+                "results": schema,
+            },
+        }
 
 
 class NewestFirst(ByCursor):

@@ -7,7 +7,7 @@ from erp_connectors.api.audit import AuditEntries
 from erp_connectors.api.connectors import Connectors
 from erp_connectors.api.errors import no_such_route
 from erp_connectors.api.exports import Exports
-from erp_connectors.api.login import Login, Logout
+from erp_connectors.api.login import Login, Logout, Tokens
 from erp_connectors.api.orders import Customers, Orders
 from erp_connectors.api.people import Me
 
@@ -17,6 +17,7 @@ router.register("erp-exports", Exports)
 router.register("connectors", Connectors)
 router.register("customers", Customers)
 router.register("audit-log", AuditEntries)
+router.register("auth/tokens", Tokens)
 
 urlpatterns = [
     path("auth/login", Login.as_view(), name="api-login"),
