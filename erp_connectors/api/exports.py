@@ -73,7 +73,7 @@ class BulkRetryOut(serializers.Serializer[Any]):
 
 
 class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    status = filters.MultipleChoiceFilter(choices=ExportStatus.choices)
+    status = filters.MultipleChoiceFilter(choices=ExportStatus.choices, distinct=False)
     draft_order_id = filters.UUIDFilter(field_name="draft_order_id")
     overdue = filters.BooleanFilter(method="by_deadline", label="sent, and not answered by the deadline")
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")

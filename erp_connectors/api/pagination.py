@@ -115,7 +115,7 @@ class ByCursor(CursorPagination):
 
     def get_schema_operation_parameters(self, view: Any) -> Any:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
-        parameters = super().get_schema_operation_parameters(view)  # type: ignore[no-untyped-call]
+        parameters = super().get_schema_operation_parameters(view)
         return [
             {**told, "schema": limit} if told["name"] == self.page_size_query_param else told
             for told in parameters
