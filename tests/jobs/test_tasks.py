@@ -5,10 +5,14 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 
 from erp_connectors import tasks
 from erp_connectors.services import acks
+from erp_connectors.services import deliver as delivery
 from erp_connectors.services.push import push
+from orderflow import jobs
+from orderflow.audit.context import RequestContext, current
 from orderflow.heartbeat import tasks as heartbeat
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.orders.states import DraftStatus
