@@ -43,6 +43,25 @@ class ByCursor(CursorPagination):
             },
         }
 
+    def get_page_size(self, request: Request) -> int:
+        """More than the most gives the most; what is no number is refused rather than taken for the default."""
+        given = request.query_params.get(self.page_size_query_param)
+        if given is None:
+            return self.page_size
+        if not (given.isascii() and given.isdigit() and given.strip("0")):
+            raise ValidationError({"limit": ["Write a whole number of at least 1."]})
+        return min(int(given), self.max_page_size) if len(given) < 10 else self.max_page_size
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] = {"type": "integer", "minimum": 1, "default": self.page_size}
+                parameter["description"] = (
+                    f"how many rows; more than {self.max_page_size} gives {self.max_page_size}"
+                )
+        return parameters
+
     def require_position(self, position: str) -> None:
         """Raises `ValueError` for what the first column of the order can't be."""
 
