@@ -38,7 +38,7 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class AuditEntries(mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
-    """Who did what, when, from where; newest first."""
+    """Who did what, newest first."""
 
     queryset = AuditLog.objects.all()
     serializer_class = AuditOut

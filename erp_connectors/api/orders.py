@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
@@ -29,6 +29,7 @@ from orderflow.orders.approval import approve
 from orderflow.orders.drafting import change_draft, create_draft
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.orders.review import mark_ready, reject
+from orderflow.orders.search import search
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.permissions import Requires, signed_in
@@ -46,11 +47,8 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         fields = ["status", "customer"]
 
     def matching(self, orders: QuerySet[DraftOrder], name: str, text: str) -> QuerySet[DraftOrder]:
-        return orders.filter(
-            Q(external_order_number__icontains=text)
-            | Q(erp_order_id__icontains=text)
-            | Q(customer__name__icontains=text)
-        )
+        customers = Customer.objects.visible_to(signed_in(self.request))
+        return search(orders, customers, text)
 
 
 class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):

@@ -15,9 +15,9 @@ router = SimpleRouter(trailing_slash=False)
 router.register("draft-orders", Orders)
 router.register("erp-exports", Exports)
 router.register("connectors", Connectors)
-router.register("auth/tokens", Tokens)
 router.register("customers", Customers)
 router.register("audit-log", AuditEntries)
+router.register("auth/tokens", Tokens)
 
 urlpatterns = [
     path("auth/login", Login.as_view(), name="api-login"),
