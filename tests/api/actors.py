@@ -59,11 +59,10 @@ def target(world, route, user):
         return sent(world).pk
     if "connectors" in route:
         return world.connection.pk
-    return world.draft(
-        {
-            "approve": DraftStatus.READY,
-            "retry-push": DraftStatus.ERROR,
-            "ready": DraftStatus.NEEDS_REVIEW,
-            "reject": DraftStatus.NEEDS_REVIEW,
-        }.get(route.rpartition("/")[2], DraftStatus.APPROVED)
-    ).pk
+    fit = {
+        "ready": DraftStatus.NEEDS_REVIEW,
+        "reject": DraftStatus.NEEDS_REVIEW,
+        "approve": DraftStatus.READY,
+        "retry-push": DraftStatus.ERROR,
+    }
+    return world.draft(fit.get(route.rpartition("/")[2], DraftStatus.APPROVED)).pk

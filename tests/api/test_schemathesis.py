@@ -20,7 +20,7 @@ from orderflow.access.models import Token
 from orderflow.wsgi import application
 from tests.api.actors import ACTORS, make_world, of_actor, target
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
 LIMITS = hypothesis_settings(
     max_examples=EXAMPLES,
     derandomize=True,

@@ -17,8 +17,8 @@ from tests import factories
 
 C = Capability
 RIGHTS = {
-    Role.ADMIN: {C.READ, C.APPROVE, C.PUSH, C.CONNECT, C.ADMINISTER},
-    Role.INTEGRATOR: {C.READ, C.CONNECT},
+    Role.ADMIN: {C.READ, C.APPROVE, C.PUSH, C.CONNECT, C.AUDIT, C.ADMINISTER},
+    Role.INTEGRATOR: {C.READ, C.CONNECT, C.AUDIT},
     Role.OPS: {C.READ, C.APPROVE, C.PUSH},
     Role.VIEWER: {C.READ},
 }
