@@ -43,6 +43,8 @@ class ERPConnection(models.Model):
     )
     last_test_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_success = models.BooleanField(null=True, editable=False)
+    test_report = models.JSONField(null=True, editable=False)
+    secrets_set_at = models.JSONField(default=dict, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -58,7 +60,9 @@ class ERPConnection(models.Model):
     last_poll_at = models.DateTimeField(null=True, editable=False)
     poll_trouble = models.JSONField(null=True, editable=False)
 
-    CONFIGURED: ClassVar[tuple[str, ...]] = ("connector_type", "config", "status", "updated_at")
+    CONFIGURED: ClassVar[tuple[str, ...]] = (
+        "connector_type", "config", "secrets_set_at", "status", "updated_at",
+    )  # fmt: skip
 
     objects = OrgScopedQuerySet["ERPConnection"].as_manager()
 

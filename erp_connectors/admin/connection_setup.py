@@ -1,0 +1,51 @@
+"""What is left to do until a connection works, as its page lists it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from erp_connectors.admin.connection_form import described_fields, stored_config
+from erp_connectors.connectors.base import ConfigField, Purpose
+from erp_connectors.documents import PresentedKey
+from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
+from erp_connectors.models import ERPConnection
+from erp_connectors.services.erp_message import own_public_key
+from erp_connectors.services.host_keys import pinned_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """``public_key`` and ``wants_host_key`` say which of the steps there are for this kind of connection."""
+
+    public_key: str
+    wants_host_key: bool
+    pinned: tuple[PresentedKey, ...]
+    held_for: dict[str, Any] | None
+    tested: bool | None
+
+    @property
+    def key_trouble(self) -> bool:
+        """The queue is held until somebody decides about the server's key."""
+        codes = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
+        return bool(self.held_for) and (self.held_for or {}).get("code") in codes
+
+
+def setup_of(connection: ERPConnection) -> Setup:
+    config = stored_config(connection)
+    return Setup(
+        public_key=own_public_key(connection) if config else "",
+        wants_host_key=bool(host_key_fields(connection, config)),
+        pinned=pinned_keys(connection) if config else (),
+        held_for=connection.circuit_reason if connection.circuit_open else None,
+        tested=connection.last_test_success,
+    )
+
+
+def host_key_fields(connection: ERPConnection, config: dict[str, Any]) -> list[ConfigField]:
+    """Those that apply in the connection's mode."""
+    described = described_fields(connection.connector_type)
+    modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
+    return [
+        field
+        for field in described
+        if field.purpose is Purpose.HOST_KEY and (not (field.modes and modes) or modes & {*field.modes})
+    ]
