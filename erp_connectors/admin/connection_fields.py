@@ -70,7 +70,7 @@ class SecretField(forms.Field):
         return value
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return data != SecretChange()
+        return bool(data != SecretChange())
 
 
 class HostKeyInput(forms.Textarea):
