@@ -10,6 +10,9 @@ from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.erp_message import own_public_key
 from erp_connectors.services.host_keys import pinned_keys
+from erp_connectors.services.probe_report import last_report
+
+HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +24,27 @@ class Setup:
     pinned: tuple[PresentedKey, ...]
     held_for: dict[str, Any] | None
     tested: bool | None
+    failed_with: str
 
     @property
     def key_trouble(self) -> bool:
         """The queue is held until somebody decides about the server's key."""
-        codes = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
-        return bool(self.held_for) and (self.held_for or {}).get("code") in codes
+        return bool(self.held_for) and (self.held_for or {}).get("code") in HOST_KEY_CODES
+
+    @property
+    def key_settled(self) -> bool:
+        return bool(self.pinned) and not self.key_trouble and self.failed_with not in HOST_KEY_CODES
 
 
 def setup_of(connection: ERPConnection) -> Setup:
-    config = stored_config(connection)
+    config, report = stored_config(connection), last_report(connection)
     return Setup(
         public_key=own_public_key(connection) if config else "",
         wants_host_key=bool(host_key_fields(connection, config)),
         pinned=pinned_keys(connection) if config else (),
         held_for=connection.circuit_reason if connection.circuit_open else None,
         tested=connection.last_test_success,
+        failed_with=report.failed.code if report and report.failed else "",
     )
 
 

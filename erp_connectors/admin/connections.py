@@ -66,6 +66,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        context["show_save_and_add_another"] = False
         connection = kwargs.get("obj")
         if connection is not None and self.has_change_permission(request, connection):
             context["setup"] = setup_of(connection)
