@@ -37,7 +37,8 @@ class Setup:
 
 
 def setup_of(connection: ERPConnection) -> Setup:
-    config, report = stored_config(connection), last_report(connection)
+    known = described_fields(connection.connector_type)
+    config, report = stored_config(connection) if known else {}, last_report(connection)
     return Setup(
         public_key=own_public_key(connection) if config else "",
         wants_host_key=bool(host_key_fields(connection, config)),
