@@ -10,7 +10,7 @@ from erp_connectors.admin.connection_fields import SecretChange, SecretState, fo
 from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.registry import connector_for, is_known
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.sftp.keys import load_private_key
@@ -20,10 +20,7 @@ from orderflow.generics import ModelForm
 
 def described_fields(connector_type: str) -> tuple[ConfigField, ...]:
     """None for a type that this deployment does not have."""
-    try:
-        return tuple(connector_for(connector_type).describe_config())
-    except UnknownConnectorType:
-        return ()
+    return tuple(connector_for(connector_type).describe_config()) if is_known(connector_type) else ()
 
 
 class ConnectionForm(ModelForm):

@@ -1,6 +1,7 @@
 """What is left to do until a connection works, as its page lists it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from erp_connectors.admin.connection_form import described_fields, stored_config
@@ -22,14 +23,15 @@ class Setup:
     public_key: str
     wants_host_key: bool
     pinned: tuple[PresentedKey, ...]
-    held_for: dict[str, Any] | None
+    trouble: dict[str, Any] | None
     tested: bool | None
+    changed_since: bool
     failed_with: str
 
     @property
     def key_trouble(self) -> bool:
-        """The queue is held until somebody decides about the server's key."""
-        return bool(self.held_for) and (self.held_for or {}).get("code") in HOST_KEY_CODES
+        """Nothing goes out, and no answer is read, until somebody decides about the server's key."""
+        return self.trouble is not None
 
     @property
     def key_settled(self) -> bool:
@@ -39,14 +41,22 @@ class Setup:
 def setup_of(connection: ERPConnection) -> Setup:
     known = described_fields(connection.connector_type)
     config, report = stored_config(connection) if known else {}, last_report(connection)
+    held_for = [connection.circuit_reason or {}, connection.poll_trouble or {}]
     return Setup(
         public_key=own_public_key(connection) if config else "",
         wants_host_key=bool(host_key_fields(connection, config)),
         pinned=pinned_keys(connection) if config else (),
-        held_for=connection.circuit_reason if connection.circuit_open else None,
+        trouble=next((one for one in held_for if _undecided(one, connection)), None),
         tested=connection.last_test_success,
+        changed_since=report is not None and report.at < connection.updated_at,
         failed_with=report.failed.code if report and report.failed else "",
     )
+
+
+def _undecided(reason: dict[str, Any], connection: ERPConnection) -> bool:
+    """About the server's key, and met after the connection was configured as it is now."""
+    met = reason.get("code") in HOST_KEY_CODES
+    return met and datetime.fromisoformat(reason["time"]) > connection.updated_at
 
 
 def host_key_fields(connection: ERPConnection, config: dict[str, Any]) -> list[ConfigField]:

@@ -9,13 +9,15 @@ from unittest.mock import ANY
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from erp_connectors import registry
 from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
+from erp_connectors.faults import HOST_KEY_CHANGED, Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.push import NoActiveConnection, push
 from erp_connectors.sftp.key_pairs import new_private_key, public_half
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
@@ -152,6 +154,8 @@ class TestATypeThatIsNotThere:
 
         assert "no connector type 'GONE'" in deliver(row.pk).held
         assert "no connector type 'GONE'" in poll(row.pk).trouble
+        with pytest.raises(NoActiveConnection):
+            push(factories.draft(org).pk, actor=None)
 
 
 class TestSecrets:
@@ -318,3 +322,25 @@ def test_the_mail_before_any_test_asks_for_what_is_needed(client):
     assert "enter our public key for this user" in page
     assert public_half(row.config["ssh_key"], None) in page
     assert "BEGIN OPENSSH" not in page
+
+
+def test_a_test_of_what_was_changed_since_counts_no_longer(client):
+    row = added(client)
+    client.post(reverse("admin:erp_connection_test", args=[row.pk]))
+    assert "test it again" not in client.get(change(row)).content.decode()
+
+    client.post(change(row), {**SFTP, "password": "", "port": "2"})
+
+    assert "test it again" in client.get(change(row)).content.decode()
+
+
+def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(client):
+    row = added(client)
+    reason = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
+    ERPConnection.objects.filter(pk=row.pk).update(poll_trouble=reason)
+
+    assert "until somebody decides" in client.get(change(row)).content.decode()
+
+    key = public_line(new_key())
+    client.post(reverse("admin:erp_connection_host_key", args=[row.pk]), {"pin": "x", "key": key})
+    assert "until somebody decides" not in client.get(change(row)).content.decode()
