@@ -94,7 +94,8 @@ def form_field(described: ConfigField, stored: Any, secret: SecretState) -> form
     """``stored`` is its value in the config, None where it has none."""
     common: dict[str, Any] = {
         "label": _(described.label) if described.label else described.name.replace("_", " ").capitalize(),
-        "help_text": _(described.help),
+        # Hints of faults call these by their keys.
+        "help_text": f"{_(described.help)} ({described.name})" if described.rare else _(described.help),
         "required": described.required and not described.secret and described.type != "boolean",
     }
     field = _secret(described, secret, common) if described.secret else _open(described, stored, common)

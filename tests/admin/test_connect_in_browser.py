@@ -1,5 +1,6 @@
 """Connecting an ERP as a person does it, in Chromium, against a real OpenSSH server."""
 
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -306,3 +307,20 @@ def look(page: Page) -> None:
     ]
     assert serious == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_in_german_the_steps_that_stream_in_are_german_too(browser, org, live_server, openssh):
+    row = connected(org, openssh(), ssh_key=new_key().export_private_key().decode())
+    context = browser.new_context(locale="de-DE")
+    page = context.new_page()
+    log_in(page, live_server.url, factories.user(org, Role.INTEGRATOR))
+
+    page.goto(address(live_server, row))
+    page.click("text=Verbindung testen")
+
+    expect(page.locator(".step-failed")).to_contain_text("Der Server hat die Anmeldung abgelehnt.")
+    expect(page.locator(".step-failed")).to_contain_text("ERP-Seite")
+    expect(page.locator("#erp-message")).to_have_value(
+        re.compile("Bitte prüfen Sie, ob es diesen Benutzer gibt")
+    )
+    context.close()
