@@ -287,6 +287,9 @@ def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server
 
     page.goto(live_server.url + reverse(ADD))
     look(page)
+    page.click("[name=_save]")
+    expect(page.locator(".errorlist").first).to_be_visible()
+    look(page)
     page.goto(address(live_server, row))
     look(page)
     page.goto(address(live_server, row, "erp_connection_host_key"))

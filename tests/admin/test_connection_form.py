@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from unittest.mock import ANY
@@ -22,6 +23,7 @@ from erp_connectors.sftp.key_pairs import new_private_key, public_half
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import new_key, public_line
 from tests.services.test_second_connector import CsvConfig, CsvConnector
 
@@ -344,3 +346,26 @@ def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(clie
     key = public_line(new_key())
     client.post(reverse("admin:erp_connection_host_key", args=[row.pk]), {"pin": "x", "key": key})
     assert "until somebody decides" not in client.get(change(row)).content.decode()
+
+
+def test_a_test_that_nobody_waits_for_any_more_ends_and_is_not_recorded(client, org, tmp_path):
+    behaviour = Behaviour()
+    for folder in ("in", "ack"):
+        (tmp_path / folder).mkdir()
+    with asyncssh_server(tmp_path, behaviour=behaviour) as server:
+        row = factories.connection(org, server.config())
+        address = reverse("admin:erp_connection_test", args=[row.pk])
+        answer = client.post(address, headers={"accept": "application/x-ndjson"})
+        lines = iter(answer.streaming_content)
+        while b"step-ok" not in next(lines):
+            pass
+        assert behaviour.connections == 1
+
+        del lines, answer
+        for _ in range(100):
+            if not behaviour.connections:
+                break
+            time.sleep(0.05)
+
+    assert behaviour.connections == 0
+    assert ERPConnection.objects.get().last_test_at is None
