@@ -2,7 +2,7 @@
 
 import contextvars
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -117,7 +117,7 @@ def run_soon(request: HttpRequest, connection: ERPConnection) -> None:
     request.session[RUN_SOON] = str(connection.pk)
 
 
-def _test_lines(connection: ERPConnection, actor: Any) -> Iterator[str]:
+def _test_lines(connection: ERPConnection, actor: Any) -> Generator[str]:
     """A line for each step that is to come, one for each that is done, and one with the outcome."""
     for name, label in probe.planned_steps(connection):
         yield _line(name, "step", {"name": name, "label": label, "waiting": True})
@@ -143,7 +143,15 @@ def _outcome(connection: ERPConnection) -> dict[str, Any]:
     }
 
 
-def _in_this_context(values: Iterator[str]) -> Iterator[str]:
+def _in_this_context(values: Generator[str]) -> Iterator[str]:
     """What is made while a response streams still knows whose request it is, and its language."""
-    context = contextvars.copy_context()
-    return iter(lambda: context.run(next, values, ""), "")
+    # Taken now: by the time the first line is asked for, the request is over for its middleware.
+    return _running_in(contextvars.copy_context(), values)
+
+
+def _running_in(context: contextvars.Context, values: Generator[str]) -> Iterator[str]:
+    try:
+        while value := context.run(next, values, ""):
+            yield value
+    finally:
+        context.run(values.close)
