@@ -129,6 +129,18 @@ def _acks(place: World, options: argparse.Namespace, url: str) -> Iterator[Resul
             )
 
 
+def _flood(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
+    from bench.flood import flood  # noqa: PLC0415
+
+    how_many = 200 if options.quick else 100_000
+    for ms in options.round_trip[:1]:
+        found = flood(place, _new_database(url, f"flood{ms}"), files=how_many, ms=ms)
+        result = Result(f"flood-{ms}", f"{how_many} acks that wait, {ms} ms round trip")
+        result.seconds = {OURS: [found.seconds]}
+        result.notes = [found.told()]
+        yield result
+
+
 def _idle(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
     from bench import ours  # noqa: PLC0415
 
@@ -213,6 +225,7 @@ CASES: dict[str, Callable[[World, argparse.Namespace, str], Iterator[Result]]] =
     "upload": _uploads,
     "big": _big_file,
     "acks": _acks,
+    "flood": _flood,
     "idle": _idle,
     "growth": _growth,
     "end-to-end": _end_to_end,

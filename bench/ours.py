@@ -74,6 +74,12 @@ def acks(world: World, ms: int, how_many: int) -> Run:
     return run
 
 
+def sent_exports(connection: ERPConnection, how_many: int) -> list[str]:
+    """Their file names."""
+    exports = _exports(connection, [b""] * how_many, status=ExportStatus.SENT)
+    return [export.filename for export in exports]
+
+
 def write_acks(folder: Path, names: Sequence[str]) -> int:
     for n, name in enumerate(names):
         body = {"status": "ACKED", "erp_order_id": f"SO-{n}", "processed_at": "2026-11-23T10:00:00Z"}

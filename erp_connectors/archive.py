@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from tempfile import SpooledTemporaryFile
 from threading import Event
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -13,6 +14,7 @@ from django.core.files.storage import Storage, storages
 
 ALIAS = "exports"
 PARALLEL = 8
+IN_MEMORY = 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +59,24 @@ def read(key: str, *, expected_sha256: str) -> bytes:
     if sha256(data) != expected_sha256:
         raise ArchiveAltered(f"{key}: its sha256 is not the one recorded when it was sent")
     return data
+
+
+def open_verified(key: str, *, expected_sha256: str) -> IO[bytes]:
+    """The whole file at its beginning, in little memory whatever its size. Raises as `read` does."""
+    spooled, digest = SpooledTemporaryFile(max_size=IN_MEMORY), hashlib.sha256()  # noqa: SIM115  # the caller closes it
+    try:
+        with storages[ALIAS].open(key, "rb") as stored:
+            for chunk in stored.chunks():
+                digest.update(chunk)
+                spooled.write(chunk)
+    except Exception as error:  # each storage backend raises errors of its own
+        spooled.close()
+        raise ArchiveUnavailable(f"{key}: {type(error).__name__}: {error}") from error
+    if digest.hexdigest() != expected_sha256:
+        spooled.close()
+        raise ArchiveAltered(f"{key}: its sha256 is not the one recorded when it was sent")
+    spooled.seek(0)
+    return spooled
 
 
 def read_all(

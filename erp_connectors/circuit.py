@@ -10,6 +10,8 @@ from django.db.models import F
 
 from erp_connectors.models import ERPConnection
 
+LONGEST_POLL_PAUSE = timedelta(minutes=15)
+
 
 def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
     """Exponential with full jitter above the half: between 50 and 100 % of ``base * 2**(failures - 1)``, capped."""
@@ -24,8 +26,23 @@ def success(connection_id: UUID, *, now: datetime) -> bool:
     """The ERP was reached and works: nothing holds the queue any longer. True where a circuit was closed."""
     row = ERPConnection.objects.filter(pk=connection_id)
     closed = bool(row.exclude(circuit_opened_at=None).update(circuit_opened_at=None, circuit_reason=None))
-    row.update(failures_in_row=0, retry_at=None, last_success_at=now)
+    row.update(failures_in_row=0, retry_at=None, poll_retry_at=None, last_success_at=now)
     return closed
+
+
+def polled(connection: ERPConnection, reason: dict[str, Any] | None, *, failed: bool, now: datetime) -> None:
+    """The ack folder was looked at, with or without trouble.
+
+    After a second failure in a row the pauses grow: a server that hangs must not keep workers from the others.
+    """
+    failures = connection.poll_failures_in_row + 1 if failed else 0
+    pause = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS * 2 ** min(max(failures, 1) - 1, 10))
+    ERPConnection.objects.filter(pk=connection.pk).update(
+        last_poll_at=now,
+        poll_trouble=reason,
+        poll_failures_in_row=failures,
+        poll_retry_at=now + min(pause, LONGEST_POLL_PAUSE) if failed else None,
+    )
 
 
 def trouble(connection: ERPConnection, *, now: datetime) -> datetime:

@@ -232,7 +232,7 @@ class Fault(Exception):
     def __init__(self, kind: FaultKind, detail: str = "", *, path: str = "") -> None:
         self.kind = kind
         self.detail = detail
-        self.path = path
+        self.path = _showable(path)
         super().__init__(self.message)
 
     @property
@@ -263,3 +263,8 @@ class Fault(Exception):
             "attempt": attempt,
             "time": at.isoformat(),
         }
+
+
+def _showable(path: str) -> str:
+    """File names may hold anything, what is shown and stored may not."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)

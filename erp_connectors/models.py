@@ -59,6 +59,9 @@ class ERPConnection(models.Model):
     last_success_at = models.DateTimeField(null=True, editable=False)
     last_poll_at = models.DateTimeField(null=True, editable=False)
     poll_trouble = models.JSONField(null=True, editable=False)
+    poll_asked_at = models.DateTimeField(null=True, editable=False)
+    poll_retry_at = models.DateTimeField(null=True, editable=False)
+    poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
 
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connector_type", "config", "secrets_set_at", "status", "updated_at",
@@ -94,6 +97,10 @@ class ERPConnection(models.Model):
 
 
 class ERPExportQuerySet(OrgScopedQuerySet["ERPExport"]):
+    def overdue(self) -> Self:
+        """Sent, and not answered in time, as the sweep noticed."""
+        return self.filter(status=ExportStatus.SENT, overdue_at__isnull=False)
+
     def advance(self, to: ExportStatus, *, frm: ExportStatus, **fields: Any) -> int:
         """Move all of these that still are ``frm``; returns how many did. Raises `IllegalMove`."""
         require_export_move(frm, to)
@@ -141,6 +148,9 @@ class ERPExport(models.Model):
     staged_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
+    overdue_at = models.DateTimeField(
+        null=True, editable=False, help_text="When it was noticed that the ERP's answer is late."
+    )
 
     objects = ERPExportQuerySet.as_manager()
 
@@ -168,10 +178,23 @@ class ERPExport(models.Model):
             models.Index(fields=["org", "status", "-created_at"], name="export_by_status"),
             models.Index(fields=["draft_order", "-created_at"], name="export_by_draft"),
             models.Index(fields=["created_at"], name="export_unarchived", condition=Q(payload__isnull=False)),
+            # Those that wait for an answer are few beside those that have one.
+            models.Index(
+                fields=["connection", "sent_at"], name="export_unanswered", condition=Q(status="SENT")
+            ),
+            models.Index(
+                fields=["org", "-created_at"],
+                name="export_overdue",
+                condition=Q(status="SENT", overdue_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.filename
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.status == ExportStatus.SENT and self.overdue_at is not None
 
     @property
     def standing(self) -> Standing:
@@ -234,6 +257,11 @@ class AckFile(models.Model):
     reason = models.TextField(blank=True, default="")
     body = models.BinaryField(null=True, editable=False)
     first_seen_at = models.DateTimeField(default=timezone.now)
+    unchanged_since = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Of one that can't be understood: what we saw then is there still.",
+    )
     decided_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(null=True)
     moved_to = models.CharField(max_length=1200, blank=True, default="")

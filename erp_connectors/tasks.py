@@ -4,9 +4,10 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.utils import timezone
 
-from erp_connectors.services import acks
+from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
 from orderflow import jobs
@@ -18,16 +19,17 @@ POLL = "erp_connectors.tasks.poll"
 log = structlog.get_logger(__name__)
 
 
-def deliver(connection_id: str) -> str:
-    return _edge("deliver", lambda: "; ".join(delivery.deliver(UUID(connection_id)).lines()))
+def deliver(connection_id: str, request_id: str = "") -> str:
+    """``request_id``: of the request that woke it, for the log; the exports of other requests go along."""
+    return _edge("deliver", lambda: "; ".join(delivery.deliver(UUID(connection_id)).lines()), request_id)
 
 
-def poll(connection_id: str) -> str:
-    return _edge("poll", lambda: "; ".join(acks.poll(UUID(connection_id)).lines()))
+def poll(connection_id: str, request_id: str = "") -> str:
+    return _edge("poll", lambda: _poll(connection_id), request_id)
 
 
 def sweep() -> str:
-    """Wake deliveries that are due, and bring late copies into the archive."""
+    """Wake deliveries that are due, bring late copies into the archive, notice late answers."""
     return _edge("sweep", _sweep)
 
 
@@ -40,20 +42,35 @@ def _sweep() -> str:
     woken = due.due_deliveries(timezone.now())
     for connection_id in woken:
         jobs.enqueue(DELIVER, str(connection_id))
-    return f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late"
+    return (
+        f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
+        f"{overdue.notice(timezone.now())} exports overdue"
+    )
+
+
+def _poll(connection_id: str) -> str:
+    report = acks.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
+    if report.more:
+        # At the end of the queue: the other connections have their turn first.
+        jobs.enqueue(POLL, connection_id, keep_result=False)
+    return "; ".join(report.lines())
 
 
 def _poll_due() -> str:
-    woken = due.due_polls(timezone.now())
+    now = timezone.now()
+    woken = due.due_polls(now)
+    # Before the tasks: a poll that is done at once must not seem to wait still.
+    due.asked_to_poll(woken, now)
     for connection_id in woken:
         jobs.enqueue(POLL, str(connection_id), keep_result=False)
     return f"{len(woken)} polls woken"
 
 
-def _edge(name: str, body: Callable[[], str]) -> str:
-    with alive():
+def _edge(name: str, body: Callable[[], str], request_id: str = "") -> str:
+    origin = {"request_id": request_id} if request_id else {}
+    with alive(), structlog.contextvars.bound_contextvars(task=name, **origin):
         try:
             return body()
         except Exception as error:  # the queue would run it again side by side; the sweep does it in order
-            log.exception("task.failed", task=name)
+            log.exception("task.failed")
             return f"failed: {type(error).__name__}: {error}"

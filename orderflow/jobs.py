@@ -6,6 +6,8 @@ from django_q.brokers import get_broker
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
+from orderflow.audit.context import current
+
 SCHEDULES = {
     "sweep": "erp_connectors.tasks.sweep",
     "poll acks": "erp_connectors.tasks.poll_due",
@@ -22,10 +24,15 @@ def wake(task: str, *args: str) -> None:
 
 
 def enqueue(task: str, *args: str, keep_result: bool = True) -> bool:
-    """Ask a worker to run a task; False, and a log line, where the broker is down."""
+    """Ask a worker to run a task; False, and a log line, where the broker is down.
+
+    The task gets the id of the request that asks, for its log lines.
+    """
+    request_id = current.get().request_id
+    origin = {"request_id": request_id} if request_id else {}
     try:
         with transaction.atomic():
-            async_task(task, *args, save=keep_result)
+            async_task(task, *args, save=keep_result, **origin)
     except Exception:  # a broker that is down must not fail what is already committed
         log.warning("wake.lost", task=task, args=args, exc_info=True)
         return False

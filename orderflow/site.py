@@ -7,7 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
-LEFT_OUT = frozenset({"django_q", "knox", "auth"})
+LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth"})
 
 
 class OrderFlowAdminSite(AdminSite):

@@ -17,7 +17,7 @@ from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import CONNECTION_DISABLED
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
-from erp_connectors.services.overdue import deadline, overdue
+from erp_connectors.services import overdue
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
 from orderflow.generics import TabularInline
@@ -38,7 +38,8 @@ class NeedsAttention(admin.SimpleListFilter):
         return rows.filter(self.wanted()) if self.value() else rows
 
     def wanted(self) -> Q:
-        return Q(status=ExportStatus.FAILED) | Q(conflict_json__isnull=False)
+        late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
+        return Q(status=ExportStatus.FAILED) | Q(conflict_json__isnull=False) | late
 
 
 class AckNeedsAttention(NeedsAttention):
@@ -52,8 +53,8 @@ class Overdue(NeedsAttention):
     title = "overdue"
     parameter_name = "overdue"
 
-    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return overdue(rows, now=now()) if self.value() else rows
+    def wanted(self) -> Q:
+        return Q(status=ExportStatus.SENT, overdue_at__isnull=False)
 
 
 class EventInline(TabularInline):
@@ -119,6 +120,8 @@ class ERPExportAdmin(OrgColumn):
     def trouble(self, export: ERPExport) -> str:
         if export.conflict_json:
             return "contradicting answers"
+        if export.is_overdue:
+            return "the ERP's answer is overdue"
         return str((export.error_json or {}).get("message", ""))[:80]
 
     def has_push_permission(self, request: HttpRequest) -> bool:
@@ -148,7 +151,7 @@ class ERPExportAdmin(OrgColumn):
 
     @admin.display(description="answer due")
     def answer_due(self, export: ERPExport) -> str:
-        allowed = deadline(export.connection) if export.status == ExportStatus.SENT else None
+        allowed = overdue.deadline(export.connection) if export.status == ExportStatus.SENT else None
         if allowed is None or export.sent_at is None:
             return "-"
         due = export.sent_at + allowed.after
@@ -173,7 +176,9 @@ class ERPExportAdmin(OrgColumn):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["may_mark"] = self.has_push_permission(request)
+        export = context["original"]
+        open_question = export.status != ExportStatus.ACKED or export.conflict_json is not None
+        context["may_mark"] = open_question and self.has_push_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def mark_accepted(self, request: HttpRequest, pk: Any) -> HttpResponse:
@@ -206,6 +211,8 @@ def _trouble(export: ERPExport) -> dict[str, Any]:
     waits_on = export.connection if export.status == ExportStatus.PENDING else None
     if waits_on and waits_on.status == ConnectionStatus.DISABLED:
         return {"message": CONNECTION_DISABLED.meaning, "hint": CONNECTION_DISABLED.hint}
+    if export.is_overdue:
+        return {"message": overdue.MEANING, "hint": overdue.HINT}
     return export.error_json or (waits_on.circuit_reason if waits_on else None) or {}
 
 

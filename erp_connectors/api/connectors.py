@@ -71,7 +71,16 @@ class TestOut(serializers.Serializer[Any]):
     steps = StepOut(many=True)
 
 
+class SavedConnection(ConnectionOut):
+    test = TestOut(allow_null=True, help_text="where `test_on_save` asked for it")
+
+    class Meta(ConnectionOut.Meta):
+        fields = [*ConnectionOut.Meta.fields, "test"]
+
+
 class Connectors(viewsets.GenericViewSet[ERPConnection]):
+    """Connections of the org to its ERP: secrets go in and are shown as ``********``."""
+
     queryset = ERPConnection.objects.all()
     serializer_class = ConnectionOut
     pagination_class = NewestFirst
@@ -88,7 +97,7 @@ class Connectors(viewsets.GenericViewSet[ERPConnection]):
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(ConnectionOut(self.get_object()).data)
 
-    @extend_schema(request=NewConnection, responses={201: ConnectionOut})
+    @extend_schema(request=NewConnection, responses={201: SavedConnection})
     def create(self, request: Request) -> Response:
         new = _valid(NewConnection, request)
         org = signed_in(request).org
@@ -101,7 +110,7 @@ class Connectors(viewsets.GenericViewSet[ERPConnection]):
         )
         return self._saved(request, created, test=new["test_on_save"], status=201)
 
-    @extend_schema(request=ConnectionChange, responses=ConnectionOut)
+    @extend_schema(request=ConnectionChange, responses=SavedConnection)
     def partial_update(self, request: Request, pk: str) -> Response:
         change, existing = _valid(ConnectionChange, request), self.get_object()
         config = change.get("config")
@@ -129,7 +138,7 @@ class Connectors(viewsets.GenericViewSet[ERPConnection]):
     def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:
         steps = probe.test_connection(saved.pk, actor=signed_in(request)) if test else None
         body = dict(ConnectionOut(ERPConnection.objects.get(pk=saved.pk)).data)
-        return Response(body | ({"test": _tested(steps)} if steps is not None else {}), status=status)
+        return Response(body | {"test": _tested(steps) if steps is not None else None}, status=status)
 
 
 def _valid(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:

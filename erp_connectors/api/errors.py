@@ -1,7 +1,9 @@
 """One shape for every error: ``{"error": {"code", "message", "details", "request_id"}}``."""
 
+from math import ceil
 from typing import Any
 
+import structlog
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -16,6 +18,7 @@ from erp_connectors.services.by_hand import InvalidAnswer, MarkRefused
 from erp_connectors.services.connections import ConnectionConflict
 from erp_connectors.services.push import PushRefused
 from orderflow.audit.context import current
+from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 
@@ -30,7 +33,10 @@ CODES = {
     500: "INTERNAL_ERROR",
     502: "DEPENDENCY_ERROR",
 }
+FAILED = "Something went wrong here. Report it with the request_id."
 UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY
+
+log = structlog.get_logger(__name__)
 
 
 def envelope(http_status: int, message: str, details: Any = None) -> dict[str, Any]:
@@ -44,19 +50,22 @@ def envelope(http_status: int, message: str, details: Any = None) -> dict[str, A
     }
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """REST framework's exception handler; None hands what nobody expected to Django."""
+def handle(error: Exception, context: dict[str, Any]) -> Response:
+    """REST framework's exception handler; what nobody expected is logged with its trace, and tells no internals."""
     answer = _answer(error)
     if answer is None:
-        return None
+        log.error("api.failed", exc_info=error)
+        answer = 500, FAILED, None
     http_status, message, details = answer
     set_rollback()
     headers = {}
+    if isinstance(error, StillRunning):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, exceptions.APIException):
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
-            headers["Retry-After"] = str(int(wait))
+            headers["Retry-After"] = str(max(1, ceil(wait)))
     return Response(envelope(http_status, message, details), status=http_status, headers=headers)
 
 
@@ -71,7 +80,16 @@ def _answer(error: Exception) -> tuple[int, str, Any] | None:
         return _framework_answer(error)
     if isinstance(error, InvalidAnswer):
         return UNPROCESSABLE, "The request is not valid; details name the fields.", error.problems
-    return _config_answer(error) or _access_answer(error)
+    return _key_answer(error) or _config_answer(error) or _access_answer(error)
+
+
+def _key_answer(error: Exception) -> tuple[int, str, Any] | None:
+    if isinstance(error, StillRunning):
+        return 409, "The first request with this Idempotency-Key is still at work: ask again.", None
+    if isinstance(error, KeyReused):
+        told = "It was sent before with another request. Use a new key for a new request."
+        return UNPROCESSABLE, "The Idempotency-Key was used before.", {"Idempotency-Key": [told]}
+    return None
 
 
 def _config_answer(error: Exception) -> tuple[int, str, Any] | None:
@@ -106,6 +124,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return defaults.bad_request(request, exception)
 
 
+def no_such_route(request: HttpRequest) -> HttpResponse:
+    """The last of the API's routes, so that DEBUG changes nothing for programs."""
+    return not_found(request, Http404())
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
         return JsonResponse(envelope(404, f"There is nothing at {request.path}."), status=404)
@@ -114,6 +137,5 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/api/"):
-        message = "Something went wrong here. Report it with the request_id."
-        return JsonResponse(envelope(500, message), status=500)
+        return JsonResponse(envelope(500, FAILED), status=500)
     return defaults.server_error(request)

@@ -1,11 +1,12 @@
 """Exports: what was sent, when, what became of it; and what the ERP answered to a person."""
 
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 from uuid import UUID
 
-from django.db.models import QuerySet
-from django.http import HttpResponse
-from django.utils import timezone
+from django.db.models import Q, QuerySet
+from django.http import FileResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -15,14 +16,14 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from erp_connectors.api.pagination import NewestFirst
-from erp_connectors.api.parsing import InstantFilter
-from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.api.idempotency import HEADER, idempotent
+from erp_connectors.api.pagination import NewestFirst, OldestFirst
+from erp_connectors.api.parsing import InstantFilter, KnownFieldsOnly, StrictJSON
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, open_verified
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
-from erp_connectors.models import ERPExport
+from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.services.bulk_retry import AT_MOST, Outcome, bulk_retry
 from erp_connectors.services.by_hand import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
-from erp_connectors.services.overdue import overdue
-from erp_connectors.services.publishing import bytes_of
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -34,16 +35,41 @@ class ExportOut(serializers.ModelSerializer[ERPExport]):
         fields = [
             "id", "draft_order_id", "connection_id", "status", "failed_as", "filename", "export_format_version",
             "sha256", "size", "dropzone_path", "erp_order_id", "error_json", "conflict_json", "attempts",
-            "next_attempt_at", "created_at", "sent_at", "answered_at",
+            "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at",
         ]  # fmt: skip
 
 
-class RefusedIn(serializers.Serializer[Any]):
+class RefusedIn(KnownFieldsOnly, serializers.Serializer[Any]):
     note = serializers.CharField(max_length=MAX_NOTE, help_text="who said so, and why; people read it")
 
 
 class AcceptedIn(RefusedIn):
     erp_order_id = serializers.CharField(max_length=MAX_ORDER_ID)
+
+
+class EventOut(serializers.ModelSerializer[ERPExportEvent]):
+    class Meta:
+        model = ERPExportEvent
+        fields = ["at", "stage", "attempt", "what", "detail"]
+
+
+class BulkRetryIn(KnownFieldsOnly, serializers.Serializer[Any]):
+    export_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=AT_MOST)
+    dry_run = serializers.BooleanField(default=False, help_text="change nothing, and say what would happen")
+
+
+class RetriedOut(serializers.Serializer[Any]):
+    export_id = serializers.UUIDField()
+    outcome = serializers.ChoiceField([(outcome, outcome) for outcome in Outcome])
+    why = serializers.CharField()
+    draft_order_id = serializers.UUIDField(allow_null=True)
+    order_number = serializers.CharField()
+    new_export_id = serializers.UUIDField(allow_null=True)
+
+
+class BulkRetryOut(serializers.Serializer[Any]):
+    dry_run = serializers.BooleanField()
+    results = RetriedOut(many=True)
 
 
 class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -58,25 +84,29 @@ class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter ha
         fields = ["status", "draft_order_id"]
 
     def by_deadline(self, exports: QuerySet[ERPExport], name: str, wanted: bool) -> QuerySet[ERPExport]:
-        late = overdue(exports, now=timezone.now())
-        return late if wanted else exports.exclude(pk__in=late.order_by().values("pk"))
+        late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
+        return exports.filter(late if wanted else ~late)
 
 
 class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ERPExport]):
+    """Exports, newest first: one attempt each to hand an order to the ERP, and what became of it."""
+
     queryset = ERPExport.objects.all()
     serializer_class = ExportOut
     pagination_class = NewestFirst
     filterset_class = ExportFilter
+    parser_classes = [StrictJSON]
 
     def get_permissions(self) -> list[BasePermission]:
-        by_hand = self.action in ("mark_accepted", "mark_refused")
-        return [Requires(Capability.PUSH if by_hand else Capability.READ)()]
+        changes = self.action in ("mark_accepted", "mark_refused", "bulk_retry")
+        return [Requires(Capability.PUSH if changes else Capability.READ)()]
 
     def get_queryset(self) -> QuerySet[ERPExport]:
         return ERPExport.objects.visible_to(signed_in(self.request)).defer("payload")
 
-    @extend_schema(request=AcceptedIn, responses=ExportOut)
+    @extend_schema(request=AcceptedIn, responses=ExportOut, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="mark-accepted")
+    @idempotent()
     def mark_accepted(self, request: Request, pk: str) -> Response:
         """The ERP told a person that it accepted the order; 409 where that contradicts what is recorded."""
         told = _valid(AcceptedIn(data=request.data))
@@ -85,32 +115,62 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
         )
         return Response(ExportOut(marked.export).data)
 
-    @extend_schema(request=RefusedIn, responses=ExportOut)
+    @extend_schema(request=RefusedIn, responses=ExportOut, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="mark-refused")
+    @idempotent()
     def mark_refused(self, request: Request, pk: str) -> Response:
         """The ERP told a person that it refuses the order, which goes to ERROR; 409 as above."""
         told = _valid(RefusedIn(data=request.data))
         marked = mark_refused(_id(pk), actor=signed_in(request), note=told["note"])
         return Response(ExportOut(marked.export).data)
 
-    @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY})
+    @extend_schema(request=BulkRetryIn, responses=BulkRetryOut, parameters=[HEADER], filters=False)
+    @action(detail=False, methods=["post"], url_path="bulk-retry", pagination_class=None)
+    @idempotent()
+    def bulk_retry(self, request: Request) -> Response:
+        """Retry the pushes of many exports. With `dry_run` it only says what would become of each, and why."""
+        told = _valid(BulkRetryIn(data=request.data))
+        results = bulk_retry(told["export_ids"], actor=signed_in(request), dry_run=told["dry_run"])
+        return Response(BulkRetryOut({"dry_run": told["dry_run"], "results": results}).data)
+
+    @extend_schema(responses=EventOut(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=OldestFirst, filterset_class=None)
+    def events(self, request: Request, pk: str) -> Response:
+        """The timeline, oldest first."""
+        events = ERPExportEvent.objects.filter(export=self.get_object())
+        page: Any = self.paginate_queryset(events)  # type: ignore[arg-type]  # the rows of another model
+        return self.get_paginated_response(EventOut(page, many=True).data)
+
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY, 304: None})
     @action(detail=True, methods=["get"])
-    def payload(self, request: Request, pk: str) -> HttpResponse:
-        """The very bytes that were delivered; 404 until they are rendered."""
+    def payload(self, request: Request, pk: str) -> HttpResponseBase:
+        """The very bytes that were delivered; 404 until they are rendered. The ETag is their SHA-256."""
         export = self.get_object()
         if not export.sha256:
             raise ERPExport.DoesNotExist
-        try:
-            body = bytes_of(export)
-        except ArchiveUnavailable as error:
-            raise Fault(ARCHIVE_UNAVAILABLE, str(error)) from error
-        except ArchiveAltered as error:
-            raise Fault(ARCHIVE_ALTERED, str(error)) from error
-        headers = {
-            "ETag": f'"{export.sha256}"',
-            "Content-Disposition": f'attachment; filename="{export.filename}"',
-        }
-        return HttpResponse(body, content_type="application/json", headers=headers)
+        etag = f'"{export.sha256}"'
+        unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  # Django's own request
+        if unchanged is not None:
+            return unchanged
+        headers = {"ETag": etag, "Content-Length": str(export.size)}
+        return FileResponse(
+            _opened(export),
+            as_attachment=True,
+            filename=export.filename,
+            content_type="application/json",
+            headers=headers,
+        )
+
+
+def _opened(export: ERPExport) -> IO[bytes]:
+    if export.payload is not None:
+        return BytesIO(export.payload)
+    try:
+        return open_verified(export.export_storage_key, expected_sha256=export.sha256)
+    except ArchiveUnavailable as error:
+        raise Fault(ARCHIVE_UNAVAILABLE, str(error)) from error
+    except ArchiveAltered as error:
+        raise Fault(ARCHIVE_ALTERED, str(error)) from error
 
 
 def _valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:

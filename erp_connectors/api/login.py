@@ -1,44 +1,58 @@
-"""E-mail and password for a token; tokens are stored hashed and can be revoked."""
+"""E-mail and password for a token; one's tokens listed and revoked."""
 
-import hashlib
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from knox.models import get_token_model
-from knox.settings import knox_settings
-from rest_framework import serializers
+from rest_framework import mixins, serializers, viewsets
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
+from erp_connectors.api.authentication import ByToken
 from erp_connectors.api.parsing import StrictJSON
+from erp_connectors.api.throttles import LoginThrottle
+from orderflow.access.models import Token
 from orderflow.tenancy.models import User
+from orderflow.tenancy.permissions import signed_in
+
+TOKENS_KEPT = 20
+MOST_DAYS = 365
 
 
 class Credentials(serializers.Serializer[Any]):
-    email = serializers.EmailField()
-    password = serializers.CharField(trim_whitespace=False, write_only=True)
+    email = serializers.EmailField(max_length=254)
+    password = serializers.CharField(trim_whitespace=False, write_only=True, max_length=1000)
+    name = serializers.CharField(
+        max_length=100, default="", allow_blank=True, help_text="what the token is for; shown in the list"
+    )
+    expires_in_days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=90)
 
 
-class TokenAnswer(serializers.Serializer[Any]):
-    token = serializers.CharField()
-    expiry = serializers.DateTimeField(allow_null=True)
+class TokenOut(serializers.ModelSerializer[Token]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    current = serializers.SerializerMethodField(help_text="this request was made with it")
+
+    class Meta:
+        model = Token
+        fields = ["id", "name", "created", "expiry", "current"]
+
+    def get_current(self, token: Token) -> bool:
+        used = self.context["request"].auth
+        return isinstance(used, Token) and used.pk == token.pk
 
 
-class PerAccount(SimpleRateThrottle):
-    """Guesses at one account, from however many addresses."""
-
-    scope = "login"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        email = str(request.data.get("email", "")) if isinstance(request.data, dict) else ""
-        ident = hashlib.sha256(email.strip().lower().encode()).hexdigest()
-        return self.cache_format % {"scope": "login-account", "ident": ident}
+class NewToken(serializers.Serializer[Any]):
+    token = serializers.CharField(help_text="shown this once; only its hash is kept")
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    expiry = serializers.DateTimeField()
 
 
 class Login(APIView):
@@ -47,40 +61,58 @@ class Login(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
     parser_classes = [StrictJSON]
-    throttle_classes = [ScopedRateThrottle, PerAccount]
-    throttle_scope = "login"
+    throttle_classes = [LoginThrottle]
 
-    @extend_schema(request=Credentials, responses=TokenAnswer)
+    @extend_schema(operation_id="login", tags=["auth"], request=Credentials, responses=NewToken)
     def post(self, request: Request) -> Response:
         credentials = Credentials(data=request.data)
         credentials.is_valid(raise_exception=True)
-        user = authenticate(
-            request._request,  # noqa: SLF001  # backends want Django's request
-            username=credentials.validated_data["email"],
-            password=credentials.validated_data["password"],
-        )
-        if user is None:
+        given = credentials.validated_data
+        django_request = request._request  # noqa: SLF001  # backends want Django's request
+        user = authenticate(django_request, username=given["email"], password=given["password"])
+        if not isinstance(user, User):
             raise AuthenticationFailed("E-mail or password is wrong.")
-        stored, token = get_token_model().objects.create(user=user)
+        kept, token = Token.objects.create(
+            user=user, expiry=timedelta(days=given["expires_in_days"]), name=given["name"]
+        )
         _drop_oldest(user)
-        user_logged_in.send(sender=type(user), request=request._request, user=user)  # noqa: SLF001
-        return Response(TokenAnswer({"token": token, "expiry": stored.expiry}).data)
+        user_logged_in.send(sender=type(user), request=django_request, user=user)
+        answer = {"token": token, "id": kept.public_id, "name": kept.name, "expiry": kept.expiry}
+        return Response(NewToken(answer).data)
 
 
 class Logout(APIView):
     """Revoke the token that this request was made with."""
 
     permission_classes = [IsAuthenticated]
+    authentication_classes = [ByToken]
 
-    @extend_schema(request=None, responses={204: None})
+    @extend_schema(operation_id="logout", tags=["auth"], request=None, responses={204: None})
     def post(self, request: Request) -> Response:
-        if request.auth is not None:
-            request.auth.delete()
+        request.auth.delete()
         return Response(status=204)
+
+
+class Tokens(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
+    """One's own tokens; nobody sees another's."""
+
+    queryset = Token.objects.all()
+    serializer_class = TokenOut
+    pagination_class = None
+    filter_backends: list[Any] = []
+    permission_classes = [IsAuthenticated]
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[Token]:
+        good = Q(expiry__gt=timezone.now()) | Q(expiry=None)
+        found: QuerySet[Token] = Token.objects.filter(good, user=signed_in(self.request))
+        return found.order_by("-created")
 
 
 def _drop_oldest(user: User) -> None:
     """A program that logs in before every call must not pile up tokens for ever."""
-    tokens = get_token_model().objects.filter(user=user)
-    newest = tokens.order_by("-created").values_list("pk", flat=True)[: knox_settings.TOKEN_LIMIT_PER_USER]
+    tokens = Token.objects.filter(user=user)
+    newest = tokens.order_by("-created").values_list("pk", flat=True)[:TOKENS_KEPT]
     tokens.exclude(pk__in=list(newest)).delete()

@@ -1,12 +1,11 @@
-"""Draft orders: read, approve, push, retry."""
+"""Draft orders: create, read, change, make ready, approve, push, retry."""
 
-import re
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -14,52 +13,27 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from erp_connectors.api.pagination import NewestFirst
+from erp_connectors.api.idempotency import HEADER, idempotency_key, idempotent
+from erp_connectors.api.order_shapes import (
+    CustomerOut,
+    NewOrder,
+    OrderChange,
+    OrderOut,
+    OrderWithLinesOut,
+    Pushed,
+)
+from erp_connectors.api.pagination import ByName, NewestFirst
+from erp_connectors.api.parsing import ExactJSON, StrictJSON
 from erp_connectors.services.push import PushResult, push, retry_push
 from orderflow.orders.approval import approve
-from orderflow.orders.models import DraftOrder, DraftOrderLine
+from orderflow.orders.drafting import change_draft, create_draft
+from orderflow.orders.models import Customer, DraftOrder
+from orderflow.orders.review import mark_ready, reject
+from orderflow.orders.search import search
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import Org
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
-
-SANE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
-
-
-class LineOut(serializers.ModelSerializer[DraftOrderLine]):
-    qty = serializers.DecimalField(max_digits=18, decimal_places=3)
-    unit_price = serializers.DecimalField(max_digits=18, decimal_places=4, allow_null=True)
-
-    class Meta:
-        model = DraftOrderLine
-        fields = [
-            "line_no", "internal_sku", "customer_sku_raw", "product_description", "qty", "uom", "unit_price",
-            "currency",
-        ]  # fmt: skip
-
-
-class OrderOut(serializers.ModelSerializer[DraftOrder]):
-    approved_by = serializers.EmailField(source="approved_by.email", default=None)
-    customer_name = serializers.CharField(source="customer.name", default=None)
-
-    class Meta:
-        model = DraftOrder
-        fields = [
-            "id", "external_order_number", "status", "customer", "customer_name", "order_date", "currency",
-            "requested_delivery_date", "notes", "approved_by", "approved_at", "erp_order_id", "created_at",
-        ]  # fmt: skip
-
-
-class OrderWithLinesOut(OrderOut):
-    lines = LineOut(many=True)
-
-    class Meta(OrderOut.Meta):
-        fields = [*OrderOut.Meta.fields, "lines"]
-
-
-class Pushed(serializers.Serializer[Any]):
-    draft_order_id = serializers.UUIDField()
-    erp_export_id = serializers.UUIDField()
-    status = serializers.CharField(help_text="of the export")
 
 
 class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -73,17 +47,22 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         fields = ["status", "customer"]
 
     def matching(self, orders: QuerySet[DraftOrder], name: str, text: str) -> QuerySet[DraftOrder]:
-        return orders.filter(
-            Q(external_order_number__icontains=text)
-            | Q(erp_order_id__icontains=text)
-            | Q(customer__name__icontains=text)
-        )
+        customers = Customer.objects.visible_to(signed_in(self.request))
+        return search(orders, customers, text)
 
 
 class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):
+    """Draft orders, newest first; a single one with its lines."""
+
     queryset = DraftOrder.objects.select_related("customer", "approved_by")
     pagination_class = NewestFirst
     filterset_class = OrderFilter
+    parser_classes = [ExactJSON]
+    CAPABILITIES = {
+        "create": Capability.APPROVE, "partial_update": Capability.APPROVE, "ready": Capability.APPROVE,
+        "reject": Capability.APPROVE, "approve": Capability.APPROVE, "push": Capability.PUSH,
+        "retry_push": Capability.PUSH,
+    }  # fmt: skip
 
     def get_queryset(self) -> QuerySet[DraftOrder]:
         orders = DraftOrder.objects.visible_to(signed_in(self.request)).select_related(
@@ -95,31 +74,102 @@ class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericV
         return OrderWithLinesOut if self.action == "retrieve" else OrderOut
 
     def get_permissions(self) -> list[BasePermission]:
-        needed = {"approve": Capability.APPROVE, "push": Capability.PUSH, "retry_push": Capability.PUSH}
-        return [Requires(needed.get(self.action, Capability.READ))()]
+        return [Requires(self.CAPABILITIES.get(self.action, Capability.READ))()]
 
-    @extend_schema(request=None, responses=OrderOut)
+    @extend_schema(request=NewOrder, responses={201: OrderWithLinesOut}, parameters=[HEADER])
+    @idempotent()
+    def create(self, request: Request) -> Response:
+        """A new order: READY where nothing is missing, else NEEDS_REVIEW, and `missing` says what."""
+        told = NewOrder(data=request.data, context={"request": request})
+        told.is_valid(raise_exception=True)
+        draft = create_draft(
+            _org(request, told.header().get("customer")),
+            header=told.header(),
+            lines=told.given_lines() or [],
+            document=told.validated_data.get("document"),
+        )
+        return Response(self._whole(draft.pk), status=201)
+
+    @extend_schema(request=OrderChange, responses=OrderWithLinesOut)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change the fields given; `lines` replace all. An approval is taken back; 409 once the order is pushed."""
+        told = OrderChange(data=request.data, partial=True, context={"request": request})
+        told.is_valid(raise_exception=True)
+        draft = change_draft(
+            _id(pk), actor=signed_in(request), header=told.header(), lines=told.given_lines()
+        )
+        return Response(self._whole(draft.pk))
+
+    @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
     @action(detail=True, methods=["post"])
+    @idempotent()
+    def ready(self, request: Request, pk: str) -> Response:
+        """NEEDS_REVIEW (or EXTRACTED) to READY; 422 with what is missing, 409 in any other status."""
+        return Response(OrderOut(mark_ready(_id(pk), actor=signed_in(request))).data)
+
+    @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
+    @action(detail=True, methods=["post"])
+    @idempotent()
+    def reject(self, request: Request, pk: str) -> Response:
+        """NEEDS_REVIEW to REJECTED, for good; 409 in any other status."""
+        return Response(OrderOut(reject(_id(pk), actor=signed_in(request))).data)
+
+    @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
+    @action(detail=True, methods=["post"])
+    @idempotent()
     def approve(self, request: Request, pk: str) -> Response:
         """READY to APPROVED; 409 in any other status, 422 where something is missing."""
         return Response(OrderOut(approve(_id(pk), actor=signed_in(request))).data)
 
-    @extend_schema(
-        request=None,
-        responses={202: Pushed, 200: Pushed},
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
-    )
+    @extend_schema(request=None, responses={202: Pushed, 200: Pushed}, parameters=[HEADER])
     @action(detail=True, methods=["post"])
+    @idempotent(repeated_status=200)
     def push(self, request: Request, pk: str) -> Response:
         """Start the delivery of an APPROVED order: 202. Repeated: 200 with the same export."""
-        result = push(_id(pk), actor=signed_in(request), idempotency_key=_idempotency_key(request))
+        result = push(_id(pk), actor=signed_in(request), idempotency_key=idempotency_key(request))
         return _pushed(result)
 
-    @extend_schema(request=None, responses={202: Pushed})
+    @extend_schema(request=None, responses={202: Pushed}, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="retry-push")
+    @idempotent()
     def retry_push(self, request: Request, pk: str) -> Response:
         """A new export for an order in ERROR: 202; 409 in any other status."""
         return _pushed(retry_push(_id(pk), actor=signed_in(request)))
+
+    def _whole(self, pk: UUID) -> Any:
+        orders = DraftOrder.objects.select_related("customer", "approved_by").prefetch_related("lines")
+        return OrderWithLinesOut(orders.get(pk=pk)).data
+
+
+class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    erp_customer_number = filters.CharFilter()
+    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="a part of the name")
+
+    class Meta:
+        model = Customer
+        fields = ["erp_customer_number"]
+
+
+class Customers(mixins.ListModelMixin, viewsets.GenericViewSet[Customer]):
+    """Whom orders are from: the ids that a new order names."""
+
+    queryset = Customer.objects.all()
+    serializer_class = CustomerOut
+    pagination_class = ByName
+    filterset_class = CustomerFilter
+    permission_classes = [Requires(Capability.READ)]
+    parser_classes = [StrictJSON]
+
+    def get_queryset(self) -> QuerySet[Customer]:
+        return Customer.objects.visible_to(signed_in(self.request))
+
+
+def _org(request: Request, customer: Customer | None) -> Org:
+    """The user's own; platform staff have none, so the customer tells."""
+    org = signed_in(request).org or (customer.org if customer else None)
+    if org is None:
+        raise ValidationError({"customer": ["Platform staff name the org by its customer."]})
+    return org
 
 
 def _pushed(result: PushResult) -> Response:
@@ -133,10 +183,3 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise DraftOrder.DoesNotExist from None
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not SANE_KEY.fullmatch(key):
-        raise ValidationError({"Idempotency-Key": ["Send 1 to 255 printable ASCII characters."]})
-    return key

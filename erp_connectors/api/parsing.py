@@ -1,31 +1,50 @@
 """What comes in, read strictly: no oversized bodies, no text that no database holds, no instants before time began."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import IO, Any
 
 import msgspec
 from django import forms
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser
-
-MAX_BODY = 1024 * 1024
 
 
 class StrictJSON(JSONParser):
     """REST framework's own reads any amount, and accepts lone surrogates that can't be stored."""
 
+    max_body = 1024 * 1024
+    decoder: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder()
+
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
-        body = stream.read(MAX_BODY + 1)
-        if len(body) > MAX_BODY:
-            raise ParseError(f"The body is larger than {MAX_BODY} bytes.")
+        body = stream.read(self.max_body + 1)
+        if len(body) > self.max_body:
+            raise ParseError(f"The body is larger than {self.max_body} bytes.")
         try:
-            return msgspec.json.decode(body)
+            return self.decoder.decode(body)
         except (msgspec.DecodeError, ValueError) as error:
             raise ParseError(f"The body is not valid JSON: {error}") from None
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
+
+
+class ExactJSON(StrictJSON):
+    """Quantities and prices with all their decimals; orders of many lines."""
+
+    max_body = 8 * 1024 * 1024
+    decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class KnownFieldsOnly:
+    """A serializer that refuses what it does not know: a misspelt field must not be lost in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()  # type: ignore[attr-defined]
+        if unknown:
+            raise ValidationError({str(name): ["There is no such field."] for name in sorted(unknown)})
+        return super().to_internal_value(data)  # type: ignore[misc]
 
 
 def instant(text: str) -> datetime:

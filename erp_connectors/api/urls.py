@@ -1,21 +1,28 @@
-from django.urls import path
+from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
+from erp_connectors.api.audit import AuditEntries
 from erp_connectors.api.connectors import Connectors
+from erp_connectors.api.errors import no_such_route
 from erp_connectors.api.exports import Exports
-from erp_connectors.api.login import Login, Logout
-from erp_connectors.api.orders import Orders
+from erp_connectors.api.login import Login, Logout, Tokens
+from erp_connectors.api.orders import Customers, Orders
+from erp_connectors.api.people import Me
 
 router = SimpleRouter(trailing_slash=False)
 router.register("draft-orders", Orders)
 router.register("erp-exports", Exports)
 router.register("connectors", Connectors)
+router.register("customers", Customers)
+router.register("audit-log", AuditEntries)
+router.register("auth/tokens", Tokens)
 
 urlpatterns = [
     path("auth/login", Login.as_view(), name="api-login"),
     path("auth/logout", Logout.as_view(), name="api-logout"),
+    path("me", Me.as_view(), name="api-me"),
     path("schema", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api-schema"),
     path(
         "docs",
@@ -23,4 +30,5 @@ urlpatterns = [
         name="api-docs",
     ),
     *router.urls,
+    re_path("", no_such_route),
 ]

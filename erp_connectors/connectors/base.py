@@ -76,7 +76,14 @@ class ConfigError(ValueError):
 
 
 class AckUnreadable(ValueError):
-    """An ack file that can't be understood (yet); the text tells the ERP programmer why."""
+    """An ack file that can't be understood; the text tells the ERP programmer why.
+
+    ``unfinished``: it may still be being written, so it is given more time than one that is complete and wrong.
+    """
+
+    def __init__(self, why: str, *, unfinished: bool = False) -> None:
+        self.unfinished = unfinished
+        super().__init__(why)
 
 
 class Connector(ABC, Generic[ConfigT]):

@@ -1,37 +1,37 @@
 """What a page of ack files means for exports and drafts; runs inside the poll's transaction."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from erp_connectors.documents import Ack, Entry
+from erp_connectors.connectors.base import Connector
+from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.answers import Given, accept_all, note_conflicts, refuse_all
+from erp_connectors.services.answers import Given, accept_all, refuse_all
+from erp_connectors.services.contradictions import Judged, settle_contradictions
+from erp_connectors.services.ledger import Noted, ledger_name
 from erp_connectors.states import (
     AckFileStatus,
     Answer,
     Case,
     Decision,
     FailedAs,
+    Standing,
     decide_ack,
 )
 from orderflow.bulk import update_rows
 from orderflow.orders.states import DraftStatus
 
-if TYPE_CHECKING:
-    from erp_connectors.services.acks import PollReport
+UNANSWERED = (Standing.STAGED, Standing.SENT, Standing.UNSENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """An ack file that was understood."""
 
-    entry: Entry
-    row: AckFile | None
+    noted: Noted
     body: bytes
     export_filename: str
     ack: Ack
@@ -39,53 +39,75 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An ack file that was not understood: perhaps still being written."""
+    """An ack file that was not understood: perhaps it is still being written, so it is given up only when it stayed
 
-    entry: Entry
-    row: AckFile | None
+    as it is for as long as ``patience``, and at an earlier poll; None: never.
+    """
+
+    noted: Noted
     body: bytes
     why: str
+    patience: timedelta | None = timedelta()
+
+
+Reading = Answered | Unreadable
 
 
 def decide(
     connection: ERPConnection,
-    readings: Sequence[Answered | Unreadable],
-    report: "PollReport",
+    connector: Connector[object],
+    readings: Sequence[Reading],
     *,
     poll_started: datetime,
 ) -> list[AckFile]:
-    """Apply what was read; returns the files that are settled and may be moved."""
-    answered = [reading for reading in readings if isinstance(reading, Answered)]
-    exports = _exports(connection, [reading.export_filename for reading in answered])
-    replaced = replaced_among(list(exports.values()))
-    rows = {id(reading): _row(connection, reading) for reading in readings}
-    for reading in readings:
+    """Apply what was read; the row of each, in their order. ``connector`` reads earlier answers once more."""
+    _give_up_overwritten([reading.noted for reading in readings])
+    rows = [_row(connection, reading.noted) for reading in readings]
+    answered = []
+    for row, reading in zip(rows, readings, strict=True):
         if isinstance(reading, Unreadable):
-            _judge_unreadable(rows[id(reading)], reading, report, poll_started)
+            _judge_unreadable(row, reading, poll_started)
+        else:
+            answered.append((row, reading))
+    _answer(connection, connector, answered)
+    _save(rows)
+    return rows
+
+
+def _answer(
+    connection: ERPConnection,
+    connector: Connector[object],
+    answered: Sequence[tuple[AckFile, Answered]],
+) -> None:
+    exports = _exports(connection, [reading.export_filename for _, reading in answered])
+    replaced = replaced_among(list(exports.values()))
+    judged: list[Judged] = []
     for wave in _waves(answered):
-        judged = [
-            _judge(rows[id(one)], one, exports.get(one.export_filename), replaced, report) for one in wave
-        ]
-        _apply([(decision, given) for decision, given in judged if given], report)
-    _save(list(rows.values()))
-    return [row for row in rows.values() if row.decided_at]
+        found = [_judge(row, one, exports.get(one.export_filename), replaced) for row, one in wave]
+        mine = [one for one in found if one]
+        accept_all([one.given for one in mine if one.decision is Decision.ACCEPT])
+        refuse_all([one.given for one in mine if one.decision is Decision.REFUSE])
+        judged += mine
+    settle_contradictions(judged, connector=connector, replaced=replaced)
 
 
-def _waves(answered: Sequence[Answered]) -> Iterator[list[Answered]]:
+def _waves(answered: Sequence[tuple[AckFile, Answered]]) -> Iterator[list[tuple[AckFile, Answered]]]:
     """One answer per export at a time, in their order: a second one meets what the first one did."""
     left = list(answered)
     while left:
-        wave: dict[str, Answered] = {}
-        later = [one for one in left if wave.setdefault(one.export_filename, one) is not one]
+        wave: dict[str, tuple[AckFile, Answered]] = {}
+        later = [one for one in left if wave.setdefault(one[1].export_filename, one) is not one]
         yield list(wave.values())
         left = later
 
 
 def _exports(connection: ERPConnection, filenames: Sequence[str]) -> dict[str, ERPExport]:
     """This org's exports by exact file name, also those of a connection that was replaced; locked."""
+    # No export is named otherwise, and a database may be unable to look for such a name.
+    printable = [name for name in filenames if name.isprintable()]
     found = (
         ERPExport.objects.for_org(connection.org_id)
-        .filter(filename__in=filenames)
+        .filter(filename__in=printable)
         .select_for_update(of=("self",))
         .select_related("draft_order")
         .defer("payload")
@@ -111,56 +133,56 @@ def replaced_among(exports: Sequence[ERPExport]) -> set[object]:
     }
 
 
-def _row(connection: ERPConnection, reading: Answered | Unreadable) -> AckFile:
-    entry = reading.entry
-    if reading.row is None or reading.row.decided_at:
-        # What was decided is not read again unless it was written anew: a new answer under the same name.
-        row = reading.row or AckFile(connection=connection, org_id=connection.org_id, name=entry.name)
-        row.decided_at, row.stays, row.size, row.mtime = None, False, -1, -1
-        return row
-    return reading.row
+def _give_up_overwritten(noted: Sequence[Noted]) -> None:
+    """What was decided and not moved, and is written anew: its row stays as the record of what was read then."""
+    old = [one.row for one in noted if one.row and one.row.decided_at]
+    for row in old:
+        row.moved_at = timezone.now()
+    update_rows(old, "moved_at")
 
 
-def _judge_unreadable(
-    row: AckFile, reading: Unreadable, report: "PollReport", poll_started: datetime
-) -> None:
-    unchanged = (row.size, row.mtime) == (reading.entry.size, reading.entry.mtime)
-    row.size, row.mtime, row.body, row.reason = (
-        reading.entry.size,
-        reading.entry.mtime,
-        reading.body,
-        reading.why,
-    )
-    if unchanged and row.first_seen_at < poll_started:
+def _row(connection: ERPConnection, noted: Noted) -> AckFile:
+    if noted.row and noted.row.decided_at is None:
+        return noted.row
+    name = ledger_name(noted.entry.name)
+    return AckFile(connection=connection, org_id=connection.org_id, name=name)
+
+
+def _judge_unreadable(row: AckFile, reading: Unreadable, poll_started: datetime) -> None:
+    if not reading.noted.unchanged or row.unchanged_since is None:
+        row.unchanged_since = timezone.now()
+    _note(row, reading)
+    row.reason = reading.why
+    if reading.patience is not None and row.unchanged_since < poll_started - reading.patience:
         row.status, row.decided_at = AckFileStatus.MALFORMED, timezone.now()
-        report.malformed += 1
     else:
         row.status = AckFileStatus.WAITING
-        report.waiting += 1
 
 
 def _judge(
-    row: AckFile,
-    reading: Answered,
-    export: ERPExport | None,
-    replaced: Collection[object],
-    report: "PollReport",
-) -> tuple[Decision, Given | None]:
-    row.size, row.mtime, row.body, row.export = reading.entry.size, reading.entry.mtime, reading.body, export
+    row: AckFile, reading: Answered, export: ERPExport | None, replaced: Collection[object]
+) -> Judged | None:
+    """None: there is nothing to do with it, or not yet."""
+    _note(row, reading)
+    row.export = export
     if export is None:
         row.status, row.decided_at = AckFileStatus.UNMATCHED, timezone.now()
-        row.reason = f"no export of this org has the file name {reading.export_filename}"
-        report.unmatched += 1
-        return Decision.WAIT, None
+        row.reason = f"no export of this org has the file name {ledger_name(reading.export_filename)}"
+        return None
     case = Case(export.standing, Answer.ACCEPTED if reading.ack.accepted else Answer.REFUSED)
     same = export.erp_order_id in ("", reading.ack.erp_order_id)
     decision = decide_ack(case, replaced=export.pk in replaced, same_order_id=same)
     if decision is Decision.WAIT:
         row.status, row.reason = AckFileStatus.WAITING, "its export is not written yet"
-        report.waiting += 1
-    else:
-        row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
-    return decision, Given(export, reading.ack, reading.entry.name)
+        return None
+    row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
+    given = Given(export, reading.ack, row.name)
+    return Judged(row, given, decision, first=case.standing in UNANSWERED)
+
+
+def _note(row: AckFile, reading: Reading) -> None:
+    entry = reading.noted.entry
+    row.size, row.mtime, row.body = entry.size, entry.mtime, reading.body
 
 
 _STATUS_OF = {
@@ -169,27 +191,10 @@ _STATUS_OF = {
     Decision.NOTHING: AckFileStatus.REPEATED,
     Decision.CONFLICT: AckFileStatus.CONFLICT,
 }
-
-
-def _apply(decided: Sequence[tuple[Decision, Given]], report: "PollReport") -> None:
-    by_decision: dict[Decision, list[Given]] = defaultdict(list)
-    for decision, given in decided:
-        by_decision[decision].append(given)
-    accept_all(by_decision[Decision.ACCEPT])
-    refuse_all(by_decision[Decision.REFUSE])
-    note_conflicts(by_decision[Decision.CONFLICT])
-    report.accepted += len(by_decision[Decision.ACCEPT])
-    report.refused += len(by_decision[Decision.REFUSE])
-    report.conflicts += len(by_decision[Decision.CONFLICT])
-    report.repeated += len(by_decision[Decision.NOTHING])
-
-
-_SAVED = ("export", "size", "mtime", "status", "reason", "body", "decided_at", "stays")
+_SAVED = ("export", "size", "mtime", "status", "reason", "body", "unchanged_since", "decided_at")
 
 
 def _save(rows: Sequence[AckFile]) -> None:
-    known = set(
-        AckFile.objects.filter(pk__in=[row.pk for row in rows if row.pk]).values_list("pk", flat=True)
-    )
-    AckFile.objects.bulk_create([row for row in rows if row.pk not in known], batch_size=200)
-    update_rows([row for row in rows if row.pk in known], *_SAVED)
+    known = [row for row in rows if row.pk]
+    AckFile.objects.bulk_create([row for row in rows if not row.pk], batch_size=200)
+    update_rows(known, *_SAVED)

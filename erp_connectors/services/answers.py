@@ -25,6 +25,9 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
+# The event of what a person recorded: no ack file overrules that.
+BY_HAND = "by hand"
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -46,7 +49,9 @@ def accept_all(given: Sequence[Given]) -> None:
     _advance(exports, ExportStatus.ACKED, now, failed_as=FailedAs.NOT_FAILED)
     for one in given:
         one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
-    update_rows(exports, "erp_order_id")
+        # What had gone wrong before is in the timeline; an order that is done has no error.
+        one.export.error_json = None
+    update_rows(exports, "erp_order_id", "error_json")
     drafts = [export.draft_order for export in exports]
     update_rows(drafts, "erp_order_id")
     for frm in (DraftStatus.ERROR, DraftStatus.PUSHING):
@@ -76,15 +81,51 @@ def refuse_all(given: Sequence[Given]) -> None:
 
 
 def note_conflicts(given: Sequence[Given]) -> None:
-    """Recorded on the export for a person; nothing else changes."""
-    if not given:
-        return
+    """Recorded on the export for a person; nothing else changes. One that is recorded already stays as it is."""
     now = timezone.now()
-    for one in given:
+    new = [one for one in given if not _is_noted(one)]
+    for one in new:
         one.export.conflict_json = _conflict(one, now)
-    exports = [one.export for one in given]
+    update_rows([one.export for one in new], "conflict_json")
+    _add_events(new, "conflict", now, [f"{one.source} says {_said(one.ack)}" for one in new])
+
+
+def drop_conflicts(exports: Sequence[ERPExport]) -> None:
+    """A further answer showed that there is none."""
+    for export in exports:
+        export.conflict_json = None
     update_rows(exports, "conflict_json")
-    _add_events(given, "conflict", now, [f"{one.source} says {_said(one.ack)}" for one in given])
+
+
+def correct_numbers(given: Sequence[Given]) -> None:
+    """Of several ERP numbers another one counts than was recorded."""
+    before = [one.export.erp_order_id for one in given]
+    for one in given:
+        one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
+    update_rows([one.export for one in given], "erp_order_id")
+    update_rows([one.export.draft_order for one in given], "erp_order_id")
+    details = [
+        f"ERP number {one.ack.erp_order_id} by {one.source}, instead of {number}"
+        for one, number in zip(given, before, strict=True)
+    ]
+    _add_events(given, "acked", timezone.now(), details)
+    _audit(
+        given,
+        Action.EXPORT_ACKED,
+        [{"erp_order_id": one.ack.erp_order_id} for one in given],
+        before=[{"erp_order_id": number} for number in before],
+    )
+
+
+def restate_refusals(given: Sequence[Given]) -> None:
+    """Of several reasons another one counts than was recorded."""
+    changed = []
+    for one in given:
+        reason = refusal(one.ack, at=one.export.answered_at or timezone.now())
+        if one.export.error_json != reason:
+            one.export.error_json = reason
+            changed.append(one.export)
+    update_rows(changed, "error_json")
 
 
 def refusal(ack: Ack, *, at: datetime) -> dict[str, Any]:
@@ -146,6 +187,11 @@ def _conflict(given: Given, now: datetime) -> dict[str, Any]:
     }
 
 
+def _is_noted(given: Given) -> bool:
+    noted, now = given.export.conflict_json or {}, _conflict(given, timezone.now())
+    return all(noted.get(key) == now[key] for key in ("answer", "erp_order_id", "file"))
+
+
 def _said(ack: Ack) -> str:
     return f"accepted as {ack.erp_order_id}" if ack.accepted else f"refused: {ack.error_code} {ack.message}"
 
@@ -159,7 +205,13 @@ def _add_events(given: Sequence[Given], what: str, now: datetime, details: Seque
     )
 
 
-def _audit(given: Sequence[Given], action: Action, after: Sequence[dict[str, Any]]) -> None:
+def _audit(
+    given: Sequence[Given],
+    action: Action,
+    after: Sequence[dict[str, Any]],
+    *,
+    before: Sequence[dict[str, Any] | None] = (),
+) -> None:
     audit.record_many(
         audit.Entry(
             action=action,
@@ -167,7 +219,8 @@ def _audit(given: Sequence[Given], action: Action, after: Sequence[dict[str, Any
             actor=one.told_by,
             entity_type="ERPExport",
             entity_id=one.export.pk,
+            before=earlier,
             after={**values, "note": one.note} if one.told_by else values,
         )
-        for one, values in zip(given, after, strict=True)
+        for one, values, earlier in zip(given, after, before or [None] * len(given), strict=True)
     )

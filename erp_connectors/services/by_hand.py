@@ -9,7 +9,7 @@ from django.utils import timezone
 from erp_connectors.documents import Ack
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services.ack_decisions import replaced_among
-from erp_connectors.services.answers import Given, accept_all, refuse_all
+from erp_connectors.services.answers import BY_HAND, Given, accept_all, refuse_all
 from erp_connectors.states import Answer, Case, Decision, Stage, decide_ack
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -64,7 +64,7 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
     accept_all([given] if decision is Decision.ACCEPT else [])
     refuse_all([given] if decision is Decision.REFUSE else [])
     _settle_conflict(given, recorded=decision is not Decision.NOTHING)
-    add_events([export], stage=Stage.ACK, what="by hand", detail=f"{actor.email}: {note}", at=timezone.now())
+    add_events([export], stage=Stage.ACK, what=BY_HAND, detail=f"{actor.email}: {note}", at=timezone.now())
     return Marked(export, changed=True)
 
 

@@ -172,6 +172,8 @@ def _save(connection: ERPConnection) -> None:
     try:
         with transaction.atomic():
             connection.save()
+            # What was waited for may be just what was changed.
+            ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None)
         transaction.on_commit(partial(sessions.keeper.drop, connection.pk))
     except IntegrityError:
         raise ConnectionConflict(

@@ -9,17 +9,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+import structlog
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.faults import Fault
-from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent, add_events
 from erp_connectors.services.context import dropzone_of
-from erp_connectors.states import AckFileStatus, ExportStatus
+from erp_connectors.states import AckFileStatus, ExportStatus, Stage
 
+OVERDUE = "overdue"
+MEANING = "The ERP has not answered in time."
+HINT = "Ask the ERP team whether it has the order; then record what they say with the buttons above."
+AT_ONCE = 5000
 ENOUGH_ANSWERS = 20
 LOOKED_AT = 200
 SHORTEST = timedelta(minutes=15)
 PATIENCE = 3
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +57,56 @@ def deadline(connection: ERPConnection) -> Deadline | None:
 
 
 def overdue(exports: QuerySet[ERPExport], *, now: datetime) -> QuerySet[ERPExport]:
-    """Those of ``exports`` that are. Two statements for each connection that has unanswered ones."""
+    """Those of ``exports`` that are, worked out now. Two statements for each connection that has unanswered ones."""
     late = Q()
     for condition in _conditions(exports, now):
         late |= condition
     return exports.filter(late, status=ExportStatus.SENT) if late else exports.none()
 
 
-def _conditions(exports: QuerySet[ERPExport], now: datetime) -> Iterator[Q]:
+def notice(now: datetime) -> int:
+    """Mark what has become overdue, told once; unmark what a longer deadline pardons. Returns how many are new.
+
+    Lists, metrics and pages show the mark, so that they need not ask every connection for its deadline.
+    """
+    return sum(_notice(connection, now) for connection in _with_unanswered(ERPExport.objects.all()))
+
+
+def _notice(connection: ERPConnection, now: datetime) -> int:
+    allowed = deadline(connection)
+    unanswered = ERPExport.objects.filter(connection=connection, status=ExportStatus.SENT)
+    late = unanswered.filter(sent_at__lt=now - allowed.after) if allowed else unanswered.none()
+    unanswered.overdue().exclude(pk__in=late.values("pk")).update(overdue_at=None)
+    new = list(late.filter(overdue_at=None).only("pk", "attempts")[:AT_ONCE])
+    if new and allowed:
+        ERPExport.objects.filter(pk__in=[export.pk for export in new]).update(overdue_at=now)
+        _tell(connection, new, allowed, now)
+    return len(new)
+
+
+def _tell(connection: ERPConnection, exports: list[ERPExport], allowed: Deadline, now: datetime) -> None:
+    told = set(
+        ERPExportEvent.objects.filter(export__in=exports, what=OVERDUE).values_list("export", flat=True)
+    )
+    fresh = [export for export in exports if export.pk not in told]
+    add_events(fresh, stage=Stage.ACK, what=OVERDUE, detail=f"no answer within {allowed}", at=now)
+    if fresh:
+        log.warning(
+            "exports.overdue",
+            connection_id=str(connection.pk),
+            org_id=str(connection.org_id),
+            exports=len(fresh),
+            deadline=str(allowed),
+        )
+
+
+def _with_unanswered(exports: QuerySet[ERPExport]) -> QuerySet[ERPConnection]:
     unanswered = exports.order_by().filter(connection=OuterRef("pk"), status=ExportStatus.SENT)
-    for connection in ERPConnection.objects.filter(Exists(unanswered.values("pk"))):
+    return ERPConnection.objects.filter(Exists(unanswered.values("pk")))
+
+
+def _conditions(exports: QuerySet[ERPExport], now: datetime) -> Iterator[Q]:
+    for connection in _with_unanswered(exports):
         allowed = deadline(connection)
         if allowed:
             yield Q(connection=connection.pk, sent_at__lt=now - allowed.after)

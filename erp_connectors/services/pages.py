@@ -9,13 +9,15 @@ MOST_BYTES = 16 * 1024 * 1024
 ItemT = TypeVar("ItemT")
 
 
-def by_size(items: Iterable[ItemT], size: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
+def by_size(
+    items: Iterable[ItemT], size: Callable[[ItemT], int], *, files: int = MOST_FILES
+) -> Iterator[list[ItemT]]:
     """In their order; one that is larger than a page is a page of its own."""
     page: list[ItemT] = []
     weight = 0
     for item in items:
         more = size(item)
-        if page and (len(page) >= MOST_FILES or weight + more > MOST_BYTES):
+        if page and (len(page) >= files or weight + more > MOST_BYTES):
             yield page
             page, weight = [], 0
         page.append(item)

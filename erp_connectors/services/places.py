@@ -2,3 +2,5 @@
 
 PROCESSED = "processed"
 ERROR = "error"
+# Behind the name of a file in error/: why it lies there.
+REASON_SUFFIX = ".reason.txt"

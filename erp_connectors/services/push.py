@@ -1,12 +1,13 @@
 """Push: an approved draft becomes PUSHING and gets one PENDING export; delivery is woken on commit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from erp_connectors.archive import storage_key
@@ -50,7 +51,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
     ``actor`` None is the system. Raises `DraftOrder.DoesNotExist` (also for another org's draft), `NotPushable`,
     `NoActiveConnection`.
     """
-    draft = _locked([draft_id], actor).get()
+    draft = locked([draft_id], actor).get()
     existing = _existing(draft, idempotency_key)
     if existing is not None:
         return PushResult(existing, created=False)
@@ -62,7 +63,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
 @transaction.atomic
 def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
     """Start a new export for a draft in ERROR. Raises as `push` does."""
-    draft = _locked([draft_id], actor).get()
+    draft = locked([draft_id], actor).get()
     _require(draft, DraftStatus.ERROR, "only an order in ERROR can be retried")
     export = _start_one(draft, actor=actor, frm=DraftStatus.ERROR)
     return PushResult(export, created=True)
@@ -71,14 +72,14 @@ def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
 @transaction.atomic
 def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID, PushResult | PushRefused]:
     """Push many in one transaction with a few statements; each draft gets its own answer."""
-    drafts = list(_locked(draft_ids, actor))
+    drafts = list(locked(draft_ids, actor))
     results: dict[UUID, PushResult | PushRefused] = {
         pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
     }
     results |= _already_started(drafts)
     approved = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
-    connections = _active_connections(approved)
-    exports = _start(
+    connections = active_connections(approved)
+    exports = start(
         [draft for draft in approved if draft.org_id in connections],
         connections,
         actor=actor,
@@ -93,7 +94,7 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
     return results
 
 
-def _locked(draft_ids: Sequence[UUID], actor: User | None):  # type: ignore[no-untyped-def]
+def locked(draft_ids: Collection[UUID], actor: User | None) -> QuerySet[DraftOrder]:
     drafts = DraftOrder.objects.all() if actor is None else DraftOrder.objects.visible_to(actor)
     return drafts.select_for_update(of=("self",)).filter(pk__in=draft_ids).order_by("pk")
 
@@ -122,14 +123,14 @@ def _wrong_status(draft: DraftOrder, advice: str) -> str:
 
 
 def _start_one(draft: DraftOrder, *, actor: User | None, frm: DraftStatus, key: str = "") -> ERPExport:
-    connections = _active_connections([draft])
+    connections = active_connections([draft])
     if not connections:
         raise NoActiveConnection(NO_CONNECTION)
-    (export,) = _start([draft], connections, actor=actor, frm=frm, key=key)
+    (export,) = start([draft], connections, actor=actor, frm=frm, key=key)
     return export
 
 
-def _start(
+def start(
     drafts: Sequence[DraftOrder],
     connections: Mapping[UUID, ERPConnection],
     *,
@@ -151,7 +152,7 @@ def _start(
     return exports
 
 
-def _active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
+def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
     """By org."""
     org_ids = {draft.org_id for draft in drafts}
     active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(

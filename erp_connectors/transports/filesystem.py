@@ -154,7 +154,7 @@ class FilesystemTransport(Transport):
                 os.link(*names, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
             except OSError as error:
                 if error.errno in LINK_REFUSED:
-                    _claim_and_rename(*names, source, target)
+                    _claim_and_rename(*names, source=source, target=target)
                     return
                 if error.errno != errno.EEXIST:
                     raise
@@ -176,10 +176,13 @@ class FilesystemTransport(Transport):
     def _read_one(self, path: str, max_bytes: int) -> bytes:
         with self._folder(_folder_of(path)) as folder:
             fd = os.open(_name_of(path), os.O_RDONLY | FILE_FLAGS, dir_fd=folder)
-            with os.fdopen(fd, "rb") as file:
+            try:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise Fault(NOT_A_FILE, path=path)
-                data = file.read(max_bytes + 1)
+                with os.fdopen(fd, "rb", closefd=False) as file:
+                    data = file.read(max_bytes + 1)
+            finally:
+                os.close(fd)
         if len(data) > max_bytes:
             raise Fault(TOO_LARGE, f"More than {max_bytes} bytes.", path=path)
         return data
@@ -261,13 +264,18 @@ def _entries(folder: int) -> Iterator[Entry]:
                 yield Entry(name.name, info.st_size, int(info.st_mtime), stat.S_ISREG(info.st_mode))
 
 
-def _claim_and_rename(name: str, new_name: str, source: int, target: int) -> None:
-    # The name is taken with an empty file of ours, so that the rename replaces nothing else.
-    os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS, 0o666, dir_fd=target))
+def _claim_and_rename(name: str, new_name: str, *, source: int, target: int) -> None:
+    # The name is taken with an empty file or folder of ours, so that the rename replaces nothing else.
+    if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
+        os.mkdir(new_name, dir_fd=target)
+        let_go = os.rmdir
+    else:
+        os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS, 0o666, dir_fd=target))
+        let_go = os.unlink
     try:
         os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
     except OSError:
-        os.unlink(new_name, dir_fd=target)
+        let_go(new_name, dir_fd=target)
         raise
 
 

@@ -277,11 +277,15 @@ class SftpTransport(Transport):
             handle = self._open_folder(folder)
             channels = self._require_channels()
             ahead, count, more = FIRST_FOLDER_READS, 0, True
-            while more and count < MAX_NAMES:
-                names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
-                yield from (_entry(named) for named in names if named.name not in (".", ".."))
-                ahead, count = FOLDER_READS_AHEAD, count + len(names)
-            channels.run_one(operations.close(handle))
+            try:
+                while more and count < MAX_NAMES:
+                    names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
+                    yield from (_entry(named) for named in names if named.name not in (".", ".."))
+                    ahead, count = FOLDER_READS_AHEAD, count + len(names)
+            finally:
+                # Also where the reader had enough: a kept session must not pile up open folders.
+                if channels.broken is None:
+                    channels.run_one(operations.close(handle))
         except errors.SshError as error:
             fault = _fault(error, folder)
             raise (

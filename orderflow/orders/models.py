@@ -31,7 +31,10 @@ class Customer(models.Model):
 
     class Meta:
         ordering = ["name"]
-        indexes = [models.Index(fields=["org", "name"], name="customer_by_org")]
+        indexes = [
+            models.Index(fields=["org", "name"], name="customer_by_org"),
+            models.Index(fields=["org", "erp_customer_number"], name="customer_by_number"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -148,3 +151,29 @@ class DraftOrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line_no}"
+
+
+class ImportedOrder(models.Model):
+    """Which order of a file became which draft: what keeps a file that is imported again from becoming new ones."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="imported_orders")
+    # As the file had it: a person may correct the draft's own.
+    external_order_number = models.CharField(max_length=100)
+    draft_order = models.OneToOneField(DraftOrder, on_delete=models.CASCADE, related_name="imported_as")
+    sha256 = models.CharField(max_length=64)
+    file_name = models.CharField(max_length=255)
+    file_line = models.PositiveBigIntegerField()
+    imported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    imported_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer", "external_order_number"], name="order_of_a_customer_imported_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file_name}, line {self.file_line}"

@@ -65,7 +65,7 @@ class UserManager(_Manager["User"]):  # type: ignore[valid-type, unused-ignore] 
         return self.get(email__iexact=username)
 
 
-class User(AbstractBaseUser):
+class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ignore]  # knox has no types
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(unique=True)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, blank=True, related_name="users")

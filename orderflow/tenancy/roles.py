@@ -17,12 +17,13 @@ class Capability(StrEnum):
     APPROVE = "approve"
     PUSH = "push"
     CONNECT = "connect"
+    AUDIT = "audit"
     ADMINISTER = "administer"
 
 
 CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ADMIN: frozenset(Capability),
-    Role.INTEGRATOR: frozenset({Capability.READ, Capability.CONNECT}),
+    Role.INTEGRATOR: frozenset({Capability.READ, Capability.CONNECT, Capability.AUDIT}),
     Role.OPS: frozenset({Capability.READ, Capability.APPROVE, Capability.PUSH}),
     Role.VIEWER: frozenset({Capability.READ}),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.services.places import REASON_SUFFIX
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.states import DraftStatus
@@ -20,19 +21,38 @@ STEPS = (
     "acks-read",
     "before-commit",
     "acks-decided",
+    "acks-moved-before-reasons",
     "acks-moved-before-commit",
-    "before-commit-2",
     "before-release",
 )
 NEW_FOLDERS = ("before-make_folder", "after-make_folder", "after-make_folder-2")
-_SFTP = ("before-open", "after-open", "move-half-sent", "move-half-sent-2", "move-itself-half-sent")
+_SFTP = (
+    "stage-half-sent", "stage-itself-half-sent", "before-open", "after-open", "move-half-sent", "move-half-sent-2",
+    "move-itself-half-sent",
+)  # fmt: skip
 IN_THE_MIDDLE = {
-    "filesystem": ("move-link", "move-unlink", "move-link-2", "move-unlink-5"),
+    "filesystem": (
+        "stage-half-written",
+        "stage-half-written-2",
+        "move-link",
+        "move-unlink",
+        "move-link-2",
+        "move-unlink-5",
+    ),
     "openssh": _SFTP,
     "asyncssh": _SFTP,
-}
+}  # fmt: skip
 # Nothing happens between these and a point above.
-THE_SAME = {"after-list", "after-read", "before-move", "after-move", "before-close", "after-close"}
+THE_SAME = {
+    "before-stage",
+    "after-stage",
+    "after-list",
+    "after-read",
+    "before-move",
+    "after-move",
+    "before-close",
+    "after-close",
+}
 # What lies between its calls is the same for every server: one of them has those points, all have those within calls.
 CELLS = [
     (kind, point)
@@ -44,7 +64,7 @@ FREE_TO_TAKE_OVER = [(kind, point) for kind, point in CELLS if not point.startsw
 
 ACCEPTED = b'{"status": "ACKED", "erp_order_id": "SO-%d", "processed_at": "2026-11-23T10:01:00Z"}'
 REFUSED = b'{"status": "FAILED", "error_code": "ERP_VALIDATION", "message": "Unknown customer 4711"}'
-BROKEN = b'{"status": '
+BROKEN = b'{"status": }'
 UNMATCHED = "ack_sales_order_00000000_20260101_000000_00000000.json"
 
 
@@ -75,9 +95,10 @@ class Answered:
         assert [path.name for path in acks.iterdir() if path.is_file()] == []
         processed = Counter(path.read_bytes() for path in (acks / "processed").iterdir())
         assert processed == {ACCEPTED % 1: 1, REFUSED: 1, ACCEPTED % 3: 2}
-        assert Counter(path.read_bytes() for path in (acks / "error").iterdir()) == {
-            ACCEPTED % 5: 1,
-            BROKEN: 1,
+        wrong = [path for path in (acks / "error").iterdir() if not path.name.endswith(REASON_SUFFIX)]
+        assert Counter(path.read_bytes() for path in wrong) == {ACCEPTED % 5: 1, BROKEN: 1}
+        assert {path.name for path in (acks / "error").iterdir() if path not in wrong} == {
+            path.name + REASON_SUFFIX for path in wrong
         }
         rows = AckFile.objects.filter(org=self.cell.org)
         assert not rows.present().exists()
@@ -140,7 +161,7 @@ def test_the_matrix_has_every_point_that_a_poll_passes(answered: Callable[..., A
 
     assert set(STEPS) <= set(passed)
     new = set(passed) - set(STEPS) - set(IN_THE_MIDDLE[kind]) - THE_SAME
-    assert {point for point in new if not point.startswith("move-")} == set()
+    assert {point for point in new if not point.startswith(("move-", "stage-"))} == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)

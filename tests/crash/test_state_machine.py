@@ -40,7 +40,7 @@ DELIVERY_POINTS = (
     "claimed", "archived-before-commit", "rendered-committed", "settled-before-commit", "staged-before-commit",
     "staged-committed", "published-before-commit", "sent-committed",
 )  # fmt: skip
-POLL_POINTS = ("acks-read", "acks-decided", "acks-moved-before-commit")
+POLL_POINTS = ("acks-read", "acks-decided", "acks-moved-before-reasons", "acks-moved-before-commit")
 ENDS = st.sampled_from(("runs", "dies_at", "freezes_at"))
 EXAMPLES = int(os.environ.get("CRASH_EXAMPLES", "12"))
 ORDERS, FROZEN = 5, 3

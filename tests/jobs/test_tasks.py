@@ -32,7 +32,7 @@ def test_the_sweep_wakes_what_a_lost_wake_up_left_behind() -> None:
     connection = factories.connection(org, CONFIG)
     push(factories.draft(org, status=DraftStatus.APPROVED).pk, actor=None)
     OrmQ.objects.all().delete()
-    assert tasks.sweep() == "1 deliveries woken, 0 copies archived late"
+    assert tasks.sweep() == "1 deliveries woken, 0 copies archived late, 0 exports overdue"
     assert queued() == [(tasks.DELIVER, (str(connection.pk),))]
 
 
@@ -48,7 +48,7 @@ def test_each_connection_is_polled_by_a_task_of_its_own_when_its_time_has_come()
 def test_nothing_escapes_a_task_and_its_trace_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(connection_id: object) -> None:
+    def broken(connection_id: object, **options: object) -> None:
         raise DatabaseError("gone")
 
     monkeypatch.setattr(acks, "poll", broken)

@@ -171,4 +171,4 @@ def test_queue_token_and_group_pages_are_not_there():
     page = staff.get(reverse("admin:index")).content.decode()
 
     assert "/admin/orders/draftorder/" in page
-    assert not any(f"/admin/{app}/" in page for app in ("django_q", "knox", "auth"))
+    assert not any(f"/admin/{app}/" in page for app in ("django_q", "knox", "access", "axes", "auth"))

@@ -3,9 +3,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors import tasks
+from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.acks import poll
-from erp_connectors.services.overdue import ENOUGH_ANSWERS, deadline, overdue
+from erp_connectors.services.overdue import ENOUGH_ANSWERS, deadline, notice, overdue
 from erp_connectors.states import AckFileStatus, ExportStatus
 from tests import factories
 from tests.services.test_acks import ACKED, sent
@@ -118,3 +119,52 @@ def test_statements_do_not_grow_with_exports(make_site, django_assert_num_querie
     sent(site, 20)
     with django_assert_num_queries(2):
         late(timezone.now())
+
+
+def test_what_is_overdue_is_marked_and_told_once(make_site, caplog):
+    site = make_site(ack_timeout=600)
+    exports = sent(site, 2)
+    assert notice(exports[0].sent_at + timedelta(seconds=500)) == 0
+
+    later = exports[1].sent_at + timedelta(seconds=601)
+    assert [notice(later), notice(later), notice(later + timedelta(hours=1))] == [2, 0, 0]
+
+    assert set(ERPExport.objects.overdue()) == set(exports)
+    assert [export.overdue_at for export in ERPExport.objects.overdue()] == [later, later]
+    assert ERPExportEvent.objects.filter(what="overdue").count() == 2
+    assert "no answer within 10 min, as configured" in ERPExportEvent.objects.latest("id").detail
+    assert caplog.text.count("exports.overdue") == 1
+
+
+def test_an_answer_ends_it(make_site):
+    site = make_site(ack_timeout=60)
+    (export,) = sent(site)
+    notice(export.sent_at + timedelta(hours=1))
+    site.answer(f"ack_{export.filename}", ACKED)
+
+    poll(site.connection.pk)
+
+    assert not ERPExport.objects.overdue().exists()
+
+
+def test_a_longer_deadline_pardons_and_a_second_time_is_not_told(make_site):
+    site = make_site(ack_timeout=60)
+    (export,) = sent(site)
+    later = export.sent_at + timedelta(hours=1)
+    notice(later)
+    connection = ERPConnection.objects.get()
+    for seconds, overdue_now in ((86_400, 0), (60, 1)):
+        connection.config = {**connection.config, "ack_timeout": seconds}
+        connection.save()
+        notice(later)
+        assert ERPExport.objects.overdue().count() == overdue_now
+
+    assert ERPExportEvent.objects.filter(what="overdue").count() == 1
+
+
+def test_the_sweep_notices_it(make_site):
+    sent(make_site(ack_timeout=60))
+    ERPExport.objects.update(sent_at=timezone.now() - timedelta(hours=1))
+
+    assert "1 exports overdue" in tasks.sweep()
+    assert ERPExport.objects.get().is_overdue

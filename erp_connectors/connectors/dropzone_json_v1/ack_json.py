@@ -43,7 +43,7 @@ def read_object(text: str, wanted: Iterable[str]) -> dict[str, object]:
     except RecursionError:
         raise AckUnreadable(f"it is nested too deeply; write one plain object like {EXAMPLE}") from None
     except json.JSONDecodeError as error:
-        raise AckUnreadable(_explain(text, error)) from None
+        raise AckUnreadable(_explain(text, error), unfinished=_breaks_off(text, error)) from None
     if not isinstance(pairs, _Pairs):
         raise AckUnreadable(f"it is JSON, but not an object; write one like {EXAMPLE}")
     known = frozenset(wanted)
@@ -69,10 +69,18 @@ def _same(one: object, other: object) -> bool:
     return isinstance(one, Scalar) and isinstance(other, Scalar) and type(one) is type(other) and one == other
 
 
+def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
+    return _ends_in_the_middle(text, error) or not text.endswith("}")
+
+
+def _ends_in_the_middle(text: str, error: json.JSONDecodeError) -> bool:
+    return error.pos >= len(text) or error.msg.startswith("Unterminated")
+
+
 def _explain(text: str, error: json.JSONDecodeError) -> str:
     if not text:
         return f"it is empty; write one JSON object like {EXAMPLE}"
-    if error.pos >= len(text) or error.msg.startswith("Unterminated"):
+    if _ends_in_the_middle(text, error):
         return (
             f"it ends in the middle (line {error.lineno}): not JSON yet; write the whole object, best under a name "
             "that ends in .tmp, and rename the file when it is complete"

@@ -31,7 +31,9 @@ def decode(body: bytes) -> AckText:
     except UnicodeDecodeError as error:
         if not encoding.startswith("utf-8"):
             raise AckUnreadable(
-                f"it looks like {encoding.upper()}, but byte {error.start} does not fit; write the file in UTF-8"
+                f"it looks like {encoding.upper()}, but byte {error.start} does not fit; write the file in UTF-8",
+                # Half of a two-byte character at the end is what a file looks like while it is written.
+                unfinished=error.end >= len(body),
             ) from None
         return AckText(_windows(body, error.start).strip(PADDING), guessed=True)
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("erp_connectors", "0001_initial"),
+        ("erp_connectors", "0002_late_and_unfinished_acks"),
     ]
 
     operations = [

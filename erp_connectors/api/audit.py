@@ -1,0 +1,50 @@
+"""The audit log: who did what, when, from where."""
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import mixins, serializers, viewsets
+
+from erp_connectors.api.pagination import NewestFirst
+from erp_connectors.api.parsing import InstantFilter
+from orderflow.audit.models import Action, AuditLog
+from orderflow.tenancy.permissions import Requires, signed_in
+from orderflow.tenancy.roles import Capability
+
+
+class AuditOut(serializers.ModelSerializer[AuditLog]):
+    actor = serializers.EmailField(
+        source="actor.email", default=None, allow_null=True, help_text="null: the system"
+    )
+
+    class Meta:
+        model = AuditLog
+        fields = [
+            "id", "created_at", "action", "actor", "entity_type", "entity_id", "before", "after", "ip",
+            "user_agent", "request_id",
+        ]  # fmt: skip
+
+
+class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    action = filters.MultipleChoiceFilter(choices=Action.choices)
+    entity_id = filters.CharFilter(label="id of what was changed")
+    actor = filters.CharFilter(field_name="actor__email", lookup_expr="iexact", label="e-mail")
+    request_id = filters.CharFilter()
+    created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = AuditLog
+        fields = ["action", "entity_id", "request_id"]
+
+
+class AuditEntries(mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
+    """Who did what, newest first."""
+
+    queryset = AuditLog.objects.all()
+    serializer_class = AuditOut
+    pagination_class = NewestFirst
+    filterset_class = AuditFilter
+    permission_classes = [Requires(Capability.AUDIT)]
+
+    def get_queryset(self) -> QuerySet[AuditLog]:
+        return AuditLog.objects.visible_to(signed_in(self.request)).select_related("actor")

@@ -1,0 +1,211 @@
+"""What requests and answers look like, by the serializer's name; a test holds each against its schema."""
+
+from typing import Any
+
+ORDER_ID = "550e8400-e29b-41d4-a716-446655440000"
+EXPORT_ID = "7d4b1c9e-64a5-4ab9-8f0b-9a3c5f2d1e77"
+CONNECTION_ID = "0b5f3c1a-8a39-4a7e-9d64-2f6b1c7e4d10"
+FILENAME = "sales_order_550e8400_20261123_100000_abc12345.json"
+
+CONFIG = {
+    "mode": "sftp",
+    "host": "erp.example.com",
+    "port": 22,
+    "username": "orderflow",
+    "password": "********",
+    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5Yc0Q0…",
+    "export_path": "/in",
+    "ack_path": "/acks",
+}
+ORDER: dict[str, Any] = {
+    "id": ORDER_ID,
+    "external_order_number": "PO-12345",
+    "status": "APPROVED",
+    "customer": "3f1f8a52-1d42-4be0-9a3a-0a5f5dd3c001",
+    "customer_name": "Muster GmbH",
+    "order_date": "2026-11-20",
+    "currency": "EUR",
+    "requested_delivery_date": "2026-11-30",
+    "notes": "Urgent delivery",
+    "approved_by": "ops@acme.example",
+    "approved_at": "2026-11-23T09:59:00Z",
+    "erp_order_id": "",
+    "created_at": "2026-11-23T09:12:00Z",
+}
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+ORG_ID = "2c9e4d3b-7a10-4f62-a9a7-3c1d5e6f7081"
+CUSTOMER = {
+    "id": ORDER["customer"],
+    "name": "Muster GmbH",
+    "erp_customer_number": "4711",
+    "default_currency": "EUR",
+}
+LINE = {
+    "line_no": 1,
+    "internal_sku": "INT-999",
+    "customer_sku_raw": "AB-123",
+    "product_description": "Kabel NYM-J 3x1,5",
+    "qty": "10.000",
+    "uom": "M",
+    "unit_price": "1.2300",
+    "currency": "EUR",
+}
+WRITTEN: dict[str, Any] = {
+    "external_order_number": "PO-12345",
+    "customer": ORDER["customer"],
+    "order_date": "2026-11-20",
+    "currency": "EUR",
+    "requested_delivery_date": "2026-11-30",
+    "notes": "Urgent delivery",
+    "lines": [LINE],
+}
+STEP = {
+    "name": "login",
+    "label": "Login",
+    "ok": False,
+    "duration_ms": 41,
+    "found": "",
+    "error": {
+        "code": "AUTH_REJECTED",
+        "message": "The server refused the login of orderflow.",
+        "hint": "Compare user name and password with what the server's operator gave you.",
+    },
+}
+TESTED = {"success": False, "steps": [STEP]}
+CONNECTION: dict[str, Any] = {
+    "id": CONNECTION_ID,
+    "connector_type": "DROPZONE_JSON_V1",
+    "status": "ACTIVE",
+    "config": CONFIG,
+    "last_test_at": "2026-11-23T09:00:00Z",
+    "last_test_success": True,
+    "circuit_opened_at": None,
+    "circuit_reason": None,
+    "last_success_at": "2026-11-23T10:00:01Z",
+    "last_poll_at": "2026-11-23T10:01:00Z",
+    "poll_trouble": None,
+    "created_at": "2026-11-01T08:00:00Z",
+    "updated_at": "2026-11-23T09:00:00Z",
+}
+EXAMPLES: dict[str, Any] = {
+    "Credentials": {
+        "email": "ops@acme.example",
+        "password": "correct horse battery",
+        "name": "nightly import",
+        "expires_in_days": 90,
+    },
+    "NewToken": {
+        "token": "8f2c…",
+        "id": "1d0c7f8a-52a4-4f9c-b1e2-6a2a4a3a9b01",
+        "name": "nightly import",
+        "expiry": "2027-02-21T10:00:00Z",
+    },
+    "TokenOut": {
+        "id": "1d0c7f8a-52a4-4f9c-b1e2-6a2a4a3a9b01",
+        "name": "nightly import",
+        "created": "2026-11-23T10:00:00Z",
+        "expiry": "2027-02-21T10:00:00Z",
+        "current": True,
+    },
+    "OrderOut": ORDER,
+    "OrderWithLinesOut": {**ORDER, "missing": [], "lines": [LINE]},
+    "NewOrder": {**WRITTEN, "document": {"file_name": "order.pdf", "sha256": SHA256, "size": 48_213}},
+    "OrderChange": WRITTEN,
+    "CustomerOut": CUSTOMER,
+    "MeOut": {
+        "id": "6a1c5c0e-4b34-4a5c-8b6e-0d0d9a0e1f02",
+        "email": "ops@acme.example",
+        "org": {"id": ORG_ID, "name": "ACME GmbH", "slug": "acme"},
+        "role": "OPS",
+        "capabilities": ["read", "approve", "push"],
+    },
+    "AuditOut": {
+        "id": "c0a8f1de-7f0e-4d55-9c35-7b1a2f3e4d05",
+        "created_at": "2026-11-23T09:59:00Z",
+        "action": "DRAFT_APPROVED",
+        "actor": "ops@acme.example",
+        "entity_type": "DraftOrder",
+        "entity_id": ORDER_ID,
+        "before": None,
+        "after": None,
+        "ip": "192.0.2.7",
+        "user_agent": "curl/8.5.0",
+        "request_id": "5f0c9a4b2d3e4f60a1b2c3d4e5f60718",
+    },
+    "EventOut": {
+        "at": "2026-11-23T10:00:01Z",
+        "stage": "publish",
+        "attempt": 1,
+        "what": "published",
+        "detail": f"/in/{FILENAME}",
+    },
+    "BulkRetryIn": {"export_ids": [EXPORT_ID], "dry_run": True},
+    "BulkRetryOut": {
+        "dry_run": True,
+        "results": [
+            {
+                "export_id": EXPORT_ID,
+                "outcome": "RETRY",
+                "why": "It was not sent: it is rendered anew and sent.",
+                "draft_order_id": ORDER_ID,
+                "order_number": "PO-12345",
+                "new_export_id": None,
+            }
+        ],
+    },
+    "Pushed": {"draft_order_id": ORDER_ID, "erp_export_id": EXPORT_ID, "status": "PENDING"},
+    "ExportOut": {
+        "id": EXPORT_ID,
+        "draft_order_id": ORDER_ID,
+        "connection_id": CONNECTION_ID,
+        "status": "SENT",
+        "failed_as": "",
+        "filename": FILENAME,
+        "export_format_version": "orderflow_export_json_v1",
+        "sha256": SHA256,
+        "size": 812,
+        "dropzone_path": f"/in/{FILENAME}",
+        "erp_order_id": "",
+        "error_json": None,
+        "conflict_json": None,
+        "attempts": 1,
+        "next_attempt_at": None,
+        "created_at": "2026-11-23T10:00:00Z",
+        "sent_at": "2026-11-23T10:00:01Z",
+        "overdue_at": None,
+        "answered_at": None,
+    },
+    "AcceptedIn": {"erp_order_id": "SO-2026-000123", "note": "Mrs Muster (ERP) on the phone, 11:20"},
+    "RefusedIn": {"note": "Mrs Muster (ERP) on the phone: customer 4711 is blocked"},
+    "ConnectionOut": CONNECTION,
+    "SavedConnection": {**CONNECTION, "test": TESTED},
+    "NewConnection": {"connector_type": "DROPZONE_JSON_V1", "config": CONFIG, "test_on_save": True},
+    "ConnectionChange": {"config": {**CONFIG, "port": 2222}, "test_on_save": True},
+    "UnsavedConfig": {"config": CONFIG},
+    "TestOut": TESTED,
+}
+
+_REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
+    401: ("AUTH_REQUIRED", "Invalid token.", {}),
+    403: ("FORBIDDEN", "Your role does not include the right to push.", {}),
+    404: ("NOT_FOUND", "There is no such object.", {}),
+    409: ("CONFLICT", "Order PO-1 is READY: approve it first.", {}),
+    422: (
+        "VALIDATION_ERROR",
+        "The request is not valid; details name the fields.",
+        {"note": ["This field is required."]},
+    ),
+    429: ("RATE_LIMITED", "Request was throttled. Expected available in 12 seconds.", {}),
+    500: ("INTERNAL_ERROR", "Something went wrong here. Report it with the request_id.", {}),
+    502: (
+        "DEPENDENCY_ERROR",
+        "The archive did not answer.",
+        {"code": "ARCHIVE_UNAVAILABLE", "hint": "Look at the archive's server."},
+    ),
+}
+
+
+def refusal(status: int) -> dict[str, Any]:
+    code, message, details = _REFUSALS[status]
+    request_id = "5f0c9a4b2d3e4f60a1b2c3d4e5f60718"
+    return {"error": {"code": code, "message": message, "details": details, "request_id": request_id}}

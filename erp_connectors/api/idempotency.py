@@ -1,0 +1,85 @@
+"""``Idempotency-Key`` on what changes something: repeating a request that was cut off is safe."""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from orderflow.idempotency.services import Answer, Keyed, fingerprint, once
+from orderflow.tenancy.permissions import signed_in
+
+HEADER = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
+    OpenApiParameter.HEADER,
+    description="1 to 255 printable ASCII characters. Repeat a request with its key and get the same answer.",
+)
+SANE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+REPLAYED = "Idempotency-Replayed"
+
+ViewT = TypeVar("ViewT", bound=APIView)
+P = ParamSpec("P")
+
+
+def idempotent(
+    *, repeated_status: int | None = None
+) -> Callable[
+    [Callable[Concatenate[ViewT, Request, P], Response]],
+    Callable[Concatenate[ViewT, Request, P], HttpResponseBase],
+]:
+    """``repeated_status``: of a repeated answer, where it differs from the first one's."""
+
+    def decorate(
+        view: Callable[Concatenate[ViewT, Request, P], Response],
+    ) -> Callable[Concatenate[ViewT, Request, P], HttpResponseBase]:
+        @wraps(view)
+        def keyed(self: ViewT, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            key = idempotency_key(request)
+            if key is None:
+                return view(self, request, *args, **kwargs)
+            answer, again = once(_keyed(request, key), lambda: _answer(view(self, request, *args, **kwargs)))
+            status = repeated_status if again and repeated_status else answer.status
+            headers = {REPLAYED: "true"} if again else {}
+            return HttpResponse(answer.body, status=status, content_type="application/json", headers=headers)
+
+        return keyed
+
+    return decorate
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not SANE_KEY.fullmatch(key):
+        raise ValidationError({"Idempotency-Key": ["Send 1 to 255 printable ASCII characters."]})
+    return key
+
+
+def _keyed(request: Request, key: str) -> Keyed:
+    user = signed_in(request)
+    return Keyed(
+        scope=f"org {user.org_id}" if user.org_id else f"user {user.pk}",
+        operation=f"{request.method} {request.path}"[:200],
+        key=key,
+        fingerprint=fingerprint(
+            request.META.get("QUERY_STRING", "").encode(), JSONRenderer().render(_sorted(request.data))
+        ),
+    )
+
+
+def _sorted(value: Any) -> Any:
+    """The order of keys in an object says nothing."""
+    if isinstance(value, dict):
+        return {str(key): _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _answer(response: Response) -> Answer:
+    return Answer(response.status_code, JSONRenderer().render(response.data).decode())

@@ -1,0 +1,47 @@
+"""What somebody reads who is kept out after too many wrong passwords."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from erp_connectors.api.errors import envelope
+from orderflow.access.lockout import account, locked_until, place
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse, credentials: Mapping[str, Any] | None
+) -> HttpResponse:
+    now = timezone.now()
+    until = locked_until(account(request, credentials), place(request), now=now)
+    if until is None:  # the lock ended while the answer was made
+        return response
+    answer = (
+        _for_programs(until, now) if request.path.startswith("/api/") else _for_people(request, until, now)
+    )
+    answer["Retry-After"] = str(_seconds(until, now))
+    return answer
+
+
+def _for_programs(until: datetime, now: datetime) -> HttpResponse:
+    message = f"Too many wrong passwords. Try again in {_minutes(until, now)}; Retry-After has the seconds."
+    return JsonResponse(envelope(429, message), status=429)
+
+
+def _for_people(request: HttpRequest, until: datetime, now: datetime) -> HttpResponse:
+    context = {**admin.site.each_context(request), "title": "Log in later", "wait": _minutes(until, now)}
+    return render(request, "admin/locked_out.html", context, status=429)
+
+
+def _seconds(until: datetime, now: datetime) -> int:
+    return max(1, ceil((until - now).total_seconds()))
+
+
+def _minutes(until: datetime, now: datetime) -> str:
+    minutes = ceil(_seconds(until, now) / 60)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

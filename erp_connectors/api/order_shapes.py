@@ -1,0 +1,127 @@
+"""Draft orders as JSON, out and in."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from erp_connectors.api.parsing import KnownFieldsOnly
+from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.tenancy.permissions import signed_in
+
+LINE_FIELDS = [
+    "line_no", "internal_sku", "customer_sku_raw", "product_description", "qty", "uom", "unit_price", "currency",
+]  # fmt: skip
+HEADER_FIELDS = [
+    "external_order_number", "customer", "order_date", "currency", "requested_delivery_date", "notes",
+]  # fmt: skip
+MAX_LINES = 10_000
+
+
+class CustomerOut(serializers.ModelSerializer[Customer]):
+    class Meta:
+        model = Customer
+        fields = ["id", "name", "erp_customer_number", "default_currency"]
+
+
+class LineOut(serializers.ModelSerializer[DraftOrderLine]):
+    qty = serializers.DecimalField(max_digits=18, decimal_places=3)
+    unit_price = serializers.DecimalField(max_digits=18, decimal_places=4, allow_null=True)
+
+    class Meta:
+        model = DraftOrderLine
+        fields = LINE_FIELDS
+
+
+class OrderOut(serializers.ModelSerializer[DraftOrder]):
+    approved_by = serializers.EmailField(source="approved_by.email", default=None, allow_null=True)
+    customer_name = serializers.CharField(source="customer.name", default=None, allow_null=True)
+
+    class Meta:
+        model = DraftOrder
+        fields = [
+            "id", "external_order_number", "status", "customer", "customer_name", "order_date", "currency",
+            "requested_delivery_date", "notes", "approved_by", "approved_at", "erp_order_id", "created_at",
+        ]  # fmt: skip
+
+
+class OrderWithLinesOut(OrderOut):
+    lines = LineOut(many=True)
+    missing = serializers.SerializerMethodField(
+        help_text="what the order lacks before it can be READY, one sentence each, lines by number"
+    )
+
+    class Meta(OrderOut.Meta):
+        fields = [*OrderOut.Meta.fields, "missing", "lines"]
+
+    def get_missing(self, draft: DraftOrder) -> list[str]:
+        return missing_for_ready(draft)
+
+
+class LineIn(KnownFieldsOnly, serializers.ModelSerializer[DraftOrderLine]):
+    """Only the number is required: what else is missing is said in ``missing``, and keeps the order in review."""
+
+    line_no = serializers.IntegerField(min_value=1, max_value=2_147_483_647)
+    qty = serializers.DecimalField(max_digits=18, decimal_places=3, default=Decimal)
+    unit_price = serializers.DecimalField(max_digits=18, decimal_places=4, allow_null=True, default=None)
+
+    class Meta:
+        model = DraftOrderLine
+        fields = LINE_FIELDS
+
+
+class DocumentIn(KnownFieldsOnly, serializers.ModelSerializer[Document]):
+    class Meta:
+        model = Document
+        fields = ["file_name", "sha256", "size"]
+
+
+class OwnCustomer(serializers.PrimaryKeyRelatedField[Customer]):
+    """Of another org's there is no sign."""
+
+    def get_queryset(self) -> Any:
+        return Customer.objects.visible_to(signed_in(self.context["request"]))
+
+
+class OrderChange(KnownFieldsOnly, serializers.ModelSerializer[DraftOrder]):
+    customer = OwnCustomer(allow_null=True, required=False)
+    lines = LineIn(
+        many=True,
+        required=False,
+        max_length=MAX_LINES,  # type: ignore[call-arg]  # of the list
+        help_text="replace all the lines",
+    )
+
+    class Meta:
+        model = DraftOrder
+        fields = [*HEADER_FIELDS, "lines"]
+
+    def validate_lines(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        numbers = Counter(line["line_no"] for line in lines)
+        twice = sorted(number for number, count in numbers.items() if count > 1)
+        if twice:
+            listed = ", ".join(map(str, twice[:10]))
+            raise serializers.ValidationError(f"line_no {listed} is there twice; number each line once.")
+        return lines
+
+    def header(self) -> dict[str, Any]:
+        return {name: value for name, value in self.validated_data.items() if name in HEADER_FIELDS}
+
+    def given_lines(self) -> list[dict[str, Any]] | None:
+        lines: list[dict[str, Any]] | None = self.validated_data.get("lines")
+        return lines
+
+
+class NewOrder(OrderChange):
+    document = DocumentIn(required=False, allow_null=True, help_text="the file the order was read from")
+
+    class Meta(OrderChange.Meta):
+        fields = [*OrderChange.Meta.fields, "document"]
+
+
+class Pushed(serializers.Serializer[Any]):
+    draft_order_id = serializers.UUIDField()
+    erp_export_id = serializers.UUIDField()
+    status = serializers.CharField(help_text="of the export")

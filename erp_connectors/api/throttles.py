@@ -1,0 +1,46 @@
+"""How often one may ask; counted in the database, so that all processes count together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from rest_framework.throttling import BaseThrottle
+
+from orderflow.access.lockout import place
+from orderflow.access.models import Tally
+
+if TYPE_CHECKING:  # the views import their throttles
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+MINUTE = timedelta(minutes=1)
+
+
+class Throttle(BaseThrottle):
+    _wait: timedelta | None = None
+
+    def wait(self) -> float | None:
+        return self._wait.total_seconds() if self._wait else None
+
+    def counted(self, key: str, most: int) -> bool:
+        self._wait = Tally.wait(key, most=most, per=MINUTE)
+        return self._wait is None
+
+
+class LoginThrottle(Throttle):
+    """Logins from one address, right or wrong: each costs the hashing of a password."""
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        return self.counted(f"login:{place(request._request)}", settings.LOGINS_PER_MINUTE)  # noqa: SLF001
+
+
+class WriteThrottle(Throttle):
+    """Whatever one person's programs change."""
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        if request.method in SAFE_METHODS or not request.user.is_authenticated:
+            return True
+        return self.counted(f"writes:{request.user.pk}", settings.WRITES_PER_MINUTE)

@@ -1,0 +1,46 @@
+"""Orders that come from a program: created whole, changed through the one door for that."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from orderflow.orders.editing import editing
+from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import Org, User
+
+Fields = Mapping[str, Any]
+
+
+@transaction.atomic
+def create_draft(
+    org: Org, *, header: Fields, lines: Sequence[Fields], document: Fields | None = None
+) -> DraftOrder:
+    """READY where nothing is missing, else NEEDS_REVIEW. ``header`` and ``lines``: validated fields of the models."""
+    draft = DraftOrder(org=org, **header)
+    if document is not None:
+        draft.document = Document.objects.create(org=org, **document)
+    rows = [DraftOrderLine(draft_order=draft, **line) for line in lines]
+    draft.status = DraftStatus.NEEDS_REVIEW if missing_for_ready(draft, rows) else DraftStatus.READY
+    draft.save()
+    DraftOrderLine.objects.bulk_create(rows, batch_size=1000)
+    return draft
+
+
+def change_draft(
+    draft_id: UUID, *, actor: User, header: Fields, lines: Sequence[Fields] | None
+) -> DraftOrder:
+    """Change the fields given; ``lines`` replace all of them, None leaves them. Raises as `editing` does."""
+    with editing(draft_id, actor=actor) as draft:
+        for name, value in header.items():
+            setattr(draft, name, value)
+        draft.save(update_fields=[*header, "updated_at"])
+        if lines is not None:
+            draft.lines.all().delete()
+            DraftOrderLine.objects.bulk_create(
+                [DraftOrderLine(draft_order=draft, **line) for line in lines], batch_size=1000
+            )
+    return draft

@@ -1,0 +1,97 @@
+"""Orders from a file: each whole or not at all, none twice however often the file is read, whatever its size.
+
+reading, rows   the file, one order at a time
+checking        is it an order? all its problems at once
+writing         batches into the database
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from orderflow.orders.importing.checking import check
+from orderflow.orders.importing.documents import OrderIn, Unreadable
+from orderflow.orders.importing.documents import Problem as Problem
+from orderflow.orders.importing.reading import OpenSource, orders
+from orderflow.orders.importing.writing import Became as Became
+from orderflow.orders.importing.writing import Checked, digest, there, write
+from orderflow.orders.importing.writing import Into as Into
+from orderflow.orders.importing.writing import Outcome as Outcome
+
+ORDERS_PER_BATCH, LINES_PER_BATCH = 200, 5_000
+
+# What the import tells while it runs; the position in the file, in bytes, says how far it has come.
+Tell = Callable[["Became | Problem"], None]
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Summary:
+    """Numbers only: a million orders must not fill the memory."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
+    created_customers: set[str] = field(default_factory=set)
+
+    @property
+    def trouble(self) -> bool:
+        return bool(self.outcomes[Outcome.REFUSED] or self.outcomes[Outcome.DIFFERENT])
+
+
+def import_orders(file: OpenSource, into: Into, *, tell: Tell, progress: Progress) -> Summary:
+    summary = Summary()
+    earlier: dict[int, str] = {}
+    for batch in _batches(_checked(file, summary, tell, progress)):
+        repeated = list(_repeated(batch, earlier)) if into.dry_run else []
+        lines = {one.line for one in repeated}
+        fresh = [one for one in batch if one.line not in lines]
+        written = write(fresh, into, file_name=file.source.path.name)
+        summary.created_customers |= written.created_customers
+        for became in [*repeated, *written.became]:
+            _count(became, summary)
+            tell(became)
+    return summary
+
+
+def _checked(file: OpenSource, summary: Summary, tell: Tell, progress: Progress) -> Iterator[Checked]:
+    for found in orders(file):
+        progress(file.raw.tell())
+        if isinstance(found, Unreadable):
+            result: OrderIn | list[Problem] = [found.problem]
+        else:
+            result = check(found)
+        if isinstance(result, OrderIn):
+            yield Checked(found.line, result)
+            continue
+        summary.outcomes[Outcome.REFUSED] += 1
+        for problem in result:
+            tell(problem)
+
+
+def _batches(checked: Iterator[Checked]) -> Iterator[list[Checked]]:
+    batch: list[Checked] = []
+    lines = 0
+    for one in checked:
+        batch.append(one)
+        lines += len(one.order.lines)
+        if len(batch) >= ORDERS_PER_BATCH or lines >= LINES_PER_BATCH:
+            yield batch
+            batch, lines = [], 0
+    if batch:
+        yield batch
+
+
+def _repeated(batch: Sequence[Checked], earlier: dict[int, str]) -> Iterator[Became]:
+    """A dry run leaves nothing in the database by which it could know an order of an earlier batch again."""
+    for one in batch:
+        contents = digest(one.order)
+        if hash(one.order.key) in earlier:
+            yield there(one, earlier[hash(one.order.key)])
+        earlier.setdefault(hash(one.order.key), contents)
+
+
+def _count(one: Became, summary: Summary) -> None:
+    summary.outcomes[one.outcome] += 1
+    if one.outcome == Outcome.NEEDS_REVIEW:
+        # "line 7: SKU is missing" of many orders is one gap, told once.
+        summary.lacking.update({gap.split(": ")[-1] for gap in one.why})

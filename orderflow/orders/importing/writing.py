@@ -1,0 +1,170 @@
+"""A batch of checked orders into the database, in one transaction and a handful of statements."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import uuid4
+
+import msgspec
+from django.db import transaction
+
+from orderflow.orders.importing.customers import Known, customers_of
+from orderflow.orders.importing.documents import OrderIn
+from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import Org, User
+
+LINES_PER_STATEMENT = 1000
+DIFFERENT = "was imported before with other contents; the order was left as it is: change it in OrderFlow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Into:
+    """Where the orders go; ``actor`` None is the system."""
+
+    org: Org
+    actor: User | None = None
+    create_customers: bool = False
+    dry_run: bool = False
+
+
+class Outcome(StrEnum):
+    READY = "READY"
+    NEEDS_REVIEW = "NEEDS_REVIEW"
+    THERE = "there already"
+    DIFFERENT = "differs"
+    REFUSED = "refused"
+
+
+class Checked(NamedTuple):
+    line: int
+    order: OrderIn
+
+
+class Became(NamedTuple):
+    """``why``: what a NEEDS_REVIEW order lacks, or why one was refused."""
+
+    line: int
+    order: OrderIn
+    outcome: Outcome
+    why: list[str]
+
+
+class Written(NamedTuple):
+    became: list[Became]
+    created_customers: frozenset[str]
+
+
+class _New(NamedTuple):
+    checked: Checked
+    mark: ImportedOrder
+
+
+def write(batch: Sequence[Checked], into: Into, *, file_name: str) -> Written:
+    with transaction.atomic():
+        known = customers_of([one.order for one in batch], into.org, create=into.create_customers)
+        became = list(_written(batch, known, into, file_name))
+        if into.dry_run:
+            transaction.set_rollback(True)
+    return Written(sorted(became), known.created)
+
+
+def _written(batch: Sequence[Checked], known: Known, into: Into, file_name: str) -> Iterator[Became]:
+    theirs: dict[tuple[str, str], _New] = {}
+    before = _imported_before(batch, known)
+    for one in batch:
+        key, number = one.order.key, one.order.customer_number
+        contents = theirs[key].mark.sha256 if key in theirs else before.get(key)
+        if number in known.refused:
+            yield Became(*one, Outcome.REFUSED, [known.refused[number]])
+        elif contents is not None:
+            yield there(one, contents)
+        else:
+            theirs[key] = _New(one, _mark(one, known.customers[number], into, file_name))
+    yield from _inserted(list(theirs.values()), into)
+
+
+def there(one: Checked, contents: str) -> Became:
+    if contents in ("", digest(one.order)):
+        return Became(*one, Outcome.THERE, [])
+    return Became(*one, Outcome.DIFFERENT, [DIFFERENT])
+
+
+def _imported_before(batch: Sequence[Checked], known: Known) -> dict[tuple[str, str], str]:
+    """The digest of what was imported; empty for an order that came here another way."""
+    numbers = {one.order.external_order_number for one in batch}
+    customers = {customer.pk: number for number, customer in known.customers.items()}
+    by_hand = DraftOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
+    there = dict.fromkeys(
+        (
+            (customers[who], number)
+            for who, number in by_hand.values_list("customer", "external_order_number")
+        ),
+        "",
+    )
+    marks = ImportedOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
+    for who, number, contents in marks.values_list("customer", "external_order_number", "sha256"):
+        there[customers[who], number] = contents
+    return there
+
+
+def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
+    """The marks come first: of two imports at once, the database lets one through, and the other sees that it lost."""
+    # In one order, or two imports could wait for each other.
+    marks = sorted((one.mark for one in new), key=lambda mark: (mark.customer_id, mark.external_order_number))
+    ImportedOrder.objects.bulk_create(marks, ignore_conflicts=True)
+    ours = set(
+        ImportedOrder.objects.filter(draft_order__in=[mark.draft_order_id for mark in marks]).values_list(
+            "draft_order", flat=True
+        )
+    )
+    drafts: list[DraftOrder] = []
+    lines: list[DraftOrderLine] = []
+    for checked, mark in new:
+        if mark.draft_order_id not in ours:
+            yield Became(*checked, Outcome.THERE, [])
+            continue
+        draft, own, missing = _draft(checked.order, mark, into.org)
+        drafts.append(draft)
+        lines += own
+        yield Became(*checked, Outcome(draft.status), missing)
+    DraftOrder.objects.bulk_create(drafts, batch_size=LINES_PER_STATEMENT)
+    DraftOrderLine.objects.bulk_create(lines, batch_size=LINES_PER_STATEMENT)
+
+
+def _draft(
+    order: OrderIn, mark: ImportedOrder, org: Org
+) -> tuple[DraftOrder, list[DraftOrderLine], list[str]]:
+    draft = DraftOrder(
+        pk=mark.draft_order_id,
+        org=org,
+        customer_id=mark.customer_id,
+        external_order_number=order.external_order_number,
+        order_date=order.order_date,
+        currency=order.currency,
+        requested_delivery_date=order.requested_delivery_date,
+        notes=order.notes,
+    )
+    lines = [DraftOrderLine(draft_order=draft, **msgspec.structs.asdict(line)) for line in order.lines]
+    missing = missing_for_ready(draft, lines)
+    draft.status = DraftStatus.NEEDS_REVIEW if missing else DraftStatus.READY
+    return draft, lines, missing
+
+
+def _mark(one: Checked, customer: Customer, into: Into, file_name: str) -> ImportedOrder:
+    return ImportedOrder(
+        customer=customer,
+        external_order_number=one.order.external_order_number,
+        draft_order_id=uuid4(),
+        sha256=digest(one.order),
+        file_name=file_name[:255],
+        file_line=one.line,
+        imported_by=into.actor,
+    )
+
+
+def digest(order: OrderIn) -> str:
+    return sha256(msgspec.json.encode(order)).hexdigest()

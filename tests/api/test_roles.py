@@ -1,0 +1,180 @@
+"""Who may call what: every route of the API, for every role, for platform staff, another org's admin and nobody."""
+
+from uuid import uuid4
+
+import pytest
+from drf_spectacular.generators import EndpointEnumerator
+from rest_framework.test import APIClient
+
+from erp_connectors.models import ERPExport
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.push import push
+from orderflow.access.models import Token
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+ACTORS = ("ADMIN", "INTEGRATOR", "OPS", "VIEWER", "staff", "stranger", "nobody")
+EVERYBODY = "200 200 200 200 200 200 200"
+READ = "200 200 200 200 200 200 401"
+READ_ONE = "200 200 200 200 200 404 401"
+ACT = "200 403 200 403 200 404 401"
+START = "202 403 202 403 202 404 401"
+SET_UP = "200 200 403 403 200 200 401"
+SET_UP_ONE = "200 200 403 403 200 404 401"
+# In the order of ACTORS. The stranger is another org's ADMIN.
+TABLE = {
+    "POST auth/login": EVERYBODY,
+    "POST auth/logout": "204 204 204 204 204 204 401",
+    "GET auth/tokens": READ,
+    "DELETE auth/tokens/{id}": "204 204 204 204 204 204 401",
+    "GET schema": EVERYBODY,
+    "GET docs": EVERYBODY,
+    "GET draft-orders": READ,
+    "GET draft-orders/{id}": READ_ONE,
+    # Platform staff name the org by its customer, and this one names none.
+    "POST draft-orders": "201 403 201 403 422 201 401",
+    "PATCH draft-orders/{id}": ACT,
+    "POST draft-orders/{id}/ready": ACT,
+    "POST draft-orders/{id}/reject": ACT,
+    "POST draft-orders/{id}/approve": ACT,
+    "POST draft-orders/{id}/push": START,
+    "POST draft-orders/{id}/retry-push": START,
+    "GET erp-exports": READ,
+    "GET erp-exports/{id}": READ_ONE,
+    "GET erp-exports/{id}/payload": READ_ONE,
+    "GET erp-exports/{id}/events": READ_ONE,
+    "POST erp-exports/bulk-retry": "200 403 200 403 200 200 401",
+    "POST erp-exports/{id}/mark-accepted": ACT,
+    "POST erp-exports/{id}/mark-refused": ACT,
+    "GET me": READ,
+    "GET customers": READ,
+    "GET audit-log": "200 200 403 403 200 200 401",
+    "GET connectors": SET_UP,
+    # The org has an active one; the stranger's has none yet; platform staff belong to no org.
+    "POST connectors": "409 409 403 403 422 201 401",
+    "GET connectors/{id}": SET_UP_ONE,
+    "PATCH connectors/{id}": SET_UP_ONE,
+    "POST connectors/{id}/test": SET_UP_ONE,
+    "POST connectors/dropzone-json-v1/test": SET_UP,
+}
+CODES = {401: "AUTH_REQUIRED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT", 422: "VALIDATION_ERROR"}
+
+
+@pytest.fixture
+def world(db, tmp_path, settings):
+    settings.DROPZONE_ROOTS = [str(tmp_path)]
+    (tmp_path / "in").mkdir()
+    org = factories.org()
+
+    class World:
+        ours = org
+        config = {"mode": "filesystem", "export_path": str(tmp_path / "in")}
+        connection = factories.connection(org, config)
+
+        @staticmethod
+        def draft(status=DraftStatus.APPROVED):
+            return factories.draft(org, status=status)
+
+    return World
+
+
+def of_actor(world, actor):
+    if actor == "nobody":
+        return None
+    if actor == "staff":
+        return factories.user(None)
+    if actor == "stranger":
+        return factories.user(factories.org(), Role.ADMIN)
+    return factories.user(world.ours, Role(actor))
+
+
+def sent(world):
+    export = push(world.draft().pk, actor=factories.user(world.ours, Role.OPS), idempotency_key=None).export
+    deliver(world.connection.pk)
+    return ERPExport.objects.get(pk=export.pk)
+
+
+def target(world, route, user):
+    """The id of an object of our org that is ready for the call; of tokens, of one's own."""
+    if "auth/tokens" in route:
+        return Token.objects.create(user or factories.user(world.ours))[0].public_id
+    if "erp-exports" in route:
+        return sent(world).pk
+    if "connectors" in route:
+        return world.connection.pk
+    fit = {
+        "ready": DraftStatus.NEEDS_REVIEW,
+        "reject": DraftStatus.NEEDS_REVIEW,
+        "approve": DraftStatus.READY,
+        "retry-push": DraftStatus.ERROR,
+    }
+    return world.draft(fit.get(route.rpartition("/")[2], DraftStatus.APPROVED)).pk
+
+
+def body(world, route, user):
+    if route.endswith("auth/login"):
+        return {"email": (user or factories.user(world.ours)).email, "password": factories.PASSWORD}
+    if "mark-" in route:
+        told = {"note": "Frau Müller rief an"}
+        return {**told, "erp_order_id": "SO-1"} if "accepted" in route else told
+    if route.endswith("bulk-retry"):
+        return {"export_ids": [str(uuid4())], "dry_run": True}
+    if "draft-orders" in route:
+        return {"notes": "Urgent delivery"}
+    return {"config": world.config}
+
+
+def call(world, route, actor):
+    user = of_actor(world, actor)
+    client = APIClient()
+    if user:
+        client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user)[1]}")
+    method, path = route.split()
+    if "{id}" in path:
+        path = path.replace("{id}", str(target(world, route, user)))
+    sends = {"data": body(world, route, user), "format": "json"} if method in ("POST", "PATCH") else {}
+    return getattr(client, method.lower())(f"/api/v1/{path}", **sends)
+
+
+def routes():
+    """Whatever the site's API answers to, from its own table of routes."""
+    return {
+        f"{method} {path.removeprefix('/api/v1/').replace('{pk}', '{id}')}"
+        for path, _, method, _ in EndpointEnumerator().get_api_endpoints()
+        if path.startswith("/api/v1/")
+    }
+
+
+def test_no_route_is_missing_from_the_table_and_none_is_in_it_that_is_gone():
+    assert routes() == set(TABLE)
+
+
+@pytest.mark.parametrize("route", TABLE)
+@pytest.mark.parametrize("actor", ACTORS)
+def test_each_may_do_what_the_table_says(world, route, actor):
+    expected = int(TABLE[route].split()[ACTORS.index(actor)])
+
+    answer = call(world, route, actor)
+
+    assert answer.status_code == expected
+    if expected >= 400:
+        error = answer.json()["error"]
+        assert (error["code"], error["request_id"]) == (CODES[expected], answer["X-Request-ID"])
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        row
+        for row in TABLE
+        if row.startswith("GET") and TABLE[row] in (READ, SET_UP) and "me" not in row.split()
+    ],
+)
+def test_lists_show_a_stranger_nothing_of_ours(world, route):
+    sent(world)
+
+    answer = call(world, route, "stranger").json()
+
+    listed = answer["results"] if isinstance(answer, dict) else [row for row in answer if not row["current"]]
+    assert listed == []

@@ -1,0 +1,63 @@
+"""Writes are throttled per person; every process counts on the same rows."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from orderflow.access.models import Tally, Token
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def client(user):
+    return APIClient(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user)[1]}")
+
+
+def test_a_count_starts_anew_with_each_span(db):
+    waits = [Tally.wait("k", most=2, per=MINUTE, now=NOON) for _ in range(4)]
+
+    assert waits == [None, None, timedelta(seconds=30), timedelta(seconds=30)]
+    assert Tally.wait("other", most=2, per=MINUTE, now=NOON) is None
+    assert Tally.wait("k", most=2, per=MINUTE, now=NOON + timedelta(seconds=30)) is None
+
+
+def test_what_is_over_is_not_kept(db):
+    for minute in range(5):
+        Tally.wait("k", most=2, per=MINUTE, now=NOON + minute * MINUTE)
+
+    assert Tally.objects.count() <= 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_that_count_at_once_let_exactly_so_many_through():
+    def ask(_):
+        try:
+            return Tally.wait("k", most=10, per=MINUTE, now=NOON)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(ask, range(40)))
+
+    assert waits.count(None) == 10
+
+
+def test_writes_are_throttled_and_reads_are_not(db, settings):
+    settings.WRITES_PER_MINUTE = 2
+    org = factories.org()
+    ops, colleague = client(factories.user(org, Role.OPS)), client(factories.user(org, Role.OPS))
+    path = f"/api/v1/draft-orders/{factories.draft(org).pk}/approve"
+
+    answers = [ops.post(path) for _ in range(5)]
+
+    assert answers[0].status_code == 409
+    assert answers[-1].json()["error"]["code"] == "RATE_LIMITED"
+    assert 0 < int(answers[-1]["Retry-After"]) <= 60
+    assert ops.get("/api/v1/draft-orders").status_code == 200
+    assert colleague.post(path).status_code == 409
