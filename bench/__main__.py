@@ -61,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--files", type=int, action="append", help="uploads; default 1, 200 and 2000")
     parser.add_argument("--round-trip", type=int, action="append", help="ms; default 0, 20 and 50")
     parser.add_argument("--peer", action="append", metavar="TEXT", help="only those whose name contains it")
+    parser.add_argument("--exports", type=int, help="of reads; default 200000")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a minute: few files, one round, no delay")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
@@ -71,6 +72,7 @@ def _options() -> argparse.Namespace:
     options.case = options.case or list(CASES)
     options.files = options.files or ([1, 20] if options.quick else [1, 200, 2000])
     options.round_trip = options.round_trip or ([0] if options.quick else [0, 20, 50])
+    options.exports = options.exports or (2_000 if options.quick else 200_000)
     options.rounds = 1 if options.quick else options.rounds
     return options
 
@@ -197,6 +199,12 @@ def _end_to_end(place: World, options: argparse.Namespace, url: str) -> Iterator
     yield result
 
 
+def _reads(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
+    from bench import reads  # noqa: PLC0415
+
+    yield reads.measure(options.exports, place.folder / "reads", times=10 if options.quick else reads.TIMES)
+
+
 def _new_database(url: str, name: str) -> str:
     import psycopg  # noqa: PLC0415
 
@@ -229,6 +237,7 @@ CASES: dict[str, Callable[[World, argparse.Namespace, str], Iterator[Result]]] =
     "idle": _idle,
     "growth": _growth,
     "end-to-end": _end_to_end,
+    "reads": _reads,
 }
 
 if __name__ == "__main__":

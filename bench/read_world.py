@@ -2,6 +2,7 @@
 
 import json
 from hashlib import sha256
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
@@ -14,6 +15,7 @@ from tests import factories
 # One org has most of the rows, as in life.
 SHARES = (0.6, 0.2, 0.1, 0.07, 0.03)
 CUSTOMERS = 2_000
+STATISTICS = "VACUUM ANALYZE"
 LINES, EVENTS = 2, 3
 
 # Orders are made 20 at a time, as imports and pushes do: many have one and the same time.
@@ -82,7 +84,7 @@ def fill(exports: int, folder: str) -> list[Org]:
     """The largest org comes first."""
     orgs = [_org(round(exports * share / 0.99), folder) for share in SHARES]
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
+        cursor.execute(STATISTICS)
     return orgs
 
 
@@ -90,7 +92,7 @@ def _org(exports: int, folder: str) -> Org:
     org = factories.org()
     user = factories.user(org)
     config = {"mode": "filesystem", "export_path": folder, "ack_path": folder}
-    values = {
+    values: dict[str, Any] = {
         "org": org.pk,
         "user": user.pk,
         "connection": factories.connection(org, config).pk,

@@ -6,22 +6,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from django.db import connection
+from django.db.models import Model, QuerySet
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from bench import read_world
 from bench.measuring import Result
+from bench.report import percentile
 from erp_connectors.models import ERPConnection, ERPExport
+from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories
 
 TIMES = 60
+RowT = TypeVar("RowT", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ def measure(exports: int, folder: Path, *, times: int = TIMES) -> Result:
         for read in reads(largest, client):
             result.seconds[read.name] = _timed(client, read, times)
             counts.append(f"{read.name}: {statements(client, read.paths[0])}")
-            taken = sorted(result.seconds[read.name])
-            print(f"  {read.name:44} {taken[len(taken) * 95 // 100] * 1000:8.1f} ms", flush=True)
+            p95 = percentile(result.seconds[read.name], 95)
+            print(f"  {read.name:60} {p95 * 1000:8.1f} ms", flush=True)
     result.notes = [f"Statements, log-in check included: {'; '.join(counts)}."]
     return result
 
@@ -64,6 +69,7 @@ def reads(org: Org, client: APIClient) -> Iterator[Read]:
     chance = random.Random(4711)  # noqa: S311  # the same rows each time
     yield from _order_reads(org, client, chance)
     yield from _export_reads(org, client, chance)
+    yield from _other_reads(org, client, chance)
     connections = list(ERPConnection.objects.for_org(org))
     yield _read("connectors")
     yield Read("connectors/{id}", [f"connectors/{one.pk}" for one in connections])
@@ -104,6 +110,7 @@ def _searches(orders: list[DraftOrder], customers: list[Customer]) -> Iterator[t
 def _export_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator[Read]:
     exports = _some(ERPExport.objects.for_org(org).defer("payload"), chance)
     read_world.archive(exports)
+    yield Read("erp-exports/{id}/events", [f"erp-exports/{one.pk}/events" for one in exports])
     yield _read("erp-exports")
     yield _read("erp-exports", limit=500)
     yield _deep("erp-exports", client)
@@ -123,9 +130,34 @@ def _export_reads(org: Org, client: APIClient, chance: random.Random) -> Iterato
     yield Read("erp-exports/{id}/payload", [f"erp-exports/{one.pk}/payload" for one in exports])
 
 
-def _some(rows: "object", chance: random.Random, how_many: int = 20) -> list:  # type: ignore[type-arg]
-    ids = list(rows.values_list("pk", flat=True))  # type: ignore[attr-defined]
-    return list(rows.filter(pk__in=chance.sample(sorted(ids), min(how_many, len(ids)))))  # type: ignore[attr-defined]
+def _other_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator[Read]:
+    customers = _some(Customer.objects.for_org(org), chance)
+    entries = _some(AuditLog.objects.for_org(org), chance)
+    yield _read("me")
+    yield _read("customers")
+    yield _deep("customers", client)
+    yield _each("customers", "search=", customers, lambda one: {"search": one.name[5:20]})
+    yield _each(
+        "customers",
+        "erp_customer_number=",
+        customers,
+        lambda one: {"erp_customer_number": one.erp_customer_number},
+    )
+    yield _read("audit-log")
+    yield _deep("audit-log", client)
+    yield _each("audit-log", "entity_id=", entries, lambda one: {"entity_id": one.entity_id})
+    yield _read("audit-log", action="DRAFT_PUSHED")
+    yield _read("audit-log", action="KEYS_ROTATED")
+    yield _read("audit-log", actor="nobody@example.com")
+    yield _read("audit-log", request_id="no-such-request")
+    yield _each(
+        "audit-log", "created_before=", entries, lambda one: {"created_before": one.created_at.isoformat()}
+    )
+
+
+def _some(rows: QuerySet[RowT], chance: random.Random, how_many: int = 20) -> list[RowT]:
+    ids = sorted(rows.values_list("pk", flat=True))
+    return list(rows.filter(pk__in=chance.sample(ids, min(how_many, len(ids)))))
 
 
 def _read(path: str, **query: object) -> Read:
@@ -133,7 +165,7 @@ def _read(path: str, **query: object) -> Read:
     return Read(whole, [whole])
 
 
-def _each(path: str, name: str, rows: list, query: Callable[..., dict[str, object]]) -> Read:  # type: ignore[type-arg]
+def _each(path: str, name: str, rows: list[RowT], query: Callable[[RowT], dict[str, object]]) -> Read:
     return Read(f"{path}?{name}", [f"{path}?{urlencode(query(row))}" for row in rows])
 
 
@@ -158,7 +190,7 @@ def _timed(client: APIClient, read: Read, times: int) -> list[float]:
         started = time.perf_counter()
         answer = client.get(f"/api/v1/{path}")
         assert answer.status_code == 200, f"{path}: {answer.content!r:.500}"
-        assert b"".join(answer.streaming_content) if answer.streaming else answer.content
+        assert answer.getvalue()
         seconds.append(time.perf_counter() - started)
     return seconds
 

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from html import escape
+from math import ceil
 from pathlib import Path
 
 from bench.measuring import OURS, Result
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+READS_BEGIN, READS_END = "<!-- reads: begin -->", "<!-- reads: end -->"
+READS = "reads"
 WIDTH, ROW, LABEL = 760, 24, 230
 
 
 def table(result: Result) -> str:
+    if result.case == READS:
+        return latencies(result)
     beside = "ours" if result.baseline == OURS else f"“{result.baseline}”"
     rows = [f"| | seconds | times {beside} |", "|---|---:|---:|"]
     compared = result.baseline in result.seconds
@@ -22,11 +27,30 @@ def table(result: Result) -> str:
     return "\n".join([f"### {result.title}", "", *rows, *(f"\n{note}" for note in result.notes), ""])
 
 
+def latencies(result: Result) -> str:
+    rows = ["| | median ms | P95 ms |", "|---|---:|---:|"]
+    for name in result.seconds:
+        p95 = percentile(result.seconds[name], 95)
+        rows.append(f"| `{name}` | {result.median(name) * 1000:.1f} | {p95 * 1000:.1f} |")
+    return "\n".join([f"### {result.title}", "", *rows, *(f"\n{note}" for note in result.notes), ""])
+
+
+def percentile(seconds: Sequence[float], share: int) -> float:
+    """The smallest that so many of a hundred don't exceed."""
+    return sorted(seconds)[ceil(len(seconds) * share / 100) - 1]
+
+
 def write(results: Sequence[Result], page: Path) -> None:
-    """Replace what stands between the page's two marks."""
-    text = page.read_text()
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    page.write_text("\n\n".join([before, *map(table, results), after]))
+    """Replace what stands between the page's marks, of those kinds that were measured."""
+    reads = [one for one in results if one.case == READS]
+    for some, begin, end in (
+        (reads, READS_BEGIN, READS_END),
+        ([one for one in results if one.case != READS], BEGIN, END),
+    ):
+        if some:
+            text = page.read_text()
+            before, after = text[: text.index(begin) + len(begin)], text[text.index(end) :]
+            page.write_text("\n\n".join([before, *map(table, some), after]))
 
 
 def bars(result: Result, path: Path) -> None:

@@ -12,6 +12,7 @@ from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
 from orderflow import jobs
 from orderflow.heartbeat.tasks import alive
+from orderflow.idempotency.services import forget_old
 
 DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
@@ -44,7 +45,7 @@ def _sweep() -> str:
         jobs.enqueue(DELIVER, str(connection_id))
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
-        f"{overdue.notice(timezone.now())} exports overdue"
+        f"{overdue.notice(timezone.now())} exports overdue, {forget_old()} old Idempotency-Keys forgotten"
     )
 
 

@@ -239,7 +239,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["erp_connectors.api.parsing.StrictJSON"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["erp_connectors.api.parsing.StrictFilters"],
     "DEFAULT_SCHEMA_CLASS": "erp_connectors.api.schema.Described",
     "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
     "DEFAULT_THROTTLE_CLASSES": ["erp_connectors.api.throttles.WriteThrottle"],

@@ -25,7 +25,7 @@ class AuditOut(serializers.ModelSerializer[AuditLog]):
 
 
 class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    action = filters.MultipleChoiceFilter(choices=Action.choices)
+    action = filters.MultipleChoiceFilter(choices=Action.choices, distinct=False)
     entity_id = filters.CharFilter(label="id of what was changed")
     actor = filters.CharFilter(field_name="actor__email", lookup_expr="iexact", label="e-mail")
     request_id = filters.CharFilter()
@@ -38,7 +38,7 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class AuditEntries(mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
-    """Who did what, newest first."""
+    """Who did what, when, from where; newest first."""
 
     queryset = AuditLog.objects.all()
     serializer_class = AuditOut

@@ -32,14 +32,6 @@ ORDER: dict[str, Any] = {
     "erp_order_id": "",
     "created_at": "2026-11-23T09:12:00Z",
 }
-SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-ORG_ID = "2c9e4d3b-7a10-4f62-a9a7-3c1d5e6f7081"
-CUSTOMER = {
-    "id": ORDER["customer"],
-    "name": "Muster GmbH",
-    "erp_customer_number": "4711",
-    "default_currency": "EUR",
-}
 LINE = {
     "line_no": 1,
     "internal_sku": "INT-999",
@@ -50,14 +42,25 @@ LINE = {
     "unit_price": "1.2300",
     "currency": "EUR",
 }
-WRITTEN: dict[str, Any] = {
+NEW_ORDER = {
     "external_order_number": "PO-12345",
-    "customer": ORDER["customer"],
+    "customer": "3f1f8a52-1d42-4be0-9a3a-0a5f5dd3c001",
     "order_date": "2026-11-20",
     "currency": "EUR",
     "requested_delivery_date": "2026-11-30",
     "notes": "Urgent delivery",
     "lines": [LINE],
+}
+DOCUMENT = {
+    "file_name": "order.pdf",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size": 48_213,
+}
+CUSTOMER = {
+    "id": "3f1f8a52-1d42-4be0-9a3a-0a5f5dd3c001",
+    "name": "Muster GmbH",
+    "erp_customer_number": "4711",
+    "default_currency": "EUR",
 }
 STEP = {
     "name": "login",
@@ -109,35 +112,35 @@ EXAMPLES: dict[str, Any] = {
     },
     "OrderOut": ORDER,
     "OrderWithLinesOut": {**ORDER, "missing": [], "lines": [LINE]},
-    "NewOrder": {**WRITTEN, "document": {"file_name": "order.pdf", "sha256": SHA256, "size": 48_213}},
-    "OrderChange": WRITTEN,
+    "NewOrder": {**NEW_ORDER, "document": DOCUMENT},
+    "OrderChange": {"notes": "Delivery before 10", "lines": [LINE]},
     "CustomerOut": CUSTOMER,
     "MeOut": {
-        "id": "6a1c5c0e-4b34-4a5c-8b6e-0d0d9a0e1f02",
+        "id": "2f0d6d0a-6c2e-4b0c-9f57-61a5b3a7c111",
         "email": "ops@acme.example",
-        "org": {"id": ORG_ID, "name": "ACME GmbH", "slug": "acme"},
+        "org": {"id": "9a3a0a5f-5dd3-4001-8a52-1d424be03f1f", "name": "Acme GmbH", "slug": "acme"},
         "role": "OPS",
         "capabilities": ["read", "approve", "push"],
     },
     "AuditOut": {
-        "id": "c0a8f1de-7f0e-4d55-9c35-7b1a2f3e4d05",
+        "id": "77c2a7f4-8f7b-4d53-8f62-0a4a1a1f3c55",
         "created_at": "2026-11-23T09:59:00Z",
         "action": "DRAFT_APPROVED",
         "actor": "ops@acme.example",
         "entity_type": "DraftOrder",
         "entity_id": ORDER_ID,
-        "before": None,
-        "after": None,
+        "before": {"status": "READY"},
+        "after": {"status": "APPROVED"},
         "ip": "192.0.2.7",
-        "user_agent": "curl/8.5.0",
+        "user_agent": "curl/8.10",
         "request_id": "5f0c9a4b2d3e4f60a1b2c3d4e5f60718",
     },
     "EventOut": {
         "at": "2026-11-23T10:00:01Z",
-        "stage": "publish",
+        "stage": "PUBLISH",
         "attempt": 1,
         "what": "published",
-        "detail": f"/in/{FILENAME}",
+        "detail": "as one file, by renaming",
     },
     "BulkRetryIn": {"export_ids": [EXPORT_ID], "dry_run": True},
     "BulkRetryOut": {
@@ -146,7 +149,7 @@ EXAMPLES: dict[str, Any] = {
             {
                 "export_id": EXPORT_ID,
                 "outcome": "RETRY",
-                "why": "It was not sent: it is rendered anew and sent.",
+                "why": "",
                 "draft_order_id": ORDER_ID,
                 "order_number": "PO-12345",
                 "new_export_id": None,
@@ -162,7 +165,7 @@ EXAMPLES: dict[str, Any] = {
         "failed_as": "",
         "filename": FILENAME,
         "export_format_version": "orderflow_export_json_v1",
-        "sha256": SHA256,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "size": 812,
         "dropzone_path": f"/in/{FILENAME}",
         "erp_order_id": "",

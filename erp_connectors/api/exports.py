@@ -73,7 +73,7 @@ class BulkRetryOut(serializers.Serializer[Any]):
 
 
 class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    status = filters.MultipleChoiceFilter(choices=ExportStatus.choices)
+    status = filters.MultipleChoiceFilter(choices=ExportStatus.choices, distinct=False)
     draft_order_id = filters.UUIDFilter(field_name="draft_order_id")
     overdue = filters.BooleanFilter(method="by_deadline", label="sent, and not answered by the deadline")
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
@@ -141,7 +141,7 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
         page: Any = self.paginate_queryset(events)  # type: ignore[arg-type]  # the rows of another model
         return self.get_paginated_response(EventOut(page, many=True).data)
 
-    @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY, 304: None})
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})
     @action(detail=True, methods=["get"])
     def payload(self, request: Request, pk: str) -> HttpResponseBase:
         """The very bytes that were delivered; 404 until they are rendered. The ETag is their SHA-256."""

@@ -37,7 +37,7 @@ from orderflow.tenancy.roles import Capability
 
 
 class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    status = filters.MultipleChoiceFilter(choices=DraftStatus.choices)
+    status = filters.MultipleChoiceFilter(choices=DraftStatus.choices, distinct=False)
     # By id, not by looking the customer up: that would tell whether another org has it.
     customer = filters.UUIDFilter(field_name="customer_id")
     search = filters.CharFilter(method="matching", label="order number, ERP number or customer")

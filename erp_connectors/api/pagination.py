@@ -113,6 +113,14 @@ class ByCursor(CursorPagination):
                 {"cursor": ["Not a cursor of this list. Follow `next` and `previous` as they are."]}
             ) from None
 
+    def get_schema_operation_parameters(self, view: Any) -> Any:
+        limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        parameters = super().get_schema_operation_parameters(view)
+        return [
+            {**told, "schema": limit} if told["name"] == self.page_size_query_param else told
+            for told in parameters
+        ]
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": ["string", "null"], "format": "uri"}
         return {

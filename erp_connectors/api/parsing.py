@@ -10,6 +10,7 @@ from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
 
 
 class StrictJSON(JSONParser):
@@ -66,3 +67,18 @@ class InstantField(IsoDateTimeField):  # type: ignore[misc]  # django-filter has
 
 class InstantFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]  # django-filter has no types
     field_class = InstantField
+
+
+class StrictFilters(filters.DjangoFilterBackend):  # type: ignore[misc]  # django-filter has no types
+    """``customer=`` with nothing behind it is somebody's mistake; an unfiltered list would hide it."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        known = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
+        empty = [
+            name
+            for name, wanted in known.items()
+            if not isinstance(wanted, filters.CharFilter) and "" in request.query_params.getlist(name)
+        ]
+        if empty:
+            raise ValidationError({name: ["Give a value, or leave it out."] for name in empty})
+        return super().filter_queryset(request, queryset, view)

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
 from erp_connectors.api.examples import EXAMPLES, refusal
+from erp_connectors.api.parsing import KnownFieldsOnly
 
 REFUSALS = {
     "401": "No token or session, or one that is revoked, expired or wrong.",
@@ -80,8 +81,10 @@ class Described(AutoSchema):
         return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        """An answer has all its fields, always."""
+        """An answer has all its fields, always; a request only those there are, where others are refused."""
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        if direction == "request" and isinstance(serializer, KnownFieldsOnly):
+            schema["additionalProperties"] = False
         if direction == "response" and schema.get("properties"):
             schema["required"] = sorted(schema["properties"])
         return schema

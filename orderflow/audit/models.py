@@ -66,7 +66,11 @@ class AuditLog(models.Model):
         ]
         indexes = [
             models.Index(fields=["org", "-created_at"], name="audit_by_org"),
+            models.Index(fields=["org", "action", "-created_at"], name="audit_by_action"),
             models.Index(fields=["entity_type", "entity_id", "-created_at"], name="audit_by_entity"),
+            # The API asks by these alone; an id is unique without its type.
+            models.Index(fields=["entity_id"], name="audit_by_entity_id"),
+            models.Index(fields=["request_id"], name="audit_by_request", condition=~models.Q(request_id="")),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from erp_connectors.models import ERPExport, add_events
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record_many
+from orderflow.orders import search
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -304,3 +305,13 @@ def test_search_finds_the_orders_of_very_many_customers(client, org):
     found = client.get("/api/v1/draft-orders", {"search": "elektro"}).json()["results"]
 
     assert [row["id"] for row in found] == [str(draft.pk)]
+
+
+def test_search_finds_the_newest_of_very_many_orders(client, org, monkeypatch):
+    monkeypatch.setattr(search, "FEW_ORDERS", 5)
+    rows = orders_at(org, *(timezone.now() - timedelta(seconds=n) for n in range(12)))
+    DraftOrder.objects.create(org=org, external_order_number="X-1")
+
+    pages = walk(client, "/api/v1/draft-orders?search=po&limit=5")
+
+    assert [id_ for page in pages for id_ in page] == [str(row.pk) for row in rows]

@@ -45,7 +45,7 @@ def test_every_request_and_answer_has_an_example_that_is_as_described(schema):
     wrong = []
     for name, operation in operations(schema):
         for place, body in media(operation):
-            if body["schema"].get("format") == "binary" or name.endswith("/schema"):
+            if place == "200" and name.endswith(("/payload", "/schema")):
                 continue
             validator = jsonschema_rs.Draft202012Validator(
                 {**body["schema"], "components": schema["components"]}
@@ -62,8 +62,9 @@ def test_every_operation_says_what_it_is_how_one_gets_in_and_how_it_refuses(sche
             continue
         refused = {code for code in operation["responses"] if code >= "400"}
         assert "500" in refused, name
-        told = [operation["responses"][code]["content"]["application/json"]["schema"] for code in refused]
-        assert told == [{"$ref": "#/components/schemas/Error"}] * len(refused), name
+        for code in refused:
+            body = operation["responses"][code]["content"]["application/json"]
+            assert body["schema"] == {"$ref": "#/components/schemas/Error"}, name
         assert operation["security"], name
         assert operation["operationId"], name
         assert operation.get("description"), name

