@@ -87,6 +87,23 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class PresentedKey:
+    """A server's public key; ``fingerprint`` as ``ssh-keygen -lf`` prints it, ``line`` as in authorized_keys."""
+
+    type: str
+    fingerprint: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Whether a server can do something, or lets us; the names are those of `services.abilities`."""
+
+    name: str
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeStep:
     """One line of a connection test: what was checked, how long it took, what was found or what is wrong."""
 
@@ -95,6 +112,7 @@ class ProbeStep:
     duration_ms: int
     found: str = ""
     fault: Fault | None = None
+    abilities: tuple[Ability, ...] = ()
 
     @property
     def ok(self) -> bool:

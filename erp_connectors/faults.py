@@ -20,160 +20,209 @@ class Scope(StrEnum):
     FILE = "file"
 
 
+class Side(StrEnum):
+    """Who can fix it: whoever runs OrderFlow, the ERP's side with its server, or the network in between."""
+
+    US = "us"
+    ERP = "ERP side"
+    NETWORK = "network"
+
+
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One row of the table; ``hint`` is written to the person who has to act."""
+    """One row of the table; ``hint`` is written to the person who has to act, ``side`` says where that person is."""
 
     code: str
     scope: Scope
+    side: Side
     meaning: str
     hint: str
 
+    @property
+    def ask(self) -> str:
+        """What a mail to the ERP's side asks for; empty where there is nothing to ask of them."""
+        return _ASK.get(self.code, "")
+
 
 _T, _O, _C, _F = Scope.TRANSIENT, Scope.ORDER, Scope.CONNECTION, Scope.FILE
+_US, _ERP, _NET = Side.US, Side.ERP, Side.NETWORK
 _WAIT = "Nothing to do yet: delivery tries again by itself."
 
 NAME_NOT_FOUND = FaultKind(
-    "NAME_NOT_FOUND", _T, "The host name could not be looked up.",
+    "NAME_NOT_FOUND", _T, _US, "The host name could not be looked up.",
     "Check the spelling of the host; if it is right, ask your network team about DNS.",
 )  # fmt: skip
 CONNECTION_REFUSED = FaultKind(
-    "CONNECTION_REFUSED", _T, "The server refused the TCP connection.",
+    "CONNECTION_REFUSED", _T, _ERP, "The server refused the TCP connection.",
     "Check the port, and ask whoever runs the server whether its SSH service is up.",
 )  # fmt: skip
 CONNECTION_TIMEOUT = FaultKind(
-    "CONNECTION_TIMEOUT", _T, "The server did not answer in time.",
+    "CONNECTION_TIMEOUT", _T, _NET, "The server did not answer in time.",
     "Ask your network team whether a firewall stands in between; raise connect_timeout if the link is slow.",
 )  # fmt: skip
 CONNECTION_LOST = FaultKind(
-    "CONNECTION_LOST", _T, "The connection broke off.", _WAIT + " If it keeps happening, ask the server's operator."
+    "CONNECTION_LOST", _T, _NET, "The connection broke off.",
+    _WAIT + " If it keeps happening, ask the server's operator."
 )  # fmt: skip
 SERVER_BUSY = FaultKind(
-    "SERVER_BUSY", _T, "The server dropped the connection before its SSH greeting.",
+    "SERVER_BUSY", _T, _ERP, "The server dropped the connection before its SSH greeting.",
     "It is overloaded or limits connections (MaxStartups). Nothing to do unless it lasts.",
 )  # fmt: skip
 REMOTE_TIMEOUT = FaultKind(
-    "REMOTE_TIMEOUT", _T, "The server stopped answering in the middle of the work.",
+    "REMOTE_TIMEOUT", _T, _ERP, "The server stopped answering in the middle of the work.",
     _WAIT + " Raise io_timeout if the server is slow.",
 )  # fmt: skip
 DISK_FULL = FaultKind(
-    "DISK_FULL", _T, "The dropzone's disk is full or over quota.", "Ask the ERP's operator to free space there."
+    "DISK_FULL", _T, _ERP, "The dropzone's disk is full or over quota.", "Ask the ERP's operator to free space there."
 )  # fmt: skip
 REMOTE_FAILURE = FaultKind(
-    "REMOTE_FAILURE", _T, "The server reported a failure without saying which.",
+    "REMOTE_FAILURE", _T, _ERP, "The server reported a failure without saying which.",
     "Ask the server's operator for the log of the time shown; often the disk is full or a quota is used up.",
 )  # fmt: skip
 SIZE_MISMATCH = FaultKind(
-    "SIZE_MISMATCH", _T, "The server holds another number of bytes than were sent.",
+    "SIZE_MISMATCH", _T, _ERP, "The server holds another number of bytes than were sent.",
     "The file was not published. If it lasts, ask the server's operator about its disk and quota.",
 )  # fmt: skip
 ARCHIVE_UNAVAILABLE = FaultKind(
-    "ARCHIVE_UNAVAILABLE", _T, "The archived copy of the file can't be read.",
+    "ARCHIVE_UNAVAILABLE", _T, _US, "The archived copy of the file can't be read.",
     "Check the object storage; delivery goes on as soon as it answers.",
 )  # fmt: skip
 ARCHIVE_ALTERED = FaultKind(
-    "ARCHIVE_ALTERED", _O, "The archived copy is not what was recorded for this export.",
+    "ARCHIVE_ALTERED", _O, _US, "The archived copy is not what was recorded for this export.",
     "Find out who changed the archive; then retry the push, which renders the order anew.",
 )  # fmt: skip
 DESTINATION_MOVED = FaultKind(
-    "DESTINATION_MOVED", _T, "The file was staged in another place than the connection names now.",
+    "DESTINATION_MOVED", _T, _US, "The file was staged in another place than the connection names now.",
     "Set the connection back to where the file was staged until it is settled, or settle it by hand.",
 )  # fmt: skip
 INTERNAL_ERROR = FaultKind(
-    "INTERNAL_ERROR", _T, "The program met something it does not know.",
+    "INTERNAL_ERROR", _T, _US, "The program met something it does not know.",
     "Report it with the details shown here; the order is safe and will be tried again.",
 )  # fmt: skip
 
 RENDER_FAILED = FaultKind(
-    "RENDER_FAILED", _O, "The order can't be written in the export format.",
+    "RENDER_FAILED", _O, _US, "The order can't be written in the export format.",
     "Correct what the message names in the order, approve it again and push it.",
 )  # fmt: skip
 SCHEMA_VIOLATION = FaultKind(
-    "SCHEMA_VIOLATION", _O, "The rendered file breaks its published schema.",
+    "SCHEMA_VIOLATION", _O, _US, "The rendered file breaks its published schema.",
     "Correct what the message names in the order, approve it again and push it.",
 )  # fmt: skip
 NAME_TAKEN = FaultKind(
-    "NAME_TAKEN", _O, "Another file already has this name.",
+    "NAME_TAKEN", _O, _US, "Another file already has this name.",
     "Look at the file in the dropzone; then retry the push, which uses a new name.",
 )  # fmt: skip
 ALREADY_PUBLISHED = FaultKind(
-    "ALREADY_PUBLISHED", _O, "An earlier file of this order had reached the ERP after all, so it was not sent again.",
+    "ALREADY_PUBLISHED", _O, _US,
+    "An earlier file of this order had reached the ERP after all, so it was not sent again.",
     "If the order was changed since, tell the ERP team about the change; the earlier file is named in the message.",
 )  # fmt: skip
 REFUSED_BY_ERP = FaultKind(
-    "REFUSED_BY_ERP", _O, "The ERP took the file and refused the order.",
+    "REFUSED_BY_ERP", _O, _US, "The ERP took the file and refused the order.",
     "Correct what the ERP names, approve the order again and push it, or retry the push once the ERP is corrected.",
 )  # fmt: skip
 
 HOST_NOT_ALLOWED = FaultKind(
-    "HOST_NOT_ALLOWED", _C, "This deployment may not connect to that host.",
+    "HOST_NOT_ALLOWED", _C, _US, "This deployment may not connect to that host.",
     "Choose another host, or have an admin add it to SFTP_ALLOWED_HOSTS.",
 )  # fmt: skip
 HOST_KEY_UNKNOWN = FaultKind(
-    "HOST_KEY_UNKNOWN", _C, "No host key is pinned for this server.",
+    "HOST_KEY_UNKNOWN", _C, _US, "No host key is pinned for this server.",
     "Get the server's key fingerprint from whoever runs it, compare, and pin the key under Host key.",
 )  # fmt: skip
 HOST_KEY_CHANGED = FaultKind(
-    "HOST_KEY_CHANGED", _C, "The server's key is not the pinned one. Nothing was sent.",
+    "HOST_KEY_CHANGED", _C, _ERP, "The server's key is not the pinned one. Nothing was sent.",
     "Ask whoever runs the server whether its key was changed; then compare and pin the new one under Host key.",
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(
-    "NO_COMMON_ALGORITHM", _C, "The server offers no SSH algorithm that this program accepts.",
+    "NO_COMMON_ALGORITHM", _C, _ERP, "The server offers no SSH algorithm that this program accepts.",
     "Ask the server's operator to enable current SSH algorithms; the message lists what it offers.",
 )  # fmt: skip
 HANDSHAKE_FAILED = FaultKind(
-    "HANDSHAKE_FAILED", _C, "What answers on this port does not complete an SSH handshake.",
+    "HANDSHAKE_FAILED", _C, _US, "What answers on this port does not complete an SSH handshake.",
     "Check the port: it must be the server's SSH port.",
 )  # fmt: skip
 LOGIN_REFUSED = FaultKind(
-    "LOGIN_REFUSED", _C, "The server refused the login.",
+    "LOGIN_REFUSED", _C, _ERP, "The server refused the login.",
     "Check the user name and the password or key with whoever runs the server.",
 )  # fmt: skip
 KEY_UNREADABLE = FaultKind(
-    "KEY_UNREADABLE", _C, "The SSH key of this connection can't be read.",
+    "KEY_UNREADABLE", _C, _US, "The SSH key of this connection can't be read.",
     "Enter the private key again (OpenSSH or PEM), with its passphrase if it has one.",
 )  # fmt: skip
 SFTP_UNAVAILABLE = FaultKind(
-    "SFTP_UNAVAILABLE", _C, "The login works, but the server offers this user no SFTP.",
+    "SFTP_UNAVAILABLE", _C, _ERP, "The login works, but the server offers this user no SFTP.",
     "Ask the server's operator to enable the sftp subsystem for this user.",
 )  # fmt: skip
 FOLDER_MISSING = FaultKind(
-    "FOLDER_MISSING", _C, "The folder does not exist.", "Create it, or correct the path in the connection."
+    "FOLDER_MISSING", _C, _ERP, "The folder does not exist.", "Create it, or correct the path in the connection."
 )  # fmt: skip
 PERMISSION_DENIED = FaultKind(
-    "PERMISSION_DENIED", _C, "The user may not do this in that folder.",
+    "PERMISSION_DENIED", _C, _ERP, "The user may not do this in that folder.",
     "Ask the server's operator for the right to read, write, rename and delete there.",
 )  # fmt: skip
 RENAME_UNSUPPORTED = FaultKind(
-    "RENAME_UNSUPPORTED", _C, "The server can't rename files.",
+    "RENAME_UNSUPPORTED", _C, _ERP, "The server can't rename files.",
     "Ask the server's operator to allow renaming, or set atomic_write to false and accept its weaker guarantee.",
 )  # fmt: skip
 OPERATION_UNSUPPORTED = FaultKind(
-    "OPERATION_UNSUPPORTED", _C, "The server lacks an operation that is needed here.",
+    "OPERATION_UNSUPPORTED", _C, _ERP, "The server lacks an operation that is needed here.",
     "Ask the server's operator to enable plain SFTP: reading, writing, listing, deleting and making folders.",
 )  # fmt: skip
 OUTSIDE_ROOTS = FaultKind(
-    "OUTSIDE_ROOTS", _C, "The folder lies outside what this deployment allows.",
+    "OUTSIDE_ROOTS", _C, _US, "The folder lies outside what this deployment allows.",
     "Choose a folder below one of DROPZONE_ROOTS, or have an admin add its root.",
 )  # fmt: skip
 CONNECTION_DISABLED = FaultKind(
-    "CONNECTION_DISABLED", _C, "The connection of this export is disabled, so nothing is sent.",
+    "CONNECTION_DISABLED", _C, _US, "The connection of this export is disabled, so nothing is sent.",
     "Activate the connection again; what waits on it then goes out by itself.",
 )  # fmt: skip
 CONFIG_UNREADABLE = FaultKind(
-    "CONFIG_UNREADABLE", _C, "The stored configuration can't be decrypted.",
+    "CONFIG_UNREADABLE", _C, _US, "The stored configuration can't be decrypted.",
     "Restore the encryption key it was written with, or enter the connection's details again.",
 )  # fmt: skip
 CONFIG_INVALID = FaultKind(
-    "CONFIG_INVALID", _C, "The stored configuration is not valid.", "Open the connection and correct the fields named."
+    "CONFIG_INVALID", _C, _US, "The stored configuration is not valid.",
+    "Open the connection and correct the fields named.",
+)  # fmt: skip
+CONNECTOR_UNKNOWN = FaultKind(
+    "CONNECTOR_UNKNOWN", _C, _US, "This deployment has no connector of the connection's type.",
+    "Install the package that brings it and restart, or disable the connection.",
 )  # fmt: skip
 
-NOT_FOUND = FaultKind("NOT_FOUND", _F, "There is no such file.", "Nothing to do.")
-NOT_A_FILE = FaultKind("NOT_A_FILE", _F, "It is not a regular file.", "Remove it or move it elsewhere.")
-TOO_LARGE = FaultKind("TOO_LARGE", _F, "The file is larger than allowed.", "Write a smaller file.")
+NOT_FOUND = FaultKind("NOT_FOUND", _F, _US, "There is no such file.", "Nothing to do.")
+NOT_A_FILE = FaultKind("NOT_A_FILE", _F, _ERP, "It is not a regular file.", "Remove it or move it elsewhere.")
+TOO_LARGE = FaultKind("TOO_LARGE", _F, _ERP, "The file is larger than allowed.", "Write a smaller file.")
 
 FAULT_KINDS: dict[str, FaultKind] = {
     kind.code: kind for kind in list(globals().values()) if isinstance(kind, FaultKind)
+}
+
+
+# Written to whoever runs the ERP's server, where its hint is written to us.
+_ASK: dict[str, str] = {
+    "CONNECTION_REFUSED": "Please check that your SSH service is up, and tell us its port.",
+    "CONNECTION_TIMEOUT": "Please check whether a firewall keeps our address out, and let it in.",
+    "CONNECTION_LOST": "Please look into your server's log for the time above: the connection broke off.",
+    "SERVER_BUSY": "Please check your server's load and its limit of connections (MaxStartups).",
+    "REMOTE_TIMEOUT": "Please check your server's load: it stopped answering.",
+    "DISK_FULL": "Please free space on the dropzone's disk, or raise the user's quota.",
+    "REMOTE_FAILURE": "Please tell us what your server's log says for the time above.",
+    "SIZE_MISMATCH": "Please check the dropzone's disk and quota: a file arrived with another size.",
+    "HOST_KEY_UNKNOWN": "Please send us the fingerprints of your server's host keys (ssh-keygen -lf).",
+    "HOST_KEY_CHANGED": "Please tell us whether you have changed your server's host key, and its fingerprint "
+    "(ssh-keygen -lf).",
+    "NO_COMMON_ALGORITHM": "Please enable current SSH algorithms; what your server offers is named above.",
+    "HANDSHAKE_FAILED": "Please tell us the port of your SSH service: what answers on this one does not speak SSH.",
+    "LOGIN_REFUSED": "Please check that this user exists and may log in with the key or password agreed on.",
+    "SFTP_UNAVAILABLE": "Please enable the sftp subsystem for this user.",
+    "FOLDER_MISSING": "Please create the folder, or tell us its right path.",
+    "PERMISSION_DENIED": "Please give this user the right to list, read, write, rename and delete in the folder.",
+    "RENAME_UNSUPPORTED": "Please allow this user to rename files.",
+    "OPERATION_UNSUPPORTED": "Please enable plain SFTP: reading, writing, listing, deleting and making folders.",
+    "NAME_NOT_FOUND": "Please tell us the right host name or address of your server.",
+    "NOT_A_FILE": "Please remove it or move it elsewhere.",
+    "TOO_LARGE": "Please write a smaller file.",
 }
 
 

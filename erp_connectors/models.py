@@ -43,6 +43,8 @@ class ERPConnection(models.Model):
     )
     last_test_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_success = models.BooleanField(null=True, editable=False)
+    test_report = models.JSONField(null=True, editable=False)
+    secrets_set_at = models.JSONField(default=dict, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -61,7 +63,9 @@ class ERPConnection(models.Model):
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
 
-    CONFIGURED: ClassVar[tuple[str, ...]] = ("connector_type", "config", "status", "updated_at")
+    CONFIGURED: ClassVar[tuple[str, ...]] = (
+        "connector_type", "config", "secrets_set_at", "status", "updated_at",
+    )  # fmt: skip
 
     objects = OrgScopedQuerySet["ERPConnection"].as_manager()
 

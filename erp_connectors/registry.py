@@ -44,6 +44,14 @@ def connector_for(connector_type: str) -> Connector[Any]:
     raise UnknownConnectorType(connector_type)
 
 
+def is_known(connector_type: str) -> bool:
+    try:
+        connector_for(connector_type)
+    except UnknownConnectorType:
+        return False
+    return True
+
+
 def open_transport(dropzone: Dropzone) -> Transport:
     """The transport for a dropzone, not yet connected."""
     policy = TransportPolicy(

@@ -17,5 +17,8 @@ def skip_or_fail(part: str, remedy: str) -> NoReturn:
 
 def require_program(name: str, remedy: str) -> str:
     """The program's path; looks in the sbin folders too, which a user's PATH may lack."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
-    return path or skip_or_fail(name, remedy)
+    return find_program(name) or skip_or_fail(name, remedy)
+
+
+def find_program(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from erp_connectors.faults import FAULT_KINDS, Scope
+from erp_connectors.faults import FAULT_KINDS, Scope, Side
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
 HEADING = {
@@ -18,12 +18,19 @@ def tables() -> str:
     parts = []
     for scope, heading in HEADING.items():
         rows = [
-            f"| `{kind.code}` | {kind.meaning} | {kind.hint} |"
+            f"| `{kind.code}` | {kind.meaning} | {kind.side} | {kind.hint} |"
             for kind in FAULT_KINDS.values()
             if kind.scope is scope
         ]
         parts.append(
-            "\n".join([f"## {heading}\n", "| code | what happened | what to do |", "|---|---|---|", *rows])
+            "\n".join(
+                [
+                    f"## {heading}\n",
+                    "| code | what happened | who can fix it | what to do |",
+                    "|---|---|---|---|",
+                    *rows,
+                ]
+            )
         )
     return "\n\n".join(parts)
 
@@ -41,3 +48,8 @@ def test_every_fault_is_a_code_a_sentence_and_an_advice():
         assert code == kind.code == code.upper()
         assert kind.meaning.endswith(".")
         assert kind.hint.endswith(".")
+
+
+def test_whatever_the_erps_side_can_fix_can_be_asked_of_them():
+    for kind in FAULT_KINDS.values():
+        assert kind.ask.endswith(".") or kind.side is not Side.ERP, kind.code

@@ -154,7 +154,7 @@ def _tested(steps: "list[ProbeStep]") -> dict[str, Any]:
 
 def _step(step: ProbeStep) -> dict[str, Any]:
     fault = step.fault
-    error = {"code": fault.code, "message": fault.message, "hint": fault.kind.hint} if fault else None
+    error = _error(fault) if fault else None
     return {
         "name": step.name,
         "label": step.label,
@@ -163,3 +163,8 @@ def _step(step: ProbeStep) -> dict[str, Any]:
         "found": step.found,
         "error": error,
     }
+
+
+def _error(fault: Fault) -> dict[str, str]:
+    kind = fault.kind
+    return {"code": fault.code, "message": fault.message, "who_can_fix_it": kind.side, "hint": kind.hint}

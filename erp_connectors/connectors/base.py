@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -31,9 +32,23 @@ class Dropzone:
     ack_timeout: timedelta | None = None
 
 
+class Purpose(StrEnum):
+    """What a form can do for a field beyond taking its value."""
+
+    PLAIN = "plain"
+    MODE = "mode"  # its value decides which fields apply
+    PRIVATE_KEY = "private_key"  # a pair can be generated, and its public half shown
+    PASSPHRASE = "passphrase"  # noqa: S105  # of the private key
+    HOST_KEY = "host_key"  # can be fetched from the server, and pinned by a person
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigField:
-    """One key of a connector's config, for forms, API and docs; ``modes`` empty: it applies always."""
+    """One key of a connector's config, for forms, API and docs; ``modes`` empty: it applies always.
+
+    ``type`` is string, integer, number or boolean; ``required`` counts where the field applies. Fields with the same
+    ``group`` stand under that heading, those of a ``rare`` one folded away.
+    """
 
     name: str
     type: str
@@ -42,6 +57,14 @@ class ConfigField:
     help: str
     secret: bool = False
     modes: tuple[str, ...] = ()
+    label: str = ""
+    group: str = ""
+    rare: bool = False
+    purpose: Purpose = Purpose.PLAIN
+    choices: tuple[tuple[str, str], ...] = ()
+    least: float | None = None
+    most: float | None = None
+    lines: int = 1
 
 
 class ConfigError(ValueError):

@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from erp_connectors import sessions
 from erp_connectors.connectors.base import Dropzone
-from erp_connectors.faults import Fault
+from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import connector_for
+from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.services.host_keys import fingerprints, host_key_names
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -30,11 +32,11 @@ def create_connection(
     """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
     connector_for(connector_type).parse_config(config)
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
+    _date_secrets(connection, {})
     with transaction.atomic():
         _save(connection)
         _audit(connection, Action.CONNECTION_CREATED, actor, changed=sorted(config))
-        if config.get("host_key"):
-            _audit(connection, Action.HOST_KEY_PINNED, actor, changed=["host_key"])
+        _audit_pinned(connection, {}, actor)
     return connection
 
 
@@ -49,6 +51,7 @@ def change_connection(
     exports that are staged at the present destination would be left behind."""
     with transaction.atomic():
         connection = ERPConnection.objects.select_for_update().get(pk=connection_id)
+        before = _readable(connection)
         changed = _new_config(connection, config) if config is not None else []
         if status is not None and status != connection.status:
             connection.status = status
@@ -63,14 +66,17 @@ def change_connection(
             actor,
             changed=changed,
         )
-        if "host_key" in changed:
-            _audit(connection, Action.HOST_KEY_PINNED, actor, changed=["host_key"])
+        if config is not None:
+            _audit_pinned(connection, before, actor)
     return connection
 
 
 def public_config(connection: ERPConnection) -> dict[str, Any]:
-    """The config with every secret replaced by a mask; raises `Fault` CONFIG_UNREADABLE."""
-    secrets = _secret_names(connection)
+    """The config with every secret replaced by a mask; raises `Fault` CONFIG_UNREADABLE or CONNECTOR_UNKNOWN."""
+    try:
+        secrets = _secret_names(connection)
+    except UnknownConnectorType as error:
+        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
     return {key: UNCHANGED if key in secrets and value else value for key, value in connection.config.items()}
 
 
@@ -95,7 +101,36 @@ def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[st
             connection, connector.dropzone(connector.parse_config(old)), connector.dropzone(parsed)
         )
     connection.config = new
+    _date_secrets(connection, old)
     return changed
+
+
+def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:
+    """Keep when each secret was last set, which is all that is ever shown of it."""
+    new, dates = connection.config, connection.secrets_set_at
+    now = timezone.now().isoformat(timespec="seconds")
+    connection.secrets_set_at = {
+        name: dates[name] if old.get(name) == new[name] and name in dates else now
+        for name in _secret_names(connection)
+        if name in new and (name in dates or old.get(name) != new[name])
+    }
+
+
+def _audit_pinned(connection: ERPConnection, old: Mapping[str, Any], actor: User | None) -> None:
+    for name in host_key_names(connection.connector_type):
+        pinned, before = fingerprints(connection.config.get(name)), fingerprints(old.get(name))
+        if connection.config.get(name) and connection.config.get(name) != old.get(name):
+            record(
+                Entry(
+                    action=Action.HOST_KEY_PINNED,
+                    org_id=connection.org_id,
+                    entity_type="ERPConnection",
+                    entity_id=connection.pk,
+                    actor=actor,
+                    before={"fingerprints": before},
+                    after={"changed": [name], "status": connection.status, "fingerprints": pinned},
+                )
+            )
 
 
 def _readable(connection: ERPConnection) -> dict[str, Any]:

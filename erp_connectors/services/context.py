@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
-from erp_connectors.faults import CONFIG_INVALID, DESTINATION_MOVED, Fault
+from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, DESTINATION_MOVED, Fault
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import connector_for
+from erp_connectors.registry import UnknownConnectorType, connector_for
 from erp_connectors.transports.base import Transport
 
 
@@ -41,12 +41,14 @@ class Failure:
 
 
 def dropzone_of(connection: ERPConnection) -> Dropzone:
-    """Raises `Fault` CONFIG_UNREADABLE or CONFIG_INVALID."""
-    connector = connector_for(connection.connector_type)
+    """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID or CONNECTOR_UNKNOWN."""
     try:
+        connector = connector_for(connection.connector_type)
         return connector.dropzone(connector.parse_config(connection.config))
     except ConfigError as error:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
+    except UnknownConnectorType as error:
+        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
 
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:

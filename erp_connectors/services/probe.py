@@ -9,12 +9,15 @@ from django.utils import timezone
 
 from erp_connectors import circuit
 from erp_connectors.connectors.base import Dropzone
-from erp_connectors.documents import Move, ProbeStep, Upload
+from erp_connectors.documents import Ability, Move, ProbeStep, Upload
 from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
+from erp_connectors.services import abilities
+from erp_connectors.services.abilities import noted
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.places import ERROR, PROCESSED
+from erp_connectors.services.probe_report import ProbeReport
 from erp_connectors.transports.base import Transport
 from orderflow import jobs
 from orderflow.audit.models import Action
@@ -22,17 +25,38 @@ from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import User
 
 PROBE_BODY = b'{"test": "connection"}\n'
+EXPORT_STEP = ("export_path", "Orders can be written")
+ABILITIES_STEP = ("abilities", "What the server can do")
+ACK_STEP = ("ack_path", "Answers can be read and filed")
 
 
 def test_connection(connection_id: UUID, *, actor: User | None) -> list[ProbeStep]:
     """Run every step up to the first that fails, record the result, and on success let the queue go on."""
+    return list(run_test(connection_id, actor=actor))
+
+
+def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
+    """As `test_connection`, each step as it is done; what is abandoned in the middle is not recorded."""
     connection = ERPConnection.objects.get(pk=connection_id)
+    steps: list[ProbeStep] = []
     try:
-        steps = list(probe_steps(dropzone_of(connection)))
+        for step in probe_steps(dropzone_of(connection)):
+            steps.append(step)
+            yield step
     except Fault as fault:
         steps = [ProbeStep("config", "Configuration", 0, fault=fault)]
+        yield steps[0]
     _record(connection, steps, actor)
-    return steps
+
+
+def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
+    """Name and label of what `run_test` will do where nothing fails."""
+    try:
+        dropzone = dropzone_of(connection)
+        opening = open_transport(dropzone).opening
+    except Fault:
+        return []
+    return [*opening, EXPORT_STEP, *([ACK_STEP] if dropzone.ack_path else []), ABILITIES_STEP]
 
 
 def probe_steps(dropzone: Dropzone) -> Iterator[ProbeStep]:
@@ -47,17 +71,20 @@ def probe_steps(dropzone: Dropzone) -> Iterator[ProbeStep]:
             yield step
             if not step.ok:
                 return
-        export_step = _timed(
-            "export_path", "Orders can be written", lambda: _try_export_folder(transport, dropzone)
-        )
-        yield export_step
-        if export_step.ok and dropzone.ack_path:
-            folder = dropzone.ack_path
-            yield _timed(
-                "ack_path", "Answers can be read and filed", lambda: _try_ack_folder(transport, folder)
-            )
+        yield from _folder_steps(transport, dropzone)
     finally:
         transport.close()
+
+
+def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeStep]:
+    step = _timed(EXPORT_STEP, lambda found: _try_export_folder(transport, dropzone))
+    yield step
+    if step.ok and dropzone.ack_path:
+        folder = dropzone.ack_path
+        step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, folder, found))
+        yield step
+    if step.ok:
+        yield _timed(ABILITIES_STEP, lambda found: abilities.look(transport, dropzone, found))
 
 
 def require_usable(transport: Transport, dropzone: Dropzone) -> None:
@@ -65,13 +92,15 @@ def require_usable(transport: Transport, dropzone: Dropzone) -> None:
     _try_export_folder(transport, dropzone)
 
 
-def _timed(name: str, label: str, check: Callable[[], str]) -> ProbeStep:
-    started = time.perf_counter()
+def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> ProbeStep:
+    started, able = time.perf_counter(), list[Ability]()
     try:
-        found, fault = check(), None
+        found, fault = check(able), None
     except Fault as error:
         found, fault = "", error
-    return ProbeStep(name, label, round((time.perf_counter() - started) * 1000), found, fault)
+    return ProbeStep(
+        *step, round((time.perf_counter() - started) * 1000), found, fault, abilities=tuple(able)
+    )
 
 
 def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
@@ -106,21 +135,31 @@ def _guarantee(dropzone: Dropzone) -> str:
     return f"Without rename each order is written at least once, and {reader} part of a file."
 
 
-def _try_ack_folder(transport: Transport, ack_path: str) -> str:
-    waiting = sum(1 for _ in transport.list(ack_path))
-    stamp = f"test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}.json.tmp"
-    source = f"{ack_path.rstrip('/')}/{stamp}"
-    _raise_first(transport.stage([Upload(source, PROBE_BODY)]))
-    here = source
+def _try_ack_folder(transport: Transport, ack_path: str, able: list[Ability]) -> str:
+    root = ack_path.rstrip("/")
+    name = f"test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}.json.tmp"
+    here = f"{root}/{name}"
+    with noted(able, "ack_list"):
+        waiting = sum(1 for _ in transport.list(ack_path))
+    with noted(able, "ack_write"):
+        _raise_first(transport.stage([Upload(here, PROBE_BODY)]))
     try:
+        with noted(able, "ack_read"):
+            _raise_first([_unread(body) for body in transport.read([here], max_bytes=1024)])
         for folder in (PROCESSED, ERROR):
-            transport.make_folder(f"{ack_path.rstrip('/')}/{folder}")
-            there = f"{ack_path.rstrip('/')}/{folder}/{stamp}"
-            _raise_first(transport.move([Move(here, there)]))
+            with noted(able, f"ack_{folder}"):
+                transport.make_folder(f"{root}/{folder}")
+                there = f"{root}/{folder}/{name}"
+                _raise_first(transport.move([Move(here, there)]))
             here = there
     finally:
-        transport.remove([here])
+        (removed,) = transport.remove([here])
+        able.append(Ability("ack_delete", not isinstance(removed, Fault)))
     return f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
+
+
+def _unread(body: bytes | Fault) -> Fault | None:
+    return body if isinstance(body, Fault) else None
 
 
 def _raise_first(outcomes: list[Fault | None]) -> None:
@@ -132,7 +171,10 @@ def _raise_first(outcomes: list[Fault | None]) -> None:
 @transaction.atomic
 def _record(connection: ERPConnection, steps: list[ProbeStep], actor: User | None) -> None:
     now, ok = timezone.now(), all(step.ok for step in steps)
-    ERPConnection.objects.filter(pk=connection.pk).update(last_test_at=now, last_test_success=ok)
+    report = ProbeReport.of(steps, at=now, by=actor.email if actor else "")
+    ERPConnection.objects.filter(pk=connection.pk).update(
+        last_test_at=now, last_test_success=ok, test_report=report.as_row()
+    )
     failed = next((step.fault for step in steps if step.fault), None)
     record(
         Entry(

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from erp_connectors.archive import storage_key
 from erp_connectors.models import ERPConnection, ERPExport, add_events
-from erp_connectors.registry import connector_for
+from erp_connectors.registry import connector_for, is_known
 from erp_connectors.states import ConnectionStatus, Stage
 from orderflow import jobs
 from orderflow.audit import services as audit
@@ -158,7 +158,8 @@ def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection
     active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(
         "-created_at"
     )
-    return {connection.org_id: connection for connection in active.defer("config")}
+    # One whose connector this deployment lacks can't name a file, let alone send it.
+    return {row.org_id: row for row in active.defer("config") if is_known(row.connector_type)}
 
 
 def _export(

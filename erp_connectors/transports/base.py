@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
-from erp_connectors.documents import Entry, Move, ProbeStep, Upload
+from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
 
 
@@ -54,6 +54,10 @@ class TransportPolicy:
 class Transport(ABC):
     """The validating front door; an adapter implements the methods with a leading underscore."""
 
+    # Name and label of what `open_steps` will yield, for who wants to show them beforehand.
+    opening: ClassVar[tuple[tuple[str, str], ...]] = ()
+    speaks_extensions: ClassVar[bool] = False
+
     def open(self) -> None:
         """Connect, or raise the `Fault` that stopped it. Does nothing when already open."""
         for step in self.open_steps():
@@ -73,6 +77,14 @@ class Transport(ABC):
 
     def remarks(self) -> Sequence[str]:
         """What a person should know about the last `stage`, though it stopped no file."""
+        return ()
+
+    def offers(self) -> Sequence[str]:
+        """On an open transport: the protocol extensions that the server announced."""
+        return ()
+
+    def presented_keys(self) -> Sequence[PresentedKey]:
+        """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault`."""
         return ()
 
     def expect(self, files: int) -> None:  # noqa: B027  # a hint that a transport may ignore

@@ -51,6 +51,8 @@ ResultT = TypeVar("ResultT")
 
 
 class FilesystemTransport(Transport):
+    opening = (("roots", "Folders this deployment allows"),)
+
     def __init__(self, options: FilesystemOptions, policy: TransportPolicy) -> None:
         self._roots = [os.path.realpath(root) for root in policy.dropzone_roots]
         self._remarks: set[str] = set()

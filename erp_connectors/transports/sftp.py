@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from erp_connectors import faults
-from erp_connectors.documents import Entry, Move, ProbeStep, Upload
+from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.sftp import errors, operations, session, wire
 from erp_connectors.sftp.channels import Channels
@@ -64,7 +64,18 @@ MAX_NAMES = 1_000_000
 FULL_DISK_WORDS = ("no space", "quota", "disk full")
 
 
+# A server shows one key of the types it is asked for; asked for these first, it shows each it has.
+HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+
+
 class SftpTransport(Transport):
+    speaks_extensions = True
+    opening = (
+        ("tcp", "Name lookup and TCP"),
+        ("host_key", "SSH handshake and host key"),
+        ("login", "Login"),
+    )
+
     def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
         self._options = options
         self._policy = policy
@@ -78,11 +89,8 @@ class SftpTransport(Transport):
         if self._channels is not None and (not self._resumed or self._answers()):
             return
         self.close()
-        for name, label, action in (
-            ("tcp", "Name lookup and TCP", self._connect),
-            ("host_key", "SSH handshake and host key", self._handshake),
-            ("login", "Login", self._login),
-        ):
+        actions = (self._connect, self._handshake, self._login)
+        for (name, label), action in zip(self.opening, actions, strict=True):
             step = _timed(name, label, action)
             yield step
             if not step.ok:
@@ -108,6 +116,23 @@ class SftpTransport(Transport):
 
     def remarks(self) -> Sequence[str]:
         return self._remarks
+
+    def offers(self) -> Sequence[str]:
+        return sorted(self._require_channels().extensions)
+
+    def presented_keys(self) -> Sequence[PresentedKey]:
+        found = dict.fromkeys(self._presented(kind) for kind in HOST_KEY_TYPES)
+        return [PresentedKey(key.type, key.fingerprint, key.line) for key in found]
+
+    def _presented(self, kind: str) -> HostKey:
+        try:
+            self._connect()
+            assert self._session is not None  # noqa: S101  # what connecting makes
+            return self._session.exchange_keys([HostKey(kind, b"")])
+        except errors.SshError as error:
+            raise _fault(error, "") from None
+        finally:
+            self.close()
 
     def destination(self, folder: str) -> str:
         return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"

@@ -1,7 +1,8 @@
+import msgspec
 import pytest
 
 from erp_connectors.connectors.base import ConfigError
-from erp_connectors.connectors.dropzone_json_v1 import config
+from erp_connectors.connectors.dropzone_json_v1 import config, description
 
 SFTP = {
     "mode": "sftp",
@@ -79,12 +80,35 @@ def test_a_parsed_config_does_not_show_its_secrets():
 
 
 def test_secrets_are_marked_and_every_key_is_described():
-    described = {field.name: field for field in config.describe()}
+    described = {field.name: field for field in description.FIELDS}
 
     assert {name for name, field in described.items() if field.secret} == {
         "password", "ssh_key", "ssh_key_passphrase"
     }  # fmt: skip
-    assert all(field.help for field in described.values())
+    assert all(field.help and field.label and field.group for field in described.values())
+
+
+def test_the_description_and_the_parser_know_the_same_keys_and_defaults():
+    parsed = {field.name: field for field in msgspec.structs.fields(config.DropzoneConfig)}
+
+    assert {field.name for field in description.FIELDS} == set(parsed)
+    for field in description.FIELDS:
+        default = parsed[field.name].default
+        assert field.default == (None if default is msgspec.NODEFAULT else default), field.name
+
+
+@pytest.mark.parametrize("field", [f for f in description.FIELDS if f.most], ids=lambda field: field.name)
+def test_the_described_limits_are_those_of_the_parser(field):
+    assert config.parse({**SFTP, field.name: field.most})
+    assert field.name in problems({**SFTP, field.name: field.most + 1})
+    if field.least:
+        assert config.parse({**SFTP, field.name: field.least})
+        assert field.name in problems({**SFTP, field.name: field.least - 1})
+
+
+@pytest.mark.parametrize("field", [f for f in description.FIELDS if f.required], ids=lambda field: field.name)
+def test_what_is_described_as_required_is_asked_for_where_it_applies(field):
+    assert field.name in problems({**SFTP, field.name: None})
 
 
 def test_file_mode_is_octal():

@@ -1,7 +1,7 @@
-"""The config of ``DROPZONE_JSON_V1``: its keys, their checks, and what they mean to a person."""
+"""The config of ``DROPZONE_JSON_V1``: its keys and their checks. What they mean to a person: `description`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from erp_connectors.connectors.base import ConfigError, ConfigField, Dropzone
+from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.connectors.dropzone_json_v1 import description
+from erp_connectors.connectors.dropzone_json_v1.description import FILESYSTEM, SFTP
 from erp_connectors.transports.base import FilesystemOptions, SftpOptions, TransportOptions
 
-SFTP, FILESYSTEM = "sftp", "filesystem"
 HOST_KEY_LINE = re.compile(r"(?:\S+ )?(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+(?: .*)?")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -46,31 +47,13 @@ class DropzoneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         return f"DropzoneConfig(mode={self.mode!r}, host={self.host!r}, export_path={self.export_path!r})"
 
 
-_HELP: dict[str, str] = {
-    "mode": "How the dropzone is reached: sftp or filesystem.",
-    "export_path": "Absolute folder that the ERP reads orders from.",
-    "ack_path": "Absolute folder that the ERP writes its answers to; without it nothing is polled.",
-    "host": "Host name or address of the SFTP server.",
-    "port": "Port of the SFTP server.",
-    "username": "Login name on the SFTP server.",
-    "password": "Password; not needed with a key.",
-    "ssh_key": "Private key (Ed25519, ECDSA or RSA; OpenSSH or PEM). Preferred over a password.",
-    "ssh_key_passphrase": "Passphrase of the private key, if it has one.",
-    "host_key": "The server's public key(s), one a line, as in known_hosts. Nothing is sent to any other server.",
-    "atomic_write": "Write a temporary file, then rename it: each order appears exactly once and whole. Off: it is "
-    "written under its final name, at least once, and a reader may see part of it.",
-    "done_marker": "After each file, write an empty one named {filename}.done, for an ERP that reads a file only once "
-    "its marker is there. With atomic_write off, such an ERP never sees part of a file either.",
-    "connect_timeout": "Seconds to wait for the connection and the login.",
-    "io_timeout": "Seconds to wait for each answer of the server.",
-    "ack_timeout": "Seconds after which a sent order without an answer counts as overdue.",
-    "file_mode": "Permission bits of the published file in octal, like 0640.",
+_SFTP_ONLY = tuple(field.name for field in description.FIELDS if field.modes)
+_MUST_BE: dict[str, str] = {
+    "mode": "must be sftp or filesystem",
+    "host": "must be a host name or address, without spaces",
+    "username": "must be one word, without spaces",
+    "file_mode": "must be three octal digits, like 0640",
 }
-_SFTP_ONLY = (
-    "host", "port", "username", "password", "ssh_key", "ssh_key_passphrase", "host_key",
-    "connect_timeout", "io_timeout",
-)  # fmt: skip
-_SECRETS = ("password", "ssh_key", "ssh_key_passphrase")
 _FIELDS = {field.name: field for field in msgspec.structs.fields(DropzoneConfig)}
 
 
@@ -84,28 +67,13 @@ def parse(raw: Mapping[str, Any]) -> DropzoneConfig:
             try:
                 values[name] = msgspec.convert(given[name], field.type)
             except msgspec.ValidationError as error:
-                problems[name] = _plain(error)
+                problems[name] = _MUST_BE.get(name) or _plain(error)
         elif field.required:
             problems[name] = "is missing"
     problems |= _cross_checks(values, problems)
     if problems:
         raise ConfigError(problems)
     return DropzoneConfig(**values)
-
-
-def describe() -> Sequence[ConfigField]:
-    return [
-        ConfigField(
-            name=name,
-            type=_type_name(name),
-            required=field.required,
-            default=None if field.default is msgspec.NODEFAULT else field.default,
-            help=_HELP[name],
-            secret=name in _SECRETS,
-            modes=(SFTP,) if name in _SFTP_ONLY else (),
-        )
-        for name, field in _FIELDS.items()
-    ]
 
 
 def dropzone(config: DropzoneConfig) -> Dropzone:
@@ -159,16 +127,6 @@ def _cross_checks(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[s
 def _absolute(path: str) -> bool:
     pure = PurePosixPath(path)
     return pure.is_absolute() and ".." not in pure.parts and path.isprintable()
-
-
-def _type_name(name: str) -> str:
-    special = {
-        "port": "integer",
-        "ack_timeout": "integer",
-        "atomic_write": "boolean",
-        "done_marker": "boolean",
-    }
-    return special.get(name, "number" if name.endswith("_timeout") else "string")
 
 
 def _plain(error: msgspec.ValidationError) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from erp_connectors.connectors.base import ConfigField, Connector, Dropzone
-from erp_connectors.connectors.dropzone_json_v1 import ack, config, payload
+from erp_connectors.connectors.dropzone_json_v1 import ack, config, description, payload
 from erp_connectors.documents import Ack, OrderDocument
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
@@ -21,7 +21,7 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
         return config.parse(raw)
 
     def describe_config(self) -> Sequence[ConfigField]:
-        return config.describe()
+        return description.FIELDS
 
     def dropzone(self, config_: config.DropzoneConfig) -> Dropzone:
         return config.dropzone(config_)

@@ -1,0 +1,89 @@
+"""The keys by which servers prove who they are: fetched to be looked at, pinned when a person has confirmed them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from erp_connectors.connectors.base import Purpose
+from erp_connectors.documents import PresentedKey
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import connector_for, open_transport
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.sftp.errors import HostKeyUnknown
+from erp_connectors.sftp.keys import parse_host_key
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is pinned beside what the server presents now."""
+
+    pinned: tuple[PresentedKey, ...]
+    presented: tuple[PresentedKey, ...]
+
+    @property
+    def matching(self) -> tuple[PresentedKey, ...]:
+        return tuple(key for key in self.presented if key in self.pinned)
+
+    @property
+    def new(self) -> tuple[PresentedKey, ...]:
+        return tuple(key for key in self.presented if key not in self.pinned)
+
+    @property
+    def changed(self) -> bool:
+        """Something is pinned, and the server proves itself by none of it."""
+        return bool(self.pinned) and not self.matching
+
+
+def compare(connection: ERPConnection) -> Comparison:
+    """Ask the server for its keys, sending nothing else. Raises `Fault`."""
+    transport = open_transport(dropzone_of(connection))
+    try:
+        presented = tuple(transport.presented_keys())
+    finally:
+        transport.close()
+    return Comparison(pinned_keys(connection), presented)
+
+
+def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
+    """Raises `Fault` CONFIG_UNREADABLE."""
+    texts = [connection.config.get(name) for name in host_key_names(connection.connector_type)]
+    return tuple(key for text in texts for key in read_keys(text))
+
+
+def read_keys(text: str | None) -> list[PresentedKey]:
+    """Of a config's value; a line that is no key is left out."""
+    keys = []
+    for line in _lines(text):
+        try:
+            key = parse_host_key(line)
+        except HostKeyUnknown:
+            continue
+        keys.append(PresentedKey(key.type, key.fingerprint, key.line))
+    return keys
+
+
+def fingerprints(text: str | None) -> list[str]:
+    return [f"{key.type} {key.fingerprint}" for key in read_keys(text)]
+
+
+def unreadable_line(text: str) -> str:
+    """What is wrong with the first line that is no key; empty where all are."""
+    for line in _lines(text):
+        try:
+            parse_host_key(line)
+        except HostKeyUnknown as error:
+            return str(error)
+    return ""
+
+
+def as_config(keys: Sequence[PresentedKey]) -> str:
+    return "\n".join(key.line for key in keys)
+
+
+def host_key_names(connector_type: str) -> list[str]:
+    """The config's keys that hold host keys. Raises `UnknownConnectorType`."""
+    described = connector_for(connector_type).describe_config()
+    return [field.name for field in described if field.purpose is Purpose.HOST_KEY]
+
+
+def _lines(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]

@@ -1,0 +1,375 @@
+"""The form that a connector's description makes, and what becomes of secrets and keys in it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+from unittest.mock import ANY
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from erp_connectors import registry
+from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
+from erp_connectors.faults import HOST_KEY_CHANGED, Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.services.acks import poll
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.push import NoActiveConnection, push
+from erp_connectors.sftp.key_pairs import new_private_key, public_half
+from orderflow.audit.models import Action, AuditLog
+from orderflow.tenancy.roles import Role
+from tests import factories
+from tests.servers.asyncssh_server import Behaviour, asyncssh_server
+from tests.servers.ssh import new_key, public_line
+from tests.services.test_second_connector import CsvConfig, CsvConnector
+
+ADD = "admin:erp_connectors_erpconnection_add"
+SFTP = {
+    "connector_type": "DROPZONE_JSON_V1", "status": "ACTIVE", "mode": "sftp", "host": "127.0.0.1", "port": "1",
+    "username": "u", "password": "first-password", "export_path": "/in", "atomic_write": "on",
+    "connect_timeout": "10", "io_timeout": "30",
+}  # fmt: skip
+
+
+class ShelfConnector(CsvConnector):
+    """A connector of somebody else's: other names, another mode, a secret."""
+
+    connector_type: ClassVar[str] = "SHELF"
+
+    def parse_config(self, raw: Mapping[str, Any]) -> CsvConfig:
+        if raw.get("depth", 1) > 5:
+            raise ConfigError({"depth": "is more than five"})
+        return CsvConfig(raw.get("folder", "/nowhere"))
+
+    def describe_config(self) -> Sequence[ConfigField]:
+        ways = (("near", "Near by"), ("far", "Far away"))
+        return [
+            ConfigField("way", "string", True, None, "How.", purpose=Purpose.MODE, choices=ways),
+            ConfigField("depth", "integer", True, 3, "How deep.", label="Depth", least=1, most=9),
+            ConfigField("pin_code", "string", False, None, "Secret.", secret=True, modes=("far",)),
+            ConfigField("folder", "string", True, None, "Where.", modes=("near",)),
+        ]
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    monkeypatch.setitem(registry.CONNECTORS, "SHELF", "shelf.ShelfConnector")
+    monkeypatch.setitem(sys.modules, "shelf", sys.modules[__name__])
+    registry.connector_for.cache_clear()
+    yield
+    registry.connector_for.cache_clear()
+
+
+@pytest.fixture
+def org(db):
+    return factories.org()
+
+
+@pytest.fixture
+def client(org):
+    logged_in = Client()
+    logged_in.force_login(factories.user(org, Role.INTEGRATOR))
+    return logged_in
+
+
+def change(row):
+    return reverse("admin:erp_connectors_erpconnection_change", args=[row.pk])
+
+
+def errors(answer):
+    return dict(answer.context["adminform"].form.errors)
+
+
+def added(client, **values):
+    answer = client.post(reverse(ADD), {**SFTP, **values})
+    assert answer.status_code == 302, errors(answer)
+    return ERPConnection.objects.get()
+
+
+class TestAnotherConnector:
+    def test_its_fields_come_from_its_own_description(self, client, shelf):
+        page = client.get(reverse(ADD) + "?connector_type=SHELF").content.decode()
+
+        assert 'name="depth"' in page
+        assert 'value="3"' in page
+        assert "Far away" in page
+        assert 'data-modes="far"' in page
+        assert 'name="host"' not in page
+
+    def test_it_is_saved_and_its_secret_kept(self, client, shelf):
+        client.post(
+            reverse(ADD),
+            {"connector_type": "SHELF", "status": "ACTIVE", "way": "far", "depth": "2", "pin_code": "4711-x"},
+        )
+        row = ERPConnection.objects.get()
+        assert (row.connector_type, row.config) == ("SHELF", {"way": "far", "depth": 2, "pin_code": "4711-x"})
+
+        answer = client.post(change(row), {"status": "ACTIVE", "way": "far", "depth": "4"})
+
+        assert answer.status_code == 302
+        assert ERPConnection.objects.get().config == {"way": "far", "depth": 4, "pin_code": "4711-x"}
+        assert "4711-x" not in client.get(change(row)).content.decode()
+
+    def test_each_wrong_field_is_told_at_its_place(self, client, shelf):
+        def wrong(**values):
+            return errors(
+                client.post(reverse(ADD), {"connector_type": "SHELF", "status": "ACTIVE", **values})
+            )
+
+        assert set(wrong(way="near", depth="x")) == {"depth", "folder"}
+        assert wrong(way="near", depth="6", folder="/f") == {"depth": ["is more than five"]}
+        assert set(wrong(way="beyond", depth="99")) == {"way", "depth"}
+
+
+class TestATypeThatIsNotThere:
+    def test_asked_for_in_an_address_the_usual_form_is_shown(self, client):
+        assert 'name="host"' in client.get(reverse(ADD) + "?connector_type=NONE").content.decode()
+
+    def test_posted_it_is_refused_at_its_field(self, client):
+        answer = client.post(reverse(ADD), {**SFTP, "connector_type": "NONE"})
+
+        assert "connector_type" in errors(answer)
+        assert not ERPConnection.objects.exists()
+
+    def test_a_connection_of_it_is_shown_explained_tested_and_disabled(self, client, org):
+        row = ERPConnection.objects.create(org=org, connector_type="GONE", config={"a": "b"})
+        listing = client.get(reverse("admin:erp_connectors_erpconnection_changelist"))
+        page = client.get(change(row)).content.decode()
+
+        assert "no connector type &#x27;GONE&#x27;" in listing.content.decode()
+        assert "Install the package" in page
+        test = client.post(reverse("admin:erp_connection_test", args=[row.pk]), follow=True)
+        assert "CONNECTOR_UNKNOWN" in test.content.decode()
+        assert client.get(reverse("admin:erp_connection_host_key", args=[row.pk])).status_code == 404
+        assert client.post(change(row), {"status": "DISABLED"}).status_code == 302
+        row.refresh_from_db()
+        assert (row.status, row.config) == ("DISABLED", {"a": "b"})
+
+    def test_what_waits_on_it_is_held_with_the_reason(self, org):
+        row = factories.connection(org, {"mode": "filesystem", "export_path": "/in", "ack_path": "/ack"})
+        push(factories.draft(org).pk, actor=None)
+        ERPConnection.objects.update(connector_type="GONE")
+
+        assert "no connector type 'GONE'" in deliver(row.pk).held
+        assert "no connector type 'GONE'" in poll(row.pk).trouble
+        with pytest.raises(NoActiveConnection):
+            push(factories.draft(org).pk, actor=None)
+
+
+class TestSecrets:
+    def test_it_says_since_when_each_is_set(self, client):
+        row = added(client)
+        assert row.secrets_set_at == {"password": ANY}
+        since = row.secrets_set_at["password"]
+
+        client.post(change(row), {**SFTP, "password": "", "port": "2"})
+        row.refresh_from_db()
+        assert row.secrets_set_at == {"password": since}
+        assert "Set on" in client.get(change(row)).content.decode()
+
+    def test_a_new_value_replaces_it(self, client):
+        row = added(client)
+        ERPConnection.objects.update(secrets_set_at={"password": "2020-01-01T00:00:00+00:00"})
+
+        client.post(change(row), {**SFTP, "password": "second-password"})
+
+        row.refresh_from_db()
+        assert row.config["password"] == "second-password"
+        assert row.secrets_set_at["password"] > "2021"
+
+    def test_it_can_be_removed(self, client):
+        row = added(client, ssh_key=new_private_key())
+
+        client.post(change(row), {**SFTP, "password": "", "password-clear": "on"})
+
+        row.refresh_from_db()
+        assert "password" not in row.config
+        assert set(row.secrets_set_at) == {"ssh_key"}
+
+    def test_the_last_way_to_log_in_is_not_removed(self, client):
+        row = added(client)
+
+        answer = client.post(change(row), {**SFTP, "password": "", "password-clear": "on"})
+
+        assert "password" in errors(answer)
+        assert ERPConnection.objects.get().config["password"] == "first-password"
+
+    def test_removing_and_entering_at_once_is_a_question_not_a_guess(self, client):
+        row = added(client)
+
+        answer = client.post(change(row), {**SFTP, "password": "typed-now", "password-clear": "on"})
+
+        assert "Choose one" in errors(answer)["password"][0]
+        assert "typed-now" not in answer.content.decode()
+
+    def test_a_key_that_can_not_be_read_is_told_before_it_is_saved(self, client):
+        encrypted = subprocess_key("the passphrase")
+
+        assert "ssh_key" in errors(client.post(reverse(ADD), {**SFTP, "ssh_key": "no key"}))
+        missing = client.post(reverse(ADD), {**SFTP, "ssh_key": encrypted})
+        assert "its passphrase is missing" in errors(missing)["ssh_key"][0]
+        added(client, ssh_key=encrypted, ssh_key_passphrase="the passphrase")
+
+
+def subprocess_key(passphrase: str) -> str:
+    key = new_key().export_private_key(passphrase=passphrase)
+    return key.decode()
+
+
+class TestKeyPair:
+    def test_it_is_made_here_and_only_its_public_half_is_shown(self, client, tmp_path):
+        row = added(client, **{"password": "", "ssh_key-generate": "on"})
+        private, shown = row.config["ssh_key"], client.get(change(row)).content.decode()
+
+        (tmp_path / "key").write_text(private)
+        (tmp_path / "key").chmod(0o600)
+        told = subprocess.run(
+            ["ssh-keygen", "-yf", tmp_path / "key"], capture_output=True, text=True, check=True
+        )
+        assert public_half(private, None).split()[:2] == told.stdout.split()[:2]
+        assert public_half(private, None) in shown
+        assert private.splitlines()[2] not in shown
+
+    def test_a_new_pair_drops_the_old_keys_passphrase(self, client):
+        row = added(client, ssh_key=subprocess_key("old one"), ssh_key_passphrase="old one")
+
+        client.post(change(row), {**SFTP, "password": "", "ssh_key-generate": "on"})
+
+        row.refresh_from_db()
+        assert "ssh_key_passphrase" not in row.config
+        assert public_half(row.config["ssh_key"], None).startswith("ssh-ed25519 ")
+
+
+class TestHostKeys:
+    def test_a_line_that_is_no_key_is_told_at_the_field(self, client):
+        answer = client.post(reverse(ADD), {**SFTP, "host_key": "ssh-ed25519 AAAA"})
+
+        assert "is not a public key" in errors(answer)["host_key"][0]
+
+    def test_pinning_is_recorded_with_what_was_pinned_before(self, client):
+        old, new = public_line(new_key()), public_line(new_key())
+        row = added(client, host_key=old)
+
+        client.post(change(row), {**SFTP, "host_key": new})
+
+        last = AuditLog.objects.filter(action=Action.HOST_KEY_PINNED).order_by("-created_at").first()
+        assert last.before["fingerprints"] != last.after["fingerprints"]
+        assert all(one.startswith("ssh-ed25519 SHA256:") for one in last.after["fingerprints"])
+
+    def test_a_forged_confirmation_without_a_key_pins_nothing(self, client):
+        row = added(client)
+        page = reverse("admin:erp_connection_host_key", args=[row.pk])
+
+        answer = client.post(page, {"pin": "x", "key": "not a key", "shown": public_line(new_key())})
+
+        assert "Nothing was pinned" in answer.content.decode()
+        assert "host_key" not in ERPConnection.objects.get().config
+
+    def test_a_server_that_can_not_be_reached_is_explained(self, client):
+        row = added(client)
+
+        answer = client.post(reverse("admin:erp_connection_host_key", args=[row.pk]), {"fetch": "x"})
+
+        assert "refused the TCP connection" in answer.content.decode()
+        assert "ERP side" in answer.content.decode()
+
+    def test_a_folder_has_none(self, client, org):
+        row = factories.connection(org, {"mode": "filesystem", "export_path": "/in"})
+
+        assert client.get(reverse("admin:erp_connection_host_key", args=[row.pk])).status_code == 404
+        assert (
+            "Fetch host key"
+            not in client.get(change(row)).content.decode().split('<form method="post" id=')[0]
+        )
+
+
+@pytest.mark.parametrize("page", ["erp_connection_test", "erp_connection_host_key"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_pages_are_the_own_orgs_and_need_the_right_to_connect(client, page, method, org):
+    row = added(client)
+    address, ask = reverse(f"admin:{page}", args=[row.pk]), method
+    stranger, operator = Client(), Client()
+    stranger.force_login(factories.user(factories.org(), Role.ADMIN))
+    operator.force_login(factories.user(org, Role.OPS))
+
+    assert getattr(stranger, ask)(address).status_code == 404
+    assert getattr(operator, ask)(address).status_code == 403
+    assert ERPConnection.objects.get().last_test_at is None
+
+
+def test_a_test_is_streamed_line_by_line_and_recorded_with_its_author(client, org):
+    row = added(client)
+
+    answer = client.post(
+        reverse("admin:erp_connection_test", args=[row.pk]), headers={"accept": "application/x-ndjson"}
+    )
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+
+    assert len(lines) == 5 + 1 + 1  # planned, done, outcome
+    assert "CONNECTION_REFUSED" in lines[5]
+    report = ERPConnection.objects.get().test_report
+    assert report["by"].endswith("@example.com")
+    assert AuditLog.objects.get(action=Action.CONNECTION_TESTED).ip == "127.0.0.1"
+
+
+def test_the_mail_before_any_test_asks_for_what_is_needed(client):
+    row = added(client, **{"password": "", "ssh_key-generate": "on"})
+
+    page = client.get(reverse("admin:erp_connection_test", args=[row.pk])).content.decode()
+
+    assert "enter our public key for this user" in page
+    assert public_half(row.config["ssh_key"], None) in page
+    assert "BEGIN OPENSSH" not in page
+
+
+def test_a_test_of_what_was_changed_since_counts_no_longer(client):
+    row = added(client)
+    client.post(reverse("admin:erp_connection_test", args=[row.pk]))
+    assert "test it again" not in client.get(change(row)).content.decode()
+
+    client.post(change(row), {**SFTP, "password": "", "port": "2"})
+
+    assert "test it again" in client.get(change(row)).content.decode()
+
+
+def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(client):
+    row = added(client)
+    reason = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
+    ERPConnection.objects.filter(pk=row.pk).update(poll_trouble=reason)
+
+    assert "until somebody decides" in client.get(change(row)).content.decode()
+
+    key = public_line(new_key())
+    client.post(reverse("admin:erp_connection_host_key", args=[row.pk]), {"pin": "x", "key": key})
+    assert "until somebody decides" not in client.get(change(row)).content.decode()
+
+
+def test_a_test_that_nobody_waits_for_any_more_ends_and_is_not_recorded(client, org, tmp_path):
+    behaviour = Behaviour()
+    for folder in ("in", "ack"):
+        (tmp_path / folder).mkdir()
+    with asyncssh_server(tmp_path, behaviour=behaviour) as server:
+        row = factories.connection(org, server.config())
+        address = reverse("admin:erp_connection_test", args=[row.pk])
+        answer = client.post(address, headers={"accept": "application/x-ndjson"})
+        lines = iter(answer.streaming_content)
+        while b"step-ok" not in next(lines):
+            pass
+        _until(lambda: behaviour.connections == 1)
+
+        answer._iterator.close()  # Django's client closes the response with it, and spares the test's database
+        _until(lambda: behaviour.connections == 0)
+
+    assert ERPConnection.objects.get().last_test_at is None
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if happened():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not happen")

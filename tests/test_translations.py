@@ -1,0 +1,89 @@
+"""German for every text of the connection pages, and the compiled catalogue in step with what people edit."""
+
+import gettext
+import re
+from pathlib import Path
+
+import pytest
+from django.utils.translation import gettext as translate
+from django.utils.translation import ngettext, override
+
+from erp_connectors.connectors.dropzone_json_v1 import description
+from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.services import probe
+from erp_connectors.services.abilities import ABILITIES
+from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.sftp import SftpTransport
+
+APP = Path(__file__).resolve().parents[1] / "erp_connectors"
+CATALOGUE = APP / "locale" / "de" / "LC_MESSAGES" / "django"
+TEMPLATES = [
+    *(APP / "templates/admin/erp_connectors/erpconnection").glob("*.html"),
+    *APP.glob("templates/erp_connectors/*.html"),
+]
+MODULES = [*(APP / "admin").glob("connection*.py"), APP / "services/erp_message.py"]
+# The same in both languages.
+SAME = {"Port", "Server", "Host", "Status", "ok"}
+
+
+def our_texts() -> list[str]:
+    """All that the connection pages show: in templates, in code, and in the tables that describe things."""
+    texts = [text for path in TEMPLATES for text in _of_template(path.read_text(encoding="utf-8"))]
+    texts += [text for path in MODULES for text in _of_code(path.read_text(encoding="utf-8"))]
+    for kind in FAULT_KINDS.values():
+        texts += [kind.meaning, kind.hint, kind.ask, kind.side]
+    for field in description.FIELDS:
+        texts += [field.label, field.help, field.group, *(label for _, label in field.choices)]
+    steps = [*SftpTransport.opening, *FilesystemTransport.opening]
+    steps += [probe.EXPORT_STEP, probe.ACK_STEP, probe.ABILITIES_STEP]
+    texts += [label for _, label in steps]
+    texts += ABILITIES.values()
+    return [text for text in dict.fromkeys(texts) if text]
+
+
+def _of_template(source: str) -> list[str]:
+    blocks = re.findall(r"{% blocktranslate [^%]*%}(.*?){% endblocktranslate %}", source, re.DOTALL)
+    singular = [block for block in blocks if "{% plural %}" not in block]
+    return re.findall(r'{% translate "([^"]+)"', source) + [
+        re.sub(r"{{ (\w+) }}", r"%(\1)s", part) for part in singular
+    ]
+
+
+def _of_code(source: str) -> list[str]:
+    found = re.findall(r'\b(?:_|gettext_lazy)\(\s*(["\'])(.+?)\1\s*,?\s*\)', source, re.DOTALL)
+    return [text for _, text in found]
+
+
+def test_a_number_is_said_in_german():
+    with override("de"):
+        said = [
+            ngettext("%(n)s order waits until you decide.", "%(n)s orders wait until you decide.", n)
+            for n in (1, 2)
+        ]
+    assert said == [
+        "%(n)s Auftrag wartet, bis Sie entscheiden.",
+        "%(n)s Aufträge warten, bis Sie entscheiden.",
+    ]
+
+
+@pytest.mark.parametrize("text", our_texts())
+def test_it_is_said_in_german(text):
+    with override("de"):
+        german = translate(text)
+    assert german != text or text in SAME
+    assert sorted(re.findall(r"%\(\w+\)s|{\w+}", german)) == sorted(re.findall(r"%\(\w+\)s|{\w+}", text))
+
+
+def test_the_compiled_catalogue_is_that_of_its_source():
+    """After a change: msgfmt -o django.mo django.po, in the folder of both."""
+    with CATALOGUE.with_suffix(".mo").open("rb") as compiled:
+        catalogue = gettext.GNUTranslations(compiled)
+    source = CATALOGUE.with_suffix(".po").read_text(encoding="utf-8")
+    entries = re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', source, re.MULTILINE)
+    assert len(entries) > 200
+    for text, german in entries:
+        assert catalogue.gettext(_plain(text)) == _plain(german)
+
+
+def _plain(escaped: str) -> str:
+    return escaped.replace('\\"', '"').replace("\\n", "\n")
