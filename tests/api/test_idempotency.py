@@ -13,6 +13,7 @@ from orderflow.access.models import Token
 from orderflow.idempotency import services
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.idempotency.services import Answer, Keyed, StillRunning, forget_old, once
+from orderflow.orders.drafting import create_draft
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -98,13 +99,12 @@ def test_a_refusal_is_not_kept_so_the_request_can_be_sent_again(org):
 
 def test_while_the_first_is_at_work_the_second_is_told_to_ask_again(org, monkeypatch):
     client, seen = client_of(org), []
-    original = orders_api.create_draft
 
     def slow(*args, **kwargs):
         seen.append(create(client_of(org), notes="x"))
-        return original(*args, **kwargs)
+        return create_draft(*args, **kwargs)
 
-    monkeypatch.setattr(orders_api, "create_draft", slow)
+    monkeypatch.setattr(f"{orders_api.__name__}.create_draft", slow)
     assert create(client, notes="x").status_code == 201
 
     (second,) = seen
@@ -113,14 +113,14 @@ def test_while_the_first_is_at_work_the_second_is_told_to_ask_again(org, monkeyp
 
 
 def test_a_failure_in_the_middle_leaves_nothing_and_frees_the_key(org, monkeypatch):
-    client, original = client_of(org), orders_api.create_draft
+    client = client_of(org)
 
     def broken(*args, **kwargs):
-        original(*args, **kwargs)
+        create_draft(*args, **kwargs)
         raise RuntimeError("in the middle")
 
     with monkeypatch.context() as patched:
-        patched.setattr(orders_api, "create_draft", broken)
+        patched.setattr(f"{orders_api.__name__}.create_draft", broken)
         assert create(client, notes="x").status_code == 500
 
     assert not DraftOrder.objects.exists()
