@@ -4,19 +4,30 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import structlog
 from django.conf import settings
 from django.utils import timezone
 
 from erp_connectors import leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move, Upload
-from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, PERMISSION_DENIED, Fault, Scope
+from erp_connectors.faults import (
+    FOLDER_MISSING,
+    NAME_TAKEN,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    TOO_LARGE,
+    Fault,
+    Scope,
+)
 from erp_connectors.leases import Lease
 from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.services.places import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.states import AckFileStatus
 from erp_connectors.transports.base import Outcomes, Presences, Transport
 from orderflow.bulk import update_rows
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +64,7 @@ class Filing:
         filed = [
             (one.row, move.target) for one, move, out in zip(decided, moves, outcomes, strict=True) if not out
         ]
-        for row, target in self._explained(filed):
-            row.moved_at, row.moved_to = timezone.now(), target
+        self._settle(filed)
         crashpoint("acks-moved-before-commit")
         self._record([one.row for one in decided], outcomes)
 
@@ -75,11 +85,37 @@ class Filing:
         found = []
         for row, own, first, at_own, at_first in places:
             row.moved_at = timezone.now()
-            row.moved_to = own if at_own is True else first if at_first is True else ""
-            if row.moved_to:
-                found.append((row, row.moved_to))
-        self._explained(found)
+            if target := own if at_own is True else first if at_first is True else "":
+                found.append((row, target))
+        self._settle(found)
         update_rows(rows, "moved_at", "moved_to")
+
+    def _settle(self, filed: Sequence[tuple[AckFile, str]]) -> None:
+        """What was moved is what was read, and its reason lies beside it: only then is it recorded where it lies."""
+        altered = self._altered(filed)
+        self._hand_back(altered)
+        rest = [(row, target) for row, target in filed if (row, target) not in altered]
+        for row, target in self._explained(rest):
+            row.moved_at, row.moved_to = timezone.now(), target
+
+    def _altered(self, filed: Sequence[tuple[AckFile, str]]) -> list[tuple[AckFile, str]]:
+        """Written anew between being read and being moved, which nothing but reading again can tell."""
+        bodies = _bodies([row for row, _ in filed])
+        whole = [(row, target) for row, target in filed if bodies[row.pk] or row.size == 0]
+        found = self._transport.read([target for _, target in whole], max_bytes=settings.ACK_MAX_BYTES)
+        return [
+            (row, target)
+            for (row, target), body in zip(whole, found, strict=True)
+            if (body.kind is TOO_LARGE if isinstance(body, Fault) else body != bodies[row.pk])
+        ]
+
+    def _hand_back(self, altered: Sequence[tuple[AckFile, str]]) -> None:
+        moves = [Move(target, f"{self._folder}/{row.name}") for row, target in altered]
+        for (row, target), outcome in zip(altered, self._transport.move(moves), strict=True):
+            # The next poll reads it; the row stays as the record of what was read before.
+            row.moved_at, row.moved_to = timezone.now(), target if outcome else ""
+            if outcome:
+                log.warning("ack.unread", ack_file=row.pk, path=target, reason=outcome.message)
 
     def _there(self, paths: Sequence[str]) -> Presences:
         return self._transport.exists(paths)
@@ -123,6 +159,14 @@ class Filing:
                 self.trouble = outcome
         update_rows(rows, "moved_at", "moved_to", "stays")
         self.moved += sum(1 for row in rows if row.moved_at)
+
+
+def _bodies(rows: Sequence[AckFile]) -> dict[int, bytes]:
+    """Of those that an earlier poll read, in one statement."""
+    earlier = [row.pk for row in rows if "body" in row.get_deferred_fields()]
+    stored = dict(AckFile.objects.filter(pk__in=earlier).values_list("pk", "body")) if earlier else {}
+    here = {row.pk: row.body for row in rows if row.pk not in stored}
+    return {pk: bytes(body or b"") for pk, body in {**here, **stored}.items()}
 
 
 def _is_error(row: AckFile) -> bool:

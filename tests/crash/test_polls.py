@@ -22,6 +22,7 @@ STEPS = (
     "before-commit",
     "acks-decided",
     "acks-moved-before-reasons",
+    "before-read-2",
     "acks-moved-before-commit",
     "before-release",
 )
@@ -48,6 +49,7 @@ THE_SAME = {
     "after-stage",
     "after-list",
     "after-read",
+    "after-read-2",
     "before-move",
     "after-move",
     "before-close",

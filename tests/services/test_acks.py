@@ -1,4 +1,5 @@
 import json
+import os
 from datetime import timedelta
 
 import pytest
@@ -443,3 +444,38 @@ def test_a_file_that_stays_is_handled_again_only_when_it_changes(site, monkeypat
         poll(site.connection.pk)
 
     assert not AckFile.objects.present().exists()
+
+
+@pytest.mark.parametrize(
+    "body", [ACKED.replace(b"SO-1", b"SO-2"), ACKED + b"\n", FAILED, ACKED[:30], b"x" * 3_000_000]
+)
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_written_anew_between_reading_and_moving_is_read(site, at_crashpoint, settings, body, killed):
+    settings.ACK_UNFINISHED_SECONDS = 0
+    (export,) = sent(site)
+    path = site.answer(f"ack_{export.filename}", ACKED)
+    when = path.stat().st_mtime
+
+    def written_anew():
+        path.write_bytes(body)
+        os.utime(path, (when, when))
+        if killed:
+            at_crashpoint("acks-moved-before-reasons", die)
+
+    at_crashpoint("acks-decided", written_anew)
+    if killed:
+        with pytest.raises(Killed):
+            poll(site.connection.pk)
+    else:
+        poll(site.connection.pk)
+    for _ in range(4):
+        poll(site.connection.pk)
+
+    rows = list(AckFile.objects.order_by("pk"))
+    filed = [file for file in site.acks.rglob("ack_*") if not file.name.endswith(".reason.txt")]
+    assert [file.read_bytes() for file in filed] == [body]
+    assert len(rows) == 2
+    assert bytes(rows[0].body or b"") == ACKED
+    assert rows[1].moved_to == str(filed[0])
+    assert again(export).status == ExportStatus.ACKED
+    assert bool(again(export).conflict_json) == (body == ACKED.replace(b"SO-1", b"SO-2"))
