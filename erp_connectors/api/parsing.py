@@ -8,6 +8,7 @@ import msgspec
 from django import forms
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
+from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -39,13 +40,37 @@ class ExactJSON(StrictJSON):
 
 
 class KnownFieldsOnly:
-    """A serializer that refuses what it does not know: a misspelt field must not be lost in silence."""
+    """A serializer that refuses what it does not know, and makes no text of numbers: no mistake is lost in silence."""
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()  # type: ignore[attr-defined]
-        if unknown:
-            raise ValidationError({str(name): ["There is no such field."] for name in sorted(unknown)})
-        return super().to_internal_value(data)  # type: ignore[misc]
+        wrong = self._mistakes(data) if isinstance(data, dict) else {}
+        try:
+            valid = super().to_internal_value(data)  # type: ignore[misc]
+        except ValidationError as error:
+            if wrong and isinstance(error.detail, dict):
+                raise ValidationError({**error.detail, **wrong}) from None
+            raise
+        if wrong:
+            raise ValidationError(wrong)
+        return valid
+
+    def _mistakes(self, data: dict[str, Any]) -> dict[str, list[str]]:
+        fields: dict[str, Any] = self.fields  # type: ignore[attr-defined]
+        wrong = {str(name): ["There is no such field."] for name in sorted(set(data) - set(fields))}
+        for name, field in fields.items():
+            if name in data and isinstance(field, serializers.CharField):
+                wrong |= {name: why} if (why := _not_a_text(data[name], field)) else {}
+        return wrong
+
+
+def _not_a_text(value: Any, field: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, str):
+        return ["Write a text, in quotes."]
+    # REST framework measures what is left without blanks at the ends; the description can't say that.
+    too_long = field.max_length is not None and len(value) > field.max_length
+    return [f"Write at most {field.max_length} characters."] if too_long else []
 
 
 def instant(text: str) -> datetime:

@@ -148,3 +148,30 @@ def test_the_documentation_loads_nothing_from_elsewhere(db):
 
     assert 'src="http' not in page
     assert 'href="http' not in page
+
+
+@pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
+def test_an_unknown_route_is_a_404_for_every_method(db, method):
+    programs = APIClient(enforce_csrf_checks=True)
+
+    assert is_explained(getattr(programs, method)("/api/v1/draft-orders/a.b"), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("notes", [8543314318698723, True, ["a"], {}])
+def test_what_is_no_text_is_not_made_one(client, org, notes):
+    order = factories.draft(org)
+
+    answer = client.patch(f"/api/v1/draft-orders/{order.pk}", {"notes": notes}, format="json")
+
+    assert is_explained(answer)
+    assert set(answer.json()["error"]["details"]) == {"notes"}
+
+
+def test_blanks_at_the_ends_count_as_length(client, org):
+    order = factories.draft(org)
+    given = {"external_order_number": "x" * 100 + " "}
+
+    answer = client.patch(f"/api/v1/draft-orders/{order.pk}", given, format="json")
+
+    assert is_explained(answer)
+    assert set(answer.json()["error"]["details"]) == {"external_order_number"}
