@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from erp_connectors.api.idempotency import HEADER, idempotent
 from erp_connectors.api.pagination import NewestFirst, OldestFirst
-from erp_connectors.api.parsing import InstantFilter, KnownFieldsOnly, StrictJSON
+from erp_connectors.api.parsing import IdField, InstantFilter, KnownFieldsOnly, StrictJSON
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, open_verified
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
@@ -54,7 +54,7 @@ class EventOut(serializers.ModelSerializer[ERPExportEvent]):
 
 
 class BulkRetryIn(KnownFieldsOnly, serializers.Serializer[Any]):
-    export_ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=AT_MOST)
+    export_ids = serializers.ListField(child=IdField(), min_length=1, max_length=AT_MOST)
     dry_run = serializers.BooleanField(default=False, help_text="change nothing, and say what would happen")
 
 

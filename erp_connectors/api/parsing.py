@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import IO, Any
+from uuid import UUID
 
 import msgspec
 from django import forms
@@ -61,6 +62,15 @@ class KnownFieldsOnly:
             if name in data and isinstance(field, serializers.CharField):
                 wrong |= {name: why} if (why := _not_a_text(data[name], field)) else {}
         return wrong
+
+
+class IdField(serializers.UUIDField):
+    """REST framework's own takes numbers, and `true`, for ids."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str | UUID):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
 
 
 def _not_a_text(value: Any, field: Any) -> list[str]:

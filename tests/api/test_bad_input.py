@@ -175,3 +175,11 @@ def test_blanks_at_the_ends_count_as_length(client, org):
 
     assert is_explained(answer)
     assert set(answer.json()["error"]["details"]) == {"external_order_number"}
+
+
+@pytest.mark.parametrize("odd", [True, 5, None, "x", {}])
+def test_what_is_no_id_is_not_made_one(client, odd):
+    answer = client.post("/api/v1/erp-exports/bulk-retry", {"export_ids": [odd]}, format="json")
+
+    assert is_explained(answer)
+    assert set(answer.json()["error"]["details"]) == {"export_ids"}
