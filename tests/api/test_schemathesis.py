@@ -13,6 +13,7 @@ from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis.errors import Unsatisfiable
+from hypothesis.internal.constants_ast import Constants
 from schemathesis import GenerationMode
 from schemathesis.core.failures import FailureGroup
 
@@ -66,6 +67,12 @@ def _one_connection():
     yield
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_cases_whatever_ran_before(monkeypatch):
+    """Hypothesis mixes in constants of the modules that happen to be loaded."""
+    monkeypatch.setattr("hypothesis.internal.conjecture.providers._get_local_constants", Constants)
 
 
 @pytest.mark.parametrize("actor", ACTORS)
