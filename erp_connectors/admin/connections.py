@@ -6,7 +6,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,7 +15,6 @@ from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.connection_form import described_fields, form_for
 from erp_connectors.admin.connection_pages import ConnectionPages, run_soon
 from erp_connectors.admin.connection_setup import setup_of
-from erp_connectors.admin.exports import steps_as_html
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_types
@@ -142,7 +142,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             steps = probe.test_connection(row.pk, actor=signed_in(request))
             ok = all(step.ok for step in steps)
             verdict = _("works") if ok else _("does not work yet")
-            text = format_html("{}: {}{}", row, verdict, steps_as_html(steps))
+            text = format_html("{}: {}{}", row, verdict, _steps_as_html(steps))
             self.message_user(request, text, messages.SUCCESS if ok else messages.ERROR)
 
     @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
@@ -160,3 +160,20 @@ def _type_of(request: HttpRequest, connection: ERPConnection | None) -> str:
     types = connector_types()
     wanted = request.POST.get("connector_type") or request.GET.get("connector_type")
     return wanted if wanted in types else USUAL_TYPE if USUAL_TYPE in types else types[0]
+
+
+def _steps_as_html(steps: Any) -> SafeString:
+    """The lines of a connection test for a message."""
+    return format_html_join(
+        "",
+        "<br>{} {} ({} ms) {}",
+        (
+            (
+                "✓" if step.ok else "✗",
+                step.label,
+                step.duration_ms,
+                step.found if step.ok else f"{step.fault.message} {step.fault.kind.hint}",
+            )
+            for step in steps
+        ),
+    )

@@ -1,60 +1,29 @@
-"""Exports with their timeline, and ack files; to look at, and to record what the ERP answered by phone."""
+"""Exports with their timeline; to look at, and to record what the ERP answered by phone."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime, now
 
 from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.columns import OrgColumn
+from erp_connectors.admin.filters import NeedsAttention, Overdue
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import CONNECTION_DISABLED
-from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services import overdue
 from erp_connectors.services.publishing import bytes_of
-from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
+from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.generics import TabularInline
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.roles import Capability
-
-SHOWN_ACK_BYTES = 4000
-
-
-class NeedsAttention(admin.SimpleListFilter):
-    title = "needs attention"
-    parameter_name = "attention"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes")]
-
-    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(self.wanted()) if self.value() else rows
-
-    def wanted(self) -> Q:
-        late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
-        return Q(status=ExportStatus.FAILED) | Q(conflict_json__isnull=False) | late
-
-
-class AckNeedsAttention(NeedsAttention):
-    def wanted(self) -> Q:
-        return Q(status__in=(AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)) | Q(
-            stays=True
-        )
-
-
-class Overdue(NeedsAttention):
-    title = "overdue"
-    parameter_name = "overdue"
-
-    def wanted(self) -> Q:
-        return Q(status=ExportStatus.SENT, overdue_at__isnull=False)
 
 
 class EventInline(TabularInline):
@@ -214,38 +183,3 @@ def _trouble(export: ERPExport) -> dict[str, Any]:
     if export.is_overdue:
         return {"message": overdue.MEANING, "hint": overdue.HINT}
     return export.error_json or (waits_on.circuit_reason if waits_on else None) or {}
-
-
-@admin.register(AckFile)
-class AckFileAdmin(OrgColumn):
-    list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at")
-    list_filter = (AckNeedsAttention, "status", "first_seen_at")
-    list_select_related = ("export", "org")
-    search_fields = ("name", "export__filename", "export__draft_order__external_order_number")
-    show_full_result_count = False
-    fields = readonly_fields = (
-        "name", "status", "reason", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
-        "stays", "connection",
-    )  # fmt: skip
-
-    @admin.display(description="content")
-    def content(self, ack: AckFile) -> SafeString:
-        text = bytes(ack.body or b"")[:SHOWN_ACK_BYTES].decode("utf-8", "replace")
-        return format_html("<pre>{}</pre>", text)
-
-
-def steps_as_html(steps: Any) -> SafeString:
-    """The lines of a connection test for a message."""
-    return format_html_join(
-        "",
-        "<br>{} {} ({} ms) {}",
-        (
-            (
-                "✓" if step.ok else "✗",
-                step.label,
-                step.duration_ms,
-                step.found if step.ok else f"{step.fault.message} {step.fault.kind.hint}",
-            )
-            for step in steps
-        ),
-    )

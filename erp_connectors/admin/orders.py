@@ -10,7 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from erp_connectors.admin.columns import OrgColumn
-from erp_connectors.admin.exports import NeedsAttention
+from erp_connectors.admin.filters import NeedsAttention
 from erp_connectors.admin.retrying import retry_all, tell_refusals
 from erp_connectors.models import ERPExport
 from erp_connectors.services.push import PushRefused, push_many

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.deliver import deliver
@@ -19,64 +18,18 @@ from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.browsing import DESKTOP, PHONE, log_in, look
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
-from tests.servers.chromium import chromium
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer, new_key, public_line
 
-CSP = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 ADD = "admin:erp_connectors_erpconnection_add"
-DESKTOP, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
-def org(transactional_db, live_server):
-    return factories.org()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(viewport=DESKTOP, locale="en-GB")
-    made.set_default_timeout(15_000)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, org, live_server) -> Iterator[Page]:
-    """Logged in as an integrator; a script or style that a strict policy forbids fails the test."""
-    opened, refused = context.new_page(), []
-    context.route("**/admin/**", _with_policy)
-    opened.on("console", lambda message: refused.append(message.text) if _is_error(message) else None)
-    opened.on("pageerror", lambda error: refused.append(str(error)))
-    log_in(opened, live_server.url, factories.user(org, Role.INTEGRATOR))
-    yield opened
-    assert refused == []
-
-
-def _is_error(message: ConsoleMessage) -> bool:
-    return message.type == "error" and not message.location["url"].endswith("/favicon.ico")
-
-
-def _with_policy(route: Route) -> None:
-    if route.request.resource_type != "document":
-        route.continue_()
-        return
-    answer = route.fetch(max_redirects=0)
-    route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": CSP})
-
-
-def log_in(page: Page, url: str, user: Any) -> None:
-    page.goto(f"{url}/admin/")
-    page.fill("#id_username", user.email)
-    page.fill("#id_password", factories.PASSWORD)
-    page.click("[type=submit]")
+def page(as_user, org) -> Page:
+    opened: Page = as_user(factories.user(org, Role.INTEGRATOR))
+    return opened
 
 
 @pytest.fixture
@@ -299,17 +252,6 @@ def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server
     page.click("[value='Start the test']")
     expect(page.locator(".step-failed")).to_be_visible()
     look(page)
-
-
-def look(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    serious = [
-        (one["id"], [node["target"] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_in_german_the_steps_that_stream_in_are_german_too(browser, org, live_server, openssh):

@@ -1,0 +1,29 @@
+"""What tests in a browser share: logging in, and looking at a page as axe does."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize
+
+from tests import factories
+
+DESKTOP, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
+
+
+def log_in(page: Page, url: str, user: Any) -> None:
+    page.goto(f"{url}/admin/")
+    page.fill("#id_username", user.email)
+    page.fill("#id_password", factories.PASSWORD)
+    page.click("[type=submit]")
+
+
+def look(page: Page) -> None:
+    """Fails where axe finds something serious, or where the page is wider than the window."""
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (one["id"], [node["target"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
