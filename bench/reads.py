@@ -79,7 +79,7 @@ def _order_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator
     orders = _some(DraftOrder.objects.for_org(org).exclude(erp_order_id=""), chance)
     customers = _some(Customer.objects.for_org(org), chance)
     yield _read("draft-orders")
-    yield _read("draft-orders", limit=500)
+    yield _read("draft-orders", limit=100)
     yield _deep("draft-orders", client)
     for status in ("PUSHED", "ERROR", "READY", "PUSHING", "NEW"):
         yield _read("draft-orders", status=status)
@@ -112,7 +112,7 @@ def _export_reads(org: Org, client: APIClient, chance: random.Random) -> Iterato
     read_world.archive(exports)
     yield Read("erp-exports/{id}/events", [f"erp-exports/{one.pk}/events" for one in exports])
     yield _read("erp-exports")
-    yield _read("erp-exports", limit=500)
+    yield _read("erp-exports", limit=100)
     yield _deep("erp-exports", client)
     for status in ("ACKED", "FAILED", "SENT", "PENDING"):
         yield _read("erp-exports", status=status)
@@ -170,15 +170,15 @@ def _each(path: str, name: str, rows: list[RowT], query: Callable[[RowT], dict[s
 
 
 def _deep(path: str, client: APIClient, **query: object) -> Read:
-    """A page far from the first: pages of 500 up to 20,000 rows in."""
-    url = f"/api/v1/{path}?{urlencode({**query, 'limit': 500})}"
-    for _ in range(40):
+    """A page far from the first: pages of 100 up to 20,000 rows in."""
+    url = f"/api/v1/{path}?{urlencode({**query, 'limit': 100})}"
+    for _ in range(200):
         after = client.get(url).json()["next"]
         if not after:
             break
         url = after
     shown = f"{path}?{urlencode(query)}" if query else path
-    return Read(f"{shown}, far down", [url.split("/api/v1/")[1].replace("limit=500", "limit=50")])
+    return Read(f"{shown}, far down", [url.split("/api/v1/")[1].replace("limit=100", "limit=50")])
 
 
 def _timed(client: APIClient, read: Read, times: int) -> list[float]:

@@ -34,7 +34,7 @@ class ByCursor(CursorPagination):
     ordering: tuple[str, ...]
     page_size = 50
     page_size_query_param = "limit"
-    max_page_size = 500
+    max_page_size = 100
 
     def paginate_queryset(
         self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
