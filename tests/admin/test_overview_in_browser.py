@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED
 from erp_connectors.models import ERPConnection
@@ -47,7 +47,7 @@ def page(as_user, org) -> Page:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
 def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, busy, live_server, size, scheme):
-    page.set_viewport_size(ViewportSize(**size))
+    page.set_viewport_size(size)
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{live_server.url}/admin/")
 
@@ -64,7 +64,7 @@ def test_so_it_is_on_the_log_in_page_and_on_an_empty_front_page(page, live_serve
     outside.goto(f"{live_server.url}/admin/")
     look(outside)
     outside.context.close()
-    page.set_viewport_size(ViewportSize(**size))
+    page.set_viewport_size(size)
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{live_server.url}/admin/")
     expect(page.get_by_role("link", name="Connect an ERP")).to_be_visible()
