@@ -301,6 +301,7 @@ SPECTACULAR_SETTINGS = {
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+FORMAT_MODULE_PATH = ["orderflow.formats"]
 LOCALE_PATHS = [BASE_DIR / "orderflow" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
