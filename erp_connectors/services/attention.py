@@ -146,7 +146,7 @@ _OF_A_FAILURE: dict[str, Kind] = {
 
 def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:
     groups = contradicted(exports).values_list("org", "connection")
-    for org, connection, how_many, since in groups.annotate(Count("pk"), Max("answered_at")):
+    for org, connection, how_many, since in groups.annotate(Count("pk"), Min("answered_at")):
         yield Need(kind=Kind.CONTRADICTED, org_id=org, connection_id=connection, count=how_many, since=since)
 
 
@@ -165,7 +165,7 @@ def _overdue(health: Iterable[Health]) -> Iterator[Need]:
 
 def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
     groups = stray(files, now=now).values_list("org", "connection", "status")
-    for org, connection, status, how_many, since in groups.annotate(Count("pk"), Max("first_seen_at")):
+    for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
         kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
         yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
 
