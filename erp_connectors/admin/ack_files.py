@@ -6,6 +6,7 @@ from django.utils.safestring import SafeString
 
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import AckNeedsAttention
+from erp_connectors.admin.linked_filters import StrayFiles
 from erp_connectors.models import AckFile
 
 SHOWN_ACK_BYTES = 4000
@@ -14,7 +15,7 @@ SHOWN_ACK_BYTES = 4000
 @admin.register(AckFile)
 class AckFileAdmin(OrgColumn):
     list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at")
-    list_filter = (AckNeedsAttention, "status", "first_seen_at")
+    list_filter = (AckNeedsAttention, StrayFiles, "status", "first_seen_at")
     list_select_related = ("export", "org")
     search_fields = ("name", "export__filename", "export__draft_order__external_order_number")
     show_full_result_count = False

@@ -14,6 +14,7 @@ from django.utils.timezone import localtime, now
 from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import NeedsAttention, Overdue
+from erp_connectors.admin.linked_filters import Unsettled
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import CONNECTION_DISABLED
@@ -50,7 +51,7 @@ class ERPExportAdmin(OrgColumn):
     list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, Overdue, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, Unsettled, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",
