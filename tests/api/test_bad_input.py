@@ -127,9 +127,7 @@ def test_a_foreign_customer_filters_like_an_unknown_one(client):
 
 def test_pages_go_on_through_many_rows_of_one_time(client, org):
     customer, now = factories.customer(org), timezone.now()
-    DraftOrder.objects.bulk_create(
-        DraftOrder(org=org, customer=customer, created_at=now) for _ in range(730)
-    )
+    DraftOrder.objects.bulk_create(DraftOrder(org=org, customer=customer, created_at=now) for _ in range(730))
 
     seen, url = set(), "/api/v1/draft-orders?limit=100"
     for _ in range(20):
