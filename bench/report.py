@@ -41,16 +41,21 @@ def percentile(seconds: Sequence[float], share: int) -> float:
 
 
 def write(results: Sequence[Result], page: Path) -> None:
-    """Replace what stands between the page's marks, of those kinds that were measured."""
-    reads = [one for one in results if one.case == READS]
-    for some, begin, end in (
-        (reads, READS_BEGIN, READS_END),
-        ([one for one in results if one.case != READS], BEGIN, END),
-    ):
-        if some:
-            text = page.read_text()
-            before, after = text[: text.index(begin) + len(begin)], text[text.index(end) :]
-            page.write_text("\n\n".join([before, *map(table, some), after]))
+    """Put each table between the page's marks: in the place of the one of its title, else after the others."""
+    text = page.read_text()
+    if reads := [one for one in results if one.case == READS]:
+        text = _between(text, READS_BEGIN, READS_END, list(map(table, reads)))
+    if others := [one for one in results if one.case != READS]:
+        begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+        tables = {part.partition("\n")[0]: f"### {part}" for part in text[begin:end].split("### ")[1:]}
+        tables |= {one.title: table(one) for one in others}
+        text = _between(text, BEGIN, END, list(tables.values()))
+    page.write_text(text)
+
+
+def _between(text: str, begin: str, end: str, tables: Sequence[str]) -> str:
+    before, after = text[: text.index(begin) + len(begin)], text[text.index(end) :]
+    return "\n\n".join([before, *(one.strip() for one in tables), after])
 
 
 def bars(result: Result, path: Path) -> None:

@@ -77,15 +77,20 @@ def test_who_did_not_do_it_is_named_and_not_tried_again():
 
 def test_a_page_gets_its_tables_between_the_marks_and_keeps_its_prose(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    page.write_text(f"before\n{report.BEGIN}\n{report.END}\nafter\n")
+    report.write([Result("x", "One", {OURS: [0.5]}), Result("y", "Two", {OURS: [0.25]})], page)
 
-    report.write([Result("x", "New", {OURS: [0.5]})], page)
+    report.write([Result("x", "One", {OURS: [8.0]}), Result("z", "Three", {OURS: [1.0]})], page)
 
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert "### New" in text
-    assert "old" not in text
+    assert [line for line in text.splitlines() if line.startswith("### ")] == [
+        "### One",
+        "### Two",
+        "### Three",
+    ]
+    assert [seconds in text for seconds in ("| 0.5 |", "| 8 |", "| 0.25 |")] == [False, True, True]
 
 
 def test_results_survive_their_file(tmp_path):
