@@ -1,7 +1,7 @@
 """Seal every connection's config with the current master key, row by row, beside a system that goes on working."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -81,17 +81,17 @@ def standing() -> RotationReport:
 
 def keys_in_use() -> dict[str, int]:
     """How many connections each key, named by its id, has sealed."""
-    return dict(Counter(sealed_with(stored) for stored in _stored_forms()))
-
-
-def _stored_forms() -> Iterator[str]:
-    return ERPConnection.objects.order_by().values_list("config", flat=True).iterator()
+    rows = _stored(ERPConnection.objects.order_by()).iterator()
+    return dict(Counter(sealed_with(stored) for _, _, stored in rows))
 
 
 def _older(key: MasterKey) -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
-    current = Sealed(key.prefix)
-    rows = ERPConnection.objects.exclude(config__startswith=current).order_by("pk")
-    return rows.values_list("pk", "org_id", "config")
+    return _stored(ERPConnection.objects.exclude(config__startswith=Sealed(key.prefix)).order_by("pk"))
+
+
+def _stored(rows: "QuerySet[ERPConnection]") -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
+    # What the field gives without its row is the stored form, whatever its type says.
+    return rows.values_list("pk", "org_id", "config")  # type: ignore[return-value]
 
 
 def _reseal(connection_id: UUID, org_id: UUID, stored: Sealed, ring: list[MasterKey]) -> int:

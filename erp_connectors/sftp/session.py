@@ -223,7 +223,7 @@ class Session:
     def outdated(self) -> list[str]:
         """The algorithms in use that only an old server still wants."""
         transport = self._require_transport()
-        return algorithms.outdated(cipher=transport.local_cipher, mac=transport.local_mac)
+        return algorithms.outdated(cipher=transport.local_cipher, mac=transport.local_mac or "")
 
     def close(self) -> None:
         # A transport that is never closed keeps its thread for ever.

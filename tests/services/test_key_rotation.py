@@ -10,7 +10,7 @@ from django.db import connection as database
 
 from erp_connectors.crypto import seal
 from erp_connectors.faults import Fault
-from erp_connectors.fields import Sealed
+from erp_connectors.fields import Sealed, key_ring, reseal
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services import key_rotation
 from erp_connectors.services.connections import change_connection
@@ -30,7 +30,7 @@ def new_key(settings):
 
     def replace():
         settings.ENCRYPTION_MASTER_KEY = secrets.token_hex(32)
-        return key_rotation.key_ring()[0].id
+        return key_ring()[0].id
 
     return replace
 
@@ -62,7 +62,7 @@ def test_nothing_about_a_connection_changes_but_its_seal(connections, new_key):
 
 
 def test_it_is_in_the_audit_log_of_each_org_without_any_secret(connections, new_key):
-    old, new = key_rotation.key_ring()[0].id, new_key()
+    old, new = key_ring()[0].id, new_key()
 
     key_rotation.rotate()
 
@@ -110,9 +110,9 @@ def test_a_row_whose_key_is_lost_is_named_and_holds_up_no_other(connections, new
 
 @pytest.mark.parametrize("saved_with", [0, 1], ids=["the new key", "the old key"])
 def test_what_somebody_saves_meanwhile_stays(connections, new_key, monkeypatch, saved_with):
-    changed, saved = connections[1].pk, []
+    changed = connections[1].pk
+    saved: list[int] = []
     key = new_key()
-    reseal = key_rotation.reseal
 
     def while_somebody_saves(stored, *, ring, org_id, connection_id):
         if connection_id == changed and not saved:
@@ -164,7 +164,7 @@ def test_pushes_go_on_meanwhile(new_key, tmp_path, settings):
 
 
 def test_the_command_says_what_is_needed_and_ends_accordingly(connections, new_key, capsys):
-    old, new = key_rotation.key_ring()[0].id, new_key()
+    old, new = key_ring()[0].id, new_key()
 
     with pytest.raises(SystemExit) as ended:
         call_command("rotate_encryption_key", "--check")

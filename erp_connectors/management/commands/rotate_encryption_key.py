@@ -25,7 +25,7 @@ class Command(ReportingCommand):
         if options["check"]:
             report = key_rotation.standing()
         else:
-            with ProgressBar(ERPConnection.objects.count(), self.stderr) as bar:
+            with ProgressBar(ERPConnection.objects.count()) as bar:
                 report = key_rotation.rotate(done=bar.at)
         self.show(report, as_json=options["json"])
         self.finish(trouble=not report.finished)
