@@ -11,12 +11,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime, now
 
+from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import NeedsAttention, Overdue
 from erp_connectors.admin.linked_filters import Unsettled
-from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.bulk.models import BulkAction
 from erp_connectors.faults import CONNECTION_DISABLED
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services import overdue
@@ -46,7 +47,7 @@ class EventInline(TabularInline):
 @admin.register(ERPExport)
 class ERPExportAdmin(OrgColumn):
     inlines = (EventInline,)
-    actions = ("retry_exports",)
+    actions = ("retry",)
     # A phone shows the first columns only, and file names are long.
     list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
     list_display_links = ("order_number", "filename")
@@ -97,9 +98,9 @@ class ERPExportAdmin(OrgColumn):
     def has_push_permission(self, request: HttpRequest) -> bool:
         return may(request, Capability.PUSH)
 
-    @admin.action(description="Retry the push of the order", permissions=["push"])
-    def retry_exports(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> None:
-        retry_all(request, set(exports.values_list("draft_order_id", flat=True)))
+    @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
+    def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:
+        return start_run(request, BulkAction.RETRY, exports.values_list("draft_order_id", flat=True))
 
     @admin.display(description="what happened")
     def what_happened(self, export: ERPExport) -> str:

@@ -4,20 +4,19 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import NeedsAttention
-from erp_connectors.admin.retrying import retry_all, tell_refusals
+from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import PushRefused, push_many
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
-from orderflow.tenancy.permissions import signed_in
 
 admin.site.unregister(DraftOrder)
 
@@ -30,7 +29,7 @@ class OrderNeedsAttention(NeedsAttention):
 
 @admin.register(DraftOrder)
 class PushableOrderAdmin(OrgColumn, DraftOrderAdmin):
-    actions = (*DraftOrderAdmin.actions, "push_orders", "retry_orders")
+    actions = ("ready", "approve", "push", "retry", "reject")
     list_display = [
         "external_order_number", "customer", "status", "trouble", "line_count", "erp_order_id", "created_at"
     ]  # fmt: skip
@@ -67,21 +66,22 @@ class PushableOrderAdmin(OrgColumn, DraftOrderAdmin):
         )
         return format_html_join("", '<div><a href="{}">{}</a> <b>{}</b> {}</div>', rows) or "not pushed yet"
 
-    @admin.action(description="Push to the ERP", permissions=["push"])
-    def push_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        ids = list(orders.values_list("pk", flat=True))
-        results = push_many(ids, actor=signed_in(request)).values()
-        pushed = [result for result in results if not isinstance(result, PushRefused)]
-        started = sum(result.created for result in pushed)
-        self._tell(request, f"{started} orders are on their way to the ERP.", started)
-        before = len(pushed) - started
-        self._tell(request, f"{before} were pushed before; nothing is sent twice.", before)
-        tell_refusals(request, (result for result in results if isinstance(result, PushRefused)))
+    @admin.action(description=BulkAction.READY.label, permissions=["approve"])
+    def ready(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.READY, orders.values_list("pk", flat=True))
 
-    @admin.action(description="Retry the push of orders in ERROR", permissions=["push"])
-    def retry_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        retry_all(request, list(orders.values_list("pk", flat=True)))
+    @admin.action(description=BulkAction.APPROVE.label, permissions=["approve"])
+    def approve(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.APPROVE, orders.values_list("pk", flat=True))
 
-    def _tell(self, request: HttpRequest, text: str, count: int) -> None:
-        if count:
-            self.message_user(request, text)
+    @admin.action(description=BulkAction.PUSH.label, permissions=["push"])
+    def push(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.PUSH, orders.values_list("pk", flat=True))
+
+    @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
+    def retry(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.RETRY, orders.values_list("pk", flat=True))
+
+    @admin.action(description=BulkAction.REJECT.label, permissions=["approve"])
+    def reject(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.REJECT, orders.values_list("pk", flat=True))
