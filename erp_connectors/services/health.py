@@ -139,7 +139,8 @@ def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, Trouble | None
 
 def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
     """That the server shows another key, met on delivery or on a poll after somebody last changed the connection."""
-    for reason in (row.circuit_reason, row.poll_trouble):
+    reasons: list[Mapping[str, Any] | None] = [row.circuit_reason, row.poll_trouble]
+    for reason in reasons:
         changed = reason and reason.get("code") == HOST_KEY_CHANGED.code
         if reason and changed and datetime.fromisoformat(reason["time"]) > row.updated_at:
             return reason
