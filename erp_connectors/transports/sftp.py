@@ -143,7 +143,7 @@ class SftpTransport(Transport):
         sock = session.connect_tcp(
             options.host, options.port, timeout=options.connect_timeout, allow=self._require_allowed_address
         )
-        self._session = Session(sock, timeout=options.connect_timeout)
+        self._session = Session(sock, timeout=options.connect_timeout, legacy=options.legacy_algorithms)
         return f"{self._session.address} port {options.port}"
 
     def _handshake(self) -> str:
@@ -151,7 +151,9 @@ class SftpTransport(Transport):
         pinned: list[HostKey] = [parse_host_key(line) for line in self._options.host_keys]
         key = self._session.exchange_keys(pinned)
         session.require_pinned(key, pinned)
-        return f"{self._session.server_version}, {key.type} {key.fingerprint}"
+        greeted = f"{self._session.server_version}, {key.type} {key.fingerprint}"
+        old = ", ".join(self._session.outdated)
+        return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
 
     def _login(self) -> str:
         assert self._session is not None  # noqa: S101  # the step before
