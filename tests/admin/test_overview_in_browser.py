@@ -73,6 +73,17 @@ def test_so_it_is_on_the_log_in_page_and_on_an_empty_front_page(page, live_serve
     look(page)
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 900, 768, 767, 390, 320])
+def test_the_header_holds_what_is_in_it(page, live_server, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{live_server.url}/admin/")
+
+    header, tools = (page.locator(one).bounding_box() for one in ("#header", "#user-tools"))
+    assert tools["y"] + tools["height"] <= header["y"] + header["height"]
+    assert tools["x"] + tools["width"] <= width
+    look(page)
+
+
 def test_on_a_phone_every_page_is_reached_by_the_menu(page, live_server):
     page.set_viewport_size(PHONE)
     page.goto(f"{live_server.url}/admin/")
@@ -104,7 +115,7 @@ def test_it_asks_for_nothing_while_nobody_looks(page, busy, live_server):
     asked: list[str] = []
     page.clock.install()
     page.goto(f"{live_server.url}/admin/")
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: asked.append(request.url) if "?part" in request.url else None)
     _hide(page, hidden=True)
     page.clock.fast_forward(EVERY * 4)
     page.wait_for_timeout(300)
