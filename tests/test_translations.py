@@ -24,12 +24,15 @@ TEMPLATES = [
     *(APP / "templates/admin/erp_connectors").glob("*overview.html"),
     APP / "templates/admin/erp_connectors/_health_card.html",
     *(APP.parent / "orderflow/templates/admin").glob("*.html"),
+    *(APP / "templates/admin/bulk").rglob("*.html"),
     *APP.glob("templates/erp_connectors/*.html"),
 ]
 MODULES = [
     *(APP / "admin").glob("connection*.py"),
     *(APP / "admin").glob("overview*.py"),
     APP / "admin/linked_filters.py",
+    APP / "admin/bulk_runs.py",
+    *(APP / "bulk").glob("*.py"),
     APP / "services/erp_message.py",
 ]
 # The same in both languages.

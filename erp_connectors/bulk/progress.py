@@ -13,6 +13,10 @@ from orderflow.heartbeat.models import Heartbeat
 # A worker that is only busy shows a sign of life more often than this.
 SILENT_AFTER = timedelta(seconds=45)
 PATIENCE = timedelta(seconds=5)
+SILENT = (
+    "No background worker has shown a sign of life. Ask whoever runs OrderFlow to start run_workers; what is open here "
+    "goes on by itself then."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,4 @@ def _trouble(run: BulkRun, now: datetime) -> str:
     alive = Heartbeat.objects.order_by("-beat_at").first()
     if alive is not None and now - alive.beat_at < SILENT_AFTER:
         return ""
-    return _(
-        "No background worker has shown a sign of life. Ask whoever runs OrderFlow to start run_workers; "
-        "what is open here goes on by itself then."
-    )
+    return _(SILENT)

@@ -5,7 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from erp_connectors.bulk import runs
-from erp_connectors.bulk.models import BulkAction
+from erp_connectors.bulk.models import BulkAction, BulkRun
 from erp_connectors.models import ERPExport
 from erp_connectors.services.push import push
 from erp_connectors.states import ExportStatus, FailedAs
@@ -38,7 +38,7 @@ def test_three_of_five_are_pushed_and_the_page_follows(as_user, connected, live_
     expect(page.get_by_text("This happens to 3 orders:")).to_be_visible()
     page.click("input[value='Push to the ERP: 3']")
     expect(page.get_by_text("0 of 3")).to_be_visible()
-    runs.carry_out(runs.BulkRun.objects.get().pk)
+    runs.carry_out(BulkRun.objects.get().pk)
 
     expect(page.get_by_text("Finished.")).to_be_visible()
     expect(page.locator(".bulk-rows tbody tr")).to_have_count(3)

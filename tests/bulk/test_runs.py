@@ -11,6 +11,7 @@ from django_q.models import OrmQ
 
 from erp_connectors import tasks
 from erp_connectors.bulk import runs
+from erp_connectors.bulk.carrying_out import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRun, Outcome
 from erp_connectors.bulk.progress import progress_of
 from erp_connectors.models import ERPExport
@@ -95,11 +96,11 @@ def test_stopped_in_the_middle_it_goes_on_where_it_was(org, ops, monkeypatch):
     monkeypatch.setattr(runs, "AT_ONCE", 0)
     run = runs.make(BulkAction.PUSH, factories.ids(factories.drafts(org, 10)), actor=ops)
     runs.confirm(run)
-    work, calls = runs.carry_out_chunk, []
+    calls = []
 
     def broken(action, ids, *, actor):
         calls.append(ids)
-        results = work(action, ids, actor=actor)
+        results = carry_out_chunk(action, ids, actor=actor)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return results
