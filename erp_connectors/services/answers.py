@@ -27,6 +27,8 @@ from orderflow.tenancy.models import User
 
 # The event of what a person recorded: no ack file overrules that.
 BY_HAND = "by hand"
+# The event of a contradiction that a person has seen to.
+HANDLED = "handled"
 
 
 @dataclass(frozen=True, slots=True)
