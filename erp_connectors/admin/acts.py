@@ -19,6 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from erp_connectors.services.handled import NothingToHandle
 from erp_connectors.services.push import PushRefused
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
@@ -35,7 +36,7 @@ class Refused(Exception):
     """Nothing was done; the text says why and what to do."""
 
 
-REFUSALS = (Refused, IllegalMove, LostRace, NotReady, PushRefused)
+REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToHandle, PushRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class Act:
     capability: Capability
     offered: Callable[[Any], bool]
     prospect: Callable[[Any], Prospect]
-    does: Callable[[UUID, User, str], str]
-    asks_note: str = ""
+    does: Callable[[Any, User, str], str]
+    asks_note: Any = ""
     grave: bool = False
 
 
@@ -78,13 +79,14 @@ class Acting(OrgScopedAdmin):
     """Pages with acts; `seen` tells one state of a row from the next, so that nobody confirms what has changed."""
 
     acts: ClassVar[tuple[Act, ...]] = ()
+    key: ClassVar[str] = "uuid"
 
     def seen(self, row: Any) -> str:
         return str(row.updated_at.isoformat())
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.act_page)
-        return [path("<uuid:pk>/do/<slug:name>/", view, name=self._url_name), *super().get_urls()]
+        return [path(f"<{self.key}:pk>/do/<slug:name>/", view, name=self._url_name), *super().get_urls()]
 
     @property
     def _url_name(self) -> str:
@@ -100,7 +102,7 @@ class Acting(OrgScopedAdmin):
     def _act_url(self, row: Any, name: str) -> str:
         return reverse(f"admin:{self._url_name}", args=[row.pk, name])
 
-    def act_page(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
+    def act_page(self, request: HttpRequest, pk: UUID | int, name: str) -> HttpResponse:
         """GET says what will happen, POST does it. Raises `PermissionDenied`, `Http404`."""
         act = next((act for act in self.acts if act.name == name), None)
         row = self.get_queryset(request).filter(pk=pk).first()

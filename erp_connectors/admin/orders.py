@@ -72,6 +72,7 @@ class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
             context |= {
                 "situation": situation,
                 "exports": exports,
+                "several": len(exports) > 1,
                 "timeline": timeline(draft, exports),
                 "sheet": None if context["inline_admin_formsets"] else sheet_of(draft),
                 "buttons": self.buttons(request, draft, situation.action),

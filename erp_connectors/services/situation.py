@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from erp_connectors.faults import ALREADY_PUBLISHED, CONNECTION_DISABLED
 from erp_connectors.models import LIVE_STATUSES, ERPExport
 from erp_connectors.services import overdue
-from erp_connectors.services.ack_decisions import replaced_among
+from erp_connectors.services.by_hand import answerable
+from erp_connectors.services.handled import export_wants_handling
 from erp_connectors.services.overdue import Deadline
 from erp_connectors.services.push import NO_CONNECTION, active_connections
 from erp_connectors.services.target import target_of
@@ -259,7 +260,7 @@ def _contradicted(export: ERPExport) -> Situation:
     number = conflict.get("erp_order_id")
     template = _("%(file)s says accepted as %(number)s.") if number else _("%(file)s says refused.")
     said = template % {"file": conflict.get("file", ""), "number": number}
-    if replaced_among([export]):
+    if not answerable(export):
         return Situation(
             Tone.TROUBLE,
             _("The ERP answered an export that counts no more."),
@@ -267,7 +268,7 @@ def _contradicted(export: ERPExport) -> Situation:
             to_do=_(
                 "Ask the ERP team whether it has the order twice, or an old one; then mark this as handled."
             ),
-            action="handled",
+            action="handled" if export_wants_handling(export) else "",
         )
     return Situation(
         Tone.TROUBLE,

@@ -35,8 +35,8 @@ WORDINGS: dict[str, Wording] = {
     Action.APPROVAL_REVERTED: Wording(
         gettext_noop("The order was changed: it has to be checked and approved again."), Tone.WAITING
     ),
-    Action.DRAFT_PUSH_RETRIED: Wording(gettext_noop("Sending it again was asked for.")),
-    "pushed": Wording(gettext_noop("Sending it to the ERP was asked for.")),
+    Action.DRAFT_PUSH_RETRIED: Wording(gettext_noop("The push was requested again.")),
+    "pushed": Wording(gettext_noop("The push to the ERP was requested.")),
     "rendered": Wording(gettext_noop("The order's file was made.")),
     "staged": Wording(gettext_noop("The whole file was written to the dropzone.")),
     "published": Wording(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
