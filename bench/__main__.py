@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--files", type=int, action="append", help="uploads; default 1, 200 and 2000")
     parser.add_argument("--round-trip", type=int, action="append", help="ms; default 0, 20 and 50")
     parser.add_argument("--peer", action="append", metavar="TEXT", help="only those whose name contains it")
-    parser.add_argument("--exports", type=int, help="of reads; default 200000")
+    parser.add_argument("--exports", type=int, help="of reads and pages; default 200000")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a minute: few files, one round, no delay")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
@@ -205,6 +205,12 @@ def _reads(place: World, options: argparse.Namespace, url: str) -> Iterator[Resu
     yield reads.measure(options.exports, place.folder / "reads", times=10 if options.quick else reads.TIMES)
 
 
+def _pages(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
+    from bench import pages  # noqa: PLC0415
+
+    yield pages.measure(options.exports, place.folder / "pages", times=5 if options.quick else pages.TIMES)
+
+
 def _new_database(url: str, name: str) -> str:
     import psycopg  # noqa: PLC0415
 
@@ -238,6 +244,7 @@ CASES: dict[str, Callable[[World, argparse.Namespace, str], Iterator[Result]]] =
     "growth": _growth,
     "end-to-end": _end_to_end,
     "reads": _reads,
+    "pages": _pages,
 }
 
 if __name__ == "__main__":

@@ -76,8 +76,8 @@ def reads(org: Org, client: APIClient) -> Iterator[Read]:
 
 
 def _order_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator[Read]:
-    orders = _some(DraftOrder.objects.for_org(org).exclude(erp_order_id=""), chance)
-    customers = _some(Customer.objects.for_org(org), chance)
+    orders = some(DraftOrder.objects.for_org(org).exclude(erp_order_id=""), chance)
+    customers = some(Customer.objects.for_org(org), chance)
     yield _read("draft-orders")
     yield _read("draft-orders", limit=100)
     yield _deep("draft-orders", client)
@@ -108,7 +108,7 @@ def _searches(orders: list[DraftOrder], customers: list[Customer]) -> Iterator[t
 
 
 def _export_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator[Read]:
-    exports = _some(ERPExport.objects.for_org(org).defer("payload"), chance)
+    exports = some(ERPExport.objects.for_org(org).defer("payload"), chance)
     read_world.archive(exports)
     yield Read("erp-exports/{id}/events", [f"erp-exports/{one.pk}/events" for one in exports])
     yield _read("erp-exports")
@@ -131,8 +131,8 @@ def _export_reads(org: Org, client: APIClient, chance: random.Random) -> Iterato
 
 
 def _other_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator[Read]:
-    customers = _some(Customer.objects.for_org(org), chance)
-    entries = _some(AuditLog.objects.for_org(org), chance)
+    customers = some(Customer.objects.for_org(org), chance)
+    entries = some(AuditLog.objects.for_org(org), chance)
     yield _read("me")
     yield _read("customers")
     yield _deep("customers", client)
@@ -155,7 +155,7 @@ def _other_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator
     )
 
 
-def _some(rows: QuerySet[RowT], chance: random.Random, how_many: int = 20) -> list[RowT]:
+def some(rows: QuerySet[RowT], chance: random.Random, how_many: int = 20) -> list[RowT]:
     ids = sorted(rows.values_list("pk", flat=True))
     return list(rows.filter(pk__in=chance.sample(ids, min(how_many, len(ids)))))
 

@@ -9,12 +9,14 @@ from bench.measuring import OURS, Result
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 READS_BEGIN, READS_END = "<!-- reads: begin -->", "<!-- reads: end -->"
-READS = "reads"
+PAGES_BEGIN, PAGES_END = "<!-- pages: begin -->", "<!-- pages: end -->"
+READS, PAGES = "reads", "pages"
+OF_ITS_OWN = {READS: (READS_BEGIN, READS_END), PAGES: (PAGES_BEGIN, PAGES_END)}
 WIDTH, ROW, LABEL = 760, 24, 230
 
 
 def table(result: Result) -> str:
-    if result.case == READS:
+    if result.case in OF_ITS_OWN:
         return latencies(result)
     beside = "ours" if result.baseline == OURS else f"“{result.baseline}”"
     rows = [f"| | seconds | times {beside} |", "|---|---:|---:|"]
@@ -43,9 +45,10 @@ def percentile(seconds: Sequence[float], share: int) -> float:
 def write(results: Sequence[Result], page: Path) -> None:
     """Put each table between the page's marks: in the place of the one of its title, else after the others."""
     text = page.read_text()
-    if reads := [one for one in results if one.case == READS]:
-        text = _between(text, READS_BEGIN, READS_END, list(map(table, reads)))
-    if others := [one for one in results if one.case != READS]:
+    for case, (begins, ends) in OF_ITS_OWN.items():
+        if mine := [one for one in results if one.case == case]:
+            text = _between(text, begins, ends, list(map(table, mine)))
+    if others := [one for one in results if one.case not in OF_ITS_OWN]:
         begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
         tables = {part.partition("\n")[0]: f"### {part}" for part in text[begin:end].split("### ")[1:]}
         tables |= {one.title: table(one) for one in others}

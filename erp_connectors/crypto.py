@@ -47,9 +47,22 @@ class MasterKey:
             raise BadKey("repeats one byte")
         return cls(key)
 
+    @classmethod
+    def generate(cls) -> "MasterKey":
+        return cls(os.urandom(KEY_HEX_DIGITS // 2))
+
+    @property
+    def hex(self) -> str:
+        return self.key.hex()
+
     @property
     def id(self) -> str:
         return hashlib.sha256(self.key).hexdigest()[:8]
+
+    @property
+    def prefix(self) -> str:
+        """What everything that it has sealed begins with."""
+        return f"{VERSION}.{self.id}."
 
     def for_org(self, org_id: UUID) -> AESGCM:
         derive = HKDF(hashes.SHA256(), length=32, salt=None, info=b"erp-connection-config|" + org_id.bytes)
@@ -59,7 +72,12 @@ class MasterKey:
 def seal(plaintext: bytes, *, key: MasterKey, org_id: UUID, connection_id: UUID) -> str:
     iv = os.urandom(IV_BYTES)
     sealed = iv + key.for_org(org_id).encrypt(iv, plaintext, connection_id.bytes)
-    return f"{VERSION}.{key.id}.{base64.urlsafe_b64encode(sealed).decode()}"
+    return f"{key.prefix}{base64.urlsafe_b64encode(sealed).decode()}"
+
+
+def sealed_with(stored: str) -> str:
+    """The id of the key that sealed it."""
+    return stored.partition(".")[2].partition(".")[0]
 
 
 def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, connection_id: UUID) -> bytes:

@@ -136,7 +136,8 @@ HOST_KEY_CHANGED = FaultKind(
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(
     "NO_COMMON_ALGORITHM", _C, _ERP, "The server offers no SSH algorithm that this program accepts.",
-    "Ask the server's operator to enable current SSH algorithms; the message lists what it offers.",
+    "Ask the server's operator to enable current SSH algorithms; the message lists what it offers. Until then, "
+    "'Allow outdated algorithms' in the connection may help.",
 )  # fmt: skip
 HANDSHAKE_FAILED = FaultKind(
     "HANDSHAKE_FAILED", _C, _US, "What answers on this port does not complete an SSH handshake.",

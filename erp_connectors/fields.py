@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
@@ -19,6 +20,12 @@ def key_ring() -> list[MasterKey]:
 
 class Sealed(str):
     """The stored form; it is opened only when somebody asks for the value."""
+
+
+def reseal(stored: Sealed, *, ring: Sequence[MasterKey], org_id: UUID, connection_id: UUID) -> Sealed:
+    """The same config under the first key of the ring. Raises `crypto.Undecryptable`."""
+    plain = unseal(stored, ring=ring, org_id=org_id, connection_id=connection_id)
+    return Sealed(seal(plain, key=ring[0], org_id=org_id, connection_id=connection_id))
 
 
 class OwnedConfig(dict[str, Any]):

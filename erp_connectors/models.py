@@ -194,6 +194,12 @@ class ERPExport(models.Model):
                 name="export_overdue",
                 condition=Q(status="SENT", overdue_at__isnull=False),
             ),
+            # A handful among all there are: without it every look at the front page reads the whole table.
+            models.Index(
+                fields=["org", "-created_at"],
+                name="export_conflict",
+                condition=Q(conflict_json__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

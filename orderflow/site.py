@@ -1,25 +1,47 @@
-"""Our admin site: Django's own, with our name and without pages that nobody should use."""
+"""Our admin site: Django's own, with our name and front page, and without pages that nobody should use."""
 
 from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
 LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth"})
+# The daily work first.
+ORDER = ("orders", "erp_connectors", "tenancy", "audit")
+MODELS = ("DraftOrder", "Customer", "Document", "ERPExport", "AckFile", "ERPConnection")
 
 
 class OrderFlowAdminSite(AdminSite):
-    site_header = "OrderFlow ERP dropzone"
+    site_header = "OrderFlow"
     site_title = "OrderFlow"
-    index_title = "Overview"
+    index_title = _("Overview")
     site_url = None
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         ours = [model for model in models if model._meta.app_label not in LEFT_OUT]
         super().register(ours, admin_class, **options)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        from erp_connectors.admin.overview import overview_page  # noqa: PLC0415  # its models are not there yet
+
+        context = {**self.each_context(request), "title": self.index_title, **(extra_context or {})}
+        return overview_page(request, context)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["models"].sort(key=lambda model: _place(model["object_name"], MODELS))
+        return sorted(apps, key=lambda app: _place(app["app_label"], ORDER))
+
+
+def _place(name: str, order: tuple[str, ...]) -> int:
+    return order.index(name) if name in order else len(order)
 
 
 class OrderFlowAdminConfig(AdminConfig):

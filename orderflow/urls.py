@@ -1,9 +1,11 @@
 from django.conf import settings
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.templatetags.static import static
 from django.urls import include, path
 from django.utils.crypto import constant_time_compare
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from erp_connectors.metrics import scrape
@@ -24,9 +26,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(scrape(), content_type=CONTENT_TYPE_LATEST)
 
 
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For pages that name no icon of their own."""
+    return HttpResponseRedirect(static("orderflow/favicon.svg"))
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("language/", set_language, name="set_language"),
+    path("favicon.ico", favicon),
     path("api/v1/", include("erp_connectors.api.urls")),
     path("healthz", healthz),
     path("metrics", metrics),

@@ -10,11 +10,11 @@ from tests import factories
 DESKTOP, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 
-def log_in(page: Page, url: str, user: Any) -> None:
+def log_in(page: Page, url: str, user: Any, *, password: str = factories.PASSWORD) -> None:
     page.goto(f"{url}/admin/")
     page.fill("#id_username", user.email)
-    page.fill("#id_password", factories.PASSWORD)
-    page.click("[type=submit]")
+    page.fill("#id_password", password)
+    page.click("#login-form [type=submit]")
 
 
 def look(page: Page) -> None:

@@ -8,20 +8,30 @@ import pytest
 from django.utils.translation import gettext as translate
 from django.utils.translation import ngettext, override
 
+from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.services import probe
 from erp_connectors.services.abilities import ABILITIES
+from erp_connectors.services.attention import Kind
 from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 
 APP = Path(__file__).resolve().parents[1] / "erp_connectors"
-CATALOGUE = APP / "locale" / "de" / "LC_MESSAGES" / "django"
+CATALOGUE = Path("locale/de/LC_MESSAGES/django")
 TEMPLATES = [
     *(APP / "templates/admin/erp_connectors/erpconnection").glob("*.html"),
+    *(APP / "templates/admin/erp_connectors").glob("*overview.html"),
+    APP / "templates/admin/erp_connectors/_health_card.html",
+    *(APP.parent / "orderflow/templates/admin").glob("*.html"),
     *APP.glob("templates/erp_connectors/*.html"),
 ]
-MODULES = [*(APP / "admin").glob("connection*.py"), APP / "services/erp_message.py"]
+MODULES = [
+    *(APP / "admin").glob("connection*.py"),
+    *(APP / "admin").glob("overview*.py"),
+    APP / "admin/linked_filters.py",
+    APP / "services/erp_message.py",
+]
 # The same in both languages.
 SAME = {"Port", "Server", "Host", "Status", "ok"}
 
@@ -74,13 +84,24 @@ def test_it_is_said_in_german(text):
     assert sorted(re.findall(r"%\(\w+\)s|{\w+}", german)) == sorted(re.findall(r"%\(\w+\)s|{\w+}", text))
 
 
-def test_the_compiled_catalogue_is_that_of_its_source():
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_what_needs_a_person_is_said_in_german(kind, how_many):
+    title = RULES[kind].title
+    with override("de"):
+        german = title(how_many)
+    assert german != title(how_many)
+
+
+@pytest.mark.parametrize("catalogue_of", [APP, APP.parent / "orderflow"], ids=lambda path: path.name)
+def test_the_compiled_catalogue_is_that_of_its_source(catalogue_of):
     """After a change: msgfmt -o django.mo django.po, in the folder of both."""
-    with CATALOGUE.with_suffix(".mo").open("rb") as compiled:
+    stem = catalogue_of / CATALOGUE
+    with stem.with_suffix(".mo").open("rb") as compiled:
         catalogue = gettext.GNUTranslations(compiled)
-    source = CATALOGUE.with_suffix(".po").read_text(encoding="utf-8")
+    source = stem.with_suffix(".po").read_text(encoding="utf-8")
     entries = re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', source, re.MULTILINE)
-    assert len(entries) > 200
+    assert entries
     for text, german in entries:
         assert catalogue.gettext(_plain(text)) == _plain(german)
 

@@ -11,6 +11,7 @@ from erp_connectors.admin.acts import Acting
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.export_acts import ACK_ACTS
 from erp_connectors.admin.filters import AckNeedsAttention
+from erp_connectors.admin.linked_filters import StrayFiles
 from erp_connectors.models import AckFile
 from erp_connectors.services.ack_situation import situation_of_ack
 from erp_connectors.services.papers import SHOWN_ACK_SIGNS, readable
@@ -22,7 +23,7 @@ class AckFileAdmin(Acting, OrgColumn):
     key = "int"
     change_form_template = "admin/erp_connectors/ackfile/change_form.html"
     list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at")
-    list_filter = (AckNeedsAttention, "status", "first_seen_at")
+    list_filter = (AckNeedsAttention, StrayFiles, "status", "first_seen_at")
     list_select_related = ("export", "org")
     search_fields = ("name", "export__filename", "export__draft_order__external_order_number")
     show_full_result_count = False

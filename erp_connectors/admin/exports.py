@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.export_pages import ExportPages
 from erp_connectors.admin.filters import NeedsAttention, Overdue
+from erp_connectors.admin.linked_filters import Unsettled
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.models import ERPExport
 
@@ -18,7 +19,7 @@ class ERPExportAdmin(ExportPages, OrgColumn):
     list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, Overdue, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, Unsettled, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",

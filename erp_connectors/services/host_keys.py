@@ -85,5 +85,18 @@ def host_key_names(connector_type: str) -> list[str]:
     return [field.name for field in described if field.purpose is Purpose.HOST_KEY]
 
 
+def lacks_host_key(connection: ERPConnection) -> bool:
+    """Nothing is pinned where the connection's mode needs it. Raises `Fault` CONFIG_UNREADABLE."""
+    described = connector_for(connection.connector_type).describe_config()
+    config = connection.config
+    modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
+    wanted = [field for field in described if field.purpose is Purpose.HOST_KEY]
+    return any(
+        not config.get(field.name)
+        for field in wanted
+        if not (field.modes and modes) or modes & {*field.modes}
+    )
+
+
 def _lines(text: str | None) -> list[str]:
     return [line.strip() for line in (text or "").splitlines() if line.strip()]

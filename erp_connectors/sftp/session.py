@@ -14,7 +14,7 @@ import paramiko
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
-from erp_connectors.sftp import offers
+from erp_connectors.sftp import algorithms, offers
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
@@ -35,7 +35,6 @@ from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.pipeline import Pipeline
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
 NO_MORE_AUTH_METHODS = 14
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
@@ -116,10 +115,14 @@ class _Transport(paramiko.Transport):
 
 
 class Session:
-    """An SSH connection under construction or in use. `close` it always, also after a failure."""
+    """An SSH connection under construction or in use. `close` it always, also after a failure.
 
-    def __init__(self, sock: PatientSocket, *, timeout: float) -> None:
+    ``legacy`` also offers ciphers and MACs that nobody should need any more.
+    """
+
+    def __init__(self, sock: PatientSocket, *, timeout: float, legacy: bool = False) -> None:
         self._timeout = timeout
+        self._legacy = legacy
         self._sock = sock
         self._transport: _Transport | None = None
         self._peer: tuple[Any, ...] = ()
@@ -216,6 +219,12 @@ class Session:
     def server_version(self) -> str:
         return str(self._require_transport().remote_version)
 
+    @property
+    def outdated(self) -> list[str]:
+        """The algorithms in use that only an old server still wants."""
+        transport = self._require_transport()
+        return algorithms.outdated(cipher=transport.local_cipher, mac=transport.local_mac or "")
+
     def close(self) -> None:
         # A transport that is never closed keeps its thread for ever.
         with contextlib.suppress(Exception):
@@ -246,7 +255,8 @@ class Session:
         transport.auth_timeout = self._timeout
         transport.set_keepalive(KEEPALIVE_SECONDS)
         options = transport.get_security_options()
-        options.ciphers = _first(FAST_CIPHERS, options.ciphers)
+        options.ciphers = algorithms.ciphers(options.ciphers, legacy=self._legacy)
+        options.digests = algorithms.macs(options.digests, legacy=self._legacy)
         # A server with several keys must present a pinned one, not merely its favourite.
         options.key_types = _first(
             [name for key in preferred for name in _signatures(key.type)], options.key_types

@@ -28,6 +28,7 @@ class SftpOptions:
     ssh_key_passphrase: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     io_timeout: float = 30.0
+    legacy_algorithms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ class SftpTransport(Transport):
         sock = session.connect_tcp(
             options.host, options.port, timeout=options.connect_timeout, allow=self._require_allowed_address
         )
-        self._session = Session(sock, timeout=options.connect_timeout)
+        self._session = Session(sock, timeout=options.connect_timeout, legacy=options.legacy_algorithms)
         return f"{self._session.address} port {options.port}"
 
     def _handshake(self) -> str:
@@ -156,7 +156,9 @@ class SftpTransport(Transport):
         key = self._session.exchange_keys(pinned)
         session.require_pinned(key, pinned)
         self._server_key = f"{key.type} {key.fingerprint}"
-        return f"{self._session.server_version}, {key.type} {key.fingerprint}"
+        greeted = f"{self._session.server_version}, {self._server_key}"
+        old = ", ".join(self._session.outdated)
+        return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
 
     def _login(self) -> str:
         assert self._session is not None  # noqa: S101  # the step before

@@ -103,3 +103,17 @@ def test_the_documented_page_has_the_marks():
     text = (ROOT / "docs" / "performance.md").read_text()
 
     assert text.index(report.BEGIN) < text.index(report.END)
+    for begin, end in report.OF_ITS_OWN.values():
+        assert text.index(begin) < text.index(end)
+
+
+def test_each_kind_of_table_has_a_place_of_its_own(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("\n".join(mark for marks in report.OF_ITS_OWN.values() for mark in marks))
+
+    report.write([Result("pages", "Pages", {"overview": [0.25]}, baseline="")], page)
+
+    begin, end = report.OF_ITS_OWN["pages"]
+    text = page.read_text()
+    assert "| `overview` | 250.0 | 250.0 |" in text[text.index(begin) : text.index(end)]
+    assert "overview" not in text[: text.index(begin)]

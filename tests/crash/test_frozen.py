@@ -35,7 +35,7 @@ def test_a_worker_frozen_within_a_transaction_holds_its_lock_no_longer_than_its_
 ) -> None:
     cells = make_pair("filesystem")
 
-    frozen = [cell.frozen(point) for cell in cells]
+    frozen = [cell.frozen(point, lease=1) for cell in cells]
     for cell in cells:
         cell.finished()
     for cell, sleeper in zip(cells, frozen, strict=True):

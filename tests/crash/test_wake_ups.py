@@ -33,7 +33,7 @@ def test_a_broker_emptied_in_mid_flight_loses_no_order(cells: list[Cell]) -> Non
         cell.push()
         cell.killed("staged-committed")  # it had taken its message with it
         cell.push()
-        cell.wait_for_lease()
+        cell.let_lease_run_out()
     OrmQ.objects.all().delete()
 
     assert tasks.sweep().startswith("2 deliveries woken")

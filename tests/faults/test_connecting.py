@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import asyncssh as ssh
 import pytest
 
+from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.states import ExportStatus
 from tests.faults.conftest import QUICK, assert_told
 from tests.servers.gate import SILENT, gate
 from tests.servers.ssh import free_port, new_key, public_line
@@ -193,6 +195,41 @@ def test_no_algorithm_is_common(erp_at, openssh, tmp_path, lines, offered):
     server = openssh(lines.replace("{folder}", str(tmp_path)))
 
     assert offered in assert_told(erp_at(server), "NO_COMMON_ALGORITHM", step="host_key")
+
+
+OUTDATED = [
+    ("Ciphers aes128-cbc", "aes128-cbc"),
+    ("Ciphers 3des-cbc", "3des-cbc"),
+    ("Ciphers aes128-ctr\nMACs hmac-sha1", "hmac-sha1"),
+    ("Ciphers aes256-ctr\nMACs hmac-md5", "hmac-md5"),
+]
+
+
+@pytest.mark.parametrize(("lines", "outdated"), OUTDATED)
+def test_the_server_has_only_outdated_algorithms(erp_at, openssh, lines, outdated):
+    server = openssh(lines)
+
+    assert outdated in assert_told(erp_at(server), "NO_COMMON_ALGORITHM", step="host_key")
+
+
+@pytest.mark.parametrize(("lines", "outdated"), OUTDATED)
+def test_outdated_algorithms_work_where_somebody_allowed_them_and_the_test_warns(
+    erp_at, openssh, lines, outdated
+):
+    erp = erp_at(openssh(lines), legacy_algorithms=True)
+
+    found = {step.name: step.found for step in run_test(erp.connection.pk, actor=None)}
+
+    assert found["host_key"].endswith(f"Warning: it needs outdated algorithms ({outdated})")
+    assert erp.delivered().status == ExportStatus.SENT
+
+
+def test_a_current_server_is_spoken_to_in_current_algorithms_whatever_is_allowed(erp_at, openssh):
+    erp = erp_at(openssh(), legacy_algorithms=True)
+
+    found = {step.name: step.found for step in run_test(erp.connection.pk, actor=None)}
+
+    assert "Warning" not in found["host_key"]
 
 
 def test_the_user_has_no_sftp(erp_at, openssh):

@@ -36,6 +36,7 @@ class DropzoneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ssh_key: Secret | None = None
     ssh_key_passphrase: Secret | None = None
     host_key: Secret | None = None
+    legacy_algorithms: bool = False
     atomic_write: bool = True
     done_marker: bool = False
     connect_timeout: Seconds = 10.0
@@ -102,6 +103,7 @@ def _options(config: DropzoneConfig) -> TransportOptions:
         ssh_key_passphrase=config.ssh_key_passphrase,
         connect_timeout=config.connect_timeout,
         io_timeout=config.io_timeout,
+        legacy_algorithms=config.legacy_algorithms,
     )
 
 

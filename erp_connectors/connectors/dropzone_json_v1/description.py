@@ -28,6 +28,12 @@ FIELDS = (
         help="The server's public key(s), one a line, as in known_hosts. Nothing is sent to any other server.",
     ),
     ConfigField(
+        "legacy_algorithms", "boolean", required=False, default=False, modes=_SFTP_ONLY, group=_SERVER, rare=True,
+        label="Allow outdated algorithms",
+        help="Only for a server that offers nothing current: also use ciphers and checksums that are known to be weak "
+        "(CBC, 3DES, SHA-1, MD5). Ask the ERP team for a newer server; until then, orders could be read on their way.",
+    ),
+    ConfigField(
         "username", "string", required=True, default=None, modes=_SFTP_ONLY, label="User name", group=_LOGIN,
         help="Login name on the SFTP server.",
     ),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("erp_connectors", "0003_connection_test_report_and_secret_dates"),
+        ("erp_connectors", "0004_contradictions_found_by_index"),
     ]
 
     operations = [

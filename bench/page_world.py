@@ -1,0 +1,34 @@
+"""What the admin shows beyond the API's reads: why exports failed, contradictions, and the ack files of a year."""
+
+from django.db import connection
+
+from bench import read_world
+from orderflow.tenancy.models import Org
+
+_ERRORS = """
+UPDATE erp_connectors_erpexport SET error_json = jsonb_build_object('code', 'REFUSED_BY_ERP', 'message',
+  'Unknown customer ' || left(id::text, 4), 'hint', 'Correct what the ERP names', 'stage', 'ack', 'attempt', 0,
+  'error_code', (ARRAY['ERP_VALIDATION', 'ERP_LIMIT', 'ERP_LOCKED'])[1 + abs(hashtext(id::text)) % 3])
+WHERE status = 'FAILED'
+"""
+_CONFLICTS = """
+UPDATE erp_connectors_erpexport SET conflict_json = '{"file": "error_x.json", "erp_order_id": ""}'
+WHERE status = 'ACKED' AND abs(hashtext(id::text)) % 5000 = 0
+"""
+_ACK_FILES = """
+INSERT INTO erp_connectors_ackfile (org_id, connection_id, export_id, name, size, mtime, status, reason, body,
+  first_seen_at, decided_at, moved_at, moved_to, stays)
+SELECT org_id, connection_id, CASE WHEN n < 4 THEN NULL ELSE id END, 'ack_' || filename, 90, 0,
+  CASE n WHEN 0 THEN 'UNMATCHED' WHEN 1 THEN 'MALFORMED' ELSE 'APPLIED' END, '', '{}', answered_at, answered_at,
+  answered_at, '', false
+FROM erp_connectors_erpexport, LATERAL (SELECT abs(hashtext(id::text)) % 2000 AS n) s WHERE answered_at IS NOT NULL
+"""
+
+
+def fill(exports: int, folder: str) -> list[Org]:
+    """The largest org comes first."""
+    orgs = read_world.fill(exports, folder)
+    with connection.cursor() as cursor:
+        for statement in (_ERRORS, _CONFLICTS, _ACK_FILES, read_world.STATISTICS):
+            cursor.execute(statement)
+    return orgs

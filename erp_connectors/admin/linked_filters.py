@@ -1,0 +1,49 @@
+"""Filters that the overview links to: a list then shows the very rows that were counted."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from erp_connectors.services.troubles import STRAY, stray, unsettled
+
+
+class Unsettled(admin.SimpleListFilter):
+    """Failed exports that nothing has settled yet: all of them, or those that failed alike."""
+
+    title = _("failed, not settled yet")
+    parameter_name = "unsettled"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        narrow = [(chosen, " · ".join(filter(None, chosen.split(":", 2))))] if ":" in chosen else []
+        return [("all", _("Yes")), *narrow]
+
+    def queryset(self, request: HttpRequest, exports: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        if chosen is None:
+            return exports
+        if ":" not in chosen:
+            return unsettled(exports)
+        failed_as, code, error_code = [*chosen.split(":", 2), ""][:3]
+        alike = unsettled(exports).filter(failed_as=failed_as)
+        return _with_error(_with_error(alike, "code", code), "error_code", error_code)
+
+
+def _with_error(exports: QuerySet[Any], key: str, value: str) -> QuerySet[Any]:
+    return exports.filter(**{f"error_json__{key}": value}) if value else exports
+
+
+class StrayFiles(admin.SimpleListFilter):
+    title = _("changed nothing, still open")
+    parameter_name = "stray"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(status.value, status.label) for status in STRAY]
+
+    def queryset(self, request: HttpRequest, files: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        return stray(files, now=timezone.now()).filter(status=chosen) if chosen else files

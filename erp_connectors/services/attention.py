@@ -1,0 +1,176 @@
+"""What needs a person now, the most urgent first; what is alike is one line with a count."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Max, Min, QuerySet
+from django.db.models.fields.json import KT
+from django.utils.translation import gettext as _
+
+from erp_connectors.faults import HOST_KEY_CHANGED
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.services import overdue
+from erp_connectors.services.health import Health, State, Trouble
+from erp_connectors.services.troubles import contradicted, stray, unsettled
+from erp_connectors.states import AckFileStatus, FailedAs
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+
+class Kind(IntEnum):
+    """The most urgent first."""
+
+    WORKERS_SILENT = 0
+    HOST_KEY_CHANGED = 1
+    UNREADABLE = 2
+    HELD = 3
+    DISABLED_WITH_WAITING = 4
+    NO_HOST_KEY = 5
+    OUTCOME_UNKNOWN = 6
+    CONTRADICTED = 7
+    FAILED = 8
+    REFUSED = 9
+    OVERDUE = 10
+    ANSWERS_UNREAD = 11
+    MALFORMED = 12
+    UNMATCHED = 13
+    TEST_FAILED = 14
+    UNTESTED = 15
+    TO_PUSH = 16
+    TO_APPROVE = 17
+    TO_REVIEW = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """``count`` rows of an org that want the same; the last three say why exports failed."""
+
+    kind: Kind
+    org_id: UUID | None
+    count: int = 1
+    since: datetime | None = None
+    connection_id: UUID | None = None
+    where: str = ""
+    trouble: Trouble | None = None
+    failed_as: str = ""
+    code: str = ""
+    error_code: str = ""
+
+    @property
+    def alike(self) -> str:
+        return f"{self.failed_as}:{self.code}:{self.error_code}" if self.failed_as else ""
+
+
+OF_A_STATE = {
+    State.UNREADABLE: Kind.UNREADABLE,
+    State.HELD: Kind.HELD,
+    State.DISABLED_WITH_WAITING: Kind.DISABLED_WITH_WAITING,
+    State.NO_HOST_KEY: Kind.NO_HOST_KEY,
+    State.ANSWERS_UNREAD: Kind.ANSWERS_UNREAD,
+    State.TEST_FAILED: Kind.TEST_FAILED,
+    State.UNTESTED: Kind.UNTESTED,
+}
+OF_AN_ORDER = {
+    DraftStatus.APPROVED: Kind.TO_PUSH,
+    DraftStatus.READY: Kind.TO_APPROVE,
+    DraftStatus.NEEDS_REVIEW: Kind.TO_REVIEW,
+}
+
+
+def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
+    """Five statements."""
+    exports = ERPExport.objects.visible_to(user).order_by()
+    needs = [
+        *_of_connections(health),
+        *_failed(exports),
+        *_contradicted(exports),
+        *_overdue(health),
+        *_stray(AckFile.objects.visible_to(user).order_by(), now),
+        *_orders(user),
+    ]
+    places: dict[UUID | None, str] = {one.connection.pk: one.where for one in health}
+    located = [replace(need, where=places.get(need.connection_id, "")) for need in needs]
+    return sorted(located, key=lambda need: (need.kind, -need.count))
+
+
+def _of_connections(health: Iterable[Health]) -> Iterator[Need]:
+    for one in health:
+        kind = OF_A_STATE.get(one.state)
+        if kind is None:
+            continue
+        if kind is Kind.HELD and one.trouble and one.trouble.code == HOST_KEY_CHANGED.code:
+            kind = Kind.HOST_KEY_CHANGED
+        yield Need(
+            kind=kind,
+            org_id=one.connection.org_id,
+            count=one.waiting,
+            since=one.since,
+            connection_id=one.connection.pk,
+            trouble=one.trouble,
+        )
+
+
+def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
+    why = {"code": KT("error_json__code"), "error_code": KT("error_json__error_code")}
+    groups = unsettled(exports).values("org", "connection", "failed_as", **why)
+    # Which one does not matter: an example says more than a code.
+    counted = groups.annotate(
+        how_many=Count("pk"), since=Min("created_at"), said=Max(KT("error_json__message"))
+    )
+    for row in counted:
+        code = row["code"] or ""
+        yield Need(
+            kind=_OF_A_FAILURE.get(row["failed_as"], Kind.FAILED),
+            org_id=row["org"],
+            count=row["how_many"],
+            since=row["since"],
+            connection_id=row["connection"],
+            trouble=Trouble.of({"code": code, "message": row["said"]}),
+            failed_as=row["failed_as"],
+            code=code,
+            error_code=row["error_code"] or "",
+        )
+
+
+_OF_A_FAILURE: dict[str, Kind] = {
+    FailedAs.NOT_SENT: Kind.FAILED,
+    FailedAs.UNKNOWN: Kind.OUTCOME_UNKNOWN,
+    FailedAs.REFUSED: Kind.REFUSED,
+}
+
+
+def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:
+    groups = contradicted(exports).values_list("org", "connection")
+    for org, connection, how_many, since in groups.annotate(Count("pk"), Min("answered_at")):
+        yield Need(kind=Kind.CONTRADICTED, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _overdue(health: Iterable[Health]) -> Iterator[Need]:
+    hint = _(overdue.HINT)
+    for one in health:
+        if one.overdue:
+            yield Need(
+                kind=Kind.OVERDUE,
+                org_id=one.connection.org_id,
+                connection_id=one.connection.pk,
+                count=one.overdue,
+                trouble=Trouble("", _(overdue.MEANING), hint),
+            )
+
+
+def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
+    groups = stray(files, now=now).values_list("org", "connection", "status")
+    for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
+        kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
+        yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _orders(user: User) -> Iterator[Need]:
+    waiting = DraftOrder.objects.visible_to(user).filter(status__in=OF_AN_ORDER).order_by()
+    for org, status, how_many in waiting.values_list("org", "status").annotate(Count("pk")):
+        yield Need(kind=OF_AN_ORDER[DraftStatus(status)], org_id=org, count=how_many)

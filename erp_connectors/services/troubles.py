@@ -1,0 +1,33 @@
+"""Rows that a person has to settle, as querysets: the overview counts them, the lists show the same ones."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.states import AckFileStatus, ExportStatus
+from orderflow.orders.states import DraftStatus
+
+# Nobody can settle a stray file's row, so it is shown for as long as somebody may still ask about it.
+STRAY_FOR = timedelta(days=14)
+STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
+
+
+def unsettled(exports: QuerySet[Any]) -> QuerySet[Any]:
+    """Failed, and the last try of an order that is still in ERROR: what a retry or a correction has not settled."""
+    newer = ERPExport.objects.filter(
+        draft_order=OuterRef("draft_order"), created_at__gt=OuterRef("created_at")
+    )
+    failed = exports.filter(status=ExportStatus.FAILED, draft_order__status=DraftStatus.ERROR)
+    return failed.filter(~Exists(newer))
+
+
+def contradicted(exports: QuerySet[ERPExport]) -> QuerySet[ERPExport]:
+    return exports.filter(conflict_json__isnull=False)
+
+
+def stray(files: QuerySet[AckFile], *, now: datetime) -> QuerySet[AckFile]:
+    """Ack files that changed nothing, and that no later file has made good."""
+    unanswered = Q(export=None) | Q(export__status=ExportStatus.SENT)
+    return files.filter(unanswered, status__in=STRAY, first_seen_at__gte=now - STRAY_FOR)

@@ -1,0 +1,32 @@
+"""Which ciphers and MACs a session offers: today's, and older ones only to a server that somebody allowed them for.
+
+What paramiko itself has dropped (SHA-1 key exchange and signatures) is offered to nobody.
+"""
+
+from collections.abc import Sequence
+
+# Fastest first.
+CIPHERS = (
+    "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr",
+)  # fmt: skip
+MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+
+
+def ciphers(available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:
+    """Of those that are available, best first."""
+    return _choose(CIPHERS, available, legacy=legacy)
+
+
+def macs(available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:
+    """Of those that are available, best first."""
+    return _choose(MACS, available, legacy=legacy)
+
+
+def outdated(*, cipher: str, mac: str) -> list[str]:
+    """Those that a session should not use today. A cipher that authenticates by itself ignores the MAC."""
+    return [*([] if cipher in CIPHERS else [cipher]), *([] if "gcm" in cipher or mac in MACS else [mac])]
+
+
+def _choose(modern: Sequence[str], available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:
+    wanted = tuple(name for name in modern if name in available)
+    return (*wanted, *(name for name in available if name not in wanted)) if legacy else wanted

@@ -1,0 +1,188 @@
+"""The front page and the frame as people use them, in Chromium, under the site's own content security policy."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED
+from erp_connectors.models import ERPConnection
+from erp_connectors.states import ExportStatus, FailedAs
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.roles import Role
+from tests import factories
+from tests.browsing import DESKTOP, PHONE, log_in, look
+from tests.services.test_overview import NOW, connection, export, failed, hold
+
+EVERY = 30_000
+
+
+@pytest.fixture
+def busy(org, tmp_path):
+    """A connection with some days behind it and some trouble."""
+    row = connection(org, tmp_path)
+    for back in range(10):
+        at = NOW - timedelta(days=back)
+        for n in range(1, 4):
+            export(
+                row, ExportStatus.ACKED, created_at=at, sent_at=at, answered_at=at + timedelta(minutes=n * n)
+            )
+        export(row, created_at=at, overdue_at=at if back == 3 else None)
+    failed(row, FOLDER_MISSING)
+    failed(
+        row, FOLDER_MISSING, failed_as=FailedAs.REFUSED, error={"code": "REFUSED_BY_ERP", "error_code": "X"}
+    )
+    factories.draft(org, status=DraftStatus.READY, lines=0)
+    hold(row, HOST_KEY_CHANGED)
+    return row
+
+
+@pytest.fixture
+def page(as_user, org) -> Page:
+    opened: Page = as_user(factories.user(org, Role.ADMIN))
+    return opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, busy, live_server, size, scheme):
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{live_server.url}/admin/")
+
+    expect(page.get_by_role("heading", name="What needs a person now")).to_be_visible()
+    for table in page.get_by_text("As a table").all():
+        table.click()
+    look(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
+def test_so_it_is_on_the_log_in_page_and_on_an_empty_front_page(page, live_server, context, size, scheme):
+    outside = context.browser.new_context(viewport=size, color_scheme=scheme).new_page()
+    outside.goto(f"{live_server.url}/admin/")
+    look(outside)
+    outside.context.close()
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{live_server.url}/admin/")
+    expect(page.get_by_role("link", name="Connect an ERP")).to_be_visible()
+    look(page)
+
+
+def test_on_a_phone_every_page_is_reached_by_the_menu(page, live_server):
+    page.set_viewport_size(PHONE)
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_text("Menu", exact=True).click()
+    look(page)
+    page.get_by_role("navigation", name="All pages").get_by_role("link", name="Exports").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("export")
+
+
+def test_it_refreshes_itself_and_takes_nothing_from_who_works_on_it(page, busy, org, live_server):
+    page.clock.install()
+    page.goto(f"{live_server.url}/admin/")
+    step = page.get_by_role("link", name="Show and approve")
+    step.focus()
+    page.locator("#exports-by-day-desc").wait_for(state="attached")
+    page.get_by_text("As a table").first.click()
+    step.focus()
+    factories.draft(org, status=DraftStatus.READY, lines=0)
+
+    page.clock.fast_forward(EVERY + 1000)
+
+    expect(page.get_by_text("2 orders wait for approval").first).to_be_visible()
+    expect(page.get_by_role("link", name="Show and approve")).to_be_focused()
+    expect(page.get_by_role("table", name="Exports by day")).to_be_visible()
+
+
+def test_it_asks_for_nothing_while_nobody_looks(page, busy, live_server):
+    asked: list[str] = []
+    page.clock.install()
+    page.goto(f"{live_server.url}/admin/")
+    page.on("request", lambda request: asked.append(request.url))
+    _hide(page, hidden=True)
+    page.clock.fast_forward(EVERY * 4)
+    page.wait_for_timeout(300)
+    assert asked == []
+
+    with page.expect_response("**/admin/?part"):
+        _hide(page, hidden=False)
+        page.clock.fast_forward(2000)
+
+
+def test_who_is_logged_out_meanwhile_is_told(page, busy, live_server, context):
+    page.clock.install()
+    page.goto(f"{live_server.url}/admin/")
+    context.clear_cookies()
+
+    page.clock.fast_forward(EVERY + 1000)
+
+    expect(page.get_by_role("alert")).to_contain_text("log in again")
+    expect(page.get_by_role("heading", name="What needs a person now")).to_be_visible()
+
+
+def test_a_changed_key_is_compared_from_the_front_page(page, busy, live_server):
+    page.goto(f"{live_server.url}/admin/")
+    ERPConnection.objects.filter(pk=busy.pk).update(circuit_opened_at=None)
+    factories_sftp(busy)
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_role("button", name="Fetch host key").click()
+
+    expect(page.get_by_role("heading", level=1, name="Host key")).to_be_visible()
+
+
+def factories_sftp(row: Any) -> None:
+    """The same connection, now to a server that does not answer and whose key nobody has pinned."""
+    row.config = {
+        "mode": "sftp",
+        "host": "127.0.0.1",
+        "port": 1,
+        "username": "u",
+        "password": "p",
+        "export_path": "/in",
+    }
+    row.save()
+
+
+def test_language_and_theme_are_chosen_on_the_page_and_stay(page, busy, live_server):
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_role("heading", level=1, name="Übersicht")).to_be_visible()
+    look(page)
+    page.locator(".theme-toggle").click()
+    chosen = page.locator("html").get_attribute("data-theme")
+    page.reload()
+
+    assert chosen in ("light", "dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", chosen)
+    expect(page.get_by_role("heading", level=1, name="Übersicht")).to_be_visible()
+
+
+def test_the_page_of_the_api_works_under_its_policy(page, live_server):
+    page.goto(f"{live_server.url}/api/v1/docs")
+
+    expect(page.get_by_text("draft-orders").first).to_be_visible()
+    page.locator(".opblock-summary").first.click()
+    expect(page.locator(".opblock-body").first).to_be_visible()
+
+
+def test_a_wrong_password_is_told_and_the_page_stays_whole(context, org, live_server):
+    member = factories.user(org)
+    page = context.new_page()
+    log_in(page, live_server.url, member, password="wrong")
+
+    expect(page.locator(".errornote")).to_be_visible()
+    look(page)
+
+
+def _hide(page: Page, *, hidden: bool) -> None:
+    page.evaluate(
+        """hidden => {
+          Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        hidden,
+    )
