@@ -26,8 +26,9 @@ def situation_of_ack(ack: AckFile) -> Situation:
 def _wrong(ack: AckFile) -> tuple[str, str, str]:
     """What is wrong, why, what to do."""
     if ack.status == AckFileStatus.MALFORMED:
-        to_do = _("Have the ERP team write a corrected file. Where they told you the answer, record it on the export's"
-                  " page. Then mark this one as handled.")  # fmt: skip
+        to_do = _(
+            "Have the ERP team write it anew, or record the answer on the export's page. Then mark this as handled."
+        )
         return _("It can't be understood, so it changed nothing."), ack.reason, to_do
     if ack.status == AckFileStatus.UNMATCHED:
         to_do = _("Ask the ERP team which order it means. Then mark this one as handled.")

@@ -33,7 +33,8 @@ ACK_FOUND, ACK_FILED = "ack file found", "ack file filed"
 WORDINGS: dict[str, Wording] = {
     Action.DRAFT_APPROVED: Wording(gettext_noop("The order was approved."), Tone.GOOD),
     Action.APPROVAL_REVERTED: Wording(
-        gettext_noop("The order was changed: it has to be checked and approved again."), Tone.WAITING
+        gettext_noop("The approval was taken back: the order has to be checked and approved again."),
+        Tone.WAITING,
     ),
     Action.DRAFT_PUSH_RETRIED: Wording(gettext_noop("The push was requested again.")),
     "pushed": Wording(gettext_noop("The push to the ERP was requested.")),
