@@ -142,6 +142,13 @@ class ERPExport(models.Model):
     next_attempt_at = models.DateTimeField(null=True)
     staged_destination = models.CharField(max_length=700, blank=True, default="")
     staged_path = models.CharField(max_length=1200, blank=True, default="")
+    staged_host_key = models.CharField(
+        max_length=120,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="By which the server proved itself when the file was written: type and SHA256 fingerprint.",
+    )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
     archived_at = models.DateTimeField(null=True)
@@ -272,6 +279,9 @@ class AckFile(models.Model):
     moved_at = models.DateTimeField(null=True)
     moved_to = models.CharField(max_length=1200, blank=True, default="")
     stays = models.BooleanField(default=False, help_text="It is handled, and we have no right to move it.")
+    handled_at = models.DateTimeField(
+        null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
+    )
 
     objects = AckFileQuerySet.as_manager()
 

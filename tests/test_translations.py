@@ -11,9 +11,12 @@ from django.utils.translation import ngettext, override
 from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
-from erp_connectors.services import probe
+from erp_connectors.services import overdue, probe
 from erp_connectors.services.abilities import ABILITIES
 from erp_connectors.services.attention import Kind
+from erp_connectors.services.bulk_retry import WHY
+from erp_connectors.services.push import NO_CONNECTION
+from erp_connectors.services.wording import DETAILS, WORDINGS
 from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 
@@ -26,6 +29,10 @@ TEMPLATES = [
     *(APP.parent / "orderflow/templates/admin").glob("*.html"),
     *(APP / "templates/admin/bulk").rglob("*.html"),
     *APP.glob("templates/erp_connectors/*.html"),
+    *(APP / "templates/admin/erp_connectors/erpexport").glob("*.html"),
+    *(APP / "templates/admin/erp_connectors/pages").glob("*.html"),
+    *(APP / "templates/admin/orders/draftorder").glob("*.html"),
+    APP / "templates/admin/erp_connectors/act.html",
 ]
 MODULES = [
     *(APP / "admin").glob("connection*.py"),
@@ -34,9 +41,12 @@ MODULES = [
     APP / "admin/bulk_runs.py",
     *(APP / "bulk").glob("*.py"),
     APP / "services/erp_message.py",
+    *(APP / "admin").glob("*_acts.py"),
+    *(APP / f"admin/{name}.py" for name in ("acts", "by_hand", "export_pages")),
+    *(APP / f"services/{name}.py" for name in ("situation", "ack_situation", "papers", "wording")),
 ]
 # The same in both languages.
-SAME = {"Port", "Server", "Host", "Status", "ok"}
+SAME = {"Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s"}
 
 
 def our_texts() -> list[str]:
@@ -51,6 +61,8 @@ def our_texts() -> list[str]:
     steps += [probe.EXPORT_STEP, probe.ACK_STEP, probe.ABILITIES_STEP]
     texts += [label for _, label in steps]
     texts += ABILITIES.values()
+    texts += [worded.text for worded in WORDINGS.values()]
+    texts += [*DETAILS, *WHY.values(), overdue.MEANING, overdue.HINT, NO_CONNECTION]
     return [text for text in dict.fromkeys(texts) if text]
 
 

@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services.by_hand import (
@@ -30,12 +32,15 @@ TEMPLATE = "admin/erp_connectors/erpexport/by_hand.html"
 
 
 class RefusedForm(forms.Form):
-    title = "Mark as refused by the ERP"
-    means = (
+    title = gettext_lazy("Mark as refused by the ERP")
+    means = gettext_lazy(
         "The order goes to ERROR, with your note as the reason; then it can be corrected and pushed again."
     )
     note = forms.CharField(
-        max_length=MAX_NOTE, widget=forms.Textarea(attrs={"rows": 3}), help_text="Who told you, and what."
+        label=gettext_lazy("Note"),
+        max_length=MAX_NOTE,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy("Who told you, and what."),
     )
 
     def mark(self, export_id: UUID, actor: User) -> Marked:
@@ -43,9 +48,9 @@ class RefusedForm(forms.Form):
 
 
 class AcceptedForm(RefusedForm):
-    title = "Mark as accepted by the ERP"
-    means = "The order is done, and can't be sent again."
-    erp_order_id = forms.CharField(label="ERP number", max_length=MAX_ORDER_ID)
+    title = gettext_lazy("Mark as accepted by the ERP")
+    means = gettext_lazy("The order is done, and can't be sent again.")
+    erp_order_id = forms.CharField(label=gettext_lazy("ERP number"), max_length=MAX_ORDER_ID)
     field_order = ("erp_order_id", "note")
 
     def mark(self, export_id: UUID, actor: User) -> Marked:
@@ -78,12 +83,12 @@ def _recorded(request: HttpRequest, export: ERPExport, form: RefusedForm) -> boo
             form.add_error(field, problem)
         return False
     except (MarkRefused, LostRace) as refused:
-        messages.error(request, f"Nothing was changed. {refused}")
+        messages.error(request, f"{_('Nothing was changed.')} {refused}")
     else:
         said = (
-            f"Recorded: {marked.export.get_status_display()}."
+            _("Recorded: %(status)s.") % {"status": marked.export.get_status_display()}
             if marked.changed
-            else "It was recorded before."
+            else _("It was recorded before.")
         )
         messages.success(request, said)
     return True

@@ -1,52 +1,20 @@
-"""Exports with their timeline; to look at, and to record what the ERP answered by phone."""
-
-from typing import Any
+"""Exports as a list; the pages of one are in `export_pages`."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.timezone import localtime, now
 
 from erp_connectors.admin.bulk_runs import start_run
-from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.columns import OrgColumn
+from erp_connectors.admin.export_pages import ExportPages
 from erp_connectors.admin.filters import NeedsAttention, Overdue
 from erp_connectors.admin.linked_filters import Unsettled
-from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.bulk.models import BulkAction
-from erp_connectors.faults import CONNECTION_DISABLED
-from erp_connectors.models import ERPExport, ERPExportEvent
-from erp_connectors.services import overdue
-from erp_connectors.services.publishing import bytes_of
-from erp_connectors.states import ConnectionStatus, ExportStatus
-from orderflow.generics import TabularInline
-from orderflow.tenancy.admin import may
-from orderflow.tenancy.roles import Capability
-
-
-class EventInline(TabularInline):
-    model = ERPExportEvent
-    verbose_name_plural = "timeline"
-    fields = readonly_fields = ("when", "stage", "attempt", "what", "detail")
-    can_delete = False
-    extra = max_num = 0
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
-
-    @admin.display(description="when")
-    def when(self, event: ERPExportEvent) -> str:
-        # Django shows minutes; what happens to an export happens in seconds.
-        return f"{localtime(event.at):%Y-%m-%d %H:%M:%S}"
+from erp_connectors.models import ERPExport
 
 
 @admin.register(ERPExport)
-class ERPExportAdmin(OrgColumn):
-    inlines = (EventInline,)
+class ERPExportAdmin(ExportPages, OrgColumn):
     actions = ("retry",)
     # A phone shows the first columns only, and file names are long.
     list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
@@ -61,27 +29,10 @@ class ERPExportAdmin(OrgColumn):
         "draft_order__customer__name",
     )
     show_full_result_count = False
-    fields = (
-        "filename", "order", "status", "failed_as", "what_happened", "what_to_do", "conflict", "erp_number",
-        "dropzone_path", "size", "sha256", "file", "attempts", "next_attempt_at", "requested_by", "connection",
-        "created_at", "archived_at", "staged_at", "sent_at", "answer_due", "answered_at",
-    )  # fmt: skip
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ERPExport]:
-        rows: QuerySet[ERPExport] = super().get_queryset(request).defer("payload")
-        return rows
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields
 
     @admin.display(description="order", ordering="draft_order__external_order_number")
     def order_number(self, export: ERPExport) -> str:
         return str(export.draft_order)
-
-    @admin.display(description="order")
-    def order(self, export: ERPExport) -> SafeString:
-        url = reverse("admin:orders_draftorder_change", args=[export.draft_order_id])
-        return format_html('<a href="{}">{}</a>', url, export.draft_order)
 
     @admin.display(description="ERP number", ordering="erp_order_id")
     def erp_number(self, export: ERPExport) -> str:
@@ -95,93 +46,6 @@ class ERPExportAdmin(OrgColumn):
             return "the ERP's answer is overdue"
         return str((export.error_json or {}).get("message", ""))[:80]
 
-    def has_push_permission(self, request: HttpRequest) -> bool:
-        return may(request, Capability.PUSH)
-
     @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
     def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:
         return start_run(request, BulkAction.RETRY, exports.values_list("draft_order_id", flat=True))
-
-    @admin.display(description="what happened")
-    def what_happened(self, export: ERPExport) -> str:
-        error = _trouble(export)
-        details = [error.get("code"), error.get("error_code"), error.get("message")]
-        return " — ".join(str(detail) for detail in details if detail) or "-"
-
-    @admin.display(description="what to do")
-    def what_to_do(self, export: ERPExport) -> str:
-        return str(_trouble(export).get("hint") or "-")
-
-    @admin.display(description="contradicting answer")
-    def conflict(self, export: ERPExport) -> str:
-        conflict = export.conflict_json
-        if not conflict:
-            return "-"
-        what = f"accepted as {conflict['erp_order_id']}" if conflict["erp_order_id"] else "refused"
-        return f"{conflict['file']} says {what}. Ask the ERP team which answer is right."
-
-    @admin.display(description="answer due")
-    def answer_due(self, export: ERPExport) -> str:
-        allowed = overdue.deadline(export.connection) if export.status == ExportStatus.SENT else None
-        if allowed is None or export.sent_at is None:
-            return "-"
-        due = export.sent_at + allowed.after
-        late = "overdue since" if due < now() else "by"
-        return f"{late} {localtime(due):%Y-%m-%d %H:%M:%S} ({allowed})"
-
-    @admin.display(description="file")
-    def file(self, export: ERPExport) -> SafeString | str:
-        if not export.sha256:
-            return "not rendered yet"
-        return format_html('<a href="{}">download</a>', reverse("admin:erp_export_payload", args=[export.pk]))
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path("<uuid:pk>/payload/", view(self.download), name="erp_export_payload"),
-            path("<uuid:pk>/mark-accepted/", view(self.mark_accepted), name="erp_export_mark_accepted"),
-            path("<uuid:pk>/mark-refused/", view(self.mark_refused), name="erp_export_mark_refused"),
-            *super().get_urls(),
-        ]
-
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        export = context["original"]
-        open_question = export.status != ExportStatus.ACKED or export.conflict_json is not None
-        context["may_mark"] = open_question and self.has_push_permission(request)
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def mark_accepted(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        return self._by_hand(request, pk, AcceptedForm)
-
-    def mark_refused(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        return self._by_hand(request, pk, RefusedForm)
-
-    def _by_hand(self, request: HttpRequest, pk: Any, form_type: type[RefusedForm]) -> HttpResponse:
-        export = get_object_or_404(self.get_queryset(request), pk=pk)
-        context = self.admin_site.each_context(request)
-        return answer_by_hand(request, export, form_type=form_type, context=context)
-
-    def download(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        export = get_object_or_404(self.get_queryset(request).exclude(sha256=""), pk=pk)
-        try:
-            body = bytes_of(export)
-        except (ArchiveUnavailable, ArchiveAltered) as error:
-            return HttpResponse(
-                f"The archived copy can't be read: {error}", status=502, content_type="text/plain"
-            )
-        disposition = f'attachment; filename="{export.filename}"'
-        return HttpResponse(
-            body, content_type="application/json", headers={"Content-Disposition": disposition}
-        )
-
-
-def _trouble(export: ERPExport) -> dict[str, Any]:
-    """Its own, or what its connection is held for while it waits."""
-    waits_on = export.connection if export.status == ExportStatus.PENDING else None
-    if waits_on and waits_on.status == ConnectionStatus.DISABLED:
-        return {"message": CONNECTION_DISABLED.meaning, "hint": CONNECTION_DISABLED.hint}
-    if export.is_overdue:
-        return {"message": overdue.MEANING, "hint": overdue.HINT}
-    return export.error_json or (waits_on.circuit_reason if waits_on else None) or {}

@@ -7,6 +7,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from erp_connectors.states import AckFileStatus, ExportStatus
+from orderflow.orders.states import DraftStatus
+
+UNSETTLED = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
 class NeedsAttention(admin.SimpleListFilter):
@@ -21,14 +24,14 @@ class NeedsAttention(admin.SimpleListFilter):
 
     def wanted(self) -> Q:
         late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
-        return Q(status=ExportStatus.FAILED) | Q(conflict_json__isnull=False) | late
+        # One that was retried, or whose order is in review or rejected, needs nobody any more.
+        failed = Q(status=ExportStatus.FAILED, draft_order__status=DraftStatus.ERROR)
+        return failed | Q(conflict_json__isnull=False) | late
 
 
 class AckNeedsAttention(NeedsAttention):
     def wanted(self) -> Q:
-        return Q(status__in=(AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)) | Q(
-            stays=True
-        )
+        return Q(handled_at=None) & (Q(status__in=UNSETTLED) | Q(stays=True))
 
 
 class Overdue(NeedsAttention):

@@ -5,17 +5,19 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
+from erp_connectors.admin.acts import Acting
 from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import NeedsAttention
+from erp_connectors.admin.order_acts import ORDER_ACTS
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
+from erp_connectors.services.situation import situation_of_order
+from erp_connectors.services.timeline import exports_of, timeline
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
+from orderflow.orders.sheet import sheet_of
 from orderflow.orders.states import DraftStatus
 
 admin.site.unregister(DraftOrder)
@@ -28,7 +30,9 @@ class OrderNeedsAttention(NeedsAttention):
 
 
 @admin.register(DraftOrder)
-class PushableOrderAdmin(OrgColumn, DraftOrderAdmin):
+class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
+    acts = ORDER_ACTS
+    change_form_template = "admin/orders/draftorder/change_form.html"
     actions = ("ready", "approve", "push", "retry", "reject")
     list_display = [
         "external_order_number", "customer", "status", "trouble", "line_count", "erp_order_id", "created_at"
@@ -36,8 +40,6 @@ class PushableOrderAdmin(OrgColumn, DraftOrderAdmin):
     list_filter = [OrderNeedsAttention, *DraftOrderAdmin.list_filter]
     search_fields = [*DraftOrderAdmin.search_fields, "exports__filename"]
     search_help_text = f"{DraftOrderAdmin.search_help_text}, file name"
-    fields = [*DraftOrderAdmin.fields, "deliveries"]
-    readonly_fields = [*DraftOrderAdmin.readonly_fields, "deliveries"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         latest = ERPExport.objects.filter(draft_order=OuterRef("pk")).order_by("-created_at")
@@ -52,19 +54,29 @@ class PushableOrderAdmin(OrgColumn, DraftOrderAdmin):
             str((draft.latest_error or {}).get("message", "")) if draft.status != DraftStatus.PUSHED else ""
         )
 
-    @admin.display(description="deliveries")
-    def deliveries(self, draft: DraftOrder) -> SafeString | str:
-        exports = draft.exports.defer("payload").order_by("-created_at")
-        rows = (
-            (
-                reverse("admin:erp_connectors_erpexport_change", args=[export.pk]),
-                export.filename,
-                export.get_status_display(),
-                (export.error_json or {}).get("message") or export.erp_order_id,
-            )
-            for export in exports
-        )
-        return format_html_join("", '<div><a href="{}">{}</a> <b>{}</b> {}</div>', rows) or "not pushed yet"
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # What can't be changed is laid out for reading, without the cost of a form.
+        return super().get_fields(request, obj) if self.has_change_permission(request, obj) else ()
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return super().get_inlines(request, obj) if self.has_change_permission(request, obj) else []
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        draft = context.get("original")
+        if draft is not None:
+            exports = exports_of(draft)
+            situation = situation_of_order(draft, exports)
+            context |= {
+                "situation": situation,
+                "exports": exports,
+                "several": len(exports) > 1,
+                "timeline": timeline(draft, exports),
+                "sheet": None if context["inline_admin_formsets"] else sheet_of(draft),
+                "buttons": self.buttons(request, draft, situation.action),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(description=BulkAction.READY.label, permissions=["approve"])
     def ready(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:

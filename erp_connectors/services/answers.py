@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
-from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.publishing import mark_sent
-from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage, Standing
+from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.bulk import update_rows
@@ -27,6 +27,8 @@ from orderflow.tenancy.models import User
 
 # The event of what a person recorded: no ack file overrules that.
 BY_HAND = "by hand"
+# The event of a contradiction that a person has seen to.
+HANDLED = "handled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,15 @@ def drop_conflicts(exports: Sequence[ERPExport]) -> None:
     for export in exports:
         export.conflict_json = None
     update_rows(exports, "conflict_json")
+
+
+def conflict_seen_to(export: ERPExport) -> None:
+    """A person has decided: neither the export nor the files that contradict it ask for anybody any more."""
+    now = timezone.now()
+    ERPExport.objects.filter(pk=export.pk).update(conflict_json=None, updated_at=now)
+    export.conflict_json = None
+    files = AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT, handled_at=None)
+    files.update(handled_at=now)
 
 
 def correct_numbers(given: Sequence[Given]) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.push import NO_CONNECTION, active_connections, locked, start
@@ -35,9 +36,11 @@ class Retried:
 
 
 WHY = {
-    FailedAs.NOT_SENT: "It was not sent: it is rendered anew and sent.",
-    FailedAs.REFUSED: "The ERP refused it: it is rendered anew and sent.",
-    FailedAs.UNKNOWN: "Whether it reached the ERP is not known: it is sent only if the first file did not.",
+    FailedAs.NOT_SENT: gettext_noop("It was not sent: it is rendered anew and sent."),
+    FailedAs.REFUSED: gettext_noop("The ERP refused it: it is rendered anew and sent."),
+    FailedAs.UNKNOWN: gettext_noop(
+        "Whether it reached the ERP is not known: it is sent only if the first file did not."
+    ),
 }
 
 

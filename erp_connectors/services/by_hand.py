@@ -9,8 +9,8 @@ from django.utils import timezone
 from erp_connectors.documents import Ack
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services.ack_decisions import replaced_among
-from erp_connectors.services.answers import BY_HAND, Given, accept_all, refuse_all
-from erp_connectors.states import Answer, Case, Decision, Stage, decide_ack
+from erp_connectors.services.answers import BY_HAND, Given, accept_all, conflict_seen_to, refuse_all
+from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.tenancy.models import User
@@ -52,6 +52,15 @@ def mark_refused(export_id: UUID, *, actor: User, note: str) -> Marked:
     _require(note=_note_problem(note))
     ack = Ack(accepted=False, erp_order_id=None, error_code=None, message=note.strip(), processed_at=None)
     return _mark(export_id, ack, actor=actor, note=note.strip())
+
+
+def answerable(export: ERPExport) -> bool:
+    """Whether an answer by hand can decide anything about it."""
+    if export.standing is Standing.NOT_STAGED or (
+        export.standing is Standing.ACKED and not export.conflict_json
+    ):
+        return False
+    return not replaced_among([export])
 
 
 @transaction.atomic
@@ -99,8 +108,7 @@ def _settle_conflict(given: Given, *, recorded: bool) -> None:
     export, conflict = given.export, given.export.conflict_json
     if not conflict:
         return
-    ERPExport.objects.filter(pk=export.pk).update(conflict_json=None, updated_at=timezone.now())
-    export.conflict_json = None
+    conflict_seen_to(export)
     if not recorded:
         audit.record(
             audit.Entry(

@@ -14,6 +14,7 @@ from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.answers import (
     BY_HAND,
+    HANDLED,
     Given,
     correct_numbers,
     drop_conflicts,
@@ -90,7 +91,9 @@ def settle_contradictions(
 
 
 def _decided_by_hand(exports: Collection[UUID]) -> dict[UUID, datetime]:
-    events = ERPExportEvent.objects.filter(export__in=list(exports), what=BY_HAND).order_by("at")
+    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(BY_HAND, HANDLED)).order_by(
+        "at"
+    )
     return dict(events.values_list("export", "at"))
 
 

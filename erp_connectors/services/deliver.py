@@ -24,7 +24,9 @@ from orderflow.moves import LostRace
 
 MAX_LINES_TOGETHER = 50_000
 # Times cost more to read than all else in a row, and a delivery asks for none of these.
-NOT_NEEDED = ("payload", "conflict_json", "created_at", "updated_at", "sent_at", "answered_at")
+NOT_NEEDED = (
+    "payload", "conflict_json", "created_at", "updated_at", "sent_at", "answered_at", "staged_host_key"
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from erp_connectors.states import AckFileStatus, ExportStatus, Stage
 
 OVERDUE = "overdue"
 MEANING = "The ERP has not answered in time."
-HINT = "Ask the ERP team whether it has the order; then record what they say with the buttons above."
+HINT = "Ask the ERP team whether it has the order; then record what they say on the export's page."
 AT_ONCE = 5000
 ENOUGH_ANSWERS = 20
 LOOKED_AT = 200
@@ -37,9 +37,12 @@ class Deadline:
     learned: bool
 
     def __str__(self) -> str:
+        return f"{self.length}, {'learned from its answers' if self.learned else 'as configured'}"
+
+    @property
+    def length(self) -> str:
         seconds = round(self.after.total_seconds())
-        length = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
-        return f"{length}, {'learned from its answers' if self.learned else 'as configured'}"
+        return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
 
 
 def deadline(connection: ERPConnection) -> Deadline | None:

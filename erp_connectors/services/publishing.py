@@ -194,7 +194,10 @@ def _commit_staged(
     with transaction.atomic():
         leases.renew(delivery.lease)
         ERPExport.objects.filter(pk__in=[export.pk for export in exports]).update(
-            staged_at=now, staged_path=final, staged_destination=destination
+            staged_at=now,
+            staged_path=final,
+            staged_destination=destination,
+            staged_host_key=delivery.transport.server_key(),
         )
         add_events(exports, stage=Stage.STAGE, what="staged", detail=detail, at=now)
     for export in exports:

@@ -9,7 +9,7 @@ from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.orders.states import DraftStatus
 
-# Nobody can settle a stray file's row, so it is shown for as long as somebody may still ask about it.
+# Until a person has marked it as handled, and for no longer than somebody may still ask about it.
 STRAY_FOR = timedelta(days=14)
 STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
@@ -30,4 +30,4 @@ def contradicted(exports: QuerySet[ERPExport]) -> QuerySet[ERPExport]:
 def stray(files: QuerySet[AckFile], *, now: datetime) -> QuerySet[AckFile]:
     """Ack files that changed nothing, and that no later file has made good."""
     unanswered = Q(export=None) | Q(export__status=ExportStatus.SENT)
-    return files.filter(unanswered, status__in=STRAY, first_seen_at__gte=now - STRAY_FOR)
+    return files.filter(unanswered, status__in=STRAY, handled_at=None, first_seen_at__gte=now - STRAY_FOR)

@@ -84,6 +84,10 @@ class Transport(ABC):
         """On an open transport: the protocol extensions that the server announced."""
         return ()
 
+    def server_key(self) -> str:
+        """By which the server has proved itself, as type and fingerprint; empty where there is no such thing."""
+        return ""
+
     def presented_keys(self) -> Sequence[PresentedKey]:
         """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault`."""
         return ()

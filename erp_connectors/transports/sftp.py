@@ -84,6 +84,7 @@ class SftpTransport(Transport):
         self._resumed = False
         self._expected = 0
         self._remarks: list[str] = []
+        self._server_key = ""
 
     def open_steps(self) -> Iterator[ProbeStep]:
         if self._channels is not None and (not self._resumed or self._answers()):
@@ -120,6 +121,9 @@ class SftpTransport(Transport):
     def offers(self) -> Sequence[str]:
         return sorted(self._require_channels().extensions)
 
+    def server_key(self) -> str:
+        return self._server_key
+
     def presented_keys(self) -> Sequence[PresentedKey]:
         found = dict.fromkeys(self._presented(kind) for kind in HOST_KEY_TYPES)
         return [PresentedKey(key.type, key.fingerprint, key.line) for key in found]
@@ -151,7 +155,8 @@ class SftpTransport(Transport):
         pinned: list[HostKey] = [parse_host_key(line) for line in self._options.host_keys]
         key = self._session.exchange_keys(pinned)
         session.require_pinned(key, pinned)
-        greeted = f"{self._session.server_version}, {key.type} {key.fingerprint}"
+        self._server_key = f"{key.type} {key.fingerprint}"
+        greeted = f"{self._session.server_version}, {self._server_key}"
         old = ", ".join(self._session.outdated)
         return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
 

@@ -20,6 +20,7 @@ class Action(models.TextChoices):
     DRAFT_PUSH_RETRIED = "DRAFT_PUSH_RETRIED", "Push retried"
     EXPORT_ACKED = "EXPORT_ACKED", "Export acked"
     EXPORT_REFUSED = "EXPORT_REFUSED", "Export refused"
+    MARKED_HANDLED = "MARKED_HANDLED", "Marked as handled"
     CONNECTION_CREATED = "CONNECTION_CREATED", "Connection created"
     CONNECTION_CHANGED = "CONNECTION_CHANGED", "Connection changed"
     CONNECTION_TESTED = "CONNECTION_TESTED", "Connection tested"

@@ -46,6 +46,13 @@ class LineInline(TabularInline):
     ]  # fmt: skip
     extra = 0
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # In a table the heading stands for the label, which a screen reader does not find.
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs["aria-label"] = str(db_field.verbose_name)
+        return field
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request, Capability.READ)
 

@@ -30,10 +30,11 @@ def editing(draft_id: UUID, *, actor: User) -> Iterator[DraftOrder]:
         if draft.status == DraftStatus.READY:
             require_ready(DraftOrder.objects.get(pk=draft_id))
         elif draft.status in (DraftStatus.APPROVED, DraftStatus.ERROR):
-            _back_to_review(draft, actor)
+            back_to_review(draft, actor)
 
 
-def _back_to_review(draft: DraftOrder, actor: User) -> None:
+def back_to_review(draft: DraftOrder, actor: User) -> None:
+    """For a draft that the caller holds locked."""
     before = {"status": draft.status, "approved_by": draft.approved_by.email if draft.approved_by else None}
     draft.advance(DraftStatus.NEEDS_REVIEW, approved_by=None, approved_at=None)
     record(

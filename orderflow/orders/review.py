@@ -1,4 +1,4 @@
-"""The two ways out of review: complete, or not to be delivered at all."""
+"""The two ways out of review: complete, or not to be delivered at all; and the way back into it."""
 
 from uuid import UUID
 
@@ -6,6 +6,7 @@ from django.db import transaction
 
 from orderflow.moves import IllegalMove
 from orderflow.orders.approval import require_ready
+from orderflow.orders.editing import back_to_review
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -28,6 +29,14 @@ def reject(draft_id: UUID, *, actor: User) -> DraftOrder:
     if draft.status != DraftStatus.NEEDS_REVIEW:
         raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be rejected.")
     return draft.advance(DraftStatus.REJECTED)
+
+
+@transaction.atomic
+def take_back(draft_id: UUID, *, actor: User) -> DraftOrder:
+    """APPROVED or ERROR -> NEEDS_REVIEW, without an edit. Raises `DraftOrder.DoesNotExist`, `IllegalMove`."""
+    draft = _locked(draft_id, actor)
+    back_to_review(draft, actor)
+    return draft
 
 
 def _locked(draft_id: UUID, actor: User) -> DraftOrder:

@@ -1,0 +1,195 @@
+"""The buttons of an order's page: offered where the table of moves and the role allow, confirmed, and never stale."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from erp_connectors.models import ERPExport
+from orderflow.audit.models import Action, AuditLog
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+S = DraftStatus
+OFFERED = {
+    S.NEW: set(),
+    S.EXTRACTED: {"ready"},
+    S.NEEDS_REVIEW: {"ready", "reject"},
+    S.READY: {"approve"},
+    S.REJECTED: set(),
+    S.APPROVED: {"push", "review"},
+    S.PUSHING: set(),
+    S.PUSHED: set(),
+    S.ERROR: {"retry", "review"},
+}
+ENDS = {
+    "ready": (S.NEEDS_REVIEW, S.READY),
+    "reject": (S.NEEDS_REVIEW, S.REJECTED),
+    "approve": (S.READY, S.APPROVED),
+    "push": (S.APPROVED, S.PUSHING),
+    "retry": (S.ERROR, S.PUSHING),
+    "review": (S.ERROR, S.NEEDS_REVIEW),
+}
+MAY = {Role.ADMIN, Role.OPS}
+
+
+@pytest.fixture
+def org(tmp_path, settings):
+    settings.DROPZONE_ROOTS = [str(tmp_path)]
+    made = factories.org()
+    factories.connection(made, {"mode": "filesystem", "export_path": str(tmp_path)})
+    return made
+
+
+def as_role(org, role=Role.OPS):
+    client = Client()
+    client.force_login(factories.user(org, role))
+    return client
+
+
+def page(draft):
+    return reverse("admin:orders_draftorder_change", args=[draft.pk])
+
+
+def act(draft, name):
+    return reverse("admin:orders_draftorder_act", args=[draft.pk, name])
+
+
+def offered(client, draft):
+    shown = client.get(page(draft)).content.decode()
+    return {name for name in ENDS if act(draft, name) in shown}
+
+
+def confirm(client, draft, name):
+    """As a person does: looks at what will happen, then confirms just that."""
+    asked = client.get(act(draft, name))
+    return client.post(act(draft, name), {"seen": asked.context["seen"]}, follow=True).content.decode()
+
+
+def status(draft):
+    return DraftOrder.objects.get(pk=draft.pk).status
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_an_action_is_offered_where_the_state_allows_it(org, state):
+    assert offered(as_role(org), factories.draft(org, status=state)) == OFFERED[state]
+
+
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("role", list(Role))
+def test_who_may_does_it_and_nobody_else_is_asked(org, name, role):
+    before, after = ENDS[name]
+    draft, client = factories.draft(org, status=before), as_role(org, role)
+
+    if role in MAY:
+        assert "What will happen" in client.get(act(draft, name)).content.decode()
+        assert status(draft) == before
+        confirm(client, draft, name)
+        assert status(draft) == after
+    else:
+        assert offered(client, draft) == set()
+        assert client.get(act(draft, name)).status_code == 403
+        assert client.post(act(draft, name)).status_code == 403
+        assert status(draft) == before
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_in_any_other_state_it_says_so_and_does_nothing(org, name):
+    client = as_role(org)
+    for state in S:
+        if name in OFFERED[state]:
+            continue
+        draft = factories.draft(org, status=state)
+
+        told = client.post(act(draft, name), {"seen": draft.updated_at.isoformat()}, follow=True)
+
+        assert f"is {draft.get_status_display()} now" in told.content.decode()
+        assert status(draft) == state
+        assert "can&#x27;t be done any more" in client.get(act(draft, name), follow=True).content.decode()
+    assert not ERPExport.objects.exists()
+
+
+def test_what_was_changed_since_it_was_looked_at_is_not_approved(org):
+    draft, client = factories.draft(org, status=S.READY), as_role(org)
+    seen = client.get(act(draft, "approve")).context["seen"]
+    draft.lines.update(qty=1000)
+    draft.save()
+
+    told = client.post(act(draft, "approve"), {"seen": seen}, follow=True).content.decode()
+
+    assert "Nothing was done." in told
+    assert "changed since you looked at it" in told
+    assert status(draft) == S.READY
+
+
+def test_a_push_says_which_file_goes_where_and_a_second_click_sends_nothing(org, tmp_path):
+    draft, client = factories.draft(org), as_role(org)
+
+    asked = client.get(act(draft, "push"))
+    assert f"sales_order_{str(draft.pk)[:8]}_" in asked.content.decode()
+    assert str(tmp_path) in asked.content.decode()
+    first = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
+    second = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
+
+    assert "is on its way to the ERP as sales_order_" in first.content.decode()
+    assert "Nothing was done." in second.content.decode()
+    assert ERPExport.objects.filter(draft_order=draft).count() == 1
+
+
+def test_without_a_connection_a_push_can_not_be_confirmed_and_is_refused():
+    org = factories.org()
+    draft, client = factories.draft(org), as_role(org)
+
+    asked = client.get(act(draft, "push"))
+    told = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
+
+    assert "There is no active ERP connection" in asked.content.decode()
+    assert 'type="submit" class="default"' not in asked.content.decode()
+    assert "There is no active ERP connection" in told.content.decode()
+    assert (status(draft), ERPExport.objects.count()) == (S.APPROVED, 0)
+
+
+def test_what_is_missing_is_told_instead_of_asking(org):
+    draft, client = factories.draft(org, status=S.NEEDS_REVIEW), as_role(org)
+    draft.lines.filter(line_no=2).update(uom="")
+
+    asked = client.get(act(draft, "ready"))
+    told = client.post(act(draft, "ready"), {"seen": asked.context["seen"]}, follow=True)
+
+    assert "line 2: unit is missing" in asked.content.decode()
+    assert "line 2: unit is missing" in told.content.decode()
+    assert status(draft) == S.NEEDS_REVIEW
+
+
+def test_back_to_review_takes_the_approval_back_on_record(org):
+    draft, client = factories.draft(org), as_role(org)
+
+    confirm(client, draft, "review")
+
+    draft.refresh_from_db()
+    assert (draft.status, draft.approved_by, draft.approved_at) == (S.NEEDS_REVIEW, None, None)
+    assert AuditLog.objects.get(action=Action.APPROVAL_REVERTED).entity_id == str(draft.pk)
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_another_orgs_order_is_not_there(org, name):
+    draft, stranger = factories.draft(org, status=ENDS[name][0]), as_role(factories.org(), Role.ADMIN)
+
+    assert stranger.get(act(draft, name)).status_code == 404
+    assert stranger.post(act(draft, name)).status_code == 404
+    assert status(draft) == ENDS[name][0]
+
+
+def test_an_unknown_action_is_not_there(org):
+    assert as_role(org).get(act(factories.draft(org), "delete")).status_code == 404
+
+
+def test_a_post_without_the_token_of_a_form_of_ours_does_nothing(org):
+    draft = factories.draft(org)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(factories.user(org))
+
+    assert client.post(act(draft, "push")).status_code == 403
+    assert status(draft) == S.APPROVED
