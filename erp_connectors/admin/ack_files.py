@@ -1,28 +1,50 @@
 """Ack files as they were found, and what became of each."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.columns import OrgColumn
-from erp_connectors.admin.filters import AckNeedsAttention
+from erp_connectors.admin.filters import AckNeedsAttention, SeenSince
 from erp_connectors.admin.linked_filters import StrayFiles
+from erp_connectors.admin.list_pages import LAST_DAYS, NEEDS_ATTENTION, TODAY, ListPage, badge, short_time
+from erp_connectors.admin.list_search import search_acks
 from erp_connectors.models import AckFile
 
 SHOWN_ACK_BYTES = 4000
 
 
 @admin.register(AckFile)
-class AckFileAdmin(OrgColumn):
-    list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at")
-    list_filter = (AckNeedsAttention, StrayFiles, "status", "first_seen_at")
+class AckFileAdmin(ListPage, OrgColumn):
+    chips = (NEEDS_ATTENTION, TODAY, LAST_DAYS)
+    nothing_yet = _("No ack files yet. They are listed here once the ERP answers an export.")
+    list_display = ("name", "shown_status", "reason", "export", "seen_at")
+    sortable_by = ()
+    list_filter = (AckNeedsAttention, SeenSince, StrayFiles, "status", "first_seen_at")
     list_select_related = ("export", "org")
     search_fields = ("name", "export__filename", "export__draft_order__external_order_number")
+    search_help_text = _("Name of the ack file, order number, ERP number, customer's name or number")
     show_full_result_count = False
     fields = readonly_fields = (
         "name", "status", "reason", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
         "stays", "connection",
     )  # fmt: skip
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search_acks(request, queryset, text) if text else queryset), False
+
+    @admin.display(description=_("status"))
+    def shown_status(self, ack: AckFile) -> SafeString:
+        return badge(ack.status, ack.get_status_display())
+
+    @admin.display(description=_("first seen"))
+    def seen_at(self, ack: AckFile) -> SafeString | str:
+        return short_time(ack.first_seen_at)
 
     @admin.display(description="content")
     def content(self, ack: AckFile) -> SafeString:

@@ -10,11 +10,24 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime, now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.columns import OrgColumn
-from erp_connectors.admin.filters import NeedsAttention, Overdue
+from erp_connectors.admin.filters import NeedsAttention, Overdue, Since
 from erp_connectors.admin.linked_filters import Unsettled
+from erp_connectors.admin.list_pages import (
+    LAST_DAYS,
+    NEEDS_ATTENTION,
+    OVERDUE,
+    TODAY,
+    Chip,
+    ListPage,
+    badge,
+    short_time,
+)
+from erp_connectors.admin.list_search import search_exports
 from erp_connectors.admin.retrying import retry_all
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import CONNECTION_DISABLED
@@ -44,14 +57,24 @@ class EventInline(TabularInline):
 
 
 @admin.register(ERPExport)
-class ERPExportAdmin(OrgColumn):
+class ERPExportAdmin(ListPage, OrgColumn):
+    chips = (
+        NEEDS_ATTENTION,
+        OVERDUE,
+        Chip(_("Waiting"), "status__exact", ExportStatus.PENDING),
+        TODAY,
+        LAST_DAYS,
+        Chip(_("Failed, not settled"), "unsettled", "all"),
+    )
+    nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
     inlines = (EventInline,)
     actions = ("retry_exports",)
     # A phone shows the first columns only, and file names are long.
-    list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
+    list_display = ("order_number", "shown_status", "trouble", "erp_number", "created", "filename")
+    sortable_by = ("created",)
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, Overdue, Unsettled, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, Since, Unsettled, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",
@@ -59,6 +82,7 @@ class ERPExportAdmin(OrgColumn):
         "erp_order_id",
         "draft_order__customer__name",
     )
+    search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
     show_full_result_count = False
     fields = (
         "filename", "order", "status", "failed_as", "what_happened", "what_to_do", "conflict", "erp_number",
@@ -73,7 +97,19 @@ class ERPExportAdmin(OrgColumn):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
 
-    @admin.display(description="order", ordering="draft_order__external_order_number")
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search_exports(request, queryset, text) if text else queryset), False
+
+    @admin.display(description=_("status"))
+    def shown_status(self, export: ERPExport) -> SafeString:
+        return badge(export.status, export.get_status_display())
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, export: ERPExport) -> SafeString | str:
+        return short_time(export.created_at)
+
+    @admin.display(description=_("order"))
     def order_number(self, export: ERPExport) -> str:
         return str(export.draft_order)
 
@@ -82,16 +118,16 @@ class ERPExportAdmin(OrgColumn):
         url = reverse("admin:orders_draftorder_change", args=[export.draft_order_id])
         return format_html('<a href="{}">{}</a>', url, export.draft_order)
 
-    @admin.display(description="ERP number", ordering="erp_order_id")
+    @admin.display(description=_("ERP number"))
     def erp_number(self, export: ERPExport) -> str:
         return export.erp_order_id or "-"
 
-    @admin.display(description="trouble")
+    @admin.display(description=_("trouble"))
     def trouble(self, export: ERPExport) -> str:
         if export.conflict_json:
-            return "contradicting answers"
+            return gettext("contradicting answers")
         if export.is_overdue:
-            return "the ERP's answer is overdue"
+            return gettext("the ERP's answer is overdue")
         return str((export.error_json or {}).get("message", ""))[:80]
 
     def has_push_permission(self, request: HttpRequest) -> bool:
