@@ -5,11 +5,24 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.acts import Acting
 from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
-from erp_connectors.admin.filters import NeedsAttention
+from erp_connectors.admin.filters import NeedsAttention, OrderOverdue, Since
+from erp_connectors.admin.list_pages import (
+    LAST_DAYS,
+    NEEDS_ATTENTION,
+    OVERDUE,
+    TODAY,
+    Chip,
+    ListPage,
+    badge,
+    short_time,
+)
+from erp_connectors.admin.list_search import search_orders
 from erp_connectors.admin.order_acts import ORDER_ACTS
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
@@ -30,16 +43,26 @@ class OrderNeedsAttention(NeedsAttention):
 
 
 @admin.register(DraftOrder)
-class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
+class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
     acts = ORDER_ACTS
     change_form_template = "admin/orders/draftorder/change_form.html"
+    chips = (
+        NEEDS_ATTENTION,
+        Chip(_("Waiting for approval"), "status__exact", DraftStatus.READY),
+        Chip(_("On their way"), "status__exact", DraftStatus.PUSHING),
+        OVERDUE,
+        TODAY,
+        LAST_DAYS,
+        Chip(_("In ERROR"), "status__exact", DraftStatus.ERROR),
+    )
+    nothing_yet = _("No orders yet. They come in by the API or by manage.py import_orders.")
     actions = ("ready", "approve", "push", "retry", "reject")
     list_display = [
-        "external_order_number", "customer", "status", "trouble", "line_count", "erp_order_id", "created_at"
+        "external_order_number", "customer", "shown_status", "trouble", "erp_order_id", "line_count", "created"
     ]  # fmt: skip
-    list_filter = [OrderNeedsAttention, *DraftOrderAdmin.list_filter]
-    search_fields = [*DraftOrderAdmin.search_fields, "exports__filename"]
-    search_help_text = f"{DraftOrderAdmin.search_help_text}, file name"
+    sortable_by = ("created",)
+    list_filter = [OrderNeedsAttention, OrderOverdue, Since, *DraftOrderAdmin.list_filter]
+    search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         latest = ERPExport.objects.filter(draft_order=OuterRef("pk")).order_by("-created_at")
@@ -48,7 +71,19 @@ class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
         )
         return orders
 
-    @admin.display(description="trouble")
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search_orders(request, queryset, text) if text else queryset), False
+
+    @admin.display(description=_("status"))
+    def shown_status(self, draft: DraftOrder) -> SafeString:
+        return badge(draft.status, draft.get_status_display())
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, draft: DraftOrder) -> SafeString | str:
+        return short_time(draft.created_at)
+
+    @admin.display(description=_("trouble"))
     def trouble(self, draft: Any) -> str:
         return (
             str((draft.latest_error or {}).get("message", "")) if draft.status != DraftStatus.PUSHED else ""

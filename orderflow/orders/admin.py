@@ -1,6 +1,6 @@
 """Customers, documents and orders. An order is changed through `editing`, its status by actions only."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -75,7 +75,7 @@ class DraftOrderAdmin(OrgScopedAdmin):
         "customer__erp_customer_number",
         "erp_order_id",
     ]
-    search_help_text = "Order number, customer's name or number, ERP number"
+    search_help_text: ClassVar[Any] = "Order number, customer's name or number, ERP number"
     date_hierarchy = "created_at"
     autocomplete_fields = ["customer", "document"]
     fields = ["org", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
