@@ -1,5 +1,7 @@
 """Exports as a list; the pages of one are in `export_pages`."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
