@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres bench soak check format lock clean
+.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak check format lock clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -43,6 +43,9 @@ test-sqlite: $(INSTALLED) ## the suite on SQLite
 
 test-postgres: $(INSTALLED) ## the suite on PostgreSQL: a private one, or TEST_DATABASE_URL
 	$(PYTHON) -m pytest -n 2 --database=postgres $(ARGS)
+
+screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromium and an OpenSSH server
+	$(PYTHON) -m pytest -q tests/admin/test_story.py --screenshots docs/images
 
 bench: $(INSTALLED) ## beside sftp, lftp, rclone and others, those that are installed; ARGS=--help
 	@$(PYTHON) -m bench $(ARGS)

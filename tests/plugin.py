@@ -30,6 +30,9 @@ _THE_SAME_ON_EVERY_DATABASE = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     choices = ("sqlite", "postgres")
     parser.addoption("--database", choices=choices, default="sqlite", help="what the tests keep rows in")
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="where the pictures of the admin's story are kept"
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -124,7 +124,7 @@ def _push(order: DraftOrder, world: World) -> Judged:
         return _wrong_status(order)
     if order.org_id not in world.connected:
         return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return Judged(order, Outcome.DONE, _("New: sent to the ERP, once, as one file."))
+    return Judged(order, Outcome.DONE, _("New: each is sent to the ERP, once, as one file."))
 
 
 def _retry(order: DraftOrder, world: World) -> Judged:

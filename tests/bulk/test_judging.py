@@ -92,7 +92,7 @@ def test_a_push_is_grouped_by_what_it_means(org, ops):
     groups = judging.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
 
     assert [(group.count, group.words) for group in groups] == [
-        (2, "New: sent to the ERP, once, as one file."),
+        (2, "New: each is sent to the ERP, once, as one file."),
         (1, "On the server already with the same content; nothing is sent twice."),
         (1, "Accepted by the ERP already; nothing is sent twice."),
         (1, "Not possible: the order is Ready."),

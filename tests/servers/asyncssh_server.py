@@ -19,13 +19,15 @@ Interfere = Callable[[str, str], None]
 class Behaviour:
     """``interfere(operation, path)`` runs before each open, write, mode, rename and remove, and may raise
     `asyncssh.SFTPError` or `DropConnection`; what is in ``after`` runs once the operation is done, its reply not yet
-    sent. ``on_login`` and ``on_session`` run before a login and a request for SFTP are answered."""
+    sent. ``on_login`` and ``on_session`` run before a login and a request for SFTP are answered. ``trusted`` are public
+    keys that may log in beside the server's own client."""
 
     posix_rename: bool = True
     interfere: Interfere | None = None
     after: Interfere | None = None
     on_login: Callable[[], None] = lambda: None
     on_session: Callable[[], None] = lambda: None
+    trusted: list[str] = field(default_factory=list)
     connections: int = 0
     sessions: int = 0
     log: list[str] = field(default_factory=list)
@@ -60,10 +62,8 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return (
-            username == USERNAME
-            and key.export_public_key().decode().split()[1] == self._client_key.split()[1]
-        )
+        known = {line.split()[1] for line in (self._client_key, *self._behaviour.trusted)}
+        return username == USERNAME and key.export_public_key().decode().split()[1] in known
 
 
 class _Files(asyncssh.SFTPServer):
