@@ -11,27 +11,28 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class ConnectionStatus(models.TextChoices):
-    ACTIVE = "ACTIVE", "Active"
-    DISABLED = "DISABLED", "Disabled"
+    ACTIVE = "ACTIVE", _("Active")
+    DISABLED = "DISABLED", _("Disabled")
 
 
 class ExportStatus(models.TextChoices):
-    PENDING = "PENDING", "Pending"
-    SENT = "SENT", "Sent"
-    ACKED = "ACKED", "Acked"
-    FAILED = "FAILED", "Failed"
+    PENDING = "PENDING", _("Pending")
+    SENT = "SENT", _("Sent")
+    ACKED = "ACKED", _("Acked")
+    FAILED = "FAILED", _("Failed")
 
 
 class FailedAs(models.TextChoices):
     """Why an export is FAILED: what the ERP can be holding."""
 
     NOT_FAILED = "", "-"
-    NOT_SENT = "NOT_SENT", "Not sent"
-    UNKNOWN = "UNKNOWN", "Outcome unknown"
-    REFUSED = "REFUSED", "Refused by the ERP"
+    NOT_SENT = "NOT_SENT", _("Not sent")
+    UNKNOWN = "UNKNOWN", _("Outcome unknown")
+    REFUSED = "REFUSED", _("Refused by the ERP")
 
 
 EXPORT_MOVES: dict[ExportStatus, frozenset[ExportStatus]] = {
@@ -118,9 +119,9 @@ def decide_ack(case: Case, *, replaced: bool, same_order_id: bool) -> Decision:
 class AckFileStatus(models.TextChoices):
     """What became of a file in an ack folder."""
 
-    WAITING = "WAITING", "Waiting"
-    APPLIED = "APPLIED", "Applied"
-    REPEATED = "REPEATED", "Repeated"
-    CONFLICT = "CONFLICT", "Conflict"
-    UNMATCHED = "UNMATCHED", "Matches no export"
-    MALFORMED = "MALFORMED", "Malformed"
+    WAITING = "WAITING", _("Waiting")
+    APPLIED = "APPLIED", _("Applied")
+    REPEATED = "REPEATED", _("Repeated")
+    CONFLICT = "CONFLICT", _("Conflict")
+    UNMATCHED = "UNMATCHED", _("Matches no export")
+    MALFORMED = "MALFORMED", _("Malformed")

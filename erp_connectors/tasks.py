@@ -7,6 +7,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
+from erp_connectors.bulk import runs
 from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
@@ -29,6 +30,10 @@ def poll(connection_id: str, request_id: str = "") -> str:
     return _edge("poll", lambda: _poll(connection_id), request_id)
 
 
+def carry_out(run_id: str, request_id: str = "") -> str:
+    return _edge("carry_out", lambda: f"{runs.carry_out(UUID(run_id))} rows settled", request_id)
+
+
 def sweep() -> str:
     """Wake deliveries that are due, bring late copies into the archive, notice late answers."""
     return _edge("sweep", _sweep)
@@ -43,6 +48,9 @@ def _sweep() -> str:
     woken = due.due_deliveries(timezone.now())
     for connection_id in woken:
         jobs.enqueue(DELIVER, str(connection_id))
+    for run_id in runs.due(timezone.now()):
+        jobs.enqueue(runs.TASK, str(run_id))
+    runs.forget_old(timezone.now())
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
         f"{overdue.notice(timezone.now())} exports overdue, {forget_old()} old Idempotency-Keys forgotten"

@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "orderflow.heartbeat",
     "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
+    "erp_connectors.bulk.apps.BulkConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

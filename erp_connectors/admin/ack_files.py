@@ -6,26 +6,33 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.acts import Acting
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.export_acts import ACK_ACTS
-from erp_connectors.admin.filters import AckNeedsAttention
+from erp_connectors.admin.filters import AckNeedsAttention, SeenSince
 from erp_connectors.admin.linked_filters import StrayFiles
+from erp_connectors.admin.list_pages import LAST_DAYS, NEEDS_ATTENTION, TODAY, ListPage, badge, short_time
+from erp_connectors.admin.list_search import search_acks
 from erp_connectors.models import AckFile
 from erp_connectors.services.ack_situation import situation_of_ack
 from erp_connectors.services.papers import SHOWN_ACK_SIGNS, readable
 
 
 @admin.register(AckFile)
-class AckFileAdmin(Acting, OrgColumn):
+class AckFileAdmin(ListPage, Acting, OrgColumn):
     acts = ACK_ACTS
     key = "int"
     change_form_template = "admin/erp_connectors/ackfile/change_form.html"
-    list_display = ("name", "status", "reason", "export", "first_seen_at", "decided_at")
-    list_filter = (AckNeedsAttention, StrayFiles, "status", "first_seen_at")
+    chips = (NEEDS_ATTENTION, TODAY, LAST_DAYS)
+    nothing_yet = _("No ack files yet. They are listed here once the ERP answers an export.")
+    list_display = ("name", "shown_status", "reason", "export", "seen_at")
+    sortable_by = ()
+    list_filter = (AckNeedsAttention, SeenSince, StrayFiles, "status", "first_seen_at")
     list_select_related = ("export", "org")
     search_fields = ("name", "export__filename", "export__draft_order__external_order_number")
+    search_help_text = _("Name of the ack file, order number, ERP number, customer's name or number")
     show_full_result_count = False
     fields = readonly_fields = (
         "name", "status", "reason", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
@@ -41,6 +48,18 @@ class AckFileAdmin(Acting, OrgColumn):
         ack = context["original"]
         context |= {"situation": situation_of_ack(ack), "buttons": self.buttons(request, ack, "handled")}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search_acks(request, queryset, text) if text else queryset), False
+
+    @admin.display(description=_("status"))
+    def shown_status(self, ack: AckFile) -> SafeString:
+        return badge(ack.status, ack.get_status_display())
+
+    @admin.display(description=_("first seen"))
+    def seen_at(self, ack: AckFile) -> SafeString | str:
+        return short_time(ack.first_seen_at)
 
     @admin.display(description="content")
     def content(self, ack: AckFile) -> SafeString:

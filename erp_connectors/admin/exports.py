@@ -1,25 +1,53 @@
 """Exports as a list; the pages of one are in `export_pages`."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.export_pages import ExportPages
-from erp_connectors.admin.filters import NeedsAttention, Overdue
+from erp_connectors.admin.filters import NeedsAttention, Overdue, Since
 from erp_connectors.admin.linked_filters import Unsettled
-from erp_connectors.admin.retrying import retry_all
+from erp_connectors.admin.list_pages import (
+    LAST_DAYS,
+    NEEDS_ATTENTION,
+    OVERDUE,
+    TODAY,
+    Chip,
+    ListPage,
+    badge,
+    short_time,
+)
+from erp_connectors.admin.list_search import search_exports
+from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
+from erp_connectors.states import ExportStatus
 
 
 @admin.register(ERPExport)
-class ERPExportAdmin(ExportPages, OrgColumn):
-    actions = ("retry_exports",)
+class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
+    chips = (
+        NEEDS_ATTENTION,
+        OVERDUE,
+        Chip(_("Waiting"), "status__exact", ExportStatus.PENDING),
+        TODAY,
+        LAST_DAYS,
+        Chip(_("Failed, not settled"), "unsettled", "all"),
+    )
+    nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
+    actions = ("retry",)
     # A phone shows the first columns only, and file names are long.
-    list_display = ("order_number", "status", "trouble", "erp_number", "created_at", "filename")
+    list_display = ("order_number", "shown_status", "trouble", "erp_number", "created", "filename")
+    sortable_by = ("created",)
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, Overdue, Unsettled, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, Since, Unsettled, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",
@@ -27,24 +55,37 @@ class ERPExportAdmin(ExportPages, OrgColumn):
         "erp_order_id",
         "draft_order__customer__name",
     )
+    search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
     show_full_result_count = False
 
-    @admin.display(description="order", ordering="draft_order__external_order_number")
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search_exports(request, queryset, text) if text else queryset), False
+
+    @admin.display(description=_("status"))
+    def shown_status(self, export: ERPExport) -> SafeString:
+        return badge(export.status, export.get_status_display())
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, export: ERPExport) -> SafeString | str:
+        return short_time(export.created_at)
+
+    @admin.display(description=_("order"))
     def order_number(self, export: ERPExport) -> str:
         return str(export.draft_order)
 
-    @admin.display(description="ERP number", ordering="erp_order_id")
+    @admin.display(description=_("ERP number"))
     def erp_number(self, export: ERPExport) -> str:
         return export.erp_order_id or "-"
 
-    @admin.display(description="trouble")
+    @admin.display(description=_("trouble"))
     def trouble(self, export: ERPExport) -> str:
         if export.conflict_json:
-            return "contradicting answers"
+            return gettext("contradicting answers")
         if export.is_overdue:
-            return "the ERP's answer is overdue"
+            return gettext("the ERP's answer is overdue")
         return str((export.error_json or {}).get("message", ""))[:80]
 
-    @admin.action(description="Retry the push of the order", permissions=["push"])
-    def retry_exports(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> None:
-        retry_all(request, set(exports.values_list("draft_order_id", flat=True)))
+    @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
+    def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:
+        return start_run(request, BulkAction.RETRY, exports.values_list("draft_order_id", flat=True))

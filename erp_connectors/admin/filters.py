@@ -1,11 +1,15 @@
 """Filters of lists that say in an operator's words what the rows' columns say in the program's."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
 
+from erp_connectors.models import ERPExport
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.orders.states import DraftStatus
 
@@ -13,11 +17,11 @@ UNSETTLED = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMA
 
 
 class NeedsAttention(admin.SimpleListFilter):
-    title = "needs attention"
+    title = _("needs attention")
     parameter_name = "attention"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes"))]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(self.wanted()) if self.value() else rows
@@ -35,8 +39,36 @@ class AckNeedsAttention(NeedsAttention):
 
 
 class Overdue(NeedsAttention):
-    title = "overdue"
+    title = _("overdue")
     parameter_name = "overdue"
 
     def wanted(self) -> Q:
         return Q(status=ExportStatus.SENT, overdue_at__isnull=False)
+
+
+class OrderOverdue(Overdue):
+    def wanted(self) -> Q:
+        return Q(pk__in=ERPExport.objects.overdue().values("draft_order"))
+
+
+class Since(admin.SimpleListFilter):
+    """By days as they are where the viewer is."""
+
+    title = _("time")
+    parameter_name = "since"
+    field: ClassVar[str] = "created_at"
+    DAYS_BACK: ClassVar[dict[str, int]] = {"today": 0, "week": 6}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("today", _("Today")), ("week", _("Last 7 days"))]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        back = self.DAYS_BACK.get(self.value() or "")
+        if back is None:
+            return rows
+        midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+        return rows.filter(**{f"{self.field}__gte": midnight - timedelta(days=back)})
+
+
+class SeenSince(Since):
+    field = "first_seen_at"

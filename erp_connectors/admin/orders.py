@@ -5,21 +5,33 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.acts import Acting
+from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
-from erp_connectors.admin.filters import NeedsAttention
+from erp_connectors.admin.filters import NeedsAttention, OrderOverdue, Since
+from erp_connectors.admin.list_pages import (
+    LAST_DAYS,
+    NEEDS_ATTENTION,
+    OVERDUE,
+    TODAY,
+    Chip,
+    ListPage,
+    badge,
+    short_time,
+)
+from erp_connectors.admin.list_search import search_orders
 from erp_connectors.admin.order_acts import ORDER_ACTS
-from erp_connectors.admin.retrying import retry_all, tell_refusals
+from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import PushRefused, push_many
 from erp_connectors.services.situation import situation_of_order
 from erp_connectors.services.timeline import exports_of, timeline
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.sheet import sheet_of
 from orderflow.orders.states import DraftStatus
-from orderflow.tenancy.permissions import signed_in
 
 admin.site.unregister(DraftOrder)
 
@@ -31,16 +43,26 @@ class OrderNeedsAttention(NeedsAttention):
 
 
 @admin.register(DraftOrder)
-class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
+class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
     acts = ORDER_ACTS
     change_form_template = "admin/orders/draftorder/change_form.html"
-    actions = (*DraftOrderAdmin.actions, "push_orders", "retry_orders")
+    chips = (
+        NEEDS_ATTENTION,
+        Chip(_("Waiting for approval"), "status__exact", DraftStatus.READY),
+        Chip(_("On their way"), "status__exact", DraftStatus.PUSHING),
+        OVERDUE,
+        TODAY,
+        LAST_DAYS,
+        Chip(_("In ERROR"), "status__exact", DraftStatus.ERROR),
+    )
+    nothing_yet = _("No orders yet. They come in by the API or by manage.py import_orders.")
+    actions = ("ready", "approve", "push", "retry", "reject")
     list_display = [
-        "external_order_number", "customer", "status", "trouble", "line_count", "erp_order_id", "created_at"
+        "external_order_number", "customer", "shown_status", "trouble", "erp_order_id", "line_count", "created"
     ]  # fmt: skip
-    list_filter = [OrderNeedsAttention, *DraftOrderAdmin.list_filter]
-    search_fields = [*DraftOrderAdmin.search_fields, "exports__filename"]
-    search_help_text = f"{DraftOrderAdmin.search_help_text}, file name"
+    sortable_by = ("created",)
+    list_filter = [OrderNeedsAttention, OrderOverdue, Since, *DraftOrderAdmin.list_filter]
+    search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         latest = ERPExport.objects.filter(draft_order=OuterRef("pk")).order_by("-created_at")
@@ -49,7 +71,19 @@ class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
         )
         return orders
 
-    @admin.display(description="trouble")
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search_orders(request, queryset, text) if text else queryset), False
+
+    @admin.display(description=_("status"))
+    def shown_status(self, draft: DraftOrder) -> SafeString:
+        return badge(draft.status, draft.get_status_display())
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, draft: DraftOrder) -> SafeString | str:
+        return short_time(draft.created_at)
+
+    @admin.display(description=_("trouble"))
     def trouble(self, draft: Any) -> str:
         return (
             str((draft.latest_error or {}).get("message", "")) if draft.status != DraftStatus.PUSHED else ""
@@ -79,21 +113,22 @@ class PushableOrderAdmin(Acting, OrgColumn, DraftOrderAdmin):
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.action(description="Push to the ERP", permissions=["push"])
-    def push_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        ids = list(orders.values_list("pk", flat=True))
-        results = push_many(ids, actor=signed_in(request)).values()
-        pushed = [result for result in results if not isinstance(result, PushRefused)]
-        started = sum(result.created for result in pushed)
-        self._tell(request, f"{started} orders are on their way to the ERP.", started)
-        before = len(pushed) - started
-        self._tell(request, f"{before} were pushed before; nothing is sent twice.", before)
-        tell_refusals(request, (result for result in results if isinstance(result, PushRefused)))
+    @admin.action(description=BulkAction.READY.label, permissions=["approve"])
+    def ready(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.READY, orders.values_list("pk", flat=True))
 
-    @admin.action(description="Retry the push of orders in ERROR", permissions=["push"])
-    def retry_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        retry_all(request, list(orders.values_list("pk", flat=True)))
+    @admin.action(description=BulkAction.APPROVE.label, permissions=["approve"])
+    def approve(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.APPROVE, orders.values_list("pk", flat=True))
 
-    def _tell(self, request: HttpRequest, text: str, count: int) -> None:
-        if count:
-            self.message_user(request, text)
+    @admin.action(description=BulkAction.PUSH.label, permissions=["push"])
+    def push(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.PUSH, orders.values_list("pk", flat=True))
+
+    @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
+    def retry(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.RETRY, orders.values_list("pk", flat=True))
+
+    @admin.action(description=BulkAction.REJECT.label, permissions=["approve"])
+    def reject(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> HttpResponse | None:
+        return start_run(request, BulkAction.REJECT, orders.values_list("pk", flat=True))

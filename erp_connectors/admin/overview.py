@@ -21,6 +21,7 @@ SHOWN_LINES, SHOWN_CARDS = 50, 24
 EVERY_SECONDS = 30
 PART = "part"
 STATES: dict[State, tuple[Any, str]] = {
+    State.HOST_KEY_CHANGED: (_("host key changed"), "stopped"),
     State.UNREADABLE: (_("settings unreadable"), "stopped"),
     State.HELD: (_("held"), "stopped"),
     State.DISABLED_WITH_WAITING: (_("disabled"), "stopped"),

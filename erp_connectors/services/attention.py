@@ -11,7 +11,6 @@ from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
-from erp_connectors.faults import HOST_KEY_CHANGED
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services import overdue
 from erp_connectors.services.health import Health, State, Trouble
@@ -67,6 +66,7 @@ class Need:
 
 
 OF_A_STATE = {
+    State.HOST_KEY_CHANGED: Kind.HOST_KEY_CHANGED,
     State.UNREADABLE: Kind.UNREADABLE,
     State.HELD: Kind.HELD,
     State.DISABLED_WITH_WAITING: Kind.DISABLED_WITH_WAITING,
@@ -103,8 +103,6 @@ def _of_connections(health: Iterable[Health]) -> Iterator[Need]:
         kind = OF_A_STATE.get(one.state)
         if kind is None:
             continue
-        if kind is Kind.HELD and one.trouble and one.trouble.code == HOST_KEY_CHANGED.code:
-            kind = Kind.HOST_KEY_CHANGED
         yield Need(
             kind=kind,
             org_id=one.connection.org_id,

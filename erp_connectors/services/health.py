@@ -10,7 +10,14 @@ from uuid import UUID
 from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
-from erp_connectors.faults import CONNECTION_DISABLED, FAULT_KINDS, HOST_KEY_UNKNOWN, Fault, FaultKind
+from erp_connectors.faults import (
+    CONNECTION_DISABLED,
+    FAULT_KINDS,
+    HOST_KEY_CHANGED,
+    HOST_KEY_UNKNOWN,
+    Fault,
+    FaultKind,
+)
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.host_keys import lacks_host_key
@@ -22,16 +29,16 @@ from orderflow.tenancy.models import User
 class State(IntEnum):
     """The worst first."""
 
-    UNREADABLE = 0
-    HELD = 1
-    DISABLED_WITH_WAITING = 2
-    NO_HOST_KEY = 3
-    TEST_FAILED = 4
-    TROUBLE = 5
-    ANSWERS_UNREAD = 6
-    UNTESTED = 7
-    OK = 8
-    DISABLED = 9
+    HOST_KEY_CHANGED = 0
+    UNREADABLE = 1
+    NO_HOST_KEY = 2
+    HELD = 3
+    DISABLED_WITH_WAITING = 4
+    TEST_FAILED = 5
+    TROUBLE = 6
+    ANSWERS_UNREAD = 7
+    UNTESTED = 8
+    OK = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +128,23 @@ def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, Trouble | None
     if row.status == ConnectionStatus.DISABLED:
         # Of the disabled ones only those that exports wait for are looked at.
         return State.DISABLED_WITH_WAITING, Trouble.of_kind(CONNECTION_DISABLED), row.updated_at
-    if row.circuit_open:
-        return State.HELD, Trouble.of(row.circuit_reason or {}), row.circuit_opened_at
     if unpinned:
         return State.NO_HOST_KEY, Trouble.of_kind(HOST_KEY_UNKNOWN), row.created_at
+    if reason := _undecided(row):
+        return State.HOST_KEY_CHANGED, Trouble.of(reason), datetime.fromisoformat(reason["time"])
+    if row.circuit_open:
+        return State.HELD, Trouble.of(row.circuit_reason or {}), row.circuit_opened_at
     return _working_state(row)
+
+
+def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
+    """That the server shows another key, met on delivery or on a poll after somebody last changed the connection."""
+    reasons: list[Mapping[str, Any] | None] = [row.circuit_reason, row.poll_trouble]
+    for reason in reasons:
+        changed = reason and reason.get("code") == HOST_KEY_CHANGED.code
+        if reason and changed and datetime.fromisoformat(reason["time"]) > row.updated_at:
+            return reason
+    return None
 
 
 def _working_state(row: ERPConnection) -> tuple[State, Trouble | None, datetime | None]:

@@ -41,7 +41,7 @@ def overview(user: User, *, now: datetime | None = None) -> Overview:
 
 def _silence(health: Sequence[Health], now: datetime) -> list[Need]:
     """Where there is work and nothing has moved: a worker that runs beats, polls or delivers."""
-    working = [one for one in health if one.state >= State.TROUBLE and (one.polled or one.waiting)]
+    working = [one for one in health if one.state >= State.TROUBLE and _due(one, now)]
     if not working:
         return []
     signs = [Heartbeat.objects.aggregate(last=Max("beat_at"))["last"]]
@@ -53,3 +53,11 @@ def _silence(health: Sequence[Health], now: datetime) -> list[Need]:
     if (last or expected_since) > now - SILENT_AFTER:
         return []
     return [Need(kind=Kind.WORKERS_SILENT, org_id=None, since=last)]
+
+
+def _due(one: Health, now: datetime) -> bool:
+    """Not while it waits for a later try by itself."""
+    row = one.connection
+    sends = one.waiting > 0 and (row.retry_at is None or row.retry_at <= now)
+    polls = one.polled and (row.poll_retry_at is None or row.poll_retry_at <= now)
+    return sends or polls

@@ -1,8 +1,6 @@
 """Customers, documents and orders. An order is changed through `editing`, its status by actions only."""
 
-from collections.abc import Callable
-from typing import Any
-from uuid import UUID
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -12,10 +10,9 @@ from django.utils.translation import gettext
 
 from orderflow.generics import InlineFormSet, TabularInline
 from orderflow.moves import IllegalMove, LostRace
-from orderflow.orders.approval import NotReady, approve
+from orderflow.orders.approval import NotReady
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
-from orderflow.orders.review import mark_ready, reject
 from orderflow.orders.states import EDITABLE
 from orderflow.tenancy.admin import OrgScopedAdmin, VisibleRelatedFilter, may
 from orderflow.tenancy.permissions import signed_in
@@ -87,14 +84,13 @@ class DraftOrderAdmin(OrgScopedAdmin):
         "customer__erp_customer_number",
         "erp_order_id",
     ]
-    search_help_text = "Order number, customer's name or number, ERP number"
+    search_help_text: ClassVar[Any] = "Order number, customer's name or number, ERP number"
     date_hierarchy = "created_at"
     autocomplete_fields = ["customer", "document"]
     fields = ["org", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
               "currency", "notes", "document", "approved_by", "approved_at", "erp_order_id", "line_count"]  # fmt: skip
     readonly_fields = ["org", "status", "approved_by", "approved_at", "erp_order_id", "line_count"]
     inlines = [LineInline]
-    actions: tuple[str, ...] = ("mark_orders_ready", "approve_orders", "reject_orders")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # A subquery, because a join would count each line as often as a search finds the order.
@@ -119,18 +115,6 @@ class DraftOrderAdmin(OrgScopedAdmin):
     def line_count(self, draft: Any) -> str:
         count: int = draft.counted_lines
         return str(count) if count <= EDITABLE_LINES else f"{count} (too many to show here)"
-
-    @admin.action(description="Mark as ready", permissions=["approve"])
-    def mark_orders_ready(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        _one_by_one(request, orders, use_case=mark_ready, done="marked as ready")
-
-    @admin.action(description="Approve", permissions=["approve"])
-    def approve_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        _one_by_one(request, orders, use_case=approve, done="approved")
-
-    @admin.action(description="Reject", permissions=["approve"])
-    def reject_orders(self, request: HttpRequest, orders: QuerySet[DraftOrder]) -> None:
-        _one_by_one(request, orders, use_case=reject, done="rejected")
 
     def changeform_view(
         self,
@@ -162,20 +146,3 @@ class DraftOrderAdmin(OrgScopedAdmin):
             self.message_user(
                 request, f"The order was {before} and now needs review and approval again.", messages.WARNING
             )
-
-
-def _one_by_one(
-    request: HttpRequest, orders: QuerySet[DraftOrder], *, use_case: Callable[..., DraftOrder], done: str
-) -> None:
-    """Each order by itself, so that one refusal leaves the others done; every refusal is told."""
-    ids: list[UUID] = list(orders.values_list("pk", flat=True))
-    moved = 0
-    for draft_id in ids:
-        try:
-            use_case(draft_id, actor=signed_in(request))
-        except _REFUSALS as refusal:
-            messages.error(request, str(refusal))
-        else:
-            moved += 1
-    if moved:
-        messages.success(request, f"{moved} of {len(ids)} orders {done}.")

@@ -1,18 +1,19 @@
 """Every legal move of a draft order."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class DraftStatus(models.TextChoices):
-    NEW = "NEW", "New"
-    EXTRACTED = "EXTRACTED", "Extracted"
-    NEEDS_REVIEW = "NEEDS_REVIEW", "Needs review"
-    READY = "READY", "Ready"
-    REJECTED = "REJECTED", "Rejected"
-    APPROVED = "APPROVED", "Approved"
-    PUSHING = "PUSHING", "Pushing"
-    PUSHED = "PUSHED", "Pushed"
-    ERROR = "ERROR", "Error"
+    NEW = "NEW", _("New")
+    EXTRACTED = "EXTRACTED", _("Extracted")
+    NEEDS_REVIEW = "NEEDS_REVIEW", _("Needs review")
+    READY = "READY", _("Ready")
+    REJECTED = "REJECTED", _("Rejected")
+    APPROVED = "APPROVED", _("Approved")
+    PUSHING = "PUSHING", _("Pushing")
+    PUSHED = "PUSHED", _("Pushed")
+    ERROR = "ERROR", _("Error")
 
 
 _S = DraftStatus

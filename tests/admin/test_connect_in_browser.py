@@ -234,7 +234,6 @@ def test_the_test_is_run_from_the_keyboard_alone(page, org, live_server, openssh
 def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server, openssh, scheme, size):
     server = openssh()
     row = connected(org, server, host_key=public_line(new_key()))
-    page.context.unroute_all()  # axe itself sets inline styles
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size(size)
 

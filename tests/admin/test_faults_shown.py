@@ -89,19 +89,11 @@ def test_an_export_that_waits_says_what_its_connection_is_held_for(org, connecti
     assert LOGIN_REFUSED.hint in page(as_role(org, Role.OPS), export)
 
 
-def test_a_failed_export_is_retried_once_from_its_list(org, connection):
-    export, ops = failed_export(org), as_role(org, Role.OPS)
-
-    assert "1 orders are on their way again" in run(ops, "retry_exports", export)
-    assert "only an order in ERROR can be retried" in run(ops, "retry_exports", export)
-    assert ERPExport.objects.filter(draft_order=export.draft_order).count() == 2
-
-
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.INTEGRATOR])
 def test_who_may_not_push_can_not_retry(org, connection, role):
     export = failed_export(org)
 
-    run(as_role(org, role), "retry_exports", export)
+    run(as_role(org, role), "retry", export)
 
     assert ERPExport.objects.count() == 1
 
@@ -110,8 +102,8 @@ def test_another_orgs_rows_can_not_be_acted_on(org, connection):
     export, stranger = failed_export(org), as_role(factories.org(), Role.ADMIN)
     approved = factories.draft(org)
 
-    run(stranger, "retry_exports", export)
-    run(stranger, "push_orders", approved)
+    run(stranger, "retry", export)
+    run(stranger, "push", approved)
     run(stranger, "disable_connections", connection)
     tested = stranger.post(reverse("admin:erp_connection_test", args=[connection.pk]))
 

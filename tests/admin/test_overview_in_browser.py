@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED
-from erp_connectors.models import ERPConnection
+from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -71,6 +73,17 @@ def test_so_it_is_on_the_log_in_page_and_on_an_empty_front_page(page, live_serve
     look(page)
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 900, 768, 767, 390, 320])
+def test_the_header_holds_what_is_in_it(page, live_server, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{live_server.url}/admin/")
+
+    header, tools = (page.locator(one).bounding_box() for one in ("#header", "#user-tools"))
+    assert tools["y"] + tools["height"] <= header["y"] + header["height"]
+    assert tools["x"] + tools["width"] <= width
+    look(page)
+
+
 def test_on_a_phone_every_page_is_reached_by_the_menu(page, live_server):
     page.set_viewport_size(PHONE)
     page.goto(f"{live_server.url}/admin/")
@@ -102,7 +115,7 @@ def test_it_asks_for_nothing_while_nobody_looks(page, busy, live_server):
     asked: list[str] = []
     page.clock.install()
     page.goto(f"{live_server.url}/admin/")
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: asked.append(request.url) if "?part" in request.url else None)
     _hide(page, hidden=True)
     page.clock.fast_forward(EVERY * 4)
     page.wait_for_timeout(300)
@@ -159,6 +172,22 @@ def test_language_and_theme_are_chosen_on_the_page_and_stay(page, busy, live_ser
     assert chosen in ("light", "dark")
     expect(page.locator("html")).to_have_attribute("data-theme", chosen)
     expect(page.get_by_role("heading", level=1, name="Übersicht")).to_be_visible()
+
+
+def test_no_page_does_what_the_policy_forbids(as_user, busy, org, live_server):
+    """The console of each is watched; what a page shows is other tests' matter."""
+    done = ERPExport.objects.filter(status=ExportStatus.ACKED).first()
+    AckFile.objects.create(org=org, connection=busy, export=done, name="ack.json", body=b"{}")
+    staff = as_user(factories.user(None))
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        row = model._default_manager.first()
+        urls = [reverse(f"{name}_changelist")]
+        urls += [reverse(f"{name}_{page}", args=[row.pk]) for page in ("change", "history")] if row else []
+        for url in urls:
+            assert staff.goto(live_server.url + url).status == 200
+    for url in (reverse("admin:password_change"), reverse("admin:app_list", args=["orders"])):
+        assert staff.goto(live_server.url + url).status == 200
 
 
 def test_the_page_of_the_api_works_under_its_policy(page, live_server):

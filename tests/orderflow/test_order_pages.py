@@ -129,29 +129,13 @@ def test_no_other_orgs_customer_is_offered(org, ops):
     assert ops.get(reverse("admin:autocomplete"), search).json()["results"] == []
 
 
-def test_review_ends_ready_or_rejected(org, ops):
-    complete, incomplete, unwanted = (factories.draft(org, status=S.NEEDS_REVIEW) for _ in range(3))
-    incomplete.lines.update(uom="")
-
-    page = act(ops, "mark_orders_ready", complete, incomplete)
-    act(ops, "reject_orders", unwanted)
-
-    assert "1 of 2 orders marked as ready" in page
-    assert "line 1: unit is missing" in page
-    assert [DraftOrder.objects.get(pk=row.pk).status for row in (complete, incomplete, unwanted)] == [
-        S.READY,
-        S.NEEDS_REVIEW,
-        S.REJECTED,
-    ]
-
-
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.INTEGRATOR])
 def test_who_only_reads_changes_nothing(org, role):
     reader = client_of(org, role)
     draft = factories.draft(org, status=S.NEEDS_REVIEW)
 
     answer = reader.post(page_of(draft), {"notes": "changed"})
-    act(reader, "mark_orders_ready", draft)
+    act(reader, "ready", draft)
     added = reader.post(reverse("admin:orders_customer_add"), {"name": "Neu GmbH"})
 
     assert (answer.status_code, added.status_code) == (403, 403)

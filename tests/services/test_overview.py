@@ -61,7 +61,7 @@ def failed(of, kind, **fields):
 
 
 def hold(row, kind=LOGIN_REFUSED):
-    reason = Fault(kind, "by /in").as_error(stage="connect", attempt=1, at=NOW)
+    reason = Fault(kind, "by /in").as_error(stage="connect", attempt=1, at=timezone.now())
     ERPConnection.objects.filter(pk=row.pk).update(circuit_opened_at=NOW, circuit_reason=reason)
 
 
@@ -98,7 +98,18 @@ class TestConnections:
 
         assert (need.kind, need.count, need.connection_id) == (kind, 1, working.pk)
         assert (need.trouble.cause, need.trouble.hint) == (f"{fault.meaning} by /in", fault.hint)
-        assert seen(org).health[0].state == State.HELD
+
+    def test_a_changed_key_that_only_a_poll_has_met_is_told_too(self, org, working):
+        met = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
+        ERPConnection.objects.update(poll_trouble=met)
+
+        assert kinds(org) == [Kind.HOST_KEY_CHANGED]
+
+    def test_once_somebody_has_decided_about_the_key_only_a_test_is_left_to_do(self, org, working):
+        hold(working, HOST_KEY_CHANGED)
+        working.save()
+
+        assert kinds(org) == [Kind.HELD]
 
     def test_one_without_a_host_key_and_one_without_a_test_are_told(self, org, tmp_path):
         factories.connection(org, SFTP)
@@ -143,6 +154,15 @@ class TestConnections:
         ERPConnection.objects.update(last_poll_at=long_ago, last_success_at=long_ago)
         assert kinds(org)[0] == Kind.WORKERS_SILENT
 
+        later = NOW + timedelta(minutes=10)
+        ERPConnection.objects.update(poll_retry_at=later)
+        assert kinds(org) == []
+        export(working, ExportStatus.PENDING, draft=DraftStatus.PUSHING, created_at=long_ago)
+        assert kinds(org) == [Kind.WORKERS_SILENT]
+        ERPConnection.objects.update(retry_at=later)
+        assert kinds(org) == []
+
+        ERPConnection.objects.update(retry_at=None)
         Heartbeat.objects.create(cluster="one", beat_at=NOW)
         assert kinds(org) == []
 

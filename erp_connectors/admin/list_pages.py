@@ -1,0 +1,82 @@
+"""What the lists share: chips above the rows, badges, short times, and what to do where nothing is listed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+# A shape beside the word, so that nothing is told by colour alone.
+SHAPES = {"ok": "✓", "trouble": "▲", "stopped": "✕", "todo": "●", "idle": "○"}
+TONES = {
+    "NEW": "idle", "EXTRACTED": "idle", "NEEDS_REVIEW": "trouble", "READY": "todo", "REJECTED": "stopped",
+    "APPROVED": "todo", "PUSHING": "todo", "PUSHED": "ok", "ERROR": "stopped",
+    "PENDING": "todo", "SENT": "todo", "ACKED": "ok", "FAILED": "stopped",
+    "WAITING": "todo", "APPLIED": "ok", "REPEATED": "idle", "CONFLICT": "stopped", "UNMATCHED": "trouble",
+    "MALFORMED": "stopped", "ACTIVE": "ok", "DISABLED": "idle",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One click for a filter that the list has anyway."""
+
+    label: Text
+    parameter: str
+    value: str
+
+
+class ListPage:
+    """For a ModelAdmin: ``chips`` in the order people use them, ``nothing_yet`` for a list without any row."""
+
+    chips: ClassVar[tuple[Chip, ...]] = ()
+    nothing_yet: ClassVar[Text] = ""
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["erp_connectors/lists.css"]}
+        js: ClassVar[list[str]] = ["erp_connectors/lists.js"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        own = {"chips": [_shown(chip, request) for chip in self.chips], "nothing_yet": self.nothing_yet}
+        view = super().changelist_view  # type: ignore[misc]  # of the ModelAdmin this is mixed into
+        response: HttpResponse = view(request, {**own, **(extra_context or {})})
+        return response
+
+
+def badge(status: str, label: Text) -> SafeString:
+    tone = TONES.get(status, "idle")
+    return format_html(
+        '<span class="badge badge-{}"><span aria-hidden="true">{}</span> {}</span>', tone, SHAPES[tone], label
+    )
+
+
+def short_time(at: datetime | None) -> SafeString | str:
+    """Short to read, to the second and with its zone on hover."""
+    if at is None:
+        return "-"
+    local = localtime(at)
+    exact = f"{local:%Y-%m-%d %H:%M:%S %Z}"
+    shown = date_format(local, "SHORT_DATETIME_FORMAT")
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, shown)
+
+
+def _shown(chip: Chip, request: HttpRequest) -> dict[str, Any]:
+    """A chip that is on takes itself off; what was searched for stays."""
+    on = request.GET.get(chip.parameter) == chip.value
+    kept = {"q": request.GET["q"]} if request.GET.get("q") else {}
+    query = urlencode(kept if on else {chip.parameter: chip.value, **kept})
+    return {"label": chip.label, "on": on, "url": f"?{query}"}
+
+
+NEEDS_ATTENTION = Chip(_("Needs attention"), "attention", "yes")
+OVERDUE = Chip(_("Overdue"), "overdue", "yes")
+TODAY = Chip(_("Today"), "since", "today")
+LAST_DAYS = Chip(_("Last 7 days"), "since", "week")

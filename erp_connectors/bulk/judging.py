@@ -1,0 +1,167 @@
+"""What an action would do with each of many orders, told before it is done: from rows alone, in a few statements."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db.models import Prefetch
+from django.utils.translation import gettext as _
+
+from erp_connectors.bulk.models import BulkAction, Outcome
+from erp_connectors.models import ERPExport
+from erp_connectors.services.bulk_retry import WHY
+from erp_connectors.services.push import NO_CONNECTION, active_connections
+from erp_connectors.states import ExportStatus, FailedAs
+from orderflow.orders.models import DraftOrder, DraftOrderLine
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+AT_ONCE = 500
+SHOWN = 50
+_S = DraftStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``group`` is what rows of one kind have in common, in words; ``detail`` is the row's own."""
+
+    order: DraftOrder
+    outcome: Outcome
+    group: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Group:
+    """The first `SHOWN` rows of a kind, and how many there are."""
+
+    outcome: Outcome
+    words: str
+    count: int = 0
+    shown: list[Judged] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the judgements of a chunk are made from, read at once."""
+
+    newest: Mapping[UUID, ERPExport]
+    connected: frozenset[UUID]
+
+
+def preview(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Group]:
+    """What would be done first, then what needs nothing, then what can't be done; the largest group of each first."""
+    groups: dict[tuple[Outcome, str], Group] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        for judged in _judge_all(action, ids[start : start + AT_ONCE], actor=actor):
+            key = (judged.outcome, judged.group)
+            group = groups.setdefault(key, Group(judged.outcome, judged.group))
+            group.count += 1
+            if len(group.shown) < SHOWN:
+                group.shown.append(judged)
+    order = [Outcome.DONE, Outcome.SAME, Outcome.REFUSED]
+    return sorted(groups.values(), key=lambda group: (order.index(group.outcome), -group.count))
+
+
+def counts(groups: Iterable[Group]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for group in groups:
+        counted[group.outcome] += group.count
+    return counted
+
+
+def _judge_all(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Judged]:
+    orders = list(DraftOrder.objects.visible_to(actor).filter(pk__in=ids).select_related("customer"))
+    world, judge = _world(action, orders), _JUDGES[action]
+    if action in (BulkAction.READY, BulkAction.APPROVE):
+        needed = Prefetch("lines", DraftOrderLine.objects.order_by("line_no"))
+        orders = list(
+            DraftOrder.objects.filter(pk__in=[o.pk for o in orders]).prefetch_related(needed, "customer")
+        )
+    by_id = {order.pk: order for order in orders}
+    return [judge(by_id[pk], world) for pk in ids if pk in by_id]
+
+
+def _world(action: BulkAction, orders: Sequence[DraftOrder]) -> World:
+    if action not in (BulkAction.PUSH, BulkAction.RETRY):
+        return World({}, frozenset())
+    exports = ERPExport.objects.filter(draft_order__in=orders).order_by("created_at", "pk")
+    plain = exports.only("draft_order", "status", "failed_as", "erp_order_id", "sha256", "created_at")
+    return World({export.draft_order_id: export for export in plain}, frozenset(active_connections(orders)))
+
+
+def _ready(order: DraftOrder, world: World) -> Judged:
+    if order.status == _S.READY:
+        return Judged(order, Outcome.SAME, _("Ready already."))
+    if order.status not in (_S.EXTRACTED, _S.NEEDS_REVIEW):
+        return _wrong_status(order)
+    return _complete(order, _("Complete: it then waits for approval."))
+
+
+def _approve(order: DraftOrder, world: World) -> Judged:
+    if order.status == _S.APPROVED:
+        return Judged(order, Outcome.SAME, _("Approved already."))
+    if order.status != _S.READY:
+        return _wrong_status(order)
+    return _complete(order, _("Approved by you; nothing is sent yet."))
+
+
+def _reject(order: DraftOrder, world: World) -> Judged:
+    if order.status == _S.REJECTED:
+        return Judged(order, Outcome.SAME, _("Rejected already."))
+    if order.status != _S.NEEDS_REVIEW:
+        return _wrong_status(order)
+    return Judged(order, Outcome.DONE, _("Never sent. This can't be undone."))
+
+
+def _push(order: DraftOrder, world: World) -> Judged:
+    newest = world.newest.get(order.pk)
+    if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
+        return Judged(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
+    if order.status != _S.APPROVED:
+        return _wrong_status(order)
+    if order.org_id not in world.connected:
+        return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
+    return Judged(order, Outcome.DONE, _("New: sent to the ERP, once, as one file."))
+
+
+def _retry(order: DraftOrder, world: World) -> Judged:
+    newest = world.newest.get(order.pk)
+    if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
+        return Judged(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
+    if order.status != _S.ERROR or newest is None:
+        return _wrong_status(order)
+    if order.org_id not in world.connected:
+        return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
+    return Judged(order, Outcome.DONE, _(WHY[FailedAs(newest.failed_as)]))
+
+
+_JUDGES: dict[BulkAction, Callable[[DraftOrder, World], Judged]] = {
+    BulkAction.READY: _ready,
+    BulkAction.APPROVE: _approve,
+    BulkAction.PUSH: _push,
+    BulkAction.RETRY: _retry,
+    BulkAction.REJECT: _reject,
+}
+
+
+def _so_far(export: ERPExport) -> str:
+    if export.status == ExportStatus.ACKED:
+        return _("Accepted by the ERP already; nothing is sent twice.")
+    if export.status == ExportStatus.SENT:
+        return _("On the server already with the same content; nothing is sent twice.")
+    return _("On its way already; nothing is sent twice.")
+
+
+def _complete(order: DraftOrder, words: str) -> Judged:
+    missing = missing_for_ready(order)
+    if missing:
+        return Judged(order, Outcome.REFUSED, _("Something is missing."), "; ".join(missing))
+    return Judged(order, Outcome.DONE, words)
+
+
+def _wrong_status(order: DraftOrder) -> Judged:
+    words = _("Not possible: the order is %(status)s.") % {"status": order.get_status_display()}
+    return Judged(order, Outcome.REFUSED, words)

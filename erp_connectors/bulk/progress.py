@@ -1,0 +1,58 @@
+"""How far a run is, and what a person who waits for it must know."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from erp_connectors.bulk.models import BulkRun, Outcome
+from orderflow.heartbeat.models import Heartbeat
+
+# A worker that is only busy shows a sign of life more often than this.
+SILENT_AFTER = timedelta(seconds=45)
+PATIENCE = timedelta(seconds=5)
+SILENT = (
+    "No background worker has shown a sign of life. Ask whoever runs OrderFlow to start run_workers; what is open here "
+    "goes on by itself then."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts of rows; ``trouble`` says why nothing moves, where that can be told."""
+
+    total: int
+    open: int
+    done: int
+    same: int
+    refused: int
+    trouble: str = ""
+
+    @property
+    def settled(self) -> int:
+        return self.total - self.open
+
+
+def progress_of(run: BulkRun) -> Progress:
+    rows = run.rows.order_by().values_list("outcome").annotate(Count("pk"))
+    counts: dict[str, int] = dict(rows)
+    waits = run.confirmed_at is not None and run.finished_at is None
+    return Progress(
+        total=sum(counts.values()),
+        open=counts.get(Outcome.OPEN, 0),
+        done=counts.get(Outcome.DONE, 0),
+        same=counts.get(Outcome.SAME, 0),
+        refused=counts.get(Outcome.REFUSED, 0),
+        trouble=_trouble(run, timezone.now()) if waits else "",
+    )
+
+
+def _trouble(run: BulkRun, now: datetime) -> str:
+    if run.worked_at is None or now - run.worked_at < PATIENCE:
+        return ""
+    alive = Heartbeat.objects.order_by("-beat_at").first()
+    if alive is not None and now - alive.beat_at < SILENT_AFTER:
+        return ""
+    return _(SILENT)

@@ -1,0 +1,141 @@
+"""What a bulk action says before it is confirmed is what it then does."""
+
+from collections import Counter
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+
+from erp_connectors.bulk import judging, runs
+from erp_connectors.bulk.models import BulkAction, BulkRow, Outcome
+from erp_connectors.models import ERPExport
+from erp_connectors.services.push import push
+from erp_connectors.states import ExportStatus, FailedAs
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+S = DraftStatus
+
+
+@pytest.fixture
+def org(tmp_path):
+    made = factories.org()
+    factories.connection(made, {"mode": "filesystem", "export_path": str(tmp_path)})
+    return made
+
+
+@pytest.fixture
+def ops(org):
+    return factories.user(org)
+
+
+def pushed(org, *, status=ExportStatus.PENDING, **fields):
+    """An order with an export that has come so far."""
+    export = push(factories.draft(org).pk, actor=None).export
+    ERPExport.objects.filter(pk=export.pk).update(status=status, **fields)
+    order_status = {ExportStatus.PENDING: S.PUSHING, ExportStatus.FAILED: S.ERROR}.get(status, S.PUSHED)
+    DraftOrder.objects.filter(pk=export.draft_order_id).update(status=order_status)
+    return export.draft_order
+
+
+def one_of_each(org):
+    """Orders in every state that an action can meet."""
+    incomplete = factories.draft(org, status=S.NEEDS_REVIEW)
+    incomplete.lines.update(internal_sku="")
+    was_complete = factories.draft(org, status=S.READY)
+    was_complete.lines.update(uom="")
+    return [
+        *(
+            factories.draft(org, status=status)
+            for status in S
+            if status not in (S.PUSHING, S.PUSHED, S.ERROR)
+        ),
+        incomplete,
+        was_complete,
+        pushed(org),
+        pushed(org, status=ExportStatus.SENT),
+        pushed(org, status=ExportStatus.ACKED, erp_order_id="SO-1"),
+        *(
+            pushed(org, status=ExportStatus.FAILED, failed_as=failed_as)
+            for failed_as in (FailedAs.NOT_SENT, FailedAs.REFUSED, FailedAs.UNKNOWN)
+        ),
+    ]
+
+
+@pytest.mark.parametrize("action", BulkAction)
+def test_what_is_foretold_is_what_happens(org, ops, action):
+    orders = one_of_each(org)
+    ids = factories.ids(orders)
+    foretold = {
+        row.order.pk: group.outcome
+        for group in judging.preview(action, ids, actor=ops)
+        for row in group.shown
+    }
+
+    run = runs.make(action, ids, actor=ops)
+    runs.confirm(run)
+
+    assert Outcome.DONE in foretold.values()
+    became = dict(BulkRow.objects.filter(run=run).values_list("draft_order", "outcome"))
+    told_so = {
+        pk: Outcome.REFUSED if outcome == Outcome.SAME else outcome for pk, outcome in foretold.items()
+    }
+    assert {pk: Outcome.REFUSED if o == Outcome.SAME else o for pk, o in became.items()} == told_so
+
+
+def test_a_push_is_grouped_by_what_it_means(org, ops):
+    orders = [factories.draft(org), factories.draft(org), pushed(org, status=ExportStatus.SENT)]
+    orders += [pushed(org, status=ExportStatus.ACKED), factories.draft(org, status=S.READY)]
+
+    groups = judging.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
+
+    assert [(group.count, group.words) for group in groups] == [
+        (2, "New: sent to the ERP, once, as one file."),
+        (1, "On the server already with the same content; nothing is sent twice."),
+        (1, "Accepted by the ERP already; nothing is sent twice."),
+        (1, "Not possible: the order is Ready."),
+    ]
+    assert judging.counts(groups) == Counter({Outcome.DONE: 2, Outcome.SAME: 2, Outcome.REFUSED: 1})
+
+
+def test_what_an_order_lacks_is_told_of_that_order(org, ops):
+    order = factories.draft(org, status=S.READY)
+    order.lines.update(internal_sku="")
+
+    (group,) = judging.preview(BulkAction.APPROVE, [order.pk], actor=ops)
+
+    assert (group.outcome, group.shown[0].detail) == (
+        Outcome.REFUSED, "line 1: SKU is missing; line 2: SKU is missing"
+    )  # fmt: skip
+
+
+def test_without_a_connection_nothing_is_promised():
+    bare = factories.org()
+    order = factories.draft(bare)
+
+    (group,) = judging.preview(BulkAction.PUSH, [order.pk], actor=factories.user(bare))
+
+    assert (group.outcome, group.words[:34]) == (Outcome.REFUSED, "There is no active ERP connection:")
+
+
+@pytest.mark.parametrize("action", BulkAction)
+def test_many_take_the_statements_of_one(org, ops, action):
+    def statements(ids):
+        with CaptureQueriesContext(database) as captured:
+            judging.preview(action, ids, actor=ops)
+        return len(captured)
+
+    orders = one_of_each(org)
+
+    assert statements(factories.ids(orders)) == statements(factories.ids(orders[:1])) <= 6
+
+
+def test_only_the_first_of_a_group_are_kept(org, ops, monkeypatch):
+    monkeypatch.setattr(judging, "SHOWN", 2)
+    orders = [factories.draft(org) for _ in range(5)]
+
+    (group,) = judging.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
+
+    assert (group.count, [row.order.pk for row in group.shown]) == (5, factories.ids(orders)[:2])
