@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
+    InlineFormSet = forms.BaseInlineFormSet[Any, Any, Any]
     UserCreationForm = BaseUserCreationForm[Any]
     DjangoUserAdmin = UserAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
     TabularInline = admin.TabularInline
     ModelForm = forms.ModelForm
+    InlineFormSet = forms.BaseInlineFormSet
     UserCreationForm = BaseUserCreationForm
     DjangoUserAdmin = UserAdmin

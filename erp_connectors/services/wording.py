@@ -95,14 +95,15 @@ def fault_hint(error: dict[str, Any]) -> str:
 
 def duration(took: timedelta) -> str:
     """As short as it is still clear: the two largest units."""
-    seconds = max(took.total_seconds(), 0)
-    if seconds < 1:
-        return _("%(n)s ms") % {"n": round(seconds * 1000)}
+    took = max(took, timedelta())
+    seconds = took // timedelta(seconds=1)
+    if not seconds:
+        return _("%(n)s ms") % {"n": took // timedelta(milliseconds=1)}
     if seconds < 60:
-        return _("%(n)s s") % {"n": round(seconds)}
-    minutes, hours, days = round(seconds // 60), round(seconds // 3600), round(seconds // 86400)
-    if hours < 1:
-        return _("%(n)s min %(s)s s") % {"n": minutes, "s": round(seconds) % 60}
-    if days < 1:
+        return _("%(n)s s") % {"n": seconds}
+    minutes, hours, days = seconds // 60, seconds // 3600, took.days
+    if not hours:
+        return _("%(n)s min %(s)s s") % {"n": minutes, "s": seconds % 60}
+    if not days:
         return _("%(n)s h %(m)s min") % {"n": hours, "m": minutes % 60}
     return ngettext("%(n)s day %(h)s h", "%(n)s days %(h)s h", days) % {"n": days, "h": hours % 24}

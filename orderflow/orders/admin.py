@@ -6,8 +6,9 @@ from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 
-from orderflow.generics import TabularInline
+from orderflow.generics import InlineFormSet, TabularInline
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.orders.editing import editing
@@ -38,8 +39,16 @@ class DocumentAdmin(OrgScopedAdmin):
     fields = ["file_name", "size", "sha256"]
 
 
+class LineFormSet(InlineFormSet):
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = gettext("Delete")
+
+
 class LineInline(TabularInline):
     model = DraftOrderLine
+    formset = LineFormSet
     fields = [
         "line_no", "internal_sku", "product_description", "qty", "uom", "unit_price", "currency",
         "customer_sku_raw",

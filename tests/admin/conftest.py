@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from tests import factories
 from tests.browsing import DESKTOP, log_in, looked_at
 from tests.servers.chromium import chromium
+from tests.services.conftest import make_site as make_site
+from tests.services.conftest import site as site
 
 
 @pytest.fixture(scope="module")
