@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -126,7 +127,9 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
                 "<strong>{}</strong>: {} {}", _("held"), reason.get("message", ""), _(reason.get("hint", ""))
             )
         if connection.retry_at:
-            return _("trouble; the next try is at %(time)s UTC") % {"time": f"{connection.retry_at:%H:%M:%S}"}
+            return _("trouble; the next try is at %(time)s") % {
+                "time": f"{localtime(connection.retry_at):%H:%M:%S}"
+            }
         if connection.last_test_success is False:
             return _("the last test failed")
         return _("ok") if connection.last_test_success or connection.last_success_at else _("not tried yet")
