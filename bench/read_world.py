@@ -77,6 +77,7 @@ _FILLED = {
     "idempotency_key": "",
     "staged_destination": "",
     "staged_path": "",
+    "staged_host_key": "",
 }
 
 

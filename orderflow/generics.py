@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
+from django.core import paginator
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     InlineFormSet = forms.BaseInlineFormSet[Any, Any, Any]
     UserCreationForm = BaseUserCreationForm[Any]
     DjangoUserAdmin = UserAdmin[Any]
+    Paginator = paginator.Paginator[Any]
+    Page = paginator.Page[Any]
 else:
     ModelAdmin = admin.ModelAdmin
     TabularInline = admin.TabularInline
@@ -21,3 +24,5 @@ else:
     InlineFormSet = forms.BaseInlineFormSet
     UserCreationForm = BaseUserCreationForm
     DjangoUserAdmin = UserAdmin
+    Paginator = paginator.Paginator
+    Page = paginator.Page

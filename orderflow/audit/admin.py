@@ -1,4 +1,4 @@
-"""The audit log, for an org's admins, to read."""
+"""The audit log, to read: for an org's admins and integrators."""
 
 from django.contrib import admin
 
@@ -9,7 +9,7 @@ from orderflow.tenancy.roles import Capability
 
 @admin.register(AuditLog)
 class AuditLogAdmin(OrgScopedAdmin):
-    view = Capability.ADMINISTER
+    view = Capability.AUDIT
     list_display = ["created_at", "action", "actor", "entity_type", "entity_id", "ip"]
     list_filter = ["action", "created_at"]
     list_select_related = ["actor", "org"]

@@ -14,7 +14,7 @@ from orderflow.orders.approval import NotReady
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.states import EDITABLE
-from orderflow.tenancy.admin import OrgScopedAdmin, VisibleRelatedFilter, may
+from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
@@ -76,7 +76,7 @@ class DraftOrderAdmin(OrgScopedAdmin):
     change = Capability.APPROVE
     list_display = ["external_order_number", "customer", "status", "currency", "line_count", "erp_order_id",
                     "created_at"]  # fmt: skip
-    list_filter = ["status", ("customer", VisibleRelatedFilter), "created_at"]
+    list_filter = ["status", "created_at"]
     list_select_related = ["customer", "org"]
     search_fields = [
         "external_order_number",
@@ -85,7 +85,6 @@ class DraftOrderAdmin(OrgScopedAdmin):
         "erp_order_id",
     ]
     search_help_text: ClassVar[Any] = "Order number, customer's name or number, ERP number"
-    date_hierarchy = "created_at"
     autocomplete_fields = ["customer", "document"]
     fields = ["org", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
               "currency", "notes", "document", "approved_by", "approved_at", "erp_order_id", "line_count"]  # fmt: skip

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from orderflow.generics import DjangoUserAdmin, ModelAdmin, UserCreationForm
+from orderflow.paging import IdsFirst
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability, Role
@@ -19,11 +20,16 @@ def may(request: HttpRequest, capability: Capability) -> bool:
 
 
 class OrgScopedAdmin(ModelAdmin):
-    """``view`` and ``change`` name the capabilities needed; None as ``change`` makes a page read-only."""
+    """``view`` and ``change`` name the capabilities needed; None as ``change`` makes a page read-only.
+
+    ``linked`` are lookups that other pages link to, beside those that the list's filters make.
+    """
 
     view: ClassVar[Capability] = Capability.READ
     change: ClassVar[Capability | None] = None
     may_add: ClassVar[bool] = False
+    linked: ClassVar[tuple[str, ...]] = ()
+    paginator = IdsFirst
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.model._default_manager.visible_to(signed_in(request))
@@ -46,6 +52,15 @@ class OrgScopedAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what the list offers as a filter: any other lookup would answer questions that nobody may ask."""
+        offered = [field[0] if isinstance(field, tuple) else field for field in self.list_filter]
+        fields = [
+            field if isinstance(field, str) else getattr(field, "parameter_name", "") for field in offered
+        ]
+        fields += [*self.linked, self.date_hierarchy or ""]
+        return any(lookup == field or lookup.startswith(f"{field}__") for field in fields if field)
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         manager = db_field.remote_field.model._default_manager
         if hasattr(manager, "visible_to"):
@@ -56,14 +71,6 @@ class OrgScopedAdmin(ModelAdmin):
         if not change and hasattr(obj, "org_id") and obj.org_id is None:
             obj.org = signed_in(request).org
         super().save_model(request, obj, form, change)
-
-
-class VisibleRelatedFilter(admin.RelatedFieldListFilter):
-    """A filter by a scoped foreign key that offers no other org's rows."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
-        rows = field.remote_field.model._default_manager.visible_to(signed_in(request))
-        return [(row.pk, str(row)) for row in rows]
 
 
 @admin.register(Org)
@@ -127,6 +134,9 @@ class UserAdmin(OrgScopedAdmin, DjangoUserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ()
+        if obj == request.user:
+            # So that nobody locks themselves out, nor an org its last admin.
+            return (*self.readonly_fields, "role", "is_active")
         return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
 
 

@@ -26,7 +26,7 @@ PAGES = {
     ERPExport: READERS,
     AckFile: READERS,
     ERPConnection: {Role.ADMIN, Role.INTEGRATOR},
-    AuditLog: {Role.ADMIN},
+    AuditLog: {Role.ADMIN, Role.INTEGRATOR},
     User: {Role.ADMIN},
     Org: {Role.ADMIN},
 }

@@ -144,3 +144,36 @@ def test_logins_are_audited_with_the_address(user):
         (Action.LOGIN_SUCCEEDED, str(user.pk), "127.0.0.1"),
         (Action.LOGIN_FAILED, str(user.pk), "127.0.0.1"),
     ]
+
+
+def test_a_new_password_revokes_the_tokens_of_the_old_one(user):
+    log_in(user)
+    stranger = factories.user(user.org)
+    log_in(stranger)
+
+    user.set_password("a new correct horse battery")
+    user.save()
+
+    assert [token.user for token in Token.objects.all()] == [stranger]
+
+
+def test_who_is_switched_off_has_no_tokens_when_switched_on_again(user):
+    log_in(user)
+
+    for active in (False, True):
+        user.is_active = active
+        user.save()
+
+    assert not Token.objects.exists()
+
+
+def test_logging_in_with_an_older_hash_revokes_nothing(user, settings):
+    log_in(user)
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
+
+    log_in(user)
+
+    assert Token.objects.count() == 2

@@ -119,3 +119,14 @@ def test_others_see_no_people(role):
 
     assert client.get(reverse("admin:tenancy_user_changelist")).status_code == 403
     assert client.get(change_page(factories.user(org))).status_code == 403
+
+
+def test_nobody_changes_their_own_role_nor_switches_themselves_off():
+    admin = factories.user(factories.org(), Role.ADMIN)
+
+    client_of(admin).post(
+        change_page(admin), {"email": admin.email, "role": Role.VIEWER}
+    )  # is_active is not sent: a form would switch it off
+
+    admin.refresh_from_db()
+    assert (admin.role, admin.is_active) == (Role.ADMIN, True)

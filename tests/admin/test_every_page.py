@@ -1,0 +1,371 @@
+"""Every page of the admin, as everybody: who gets in, and that nobody ever sees another org's rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+
+from erp_connectors.bulk import runs
+from erp_connectors.bulk.models import BulkAction, BulkRun
+from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.services.acks import poll
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.push import push
+from orderflow.audit.models import Action, AuditLog
+from orderflow.audit.services import Entry, record
+from orderflow.orders.models import Customer, Document, DraftOrder
+from orderflow.tenancy.models import Org, User
+from orderflow.tenancy.roles import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+CANARY = "KANARIE"
+ACTORS = ["ADMIN", "INTEGRATOR", "OPS", "VIEWER", "staff", "stranger", "nobody"]
+MODELS: list[Any] = [
+    Org,
+    User,
+    AuditLog,
+    Customer,
+    Document,
+    DraftOrder,
+    ERPExport,
+    AckFile,
+    ERPConnection,
+    BulkRun,
+]
+# Status of a GET, in the order of ACTORS; a page that is missing here fails. 302 on another org's row: "doesn't exist".
+TABLE = """
+index                                    200 200 200 200 200 200 302
+password_change                          200 200 200 200 200 200 302
+password_change_done                     200 200 200 200 200 200 302
+jsi18n                                   200 200 200 200 200 200 302
+autocomplete                             403 403 403 403 403 403 302
+view_on_site                             404 404 404 404 404 404 302
+tenancy_org_changelist                   200 403 403 403 200 200 302
+tenancy_org_add                          403 403 403 403 200 403 302
+tenancy_org_history                      200 403 403 403 200 302 302
+tenancy_org_delete                       403 403 403 403 403 403 302
+tenancy_org_change                       200 403 403 403 200 302 302
+auth_user_password_change                200 403 403 403 200 404 302
+tenancy_user_changelist                  200 403 403 403 200 200 302
+tenancy_user_add                         200 403 403 403 200 200 302
+tenancy_user_history                     200 403 403 403 200 302 302
+tenancy_user_delete                      403 403 403 403 403 403 302
+tenancy_user_change                      200 403 403 403 200 302 302
+audit_auditlog_changelist                200 200 403 403 200 200 302
+audit_auditlog_add                       403 403 403 403 403 403 302
+audit_auditlog_history                   200 200 403 403 200 302 302
+audit_auditlog_delete                    403 403 403 403 403 403 302
+audit_auditlog_change                    200 200 403 403 200 302 302
+orders_customer_changelist               200 200 200 200 200 200 302
+orders_customer_add                      200 403 200 403 403 200 302
+orders_customer_history                  200 200 200 200 200 302 302
+orders_customer_delete                   403 403 403 403 403 403 302
+orders_customer_change                   200 200 200 200 200 302 302
+orders_document_changelist               200 200 200 200 200 200 302
+orders_document_add                      403 403 403 403 403 403 302
+orders_document_history                  200 200 200 200 200 302 302
+orders_document_delete                   403 403 403 403 403 403 302
+orders_document_change                   200 200 200 200 200 302 302
+erp_connectors_ackfile_act               302 403 302 403 302 404 302
+erp_connectors_ackfile_changelist        200 200 200 200 200 200 302
+erp_connectors_ackfile_add               403 403 403 403 403 403 302
+erp_connectors_ackfile_history           200 200 200 200 200 302 302
+erp_connectors_ackfile_delete            403 403 403 403 403 403 302
+erp_connectors_ackfile_change            200 200 200 200 200 302 302
+bulk_run                                 200 200 200 200 200 404 302
+bulk_run_confirm                         302 302 302 302 302 404 302
+bulk_bulkrun_changelist                  200 200 200 200 200 200 302
+bulk_bulkrun_add                         403 403 403 403 403 403 302
+bulk_bulkrun_history                     200 200 200 200 200 302 302
+bulk_bulkrun_delete                      403 403 403 403 403 403 302
+bulk_bulkrun_change                      302 302 302 302 302 404 302
+erp_connection_test                      200 200 403 403 200 404 302
+erp_connection_host_key                  404 404 403 403 404 404 302
+erp_connectors_erpconnection_changelist  200 200 403 403 200 200 302
+erp_connectors_erpconnection_add         200 200 403 403 403 200 302
+erp_connectors_erpconnection_history     200 200 403 403 200 302 302
+erp_connectors_erpconnection_delete      403 403 403 403 403 403 302
+erp_connectors_erpconnection_change      200 200 403 403 200 302 302
+erp_export_payload                       200 200 200 200 200 404 302
+erp_export_ack                           200 200 200 200 200 404 302
+erp_export_proof                         200 200 200 200 200 404 302
+erp_export_mark_accepted                 200 403 200 403 200 404 302
+erp_export_mark_refused                  200 403 200 403 200 404 302
+erp_connectors_erpexport_act             302 403 302 403 302 404 302
+erp_connectors_erpexport_changelist      200 200 200 200 200 200 302
+erp_connectors_erpexport_add             403 403 403 403 403 403 302
+erp_connectors_erpexport_history         200 200 200 200 200 302 302
+erp_connectors_erpexport_delete          403 403 403 403 403 403 302
+erp_connectors_erpexport_change          200 200 200 200 200 302 302
+orders_draftorder_act                    302 403 302 403 302 404 302
+orders_draftorder_changelist             200 200 200 200 200 200 302
+orders_draftorder_add                    403 403 403 403 403 403 302
+orders_draftorder_history                200 200 200 200 200 302 302
+orders_draftorder_delete                 403 403 403 403 403 403 302
+orders_draftorder_change                 200 200 200 200 200 302 302
+app_list                                 200 200 200 200 200 200 302
+"""
+
+
+@dataclass
+class World:
+    org: Org
+    rows: dict[Any, Any]
+    export: ERPExport
+    ack: AckFile
+
+
+@pytest.fixture
+def worlds(tmp_path, settings) -> tuple[World, World]:
+    """An org, and another one that has the canary in every name."""
+    settings.DROPZONE_ROOTS = [str(tmp_path)]
+    return world(tmp_path / "a", "Muster"), world(tmp_path / "b", CANARY)
+
+
+def world(folder: Any, name: str) -> World:
+    for place in ("in", "ack"):
+        (folder / place).mkdir(parents=True)
+    org = factories.org(name=f"{name} GmbH", slug=f"{name.lower()}-slug")
+    config = {"mode": "filesystem", "export_path": f"{folder}/in", "ack_path": f"{folder}/ack"}
+    connection = factories.connection(org, config)
+    document = Document.objects.create(org=org, file_name=f"{name}.pdf", sha256="0" * 64, size=1)
+    customer = factories.customer(org, name=f"{name} Kunde", erp_customer_number=f"{name}-47")
+    draft = factories.draft(
+        org, customer=customer, document=document, external_order_number=f"{name}-PO-1", notes=name
+    )
+    pusher = User.objects.create_user(
+        f"{name.lower()}@example.com", factories.PASSWORD, org=org, role=Role.OPS
+    )
+    export = push(draft.pk, actor=pusher).export
+    deliver(connection.pk)
+    (folder / "ack" / f"ack_{export.filename}").write_text(
+        f'{{"status": "ACKED", "erp_order_id": "{name}-SO-1"}}'
+    )
+    (folder / "ack" / f"ack_sales_order_{name}.json").write_text('{"status": "ACKED", "erp_order_id": "1"}')
+    poll(connection.pk)
+    record(
+        Entry(action=Action.LOGIN_SUCCEEDED, org_id=org.pk, entity_type="User", entity_id=name, actor=pusher)
+    )
+    run = runs.make(BulkAction.PUSH, [draft.pk], actor=pusher)
+    export.refresh_from_db()
+    ack = AckFile.objects.get(org=org, export=export)
+    rows: dict[Any, Any] = {
+        Org: org, User: pusher, AuditLog: AuditLog.objects.filter(org=org).first(), Customer: customer,
+        Document: document, DraftOrder: draft, ERPExport: export, ERPConnection: connection, BulkRun: run,
+        AckFile: ack,
+    }  # fmt: skip
+    return World(org, rows, export, ack)
+
+
+def names(patterns: Any = None) -> Iterator[str]:
+    for pattern in admin.site.get_urls() if patterns is None else patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern.url_patterns)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            yield pattern.name
+
+
+def address(name: str, of: World) -> str:
+    """Of a page about a row of that org, where it is about one."""
+    by_label = {f"{model._meta.app_label}_{model._meta.model_name}": row for model, row in of.rows.items()}
+    label, _, page = name.rpartition("_")
+    export, run, connection = of.export.pk, of.rows[BulkRun].pk, of.rows[ERPConnection].pk
+    special: dict[str, list[Any]] = {
+        "view_on_site": [ContentType.objects.get_for_model(Customer).pk, of.rows[Customer].pk],
+        "auth_user_password_change": [of.rows[User].pk],
+        "app_list": ["orders"],
+        "bulk_run": [run], "bulk_run_confirm": [run],
+        "erp_connection_test": [connection], "erp_connection_host_key": [connection],
+        "erp_export_payload": [export], "erp_export_ack": [export, of.ack.pk], "erp_export_proof": [export],
+        "erp_export_mark_accepted": [export], "erp_export_mark_refused": [export],
+        "erp_connectors_ackfile_act": [of.ack.pk, "handled"],
+        "erp_connectors_erpexport_act": [export, "retry"],
+        "orders_draftorder_act": [of.rows[DraftOrder].pk, "push"],
+    }  # fmt: skip
+    if name in special:
+        return reverse(f"admin:{name}", args=special[name])
+    needs_row = label in by_label and page in ("history", "delete", "change")
+    return reverse(f"admin:{name}", args=[by_label[label].pk] if needs_row else [])
+
+
+def client_of(actor: str, own: World, other: World) -> Client:
+    client = Client()
+    if actor == "staff":
+        client.force_login(factories.user(None))
+    elif actor == "stranger":
+        client.force_login(factories.user(factories.org(), Role.ADMIN))
+    elif actor != "nobody":
+        client.force_login(factories.user(own.org, Role(actor)))
+    return client
+
+
+def seen(worlds: tuple[World, World]) -> dict[str, str]:
+    own, other = worlds
+    clients = {actor: client_of(actor, own, other) for actor in ACTORS}
+    return {
+        name: " ".join(str(clients[actor].get(address(name, own)).status_code) for actor in ACTORS)
+        for name in names()
+        if name not in ("logout", "login")
+    }
+
+
+def test_each_page_is_for_whom_the_table_says(worlds):
+    table = dict(line.split(maxsplit=1) for line in TABLE.strip().splitlines())
+
+    assert seen(worlds) == table
+
+
+# Ways from a row to another org's: a list that followed them would answer by what it finds.
+PRIED = (
+    "org__slug", "org__name", "org__id", "customer__name", "draft_order__org__slug", "connection__config",
+    "connection__org__name", "made_by__email", "actor__email", "export__filename", "approved_by__password",
+)  # fmt: skip
+
+
+ACTIONS = (
+    "ready", "approve", "push", "retry", "reject", "test_connections", "disable_connections", "delete_selected",
+)  # fmt: skip
+
+
+def lists() -> list[str]:
+    return [name for name in names() if name.endswith("_changelist")]
+
+
+def questions(name: str, own: World, other: World) -> Iterator[dict[str, Any]]:
+    """What a list can be asked: its own filters, and what somebody who pries would try."""
+    model = next(m for m in MODELS if f"{m._meta.app_label}_{m._meta.model_name}_changelist" == name)
+    yield {}
+    for text in (
+        CANARY,
+        CANARY.lower(),
+        f"{CANARY}-PO-1",
+        f"{CANARY}-SO-1",
+        other.export.filename,
+        "sales_order_",
+    ):
+        yield {"q": text}
+    yield {"_popup": "1"}
+    yield {"_to_field": "id"}
+    yield {"_facets": "True"}
+    yield {"all": ""}
+    for number in ("1", "-1", "2.-3", "99"):
+        yield {"o": number}
+    for lookup in ("attention", "overdue", "unsettled", "stray", "since"):
+        for value in ("yes", "all", "today", "week", CANARY):
+            yield {lookup: value}
+    for field in model._meta.get_fields():
+        for ending, value in (("__startswith", CANARY), ("__exact", CANARY), ("__isnull", "0")):
+            yield {f"{field.name}{ending}": value}
+    for path in PRIED:
+        yield {f"{path}__startswith": CANARY}
+        yield {f"{path}__exact": str(other.org.pk)}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_list_tells_of_another_orgs_rows_whatever_it_is_asked(worlds, role):
+    own, other = worlds
+    client = client_of(role, own, other)
+    ids = [str(row.pk) for model, row in other.rows.items() if model is not AckFile]
+
+    told, asked = [], 0
+    for name in lists():
+        for question in questions(name, own, other):
+            page = client.get(
+                f"{reverse(f'admin:{name}')}?{urlencode(question)}", follow=True
+            ).content.decode()
+            asked += 1
+            # What was asked for is repeated in the search box and in links; a row is more than that.
+            repeated = {str(value) for value in question.values()}
+            found = [
+                mark for mark in (f"{CANARY} GmbH", f"{CANARY} Kunde", f"{CANARY}.pdf", *ids) if mark in page
+            ]
+            told += [(name, question, mark) for mark in found if mark not in repeated]
+
+    assert asked > 300 or role != Role.ADMIN
+    assert told == []
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_page_tells_of_another_orgs_row(worlds, role):
+    own, other = worlds
+    client = client_of(role, own, other)
+    canary = CANARY.lower()
+
+    told = []
+    for name in names():
+        if name in ("logout", "login"):
+            continue
+        for answer in (client.get(address(name, of), follow=True) for of in worlds):
+            body = b"".join(answer) if answer.streaming else answer.content
+            told += [name] if canary in body.decode("utf-8", "replace").lower() else []
+
+    assert told == []
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_autocompletion_offers_another_orgs_rows(worlds, role):
+    own, other = worlds
+    client = client_of(role, own, other)
+
+    for model in MODELS:
+        for field in model._meta.concrete_fields:
+            question: dict[str, Any] = {
+                "app_label": model._meta.app_label, "model_name": model._meta.model_name,
+                "field_name": field.name, "term": CANARY,
+            }  # fmt: skip
+            answer = client.get(reverse("admin:autocomplete"), question)
+            assert answer.status_code in (403, 404) or answer.json()["results"] == []
+
+
+def state() -> dict[str, list[Any]]:
+    """Every row that an admin page could change."""
+    tables: list[Any] = [*MODELS, ERPExportEvent]
+    return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in tables}
+
+
+@pytest.mark.parametrize("actor", ["ADMIN", "INTEGRATOR", "OPS", "VIEWER", "stranger", "nobody"])
+def test_posting_to_pages_of_another_orgs_rows_changes_nothing(worlds, actor):
+    own, other = worlds
+    client = client_of(actor, own, own)
+    before = state()
+
+    for name in names():
+        if needs_a_row(name, other):
+            client.post(address(name, other), {"note": "x", "erp_order_id": "1", "status": "DISABLED"})
+    for model, row in other.rows.items():
+        page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for action in ACTIONS:
+            client.post(page, {"action": action, "_selected_action": [str(row.pk)], "post": "yes"})
+
+    after = state()
+    assert {name: [row for row in rows if _of(row, other)] for name, rows in after.items()} == {
+        name: [row for row in rows if _of(row, other)] for name, rows in before.items()
+    }
+
+
+def needs_a_row(name: str, of: World) -> bool:
+    return any(str(row.pk) in address(name, of) for row in of.rows.values())
+
+
+def _of(row: dict[str, Any], other: World) -> bool:
+    return row.get("org_id", other.org.pk) == other.org.pk
+
+
+def test_a_viewer_changes_nothing_anywhere(worlds):
+    own, other = worlds
+    client = client_of("VIEWER", own, other)
+    before = state()
+
+    for name in names():
+        if name not in ("login", "logout", "password_change") and not name.endswith("_changelist"):
+            client.post(address(name, own), {"note": "x", "erp_order_id": "1", "name": "x", "post": "yes"})
+
+    after = state()
+    assert after == before
