@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth import forms as auth_forms
 from django.core import paginator
 
 if TYPE_CHECKING:
@@ -13,8 +12,9 @@ if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
     InlineFormSet = forms.BaseInlineFormSet[Any, Any, Any]
-    UserCreationForm = BaseUserCreationForm[Any]
-    DjangoUserAdmin = UserAdmin[Any]
+    UserCreationForm = auth_forms.BaseUserCreationForm[Any]
+    SetPasswordForm = auth_forms.SetPasswordForm[Any]
+    PasswordChangeForm = auth_forms.PasswordChangeForm
     Paginator = paginator.Paginator[Any]
     Page = paginator.Page[Any]
 else:
@@ -22,7 +22,8 @@ else:
     TabularInline = admin.TabularInline
     ModelForm = forms.ModelForm
     InlineFormSet = forms.BaseInlineFormSet
-    UserCreationForm = BaseUserCreationForm
-    DjangoUserAdmin = UserAdmin
+    UserCreationForm = auth_forms.BaseUserCreationForm
+    SetPasswordForm = auth_forms.SetPasswordForm
+    PasswordChangeForm = auth_forms.PasswordChangeForm
     Paginator = paginator.Paginator
     Page = paginator.Page

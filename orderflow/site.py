@@ -33,6 +33,11 @@ class OrderFlowAdminSite(AdminSite):
         context = {**self.each_context(request), "title": self.index_title, **(extra_context or {})}
         return overview_page(request, context)
 
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        from orderflow.access.own_password import own_password_page  # noqa: PLC0415  # its models are not there yet
+
+        return own_password_page(request, {**self.each_context(request), **(extra_context or {})})
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)
         for app in apps:

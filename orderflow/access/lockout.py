@@ -4,6 +4,7 @@ Nobody can keep a named person out from everywhere: where the account logged in 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
@@ -44,6 +45,39 @@ def locked_until(email: str, network: str | None, *, now: datetime) -> datetime 
     recent = AccessAttempt.objects.filter(attempt_time__gt=now - settings.AXES_COOLOFF_TIME)
     ends = [end for end in _locks(recent, email, network, now) if end is not None]
     return max(ends, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """``network`` None: wherever the account has not logged in lately."""
+
+    network: str | None
+    until: datetime
+
+
+def locks_on(email: str, *, now: datetime) -> list[Lock]:
+    """The locks on one account, from wherever; not those on an address, which keep out everybody there."""
+    failed = _failed(email).filter(attempt_time__gt=now - settings.AXES_COOLOFF_TIME)
+    networks = failed.order_by("ip_address").values_list("ip_address", flat=True).distinct()
+    ends = {
+        network: _reached(failed.filter(ip_address=network), settings.AXES_FAILURE_LIMIT)
+        for network in networks
+    }
+    ends[None] = _reached(failed, settings.LOGIN_FAILURES_PER_ACCOUNT)
+    return [Lock(network, until) for network, until in ends.items() if until is not None]
+
+
+def open_locks(email: str) -> int:
+    """How many failed logins were forgotten."""
+    failed = _failed(email)
+    failures = failed.aggregate(failures=Sum("failures_since_start"))["failures"] or 0
+    failed.delete()
+    return int(failures)
+
+
+def _failed(email: str) -> Attempts:
+    attempts: Attempts = AccessAttempt.objects.filter(username=email.strip().lower()[:254])
+    return attempts
 
 
 def account(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:

@@ -6,29 +6,35 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
 
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 
 
 class Action(models.TextChoices):
-    DRAFT_APPROVED = "DRAFT_APPROVED", "Draft approved"
-    APPROVAL_REVERTED = "APPROVAL_REVERTED", "Approval reverted"
-    DRAFT_PUSH_REQUESTED = "DRAFT_PUSH_REQUESTED", "Push requested"
-    DRAFT_PUSHED = "DRAFT_PUSHED", "Draft pushed"
-    DRAFT_PUSH_FAILED = "DRAFT_PUSH_FAILED", "Push failed"
-    DRAFT_PUSH_RETRIED = "DRAFT_PUSH_RETRIED", "Push retried"
-    EXPORT_ACKED = "EXPORT_ACKED", "Export acked"
-    EXPORT_REFUSED = "EXPORT_REFUSED", "Export refused"
-    MARKED_HANDLED = "MARKED_HANDLED", "Marked as handled"
-    CONNECTION_CREATED = "CONNECTION_CREATED", "Connection created"
-    CONNECTION_CHANGED = "CONNECTION_CHANGED", "Connection changed"
-    CONNECTION_TESTED = "CONNECTION_TESTED", "Connection tested"
-    CONNECTION_DISABLED = "CONNECTION_DISABLED", "Connection disabled"
-    HOST_KEY_PINNED = "HOST_KEY_PINNED", "Host key pinned"
-    KEYS_ROTATED = "KEYS_ROTATED", "Keys rotated"
-    LOGIN_SUCCEEDED = "LOGIN_SUCCEEDED", "Login succeeded"
-    LOGIN_FAILED = "LOGIN_FAILED", "Login failed"
+    DRAFT_APPROVED = "DRAFT_APPROVED", _("Draft approved")
+    APPROVAL_REVERTED = "APPROVAL_REVERTED", _("Approval reverted")
+    DRAFT_PUSH_REQUESTED = "DRAFT_PUSH_REQUESTED", _("Push requested")
+    DRAFT_PUSHED = "DRAFT_PUSHED", _("Draft pushed")
+    DRAFT_PUSH_FAILED = "DRAFT_PUSH_FAILED", _("Push failed")
+    DRAFT_PUSH_RETRIED = "DRAFT_PUSH_RETRIED", _("Push retried")
+    EXPORT_ACKED = "EXPORT_ACKED", _("Export acked")
+    EXPORT_REFUSED = "EXPORT_REFUSED", _("Export refused")
+    MARKED_HANDLED = "MARKED_HANDLED", _("Marked as handled")
+    CONNECTION_CREATED = "CONNECTION_CREATED", _("Connection created")
+    CONNECTION_CHANGED = "CONNECTION_CHANGED", _("Connection changed")
+    CONNECTION_TESTED = "CONNECTION_TESTED", _("Connection tested")
+    CONNECTION_DISABLED = "CONNECTION_DISABLED", _("Connection disabled")
+    HOST_KEY_PINNED = "HOST_KEY_PINNED", _("Host key pinned")
+    KEYS_ROTATED = "KEYS_ROTATED", _("Keys rotated")
+    LOGIN_SUCCEEDED = "LOGIN_SUCCEEDED", _("Login succeeded")
+    LOGIN_FAILED = "LOGIN_FAILED", _("Login failed")
+    USER_CREATED = "USER_CREATED", _("User created")
+    USER_CHANGED = "USER_CHANGED", _("User changed")
+    PASSWORD_CHANGED = "PASSWORD_CHANGED", _("Password changed")  # no secret
+    USER_UNLOCKED = "USER_UNLOCKED", _("User unlocked")
 
 
 class AppendOnly(Exception):
@@ -69,13 +75,15 @@ class AuditLog(models.Model):
             models.Index(fields=["org", "-created_at"], name="audit_by_org"),
             models.Index(fields=["org", "action", "-created_at"], name="audit_by_action"),
             models.Index(fields=["entity_type", "entity_id", "-created_at"], name="audit_by_entity"),
+            # Platform staff read all orgs' together.
+            models.Index(fields=["-created_at"], name="audit_by_time"),
             # The API asks by these alone; an id is unique without its type.
             models.Index(fields=["entity_id"], name="audit_by_entity_id"),
             models.Index(fields=["request_id"], name="audit_by_request", condition=~models.Q(request_id="")),
         ]
 
     def __str__(self) -> str:
-        return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.action}"
+        return f"{localtime(self.created_at):%Y-%m-%d %H:%M:%S} {self.get_action_display()}"
 
     def save(self, **kwargs: Any) -> None:
         if not self._state.adding:

@@ -2,16 +2,15 @@
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from orderflow.generics import DjangoUserAdmin, ModelAdmin, UserCreationForm
+from orderflow.generics import ModelAdmin
 from orderflow.paging import IdsFirst
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.permissions import signed_in
-from orderflow.tenancy.roles import Capability, Role
+from orderflow.tenancy.roles import Capability
 
 
 def may(request: HttpRequest, capability: Capability) -> bool:
@@ -87,68 +86,3 @@ class OrgAdmin(OrgScopedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_add_permission(request)
-
-
-class NewUserForm(UserCreationForm):
-    """Platform staff choose the org; leaving org and role empty makes more platform staff."""
-
-    class Meta:
-        model = User
-        fields: tuple[str, ...] = ("email", "org", "role")
-
-
-@admin.register(User)
-class UserAdmin(OrgScopedAdmin, DjangoUserAdmin):
-    """An org's admins manage its people. Nobody is deleted, only switched off."""
-
-    view = Capability.ADMINISTER
-    change = Capability.ADMINISTER
-    list_display = ("email", "role", "org", "is_active", "last_login")
-    list_filter = ("role", "is_active")
-    list_select_related = ("org",)
-    search_fields = ("email",)
-    ordering = ("email",)
-    filter_horizontal = ()
-    readonly_fields = ("org", "last_login", "date_joined")
-    fieldsets = None
-    fields = ("email", "password", "org", "role", "is_active", "last_login", "date_joined")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return may(request, Capability.ADMINISTER)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is None:
-            org = signed_in(request).org
-            return _with_org(org) if org else NewUserForm
-        form = super().get_form(request, obj, change=change, **kwargs)
-        if "role" in form.base_fields:
-            form.base_fields["role"].required = True
-        return form
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            org = () if signed_in(request).org else ("org",)
-            return [(None, {"fields": ("email", *org, "role", "password1", "password2")})]
-        return super().get_fieldsets(request, obj)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            return ()
-        if obj == request.user:
-            # So that nobody locks themselves out, nor an org its last admin.
-            return (*self.readonly_fields, "role", "is_active")
-        return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
-
-
-def _with_org(org: Org) -> type[NewUserForm]:
-    class InOrg(NewUserForm):
-        role = forms.ChoiceField(choices=Role.choices)
-
-        class Meta(NewUserForm.Meta):
-            fields = ("email", "role")
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.instance.org = org
-
-    return InOrg

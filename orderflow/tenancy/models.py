@@ -72,6 +72,8 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
     role = models.CharField(max_length=20, choices=Role.choices, null=True, blank=True)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(auto_now_add=True)
+    # How often; each time ends every session that began before.
+    sessions_ended = models.PositiveIntegerField(default=0, editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -97,6 +99,10 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
 
     def __str__(self) -> str:
         return self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # Django's is of the password alone, and a session must not outlive a role or being switched off either.
+        return f"{super()._get_session_auth_hash(secret=secret)}.{self.sessions_ended}"  # type: ignore[misc]
 
     @property
     def is_platform_staff(self) -> bool:

@@ -3,13 +3,14 @@
 from enum import StrEnum
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
-    ADMIN = "ADMIN", "Admin"
-    INTEGRATOR = "INTEGRATOR", "Integrator"
-    OPS = "OPS", "Operations"
-    VIEWER = "VIEWER", "Viewer"
+    ADMIN = "ADMIN", _("Admin")
+    INTEGRATOR = "INTEGRATOR", _("Integrator")
+    OPS = "OPS", _("Operations")
+    VIEWER = "VIEWER", _("Viewer")
 
 
 class Capability(StrEnum):

@@ -53,6 +53,7 @@ tenancy_org_history                      200 403 403 403 200 302 302
 tenancy_org_delete                       403 403 403 403 403 403 302
 tenancy_org_change                       200 403 403 403 200 302 302
 auth_user_password_change                200 403 403 403 200 404 302
+tenancy_user_unlock                      302 403 403 403 302 404 302
 tenancy_user_changelist                  200 403 403 403 200 200 302
 tenancy_user_add                         200 403 403 403 200 200 302
 tenancy_user_history                     200 403 403 403 200 302 302
@@ -180,6 +181,7 @@ def address(name: str, of: World) -> str:
     special: dict[str, list[Any]] = {
         "view_on_site": [ContentType.objects.get_for_model(Customer).pk, of.rows[Customer].pk],
         "auth_user_password_change": [of.rows[User].pk],
+        "tenancy_user_unlock": [of.rows[User].pk],
         "app_list": ["orders"],
         "bulk_run": [run], "bulk_run_confirm": [run],
         "erp_connection_test": [connection], "erp_connection_host_key": [connection],

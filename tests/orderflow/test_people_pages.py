@@ -91,7 +91,7 @@ def test_an_orgs_admin_sets_a_forgotten_password_of_its_own_people_only():
         factories.user(org),
         factories.user(factories.org()),
     )
-    passwords = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
+    passwords = {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
 
     for user in (own, stranger):
         client.post(reverse("admin:auth_user_password_change", args=[user.pk]), passwords)

@@ -1,0 +1,148 @@
+"""The people of an org: added, changed, switched off, let in again."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.auth import update_session_auth_hash
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_post_parameters
+
+from orderflow.access import lockout, people
+from orderflow.access.forms import PasswordForm, PersonForm, new_person_form
+from orderflow.tenancy.admin import OrgScopedAdmin, may
+from orderflow.tenancy.models import User
+from orderflow.tenancy.permissions import signed_in
+from orderflow.tenancy.roles import Capability
+
+_hide_passwords = method_decorator(sensitive_post_parameters())
+
+
+@admin.register(User)
+class UserAdmin(OrgScopedAdmin):
+    """An org's admins manage its people. Nobody is deleted, only switched off."""
+
+    view = Capability.ADMINISTER
+    change = Capability.ADMINISTER
+    form = PersonForm
+    list_display = ("email", "role", "org", "is_active", "last_login")
+    list_filter = ("role", "is_active")
+    list_select_related = ("org",)
+    search_fields = ("email",)
+    search_help_text = gettext_lazy("E-mail address")
+    ordering = ("email",)
+    readonly_fields = ("org", "last_login", "date_joined", "tokens")
+    fields = ("email", "role", "is_active", "org", "last_login", "date_joined", "tokens")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may(request, Capability.ADMINISTER)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/password/", wrap(self.password_page), name="auth_user_password_change"),
+            path("<uuid:pk>/unlock/", wrap(self.unlock_page), name="tenancy_user_unlock"),
+            *super().get_urls(),
+        ]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = super().get_list_display(request)
+        return shown if signed_in(request).is_platform_staff else [name for name in shown if name != "org"]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is None:
+            return new_person_form(signed_in(request).org)
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.actor = signed_in(request)
+        if "role" in form.base_fields:
+            form.base_fields["role"].required = True
+        return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            org = () if signed_in(request).org else ("org",)
+            return [(None, {"fields": ("email", *org, "role", "password1", "password2")})]
+        return super().get_fieldsets(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ()
+        if obj == request.user:
+            # So that nobody locks themselves out, nor an org its last admin.
+            return (*self.readonly_fields, "role", "is_active")
+        return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
+
+    @admin.display(description=gettext_lazy("API tokens"))
+    def tokens(self, person: User) -> str:
+        return str(people.open_tokens(person))
+
+    @_hide_passwords
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().add_view(request, form_url, extra_context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        person = self.get_object(request, object_id)
+        locks = lockout.locks_on(person.email, now=timezone.now()) if person else []
+        return super().change_view(request, object_id, form_url, {"locks": locks, **(extra_context or {})})
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        save = people.change_person if change else people.add_person
+        save(obj, actor=signed_in(request))
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The audit log has it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The audit log has it."""
+
+    @_hide_passwords
+    def password_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        person = self._person(request, pk)
+        form = PasswordForm(person, request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            form.set_by(signed_in(request))
+            if person == request.user:
+                update_session_auth_hash(request, person)
+            messages.success(
+                request,
+                _("%(person)s has a new password. Sessions and API tokens of the old one have ended.")
+                % {"person": person},
+            )
+            return redirect("admin:tenancy_user_change", person.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": person,
+            "title": _("Set a new password"),
+            "subtitle": str(person),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/tenancy/user/password.html", context)
+
+    def unlock_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        person = self._person(request, pk)
+        if request.method == "POST":
+            if people.unlock(person, actor=signed_in(request)):
+                messages.success(request, _("%(person)s can log in again.") % {"person": person})
+            else:
+                messages.info(request, _("%(person)s was not locked out.") % {"person": person})
+        return redirect("admin:tenancy_user_change", person.pk)
+
+    def _person(self, request: HttpRequest, pk: UUID) -> User:
+        """Raises `PermissionDenied`, `Http404`."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        person: User | None = self.get_queryset(request).filter(pk=pk).first()
+        if person is None:
+            raise Http404
+        return person

@@ -1,0 +1,91 @@
+"""Forms about people: who they are, what they may do, and their passwords."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from orderflow.access import people
+from orderflow.generics import ModelForm, PasswordChangeForm, SetPasswordForm, UserCreationForm
+from orderflow.tenancy.models import Org, User
+from orderflow.tenancy.roles import Role
+
+ROLES = _(
+    "Admin: everything in the organisation. Integrator: connections, the audit log, and reading. "
+    "Operations: approve, push, retry, and reading. Viewer: reading."
+)
+ACTIVE = _("Switched off, they can't log in; who is logged in and every API token of theirs end at once.")
+
+
+class _Address:
+    """One address is one person, however it is written."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+
+class NewPersonForm(_Address, UserCreationForm):
+    """Platform staff choose the org; leaving org and role empty makes more platform staff."""
+
+    class Meta:
+        model = User
+        fields: tuple[str, ...] = ("email", "org", "role")
+        help_texts = {"role": ROLES}
+
+
+def new_person_form(org: Org | None) -> type[NewPersonForm]:
+    """Of an org's admin: everybody they add is in it and has a role."""
+    if org is None:
+        return NewPersonForm
+
+    class InOrg(NewPersonForm):
+        role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.OPS, help_text=ROLES)
+
+        class Meta(NewPersonForm.Meta):
+            fields = ("email", "role")
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.instance.org = org
+
+    return InOrg
+
+
+class PersonForm(_Address, ModelForm):
+    """``actor`` is set by the page."""
+
+    actor: User
+
+    class Meta:
+        model = User
+        fields = ("email", "role", "is_active")
+        help_texts = {"role": ROLES, "is_active": ACTIVE}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        person = User(
+            pk=self.instance.pk,
+            org_id=self.instance.org_id,
+            role=cleaned.get("role", self.instance.role),
+            is_active=cleaned.get("is_active", self.instance.is_active),
+        )
+        try:
+            people.require_an_admin_besides(person, actor=self.actor)
+        except people.LastAdmin as refused:
+            raise forms.ValidationError(str(refused)) from None
+        return cleaned
+
+
+class PasswordForm(SetPasswordForm):
+    """Another person's password, set by an admin."""
+
+    def set_by(self, actor: User) -> None:
+        people.set_password(self.user, self.cleaned_data["new_password1"], actor=actor)
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    def save(self, commit: bool = True) -> User:
+        people.set_password(self.user, self.cleaned_data["new_password1"], actor=self.user)
+        return self.user
