@@ -17,6 +17,7 @@ UNSETTLED = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMA
 
 
 class NeedsAttention(admin.SimpleListFilter):
+    template = "admin/erp_connectors/in_chips.html"
     title = _("needs attention")
     parameter_name = "attention"
 
@@ -58,6 +59,7 @@ class OrderOverdue(Overdue):
 class Since(admin.SimpleListFilter):
     """By days as they are where the viewer is."""
 
+    template = "admin/erp_connectors/in_chips.html"
     title = _("time")
     parameter_name = "since"
     field: ClassVar[str] = "created_at"
