@@ -37,9 +37,9 @@ admin.site.unregister(DraftOrder)
 
 
 class OrderNeedsAttention(NeedsAttention):
-    def wanted(self) -> Q:
+    def wanted(self) -> tuple[Q, ...]:
         contradicted = ERPExport.objects.filter(conflict_json__isnull=False).values("draft_order")
-        return Q(status__in=(DraftStatus.NEEDS_REVIEW, DraftStatus.ERROR)) | Q(pk__in=contradicted)
+        return Q(status__in=(DraftStatus.NEEDS_REVIEW, DraftStatus.ERROR)), Q(pk__in=contradicted)
 
 
 @admin.register(DraftOrder)

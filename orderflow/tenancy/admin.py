@@ -57,7 +57,7 @@ class OrgScopedAdmin(ModelAdmin):
         fields = [
             field if isinstance(field, str) else getattr(field, "parameter_name", "") for field in offered
         ]
-        fields += [*self.linked, self.date_hierarchy or ""]
+        fields += ["org__id", *self.linked, self.date_hierarchy or ""]
         return any(lookup == field or lookup.startswith(f"{field}__") for field in fields if field)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
