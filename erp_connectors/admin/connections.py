@@ -34,6 +34,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     view = Capability.CONNECT
     change = Capability.CONNECT
     may_add = True
+    audited = True
     actions = ("test_connections", "disable_connections")
     list_display = ("__str__", "status", "health", "last_test_at", "last_test_success", "last_poll_at")
     list_filter = ("status", "connector_type")

@@ -1,6 +1,6 @@
 """The people of an org: added, changed, switched off, let in again."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -41,6 +41,10 @@ class UserAdmin(OrgScopedAdmin):
     ordering = ("email",)
     readonly_fields = ("org", "last_login", "date_joined", "tokens")
     fields = ("email", "role", "is_active", "org", "last_login", "date_joined", "tokens")
+    audited = True
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["orderflow/records.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return may(request, Capability.ADMINISTER)
@@ -98,12 +102,6 @@ class UserAdmin(OrgScopedAdmin):
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         save = people.change_person if change else people.add_person
         save(obj, actor=signed_in(request))
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """The audit log has it."""
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """The audit log has it."""
 
     @_hide_passwords
     def password_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:

@@ -21,12 +21,14 @@ def may(request: HttpRequest, capability: Capability) -> bool:
 class OrgScopedAdmin(ModelAdmin):
     """``view`` and ``change`` name the capabilities needed; None as ``change`` makes a page read-only.
 
+    ``audited``: the audit log has what is changed here, so Django's own log need not have it, too.
     ``linked`` are lookups that other pages link to, beside those that the list's filters make.
     """
 
     view: ClassVar[Capability] = Capability.READ
     change: ClassVar[Capability | None] = None
     may_add: ClassVar[bool] = False
+    audited: ClassVar[bool] = False
     linked: ClassVar[tuple[str, ...]] = ()
     paginator = IdsFirst
 
@@ -65,6 +67,12 @@ class OrgScopedAdmin(ModelAdmin):
         if hasattr(manager, "visible_to"):
             kwargs["queryset"] = manager.visible_to(signed_in(request))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if self.audited else super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None if self.audited else super().log_change(request, obj, message)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change and hasattr(obj, "org_id") and obj.org_id is None:

@@ -1,0 +1,136 @@
+"""The audit log for people: what changed, about what, and an object's own history."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.urls import reverse
+
+from orderflow.audit.models import AuditLog
+from orderflow.tenancy.models import User
+
+MOST_SHOWN = 200
+# Large, sealed, or both; no name is made of them.
+_HEAVY = (models.TextField, models.JSONField, models.BinaryField)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``before`` or ``after`` None: it was not there."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """``url`` is empty where there is no page, or none for this reader."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    at: datetime
+    who: str
+    what: str
+    changes: tuple[Change, ...]
+
+
+def changes(before: Any, after: Any) -> tuple[Change, ...]:
+    """Only what differs, in the order of the entry, nested values by their path."""
+    old, new = dict(_flat("", before)), dict(_flat("", after))
+    return tuple(
+        Change(name, old.get(name), new.get(name))
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    )
+
+
+def abouts(
+    entries: Iterable[AuditLog], reader: User, may_open: Callable[[type[models.Model]], bool]
+) -> dict[UUID, About]:
+    """By the entry's id: what it is about, by the name that it has now. One query for each type."""
+    entries = list(entries)
+    names = {kind: _names(kind, entries, reader) for kind in {entry.entity_type for entry in entries}}
+    return {entry.pk: _about(entry, names[entry.entity_type], may_open) for entry in entries}
+
+
+def history(row: models.Model, reader: User) -> list[Happening]:
+    """Newest first: what the audit log has about a row, and what people changed in its form."""
+    audited = AuditLog.objects.visible_to(reader).filter(
+        entity_type=type(row).__name__, entity_id=str(row.pk)
+    )
+    edited = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk)
+    )
+    found = [
+        Happening(
+            one.created_at, str(one.actor or ""), one.get_action_display(), changes(one.before, one.after)
+        )
+        for one in audited.select_related("actor").order_by("-created_at")[:MOST_SHOWN]
+    ]
+    found += [
+        Happening(one.action_time, str(one.user), one.get_change_message(), ())
+        for one in edited.select_related("user").order_by("-action_time")[:MOST_SHOWN]
+    ]
+    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST_SHOWN]
+
+
+def _flat(path: str, value: Any) -> Iterable[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{path}.{name}" if path else str(name), inner)
+    elif isinstance(value, list) and not any(isinstance(inner, dict | list) for inner in value):
+        yield path, ", ".join(str(inner) for inner in value)
+    elif value is not None:
+        yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _names(kind: str, entries: Iterable[AuditLog], reader: User) -> dict[str, str]:
+    model = _model(kind)
+    if model is None:
+        return {}
+    rows = model._default_manager.visible_to(reader)  # type: ignore[attr-defined]  # by `_model`
+    heavy = [field.name for field in model._meta.concrete_fields if isinstance(field, _HEAVY)]
+    ids = {_as_key(model, entry.entity_id) for entry in entries if entry.entity_type == kind} - {None}
+    return {str(row.pk): str(row) for row in rows.filter(pk__in=ids).defer(*heavy)}
+
+
+def _about(entry: AuditLog, names: dict[str, str], may_open: Callable[[type[models.Model]], bool]) -> About:
+    model = _model(entry.entity_type)
+    if model is None or entry.entity_id not in names:
+        # Of a failed login there is only what was tried.
+        tried = (entry.after or {}).get("email", "")
+        return About(str(tried) or entry.entity_id, "")
+    page = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+    return About(names[entry.entity_id], reverse(page, args=[entry.entity_id]) if may_open(model) else "")
+
+
+def _model(kind: str) -> type[models.Model] | None:
+    """Of ours only: those whose rows belong to an org."""
+    return next(
+        (
+            model
+            for model in apps.get_models()
+            if model.__name__ == kind and hasattr(model._default_manager, "visible_to")
+        ),
+        None,
+    )
+
+
+def _as_key(model: type[models.Model], text: str) -> Any:
+    try:
+        return model._meta.pk.to_python(text)
+    except ValidationError:
+        return None

@@ -1,0 +1,13 @@
+from typing import Any
+
+from django import template
+
+from orderflow.audit.reading import Happening, history
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def history_of(context: Any, row: Any) -> list[Happening]:
+    """What was done to a row, as far as the reader may know."""
+    return history(row, context["request"].user)
