@@ -80,10 +80,10 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     if request.param == "sh":
         interpreter = [require_program("bash", "apt install bash")]
     root = Path(settings.DROPZONE_ROOTS[0]) / uuid4().hex
-    places = [root / "in", root / "out", tmp_path / "the ERP's books"]
-    for place in places:
+    export, ack, books = root / "in", root / "out", tmp_path / "the ERP's books"
+    for place in (export, ack, books):
         place.mkdir(parents=True)
-    return Site(*places, [*interpreter, str(READERS / f"read_orders.{request.param}")])
+    return Site(export, ack, books, [*interpreter, str(READERS / f"read_orders.{request.param}")])
 
 
 def deliver(site: Site, *notes: str) -> list[ERPExport]:
