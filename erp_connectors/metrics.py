@@ -1,18 +1,25 @@
 """What Prometheus asks for, read from the database at each scrape: right across any number of processes."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from django.db.models import Count, Min
+from django.conf import settings
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.states import ConnectionStatus, ExportStatus
+from erp_connectors import counters
+from erp_connectors.counters import BUCKETS, INFINITE, Name
+from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.services import gauges
+from erp_connectors.services.gauges import ConnectionGauges
+from erp_connectors.states import AckFileStatus, ExportStatus
+from orderflow import jobs
 
 PREFIX = "orderflow"
+PURPOSES = ("delivery", "poll")
 
 
 def scrape() -> bytes:
@@ -27,46 +34,106 @@ class _Dropzone(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        yield self._exports()
-        yield from self._per_connection()
+        started = time.perf_counter()
+        yield from _counted(counters.totals())
+        yield from self._overall()
+        yield from self._per_connection(gauges.connections())
+        yield _gauge("scrape_seconds", "How long it took to read all this.", time.perf_counter() - started)
 
-    def _exports(self) -> Metric:
-        family = GaugeMetricFamily(f"{PREFIX}_exports", "Exports by status.", labels=["status"])
-        counts = dict(ERPExport.objects.order_by().values_list("status").annotate(Count("pk")))
-        for status in ExportStatus.values:
-            family.add_metric([status], counts.get(status, 0))
-        return family
+    def _overall(self) -> Iterator[Metric]:
+        backlog, beats = gauges.archive_backlog(), gauges.heartbeats()
+        yield _gauge("archive_backlog_exports", "Exports whose copy the archive lacks still.", backlog.count)
+        yield _gauge(
+            "archive_backlog_oldest_seconds", "Age of the oldest of them.", self._age(backlog.oldest)
+        )
+        yield _gauge("orders_in_error", "Orders that wait for a person.", gauges.orders_in_error())
+        yield _gauge("tasks_waiting", "Wake-ups that no worker has taken yet.", jobs.waiting())
+        yield _gauge("worker_clusters", "Process trees of workers that have shown life.", len(beats))
+        if beats:
+            age = self._age(beats[0])
+            yield _gauge("worker_heartbeat_age_seconds", "Seconds since any worker showed life.", age)
 
-    def _per_connection(self) -> Iterator[Metric]:
-        queue = self._family("queue_exports", "Exports that wait to be sent.")
-        oldest = self._family("queue_oldest_seconds", "Age of the oldest export that waits to be sent.")
-        overdue = self._family("overdue_exports", "Sent exports that the ERP has not answered in time.")
-        circuit = self._family("circuit_open", "1 where a connection's queue is held until it works again.")
-        polled = self._family("poll_age_seconds", "Seconds since the ack folder was looked at.")
-        waiting, late = _waiting(), _late()
-        for connection in (
-            ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE).defer("config").order_by("pk")
-        ):
-            labels = [str(connection.pk), str(connection.org_id)]
-            how_many, since = waiting.get(connection.pk, (0, None))
-            queue.add_metric(labels, how_many)
-            oldest.add_metric(labels, (self._now - since).total_seconds() if since else 0)
-            overdue.add_metric(labels, late.get(connection.pk, 0))
-            circuit.add_metric(labels, int(connection.circuit_open))
-            if connection.last_poll_at:
-                polled.add_metric(labels, (self._now - connection.last_poll_at).total_seconds())
-        yield from (queue, oldest, overdue, circuit, polled)
+    def _per_connection(self, found: Sequence[ConnectionGauges]) -> Iterator[Metric]:
+        shown = _worst_first(found)[: settings.METRICS_CONNECTIONS]
+        queue = _family("queue_exports", "Exports that wait to be sent.")
+        oldest = _family("queue_oldest_seconds", "Age of the oldest export that waits to be sent.")
+        unanswered = _family("unanswered_exports", "Sent exports that the ERP has not answered.")
+        overdue = _family("overdue_exports", "Sent exports that the ERP has not answered in time.")
+        circuit = _family("circuit_open", "1 where a connection's queue is held until it works again.")
+        polled = _family("poll_age_seconds", "Seconds since the ack folder was looked at.")
+        for one in shown:
+            labels = (str(one.pk), one.org)
+            queue.add_metric(labels, one.waiting)
+            oldest.add_metric(labels, self._age(one.oldest))
+            unanswered.add_metric(labels, one.unanswered)
+            overdue.add_metric(labels, one.overdue)
+            circuit.add_metric(labels, one.circuit_open)
+            polled.add_metric(labels, self._age(one.polled_at))
+        yield from (queue, oldest, unanswered, overdue, circuit, polled)
+        yield _gauge("connections", "Active connections.", len(found))
+        left_out = len(found) - len(shown)
+        yield _gauge("connections_left_out", "Active connections too many to be shown one by one.", left_out)
 
-    def _family(self, name: str, help_text: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"{PREFIX}_{name}", help_text, labels=["connection", "org"])
-
-
-def _waiting() -> dict[object, tuple[int, datetime]]:
-    rows = ERPExport.objects.filter(status=ExportStatus.PENDING).order_by().values("connection")
-    counted = rows.annotate(how_many=Count("pk"), since=Min("created_at"))
-    return {row["connection"]: (row["how_many"], row["since"]) for row in counted}
+    def _age(self, since: datetime | None) -> float:
+        return max((self._now - since).total_seconds(), 0.0) if since else 0.0
 
 
-def _late() -> dict[object, int]:
-    rows = ERPExport.objects.overdue().order_by()
-    return dict(rows.values_list("connection").annotate(Count("pk")))
+def _worst_first(found: Sequence[ConnectionGauges]) -> list[ConnectionGauges]:
+    return sorted(found, key=lambda one: (not one.in_trouble, -one.waiting))
+
+
+def _family(name: str, help_text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", help_text, labels=["connection", "org"])
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", help_text, value=value)
+
+
+Totals = dict[tuple[str, str], tuple[int, float]]
+
+
+def _counted(totals: Totals) -> Iterator[Metric]:
+    codes = sorted(FAULT_KINDS)
+    yield _counter(totals, Name.EXPORTS, "status", ExportStatus.values, "Exports that entered a status.")
+    yield _counter(totals, Name.FAILURES, "code", codes, "Exports that failed for good, by error code.")
+    yield _counter(totals, Name.FAULTS, "code", codes, "Faults that attempts to deliver met, by error code.")
+    yield _counter(totals, Name.CIRCUITS, "code", codes, "Connections held back, by error code.")
+    files = [status for status in AckFileStatus.values if status != AckFileStatus.WAITING]
+    yield _counter(totals, Name.ACK_FILES, "outcome", files, "Ack files decided, by what became of them.")
+    yield _counter(
+        totals, Name.TAKEOVERS, "purpose", PURPOSES, "Leases taken over from workers that fell silent."
+    )
+    yield _histogram(totals, Name.DELIVERY, "From the push to the file in the dropzone.")
+    yield _histogram(totals, Name.ACK, "From the file in the dropzone to the ERP's answer.")
+
+
+_CALLED = {
+    Name.EXPORTS: "exports",
+    Name.FAILURES: "export_failures",
+    Name.FAULTS: "delivery_faults",
+    Name.CIRCUITS: "circuits_opened",
+    Name.ACK_FILES: "ack_files",
+    Name.TAKEOVERS: "lease_takeovers",
+    Name.DELIVERY: "delivery_seconds",
+    Name.ACK: "ack_seconds",
+}
+
+
+def _counter(totals: Totals, name: Name, label: str, values: Sequence[str], help_text: str) -> Metric:
+    """Each value from the start, at nought: the first failure is an increase, not a new series."""
+    family = CounterMetricFamily(f"{PREFIX}_{_CALLED[name]}", help_text, labels=[label])
+    for value in values:
+        family.add_metric([value], totals.get((name, value), (0, 0.0))[0])
+    return family
+
+
+def _histogram(totals: Totals, name: Name, help_text: str) -> Metric:
+    buckets, so_far, seconds = [], 0, 0.0
+    for bound in (*(str(float(one)) for one in BUCKETS[name]), INFINITE):
+        how_many, took = totals.get((name, bound), (0, 0.0))
+        so_far, seconds = so_far + how_many, seconds + took
+        buckets.append((bound, so_far))
+    family = HistogramMetricFamily(f"{PREFIX}_{_CALLED[name]}", help_text)
+    family.add_metric([], buckets=buckets, sum_value=seconds)
+    return family

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
@@ -60,6 +61,7 @@ def accept_all(given: Sequence[Given]) -> None:
         _advance_drafts(drafts, frm, DraftStatus.PUSHED)
     _add_events(given, "acked", now, [f"ERP number {one.ack.erp_order_id}" for one in given])
     _audit(given, Action.EXPORT_ACKED, [{"erp_order_id": one.ack.erp_order_id} for one in given])
+    _observe_answers(given, now)
 
 
 def refuse_all(given: Sequence[Given]) -> None:
@@ -73,6 +75,7 @@ def refuse_all(given: Sequence[Given]) -> None:
         one.export.error_json = refusal(one.ack, at=now)
     update_rows(exports, "error_json")
     _advance_drafts([export.draft_order for export in exports], DraftStatus.PUSHED, DraftStatus.ERROR)
+    counters.count(counters.Name.FAILURES, REFUSED_BY_ERP.code, len(given))
     reasons = [f"{one.ack.error_code or ''} {one.ack.message or ''}".strip() for one in given]
     _add_events(given, "refused", now, reasons)
     _audit(
@@ -80,6 +83,13 @@ def refuse_all(given: Sequence[Given]) -> None:
         Action.EXPORT_REFUSED,
         [{"error_code": one.ack.error_code, "message": one.ack.message} for one in given],
     )
+    _observe_answers(given, now)
+
+
+def _observe_answers(given: Sequence[Given], now: datetime) -> None:
+    """How long the ERP took; what somebody recorded by hand says nothing of that."""
+    sent = [one.export.sent_at for one in given if one.told_by is None]
+    counters.observe(counters.Name.ACK, [(now - at).total_seconds() for at in sent if at])
 
 
 def note_conflicts(given: Sequence[Given]) -> None:

@@ -10,10 +10,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.archive import storage_key
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.registry import connector_for, is_known
-from erp_connectors.states import ConnectionStatus, Stage
+from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import jobs
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -143,6 +144,7 @@ def start(
     now = timezone.now()
     exports = [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
     ERPExport.objects.bulk_create(exports)
+    counters.count(counters.Name.EXPORTS, ExportStatus.PENDING, len(exports))
     DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
     who = actor.email if actor else "the system"
     add_events(exports, stage=Stage.QUEUED, what="pushed", detail=f"requested by {who}", at=now)
