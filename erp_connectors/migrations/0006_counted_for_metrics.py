@@ -4,20 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('erp_connectors', '0005_handled_acks_and_staged_host_key'),
+        ("erp_connectors", "0005_handled_acks_and_staged_host_key"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='MetricCount',
+            name="MetricCount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=20)),
-                ('label', models.CharField(max_length=40)),
-                ('count', models.BigIntegerField()),
-                ('seconds', models.FloatField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=20)),
+                ("label", models.CharField(max_length=40)),
+                ("count", models.BigIntegerField()),
+                ("seconds", models.FloatField(default=0)),
             ],
         ),
     ]

@@ -89,4 +89,5 @@ def _waiting() -> dict[UUID, tuple[int, datetime]]:
 def _sent() -> dict[UUID, tuple[int, int]]:
     rows = ERPExport.objects.filter(status=ExportStatus.SENT).order_by().values_list("connection")
     late = Count("pk", filter=Q(overdue_at__isnull=False))
-    return {pk: (how_many, overdue) for pk, how_many, overdue in rows.annotate(Count("pk"), late)}
+    counted = rows.annotate(how_many=Count("pk"), late=late)
+    return {pk: (how_many, overdue) for pk, how_many, overdue in counted}

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 import structlog
+from django.db import DatabaseError
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +55,12 @@ def run_all(checks: Mapping[str, Check]) -> Iterator[Finding]:
 def _run(name: str, check: Check) -> list[Finding]:
     try:
         return list(check())
+    except DatabaseError as trouble:
+        return [error(f"The database did not answer: {_one_line(trouble)}", "See what the check of it says.")]
     except Exception as broken:
         log.warning("check.broke", check=name, exc_info=True)
-        text = " ".join(str(broken).split()) or "no details"
-        return [error(f"{type(broken).__name__}: {text}", "See the log for the trace.")]
+        return [error(f"{type(broken).__name__}: {_one_line(broken)}", "See the log for the trace.")]
+
+
+def _one_line(broken: Exception) -> str:
+    return " ".join(str(broken).split()) or "no details"

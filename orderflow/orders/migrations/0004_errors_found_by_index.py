@@ -5,20 +5,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('orders', '0003_find_orders_by_number'),
-        ('tenancy', '0003_sessions_ended'),
+        ("orders", "0003_find_orders_by_number"),
+        ("tenancy", "0003_sessions_ended"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='document',
-            options={'ordering': ['file_name', 'id']},
+            name="document",
+            options={"ordering": ["file_name", "id"]},
         ),
         migrations.AddIndex(
-            model_name='draftorder',
-            index=models.Index(condition=models.Q(('status', 'ERROR')), fields=['org'], name='draft_in_error'),
+            model_name="draftorder",
+            index=models.Index(
+                condition=models.Q(("status", "ERROR")), fields=["org"], name="draft_in_error"
+            ),
         ),
     ]
