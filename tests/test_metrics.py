@@ -14,6 +14,7 @@ from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push_many
 from erp_connectors.states import Stage
 from orderflow.heartbeat.models import Heartbeat
+from orderflow.tenancy.models import Org
 from tests import factories
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
 from tests.services.test_acks import sent
@@ -167,6 +168,13 @@ def test_of_too_many_connections_those_in_trouble_are_shown(make_site, scrape, s
     assert (found["connections",], found["connections_left_out",]) == (4, 2)
 
 
+def test_a_strange_slug_stays_within_its_label(make_site, scrape):  # noqa: F811
+    site = make_site()
+    Org.objects.update(slug='a"} 1\nb\\')
+
+    assert scrape()["queue_exports", *sorted((str(site.connection.pk), 'a"} 1\nb\\'))] == 0
+
+
 @pytest.mark.parametrize(
     ("token", "offered", "status"),
     [("", "Bearer ", 404), (TOKEN, "Bearer ", 401), (TOKEN, "Bearer wrong", 401), (TOKEN, TOKEN, 401)],
@@ -207,7 +215,7 @@ def test_a_database_that_is_down_is_told_in_one_line(client, settings, monkeypat
     def down():
         raise OperationalError("password authentication failed for user geheim")
 
-    monkeypatch.setattr("erp_connectors.counters.totals", down)
+    monkeypatch.setattr("erp_connectors.services.gauges.connections", down)
 
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPConnection
 from erp_connectors.watch import parts, ready
+from erp_connectors.watch.findings import ok
 from orderflow.heartbeat.models import Heartbeat
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
 
@@ -128,7 +129,7 @@ def test_a_part_that_hangs_is_reported_and_asked_once_at_a_time(ask, monkeypatch
     def hangs():
         asked.append(1)
         time.sleep(0.6)
-        return [parts.ok("at last")]
+        return [ok("at last")]
 
     monkeypatch.setattr(ready, "PATIENCE", 0.1)
     monkeypatch.setitem(parts.PARTS, "storage", hangs)
@@ -142,7 +143,12 @@ def test_a_part_that_hangs_is_reported_and_asked_once_at_a_time(ask, monkeypatch
 
 def test_however_many_ask_the_archive_is_written_to_once(workers, ask, monkeypatch):
     asked = []
-    monkeypatch.setitem(parts.PARTS, "storage", lambda: asked.append(1) or [parts.ok("fine")])
+
+    def works():
+        asked.append(1)
+        return [ok("fine")]
+
+    monkeypatch.setitem(parts.PARTS, "storage", works)
 
     for _ in range(20):
         ask("?only=storage", known=False)
