@@ -2,6 +2,7 @@
 
 import argparse
 import tempfile
+import time
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -63,9 +64,13 @@ def measure(exports: int, how_many: int, *, times: int = TIMES) -> Result:
             return bytes(answer.content)
 
         size = scrape()
+        before = time.process_time()
         result.seconds["scrape"] = [timed(scrape) for _ in range(times)]
+        own = (time.process_time() - before) / times
     lines = sum(not line.startswith(b"#") for line in size.splitlines())
-    result.notes = [f"{lines} samples, {len(size) / 1000:.0f} kB."]
+    result.notes = [
+        f"{lines} samples, {len(size) / 1000:.0f} kB; {own * 1000:.0f} ms of each on this process's own CPU."
+    ]
     return result
 
 
