@@ -144,6 +144,16 @@ class ERPExport(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="requested_exports"
     )
+    request_id = models.CharField(
+        max_length=64, blank=True, default="", editable=False, help_text="Of the request that pushed it."
+    )
+    trace = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="That request's span, as W3C writes it.",
+    )
     approved_at = models.DateTimeField()
     payload = models.BinaryField(null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0)

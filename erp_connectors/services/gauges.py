@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
-from django.db.models import Count, Min, Q
+import msgspec
+from django.db.models import CharField, Count, Min, Q
+from django.db.models.functions import Cast
 
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.states import ConnectionStatus, ExportStatus
@@ -13,12 +14,15 @@ from orderflow.heartbeat.models import Heartbeat
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
+# Thousands of keys as text: to make a UUID of each would take longer than all the rest.
+_ID = Cast("pk", CharField())
+_CONNECTION_ID = Cast("connection", CharField())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionGauges:
+
+class ConnectionGauges(msgspec.Struct, frozen=True, kw_only=True):
     """Of an active connection; ``oldest``: since when its longest waiting export waits."""
 
-    pk: UUID
+    pk: str
     org: str
     circuit_open: bool
     poll_failures: int
@@ -43,14 +47,14 @@ def connections() -> list[ConnectionGauges]:
     """Three statements; one that was never polled counts from when it was made."""
     waiting, sent = _waiting(), _sent()
     rows = ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE).order_by("created_at", "pk")
-    wanted = ("pk", "org__slug", "circuit_opened_at", "poll_failures_in_row", "last_poll_at", "created_at")
+    wanted = (_ID, "org__slug", "circuit_opened_at", "poll_failures_in_row", "last_poll_at", "created_at")
     found = []
     for pk, org, opened_at, failures, polled_at, created_at in rows.values_list(*wanted):
         how_many, oldest = waiting.get(pk, (0, None))
         unanswered, overdue = sent.get(pk, (0, 0))
         found.append(
             ConnectionGauges(
-                pk=pk,
+                pk=_dashed(pk),
                 org=org,
                 circuit_open=opened_at is not None,
                 poll_failures=failures,
@@ -81,13 +85,18 @@ def heartbeats() -> Sequence[datetime]:
     return list(Heartbeat.objects.order_by("-beat_at").values_list("beat_at", flat=True))
 
 
-def _waiting() -> dict[UUID, tuple[int, datetime]]:
-    rows = ERPExport.objects.filter(status=ExportStatus.PENDING).order_by().values_list("connection")
+def _dashed(pk: str) -> str:
+    """SQLite keeps them without dashes."""
+    return pk if "-" in pk else f"{pk[:8]}-{pk[8:12]}-{pk[12:16]}-{pk[16:20]}-{pk[20:]}"
+
+
+def _waiting() -> dict[str, tuple[int, datetime]]:
+    rows = ERPExport.objects.filter(status=ExportStatus.PENDING).order_by().values_list(_CONNECTION_ID)
     return {pk: (how_many, oldest) for pk, how_many, oldest in rows.annotate(Count("pk"), Min("created_at"))}
 
 
-def _sent() -> dict[UUID, tuple[int, int]]:
-    rows = ERPExport.objects.filter(status=ExportStatus.SENT).order_by().values_list("connection")
+def _sent() -> dict[str, tuple[int, int]]:
+    rows = ERPExport.objects.filter(status=ExportStatus.SENT).order_by().values_list(_CONNECTION_ID)
     late = Count("pk", filter=Q(overdue_at__isnull=False))
     counted = rows.annotate(how_many=Count("pk"), late=late)
     return {pk: (how_many, overdue) for pk, how_many, overdue in counted}

@@ -13,6 +13,7 @@ from erp_connectors.faults import Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.context import Failure
+from erp_connectors.services.telling import tell_each
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -113,6 +114,19 @@ def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
         )
         for failure in failures
     )
+    told = [
+        (
+            one.export,
+            {
+                "code": one.fault.code,
+                "message": one.fault.message,
+                "stage": str(one.stage),
+                "attempt": one.export.attempts,
+            },
+        )
+        for one in failures
+    ]
+    tell_each(f"export.{what}", told)
 
 
 def _detail(fault: Fault) -> str:

@@ -29,6 +29,7 @@ from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
 from erp_connectors.services.context import Delivery, Failure, Item, moved, published_path, temporary_path
 from erp_connectors.services.snapshot import order_documents
+from erp_connectors.services.telling import tell
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -268,6 +269,7 @@ def mark_sent(exports: Sequence[ERPExport], *, what: str, detail: str, folder: s
     add_events(exports, stage=Stage.PUBLISH, what=what, detail=detail, at=now)
     audit_published(exports)
     _observe_delivery(exports, now)
+    tell("export.sent", exports, detail=detail)
 
 
 def _observe_delivery(exports: Sequence[ERPExport], now: datetime) -> None:
