@@ -6,16 +6,12 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0003_find_orders_by_number"),
+        ("orders", "0004_documents_in_order"),
         ("tenancy", "0003_sessions_ended"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
-        migrations.AlterModelOptions(
-            name="document",
-            options={"ordering": ["file_name", "id"]},
-        ),
         migrations.AddIndex(
             model_name="draftorder",
             index=models.Index(
