@@ -3,6 +3,7 @@
 Where they go is said by OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT.
 """
 
+import re
 from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from erp_connectors import tracing
 
 SERVICE = "orderflow"
+# Routes of the API's routers are regular expressions.
+_NAMED_GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
 
 
 def start() -> None:
@@ -39,7 +42,7 @@ class Middleware:
         with tracing.span(f"HTTP {request.method}", parents=parents) as span:
             response = self.get_response(request)
             if span is not None:
-                route = getattr(request.resolver_match, "route", "")
+                route = _NAMED_GROUP.sub(r"<\1>", getattr(request.resolver_match, "route", "")).rstrip("$")
                 span.update_name(f"HTTP {request.method} /{route}")
                 span.set_attributes(
                     {"http.route": f"/{route}", "http.response.status_code": response.status_code}

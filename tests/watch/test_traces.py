@@ -53,8 +53,7 @@ def test_a_request_is_followed_to_the_erps_answer(make_site, spans):  # noqa: F8
     answer_all(site, accepted)
     tasks.poll(str(site.connection.pk))
 
-    (http,) = [span for span in spans() if span.name.startswith("HTTP POST")]
-    assert http.name.startswith("HTTP POST /api/v1/draft-orders/<"), "its route, not its path"
+    http = the(spans, "HTTP POST /api/v1/draft-orders/<pk>/push")
     assert http.attributes["http.response.status_code"] == 202
     found = names_in(spans, http.context.trace_id)
     assert {"push", "deliver", "dropzone stage", "dropzone publish", "answer acked"} <= set(found)
