@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import F
 
+from erp_connectors import counters
 from erp_connectors.models import ERPConnection
 
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
@@ -59,4 +60,5 @@ def open_circuit(connection: ERPConnection, reason: dict[str, Any], *, now: date
     trouble(connection, now=now)
     row = ERPConnection.objects.filter(pk=connection.pk)
     row.update(circuit_reason=reason)
-    row.filter(circuit_opened_at=None).update(circuit_opened_at=now)
+    if row.filter(circuit_opened_at=None).update(circuit_opened_at=now):
+        counters.count(counters.Name.CIRCUITS, reason["code"])

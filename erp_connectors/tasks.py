@@ -7,6 +7,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.bulk import runs
 from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
@@ -51,6 +52,7 @@ def _sweep() -> str:
     for run_id in runs.due(timezone.now()):
         jobs.enqueue(runs.TASK, str(run_id))
     runs.forget_old(timezone.now())
+    counters.compact()
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
         f"{overdue.notice(timezone.now())} exports overdue, {forget_old()} old Idempotency-Keys forgotten"
