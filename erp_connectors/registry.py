@@ -4,6 +4,7 @@ Other packages add connector types through the entry-point group ``orderflow.con
 ``MY_TYPE = "my_package.my_connector:MyConnector"``.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -14,6 +15,7 @@ from django.utils.module_loading import import_string
 from erp_connectors.connectors.base import Connector, Dropzone
 from erp_connectors.transports.base import Transport, TransportPolicy
 
+ORG_PLACE = "{org}"
 ENTRY_POINT_GROUP = "orderflow.connectors"
 CONNECTORS = {
     "DROPZONE_JSON_V1": "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
@@ -55,8 +57,18 @@ def is_known(connector_type: str) -> bool:
 def open_transport(dropzone: Dropzone) -> Transport:
     """The transport for a dropzone, not yet connected."""
     policy = TransportPolicy(
-        dropzone_roots=tuple(str(root) for root in settings.DROPZONE_ROOTS),
+        dropzone_roots=tuple(_roots_of(dropzone.org_slug)),
         sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
+        sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
     )
     transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
     return transport
+
+
+def _roots_of(org_slug: str) -> Iterator[str]:
+    """A root with an org's place in it belongs to that org alone; who has no org has none of these."""
+    for root in map(str, settings.DROPZONE_ROOTS):
+        if ORG_PLACE not in root:
+            yield root
+        elif org_slug:
+            yield root.replace(ORG_PLACE, org_slug)

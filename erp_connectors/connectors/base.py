@@ -20,7 +20,7 @@ ConfigT = TypeVar("ConfigT")
 
 @dataclass(frozen=True, slots=True)
 class Dropzone:
-    """Where and how one connection exchanges files."""
+    """Where and how one connection exchanges files; ``org_slug`` is filled in by who uses it, not by a connector."""
 
     transport: str
     options: TransportOptions
@@ -30,6 +30,7 @@ class Dropzone:
     done_marker: bool = False
     file_mode: int | None = None
     ack_timeout: timedelta | None = None
+    org_slug: str = ""
 
 
 class Purpose(StrEnum):

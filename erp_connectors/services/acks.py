@@ -170,11 +170,7 @@ class _Round:
 
     def _acks(self) -> Generator[Entry, None, None]:
         for entry in self.transport.list(self.folder):
-            if "/" in entry.name:
-                log.warning(
-                    "poll.name_refused", connection_id=str(self.connection.pk), name=ascii(entry.name)
-                )
-            elif self.connector.acknowledges(entry.name):
+            if self.connector.acknowledges(entry.name):
                 yield entry
 
     def _handle(self, page: Sequence[Entry]) -> None:

@@ -1,6 +1,7 @@
 """Set up, change and disable a connection; every change is checked and audited."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,9 @@ from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.host_keys import fingerprints, host_key_names
+from erp_connectors.services.own_folders import require_own_acks
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -30,7 +33,8 @@ def create_connection(
     org: Org, connector_type: str, config: Mapping[str, Any], *, actor: User | None
 ) -> ERPConnection:
     """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
-    connector_for(connector_type).parse_config(config)
+    connector = connector_for(connector_type)
+    require_own_acks(org, connector.dropzone(connector.parse_config(config)))
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
     _date_secrets(connection, {})
     with transaction.atomic():
@@ -58,6 +62,7 @@ def change_connection(
             changed.append("status")
         if not changed:
             return connection
+        _require_own_acks(connection)
         _save(connection)
         disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
         _audit(
@@ -166,6 +171,13 @@ def _secret_names(connection: ERPConnection) -> set[str]:
     return {
         field.name for field in connector_for(connection.connector_type).describe_config() if field.secret
     }
+
+
+def _require_own_acks(connection: ERPConnection) -> None:
+    if connection.status == ConnectionStatus.ACTIVE:
+        # What can't be read polls nothing, and says so itself.
+        with suppress(Fault):
+            require_own_acks(connection.org, dropzone_of(connection))
 
 
 def _save(connection: ERPConnection) -> None:

@@ -13,8 +13,12 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
 
+import structlog
+
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,15 @@ Contents: TypeAlias = list[bytes | Fault]
 
 @dataclass(frozen=True, slots=True)
 class TransportPolicy:
-    """What the deployment allows; an empty ``sftp_allowed_hosts`` allows all but link-local and metadata hosts."""
+    """What the deployment allows.
+
+    ``sftp_allowed_hosts`` are host names, addresses and networks; empty, it allows all but the addresses where no ERP
+    can be. ``sftp_loopback``: a server may run on this very machine.
+    """
 
     dropzone_roots: tuple[str, ...] = ()
     sftp_allowed_hosts: tuple[str, ...] = ()
+    sftp_loopback: bool = False
 
 
 class Transport(ABC):
@@ -144,9 +153,12 @@ class Transport(ABC):
         return self._exists(paths) if paths else []
 
     def list(self, folder: str) -> Iterator[Entry]:
-        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed."""
+        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed.
+
+        What can be no name (it holds a slash or a NUL, or is a dot or two) is left out: it can only be meant ill.
+        """
         _require_absolute([folder])
-        return self._list(folder)
+        return filter(_is_plain_name, self._list(folder))
 
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
@@ -183,6 +195,13 @@ def mode_remark(upload: Upload, permissions: int | None) -> str:
     if upload.mode is None or permissions is None or stat.S_IMODE(permissions) == upload.mode:
         return ""
     return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."
+
+
+def _is_plain_name(entry: Entry) -> bool:
+    plain = entry.name not in ("", ".", "..") and "/" not in entry.name and "\0" not in entry.name
+    if not plain:
+        log.warning("list.name_refused", name=ascii(entry.name[:255]))
+    return plain
 
 
 def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:

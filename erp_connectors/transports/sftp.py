@@ -1,6 +1,5 @@
 """A dropzone on an SFTP server: the engine of `erp_connectors.sftp` behind the Transport port."""
 
-import ipaddress
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +13,9 @@ from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.operations import is_folder, lstat
 from erp_connectors.sftp.pipeline import Task
-from erp_connectors.sftp.session import Address, Session
+from erp_connectors.sftp.session import Session
 from erp_connectors.sftp.wire import Attributes
+from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import (
     Contents,
     Outcomes,
@@ -25,9 +25,6 @@ from erp_connectors.transports.base import (
     TransportPolicy,
     mode_remark,
 )
-
-# Where clouds hand out credentials to whoever asks from inside.
-METADATA_ADDRESSES = frozenset(ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254"))
 
 FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
     errors.NameNotFound: faults.NAME_NOT_FOUND,
@@ -143,9 +140,9 @@ class SftpTransport(Transport):
 
     def _connect(self) -> str:
         options = self._options
-        self._require_allowed_name()
+        allowed = AllowedHosts(options.host, self._policy)
         sock = session.connect_tcp(
-            options.host, options.port, timeout=options.connect_timeout, allow=self._require_allowed_address
+            allowed.name(), options.port, timeout=options.connect_timeout, allow=allowed.require_address
         )
         self._session = Session(sock, timeout=options.connect_timeout, legacy=options.legacy_algorithms)
         return f"{self._session.address} port {options.port}"
@@ -167,16 +164,6 @@ class SftpTransport(Transport):
         how = self._session.login(options.username, key=key, password=options.password)
         self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
         return f"as {options.username} with {how}"
-
-    def _require_allowed_name(self) -> None:
-        allowed = self._policy.sftp_allowed_hosts
-        if allowed and self._options.host.lower() not in {host.lower() for host in allowed}:
-            raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is not one of SFTP_ALLOWED_HOSTS.")
-
-    def _require_allowed_address(self, address: Address) -> None:
-        plain = getattr(address, "ipv4_mapped", None) or address
-        if plain.is_link_local or plain.is_multicast or plain.is_unspecified or plain in METADATA_ADDRESSES:
-            raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is {plain}, where no ERP can be.")
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         channels = self._require_channels()

@@ -51,10 +51,13 @@ class DropzoneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 _SFTP_ONLY = tuple(field.name for field in description.FIELDS if field.modes)
 _MUST_BE: dict[str, str] = {
     "mode": "must be sftp or filesystem",
-    "host": "must be a host name or address, without spaces",
-    "username": "must be one word, without spaces",
+    "host": "must be a host name or address, nothing else",
+    "username": "must be one word, without spaces and hidden characters",
     "file_mode": "must be three octal digits, like 0640",
 }
+# Either is shown and logged, and a host is looked up: no control characters, and none that hide or turn letters round.
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+_ODD = {"host": re.compile(rf"[{_HIDDEN}/@\\?#]"), "username": re.compile(rf"[{_HIDDEN}]")}
 _FIELDS = {field.name: field for field in msgspec.structs.fields(DropzoneConfig)}
 
 
@@ -112,6 +115,7 @@ def _cross_checks(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[s
     for name in ("export_path", "ack_path"):
         if name in values and not _absolute(values[name]):
             problems[name] = "must be an absolute path like /dropzone/in, without '..'"
+    problems |= {name: _MUST_BE[name] for name, odd in _ODD.items() if odd.search(values.get(name, ""))}
     if values.get("mode") == FILESYSTEM:
         problems |= {key: "applies only to mode sftp" for key in _SFTP_ONLY if key in values}
     if values.get("mode") == SFTP:
