@@ -33,7 +33,7 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.filing import Decided, Filing
 from erp_connectors.services.ledger import Noted, noted
 from erp_connectors.services.pages import by_size
-from erp_connectors.sessions import session
+from erp_connectors.services.renewal import link
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow.moves import LostRace
@@ -117,7 +117,7 @@ def _poll(lease: Lease, report: PollReport, *, ends: float | None) -> None:
     try:
         dropzone = dropzone_of(connection)
         if dropzone.ack_path:
-            with session(connection.pk, dropzone) as transport:
+            with link(connection.pk, dropzone) as transport:
                 folder = dropzone.ack_path.rstrip("/")
                 trouble = _Round(lease, connection, transport, folder=folder, report=report).run(ends)
         ended_early = False

@@ -9,6 +9,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
@@ -22,6 +23,29 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedKey:
+    """A host key, as in known_hosts, that counts only on some days (UTC, both ends included)."""
+
+    line: str
+    since: date | None = None
+    until: date | None = None
+
+    def counts(self, today: date) -> bool:
+        return (self.since is None or self.since <= today) and (self.until is None or today <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Which planned credentials were used: the line of a planned host key, and the next client key."""
+
+    host_key: str = ""
+    client_key: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.host_key) or self.client_key
+
+
+@dataclass(frozen=True, slots=True)
 class SftpOptions:
     host: str
     port: int
@@ -30,9 +54,11 @@ class SftpOptions:
     password: str | None = field(default=None, repr=False)
     ssh_key: str | None = field(default=None, repr=False)
     ssh_key_passphrase: str | None = field(default=None, repr=False)
+    next_ssh_key: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     io_timeout: float = 30.0
     legacy_algorithms: bool = False
+    planned_keys: tuple[PlannedKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +122,10 @@ class Transport(ABC):
     def server_key(self) -> str:
         """By which the server has proved itself, as type and fingerprint; empty where there is no such thing."""
         return ""
+
+    def renewed(self) -> Renewed:
+        """What the last `open` showed to be in use of what is planned."""
+        return Renewed()
 
     def presented_keys(self) -> Sequence[PresentedKey]:
         """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault`."""

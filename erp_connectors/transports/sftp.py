@@ -3,7 +3,11 @@
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
+
+import paramiko
 
 from erp_connectors import faults
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
@@ -19,7 +23,9 @@ from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import (
     Contents,
     Outcomes,
+    PlannedKey,
     Presences,
+    Renewed,
     SftpOptions,
     Transport,
     TransportPolicy,
@@ -58,6 +64,8 @@ WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
 FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
 # The rest is for the next listing; a server could name files without end.
 MAX_NAMES = 1_000_000
+# A server that counts wrong logins should not meet a key that it does not know yet with every poll.
+PLANS_TRIED_EVERY = 600.0
 FULL_DISK_WORDS = ("no space", "quota", "disk full")
 
 
@@ -82,6 +90,8 @@ class SftpTransport(Transport):
         self._expected = 0
         self._remarks: list[str] = []
         self._server_key = ""
+        self._renewed = Renewed()
+        self._opened = 0.0
 
     def open_steps(self) -> Iterator[ProbeStep]:
         if self._channels is not None and (not self._resumed or self._answers()):
@@ -96,10 +106,15 @@ class SftpTransport(Transport):
                 return
 
     def resume(self) -> bool:
-        alive = self._session is not None and self._session.alive
+        alive = self._session is not None and self._session.alive and not self._wants_to_log_in_anew()
         self._resumed = alive and self._channels is not None and self._channels.broken is None
         self._expected = 0
         return self._resumed
+
+    def _wants_to_log_in_anew(self) -> bool:
+        """Whether a planned credential counts by now, only a new connection can tell."""
+        planned = bool(self._options.next_ssh_key or self._options.planned_keys)
+        return planned and time.monotonic() - self._opened >= PLANS_TRIED_EVERY
 
     def close(self) -> None:
         if self._session is not None:
@@ -120,6 +135,9 @@ class SftpTransport(Transport):
 
     def server_key(self) -> str:
         return self._server_key
+
+    def renewed(self) -> Renewed:
+        return self._renewed
 
     def presented_keys(self) -> Sequence[PresentedKey]:
         found = dict.fromkeys(self._presented(kind) for kind in HOST_KEY_TYPES)
@@ -149,9 +167,14 @@ class SftpTransport(Transport):
 
     def _handshake(self) -> str:
         assert self._session is not None  # noqa: S101  # the step before
-        pinned: list[HostKey] = [parse_host_key(line) for line in self._options.host_keys]
-        key = self._session.exchange_keys(pinned)
-        session.require_pinned(key, pinned)
+        pinned = [parse_host_key(line) for line in self._options.host_keys]
+        today = datetime.now(UTC).date()
+        planned = {parse_host_key(one.line): one for one in self._options.planned_keys}
+        counting = [key for key, one in planned.items() if one.counts(today)]
+        key = self._session.exchange_keys([*pinned, *counting])
+        _require_due(key, planned.get(key), today, known=pinned)
+        session.require_pinned(key, [*pinned, *counting])
+        self._renewed = Renewed(host_key=planned[key].line if key in planned and key not in pinned else "")
         self._server_key = f"{key.type} {key.fingerprint}"
         greeted = f"{self._session.server_version}, {self._server_key}"
         old = ", ".join(self._session.outdated)
@@ -160,10 +183,36 @@ class SftpTransport(Transport):
     def _login(self) -> str:
         assert self._session is not None  # noqa: S101  # the step before
         options = self._options
-        key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
-        how = self._session.login(options.username, key=key, password=options.password)
+        self._opened = time.monotonic()
+        how = self._login_with_next_key() or self._login_as_usual()
         self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
         return f"as {options.username} with {how}"
+
+    def _login_as_usual(self) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        options = self._options
+        key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
+        how = self._session.login(options.username, key=key, password=options.password)
+        waiting = "; the server does not accept the new key yet" if options.next_ssh_key else ""
+        return f"{how}{_fingerprint(key)}{waiting}"
+
+    def _login_with_next_key(self) -> str:
+        """Empty where there is none, or the server does not know it yet: the usual login then has its turn."""
+        assert self._session is not None  # noqa: S101  # the step before
+        options = self._options
+        if not options.next_ssh_key:
+            return ""
+        try:
+            key = load_private_key(options.next_ssh_key, options.ssh_key_passphrase)
+            how = self._session.login(options.username, key=key, password=None)
+        except (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable):
+            # Some servers hang up after the first wrong key, others take no second login over one connection.
+            self._session.close()
+            self._connect()
+            self._handshake()
+            return ""
+        self._renewed = replace(self._renewed, client_key=True)
+        return f"the new {how}{_fingerprint(key)}"
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         channels = self._require_channels()
@@ -337,6 +386,20 @@ class SftpTransport(Transport):
         if self._channels is None:
             raise Fault(faults.CONNECTION_LOST)
         return self._channels
+
+
+def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known: Sequence[HostKey]) -> None:
+    """Says of a planned key out of its time that it is that, which its fingerprint alone does not."""
+    if planned is None or key in known or planned.counts(today):
+        return
+    when = f"from {planned.since}" if planned.since and today < planned.since else f"until {planned.until}"
+    raise errors.HostKeyChanged(
+        f"It presents {key.type} {key.fingerprint}, which was announced and counts only {when} (UTC)."
+    )
+
+
+def _fingerprint(key: paramiko.PKey | None) -> str:
+    return f" {key.fingerprint}" if key is not None else ""
 
 
 def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
