@@ -56,6 +56,23 @@ def test_defaults_are_those_of_the_specification(raw):
         ({**SFTP, "host_key": "sha256:abc"}, "host_key"),
         ({**SFTP, "atomic_write": "yes"}, "atomic_write"),
         ({**SFTP, "done_marker": 1}, "done_marker"),
+        (
+            {**SFTP, "next_host_key_from": "1.12.2026", "next_host_key": SFTP["host_key"]},
+            "next_host_key_from",
+        ),
+        ({**SFTP, "next_host_key_from": "2026-12-01"}, "next_host_key"),
+        ({**SFTP, "next_host_key": "sha256:abc"}, "next_host_key"),
+        ({**SFTP, "old_host_key": SFTP["host_key"]}, "old_host_key_until"),
+        (
+            {
+                **SFTP,
+                "next_host_key": SFTP["host_key"],
+                "next_host_key_from": "2026-12-02",
+                "next_host_key_until": "2026-12-01",
+            },
+            "next_host_key_until",
+        ),
+        ({**FOLDER, "password_expires": "2026-12-01"}, "password_expires"),
         ({**FOLDER, "mode": "ftp"}, "mode"),
         ({**FOLDER, "host": "x"}, "host"),
         ({"mode": "filesystem"}, "export_path"),
@@ -87,7 +104,7 @@ def test_secrets_are_marked_and_every_key_is_described():
     described = {field.name: field for field in description.FIELDS}
 
     assert {name for name, field in described.items() if field.secret} == {
-        "password", "ssh_key", "ssh_key_passphrase"
+        "password", "ssh_key", "ssh_key_passphrase", "next_ssh_key"
     }  # fmt: skip
     assert all(field.help and field.label and field.group for field in described.values())
 
