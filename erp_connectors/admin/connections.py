@@ -145,7 +145,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             return _("the last test failed")
         return _("ok") if connection.last_test_success or connection.last_success_at else _("not tried yet")
 
-    @admin.display(description=gettext_lazy("in time"))
+    @admin.display(description=gettext_lazy("reminders"))
     def watch(self, connection: ERPConnection) -> str:
         found = cautions(connection, today=timezone.now().date())
         return format_html_join("", "<div>{}</div>", ((one.text,) for one in found)) or _("nothing")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services import overdue
-from erp_connectors.services.cautions import Why
+from erp_connectors.services.cautions import Caution, Why
 from erp_connectors.services.health import Health, State, Trouble
 from erp_connectors.services.troubles import contradicted, stray, unsettled
 from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
@@ -131,8 +131,13 @@ def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
                     org_id=one.connection.org_id,
                     count=0,
                     connection_id=one.connection.pk,
-                    trouble=Trouble("", " · ".join(caution.text for caution in mine), ""),
+                    # What is weak is said whole by its title.
+                    trouble=None if why is Why.WEAK else _together(mine),
                 )
+
+
+def _together(found: Sequence[Caution]) -> Trouble:
+    return Trouble("", " · ".join(caution.text for caution in found), "")
 
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:

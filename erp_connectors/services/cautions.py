@@ -36,7 +36,7 @@ class Caution:
     @property
     def text(self) -> str:
         if self.why is Why.WEAK:
-            return self.label
+            return _("Outdated encryption is allowed")
         if self.why is Why.PLAN_OVERDUE:
             return _("The announced host key was not used until %(day)s. The pinned one still counts.") % {
                 "day": _shown(self.day)

@@ -71,7 +71,7 @@ def test_our_key_is_renewed_beside_the_old_one_and_the_page_says_which_counts(
     assert ERPConnection.objects.get(pk=row.pk).config["ssh_key"] == old
 
     behaviour.trusted.append(public)
-    page.click("[value='Test again']")
+    page.click("#test-form [type=submit]")
     expect(page.get_by_text("with the new key ssh-ed25519").first).to_be_visible()
     page.goto(address(live_server, row))
     expect(page.locator("#next-public-key")).to_have_count(0)
