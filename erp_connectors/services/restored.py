@@ -33,7 +33,8 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
         _ask_dropzone(connection, reports[connection.pk])
     for connection in _one_per_org(connections):
         adopt_copies(connection, names[connection.org_id], since=since, report=reports[connection.pk])
-        _ask_dropzone(connection, reports[connection.pk])
+        if not dry_run:
+            _ask_dropzone(connection, reports[connection.pk])
     return list(reports.values())
 
 

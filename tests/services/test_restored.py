@@ -275,14 +275,17 @@ def test_run_again_it_finds_nothing_new(site: Site) -> None:
     assert [status(order) for order in orders] == before
 
 
-def test_a_dry_run_changes_nothing_and_says_the_same(site: Site) -> None:
-    order = factories.draft(site.org)
+def test_a_dry_run_changes_nothing_and_says_each_thing_once(site: Site) -> None:
+    order, waits = factories.drafts(site.org, 2)
+    push(site, waits)
     backup = Backup()
+    answer_all(site, taken(site))
     push(site, order)
     backup.restore()
 
-    assert backup.recover(dry_run=True) == {Kind.UNKNOWN: 1}
+    assert backup.recover(dry_run=True) == {Kind.UNKNOWN: 1, Kind.ANSWERED: 1}
     assert status(order) == (DraftStatus.APPROVED, "")
+    assert status(waits) == (DraftStatus.PUSHED, ExportStatus.SENT)
     assert len(site.published()) == 1
 
 
