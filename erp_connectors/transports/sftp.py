@@ -66,6 +66,7 @@ FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
 MAX_NAMES = 1_000_000
 # A server that counts wrong logins should not meet a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
+NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
 FULL_DISK_WORDS = ("no space", "quota", "disk full")
 
 
@@ -181,38 +182,38 @@ class SftpTransport(Transport):
         return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
 
     def _login(self) -> str:
-        assert self._session is not None  # noqa: S101  # the step before
-        options = self._options
         self._opened = time.monotonic()
         how = self._login_with_next_key() or self._login_as_usual()
-        self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
-        return f"as {options.username} with {how}"
+        return f"as {self._options.username} with {how}"
 
     def _login_as_usual(self) -> str:
-        assert self._session is not None  # noqa: S101  # the step before
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
-        how = self._session.login(options.username, key=key, password=options.password)
-        waiting = "; the server does not accept the new key yet" if options.next_ssh_key else ""
-        return f"{how}{_fingerprint(key)}{waiting}"
+        how = self._log_in(key, options.password)
+        return f"{how}; the server does not accept the new key yet" if options.next_ssh_key else how
 
     def _login_with_next_key(self) -> str:
-        """Empty where there is none, or the server does not know it yet: the usual login then has its turn."""
-        assert self._session is not None  # noqa: S101  # the step before
+        """Empty where there is none, or it does not lead to SFTP yet: the usual login then has its turn."""
         options = self._options
         if not options.next_ssh_key:
             return ""
         try:
-            key = load_private_key(options.next_ssh_key, options.ssh_key_passphrase)
-            how = self._session.login(options.username, key=key, password=None)
-        except (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable):
+            how = self._log_in(load_private_key(options.next_ssh_key, options.ssh_key_passphrase), None)
+        except NOT_YET:
             # Some servers hang up after the first wrong key, others take no second login over one connection.
-            self._session.close()
+            self.close()
             self._connect()
             self._handshake()
             return ""
         self._renewed = replace(self._renewed, client_key=True)
-        return f"the new {how}{_fingerprint(key)}"
+        return f"the new {how}"
+
+    def _log_in(self, key: paramiko.PKey | None, password: str | None) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        options = self._options
+        how = self._session.login(options.username, key=key, password=password)
+        self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
+        return f"{how} {key.fingerprint}" if key is not None else how
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         channels = self._require_channels()
@@ -396,10 +397,6 @@ def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known
     raise errors.HostKeyChanged(
         f"It presents {key.type} {key.fingerprint}, which was announced and counts only {when} (UTC)."
     )
-
-
-def _fingerprint(key: paramiko.PKey | None) -> str:
-    return f" {key.fingerprint}" if key is not None else ""
 
 
 def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:

@@ -203,6 +203,23 @@ def test_a_server_that_hangs_up_after_one_wrong_key_is_called_again(db, tmp_path
     sessions.keeper.drop()
 
 
+def test_a_new_key_that_logs_in_but_leads_to_no_sftp_is_not_taken_for_accepted(db, tmp_path):
+    """Entered in authorized_keys with another user's restrictions: dropping the old key now would cut us off."""
+    for folder in ("in", "ack"):
+        (tmp_path / "zone" / folder).mkdir(parents=True)
+    (keys := tmp_path / "sshd").mkdir()
+    fresh = new_private_key()
+    with openssh_server(tmp_path / "zone", keys) as server:
+        with (keys / "authorized_keys").open("a") as known:
+            known.write(f'command="/bin/false" {public_half(fresh, None)}\n')
+        connection = factories.connection(factories.org(), server.config(next_ssh_key=fresh))
+
+        assert outcome(connection) == ExportStatus.SENT
+        assert config(connection)["ssh_key"] == connection.config["ssh_key"]
+        assert config(connection)["next_ssh_key"] == fresh
+    sessions.keeper.drop()
+
+
 def test_an_unreadable_new_key_stops_nothing(connect):
     assert outcome(connect(next_ssh_key="-----BEGIN PRIVATE KEY-----\nrubbish")) == ExportStatus.SENT
 
