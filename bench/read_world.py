@@ -78,6 +78,8 @@ _FILLED = {
     "staged_destination": "",
     "staged_path": "",
     "staged_host_key": "",
+    "request_id": "",
+    "trace": "",
 }
 
 

@@ -1,5 +1,6 @@
 """What must be right before anything runs."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,10 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from erp_connectors.archive import ALIAS
 from erp_connectors.crypto import BadKey
 from erp_connectors.fields import key_ring
+from erp_connectors.registry import ORG_PLACE
+from erp_connectors.transports.allowed_hosts import is_host_or_network
+
+PROTECTED_HARDLINKS = Path("/proc/sys/fs/protected_hardlinks")
 
 
 @register()
@@ -30,6 +35,43 @@ def archive_storage(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if ALIAS in settings.STORAGES:
         return []
     return [Error(f"STORAGES has no {ALIAS!r}: exports would have no archive.", id="erp_connectors.E002")]
+
+
+@register()
+def places_in_roots(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    wrong = [root for root in map(str, settings.DROPZONE_ROOTS) if set("{}") & {*root.replace(ORG_PLACE, "")}]
+    return [
+        Error(
+            f"DROPZONE_ROOTS holds {root!r}.",
+            hint=f"{ORG_PLACE} stands for an org's short name; nothing else may stand in braces.",
+            id="erp_connectors.E003",
+        )
+        for root in wrong
+    ]
+
+
+@register()
+def allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"SFTP_ALLOWED_HOSTS holds {entry!r}, which is no host name, address or network.",
+            hint="Write entries like erp.example.com, 10.1.2.3 or 10.1.0.0/16, separated by commas.",
+            id="erp_connectors.E004",
+        )
+        for entry in settings.SFTP_ALLOWED_HOSTS
+        if not is_host_or_network(entry)
+    ]
+
+
+@register()
+def hard_links(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    # Without it, whoever may write into a dropzone could show us any file of its disk as an ack file.
+    try:
+        protected = PROTECTED_HARDLINKS.read_text().strip() != "0"
+    except OSError:
+        return []
+    hint = "Set the kernel's fs.protected_hardlinks to 1, as it is by default."
+    return [] if protected else [Warning("Anybody may make hard links.", hint=hint, id="erp_connectors.W002")]
 
 
 @register()

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from erp_connectors.connectors.base import Connector, Dropzone
 from erp_connectors.transports.base import Transport, TransportPolicy
 
+ORG_PLACE = "{org}"
 ENTRY_POINT_GROUP = "orderflow.connectors"
 CONNECTORS = {
     "DROPZONE_JSON_V1": "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
@@ -71,10 +72,20 @@ def standing_between(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
 def open_transport(dropzone: Dropzone) -> Transport:
     """The transport for a dropzone, not yet connected."""
     policy = TransportPolicy(
-        dropzone_roots=tuple(str(root) for root in settings.DROPZONE_ROOTS),
+        dropzone_roots=tuple(_roots_of(dropzone.org_slug)),
         sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
+        sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
     )
     transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
     for wrap in _between:
         transport = wrap(transport)
     return transport
+
+
+def _roots_of(org_slug: str) -> Iterator[str]:
+    """A root with an org's place in it belongs to that org alone; who has no org has none of these."""
+    for root in map(str, settings.DROPZONE_ROOTS):
+        if ORG_PLACE not in root:
+            yield root
+        elif org_slug:
+            yield root.replace(ORG_PLACE, org_slug)

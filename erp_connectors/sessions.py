@@ -103,7 +103,8 @@ atexit.register(keeper.drop)
 @contextmanager
 def session(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
     """A transport for one run: a kept one, or a new one that is not connected yet. `Transport.open` it first."""
-    made_for = (dropzone.transport, dropzone.options, *settings.DROPZONE_ROOTS, *settings.SFTP_ALLOWED_HOSTS)
+    allowed = (*settings.DROPZONE_ROOTS, *settings.SFTP_ALLOWED_HOSTS, settings.SFTP_ALLOW_LOOPBACK)
+    made_for = (dropzone.transport, dropzone.options, dropzone.org_slug, *allowed)
     transport = keeper.take(connection_id, made_for) or open_transport(dropzone)
     try:
         yield transport

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
-from erp_connectors.transports.base import Contents, Outcomes, Presences, Transport
+from erp_connectors.transports.base import Contents, Outcomes, Presences, Renewed, Transport
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
@@ -45,6 +45,9 @@ class Unreliable(Transport):
 
     def server_key(self) -> str:
         return self._inner.server_key()
+
+    def renewed(self) -> Renewed:
+        return self._inner.renewed()
 
     def presented_keys(self) -> Sequence[PresentedKey]:
         return self._inner.presented_keys()

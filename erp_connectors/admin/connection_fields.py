@@ -78,8 +78,12 @@ class HostKeyInput(forms.Textarea):
 
     template_name = "erp_connectors/host_key_input.html"
 
+    def __init__(self, *, fetched: bool, attrs: Any = None) -> None:
+        super().__init__(attrs)
+        self.fetched = fetched
+
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        return {**super().get_context(name, value, attrs), "keys": read_keys(value)}
+        return {**super().get_context(name, value, attrs), "keys": read_keys(value), "fetched": self.fetched}
 
 
 class HostKeyField(forms.CharField):
@@ -105,7 +109,7 @@ def form_field(described: ConfigField, stored: Any, secret: SecretState) -> form
 
 
 def _secret(described: ConfigField, state: SecretState, common: dict[str, Any]) -> forms.Field:
-    can_generate = described.purpose is Purpose.PRIVATE_KEY
+    can_generate = described.purpose in (Purpose.PRIVATE_KEY, Purpose.NEXT_PRIVATE_KEY)
     return SecretField(widget=SecretInput(state, lines=described.lines, can_generate=can_generate), **common)
 
 
@@ -118,8 +122,15 @@ def _open(described: ConfigField, stored: Any, common: dict[str, Any]) -> forms.
         return forms.BooleanField(**common)
     if described.type in ("integer", "number"):
         return _number(described, common)
-    if described.purpose is Purpose.HOST_KEY:
-        return HostKeyField(widget=HostKeyInput(attrs={"rows": described.lines}), **common)
+    if described.type == "date":
+        return forms.DateField(
+            widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+            input_formats=["%Y-%m-%d"],
+            **common,
+        )
+    if described.purpose in (Purpose.HOST_KEY, Purpose.NEXT_HOST_KEY):
+        fetched = described.purpose is Purpose.HOST_KEY
+        return HostKeyField(widget=HostKeyInput(fetched=fetched, attrs={"rows": described.lines}), **common)
     long = described.lines > 1
     plain = {"autocomplete": "off", "spellcheck": "false"}
     text: type[forms.Widget] = forms.Textarea if long else forms.TextInput

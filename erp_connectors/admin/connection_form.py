@@ -1,6 +1,6 @@
 """The form of a connection: a field per key of its connector's config, each wrong one told at its place."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import forms
@@ -67,6 +67,8 @@ class ConnectionForm(ModelForm):
         value = self.cleaned_data.get(described.name)
         if isinstance(value, SecretChange):
             return self._secret(described, value)
+        if isinstance(value, date):
+            return value.isoformat()
         if isinstance(value, str):
             value = value.replace("\r\n", "\n")
         return None if value == "" else value
@@ -86,10 +88,9 @@ class ConnectionForm(ModelForm):
     def _check_private_key(self) -> None:
         """A key that was just entered, or its passphrase, is tried at once."""
         passphrases = [self.config.get(name) for name in self._names(Purpose.PASSPHRASE)]
-        touched = {*self.changed_data} & {
-            *self._names(Purpose.PRIVATE_KEY), *self._names(Purpose.PASSPHRASE)
-        }  # fmt: skip
-        for name in self._names(Purpose.PRIVATE_KEY):
+        keys = [*self._names(Purpose.PRIVATE_KEY), *self._names(Purpose.NEXT_PRIVATE_KEY)]
+        touched = {*self.changed_data} & {*keys, *self._names(Purpose.PASSPHRASE)}
+        for name in keys:
             if touched and name in self.config:
                 try:
                     load_private_key(self.config[name], passphrases[0] if passphrases else None)

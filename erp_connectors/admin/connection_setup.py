@@ -1,16 +1,20 @@
 """What is left to do until a connection works, as its page lists it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from erp_connectors.admin.connection_form import described_fields, stored_config
 from erp_connectors.connectors.base import ConfigField, Purpose
 from erp_connectors.documents import PresentedKey
 from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.erp_message import own_public_key
-from erp_connectors.services.host_keys import pinned_keys
+from erp_connectors.services.cautions import Caution, cautions
+from erp_connectors.services.erp_message import next_public_key, own_public_key
+from erp_connectors.services.host_keys import PlannedHostKey, pinned_keys, planned_keys
 from erp_connectors.services.probe_report import last_report
 
 HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
@@ -21,8 +25,11 @@ class Setup:
     """``public_key`` and ``wants_host_key`` say which of the steps there are for this kind of connection."""
 
     public_key: str
+    next_public_key: str
     wants_host_key: bool
     pinned: tuple[PresentedKey, ...]
+    planned: tuple[PlannedHostKey, ...]
+    cautions: Sequence[Caution]
     trouble: dict[str, Any] | None
     tested: bool | None
     changed_since: bool
@@ -44,6 +51,9 @@ def setup_of(connection: ERPConnection) -> Setup:
     held_for = [connection.circuit_reason or {}, connection.poll_trouble or {}]
     return Setup(
         public_key=own_public_key(connection) if config else "",
+        next_public_key=next_public_key(connection) if config else "",
+        planned=tuple(planned_keys(connection, today=timezone.now().date())),
+        cautions=cautions(connection, today=timezone.now().date()),
         wants_host_key=bool(host_key_fields(connection, config)),
         pinned=pinned_keys(connection) if config else (),
         trouble=next((one for one in held_for if _undecided(one, connection)), None),

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
@@ -20,6 +21,7 @@ from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_types
 from erp_connectors.services import connections, probe
+from erp_connectors.services.cautions import cautions
 from erp_connectors.services.connections import public_config
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.permissions import signed_in
@@ -36,7 +38,15 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     may_add = True
     audited = True
     actions = ("test_connections", "disable_connections")
-    list_display = ("__str__", "status", "health", "last_test_at", "last_test_success", "last_poll_at")
+    list_display = (
+        "__str__",
+        "status",
+        "health",
+        "watch",
+        "last_test_at",
+        "last_test_success",
+        "last_poll_at",
+    )
     list_filter = ("status", "connector_type")
     ordering = ("-created_at",)
     list_select_related = ("org",)
@@ -134,6 +144,11 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         if connection.last_test_success is False:
             return _("the last test failed")
         return _("ok") if connection.last_test_success or connection.last_success_at else _("not tried yet")
+
+    @admin.display(description=gettext_lazy("reminders"))
+    def watch(self, connection: ERPConnection) -> str:
+        found = cautions(connection, today=timezone.now().date())
+        return format_html_join("", "<div>{}</div>", ((one.text,) for one in found)) or _("nothing")
 
     @admin.display(description=gettext_lazy("answers"))
     def poll_health(self, connection: ERPConnection) -> str:

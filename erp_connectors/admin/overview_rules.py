@@ -47,7 +47,9 @@ _ORDERS = "orders_draftorder_changelist"
 _RETRY, _OPEN, _TRY = _("Show and retry"), _("Open the connection"), _("Test connection")
 
 
-def _setting_up(title: object, step: object, page: str, *, tone: Tone, posts: bool = False) -> Rule:
+def _setting_up(
+    title: object, step: object, page: str, *, tone: Tone, posts: bool = False, hint: object = ""
+) -> Rule:
     return Rule(
         tone=tone,
         title=lambda n: str(title),
@@ -55,6 +57,7 @@ def _setting_up(title: object, step: object, page: str, *, tone: Tone, posts: bo
         page=page,
         posts=posts,
         capability=Capability.CONNECT,
+        hint=hint,
     )
 
 
@@ -162,6 +165,27 @@ RULES: dict[Kind, Rule] = {
         _("Ask the ERP team which orders they meant: an ack file has its export's file name."),
     ),
     Kind.TEST_FAILED: _setting_up(_("The last connection test failed"), _TRY, _TEST, tone=Tone.TROUBLE),
+    Kind.RUNS_OUT: _setting_up(
+        _("A key or password runs out"),
+        _OPEN,
+        _CHANGE,
+        tone=Tone.TROUBLE,
+        hint=_("Agree with the ERP team on the change; the connection takes the new one beside the old."),
+    ),
+    Kind.PLAN_OVERDUE: _setting_up(
+        _("The planned change of the server's host key did not happen"),
+        _OPEN,
+        _CHANGE,
+        tone=Tone.TROUBLE,
+        hint=_("Ask the ERP team; then enter the new date, or remove the announced key."),
+    ),
+    Kind.WEAK: _setting_up(
+        _("The connection allows outdated encryption: orders could be read on their way"),
+        _OPEN,
+        _CHANGE,
+        tone=Tone.TODO,
+        hint=_("Ask the ERP team for a newer server; then switch it off."),
+    ),
     Kind.UNTESTED: _setting_up(_("The connection was never tested"), _TRY, _TEST, tone=Tone.TODO),
     Kind.TO_PUSH: _order(
         DraftStatus.APPROVED,

@@ -1,5 +1,6 @@
 """Connections: set up, change, test. Secrets go in and never come out."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,6 +18,7 @@ from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services import connections, probe
+from erp_connectors.services.own_folders import require_own_acks
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -133,7 +135,11 @@ class Connectors(viewsets.GenericViewSet[ERPConnection]):
         """Test a config before it is saved."""
         connector = connector_for("DROPZONE_JSON_V1")
         config = connector.parse_config(_valid(UnsavedConfig, request)["config"])
-        return Response(_tested(list(probe.probe_steps(connector.dropzone(config)))))
+        org = signed_in(request).org
+        dropzone = replace(connector.dropzone(config), org_slug=org.slug if org else "")
+        if org:
+            require_own_acks(org, dropzone)
+        return Response(_tested(list(probe.probe_steps(dropzone))))
 
     def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:
         steps = probe.test_connection(saved.pk, actor=signed_in(request)) if test else None

@@ -7,20 +7,20 @@ no database and keeps no state. `docs/connectors.md` walks through writing one.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from erp_connectors.documents import Ack, OrderDocument
-from erp_connectors.transports.base import TransportOptions
+from erp_connectors.transports.base import Renewed, TransportOptions
 
 ConfigT = TypeVar("ConfigT")
 
 
 @dataclass(frozen=True, slots=True)
 class Dropzone:
-    """Where and how one connection exchanges files."""
+    """Where and how one connection exchanges files; ``org_slug`` is filled in by who uses it, not by a connector."""
 
     transport: str
     options: TransportOptions
@@ -30,6 +30,7 @@ class Dropzone:
     done_marker: bool = False
     file_mode: int | None = None
     ack_timeout: timedelta | None = None
+    org_slug: str = ""
 
 
 class Purpose(StrEnum):
@@ -39,14 +40,20 @@ class Purpose(StrEnum):
     MODE = "mode"  # its value decides which fields apply
     PRIVATE_KEY = "private_key"  # a pair can be generated, and its public half shown
     PASSPHRASE = "passphrase"  # noqa: S105  # of the private key
+    NEXT_PRIVATE_KEY = "next_private_key"  # offered beside the private key until the server accepts it
     HOST_KEY = "host_key"  # can be fetched from the server, and pinned by a person
+    NEXT_HOST_KEY = "next_host_key"  # counts beside the host key for a time
+    EXPIRES = "expires"  # a date that people are reminded of
+    ENDS_PLAN = "ends_plan"  # a date after which a planned change did not happen
+    WEAKENS = "weakens"  # switched on, people are warned
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
     """One key of a connector's config, for forms, API and docs; ``modes`` empty: it applies always.
 
-    ``type`` is string, integer, number or boolean; ``required`` counts where the field applies. Fields with the same
+    ``type`` is string, integer, number, boolean or date (``2026-12-31``).
+    ``required`` counts where the field applies. Fields with the same
     ``group`` stand under that heading, those of a ``rare`` one folded away.
     """
 
@@ -107,6 +114,10 @@ class Connector(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def dropzone(self, config: ConfigT) -> Dropzone: ...
+
+    def renew(self, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+        """The config once the other side has used what was planned; the old credentials are dropped from it."""
+        return dict(raw)
 
     @abstractmethod
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:

@@ -33,8 +33,8 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.filing import Decided, Filing
 from erp_connectors.services.ledger import Noted, noted
 from erp_connectors.services.pages import by_size
+from erp_connectors.services.renewal import link
 from erp_connectors.services.telling import working_on
-from erp_connectors.sessions import session
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow.moves import LostRace
@@ -124,7 +124,7 @@ def _poll_one(lease: Lease, connection: ERPConnection, report: PollReport, *, en
     try:
         dropzone = dropzone_of(connection)
         if dropzone.ack_path:
-            with session(connection.pk, dropzone) as transport:
+            with link(connection.pk, dropzone) as transport:
                 folder = dropzone.ack_path.rstrip("/")
                 trouble = _Round(lease, connection, transport, folder=folder, report=report).run(ends)
         ended_early = False
@@ -177,11 +177,7 @@ class _Round:
 
     def _acks(self) -> Generator[Entry, None, None]:
         for entry in self.transport.list(self.folder):
-            if "/" in entry.name:
-                log.warning(
-                    "poll.name_refused", connection_id=str(self.connection.pk), name=ascii(entry.name)
-                )
-            elif self.connector.acknowledges(entry.name):
+            if self.connector.acknowledges(entry.name):
                 yield entry
 
     def _handle(self, page: Sequence[Entry]) -> None:

@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services import overdue
+from erp_connectors.services.cautions import Caution, Why
 from erp_connectors.services.health import Health, State, Trouble
 from erp_connectors.services.troubles import contradicted, stray, unsettled
-from erp_connectors.states import AckFileStatus, FailedAs
+from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -39,10 +40,13 @@ class Kind(IntEnum):
     MALFORMED = 12
     UNMATCHED = 13
     TEST_FAILED = 14
-    UNTESTED = 15
-    TO_PUSH = 16
-    TO_APPROVE = 17
-    TO_REVIEW = 18
+    RUNS_OUT = 15
+    PLAN_OVERDUE = 16
+    UNTESTED = 17
+    WEAK = 18
+    TO_PUSH = 19
+    TO_APPROVE = 20
+    TO_REVIEW = 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ OF_A_STATE = {
     State.TEST_FAILED: Kind.TEST_FAILED,
     State.UNTESTED: Kind.UNTESTED,
 }
+OF_A_CAUTION = {Why.RUNS_OUT: Kind.RUNS_OUT, Why.PLAN_OVERDUE: Kind.PLAN_OVERDUE, Why.WEAK: Kind.WEAK}
 OF_AN_ORDER = {
     DraftStatus.APPROVED: Kind.TO_PUSH,
     DraftStatus.READY: Kind.TO_APPROVE,
@@ -87,6 +92,7 @@ def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> li
     exports = ERPExport.objects.visible_to(user).order_by()
     needs = [
         *_of_connections(health),
+        *_of_cautions(health),
         *_failed(exports),
         *_contradicted(exports),
         *_overdue(health),
@@ -111,6 +117,27 @@ def _of_connections(health: Iterable[Health]) -> Iterator[Need]:
             connection_id=one.connection.pk,
             trouble=one.trouble,
         )
+
+
+def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
+    for one in health:
+        if one.connection.status != ConnectionStatus.ACTIVE:
+            continue
+        for why, kind in OF_A_CAUTION.items():
+            mine = [caution for caution in one.cautions if caution.why is why]
+            if mine:
+                yield Need(
+                    kind=kind,
+                    org_id=one.connection.org_id,
+                    count=0,
+                    connection_id=one.connection.pk,
+                    # What is weak is said whole by its title.
+                    trouble=None if why is Why.WEAK else _together(mine),
+                )
+
+
+def _together(found: Sequence[Caution]) -> Trouble:
+    return Trouble("", " · ".join(caution.text for caution in found), "")
 
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:

@@ -1,6 +1,7 @@
 """Set up, change and disable a connection; every change is checked and audited."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,9 @@ from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.services.host_keys import fingerprints, host_key_names
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.host_keys import fingerprints, host_key_names, planned_key_names
+from erp_connectors.services.own_folders import require_own_acks
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -30,7 +33,8 @@ def create_connection(
     org: Org, connector_type: str, config: Mapping[str, Any], *, actor: User | None
 ) -> ERPConnection:
     """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
-    connector_for(connector_type).parse_config(config)
+    connector = connector_for(connector_type)
+    require_own_acks(org, connector.dropzone(connector.parse_config(config)))
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
     _date_secrets(connection, {})
     with transaction.atomic():
@@ -46,6 +50,7 @@ def change_connection(
     actor: User | None,
     config: Mapping[str, Any] | None = None,
     status: str | None = None,
+    reason: str = "",
 ) -> ERPConnection:
     """Replace the config, the status, or both. Raises as `create_connection`, and `ConnectionConflict` where
     exports that are staged at the present destination would be left behind."""
@@ -58,6 +63,7 @@ def change_connection(
             changed.append("status")
         if not changed:
             return connection
+        _require_own_acks(connection)
         _save(connection)
         disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
         _audit(
@@ -65,9 +71,10 @@ def change_connection(
             Action.CONNECTION_DISABLED if disabled else Action.CONNECTION_CHANGED,
             actor,
             changed=changed,
+            reason=reason,
         )
         if config is not None:
-            _audit_pinned(connection, before, actor)
+            _audit_pinned(connection, before, actor, reason=reason)
     return connection
 
 
@@ -116,8 +123,10 @@ def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:
     }
 
 
-def _audit_pinned(connection: ERPConnection, old: Mapping[str, Any], actor: User | None) -> None:
-    for name in host_key_names(connection.connector_type):
+def _audit_pinned(
+    connection: ERPConnection, old: Mapping[str, Any], actor: User | None, *, reason: str = ""
+) -> None:
+    for name in [*host_key_names(connection.connector_type), *planned_key_names(connection.connector_type)]:
         pinned, before = fingerprints(connection.config.get(name)), fingerprints(old.get(name))
         if connection.config.get(name) and connection.config.get(name) != old.get(name):
             record(
@@ -128,7 +137,8 @@ def _audit_pinned(connection: ERPConnection, old: Mapping[str, Any], actor: User
                     entity_id=connection.pk,
                     actor=actor,
                     before={"fingerprints": before},
-                    after={"changed": [name], "status": connection.status, "fingerprints": pinned},
+                    after={"changed": [name], "status": connection.status, "fingerprints": pinned}
+                    | ({"reason": reason} if reason else {}),
                 )
             )
 
@@ -168,6 +178,13 @@ def _secret_names(connection: ERPConnection) -> set[str]:
     }
 
 
+def _require_own_acks(connection: ERPConnection) -> None:
+    if connection.status == ConnectionStatus.ACTIVE:
+        # What can't be read polls nothing, and says so itself.
+        with suppress(Fault):
+            require_own_acks(connection.org, dropzone_of(connection))
+
+
 def _save(connection: ERPConnection) -> None:
     try:
         with transaction.atomic():
@@ -181,7 +198,9 @@ def _save(connection: ERPConnection) -> None:
         ) from None
 
 
-def _audit(connection: ERPConnection, action: Action, actor: User | None, *, changed: list[str]) -> None:
+def _audit(
+    connection: ERPConnection, action: Action, actor: User | None, *, changed: list[str], reason: str = ""
+) -> None:
     record(
         Entry(
             action=action,
@@ -189,6 +208,6 @@ def _audit(connection: ERPConnection, action: Action, actor: User | None, *, cha
             entity_type="ERPConnection",
             entity_id=connection.pk,
             actor=actor,
-            after={"changed": changed, "status": connection.status},
+            after={"changed": changed, "status": connection.status} | ({"reason": reason} if reason else {}),
         )
     )

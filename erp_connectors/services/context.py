@@ -1,6 +1,6 @@
 """What the steps of one delivery share, and how a connection becomes a dropzone and a transport."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
 from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, DESTINATION_MOVED, Fault
@@ -44,11 +44,12 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
     """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID or CONNECTOR_UNKNOWN."""
     try:
         connector = connector_for(connection.connector_type)
-        return connector.dropzone(connector.parse_config(connection.config))
+        dropzone = connector.dropzone(connector.parse_config(connection.config))
     except ConfigError as error:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
     except UnknownConnectorType as error:
         raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
+    return replace(dropzone, org_slug=connection.org.slug)
 
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:

@@ -19,8 +19,8 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
 from erp_connectors.services.context import Delivery, Failure, dropzone_of, moved
+from erp_connectors.services.renewal import link
 from erp_connectors.services.telling import working_on
-from erp_connectors.sessions import session
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow.moves import LostRace
 
@@ -84,7 +84,7 @@ def _run_on(connection: ERPConnection, lease: Lease, report: DeliveryReport) -> 
         return False
     try:
         dropzone = dropzone_of(connection)
-        with session(connection.pk, dropzone) as transport:
+        with link(connection.pk, dropzone) as transport:
             transport.expect(due)
             transport.open()
             if connection.circuit_open:

@@ -56,6 +56,17 @@ def own_public_key(connection: ERPConnection) -> str:
         return ""
 
 
+def next_public_key(connection: ERPConnection) -> str:
+    """Of the key that is to take that one's place; empty where none is planned."""
+    config, described = connection.config, connector_for(connection.connector_type).describe_config()
+    of = {field.purpose: config.get(field.name) for field in described}
+    try:
+        key = of.get(Purpose.NEXT_PRIVATE_KEY)
+        return public_half(key, of.get(Purpose.PASSPHRASE)) if key else ""
+    except KeyUnreadable:
+        return ""
+
+
 def _subject(connection: ERPConnection, report: ProbeReport | None) -> str:
     names = {"org": connection.org.name}
     if report is None:
@@ -73,6 +84,7 @@ def _facts(connection: ERPConnection, dropzone: Dropzone) -> list[str]:
         _("Export folder"): dropzone.export_path,
         _("Ack folder"): dropzone.ack_path or "",
         _("Our public key"): own_public_key(connection),
+        _("Our new public key, to be entered beside it"): next_public_key(connection),
         _("Host key that we expect"): ", ".join(
             f"{key.type} {key.fingerprint}" for key in pinned_keys(connection)
         ),

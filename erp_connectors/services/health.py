@@ -1,6 +1,6 @@
 """How each connection is doing, for the overview: a few statements, however many connections and exports there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Min, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from erp_connectors.faults import (
@@ -19,6 +20,7 @@ from erp_connectors.faults import (
     FaultKind,
 )
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportQuerySet
+from erp_connectors.services.cautions import Caution, cautions
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.host_keys import lacks_host_key
 from erp_connectors.services.probe_report import last_report
@@ -77,6 +79,7 @@ class Health:
     overdue: int = 0
     trouble: Trouble | None = None
     since: datetime | None = None
+    cautions: Sequence[Caution] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def _health(row: ERPConnection, queue: Queue | None, overdue: int) -> Health:
         told = Trouble.of_kind(fault.kind, fault.detail)
         return Health(connection=row, state=State.UNREADABLE, trouble=told, **counts)
     host = getattr(dropzone.options, "host", "")
+    counts["cautions"] = cautions(row, today=timezone.now().date())
     counts |= {
         "where": f"{host}:{dropzone.export_path}" if host else dropzone.export_path,
         "polled": bool(dropzone.ack_path),

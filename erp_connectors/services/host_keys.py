@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from erp_connectors.connectors.base import Purpose
 from erp_connectors.documents import PresentedKey
+from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for, open_transport
 from erp_connectors.services.context import dropzone_of
@@ -18,6 +20,7 @@ class Comparison:
 
     pinned: tuple[PresentedKey, ...]
     presented: tuple[PresentedKey, ...]
+    announced: tuple[PresentedKey, ...] = ()
 
     @property
     def matching(self) -> tuple[PresentedKey, ...]:
@@ -29,8 +32,19 @@ class Comparison:
 
     @property
     def changed(self) -> bool:
-        """Something is pinned, and the server proves itself by none of it."""
-        return bool(self.pinned) and not self.matching
+        """Something is pinned, and the server proves itself neither by it nor by what was announced."""
+        return bool(self.pinned) and not self.matching and not set(self.announced) & {*self.presented}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHostKey:
+    """A key that counts for a time; ``counts``: today it does."""
+
+    type: str
+    fingerprint: str
+    since: date | None
+    until: date | None
+    counts: bool
 
 
 def compare(connection: ERPConnection) -> Comparison:
@@ -40,13 +54,32 @@ def compare(connection: ERPConnection) -> Comparison:
         presented = tuple(transport.presented_keys())
     finally:
         transport.close()
-    return Comparison(pinned_keys(connection), presented)
+    return Comparison(pinned_keys(connection), presented, announced_keys(connection))
 
 
 def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
     """Raises `Fault` CONFIG_UNREADABLE."""
     texts = [connection.config.get(name) for name in host_key_names(connection.connector_type)]
     return tuple(key for text in texts for key in read_keys(text))
+
+
+def announced_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
+    """Those that count for a time, whether or not it is now. Raises `Fault` CONFIG_UNREADABLE."""
+    texts = [connection.config.get(name) for name in planned_key_names(connection.connector_type)]
+    return tuple(key for text in texts for key in read_keys(text))
+
+
+def planned_keys(connection: ERPConnection, *, today: date) -> list[PlannedHostKey]:
+    """Those that count for a time, with their days. Empty where the config can't be used."""
+    try:
+        planned = getattr(dropzone_of(connection).options, "planned_keys", ())
+    except Fault:
+        return []
+    return [
+        PlannedHostKey(key.type, key.fingerprint, one.since, one.until, one.counts(today))
+        for one in planned
+        for key in read_keys(one.line)
+    ]
 
 
 def read_keys(text: str | None) -> list[PresentedKey]:
@@ -83,6 +116,12 @@ def host_key_names(connector_type: str) -> list[str]:
     """The config's keys that hold host keys. Raises `UnknownConnectorType`."""
     described = connector_for(connector_type).describe_config()
     return [field.name for field in described if field.purpose is Purpose.HOST_KEY]
+
+
+def planned_key_names(connector_type: str) -> list[str]:
+    """The config's keys that hold host keys which count for a time. Raises `UnknownConnectorType`."""
+    described = connector_for(connector_type).describe_config()
+    return [field.name for field in described if field.purpose is Purpose.NEXT_HOST_KEY]
 
 
 def lacks_host_key(connection: ERPConnection) -> bool:

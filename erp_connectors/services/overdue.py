@@ -105,7 +105,7 @@ def _tell(connection: ERPConnection, exports: list[ERPExport], allowed: Deadline
 
 def _with_unanswered(exports: QuerySet[ERPExport]) -> QuerySet[ERPConnection]:
     unanswered = exports.order_by().filter(connection=OuterRef("pk"), status=ExportStatus.SENT)
-    return ERPConnection.objects.filter(Exists(unanswered.values("pk")))
+    return ERPConnection.objects.filter(Exists(unanswered.values("pk"))).select_related("org")
 
 
 def _conditions(exports: QuerySet[ERPExport], now: datetime) -> Iterator[Q]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from erp_connectors.services.abilities import noted
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.places import ERROR, PROCESSED
 from erp_connectors.services.probe_report import ProbeReport
+from erp_connectors.services.renewal import put_in_place
 from erp_connectors.transports.base import Transport
 from orderflow import jobs
 from orderflow.audit.models import Action
@@ -40,7 +42,7 @@ def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
     connection = ERPConnection.objects.get(pk=connection_id)
     steps: list[ProbeStep] = []
     try:
-        for step in probe_steps(dropzone_of(connection)):
+        for step in probe_steps(dropzone_of(connection), done=partial(_renew, connection.pk)):
             steps.append(step)
             yield step
     except Fault as fault:
@@ -59,8 +61,10 @@ def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
     return [*opening, EXPORT_STEP, *([ACK_STEP] if dropzone.ack_path else []), ABILITIES_STEP]
 
 
-def probe_steps(dropzone: Dropzone) -> Iterator[ProbeStep]:
-    """Each step as it is done; the first that fails is the last."""
+def probe_steps(
+    dropzone: Dropzone, *, done: Callable[[Transport], None] | None = None
+) -> Iterator[ProbeStep]:
+    """Each step as it is done; the first that fails is the last. ``done`` gets the transport at the end."""
     try:
         transport = open_transport(dropzone)
     except Fault as fault:
@@ -73,7 +77,13 @@ def probe_steps(dropzone: Dropzone) -> Iterator[ProbeStep]:
                 return
         yield from _folder_steps(transport, dropzone)
     finally:
+        if done:
+            done(transport)
         transport.close()
+
+
+def _renew(connection_id: UUID, transport: Transport) -> None:
+    put_in_place(connection_id, transport.renewed())
 
 
 def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeStep]:

@@ -18,7 +18,7 @@ from erp_connectors.services.pages import by_size
 from erp_connectors.services.reconcile_answers import AnswerFiles
 from erp_connectors.services.reconcile_copies import compare_copies
 from erp_connectors.services.reconcile_files import OrderFiles
-from erp_connectors.sessions import session
+from erp_connectors.services.renewal import link
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import Transport
 
@@ -32,7 +32,7 @@ def reconcile(connection_id: UUID) -> Reconciliation:
     report = Reconciliation(connection.pk, connection.org.slug)
     try:
         dropzone = dropzone_of(connection)
-        with session(connection.pk, dropzone) as transport:
+        with link(connection.pk, dropzone) as transport:
             transport.open()
             _compare_dropzone(connection, dropzone, transport, report)
     except Fault as fault:

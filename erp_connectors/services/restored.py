@@ -9,10 +9,10 @@ from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks import poll
 from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.renewal import link
 from erp_connectors.services.restored_dropzone import put_answers_back, settle_by_files
 from erp_connectors.services.restored_report import Recovery
 from erp_connectors.services.restored_rows import adopt_copies, archived_names, doubt_what_waits
-from erp_connectors.sessions import session
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import Transport
 
@@ -41,7 +41,7 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
 def _ask_dropzone(connection: ERPConnection, report: Recovery) -> None:
     try:
         dropzone = dropzone_of(connection)
-        with session(connection.pk, dropzone) as transport:
+        with link(connection.pk, dropzone) as transport:
             transport.open()
             looks: list[Look] = [settle_by_files, put_answers_back]
             for look in looks:

@@ -26,7 +26,7 @@ from erp_connectors.services.context import (
     withdrawn_path,
 )
 from erp_connectors.services.publishing import audit_published
-from erp_connectors.sessions import session
+from erp_connectors.services.renewal import link
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
 from orderflow.orders.models import DraftOrder
@@ -110,7 +110,7 @@ def _where_it_was_staged(transport: Transport, dropzone: Dropzone, export: ERPEx
 def _elsewhere(export: ERPExport) -> Verdict | Fault:
     try:
         dropzone = dropzone_of(export.connection)
-        with session(export.connection_id, dropzone) as transport:
+        with link(export.connection_id, dropzone) as transport:
             transport.open()
             return _where_it_was_staged(transport, dropzone, export)
     except Fault as fault:

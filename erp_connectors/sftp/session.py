@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
 from erp_connectors.sftp import algorithms, offers
+from erp_connectors.sftp.addresses import LOOPBACK, Address
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
@@ -34,7 +35,6 @@ from erp_connectors.sftp.errors import (
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.pipeline import Pipeline
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
 NO_MORE_AUTH_METHODS = 14
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
@@ -63,24 +63,45 @@ class PatientSocket(socket.socket):
 
 
 def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> PatientSocket:
-    """Look the name up once and connect to an address that ``allow`` has seen and not raised for.
+    """Look the name up once and connect to one of its addresses, none of which ``allow`` may have raised for.
 
     Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise NameNotFound(f"{host}: {getattr(error, 'strerror', None) or 'not a host name'}") from None
+    found = _look_up(host, port)
+    for _, _, _, _, address in found:
+        allow(ipaddress.ip_address(str(address[0]).partition("%")[0]))
     failure: Exception = ConnectionRefused(f"{host}:{port}")
     for family, kind, protocol, _, address in found:
-        allow(ipaddress.ip_address(str(address[0]).partition("%")[0]))
         try:
-            return _connect(family, kind, protocol, address, timeout)
+            sock = _connect(family, kind, protocol, address, timeout)
         except TimeoutError:
             failure = ConnectTimeout(f"{host}:{port} within {timeout:g} s")
         except OSError as error:
             failure = ConnectionRefused(f"{host}:{port}: {error.strerror or error}")
+        else:
+            _require_other_machine(sock, allow)
+            return sock
     raise failure
+
+
+def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, ValueError) as error:
+        raise NameNotFound(f"{host}: {getattr(error, 'strerror', None) or 'not a host name'}") from None
+
+
+def _require_other_machine(sock: PatientSocket, allow: Callable[[Address], None]) -> None:
+    """An address of this very machine is as good as loopback, whatever it looks like."""
+    try:
+        if sock.getsockname()[0] == sock.getpeername()[0]:
+            allow(LOOPBACK)
+    except OSError:
+        # Gone again already, which the handshake will say.
+        return
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _connect(

@@ -10,13 +10,41 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
 
+import structlog
+
 from erp_connectors import tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedKey:
+    """A host key, as in known_hosts, that counts only on some days (UTC, both ends included)."""
+
+    line: str
+    since: date | None = None
+    until: date | None = None
+
+    def counts(self, today: date) -> bool:
+        return (self.since is None or self.since <= today) and (self.until is None or today <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Which planned credentials were used: the line of a planned host key, and the next client key."""
+
+    host_key: str = ""
+    client_key: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.host_key) or self.client_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +56,11 @@ class SftpOptions:
     password: str | None = field(default=None, repr=False)
     ssh_key: str | None = field(default=None, repr=False)
     ssh_key_passphrase: str | None = field(default=None, repr=False)
+    next_ssh_key: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     io_timeout: float = 30.0
     legacy_algorithms: bool = False
+    planned_keys: tuple[PlannedKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +78,15 @@ Contents: TypeAlias = list[bytes | Fault]
 
 @dataclass(frozen=True, slots=True)
 class TransportPolicy:
-    """What the deployment allows; an empty ``sftp_allowed_hosts`` allows all but link-local and metadata hosts."""
+    """What the deployment allows.
+
+    ``sftp_allowed_hosts`` are host names, addresses and networks; empty, it allows all but the addresses where no ERP
+    can be. ``sftp_loopback``: a server may run on this very machine.
+    """
 
     dropzone_roots: tuple[str, ...] = ()
     sftp_allowed_hosts: tuple[str, ...] = ()
+    sftp_loopback: bool = False
 
 
 class Transport(ABC):
@@ -90,6 +125,10 @@ class Transport(ABC):
     def server_key(self) -> str:
         """By which the server has proved itself, as type and fingerprint; empty where there is no such thing."""
         return ""
+
+    def renewed(self) -> Renewed:
+        """What the last `open` showed to be in use of what is planned."""
+        return Renewed()
 
     def presented_keys(self) -> Sequence[PresentedKey]:
         """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault`."""
@@ -156,9 +195,12 @@ class Transport(ABC):
             return self._exists(paths)
 
     def list(self, folder: str) -> Iterator[Entry]:
-        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed."""
+        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed.
+
+        What can be no name (it holds a slash or a NUL, or is a dot or two) is left out: it can only be meant ill.
+        """
         _require_absolute([folder])
-        return self._list(folder)
+        return filter(_is_plain_name, self._list(folder))
 
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
@@ -208,6 +250,13 @@ def mode_remark(upload: Upload, permissions: int | None) -> str:
     if upload.mode is None or permissions is None or stat.S_IMODE(permissions) == upload.mode:
         return ""
     return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."
+
+
+def _is_plain_name(entry: Entry) -> bool:
+    plain = entry.name not in ("", ".", "..") and "/" not in entry.name and "\0" not in entry.name
+    if not plain:
+        log.warning("list.name_refused", name=ascii(entry.name[:255]))
+    return plain
 
 
 def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:

@@ -30,7 +30,7 @@ from erp_connectors.faults import (
 )
 from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy, mode_remark
 
-FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 FAULT_OF_ERRNO: dict[int, FaultKind] = {
     errno.ENOENT: NOT_FOUND,
     errno.EEXIST: NAME_TAKEN,
@@ -132,8 +132,7 @@ class FilesystemTransport(Transport):
     def _write(self, upload: Upload) -> int:
         """The file, written whole and still open."""
         with self._folder(_folder_of(upload.path)) as folder:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE_FLAGS
-            fd = os.open(_name_of(upload.path), flags, 0o666, dir_fd=folder)
+            fd = _open_own(_name_of(upload.path), folder)
         try:
             _fill(fd, upload)
             self._remarks |= _set_mode(fd, upload)
@@ -226,9 +225,22 @@ class FilesystemTransport(Transport):
         return self._ask(path, action)
 
 
+def _open_own(name: str, folder: int) -> int:
+    """A file under this name, and no other, to be written from its start."""
+    flags = os.O_WRONLY | os.O_CREAT | FILE_FLAGS
+    fd = os.open(name, flags, 0o666, dir_fd=folder)
+    if os.fstat(fd).st_nlink > 1:
+        # Somebody else's file may have been linked here, to have it overwritten.
+        os.close(fd)
+        os.unlink(name, dir_fd=folder)
+        return os.open(name, flags | os.O_EXCL, 0o666, dir_fd=folder)
+    return fd
+
+
 def _fill(fd: int, upload: Upload) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise Fault(NOT_A_FILE, path=upload.path)
+    os.ftruncate(fd, 0)
     with os.fdopen(fd, "wb", closefd=False) as file:
         file.write(upload.data)
     size = os.fstat(fd).st_size

@@ -1,10 +1,13 @@
 """A dropzone on an SFTP server: the engine of `erp_connectors.sftp` behind the Transport port."""
 
-import ipaddress
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
+
+import paramiko
 
 from erp_connectors import faults, tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
@@ -14,20 +17,20 @@ from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.operations import is_folder, lstat
 from erp_connectors.sftp.pipeline import Task
-from erp_connectors.sftp.session import Address, Session
+from erp_connectors.sftp.session import Session
 from erp_connectors.sftp.wire import Attributes
+from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import (
     Contents,
     Outcomes,
+    PlannedKey,
     Presences,
+    Renewed,
     SftpOptions,
     Transport,
     TransportPolicy,
     mode_remark,
 )
-
-# Where clouds hand out credentials to whoever asks from inside.
-METADATA_ADDRESSES = frozenset(ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254"))
 
 FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
     errors.NameNotFound: faults.NAME_NOT_FOUND,
@@ -61,6 +64,9 @@ WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
 FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
 # The rest is for the next listing; a server could name files without end.
 MAX_NAMES = 1_000_000
+# A server that counts wrong logins should not meet a key that it does not know yet with every poll.
+PLANS_TRIED_EVERY = 600.0
+NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
 FULL_DISK_WORDS = ("no space", "quota", "disk full")
 
 
@@ -85,6 +91,8 @@ class SftpTransport(Transport):
         self._expected = 0
         self._remarks: list[str] = []
         self._server_key = ""
+        self._renewed = Renewed()
+        self._opened = 0.0
 
     def open_steps(self) -> Iterator[ProbeStep]:
         if self._channels is not None and (not self._resumed or self._answers()):
@@ -99,10 +107,15 @@ class SftpTransport(Transport):
                 return
 
     def resume(self) -> bool:
-        alive = self._session is not None and self._session.alive
+        alive = self._session is not None and self._session.alive and not self._wants_to_log_in_anew()
         self._resumed = alive and self._channels is not None and self._channels.broken is None
         self._expected = 0
         return self._resumed
+
+    def _wants_to_log_in_anew(self) -> bool:
+        """Whether a planned credential counts by now, only a new connection can tell."""
+        planned = bool(self._options.next_ssh_key or self._options.planned_keys)
+        return planned and time.monotonic() - self._opened >= PLANS_TRIED_EVERY
 
     def close(self) -> None:
         if self._session is not None:
@@ -124,6 +137,9 @@ class SftpTransport(Transport):
     def server_key(self) -> str:
         return self._server_key
 
+    def renewed(self) -> Renewed:
+        return self._renewed
+
     def presented_keys(self) -> Sequence[PresentedKey]:
         found = dict.fromkeys(self._presented(kind) for kind in HOST_KEY_TYPES)
         return [PresentedKey(key.type, key.fingerprint, key.line) for key in found]
@@ -143,40 +159,61 @@ class SftpTransport(Transport):
 
     def _connect(self) -> str:
         options = self._options
-        self._require_allowed_name()
+        allowed = AllowedHosts(options.host, self._policy)
         sock = session.connect_tcp(
-            options.host, options.port, timeout=options.connect_timeout, allow=self._require_allowed_address
+            allowed.name(), options.port, timeout=options.connect_timeout, allow=allowed.require_address
         )
         self._session = Session(sock, timeout=options.connect_timeout, legacy=options.legacy_algorithms)
         return f"{self._session.address} port {options.port}"
 
     def _handshake(self) -> str:
         assert self._session is not None  # noqa: S101  # the step before
-        pinned: list[HostKey] = [parse_host_key(line) for line in self._options.host_keys]
-        key = self._session.exchange_keys(pinned)
-        session.require_pinned(key, pinned)
+        pinned = [parse_host_key(line) for line in self._options.host_keys]
+        today = datetime.now(UTC).date()
+        planned = {parse_host_key(one.line): one for one in self._options.planned_keys}
+        counting = [key for key, one in planned.items() if one.counts(today)]
+        key = self._session.exchange_keys([*pinned, *counting])
+        _require_due(key, planned.get(key), today, known=pinned)
+        session.require_pinned(key, [*pinned, *counting])
+        self._renewed = Renewed(host_key=planned[key].line if key in planned and key not in pinned else "")
         self._server_key = f"{key.type} {key.fingerprint}"
         greeted = f"{self._session.server_version}, {self._server_key}"
         old = ", ".join(self._session.outdated)
         return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
 
     def _login(self) -> str:
-        assert self._session is not None  # noqa: S101  # the step before
+        self._opened = time.monotonic()
+        how = self._login_with_next_key() or self._login_as_usual()
+        return f"as {self._options.username} with {how}"
+
+    def _login_as_usual(self) -> str:
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
-        how = self._session.login(options.username, key=key, password=options.password)
+        how = self._log_in(key, options.password)
+        return f"{how}; the server does not accept the new key yet" if options.next_ssh_key else how
+
+    def _login_with_next_key(self) -> str:
+        """Empty where there is none, or it does not lead to SFTP yet: the usual login then has its turn."""
+        options = self._options
+        if not options.next_ssh_key:
+            return ""
+        try:
+            how = self._log_in(load_private_key(options.next_ssh_key, options.ssh_key_passphrase), None)
+        except NOT_YET:
+            # Some servers hang up after the first wrong key, others take no second login over one connection.
+            self.close()
+            self._connect()
+            self._handshake()
+            return ""
+        self._renewed = replace(self._renewed, client_key=True)
+        return f"the new {how}"
+
+    def _log_in(self, key: paramiko.PKey | None, password: str | None) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        options = self._options
+        how = self._session.login(options.username, key=key, password=password)
         self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
-        return f"as {options.username} with {how}"
-
-    def _require_allowed_name(self) -> None:
-        allowed = self._policy.sftp_allowed_hosts
-        if allowed and self._options.host.lower() not in {host.lower() for host in allowed}:
-            raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is not one of SFTP_ALLOWED_HOSTS.")
-
-    def _require_allowed_address(self, address: Address) -> None:
-        plain = getattr(address, "ipv4_mapped", None) or address
-        if plain.is_link_local or plain.is_multicast or plain.is_unspecified or plain in METADATA_ADDRESSES:
-            raise Fault(faults.HOST_NOT_ALLOWED, f"{self._options.host} is {plain}, where no ERP can be.")
+        return f"{how} {key.fingerprint}" if key is not None else how
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         channels = self._require_channels()
@@ -350,6 +387,16 @@ class SftpTransport(Transport):
         if self._channels is None:
             raise Fault(faults.CONNECTION_LOST)
         return self._channels
+
+
+def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known: Sequence[HostKey]) -> None:
+    """Says of a planned key out of its time that it is that, which its fingerprint alone does not."""
+    if planned is None or key in known or planned.counts(today):
+        return
+    when = f"from {planned.since}" if planned.since and today < planned.since else f"until {planned.until}"
+    raise errors.HostKeyChanged(
+        f"It presents {key.type} {key.fingerprint}, which was announced and counts only {when} (UTC)."
+    )
 
 
 def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:

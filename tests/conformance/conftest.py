@@ -18,7 +18,7 @@ from tests.servers.proftpd import proftpd_server
 from tests.servers.rclone_sftp import rclone_sftp_server
 from tests.servers.ssh import SshServer
 
-POLICY = TransportPolicy()
+POLICY = TransportPolicy(sftp_loopback=True)
 
 
 @dataclass

@@ -48,10 +48,31 @@ def test_defaults_are_those_of_the_specification(raw):
         ({**SFTP, "ack_path": "/a\n"}, "ack_path"),
         ({**SFTP, "file_mode": "888"}, "file_mode"),
         ({**SFTP, "host": None}, "host"),
+        ({**SFTP, "host": "erp\0.example.com"}, "host"),
+        ({**SFTP, "host": "sftp://erp.example.com/"}, "host"),
+        ({**SFTP, "host": "erp\u202emoc.example"}, "host"),
+        ({**SFTP, "username": "erp\x1b[31m"}, "username"),
         ({**SFTP, "password": None}, "password"),
         ({**SFTP, "host_key": "sha256:abc"}, "host_key"),
         ({**SFTP, "atomic_write": "yes"}, "atomic_write"),
         ({**SFTP, "done_marker": 1}, "done_marker"),
+        (
+            {**SFTP, "next_host_key_from": "1.12.2026", "next_host_key": SFTP["host_key"]},
+            "next_host_key_from",
+        ),
+        ({**SFTP, "next_host_key_from": "2026-12-01"}, "next_host_key"),
+        ({**SFTP, "next_host_key": "sha256:abc"}, "next_host_key"),
+        ({**SFTP, "old_host_key": SFTP["host_key"]}, "old_host_key_until"),
+        (
+            {
+                **SFTP,
+                "next_host_key": SFTP["host_key"],
+                "next_host_key_from": "2026-12-02",
+                "next_host_key_until": "2026-12-01",
+            },
+            "next_host_key_until",
+        ),
+        ({**FOLDER, "password_expires": "2026-12-01"}, "password_expires"),
         ({**FOLDER, "mode": "ftp"}, "mode"),
         ({**FOLDER, "host": "x"}, "host"),
         ({"mode": "filesystem"}, "export_path"),
@@ -83,7 +104,7 @@ def test_secrets_are_marked_and_every_key_is_described():
     described = {field.name: field for field in description.FIELDS}
 
     assert {name for name, field in described.items() if field.secret} == {
-        "password", "ssh_key", "ssh_key_passphrase"
+        "password", "ssh_key", "ssh_key_passphrase", "next_ssh_key"
     }  # fmt: skip
     assert all(field.help and field.label and field.group for field in described.values())
 

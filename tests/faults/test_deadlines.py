@@ -26,7 +26,7 @@ def server(tmp_path_factory):
 
 def transport_to(server, peer):
     options = server.options(port=peer.port, connect_timeout=1, io_timeout=1)
-    return SftpTransport(options, TransportPolicy())
+    return SftpTransport(options, TransportPolicy(sftp_loopback=True))
 
 
 def soon(action):

@@ -96,7 +96,7 @@ def test_openssh_with_one_channel_only(tmp_path):
     names = [f"{n:03}" for n in range(150)]
     with (
         openssh_server(root, own, extra="MaxSessions 1") as server,
-        SftpTransport(server.options(), TransportPolicy()) as transport,
+        SftpTransport(server.options(), TransportPolicy(sftp_loopback=True)) as transport,
     ):
         uploads = [Upload(server.path(f"{name}.tmp"), name.encode()) for name in names]
         moves = [Move(server.path(f"{name}.tmp"), server.path(name)) for name in names]

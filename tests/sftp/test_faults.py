@@ -17,7 +17,7 @@ from erp_connectors.transports.sftp import FAULT_OF_ERROR, SftpTransport
 from tests.servers.asyncssh_server import Behaviour, DropConnection, asyncssh_server
 from tests.servers.ssh import free_port, new_key, public_line
 
-POLICY = TransportPolicy()
+POLICY = TransportPolicy(sftp_loopback=True)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,9 @@ def test_only_listed_hosts_are_allowed(server):
         == "HOST_NOT_ALLOWED"
     )
 
-    with SftpTransport(server.options(), TransportPolicy(sftp_allowed_hosts=("127.0.0.1",))):
+    with SftpTransport(
+        server.options(), TransportPolicy(sftp_allowed_hosts=("127.0.0.1",), sftp_loopback=True)
+    ):
         pass
 
 

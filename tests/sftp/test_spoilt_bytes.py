@@ -22,7 +22,8 @@ def test_one_spoilt_byte(server, place):
     with gate(server.port) as peer:
         peer.spoilt = place
         transport = SftpTransport(
-            server.options(port=peer.port, connect_timeout=1, io_timeout=1), TransportPolicy()
+            server.options(port=peer.port, connect_timeout=1, io_timeout=1),
+            TransportPolicy(sftp_loopback=True),
         )
         started = time.monotonic()
         try:

@@ -3,9 +3,12 @@
 import errno
 import os
 import resource
+import socket
+import stat
 import tempfile
-import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import Fault
 from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemTransport
+from tests.parts import skip_or_fail
+from tests.swapping import swapping
 
 NOBODY = 65534
 
@@ -59,6 +64,21 @@ def in_a_child(action: Callable[[], object], *, prepare: Callable[[], None]) -> 
         answer = pipe.read()
     os.waitpid(child, 0)
     return answer
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def make_device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero: it never ends
+    except PermissionError:
+        skip_or_fail("the right to make device files", "run it as root")
 
 
 def become_nobody() -> None:
@@ -110,26 +130,101 @@ def test_a_link_that_stays_inside_is_followed(root, transport):
 
 def test_a_folder_swapped_for_a_link_while_files_are_written_lets_none_out(top, root, transport):
     (root / "in").mkdir()
-    stop = threading.Event()
 
-    def swap() -> None:
-        while not stop.is_set():
-            (root / "in").rename(root / "away")
-            (root / "in").symlink_to(top / "outside")
-            (root / "in").unlink()
-            (root / "away").rename(root / "in")
-
-    swapper = threading.Thread(target=swap)
-    swapper.start()
-    try:
-        outcomes = [transport.stage([Upload(str(root / f"in/{n}"), b"x")])[0] for n in range(2000)]
-    finally:
-        stop.set()
-        swapper.join()
+    with swapping(root / "in", top / "outside"):
+        outcomes = [transport.stage([Upload(str(root / f"in/{n}"), b"x")])[0] for n in range(1000)]
 
     assert list((top / "outside").iterdir()) == []
     assert len(list((root / "in").iterdir())) == outcomes.count(None) > 0
     assert any(outcome is not None for outcome in outcomes), "the swap never met a write"
+
+
+def test_whatever_is_done_while_folders_are_swapped_stays_inside(top, root, transport):
+    """Every operation but writing, which has its own test; what lies outside must be as it was."""
+    for folder in (top / "outside", root / "in", root / "in/sub"):
+        folder.mkdir(exist_ok=True)
+    (top / "outside/sub").mkdir()
+    (top / "outside/secret").write_bytes(b"secret")
+    (top / "outside/sub/secret").write_bytes(b"secret")
+    base = str(root / "in")
+    seen: set[str] = set()
+
+    with swapping(root / "in", top / "outside"):
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            seen.add(code(transport.read([f"{base}/secret"], max_bytes=99)[0]))
+            seen.add(code(transport.read([f"{base}/sub/secret"], max_bytes=99)[0]))
+            seen.add(code(transport.exists([f"{base}/secret"])[0]))
+            seen.add(code(transport.remove([f"{base}/sub/secret"])[0]))
+            seen.add(code(transport.move([Move(f"{base}/secret", f"{root}/mine")])[0]))
+            seen.add(code(transport.publish([Move(f"{base}/sub/secret", f"{base}/mine")])[0]))
+            with suppress(Fault):
+                transport.make_folder(f"{base}/processed")
+            with suppress(Fault):
+                seen |= {entry.name for entry in transport.list(base)}
+
+    assert not {"secret", "True", repr(b"secret")} & seen
+    assert "OUTSIDE_ROOTS" in seen, "the swap never met anything"
+    assert files_below(top / "outside") == {"secret": b"secret", "sub/secret": b"secret"}
+    assert not (top / "outside/processed").exists()
+    assert not (root / "mine").exists()
+
+
+def test_dots_and_slashes_in_a_path_lead_nowhere(root, transport):
+    for path in (f"{root}/in/../../outside/a", "in/a", f"{root}/a\0b", ""):
+        with pytest.raises(ValueError, match="not an absolute, plain path"):
+            transport.read([path], max_bytes=9)
+
+
+def test_of_nested_roots_each_is_a_wall_of_its_own(top, root):
+    (root / "acme").mkdir()
+    (root / "other").mkdir()
+    (root / "acme/out").symlink_to(root / "other")
+    inner = FilesystemTransport(FilesystemOptions(), TransportPolicy(dropzone_roots=(str(root / "acme"),)))
+    both = FilesystemTransport(
+        FilesystemOptions(), TransportPolicy(dropzone_roots=(str(root), str(root / "acme")))
+    )
+
+    assert code(inner.stage([Upload(str(root / "acme/out/a"), b"x")])[0]) == "OUTSIDE_ROOTS"
+    assert code(inner.stage([Upload(str(root / "other/a"), b"x")])[0]) == "OUTSIDE_ROOTS"
+    assert both.stage([Upload(str(root / "other/a"), b"x"), Upload(str(root / "acme/a"), b"x")]) == [
+        None,
+        None,
+    ]
+
+
+def test_a_file_that_is_also_linked_elsewhere_is_not_written_through(top, root, transport):
+    """A reason beside an ack file has a name that can be guessed: whoever links it must not have us write elsewhere."""
+    victim = top / "outside" / "victim"
+    victim.write_bytes(b"precious")
+    os.link(victim, root / "ack_x.json.reason.txt")
+
+    assert transport.stage([Upload(str(root / "ack_x.json.reason.txt"), b"why")]) == [None]
+    assert victim.read_bytes() == b"precious"
+    assert (root / "ack_x.json.reason.txt").read_bytes() == b"why"
+    assert victim.stat().st_nlink == 1
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", ["pipe", "socket", "device", "folder", "link to itself"])
+def test_what_is_no_file_is_neither_read_nor_waited_for(root, transport, make):
+    path = root / "ack_x.json"
+    with ExitStack() as open_socket:
+        if make == "pipe":
+            os.mkfifo(path)
+        elif make == "socket":
+            open_socket.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+        elif make == "device":
+            make_device(path)
+        elif make == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to(path)
+
+        assert code(transport.read([str(path)], max_bytes=9)[0]) == "NOT_A_FILE"
+        assert code(transport.stage([Upload(str(path), b"x")])[0]) == "NOT_A_FILE"
+        assert [entry.is_file for entry in transport.list(str(root))] == [False]
+        assert transport.move([Move(str(path), str(root / "done"))]) == [None]
 
 
 @pytest.mark.timeout(10)

@@ -1,8 +1,9 @@
 """The transport that ships for tests keeps the port's promises, too."""
 
 import pytest
+import structlog
 
-from erp_connectors.documents import Move, Upload
+from erp_connectors.documents import Entry, Move, Upload
 from erp_connectors.faults import DISK_FULL, Fault
 from erp_connectors.transports.memory import MemoryDropzone, MemoryTransport
 
@@ -69,3 +70,25 @@ def test_a_folder_is_made_below_an_existing_one_only(zone, transport):
         with pytest.raises(Fault):
             transport.make_folder(path)
     assert "/in/error" in zone.folders
+
+
+class _Hostile(MemoryTransport):
+    """Lists what no file system lets a file be called, and what a server can say all the same."""
+
+    names = ("", ".", "..", "/etc/passwd", "ack_/../../x.json", "ack_\0.json", "ack_a\0", "a/")
+
+    def _list(self, folder):
+        yield from (Entry(name, 1, 1, is_file=True) for name in self.names)
+        yield from super()._list(folder)
+
+
+def test_names_that_lead_elsewhere_are_left_out_and_logged_in_plain_letters(zone):
+    zone.write("/in/ack_good.json", b"{}")
+    hostile = _Hostile(zone)
+
+    with structlog.testing.capture_logs() as logged:
+        assert [entry.name for entry in hostile.list("/in")] == ["ack_good.json", "done"]
+
+    told = [line["name"] for line in logged if line["event"] == "list.name_refused"]
+    assert len(told) == len(_Hostile.names)
+    assert all(name.isascii() and name.isprintable() for name in told)

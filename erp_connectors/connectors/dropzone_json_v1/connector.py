@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from erp_connectors.connectors.base import ConfigField, Connector, Dropzone, Schemas
-from erp_connectors.connectors.dropzone_json_v1 import ack, ack_schema, config, description, payload
+from erp_connectors.connectors.dropzone_json_v1 import ack, ack_schema, config, description, payload, renewal
 from erp_connectors.documents import Ack, OrderDocument
+from erp_connectors.transports.base import Renewed
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
 
@@ -25,6 +26,9 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
 
     def dropzone(self, config_: config.DropzoneConfig) -> Dropzone:
         return config.dropzone(config_)
+
+    def renew(self, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+        return renewal.renew(raw, renewed, today=today)
 
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         return f"sales_order_{draft_order_id.hex[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}_{token}.json"

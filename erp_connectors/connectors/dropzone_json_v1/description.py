@@ -4,8 +4,9 @@ from erp_connectors.connectors.base import ConfigField, Purpose
 
 SFTP, FILESYSTEM = "sftp", "filesystem"
 _SFTP_ONLY = (SFTP,)
-_WAY, _SERVER, _LOGIN, _FOLDERS, _WRITING, _TIMING = (
+_WAY, _SERVER, _LOGIN, _FOLDERS, _WRITING, _TIMING, _PLAN, _DATES = (
     "How the dropzone is reached", "Server", "Login", "Folders", "How files are written", "Times",
+    "Planned change of keys", "Reminders",
 )  # fmt: skip
 
 FIELDS = (
@@ -29,7 +30,7 @@ FIELDS = (
     ),
     ConfigField(
         "legacy_algorithms", "boolean", required=False, default=False, modes=_SFTP_ONLY, group=_SERVER, rare=True,
-        label="Allow outdated algorithms",
+        label="Allow outdated algorithms", purpose=Purpose.WEAKENS,
         help="Only for a server that offers nothing current: also use ciphers and checksums that are known to be weak "
         "(CBC, 3DES, SHA-1, MD5). Ask the ERP team for a newer server; until then, orders could be read on their way.",
     ),
@@ -86,5 +87,51 @@ FIELDS = (
     ConfigField(
         "ack_timeout", "integer", required=False, default=None, label="Overdue after", group=_TIMING, rare=True,
         least=60, most=31 * 86400, help="Seconds after which a sent order without an answer counts as overdue.",
+    ),
+    ConfigField(
+        "next_ssh_key", "string", required=False, default=None, secret=True, modes=_SFTP_ONLY, rare=True, lines=4,
+        label="New private key", group=_PLAN, purpose=Purpose.NEXT_PRIVATE_KEY,
+        help="Offered to the server before the present key, at every login. Once the server accepts it, the present "
+        "key is dropped. Until then orders go out with the present one.",
+    ),
+    ConfigField(
+        "next_host_key", "string", required=False, default=None, modes=_SFTP_ONLY, rare=True, lines=3,
+        label="The server's next host key", group=_PLAN, purpose=Purpose.NEXT_HOST_KEY,
+        help="Public key(s) that the ERP's side has announced, compared by fingerprint. On its first use it takes the "
+        "place of the pinned one.",
+    ),
+    ConfigField(
+        "next_host_key_from", "date", required=False, default=None, modes=_SFTP_ONLY, rare=True,
+        label="It counts from", group=_PLAN, help="First day (UTC) on which the server may use it; empty: now.",
+    ),
+    ConfigField(
+        "next_host_key_until", "date", required=False, default=None, modes=_SFTP_ONLY, rare=True,
+        label="Change completed by", group=_PLAN, purpose=Purpose.ENDS_PLAN,
+        help="Last day (UTC) on which both keys count. After it only the one that the server uses is accepted; empty: "
+        "the old one goes on the new one's first use.",
+    ),
+    ConfigField(
+        "old_host_key", "string", required=False, default=None, modes=_SFTP_ONLY, rare=True, lines=3,
+        label="The server's old host key", group=_PLAN, purpose=Purpose.NEXT_HOST_KEY,
+        help="Still accepted after a planned change, for servers behind one name that change one after the other.",
+    ),
+    ConfigField(
+        "old_host_key_until", "date", required=False, default=None, modes=_SFTP_ONLY, rare=True,
+        label="The old one counts until", group=_PLAN, help="Last day (UTC) on which the old key is accepted.",
+    ),
+    ConfigField(
+        "ssh_key_expires", "date", required=False, default=None, modes=_SFTP_ONLY, rare=True, group=_DATES,
+        label="Our key runs out on", purpose=Purpose.EXPIRES,
+        help="The overview reminds of it in time. Nothing is switched off on that day.",
+    ),
+    ConfigField(
+        "password_expires", "date", required=False, default=None, modes=_SFTP_ONLY, rare=True, group=_DATES,
+        label="The password runs out on", purpose=Purpose.EXPIRES,
+        help="The overview reminds of it in time. Nothing is switched off on that day.",
+    ),
+    ConfigField(
+        "host_key_expires", "date", required=False, default=None, modes=_SFTP_ONLY, rare=True, group=_DATES,
+        label="The server's host key runs out on", purpose=Purpose.EXPIRES,
+        help="The overview reminds of it in time. Nothing is switched off on that day.",
     ),
 )  # fmt: skip

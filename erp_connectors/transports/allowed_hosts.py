@@ -1,0 +1,65 @@
+"""Which servers this deployment may connect to: by name before it is looked up, by address before it is called."""
+
+import ipaddress
+
+from erp_connectors.faults import HOST_NOT_ALLOWED, NAME_NOT_FOUND, Fault
+from erp_connectors.sftp.addresses import Address, refusal
+from erp_connectors.transports.base import TransportPolicy
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class AllowedHosts:
+    """For one host: ask for its `name` first, then hand every address that it has to `require_address`."""
+
+    def __init__(self, host: str, policy: TransportPolicy) -> None:
+        self._host = host
+        self._loopback = policy.sftp_loopback
+        networks = {entry: network_of(entry) for entry in policy.sftp_allowed_hosts}
+        self._networks = [network for network in networks.values() if network]
+        self._names = {plain_name(entry) for entry, network in networks.items() if not network}
+        self._any = not networks
+
+    def name(self) -> str:
+        """As it is to be looked up, in ASCII. Raises `Fault` NAME_NOT_FOUND, HOST_NOT_ALLOWED."""
+        try:
+            name = plain_name(self._host)
+        except ValueError:
+            raise Fault(NAME_NOT_FOUND, f"{self._host!a} is not a host name.") from None
+        # Where networks are allowed, too, its addresses decide.
+        if not (self._any or self._networks or name in self._names):
+            raise Fault(HOST_NOT_ALLOWED, f"{self._host} is not one of SFTP_ALLOWED_HOSTS.")
+        return name
+
+    def require_address(self, address: Address) -> None:
+        """Raises `Fault` HOST_NOT_ALLOWED. Also a name that is listed may not lead just anywhere."""
+        if why := refusal(address, loopback=self._loopback):
+            raise Fault(HOST_NOT_ALLOWED, f"{self._host} is {address}, which {why}.")
+        if not (self._any or plain_name(self._host) in self._names or self._is_in_a_network(address)):
+            raise Fault(HOST_NOT_ALLOWED, f"{self._host} is {address}, which is not in SFTP_ALLOWED_HOSTS.")
+
+    def _is_in_a_network(self, address: Address) -> bool:
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(mapped in network for network in self._networks)
+
+
+def network_of(entry: str) -> Network | None:
+    """Of an address, or a network like ``10.1.0.0/16``; None for a name."""
+    try:
+        return ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+def is_host_or_network(entry: str) -> bool:
+    try:
+        return bool(network_of(entry)) or ("/" not in entry and bool(plain_name(entry)))
+    except ValueError:
+        return False
+
+
+def plain_name(host: str) -> str:
+    """One spelling for one host: what wide letters, capitals and a last dot mean to the DNS. Raises `ValueError`."""
+    if not host.isprintable():
+        raise ValueError("it holds characters that can't be shown")
+    return host.rstrip(".").encode("idna").decode("ascii").lower()
