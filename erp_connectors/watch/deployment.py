@@ -14,7 +14,7 @@ from django.utils import timezone
 from erp_connectors.services import gauges
 from erp_connectors.services.key_rotation import standing
 from erp_connectors.watch import strangers
-from erp_connectors.watch.findings import Finding, error, ok, warning
+from erp_connectors.watch.findings import Finding, error, ok, some, warning
 
 LITTLE, VERY_LITTLE = 2 * 1024**3, 200 * 1024**2
 CLOCKS_MAY_DIFFER = timedelta(seconds=5)
@@ -46,13 +46,15 @@ def keys() -> Iterator[Finding]:
     else:
         older = sum(count for key, count in found.by_key.items() if key != found.key)
         yield warning(
-            f"{older} connections are sealed with another key than {found.key}.",
+            f"{some(older, 'connection is', 'connections are')} sealed with another key than {found.key}.",
             "Finish the rotation: manage.py rotate_encryption_key",
         )
 
 
 def disk() -> Iterator[Finding]:
-    for folder in {_existing(Path(settings.VAR)), *(_existing(Path(one)) for one in settings.DROPZONE_ROOTS)}:
+    folders = [_existing(Path(str(one))) for one in (settings.VAR, *settings.DROPZONE_ROOTS)]
+    # Of folders on the same disk the first speaks for all.
+    for folder in {one.stat().st_dev: one for one in reversed(folders)}.values():
         free = shutil.disk_usage(folder).free
         told = f"{free / 1024**3:.1f} GB are free at {folder}"
         if free < LITTLE:

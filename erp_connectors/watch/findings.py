@@ -42,6 +42,10 @@ def error(what: str, to_do: str) -> Finding:
     return Finding(level=Level.ERROR, what=what, to_do=to_do)
 
 
+def some(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
 def run_all(checks: Mapping[str, Check]) -> Iterator[Finding]:
     """Each check's findings as it is done; one that breaks is a finding, too, and the next ones still run."""
     for name, check in checks.items():

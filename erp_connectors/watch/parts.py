@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from erp_connectors.archive import ALIAS
 from erp_connectors.services import gauges
-from erp_connectors.watch.findings import Check, Finding, error, ok, warning
+from erp_connectors.watch.findings import Check, Finding, error, ok, some, warning
 from orderflow import jobs
 
 SILENT = timedelta(seconds=60)
@@ -55,7 +55,7 @@ def broker() -> Iterator[Finding]:
             "Start more workers (manage.py run_workers --workers N). Rows decide what is due: nothing is lost.",
         )
     else:
-        yield ok(f"{waiting} tasks wait for a worker")
+        yield ok(f"{some(waiting, 'task waits', 'tasks wait')} for a worker")
 
 
 def archive() -> Iterator[Finding]:
@@ -77,11 +77,11 @@ def workers() -> Iterator[Finding]:
     now, beats = timezone.now(), gauges.heartbeats()
     start = "Start them: manage.py run_workers (as a service: see its log first)."
     if not beats:
-        yield error("No worker has ever shown life here.", start)
+        yield error("No worker runs, as far as the database knows.", start)
     elif now - beats[0] > SILENT:
         yield error(f"No worker has shown life for {(now - beats[0]).total_seconds():.0f} s.", start)
     else:
-        yield ok(f"{sum(now - at <= SILENT for at in beats)} clusters show life")
+        yield ok(f"{some(sum(now - at <= SILENT for at in beats), 'cluster shows', 'clusters show')} life")
 
 
 def polls() -> Iterator[Finding]:

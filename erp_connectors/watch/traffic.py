@@ -14,7 +14,7 @@ from erp_connectors.services.health import Health, State, health_of_all
 from erp_connectors.services.overdue import HINT, MEANING
 from erp_connectors.services.probe import probe_steps
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
-from erp_connectors.watch.findings import Finding, error, ok, warning
+from erp_connectors.watch.findings import Finding, error, ok, some, warning
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -50,7 +50,7 @@ def exports() -> Iterator[Finding]:
             "See what the check of the storage says; the sweep archives them once it works.",
         )
     waiting = ERPExport.objects.filter(status=ExportStatus.PENDING).count()
-    yield ok(f"{waiting} wait to be sent")
+    yield ok(f"{some(waiting, 'waits', 'wait')} to be sent")
 
 
 def reachability(connection: ERPConnection) -> list[Finding]:
@@ -77,7 +77,7 @@ def _not_moving(now: datetime) -> Iterator[Finding]:
         Count("pk"), Min("created_at")
     ):
         yield error(
-            f"{org} {str(pk)[:8]}: {count} exports wait since {_at(since)}, and nothing holds them back.",
+            f"{org} {str(pk)[:8]}: {some(count, 'export waits', 'exports wait')} since {_at(since)}, and nothing holds them.",
             f"See what the check of the workers says; then: manage.py deliver --connection {pk}",
         )
 
@@ -87,8 +87,9 @@ def _without_export() -> Iterator[Finding]:
     lost = DraftOrder.objects.filter(~Exists(pending), status=DraftStatus.PUSHING).order_by("created_at")
     count = lost.count()
     if count:
+        example = lost.values_list("pk", flat=True)[0]
         yield error(
-            f"{count} orders are PUSHING without an export, such as {lost.values_list('pk', flat=True)[0]}.",
+            f"{some(count, 'order is', 'orders are')} PUSHING without an export, such as {example}.",
             "This must not happen: keep the log and the database as they are, and report it.",
         )
 
@@ -99,15 +100,18 @@ def _for_a_person() -> Iterator[Finding]:
     ).count()
     if unknown:
         yield warning(
-            f"Of {unknown} failed exports nobody knows whether they reached the ERP.",
+            f"{some(unknown, 'export', 'exports')} failed, and nobody knows whether the ERP has the order.",
             "Retry their orders: that looks first, and sends nothing twice.",
         )
     in_error = gauges.orders_in_error()
     if in_error:
-        yield warning(f"{in_error} orders are in ERROR.", "The admin's front page says why, and what to do.")
+        yield warning(
+            f"{some(in_error, 'order is', 'orders are')} in ERROR.",
+            "The admin's front page says why, and what to do.",
+        )
     late = ERPExport.objects.overdue().count()
     if late:
-        yield warning(f"{late} exports: {MEANING}", HINT)
+        yield warning(f"{some(late, 'export', 'exports')}: {MEANING}", HINT)
 
 
 def _name(one: Health) -> str:
@@ -117,7 +121,7 @@ def _name(one: Health) -> str:
 def _told(one: Health) -> str:
     cause = one.trouble.cause if one.trouble else "The ERP could not be reached last time; it is tried again."
     since = f" Since {_at(one.since)}." if one.since else ""
-    waiting = f" {one.waiting} exports wait." if one.waiting else ""
+    waiting = f" {some(one.waiting, 'export waits', 'exports wait')}." if one.waiting else ""
     return f"{cause}{since}{waiting}"
 
 

@@ -96,7 +96,7 @@ def test_exports_that_do_not_move_though_nothing_holds_them(make_site):  # noqa:
 
     (stuck,) = wrong(found, "exports")
     assert code == 1
-    assert stuck["what"].startswith(f"{site.org.slug} {str(site.connection.pk)[:8]}: 1 exports wait since")
+    assert stuck["what"].startswith(f"{site.org.slug} {str(site.connection.pk)[:8]}: 1 export waits since")
     assert stuck["to_do"].endswith(f"manage.py deliver --connection {site.connection.pk}")
 
 

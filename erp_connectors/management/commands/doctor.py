@@ -13,7 +13,7 @@ from erp_connectors.management.reporting import each
 from erp_connectors.models import ERPConnection
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.watch import deployment, traffic
-from erp_connectors.watch.findings import Check, Finding, Level, ok, run_all
+from erp_connectors.watch.findings import Check, Finding, Level, ok, run_all, some
 from erp_connectors.watch.parts import PARTS
 
 FIRST: dict[str, Check] = {"settings": deployment.settings_as_checked, "disk": deployment.disk}
@@ -101,10 +101,8 @@ def _reach(known: dict[Any, ERPConnection], connection_id: Any) -> _Reached:
 
 
 def _verdict(broken: int, warnings: int) -> str:
+    warned = some(warnings, "warning", "warnings")
     if broken:
-        return f"\n{_some(broken, 'problem')} and {_some(warnings, 'warning')}. Begin with the first problem."
-    return f"\nNothing is broken; {_some(warnings, 'warning')}." if warnings else "\nAll is well."
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+        problems = some(broken, "problem", "problems")
+        return f"\n{problems} and {warned}. Begin with the first problem."
+    return f"\nNothing is broken; {warned}." if warnings else "\nAll is well."
