@@ -15,6 +15,8 @@ from django.utils import timezone
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.publishing import mark_sent
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
 from orderflow.audit import services as audit
@@ -75,6 +77,7 @@ def refuse_all(given: Sequence[Given]) -> None:
     _advance_drafts([export.draft_order for export in exports], DraftStatus.PUSHED, DraftStatus.ERROR)
     reasons = [f"{one.ack.error_code or ''} {one.ack.message or ''}".strip() for one in given]
     _add_events(given, "refused", now, reasons)
+    note_exports(Event.EXPORT_REFUSED, exports, at=now)
     _audit(
         given,
         Action.EXPORT_REFUSED,

@@ -11,6 +11,8 @@ from erp_connectors import circuit, leases
 from erp_connectors.faults import Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.context import Failure
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit import services as audit
@@ -82,6 +84,7 @@ def _fail(failures: Sequence[Failure], now: datetime) -> None:
         [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
     )
     _note(failures, "failed", now)
+    note_exports(Event.EXPORT_FAILED, exports, at=now)
     audit.record_many(
         audit.Entry(
             action=Action.DRAFT_PUSH_FAILED,
