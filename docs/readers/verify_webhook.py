@@ -18,7 +18,9 @@ class BadSignature(Exception):
     """Answer 401 and do nothing."""
 
 
-def verify(secret, headers, body, now=None):
+def verify(
+    secret: str, headers: "dict[str, str]", body: bytes, now: "float | None" = None
+) -> "dict[str, object]":
     """``headers``: names in lower case. The event, or BadSignature."""
     try:
         message_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
@@ -34,4 +36,5 @@ def verify(secret, headers, body, now=None):
     # While a secret is being replaced there are two signatures; one of them is enough.
     if not any(hmac.compare_digest(expected.encode(), given.encode()) for given in signatures):
         raise BadSignature("signed with another secret, or changed on its way")
-    return json.loads(body)
+    event: "dict[str, object]" = json.loads(body)
+    return event

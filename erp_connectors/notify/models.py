@@ -71,17 +71,22 @@ class Subscription(models.Model):
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("notification setting")
+        verbose_name = _("notification")
         verbose_name_plural = _("notifications")
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(channel__in=Channel.values), name="subscription_channel_is_known"
             ),
             models.UniqueConstraint(
-                fields=["org", "connection", "url"],
-                nulls_distinct=False,
+                fields=["connection", "url"],
                 condition=Q(channel=Channel.WEBHOOK),
                 name="webhook_once_per_connection",
+            ),
+            # One for all connections is another; not every database takes two empty ones for the same.
+            models.UniqueConstraint(
+                fields=["org", "url"],
+                condition=Q(channel=Channel.WEBHOOK, connection=None),
+                name="webhook_once_for_all_connections",
             ),
         ]
         indexes: ClassVar = [

@@ -42,6 +42,9 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> int:
     finally:
         timer.cancel()
         link.close()
+    if cut_off.is_set():
+        # What was cut off in its headers reads like an answer.
+        raise NotDelivered("NO_ANSWER")
     _require_accepted(status)
     return status
 

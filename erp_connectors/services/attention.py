@@ -12,9 +12,11 @@ from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.notify.models import Subscription
+from erp_connectors.notify.troubles import worded
 from erp_connectors.services import overdue
 from erp_connectors.services.health import Health, State, Trouble
-from erp_connectors.services.troubles import contradicted, stray, unsettled
+from erp_connectors.services.troubles import contradicted, stray, unheard, unsettled
 from erp_connectors.states import AckFileStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -40,9 +42,10 @@ class Kind(IntEnum):
     UNMATCHED = 13
     TEST_FAILED = 14
     UNTESTED = 15
-    TO_PUSH = 16
-    TO_APPROVE = 17
-    TO_REVIEW = 18
+    NOT_NOTIFIED = 16
+    TO_PUSH = 17
+    TO_APPROVE = 18
+    TO_REVIEW = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Need:
     count: int = 1
     since: datetime | None = None
     connection_id: UUID | None = None
+    subscription_id: UUID | None = None
     where: str = ""
     trouble: Trouble | None = None
     failed_as: str = ""
@@ -83,7 +87,7 @@ OF_AN_ORDER = {
 
 
 def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
-    """Five statements."""
+    """Six statements."""
     exports = ERPExport.objects.visible_to(user).order_by()
     needs = [
         *_of_connections(health),
@@ -91,10 +95,11 @@ def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> li
         *_contradicted(exports),
         *_overdue(health),
         *_stray(AckFile.objects.visible_to(user).order_by(), now),
+        *_not_notified(user),
         *_orders(user),
     ]
     places: dict[UUID | None, str] = {one.connection.pk: one.where for one in health}
-    located = [replace(need, where=places.get(need.connection_id, "")) for need in needs]
+    located = [replace(need, where=need.where or places.get(need.connection_id, "")) for need in needs]
     return sorted(located, key=lambda need: (need.kind, -need.count))
 
 
@@ -166,6 +171,19 @@ def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
     for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
         kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
         yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _not_notified(user: User) -> Iterator[Need]:
+    for one in unheard(Subscription.objects.visible_to(user)):
+        yield Need(
+            kind=Kind.NOT_NOTIFIED,
+            org_id=one.org_id,
+            count=0,
+            since=one.failing_since,
+            subscription_id=one.pk,
+            where=str(one),
+            trouble=Trouble("", *worded(one.last_trouble)),
+        )
 
 
 def _orders(user: User) -> Iterator[Need]:

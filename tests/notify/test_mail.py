@@ -35,7 +35,7 @@ def test_a_refusal_says_what_since_when_and_what_to_do(site, mailbox):
 
     (message,) = mailbox.to("a@example.com")
     text = text_of(message)
-    assert message["subject"] == (
+    assert message["subject"].strip() == (
         f"[OrderFlow] {site.org.name}: 1 order was refused by the ERP (DROPZONE_JSON_V1 {site.inbox})"
     )
     assert f"- {export.draft_order.external_order_number} ({export.filename}): " in text
