@@ -50,7 +50,20 @@ MODULES = [
     *(APP / f"services/{name}.py" for name in ("situation", "ack_situation", "papers", "wording")),
 ]
 # The same in both languages.
-SAME = {"Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s"}
+SAME = {
+    "Port",
+    "Server",
+    "Host",
+    "Status",
+    "ok",
+    "Name",
+    "Export",
+    "Organisation",
+    "%(n)s ms",
+    "%(n)s s",
+    "Webhook",
+    "Organisation: %(org)s",
+}
 
 
 def our_texts() -> list[str]:

@@ -51,10 +51,7 @@ class SubscriptionForm(ModelForm):
         widget=forms.TextInput(
             attrs={"class": "vTextField", "data-modes": Channel.WEBHOOK.value, "spellcheck": "false"}
         ),
-        help_text=gettext_lazy(
-            "Where the webhook is posted to, such as https://hooks.example.com/orderflow. "
-            "It is signed with a secret that is shown when you have saved."
-        ),
+        help_text=gettext_lazy("Where to post to. It is signed with a secret that is shown after saving."),
     )
     events = forms.MultipleChoiceField(
         label=gettext_lazy("What is told"),
