@@ -11,7 +11,8 @@ from orderflow.orders.management.progress import ProgressBar
 class Command(ReportingCommand):
     help = (
         "Seal every connection's config and every webhook's secret with ENCRYPTION_MASTER_KEY, while the system "
-        "runs; a key of ENCRYPTION_PREVIOUS_KEYS opens the older ones. Exit code 1 where a row still needs an older key."
+        "runs; a key of ENCRYPTION_PREVIOUS_KEYS opens the older ones. Exit code 1 where a row "
+        "still needs an older key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
