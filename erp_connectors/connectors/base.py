@@ -116,6 +116,10 @@ class Connector(ABC, Generic[ConfigT]):
         """Whether `filename` could have made this name: such a file that no export has is reported as orphaned."""
         return False
 
+    def identify(self, body: bytes) -> UUID | None:
+        """The draft order whose file this is, for a database that was restored without it; None: it can't be told."""
+        return None
+
     @abstractmethod
     def render(self, order: OrderDocument) -> bytes:
         """The file's exact bytes, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""

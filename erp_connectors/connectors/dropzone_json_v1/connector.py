@@ -32,6 +32,9 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
     def names_export(self, name: str) -> bool:
         return FILENAME.fullmatch(name) is not None
 
+    def identify(self, body: bytes) -> UUID | None:
+        return payload.order_of(body)
+
     def render(self, order: OrderDocument) -> bytes:
         return payload.render(order)
 

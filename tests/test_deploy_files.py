@@ -1,0 +1,100 @@
+"""The files in deploy/ name variables, commands and programs that exist."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
+DOCUMENTED = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+COMPOSE = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
+OURS = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+
+
+def unit(path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(path)
+    return parser
+
+
+def assigned(text: str) -> set[str]:
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
+
+
+def test_every_variable_of_the_example_is_documented() -> None:
+    names = assigned((DEPLOY / "orderflow.env.example").read_text())
+
+    assert len(names) > 8
+    assert names <= DOCUMENTED
+
+
+def test_every_variable_that_the_containers_get_is_documented() -> None:
+    assert set(OURS) == {"migrate", "web", "workers"}
+    for service in OURS.values():
+        assert set(service["environment"]) <= DOCUMENTED
+
+
+def test_whatever_the_compose_file_asks_for_is_in_its_example() -> None:
+    text = (DEPLOY / "compose" / "compose.yaml").read_text()
+    wanted = {name for name, has_default in re.findall(r"\$\{([A-Z0-9_]+)(:-)?", text) if not has_default}
+
+    assert wanted <= assigned((DEPLOY / "compose" / "example.env").read_text())
+
+
+def test_the_secrets_have_no_value_in_the_examples() -> None:
+    for example in (DEPLOY / "orderflow.env.example", DEPLOY / "compose" / "example.env"):
+        values = dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", example.read_text(), re.MULTILINE))
+        assert [values[name] for name in ("SECRET_KEY", "ENCRYPTION_MASTER_KEY")] == ["", ""]
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_starts_what_there_is_as_the_user_that_owns_nothing(path: Path) -> None:
+    service = unit(path)["Service"]
+    program, *arguments = service["ExecStart"].split()
+
+    assert (service["User"], service["ProtectSystem"]) == ("orderflow", "strict")
+    assert program.startswith("/opt/orderflow/.venv/bin/")
+    if arguments[0] == "manage.py":
+        assert arguments[1] in get_commands()
+    else:
+        assert arguments[0] == "orderflow.wsgi"
+
+
+def test_a_stop_waits_longer_than_the_workers_may_take() -> None:
+    service = unit(DEPLOY / "systemd" / "orderflow-workers.service")["Service"]
+
+    assert (service["KillMode"], int(service["TimeoutStopSec"]) > 30) == ("mixed", True)
+    assert int(COMPOSE["services"]["workers"]["stop_grace_period"].removesuffix("s")) > 30
+
+
+def test_containers_run_commands_that_there_are() -> None:
+    for service in OURS.values():
+        command = service.get("command")
+        assert command is None or command[2] in get_commands()
+
+
+def test_the_image_has_all_that_runs() -> None:
+    copied = set(re.findall(r"^COPY (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
+
+    assert copied == {"requirements.txt", "manage.py", "orderflow", "erp_connectors"}
+    assert {f"!{name}" for name in copied} <= set((ROOT / ".dockerignore").read_text().split())
+
+
+def test_the_proxy_lets_the_largest_order_through(settings: object) -> None:
+    limit = re.search(r"client_max_body_size (\d+)m", (DEPLOY / "nginx" / "orderflow.conf").read_text())
+
+    assert limit is not None
+    assert int(limit[1]) * 1024 * 1024 == getattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE")  # noqa: B009
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"orderflow-manage ([a-z_]+)", (ROOT / "docs/deploy.md").read_text())))
+)
+def test_the_page_names_commands_that_there_are(command: str) -> None:
+    assert command in get_commands()
