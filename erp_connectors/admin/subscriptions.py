@@ -42,7 +42,6 @@ class SubscriptionAdmin(ListPage, OrgColumn):
     may_add = True
     audited = True
     list_display = ("__str__", "channel", "about", "state", "last_time")
-    list_filter = ("channel", "active")
     list_select_related = ("org", "connection__org")
     sortable_by = ()
     ordering = ("-created_at",)
