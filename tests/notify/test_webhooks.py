@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from django.utils import timezone
 
-from docs.readers.verify_webhook import BadSignature, verify
+from docs.receivers.verify_webhook import BadSignature, verify
 from erp_connectors.notify import digests, sending, subscriptions, webhooks
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Notification, Subscription
