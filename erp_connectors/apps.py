@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.backends.signals import connection_created
 
 
@@ -11,3 +12,7 @@ class ErpConnectorsConfig(AppConfig):
         from erp_connectors import checks, leases  # noqa: F401, PLC0415  # checks registers the system checks
 
         connection_created.connect(leases.bound_transactions)
+        if getattr(settings, "TRACING", False):
+            from orderflow import traces  # noqa: PLC0415  # only where spans are wanted
+
+            traces.start()

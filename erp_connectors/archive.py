@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from tempfile import SpooledTemporaryFile
 from threading import Event
 from typing import IO, NamedTuple
@@ -46,7 +47,9 @@ def put_all(copies: Sequence[Copy]) -> list[ArchiveUnavailable | None]:
         return []
     storage, down = storages[ALIAS], Event()
     with ThreadPoolExecutor(max_workers=min(PARALLEL, len(copies))) as pool:
-        return list(pool.map(lambda copy: _put(storage, copy, down), copies))
+        # What the threads log says whose copy it was: each takes the caller's context along.
+        contexts = [copy_context() for _ in copies]
+        return list(pool.map(lambda copy, context: context.run(_put, storage, copy, down), copies, contexts))
 
 
 def read(key: str, *, expected_sha256: str) -> bytes:

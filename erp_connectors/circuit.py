@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
+from erp_connectors import counters
 from erp_connectors.models import ERPConnection
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_circuit
@@ -65,6 +66,7 @@ def open_circuit(connection: ERPConnection, reason: dict[str, Any], *, now: date
     with transaction.atomic():
         row.update(circuit_reason=reason)
         if row.filter(circuit_opened_at=None).update(circuit_opened_at=now):
+            counters.count(counters.Name.CIRCUITS, reason["code"])
             note_circuit(Event.CIRCUIT_OPENED, connection, at=now)
 
 

@@ -15,11 +15,12 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.models import ERPConnection
 from orderflow.moves import LostRace
 
@@ -29,6 +30,10 @@ log = structlog.get_logger(__name__)
 class Purpose(StrEnum):
     DELIVERY = "delivery_lease"
     POLL = "poll_lease"
+
+    @property
+    def short(self) -> str:
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,11 @@ def take(connection_id: UUID, purpose: Purpose) -> Lease | None:
     values = {f"{purpose}_token": token, f"{purpose}_until": now + _duration()}
     if row.filter(free).update(**values):
         return Lease(connection_id, purpose, token)
-    if row.filter(expired).update(**values):
-        return Lease(connection_id, purpose, token, took_over=True)
+    with transaction.atomic():
+        if row.filter(expired).update(**values):
+            counters.count(counters.Name.TAKEOVERS, purpose.short)
+            log.warning("lease.taken_over", connection_id=str(connection_id), purpose=purpose.short)
+            return Lease(connection_id, purpose, token, took_over=True)
     return None
 
 

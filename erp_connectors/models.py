@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.fields import EncryptedConfigField
 from erp_connectors.states import (
     EXPORT_MOVES,
@@ -104,12 +105,19 @@ class ERPExportQuerySet(OrgScopedQuerySet["ERPExport"]):
     def advance(self, to: ExportStatus, *, frm: ExportStatus, **fields: Any) -> int:
         """Move all of these that still are ``frm``; returns how many did. Raises `IllegalMove`."""
         require_export_move(frm, to)
-        return self.filter(status=frm).update(status=to, updated_at=timezone.now(), **fields)
+        moved = self.filter(status=frm).update(status=to, updated_at=timezone.now(), **fields)
+        _count_move(frm, to, moved)
+        return moved
 
 
 def require_export_move(frm: str, to: str) -> None:
     if ExportStatus(to) not in EXPORT_MOVES[ExportStatus(frm)]:
         raise IllegalMove(f"An export can't go from {frm} to {to}.")
+
+
+def _count_move(frm: str, to: str, how_many: int) -> None:
+    if frm != to:
+        counters.count(counters.Name.EXPORTS, to, how_many)
 
 
 class ERPExport(models.Model):
@@ -135,6 +143,16 @@ class ERPExport(models.Model):
     idempotency_key = models.CharField(max_length=255, blank=True, default="")
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="requested_exports"
+    )
+    request_id = models.CharField(
+        max_length=64, blank=True, default="", editable=False, help_text="Of the request that pushed it."
+    )
+    trace = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="That request's span, as W3C writes it.",
     )
     approved_at = models.DateTimeField()
     payload = models.BinaryField(null=True, editable=False)
@@ -226,6 +244,7 @@ class ERPExport(models.Model):
         )
         if not moved:
             raise LostRace(f"Export {self.pk} is no longer {self.status}.")
+        _count_move(self.status, to, moved)
         for name, value in {"status": to, **fields}.items():
             setattr(self, name, value)
         return self

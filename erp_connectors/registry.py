@@ -4,6 +4,8 @@ Other packages add connector types through the entry-point group ``orderflow.con
 ``MY_TYPE = "my_package.my_connector:MyConnector"``.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -52,6 +54,20 @@ def is_known(connector_type: str) -> bool:
     return True
 
 
+# Whoever stands between this program and the transports it opens.
+_between: list[Callable[[Transport], Transport]] = []
+
+
+@contextmanager
+def standing_between(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
+    """While it lasts, whatever transport this process opens goes through ``wrap``: to play trouble in an acceptance."""
+    _between.append(wrap)
+    try:
+        yield
+    finally:
+        _between.remove(wrap)
+
+
 def open_transport(dropzone: Dropzone) -> Transport:
     """The transport for a dropzone, not yet connected."""
     policy = TransportPolicy(
@@ -59,4 +75,6 @@ def open_transport(dropzone: Dropzone) -> Transport:
         sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
     )
     transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
+    for wrap in _between:
+        transport = wrap(transport)
     return transport

@@ -4,6 +4,7 @@ It knows only the folders and the published file format. What it answers to an o
 order alone, so a run can be repeated.
 """
 
+import hashlib
 import json
 import random
 import zlib
@@ -54,6 +55,16 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """One order file that it took, and what was wrong with it; ``order`` as the file says, else the file's name."""
+
+    file: str
+    order: str
+    sha256: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One ack file to write; bluntly: under its final name from the first byte."""
 
@@ -75,6 +86,7 @@ class SimulatedErp:
     waiting: list[Answer] = field(default_factory=list)
     seen_orders: set[str] = field(default_factory=set)
     complained: set[str] = field(default_factory=set)
+    receipts: list[Receipt] = field(default_factory=list)
 
     def step(self, now: datetime) -> list[Happening]:
         """Take what lies there, write what is due. Raises `Fault` where the dropzone can't be listed."""
@@ -135,6 +147,7 @@ class SimulatedErp:
         due = now + timedelta(seconds=self.habits.delay)
         order, problem = _understand(body)
         identity = str(order.get("draft_order_id", name))
+        self.receipts.append(Receipt(name, identity, hashlib.sha256(body).hexdigest(), problem))
         rng = random.Random(f"{self.habits.seed}:{identity}")  # noqa: S311  # repeatable, not secret
         if problem is None and rng.random() < self.habits.refuse_rate and identity not in self.seen_orders:
             problem = _reason(order, rng)

@@ -7,6 +7,7 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.bulk import runs
 from erp_connectors.notify import digests, sending
 from erp_connectors.services import acks, overdue
@@ -57,6 +58,7 @@ def _sweep() -> str:
     for run_id in runs.due(timezone.now()):
         jobs.enqueue(runs.TASK, str(run_id))
     runs.forget_old(timezone.now())
+    counters.compact()
     late = overdue.notice(timezone.now())
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "

@@ -1,6 +1,7 @@
 """The environment, read so that a wrong value stops the program and is told by its name."""
 
 from collections.abc import Callable, Collection
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -47,6 +48,15 @@ def folders(name: str, default: Collection[str]) -> list[str]:
                 f"{name} holds {value!r}; write absolute folders, separated by commas."
             )
     return values
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(value) for value in items(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} can't be understood ({error}); write networks such as 10.0.0.0/8, separated by commas."
+        ) from None
 
 
 def database(name: str, default: str) -> dict[str, Any]:

@@ -90,6 +90,12 @@ MIDDLEWARE = [
     "orderflow.zones.ViewerZoneMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+TRACING = env.flag("TRACING", default=False)
+if TRACING:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("orderflow.audit.context.RequestContextMiddleware") + 1,
+        "orderflow.traces.Middleware",
+    )
 ROOT_URLCONF = "orderflow.urls"
 WSGI_APPLICATION = "orderflow.wsgi.application"
 TEMPLATES = [
@@ -234,6 +240,8 @@ NOTIFICATION_WINDOW_SECONDS = env.number("NOTIFICATION_WINDOW_SECONDS", 30, leas
 NOTIFICATION_PAUSE_SECONDS = env.number("NOTIFICATION_PAUSE_SECONDS", 600, least=0)
 
 METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_ALLOWED_NETWORKS = env.networks("METRICS_ALLOWED_NETWORKS")
+METRICS_CONNECTIONS = env.number("METRICS_CONNECTIONS", 2000)
 
 Q_WORKERS = env.number("Q_WORKERS", 2)
 _TASK_SECONDS = 600
@@ -330,7 +338,7 @@ USE_I18N = True
 if not DEVELOPMENT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Health checks and scrapes come from inside, without TLS.
-    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^metrics$"]
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
     SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", 31_536_000, least=0)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -362,9 +370,12 @@ _PROCESSORS: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+LOG_FORMAT = env.text(
+    "LOG_FORMAT", "console" if DEVELOPMENT or sys.stderr.isatty() else "json", among=("json", "console")
+)
 _RENDERER: Any = (
     structlog.processors.JSONRenderer()
-    if env.text("LOG_FORMAT", "console" if DEVELOPMENT else "json", among=("json", "console")) == "json"
+    if LOG_FORMAT == "json"
     else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 )
 structlog.configure(
@@ -387,7 +398,9 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["console"], "level": _LOG_LEVEL},
     "loggers": {
-        "django.server": {"handlers": [], "propagate": True},
+        # Each request has one line of ours, with its ids; Django's own would say it again.
+        "django.server": {"handlers": [], "level": "CRITICAL", "propagate": True},
+        "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},  # four lines for each login; the audit log says it in one
         # What matters of a session becomes a Fault with a hint; paramiko logs traces of the same.
         "paramiko": {"level": "CRITICAL"},

@@ -67,7 +67,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
             headers["Retry-After"] = str(max(1, ceil(wait)))
-    return Response(envelope(http_status, message, details), status=http_status, headers=headers)
+    response = Response(envelope(http_status, message, details), status=http_status, headers=headers)
+    # Django would log what we logged above a second time, without its trace.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return response
 
 
 def _answer(error: Exception) -> tuple[int, str, Any] | None:

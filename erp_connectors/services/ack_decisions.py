@@ -1,11 +1,13 @@
 """What a page of ack files means for exports and drafts; runs inside the poll's transaction."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from erp_connectors import counters
 from erp_connectors.connectors.base import Connector
 from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
@@ -71,6 +73,7 @@ def decide(
             answered.append((row, reading))
     _answer(connection, connector, answered)
     _save(rows)
+    counters.count_all(counters.Name.ACK_FILES, Counter(row.status for row in rows if row.decided_at))
     return rows
 
 

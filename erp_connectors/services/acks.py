@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from erp_connectors import circuit, leases
+from erp_connectors import circuit, leases, tracing
 from erp_connectors.connectors.base import AckUnreadable, Connector
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Entry
@@ -33,6 +33,7 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.filing import Decided, Filing
 from erp_connectors.services.ledger import Noted, noted
 from erp_connectors.services.pages import by_size
+from erp_connectors.services.telling import working_on
 from erp_connectors.sessions import session
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
@@ -109,6 +110,12 @@ def poll(connection_id: UUID, *, seconds: float | None = None) -> PollReport:
 
 def _poll(lease: Lease, report: PollReport, *, ends: float | None) -> None:
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
+    attributes = {"connection_id": str(connection.pk)}
+    with working_on(connection), tracing.span("poll", attributes=attributes):
+        _poll_one(lease, connection, report, ends=ends)
+
+
+def _poll_one(lease: Lease, connection: ERPConnection, report: PollReport, *, ends: float | None) -> None:
     if connection.status != ConnectionStatus.ACTIVE:
         report.trouble = CONNECTION_DISABLED.meaning
         return

@@ -3,6 +3,7 @@
 The caller holds the exports locked, each of them once in a batch.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from typing import Any
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from erp_connectors import counters, tracing
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.publishing import mark_sent
+from erp_connectors.services.telling import tell_each
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -62,6 +65,8 @@ def accept_all(given: Sequence[Given]) -> None:
         _advance_drafts(drafts, frm, DraftStatus.PUSHED)
     _add_events(given, "acked", now, [f"ERP number {one.ack.erp_order_id}" for one in given])
     _audit(given, Action.EXPORT_ACKED, [{"erp_order_id": one.ack.erp_order_id} for one in given])
+    _observe_answers(given, now)
+    _tell("acked", given)
 
 
 def refuse_all(given: Sequence[Given]) -> None:
@@ -75,6 +80,7 @@ def refuse_all(given: Sequence[Given]) -> None:
         one.export.error_json = refusal(one.ack, at=now)
     update_rows(exports, "error_json")
     _advance_drafts([export.draft_order for export in exports], DraftStatus.PUSHED, DraftStatus.ERROR)
+    counters.count(counters.Name.FAILURES, REFUSED_BY_ERP.code, len(given))
     reasons = [f"{one.ack.error_code or ''} {one.ack.message or ''}".strip() for one in given]
     _add_events(given, "refused", now, reasons)
     note_exports(Event.EXPORT_REFUSED, exports, at=now)
@@ -83,6 +89,24 @@ def refuse_all(given: Sequence[Given]) -> None:
         Action.EXPORT_REFUSED,
         [{"error_code": one.ack.error_code, "message": one.ack.message} for one in given],
     )
+    _observe_answers(given, now)
+    _tell("refused", given)
+
+
+def _tell(what: str, given: Sequence[Given]) -> None:
+    """In the log, and in the trace of the push."""
+    for one in given:
+        attributes = {"export_id": str(one.export.pk), "file": one.source}
+        tracing.note(f"answer {what}", parent=one.export.trace, since=time.monotonic(), attributes=attributes)
+    tell_each(
+        f"export.{what}", [(one.export, {"answer": _said(one.ack), "source": one.source}) for one in given]
+    )
+
+
+def _observe_answers(given: Sequence[Given], now: datetime) -> None:
+    """How long the ERP took; what somebody recorded by hand says nothing of that."""
+    sent = [one.export.sent_at for one in given if one.told_by is None]
+    counters.observe(counters.Name.ACK, [(now - at).total_seconds() for at in sent if at])
 
 
 def note_conflicts(given: Sequence[Given]) -> None:
@@ -93,6 +117,7 @@ def note_conflicts(given: Sequence[Given]) -> None:
         one.export.conflict_json = _conflict(one, now)
     update_rows([one.export for one in new], "conflict_json")
     _add_events(new, "conflict", now, [f"{one.source} says {_said(one.ack)}" for one in new])
+    _tell("conflict", new)
 
 
 def drop_conflicts(exports: Sequence[ERPExport]) -> None:

@@ -1,5 +1,6 @@
 """Deliver what is due on one connection: claim, render, stage, commit, publish, commit; batch by batch."""
 
+import time
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
-from erp_connectors import circuit, leases
+from erp_connectors import circuit, leases, tracing
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import CONNECTION_DISABLED, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.leases import Lease, Purpose
@@ -18,6 +19,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
 from erp_connectors.services.context import Delivery, Failure, dropzone_of, moved
+from erp_connectors.services.telling import working_on
 from erp_connectors.sessions import session
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow.moves import LostRace
@@ -71,6 +73,11 @@ def deliver(connection_id: UUID) -> DeliveryReport:
 def _run(lease: Lease, report: DeliveryReport) -> bool:
     """Batch after batch until nothing is due; True where the connection was configured anew meanwhile."""
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
+    with working_on(connection):
+        return _run_on(connection, lease, report)
+
+
+def _run_on(connection: ERPConnection, lease: Lease, report: DeliveryReport) -> bool:
     report.held = _why_held(connection)
     due = _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
     if report.held or not due:
@@ -172,6 +179,18 @@ def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
 
 
 def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
+    """In one trace: that of the push where there was one, else one of its own that each push's trace points to."""
+    began, traces = time.monotonic(), {export.trace for export in exports}
+    attributes = {"connection_id": str(delivery.connection.pk), "exports": len(exports)}
+    with tracing.span("deliver", parents=sorted(traces), attributes=attributes):
+        done = _take_steps(delivery, exports)
+        for export in exports if len(traces) > 1 else ():
+            ids = {"export_id": str(export.pk)}
+            tracing.note("delivered with others", parent=export.trace, since=began, attributes=ids)
+    return done
+
+
+def _take_steps(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
     staged, strayed = _recoverable(delivery, [export for export in exports if export.staged_at])
     fresh, unsettled = settle.settle_predecessors(
         delivery, [export for export in exports if not export.staged_at]

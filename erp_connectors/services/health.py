@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 from django.utils.translation import gettext as _
 
 from erp_connectors.faults import (
@@ -18,7 +18,7 @@ from erp_connectors.faults import (
     Fault,
     FaultKind,
 )
-from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.models import ERPConnection, ERPExport, ERPExportQuerySet
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.host_keys import lacks_host_key
 from erp_connectors.services.probe_report import last_report
@@ -87,21 +87,30 @@ class Queue:
 
 def connections_health(user: User) -> list[Health]:
     """Every connection that sends, or that exports wait for; the worst first."""
-    waiting, overdue = _waiting(user), _overdue(user)
-    rows = ERPConnection.objects.visible_to(user).select_related("org")
+    return _all(ERPConnection.objects.visible_to(user), ERPExport.objects.visible_to(user))
+
+
+def health_of_all() -> list[Health]:
+    """As `connections_health`, whoever asks."""
+    return _all(ERPConnection.objects.all(), ERPExport.objects.all())
+
+
+def _all(connections: QuerySet[ERPConnection], exports: ERPExportQuerySet) -> list[Health]:
+    waiting, overdue = _waiting(exports), _overdue(exports)
+    rows = connections.select_related("org")
     shown = [row for row in rows if row.status == ConnectionStatus.ACTIVE or row.pk in waiting]
     found = [_health(row, waiting.get(row.pk), overdue.get(row.pk, 0)) for row in shown]
     return sorted(found, key=lambda one: (one.state, one.connection.org.name, one.connection.created_at))
 
 
-def _waiting(user: User) -> dict[UUID, Queue]:
-    rows = ERPExport.objects.visible_to(user).filter(status=ExportStatus.PENDING).order_by()
+def _waiting(exports: ERPExportQuerySet) -> dict[UUID, Queue]:
+    rows = exports.filter(status=ExportStatus.PENDING).order_by()
     counted = rows.values_list("connection").annotate(Count("pk"), Min("created_at"))
     return {connection: Queue(how_many, oldest) for connection, how_many, oldest in counted}
 
 
-def _overdue(user: User) -> dict[UUID, int]:
-    rows = ERPExport.objects.visible_to(user).overdue().order_by()
+def _overdue(exports: ERPExportQuerySet) -> dict[UUID, int]:
+    rows = exports.overdue().order_by()
     return dict(rows.values_list("connection").annotate(Count("pk")))
 
 

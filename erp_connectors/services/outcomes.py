@@ -1,5 +1,6 @@
 """What a delivery's faults mean for exports, drafts and the connection, recorded in one transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -7,13 +8,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from erp_connectors import circuit, leases
+from erp_connectors import circuit, counters, leases
 from erp_connectors.faults import Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.context import Failure
+from erp_connectors.services.telling import tell_each
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -27,6 +29,7 @@ def record_failures(lease: Lease, connection: ERPConnection, failures: Sequence[
     """Postpone, hold or fail each export; returns those that are FAILED now. Raises `LostRace`."""
     leases.renew(lease)
     now = timezone.now()
+    counters.count_all(counters.Name.FAULTS, Counter(failure.fault.code for failure in failures))
     postponed, held, final = _sort(failures)
     _postpone(postponed, now)
     _note(held, "held", now)
@@ -83,6 +86,7 @@ def _fail(failures: Sequence[Failure], now: datetime) -> None:
     DraftOrder.objects.advance_all(
         [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
     )
+    counters.count_all(counters.Name.FAILURES, Counter(failure.fault.code for failure in failures))
     _note(failures, "failed", now)
     note_exports(Event.EXPORT_FAILED, exports, at=now)
     audit.record_many(
@@ -113,6 +117,19 @@ def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
         )
         for failure in failures
     )
+    told = [
+        (
+            one.export,
+            {
+                "code": one.fault.code,
+                "message": one.fault.message,
+                "stage": str(one.stage),
+                "attempt": one.export.attempts,
+            },
+        )
+        for one in failures
+    ]
+    tell_each(f"export.{what}", told)
 
 
 def _detail(fault: Fault) -> str:

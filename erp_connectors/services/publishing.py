@@ -6,13 +6,14 @@ killed anywhere, or frozen and woken late, finds either its temporary file or th
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
-from erp_connectors import archive, leases
+from erp_connectors import archive, counters, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move, OrderDocument, Upload
 from erp_connectors.faults import (
@@ -28,6 +29,7 @@ from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
 from erp_connectors.services.context import Delivery, Failure, Item, moved, published_path, temporary_path
 from erp_connectors.services.snapshot import order_documents
+from erp_connectors.services.telling import tell
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -266,6 +268,15 @@ def mark_sent(exports: Sequence[ERPExport], *, what: str, detail: str, folder: s
     )
     add_events(exports, stage=Stage.PUBLISH, what=what, detail=detail, at=now)
     audit_published(exports)
+    _observe_delivery(exports, now)
+    tell("export.sent", exports, detail=detail)
+
+
+def _observe_delivery(exports: Sequence[ERPExport], now: datetime) -> None:
+    """How long each took from the push on."""
+    pushed = ERPExport.objects.filter(pk__in=[export.pk for export in exports])
+    began = pushed.values_list("created_at", flat=True)
+    counters.observe(counters.Name.DELIVERY, [(now - at).total_seconds() for at in began])
 
 
 def audit_published(exports: Sequence[ERPExport]) -> None:

@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from erp_connectors import counters, tracing
 from erp_connectors.archive import storage_key
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.registry import connector_for, is_known
-from erp_connectors.states import ConnectionStatus, Stage
+from erp_connectors.services.telling import tell
+from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import jobs
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -140,13 +143,27 @@ def start(
 ) -> Sequence[ERPExport]:
     if not drafts:
         return []
+    with tracing.span("push", attributes={"orders": len(drafts)}):
+        return _start(drafts, connections, actor=actor, frm=frm, key=key)
+
+
+def _start(
+    drafts: Sequence[DraftOrder],
+    connections: Mapping[UUID, ERPConnection],
+    *,
+    actor: User | None,
+    frm: DraftStatus,
+    key: str,
+) -> Sequence[ERPExport]:
     now = timezone.now()
     exports = [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
     ERPExport.objects.bulk_create(exports)
+    counters.count(counters.Name.EXPORTS, ExportStatus.PENDING, len(exports))
     DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
     who = actor.email if actor else "the system"
     add_events(exports, stage=Stage.QUEUED, what="pushed", detail=f"requested by {who}", at=now)
     _audit(exports, actor=actor, retried=frm == DraftStatus.ERROR)
+    tell("export.pushed", exports)
     for connection in {export.connection_id for export in exports}:
         jobs.wake(DELIVER_TASK, str(connection))
     return exports
@@ -177,6 +194,8 @@ def _export(
         export_storage_key=storage_key(draft.org_id, filename),
         idempotency_key=key,
         requested_by=actor,
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+        trace=tracing.here(),
         approved_at=draft.approved_at,
         created_at=now,
     )

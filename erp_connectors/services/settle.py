@@ -10,11 +10,11 @@ from enum import StrEnum
 from django.db import transaction
 from django.utils import timezone
 
-from erp_connectors import leases
+from erp_connectors import counters, leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
-from erp_connectors.faults import ALREADY_PUBLISHED, NAME_TAKEN, NOT_FOUND, Fault
+from erp_connectors.faults import ALREADY_PUBLISHED, NAME_TAKEN, NOT_FOUND, REFUSED_BY_ERP, Fault
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_exports
@@ -190,6 +190,7 @@ def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
         predecessor.advance(
             ExportStatus.FAILED, failed_as=FailedAs.REFUSED, error_json=answer["error"], conflict_json=None
         )
+        counters.count(counters.Name.FAILURES, REFUSED_BY_ERP.code)
         add_events(
             [predecessor], stage=Stage.SETTLE, what="refused", detail="by an ack that came", at=timezone.now()
         )
@@ -222,4 +223,5 @@ def _end(export: ERPExport, fault: Fault) -> None:
         error_json=fault.as_error(stage=Stage.SETTLE, attempt=export.attempts, at=now),
         next_attempt_at=None,
     )
+    counters.count(counters.Name.FAILURES, fault.code)
     add_events([export], stage=Stage.SETTLE, what="failed", detail=f"{fault.code}: {fault.message}", at=now)

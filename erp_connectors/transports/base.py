@@ -8,11 +8,13 @@ fails its neighbours: it is a `Fault` in that file's place. A link that breaks i
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
 
+from erp_connectors import tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
 
@@ -61,9 +63,10 @@ class Transport(ABC):
 
     def open(self) -> None:
         """Connect, or raise the `Fault` that stopped it. Does nothing when already open."""
-        for step in self.open_steps():
-            if step.fault:
-                raise step.fault
+        with tracing.span("dropzone open"):
+            for step in self.open_steps():
+                if step.fault:
+                    raise step.fault
 
     @abstractmethod
     def open_steps(self) -> Iterator[ProbeStep]:
@@ -130,18 +133,27 @@ class Transport(ABC):
         An absent or forbidden folder is FOLDER_MISSING or PERMISSION_DENIED, never a file's NOT_FOUND.
         """
         _require_absolute(upload.path for upload in uploads)
-        return self._stage(uploads) if uploads else []
+        if not uploads:
+            return []
+        with _span("stage", uploads):
+            return self._stage(uploads)
 
     def publish(self, moves: Sequence[Move]) -> Outcomes:
         """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is absent, its
         folder there. A target that exists is NAME_TAKEN, or is replaced where the server's rename does so."""
         _require_absolute(path for move in moves for path in (move.source, move.target))
-        return self._publish(moves) if moves else []
+        if not moves:
+            return []
+        with _span("publish", moves):
+            return self._publish(moves)
 
     def exists(self, paths: Sequence[str]) -> Presences:
         """False only where the server says that the file is absent and its folder is there."""
         _require_absolute(paths)
-        return self._exists(paths) if paths else []
+        if not paths:
+            return []
+        with _span("exists", paths):
+            return self._exists(paths)
 
     def list(self, folder: str) -> Iterator[Entry]:
         """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed."""
@@ -151,17 +163,26 @@ class Transport(ABC):
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
         _require_absolute(paths)
-        return self._read(paths, max_bytes=max_bytes) if paths else []
+        if not paths:
+            return []
+        with _span("read", paths):
+            return self._read(paths, max_bytes=max_bytes)
 
     def move(self, moves: Sequence[Move]) -> Outcomes:
         """Rename, never over an existing file: NAME_TAKEN then; NOT_FOUND where the source is absent."""
         _require_absolute(path for move in moves for path in (move.source, move.target))
-        return self._move(moves) if moves else []
+        if not moves:
+            return []
+        with _span("move", moves):
+            return self._move(moves)
 
     def remove(self, paths: Sequence[str]) -> Presences:
         """True: this call removed it. False: it was absent (and its folder is there)."""
         _require_absolute(paths)
-        return self._remove(paths) if paths else []
+        if not paths:
+            return []
+        with _span("remove", paths):
+            return self._remove(paths)
 
     def make_folder(self, path: str) -> None:
         """Create one folder below an existing one; fine where it exists; raises `Fault`."""
@@ -176,6 +197,10 @@ class Transport(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _span(step: str, files: Sequence[object]) -> AbstractContextManager[object]:
+    return tracing.span(f"dropzone {step}", attributes={"files": len(files)})
 
 
 def mode_remark(upload: Upload, permissions: int | None) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from erp_connectors import faults
+from erp_connectors import faults, tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.sftp import errors, operations, session, wire
@@ -356,7 +356,8 @@ def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
     started = time.perf_counter()
     found, fault = "", None
     try:
-        found = action()
+        with tracing.span(f"sftp {name}"):
+            found = action()
     except Fault as error:
         fault = error
     except errors.SshError as error:

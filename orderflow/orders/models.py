@@ -110,6 +110,8 @@ class DraftOrder(models.Model):
         indexes = [
             models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),
             models.Index(fields=["org", "-created_at"], name="draft_by_org"),
+            # A handful among all there are, counted at each scrape.
+            models.Index(fields=["org"], name="draft_in_error", condition=Q(status=DraftStatus.ERROR)),
             models.Index(fields=["org", "external_order_number"], name="draft_by_number"),
         ]
 

@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from orderflow import environment as env
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = {"text", "flag", "number", "items", "folders", "database", "mail", "site", "_secret"}
+READERS = {"text", "flag", "number", "items", "folders", "networks", "mail", "site", "database", "_secret"}
 
 
 def manage(folder, *command, **environment):
@@ -86,6 +86,7 @@ WRONG = [
         "/srv/in,in",
         "THIS holds 'in'; write absolute folders, separated by commas.",
     ),
+    (env.networks, "10.1.0.0/16,10.1.0.1/8", "THIS can't be understood (10.1.0.1/8 has host bits set)"),
     (
         partial(env.database, default=""),
         f"postgres//u:{LEAKED}@h/n",

@@ -129,5 +129,5 @@ def test_each_of_many_gets_its_own_answer(site):
 def test_a_hundred_orders_cost_the_statements_of_one(site, django_assert_max_num_queries):
     orders = factories.drafts(site.org, 100)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         push_many(factories.ids(orders), actor=None)

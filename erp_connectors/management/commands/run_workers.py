@@ -4,10 +4,13 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from orderflow.supervisor import Policy, Supervisor
+
+log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -47,6 +50,9 @@ class Command(BaseCommand):
         supervisor.run()
 
     def _say(self, line: str) -> None:
+        if settings.LOG_FORMAT == "json":
+            log.info("workers", said=line)
+            return
         self.stdout.write(f"workers: {line}")
         self.stdout.flush()
 

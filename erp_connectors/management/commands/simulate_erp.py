@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import Fault
+from erp_connectors.management.acceptance import accept
 from erp_connectors.management.reporting import ReportingCommand, positive, require_connection
 from erp_connectors.registry import open_transport
 from erp_connectors.services.context import dropzone_of
@@ -62,12 +63,25 @@ class Command(ReportingCommand):
         )
         parser.add_argument("--seed", default="", help="the same seed answers the same orders alike")
         parser.add_argument(
+            "--scenario", type=Path, metavar="FILE",
+            help="play named days with test orders over --connection, and print a verdict to sign",
+        )  # fmt: skip
+        parser.add_argument(
+            "--as", dest="actor", metavar="EMAIL", help="who approves and pushes the test orders"
+        )
+        parser.add_argument(
+            "--among-real-orders", action="store_true", help="play on a connection that has sent real orders"
+        )
+        parser.add_argument(
             "--remove", action="store_true", help="remove taken files instead of keeping them"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["duration"] and not options["watch"]:
             raise CommandError("--for goes with --watch.")
+        if options["scenario"]:
+            self.finish(trouble=not accept(options, say=self._say))
+            return
         transport, dropzone = _place(options)
         erp = SimulatedErp(transport, dropzone.export_path, dropzone.ack_path, _habits(options))
         stopping = threading.Event()
@@ -78,6 +92,10 @@ class Command(ReportingCommand):
         finally:
             transport.close()
         self.finish(trouble=trouble)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
 
     def _run(self, erp: SimulatedErp, stopping: threading.Event, options: dict[str, Any]) -> bool:
         """Whether there was trouble."""

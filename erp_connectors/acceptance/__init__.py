@@ -1,0 +1,1 @@
+"""Named days, played against a real dropzone, with a verdict that a new tenant can sign."""

@@ -1,0 +1,167 @@
+"""Play a scenario on one connection: orders in, the ERP at the dropzone's other end, and everything that goes wrong."""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from uuid import UUID
+
+from django.utils import timezone
+
+from erp_connectors.acceptance.scenario import Day, Scenario
+from erp_connectors.acceptance.unreliable import Unreliable, Weather
+from erp_connectors.acceptance.verdict import DayResult, Played, judge_day
+from erp_connectors.faults import CONFIG_INVALID, Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import open_transport, standing_between
+from erp_connectors.services.acks import poll
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.push import push, retry_push
+from erp_connectors.sessions import keeper
+from erp_connectors.simulated_erp import Habits, SimulatedErp
+from erp_connectors.states import ExportStatus, FailedAs
+from erp_connectors.transports.base import Transport
+from orderflow.orders.approval import approve
+from orderflow.orders.drafting import create_draft
+from orderflow.orders.models import Customer
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+CUSTOMER = "Acceptance test"
+PAUSE = 0.1
+
+
+@dataclass(slots=True)
+class _Playing:
+    connection: ERPConnection
+    actor: User
+    day: Day
+    erp: SimulatedErp
+    orders: list[UUID] = field(default_factory=list)
+
+
+def play(
+    scenario: Scenario, connection: ERPConnection, *, actor: User, done: Callable[[DayResult], None]
+) -> list[DayResult]:
+    """Day after day; ``done`` hears of each as it ends. Raises `Fault` where the dropzone can't be reached at all."""
+    dropzone = dropzone_of(connection)
+    if not dropzone.ack_path:
+        raise Fault(CONFIG_INVALID, "It has no folder for answers, so no day would ever end.")
+    with open_transport(dropzone) as transport:
+        for folder in (dropzone.export_path, dropzone.ack_path):
+            next(transport.list(folder), None)
+    results = []
+    for number, day in enumerate(scenario.days):
+        result = _play_day(scenario, connection, actor, day, seed=f"{scenario.seed}-{number}")
+        done(result)
+        results.append(result)
+    return results
+
+
+def _play_day(
+    scenario: Scenario, connection: ERPConnection, actor: User, day: Day, *, seed: str
+) -> DayResult:
+    weather = Weather(day.lost, day.disk_full, random.Random(seed))  # noqa: S311  # repeatable, not secret
+    dropzone = dropzone_of(connection)
+    started = time.monotonic()
+    with ExitStack() as stack:
+        erps_own = stack.enter_context(open_transport(dropzone))
+        erp = SimulatedErp(erps_own, dropzone.export_path, dropzone.ack_path, _habits(day, seed))
+        # What was kept open before has no weather, and what is kept after must have none.
+        stack.callback(keeper.drop, connection.pk)
+        stack.enter_context(standing_between(_under(weather)))
+        keeper.drop(connection.pk)
+        playing = _Playing(connection, actor, day, erp)
+        _make_orders(playing)
+        finished = _go_on(playing, until=started + scenario.limit)
+    # The evening is calm: what came in with the last round is read.
+    poll(connection.pk)
+    played = Played(day, playing.orders, erp.receipts, weather, finished, time.monotonic() - started)
+    return judge_day(played, connection, dropzone)
+
+
+def _under(weather: Weather) -> Callable[[Transport], Transport]:
+    return lambda transport: Unreliable(transport, weather)
+
+
+def _habits(day: Day, seed: str) -> Habits:
+    return Habits(
+        refuse_rate=day.refuse_rate,
+        truncate_rate=day.truncate_rate,
+        duplicate_rate=day.duplicate_rate,
+        delay=day.delay,
+        dawdle=0.5,
+        seed=seed,
+        keep=False,
+    )
+
+
+def _make_orders(playing: _Playing) -> None:
+    org = playing.connection.org
+    customer, _ = Customer.objects.get_or_create(
+        org=org, name=CUSTOMER, defaults={"erp_customer_number": "TEST", "default_currency": "EUR"}
+    )
+    for number in range(1, playing.day.orders + 1):
+        header = {
+            "customer": customer,
+            "currency": "EUR",
+            "external_order_number": f"TEST {playing.day.name} {number}"[:100],
+            "notes": "Acceptance test: not a real order.",
+        }
+        line = {
+            "line_no": 1, "internal_sku": "TEST", "qty": Decimal(number), "uom": "ST", "currency": "EUR",
+            "unit_price": Decimal("1.2345"), "product_description": "Prüfling Ø 5 mm",
+        }  # fmt: skip
+        draft = create_draft(org, header=header, lines=[line])
+        approve(draft.pk, actor=playing.actor)
+        for _ in range(2 if playing.day.twice else 1):
+            push(draft.pk, actor=playing.actor)
+        playing.orders.append(draft.pk)
+
+
+def _go_on(playing: _Playing, *, until: float) -> bool:
+    """Round after round until every order has its answer; False where the time is up."""
+    times = 2 if playing.day.twice else 1
+    while time.monotonic() < until:
+        for _ in range(times):
+            deliver(playing.connection.pk)
+        _let_erp_work(playing.erp)
+        for _ in range(times):
+            poll(playing.connection.pk)
+        _operate(playing)
+        if _is_over(playing):
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def _let_erp_work(erp: SimulatedErp) -> None:
+    try:
+        erp.transport.open()
+        erp.step(timezone.now())
+    except Fault:
+        erp.transport.close()
+
+
+def _operate(playing: _Playing) -> None:
+    """What an operator would do, and the minutes that a bad line would take pass at once."""
+    mine = ERPExport.objects.filter(draft_order__in=playing.orders)
+    for export in mine.filter(failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN)).select_related(
+        "draft_order"
+    ):
+        if export.draft_order.status == DraftStatus.ERROR:
+            retry_push(export.draft_order_id, actor=playing.actor)
+    mine.filter(status=ExportStatus.PENDING).update(next_attempt_at=None)
+    ERPConnection.objects.filter(pk=playing.connection.pk).update(retry_at=None, poll_retry_at=None)
+
+
+def _is_over(playing: _Playing) -> bool:
+    answered = ERPExport.objects.filter(draft_order__in=playing.orders)
+    ended = (
+        answered.filter(status=ExportStatus.ACKED).count()
+        + answered.filter(failed_as=FailedAs.REFUSED).count()
+    )
+    return ended == len(playing.orders) and not playing.erp.waiting

@@ -1,0 +1,98 @@
+"""What Prometheus counts, across every process: rows that are added with the transaction they tell of.
+
+Nobody updates a row, so no worker waits for another's count; `compact` puts many rows together, and one SELECT sees
+either all of those or their sum. The counts stay when exports are pruned: a counter never goes down.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from django.db import models, transaction
+from django.db.models import Sum
+
+AT_ONCE = 5000
+WORTH_IT = 200
+INFINITE = "+Inf"
+
+
+class Name(StrEnum):
+    """What is counted; the comment says what ``label`` holds."""
+
+    EXPORTS = "exports"  # the status that an export entered
+    FAILURES = "failures"  # the fault's code
+    FAULTS = "faults"  # the code of a fault that an attempt met
+    ACK_FILES = "ack_files"  # what became of the file
+    TAKEOVERS = "takeovers"  # the lease's purpose
+    CIRCUITS = "circuits"  # the fault's code
+    DELIVERY = "delivery"  # the bucket
+    ACK = "ack"  # the bucket
+
+
+# Upper bounds in seconds.
+BUCKETS: Mapping[Name, Sequence[float]] = {
+    Name.DELIVERY: (1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400),
+    Name.ACK: (10, 30, 60, 120, 300, 900, 3600, 14_400, 43_200, 86_400, 259_200),
+}
+
+
+class MetricCount(models.Model):
+    """``seconds``: of a histogram's bucket, what its observations add up to."""
+
+    name = models.CharField(max_length=20)
+    label = models.CharField(max_length=40)
+    count = models.BigIntegerField()
+    seconds = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}: {self.count}"
+
+
+def count(name: Name, label: str, how_many: int = 1) -> None:
+    count_all(name, {label: how_many})
+
+
+def count_all(name: Name, labels: Mapping[str, int]) -> None:
+    """One INSERT, or none where there is nothing to count."""
+    MetricCount.objects.bulk_create(
+        MetricCount(name=name, label=label, count=how_many) for label, how_many in labels.items() if how_many
+    )
+
+
+def observe(name: Name, seconds: Iterable[float]) -> None:
+    """One INSERT. What seems to have ended before it began, by clocks that differ, took no time."""
+    bounds, counts, sums = BUCKETS[name], Counter[str](), defaultdict[str, float](float)
+    for took in seconds:
+        at = bisect_left(bounds, took)
+        bucket = str(float(bounds[at])) if at < len(bounds) else INFINITE
+        counts[bucket] += 1
+        sums[bucket] += max(took, 0)
+    MetricCount.objects.bulk_create(
+        MetricCount(name=name, label=bucket, count=how_many, seconds=sums[bucket])
+        for bucket, how_many in counts.items()
+    )
+
+
+def totals() -> dict[tuple[str, str], tuple[int, float]]:
+    """By name and label: how many, and their seconds. One statement, so that no row is seen twice or missed."""
+    rows = MetricCount.objects.values_list("name", "label").annotate(Sum("count"), Sum("seconds"))
+    return {(name, label): (how_many, seconds) for name, label, how_many, seconds in rows}
+
+
+@transaction.atomic
+def compact() -> int:
+    """Put rows of the same name and label together; returns how many rows that saved."""
+    # By their keys, not by a range: a row with a lower key may be committed later.
+    rows = list(MetricCount.objects.select_for_update().order_by("pk")[:AT_ONCE])
+    together: dict[tuple[str, str], MetricCount] = {}
+    for row in rows:
+        one = together.setdefault((row.name, row.label), MetricCount(name=row.name, label=row.label, count=0))
+        one.count += row.count
+        one.seconds += row.seconds
+    saved = len(rows) - len(together)
+    if saved < WORTH_IT:
+        return 0
+    MetricCount.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    MetricCount.objects.bulk_create(together.values())
+    return saved

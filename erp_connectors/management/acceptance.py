@@ -1,0 +1,80 @@
+"""`simulate_erp --scenario`: who plays it, on what, and what is printed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from erp_connectors.acceptance import report
+from erp_connectors.acceptance.play import CUSTOMER, play
+from erp_connectors.acceptance.scenario import BadScenario, load
+from erp_connectors.acceptance.verdict import DayResult
+from erp_connectors.faults import Fault
+from erp_connectors.management.reporting import require_connection
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.target import target_of
+from erp_connectors.states import ConnectionStatus
+from orderflow import __version__
+from orderflow.tenancy.models import User
+from orderflow.tenancy.roles import Role
+
+UNREACHABLE = 2
+
+
+def accept(options: dict[str, Any], *, say: Callable[[str], None]) -> bool:
+    """Whether every day was passed. Raises `CommandError`."""
+    if not options["connection"]:
+        raise CommandError(
+            "--scenario goes with --connection: it makes test orders, and pushes them over it."
+        )
+    try:
+        scenario = load(options["scenario"])
+    except BadScenario as error:
+        raise CommandError(str(error)) from None
+    connection = _test_connection(options)
+    actor = _acting_person(connection, options["actor"])
+
+    def show(result: DayResult) -> None:
+        say(msgspec.json.encode(result).decode() if options["json"] else report.line(result))
+
+    if not options["json"]:
+        head = report.heading(scenario, target_of(connection), at=timezone.now(), version=__version__)
+        say("\n".join(head))
+    try:
+        results = play(scenario, connection, actor=actor, done=show)
+    except Fault as fault:
+        raise CommandError(f"{fault.message} {fault.kind.hint}", returncode=UNREACHABLE) from None
+    if not options["json"]:
+        say("\n".join(report.verdict(results)))
+    return all(result.passed for result in results)
+
+
+def _test_connection(options: dict[str, Any]) -> ERPConnection:
+    connection = require_connection(options["connection"])
+    if connection.status != ConnectionStatus.ACTIVE:
+        raise CommandError("The connection is disabled; activate it first.")
+    real = ERPExport.objects.filter(connection=connection).exclude(draft_order__customer__name=CUSTOMER)
+    if real.exists() and not options["among_real_orders"]:
+        raise CommandError(
+            "This connection has sent real orders: an ERP that reads its folder would take the test orders, and this "
+            "program would take real ones. Play on a connection of its own, or add --among-real-orders while the "
+            "real ERP is off."
+        )
+    return connection
+
+
+def _acting_person(connection: ERPConnection, email: str | None) -> User:
+    people = User.objects.filter(org=connection.org_id, is_active=True)
+    if email:
+        person = people.filter(email__iexact=email).first()
+        if person is None:
+            raise CommandError(f"{connection.org} has nobody with the address {email}.")
+        return person
+    person = people.filter(role__in=(Role.ADMIN, Role.OPS)).order_by("date_joined", "pk").first()
+    if person is None:
+        raise CommandError(
+            f"{connection.org} has nobody who may approve orders; name somebody with --as EMAIL."
+        )
+    return person

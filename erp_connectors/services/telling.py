@@ -1,0 +1,46 @@
+"""Log lines about exports, each with its own ids: the worker that logs them acts for many requests at once."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from erp_connectors.models import ERPConnection, ERPExport
+
+log = structlog.get_logger("erp_connectors.exports")
+
+
+def working_on(connection: ERPConnection) -> AbstractContextManager[None]:
+    """Every line from within says for which connection and org it is."""
+    return structlog.contextvars.bound_contextvars(
+        connection_id=str(connection.pk), org_id=str(connection.org_id)
+    )
+
+
+def tell(event: str, exports: Iterable[ERPExport], **fields: object) -> None:
+    """A line for each, once this transaction is committed."""
+    tell_each(event, [(export, fields) for export in exports])
+
+
+def tell_each(event: str, told: Iterable[tuple[ERPExport, Mapping[str, object]]]) -> None:
+    lines = [{**_ids(export), **fields} for export, fields in told]
+    if lines:
+        transaction.on_commit(lambda: _write(event, lines))
+
+
+def _write(event: str, lines: Iterable[Mapping[str, Any]]) -> None:
+    for line in lines:
+        log.info(event, **line)
+
+
+def _ids(export: ERPExport) -> dict[str, object]:
+    ids: dict[str, object] = {
+        "export_id": str(export.pk),
+        "filename": export.filename,
+        "draft_order_id": str(export.draft_order_id),
+        "connection_id": str(export.connection_id),
+        "org_id": str(export.org_id),
+    }
+    return {**ids, "request_id": export.request_id} if export.request_id else ids

@@ -1,0 +1,95 @@
+"""What the deployment itself must have right: settings, keys, disk, clocks. For `doctor`."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.core import checks
+from django.db import connection
+from django.utils import timezone
+
+from erp_connectors.services import gauges
+from erp_connectors.services.key_rotation import standing
+from erp_connectors.watch import strangers
+from erp_connectors.watch.findings import Finding, error, ok, warning
+
+LITTLE, VERY_LITTLE = 2 * 1024**3, 200 * 1024**2
+CLOCKS_MAY_DIFFER = timedelta(seconds=5)
+
+
+def settings_as_checked() -> Iterator[Finding]:
+    """Django's own checks, with those for production where this is production."""
+    found = checks.run_checks(include_deployment_checks=not settings.DEVELOPMENT)
+    for message in found:
+        if message.level < checks.WARNING:
+            continue
+        make = error if message.level >= checks.ERROR else warning
+        yield make(f"{message.msg} ({message.id})", message.hint or "See docs/settings.md.")
+    if not settings.DEVELOPMENT and not strangers.is_open():
+        yield warning(
+            "Nobody can read /metrics.", "Set METRICS_TOKEN, and let Prometheus watch: docs/monitoring.md."
+        )
+    yield ok("development" if settings.DEVELOPMENT else "production")
+
+
+def keys() -> Iterator[Finding]:
+    """Whether each connection's settings are sealed with a key that is here; those that can't be opened are told by
+
+    the connections themselves.
+    """
+    found = standing()
+    if found.finished:
+        yield ok(f"key {found.key} seals all {sum(found.by_key.values())} connections")
+    else:
+        older = sum(count for key, count in found.by_key.items() if key != found.key)
+        yield warning(
+            f"{older} connections are sealed with another key than {found.key}.",
+            "Finish the rotation: manage.py rotate_encryption_key",
+        )
+
+
+def disk() -> Iterator[Finding]:
+    for folder in {_existing(Path(settings.VAR)), *(_existing(Path(one)) for one in settings.DROPZONE_ROOTS)}:
+        free = shutil.disk_usage(folder).free
+        told = f"{free / 1024**3:.1f} GB are free at {folder}"
+        if free < LITTLE:
+            make = error if free < VERY_LITTLE else warning
+            yield make(told, "Make room: files and rows can't be written to a full disk.")
+        else:
+            yield ok(told)
+
+
+def clocks() -> Iterator[Finding]:
+    off = _database_clock()
+    if abs(off) > CLOCKS_MAY_DIFFER.total_seconds():
+        yield error(
+            f"The database's clock differs from this machine's by {abs(off):.0f} s.",
+            "Let both take the time from an NTP server: leases, retries and answer times are judged by clocks.",
+        )
+    beats = gauges.heartbeats()
+    ahead = beats[0] - timezone.now() if beats else timedelta()
+    if ahead > CLOCKS_MAY_DIFFER:
+        yield error(
+            f"The clock of a host that runs workers is {ahead.total_seconds():.0f} s ahead of this one.",
+            "Let all hosts take the time from an NTP server.",
+        )
+    yield ok(f"this machine: {timezone.now():%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _database_clock() -> float:
+    """Seconds it is ahead; SQLite has none of its own."""
+    if connection.vendor != "postgresql":
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+        (theirs,) = cursor.fetchone()
+    return float(theirs) - time.time()
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,66 @@
+"""What a check found, how bad that is, and what to do about it."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+
+import msgspec
+import structlog
+from django.db import DatabaseError
+
+log = structlog.get_logger(__name__)
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """``what`` is for people who may know; ``to_do`` is empty where nothing is."""
+
+    check: str = ""
+    level: Level = Level.OK
+    what: str
+    to_do: str = ""
+    ms: int = 0
+
+
+Check = Callable[[], Iterable[Finding]]
+
+
+def ok(what: str) -> Finding:
+    return Finding(what=what)
+
+
+def warning(what: str, to_do: str) -> Finding:
+    return Finding(level=Level.WARNING, what=what, to_do=to_do)
+
+
+def error(what: str, to_do: str) -> Finding:
+    return Finding(level=Level.ERROR, what=what, to_do=to_do)
+
+
+def run_all(checks: Mapping[str, Check]) -> Iterator[Finding]:
+    """Each check's findings as it is done; one that breaks is a finding, too, and the next ones still run."""
+    for name, check in checks.items():
+        started = time.perf_counter()
+        found = _run(name, check)
+        ms = round((time.perf_counter() - started) * 1000)
+        for finding in found:
+            yield msgspec.structs.replace(finding, check=name, ms=ms)
+
+
+def _run(name: str, check: Check) -> list[Finding]:
+    try:
+        return list(check())
+    except DatabaseError as trouble:
+        return [error(f"The database did not answer: {_one_line(trouble)}", "See what the check of it says.")]
+    except Exception as broken:
+        log.warning("check.broke", check=name, exc_info=True)
+        return [error(f"{type(broken).__name__}: {_one_line(broken)}", "See the log for the trace.")]
+
+
+def _one_line(broken: Exception) -> str:
+    return " ".join(str(broken).split()) or "no details"

@@ -1,0 +1,114 @@
+"""What the whole site stands on: database, migrations, broker, archive, workers, polls. For `/readyz` and `doctor`."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from secrets import token_hex
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from erp_connectors.archive import ALIAS
+from erp_connectors.services import gauges
+from erp_connectors.watch.findings import Check, Finding, error, ok, warning
+from orderflow import jobs
+
+SILENT = timedelta(seconds=60)
+LONG_QUEUE = 1000
+PROBE_BODY = b"Written and removed by a check.\n"
+
+
+def database() -> Iterator[Finding]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as trouble:
+        text = " ".join(str(trouble).split())
+        yield error(
+            f"It does not answer: {text}", "Start it, or correct DATABASE_URL; nothing works without it."
+        )
+    else:
+        yield ok(f"{connection.vendor} answers")
+
+
+def migrations() -> Iterator[Finding]:
+    executor = MigrationExecutor(connection)
+    missing = [
+        f"{one.app_label}.{one.name}"
+        for one, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
+    ]
+    if missing:
+        listed = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        yield error(f"{len(missing)} are not applied: {listed}", "Run: manage.py migrate")
+    else:
+        yield ok("all are applied")
+
+
+def broker() -> Iterator[Finding]:
+    waiting = jobs.waiting()
+    if waiting > LONG_QUEUE:
+        yield warning(
+            f"{waiting} tasks wait for a worker",
+            "Start more workers (manage.py run_workers --workers N). Rows decide what is due: nothing is lost.",
+        )
+    else:
+        yield ok(f"{waiting} tasks wait for a worker")
+
+
+def archive() -> Iterator[Finding]:
+    storage, name = storages[ALIAS], f"checks/{token_hex(8)}.txt"
+    advice = "See S3_* and ARCHIVE_DIR in docs/settings.md. Orders go out meanwhile; their copies wait in the database."
+    try:
+        kept = storage.save(name, ContentFile(PROBE_BODY))
+        with storage.open(kept, "rb") as stored:
+            same = stored.read() == PROBE_BODY
+        storage.delete(kept)
+    except Exception as trouble:  # noqa: BLE001  # each storage backend raises errors of its own
+        text = " ".join(str(trouble).split())
+        yield error(f"A file can't be kept: {type(trouble).__name__}: {text}", advice)
+        return
+    yield ok("a file was written, read and removed") if same else error("It gave back other bytes.", advice)
+
+
+def workers() -> Iterator[Finding]:
+    now, beats = timezone.now(), gauges.heartbeats()
+    start = "Start them: manage.py run_workers (as a service: see its log first)."
+    if not beats:
+        yield error("No worker has ever shown life here.", start)
+    elif now - beats[0] > SILENT:
+        yield error(f"No worker has shown life for {(now - beats[0]).total_seconds():.0f} s.", start)
+    else:
+        yield ok(f"{sum(now - at <= SILENT for at in beats)} clusters show life")
+
+
+def polls() -> Iterator[Finding]:
+    """Of those that answered last time: what an ERP's own trouble delays is that connection's matter."""
+    now, late_after = timezone.now(), polls_late_after()
+    ages = [now - one.polled_at for one in gauges.connections() if not one.poll_failures]
+    late = [age for age in ages if age > late_after]
+    if late:
+        yield error(
+            f"{len(late)} of {len(ages)} ack folders were not looked at in time; the longest for "
+            f"{max(late).total_seconds():.0f} s.",
+            "Workers are missing or too few: manage.py run_workers --workers N.",
+        )
+    else:
+        longest = f"; the longest for {max(ages).total_seconds():.0f} s" if ages else ""
+        yield ok(f"{len(ages)} ack folders are looked at{longest}")
+
+
+def polls_late_after() -> timedelta:
+    return timedelta(seconds=max(5 * settings.ACK_POLL_INTERVAL_SECONDS, 300))
+
+
+PARTS: dict[str, Check] = {
+    "database": database,
+    "migrations": migrations,
+    "broker": broker,
+    "storage": archive,
+    "workers": workers,
+    "polls": polls,
+}

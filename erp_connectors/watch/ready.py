@@ -1,0 +1,89 @@
+"""Readiness: each part asked at most every few seconds, however many ask, and none waited for longer than that."""
+
+import threading
+import time
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import dataclass
+
+from django.db import connection
+
+from erp_connectors.watch.findings import Check, Finding, Level, error, run_all
+from erp_connectors.watch.parts import PARTS
+
+PATIENCE = 5.0
+# The archive is written to, and migrations are many files: nobody may have that done a hundred times a second.
+REMEMBERED = {"storage": 15.0, "migrations": 15.0}
+REMEMBERED_OTHERWISE = 1.0
+
+
+class UnknownPart(Exception):
+    """The text says which parts there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    findings: list[Finding]
+    at: float
+
+
+_answers: dict[str, _Answer] = {}
+_asking: dict[str, "Future[list[Finding]]"] = {}
+_lock = threading.Lock()
+_pool = ThreadPoolExecutor(max_workers=len(PARTS), thread_name_prefix="readiness")
+
+
+def chosen(only: str) -> list[str]:
+    """Raises `UnknownPart`."""
+    names = [name.strip() for name in only.split(",") if name.strip()] or list(PARTS)
+    if unknown := [name for name in names if name not in PARTS]:
+        raise UnknownPart(f"There is no part {unknown[0][:40]!r}; there are: {', '.join(PARTS)}.")
+    return names
+
+
+def look(names: Collection[str]) -> list[Finding]:
+    """The worst finding of each part, in order."""
+    ends = time.monotonic() + PATIENCE
+    return [max(_ask(name, ends), key=lambda one: list(Level).index(one.level)) for name in names]
+
+
+def forget() -> None:
+    with _lock:
+        _answers.clear()
+
+
+def _ask(name: str, ends: float) -> list[Finding]:
+    """At most one is under way for each part, also where it hangs."""
+    with _lock:
+        known = _answers.get(name)
+        if known and time.monotonic() - known.at < REMEMBERED.get(name, REMEMBERED_OTHERWISE):
+            return known.findings
+        if name not in _asking:
+            _asking[name] = _pool.submit(_find, name, PARTS[name])
+        asked = _asking[name]
+    try:
+        return asked.result(max(ends - time.monotonic(), 0.01))
+    except TookTooLong:
+        return [_late(name)]
+
+
+def _find(name: str, check: Check) -> list[Finding]:
+    try:
+        found = list(run_all({name: check}))
+        with _lock:
+            _answers[name] = _Answer(found, time.monotonic())
+        return found
+    finally:
+        with _lock:
+            _asking.pop(name, None)
+        connection.close()
+
+
+def _late(name: str) -> Finding:
+    finding = error(
+        f"It did not answer within {PATIENCE:.0f} s.", "Look at what it stands on, and at the log."
+    )
+    return Finding(
+        check=name, level=finding.level, what=finding.what, to_do=finding.to_do, ms=round(PATIENCE * 1000)
+    )

@@ -1,0 +1,125 @@
+"""What goes on: connections, and exports that do not move though nothing holds them. For `doctor`."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.utils import timezone
+
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services import gauges
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.health import Health, State, health_of_all
+from erp_connectors.services.overdue import HINT, MEANING
+from erp_connectors.services.probe import probe_steps
+from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
+from erp_connectors.watch.findings import Finding, error, ok, warning
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+
+STUCK = timedelta(minutes=10)
+ARCHIVE_LATE = timedelta(minutes=15)
+NOTHING_GOES_OUT = {State.HOST_KEY_CHANGED, State.UNREADABLE, State.NO_HOST_KEY, State.HELD}
+OPEN_IT = "Open the connection in the admin and test it."
+
+
+def connections() -> Iterator[Finding]:
+    found = health_of_all()
+    for one in found:
+        if one.state not in (State.OK, State.UNTESTED):
+            make = error if one.state in NOTHING_GOES_OUT else warning
+            yield make(f"{_name(one)}: {_told(one)}", (one.trouble and one.trouble.hint) or OPEN_IT)
+        elif one.state is State.UNTESTED:
+            yield warning(f"{_name(one)} was never tested.", OPEN_IT)
+    if not found:
+        yield warning("There is no active connection: orders can't be pushed.", "Add one in the admin.")
+    else:
+        yield ok(f"{sum(one.state is State.OK for one in found)} of {len(found)} work")
+
+
+def exports() -> Iterator[Finding]:
+    now = timezone.now()
+    yield from _not_moving(now)
+    yield from _without_export()
+    yield from _for_a_person()
+    backlog = gauges.archive_backlog()
+    if backlog.oldest and now - backlog.oldest > ARCHIVE_LATE:
+        yield warning(
+            f"{backlog.count} copies are not in the archive yet, the oldest since {_at(backlog.oldest)}.",
+            "See what the check of the storage says; the sweep archives them once it works.",
+        )
+    waiting = ERPExport.objects.filter(status=ExportStatus.PENDING).count()
+    yield ok(f"{waiting} wait to be sent")
+
+
+def reachability(connection: ERPConnection) -> list[Finding]:
+    """Test its dropzone as the admin's test does: a test file is written and removed, nothing is recorded."""
+    name = f"{connection.org.slug} {str(connection.pk)[:8]}"
+    try:
+        steps = list(probe_steps(dropzone_of(connection)))
+    except Fault as fault:
+        return [error(f"{name}: {fault.message}", fault.kind.hint)]
+    failed = next((step for step in steps if step.fault), None)
+    if failed and failed.fault:
+        return [error(f"{name}: {failed.label}: {failed.fault.message}", failed.fault.kind.hint)]
+    return [ok(f"{name}: {len(steps)} steps in {sum(step.duration_ms for step in steps)} ms")]
+
+
+def _not_moving(now: datetime) -> Iterator[Finding]:
+    """Due for a while, on a connection that nothing holds back."""
+    free = Q(connection__status=ConnectionStatus.ACTIVE, connection__circuit_opened_at=None) & (
+        Q(connection__retry_at=None) | Q(connection__retry_at__lt=now - STUCK)
+    )
+    due = Q(created_at__lt=now - STUCK) & (Q(next_attempt_at=None) | Q(next_attempt_at__lt=now - STUCK))
+    rows = ERPExport.objects.filter(free, due, status=ExportStatus.PENDING).order_by()
+    for pk, org, count, since in rows.values_list("connection", "connection__org__slug").annotate(
+        Count("pk"), Min("created_at")
+    ):
+        yield error(
+            f"{org} {str(pk)[:8]}: {count} exports wait since {_at(since)}, and nothing holds them back.",
+            f"See what the check of the workers says; then: manage.py deliver --connection {pk}",
+        )
+
+
+def _without_export() -> Iterator[Finding]:
+    pending = ERPExport.objects.filter(draft_order=OuterRef("pk"), status=ExportStatus.PENDING)
+    lost = DraftOrder.objects.filter(~Exists(pending), status=DraftStatus.PUSHING).order_by("created_at")
+    count = lost.count()
+    if count:
+        yield error(
+            f"{count} orders are PUSHING without an export, such as {lost.values_list('pk', flat=True)[0]}.",
+            "This must not happen: keep the log and the database as they are, and report it.",
+        )
+
+
+def _for_a_person() -> Iterator[Finding]:
+    unknown = ERPExport.objects.filter(
+        failed_as=FailedAs.UNKNOWN, draft_order__status=DraftStatus.ERROR
+    ).count()
+    if unknown:
+        yield warning(
+            f"Of {unknown} failed exports nobody knows whether they reached the ERP.",
+            "Retry their orders: that looks first, and sends nothing twice.",
+        )
+    in_error = gauges.orders_in_error()
+    if in_error:
+        yield warning(f"{in_error} orders are in ERROR.", "The admin's front page says why, and what to do.")
+    late = ERPExport.objects.overdue().count()
+    if late:
+        yield warning(f"{late} exports: {MEANING}", HINT)
+
+
+def _name(one: Health) -> str:
+    return f"{one.connection.org.slug} {str(one.connection.pk)[:8]}"
+
+
+def _told(one: Health) -> str:
+    cause = one.trouble.cause if one.trouble else "The ERP could not be reached last time; it is tried again."
+    since = f" Since {_at(one.since)}." if one.since else ""
+    waiting = f" {one.waiting} exports wait." if one.waiting else ""
+    return f"{cause}{since}{waiting}"
+
+
+def _at(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC"
