@@ -6,10 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 
 from erp_connectors import counters
 from erp_connectors.models import ERPConnection
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_circuit
 
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 
@@ -26,7 +29,8 @@ def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
 def success(connection_id: UUID, *, now: datetime) -> bool:
     """The ERP was reached and works: nothing holds the queue any longer. True where a circuit was closed."""
     row = ERPConnection.objects.filter(pk=connection_id)
-    closed = bool(row.exclude(circuit_opened_at=None).update(circuit_opened_at=None, circuit_reason=None))
+    held = row.exclude(circuit_opened_at=None).only("org").first()
+    closed = held is not None and _close(held, now)
     row.update(failures_in_row=0, retry_at=None, poll_retry_at=None, last_success_at=now)
     return closed
 
@@ -59,6 +63,17 @@ def open_circuit(connection: ERPConnection, reason: dict[str, Any], *, now: date
     """Hold the queue until a probe or a person's test succeeds; ``reason`` is shown to them."""
     trouble(connection, now=now)
     row = ERPConnection.objects.filter(pk=connection.pk)
-    row.update(circuit_reason=reason)
-    if row.filter(circuit_opened_at=None).update(circuit_opened_at=now):
-        counters.count(counters.Name.CIRCUITS, reason["code"])
+    with transaction.atomic():
+        row.update(circuit_reason=reason)
+        if row.filter(circuit_opened_at=None).update(circuit_opened_at=now):
+            counters.count(counters.Name.CIRCUITS, reason["code"])
+            note_circuit(Event.CIRCUIT_OPENED, connection, at=now)
+
+
+@transaction.atomic
+def _close(held: ERPConnection, now: datetime) -> bool:
+    row = ERPConnection.objects.filter(pk=held.pk).exclude(circuit_opened_at=None)
+    closed = bool(row.update(circuit_opened_at=None, circuit_reason=None))
+    if closed:
+        note_circuit(Event.CIRCUIT_CLOSED, held, at=now)
+    return closed

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from erp_connectors import counters
 from erp_connectors.bulk import runs
+from erp_connectors.notify import digests, sending
 from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
@@ -18,6 +19,7 @@ from orderflow.idempotency.services import forget_old
 
 DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
+NOTIFY = "erp_connectors.tasks.notify"
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,10 @@ def poll(connection_id: str, request_id: str = "") -> str:
 
 def carry_out(run_id: str, request_id: str = "") -> str:
     return _edge("carry_out", lambda: f"{runs.carry_out(UUID(run_id))} rows settled", request_id)
+
+
+def notify(subscription_id: str, request_id: str = "") -> str:
+    return _edge("notify", lambda: f"{sending.send(UUID(subscription_id))} sent", request_id)
 
 
 def sweep() -> str:
@@ -53,10 +59,21 @@ def _sweep() -> str:
         jobs.enqueue(runs.TASK, str(run_id))
     runs.forget_old(timezone.now())
     counters.compact()
+    late = overdue.notice(timezone.now())
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
-        f"{overdue.notice(timezone.now())} exports overdue, {forget_old()} old Idempotency-Keys forgotten"
+        f"{late} exports overdue, {forget_old()} old Idempotency-Keys forgotten, {_notify()}"
     )
+
+
+def _notify() -> str:
+    """One task for each receiver, so that none waits for another."""
+    made = digests.gather(timezone.now())
+    woken = sending.due(timezone.now())
+    for subscription_id in woken:
+        jobs.enqueue(NOTIFY, str(subscription_id), keep_result=False)
+    sending.forget_old(timezone.now())
+    return f"{made} notifications made, {len(woken)} receivers woken"
 
 
 def _poll(connection_id: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +12,7 @@ from environs import Env, EnvError
 
 _env = Env()
 _ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+_MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
 ValueT = TypeVar("ValueT")
 
 
@@ -67,6 +69,42 @@ def database(name: str, default: str) -> dict[str, Any]:
     if config.get("ENGINE") not in _ENGINES or not config.get("NAME"):
         raise ImproperlyConfigured(f"{name} names no PostgreSQL or SQLite database; write {wanted}.")
     return config
+
+
+def mail(name: str) -> dict[str, Any]:
+    """Django's mail settings from a URL; {} where it is not set."""
+    wanted = (
+        "submission://user:password@host (STARTTLS, port 587), smtps://… (TLS, 465) or smtp://… (plain, 25)"
+    )
+    value = text(name)
+    try:
+        parts = urlsplit(value)
+        port = parts.port or _MAIL_PORTS.get(parts.scheme)
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if value and not (port and parts.hostname and parts.path in ("", "/")):
+        # The value itself is not repeated: it may hold a password.
+        raise ImproperlyConfigured(f"{name} can't be understood; write {wanted}.")
+    found = {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": port,
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "submission",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }
+    return found if value else {}
+
+
+def site(name: str) -> str:
+    """A URL that pages are under, without a slash at its end; empty where it is not set."""
+    value = text(name).rstrip("/")
+    parts = urlsplit(value)
+    if value and (
+        parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment
+    ):
+        raise ImproperlyConfigured(f"{name} is {value!r}; write a URL such as https://orders.example.com.")
+    return value
 
 
 def _read(parse: Callable[[str], ValueT], name: str, default: ValueT, *, wanted: str) -> ValueT:

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
     "erp_connectors.bulk.apps.BulkConfig",
+    "erp_connectors.notify.apps.NotifyConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -225,6 +226,20 @@ DELIVERY_LEASE_SECONDS = env.number("DELIVERY_LEASE_SECONDS", 120)
 DELIVERY_MAX_ATTEMPTS = env.number("DELIVERY_MAX_ATTEMPTS", 12)
 DELIVERY_RETRY_BASE_SECONDS = env.number("DELIVERY_RETRY_BASE_SECONDS", 15)
 DELIVERY_RETRY_MAX_SECONDS = env.number("DELIVERY_RETRY_MAX_SECONDS", 1800)
+
+PUBLIC_URL = env.site("PUBLIC_URL")
+_MAIL = env.mail("EMAIL_URL")
+MAIL_IS_SET_UP = bool(_MAIL)
+EMAIL_HOST, EMAIL_PORT = _MAIL.get("EMAIL_HOST", ""), _MAIL.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.get("EMAIL_HOST_USER", ""), _MAIL.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "OrderFlow <orderflow@localhost>")
+WEBHOOK_PRIVATE_HOSTS = env.items("WEBHOOK_PRIVATE_HOSTS")
+WEBHOOK_ALLOW_HTTP = env.flag("WEBHOOK_ALLOW_HTTP", default=False)
+WEBHOOK_CA_FILE = env.text("WEBHOOK_CA_FILE")
+NOTIFICATION_WINDOW_SECONDS = env.number("NOTIFICATION_WINDOW_SECONDS", 30, least=0)
+NOTIFICATION_PAUSE_SECONDS = env.number("NOTIFICATION_PAUSE_SECONDS", 600, least=0)
 
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_ALLOWED_NETWORKS = env.networks("METRICS_ALLOWED_NETWORKS")

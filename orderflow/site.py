@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 # and groups mean nothing here.
 LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth"})
 # The daily work first.
-ORDER = ("orders", "erp_connectors", "tenancy", "audit")
+ORDER = ("orders", "erp_connectors", "notify", "tenancy", "audit")
 MODELS = ("DraftOrder", "Customer", "Document", "ERPExport", "AckFile", "ERPConnection")
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext, override
 from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.notify.troubles import REASONS
 from erp_connectors.services import overdue, probe
 from erp_connectors.services.abilities import ABILITIES
 from erp_connectors.services.attention import Kind
@@ -33,6 +34,7 @@ TEMPLATES = [
     *(APP / "templates/admin/erp_connectors/pages").glob("*.html"),
     *(APP / "templates/admin/orders/draftorder").glob("*.html"),
     APP / "templates/admin/erp_connectors/act.html",
+    *(APP / "templates/admin/notify").rglob("*.html"),
 ]
 MODULES = [
     *(APP / "admin").glob("connection*.py"),
@@ -40,13 +42,28 @@ MODULES = [
     APP / "admin/linked_filters.py",
     APP / "admin/bulk_runs.py",
     *(APP / "bulk").glob("*.py"),
+    *(APP / "notify").glob("*.py"),
+    *(APP / "admin").glob("subscription*.py"),
     APP / "services/erp_message.py",
     *(APP / "admin").glob("*_acts.py"),
     *(APP / f"admin/{name}.py" for name in ("acts", "by_hand", "export_pages")),
     *(APP / f"services/{name}.py" for name in ("situation", "ack_situation", "papers", "wording")),
 ]
 # The same in both languages.
-SAME = {"Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s"}
+SAME = {
+    "Port",
+    "Server",
+    "Host",
+    "Status",
+    "ok",
+    "Name",
+    "Export",
+    "Organisation",
+    "%(n)s ms",
+    "%(n)s s",
+    "Webhook",
+    "Organisation: %(org)s",
+}
 
 
 def our_texts() -> list[str]:
@@ -62,6 +79,7 @@ def our_texts() -> list[str]:
     texts += [label for _, label in steps]
     texts += ABILITIES.values()
     texts += [worded.text for worded in WORDINGS.values()]
+    texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
     texts += [*DETAILS, *WHY.values(), overdue.MEANING, overdue.HINT, NO_CONNECTION]
     return [text for text in dict.fromkeys(texts) if text]
 

@@ -50,7 +50,14 @@ def _line(need: Need, rule: Rule, overview: Overview, user: User) -> Line:
     org, trouble = overview.orgs.get(need.org_id), need.trouble
     step = _step(need, rule, user)
     return Line(
-        key="-".join(map(str, filter(None, (need.kind.name, need.connection_id, need.org_id, need.alike)))),
+        key="-".join(
+            map(
+                str,
+                filter(
+                    None, (need.kind.name, need.connection_id, need.subscription_id, need.org_id, need.alike)
+                ),
+            )
+        ),
         tone=rule.tone,
         title=rule.title(need.count),
         why=_why(need, trouble.cause if trouble else ""),
@@ -78,7 +85,11 @@ def _step(need: Need, rule: Rule, user: User) -> Step | None:
         return Step(str(label), f"{reverse(f'admin:{rule.page}')}?{_query(need, rule, user)}")
     if not user.can(rule.capability):
         return None
-    return Step(str(rule.step), reverse(f"admin:{rule.page}", args=[need.connection_id]), rule.posts)
+    return Step(
+        str(rule.step),
+        reverse(f"admin:{rule.page}", args=[need.subscription_id or need.connection_id]),
+        rule.posts,
+    )
 
 
 def _query(need: Need, rule: Rule, user: User) -> str:

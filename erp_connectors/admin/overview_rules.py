@@ -187,6 +187,14 @@ RULES: dict[Kind, Rule] = {
         hint=_("Ask the ERP team for a newer server; then switch it off."),
     ),
     Kind.UNTESTED: _setting_up(_("The connection was never tested"), _TRY, _TEST, tone=Tone.TODO),
+    Kind.NOT_NOTIFIED: Rule(
+        tone=Tone.TROUBLE,
+        title=lambda n: str(_("Notifications do not get through")),
+        step=_("Open the notification"),
+        page="notify_subscription_change",
+        capability=Capability.CONNECT,
+        own=True,
+    ),
     Kind.TO_PUSH: _order(
         DraftStatus.APPROVED,
         _counted("%(n)s approved order is not pushed yet", "%(n)s approved orders are not pushed yet"),

@@ -17,6 +17,8 @@ from erp_connectors import counters, tracing
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.publishing import mark_sent
 from erp_connectors.services.telling import tell_each
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
@@ -81,6 +83,7 @@ def refuse_all(given: Sequence[Given]) -> None:
     counters.count(counters.Name.FAILURES, REFUSED_BY_ERP.code, len(given))
     reasons = [f"{one.ack.error_code or ''} {one.ack.message or ''}".strip() for one in given]
     _add_events(given, "refused", now, reasons)
+    note_exports(Event.EXPORT_REFUSED, exports, at=now)
     _audit(
         given,
         Action.EXPORT_REFUSED,

@@ -12,10 +12,12 @@ from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.notify.models import Subscription
+from erp_connectors.notify.troubles import worded
 from erp_connectors.services import overdue
 from erp_connectors.services.cautions import Caution, Why
 from erp_connectors.services.health import Health, State, Trouble
-from erp_connectors.services.troubles import contradicted, stray, unsettled
+from erp_connectors.services.troubles import contradicted, stray, unheard, unsettled
 from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -44,9 +46,10 @@ class Kind(IntEnum):
     PLAN_OVERDUE = 16
     UNTESTED = 17
     WEAK = 18
-    TO_PUSH = 19
-    TO_APPROVE = 20
-    TO_REVIEW = 21
+    NOT_NOTIFIED = 19
+    TO_PUSH = 20
+    TO_APPROVE = 21
+    TO_REVIEW = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Need:
     count: int = 1
     since: datetime | None = None
     connection_id: UUID | None = None
+    subscription_id: UUID | None = None
     where: str = ""
     trouble: Trouble | None = None
     failed_as: str = ""
@@ -88,7 +92,7 @@ OF_AN_ORDER = {
 
 
 def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
-    """Five statements."""
+    """Six statements."""
     exports = ERPExport.objects.visible_to(user).order_by()
     needs = [
         *_of_connections(health),
@@ -97,10 +101,11 @@ def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> li
         *_contradicted(exports),
         *_overdue(health),
         *_stray(AckFile.objects.visible_to(user).order_by(), now),
+        *_not_notified(user),
         *_orders(user),
     ]
     places: dict[UUID | None, str] = {one.connection.pk: one.where for one in health}
-    located = [replace(need, where=places.get(need.connection_id, "")) for need in needs]
+    located = [replace(need, where=need.where or places.get(need.connection_id, "")) for need in needs]
     return sorted(located, key=lambda need: (need.kind, -need.count))
 
 
@@ -193,6 +198,19 @@ def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
     for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
         kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
         yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _not_notified(user: User) -> Iterator[Need]:
+    for one in unheard(Subscription.objects.visible_to(user)):
+        yield Need(
+            kind=Kind.NOT_NOTIFIED,
+            org_id=one.org_id,
+            count=0,
+            since=one.failing_since,
+            subscription_id=one.pk,
+            where=str(one),
+            trouble=Trouble("", *worded(one.last_trouble)),
+        )
 
 
 def _orders(user: User) -> Iterator[Need]:

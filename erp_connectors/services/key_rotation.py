@@ -1,7 +1,10 @@
-"""Seal every connection's config with the current master key, row by row, beside a system that goes on working."""
+"""Seal every connection's config, and every webhook's secret, with the current master key, row by row, beside a system
+that goes on working."""
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +15,22 @@ from django.db.models import QuerySet
 from erp_connectors.crypto import MasterKey, Undecryptable, sealed_with
 from erp_connectors.fields import Sealed, key_ring, reseal
 from erp_connectors.models import ERPConnection
+from erp_connectors.notify.models import Subscription
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 
 PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """Where something is sealed for its row's ``org_id`` and ``id``."""
+
+    model: type[ERPConnection] | type[Subscription]
+    column: str
+
+
+SEALED = (Sealing(ERPConnection, "config"), Sealing(Subscription, "secrets"))
 
 
 class Unreadable(msgspec.Struct):
@@ -26,7 +41,8 @@ class Unreadable(msgspec.Struct):
 
 
 class RotationReport(msgspec.Struct):
-    """Counts of connections; ``by_key`` says how many each key, named by its id, has sealed after the rotation."""
+    """Counts of rows: connections and webhooks; ``by_key`` says how many each key, named by its id, has sealed
+    after the rotation."""
 
     key: str
     resealed: int = 0
@@ -40,10 +56,10 @@ class RotationReport(msgspec.Struct):
     def lines(self) -> list[str]:
         lost = [
             f"{row.connection_id} can't be read: {row.why}. Put that key into ENCRYPTION_PREVIOUS_KEYS and run this "
-            "again, or enter the connection's details anew in the admin."
+            "again, or enter the connection's details, or make the webhook's secret, anew in the admin."
             for row in self.unreadable
         ]
-        return [f"{self.resealed} connections were sealed anew with key {self.key}.", *lost, self._verdict()]
+        return [f"{self.resealed} rows were sealed anew with key {self.key}.", *lost, self._verdict()]
 
     def _verdict(self) -> str:
         if self.finished:
@@ -62,14 +78,15 @@ def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationRepor
     ring = key_ring()
     report = RotationReport(key=ring[0].id)
     passed_over: set[UUID] = set()
-    while page := list(_older(ring[0]).exclude(pk__in=passed_over)[:PAGE]):
-        for connection_id, org_id, stored in page:
-            try:
-                report.resealed += _reseal(connection_id, org_id, stored, ring)
-            except Undecryptable as error:
-                passed_over.add(connection_id)
-                report.unreadable.append(Unreadable(connection_id, str(error)))
-            done(report.resealed + len(passed_over))
+    for place in SEALED:
+        while page := list(_older(place, ring[0]).exclude(pk__in=passed_over)[:PAGE]):
+            for row_id, org_id, stored in page:
+                try:
+                    report.resealed += _reseal(place, row_id, org_id, stored, ring)
+                except Undecryptable as error:
+                    passed_over.add(row_id)
+                    report.unreadable.append(Unreadable(row_id, str(error)))
+                done(report.resealed + len(passed_over))
     report.by_key = keys_in_use()
     return report
 
@@ -80,34 +97,35 @@ def standing() -> RotationReport:
 
 
 def keys_in_use() -> dict[str, int]:
-    """How many connections each key, named by its id, has sealed."""
-    rows = _stored(ERPConnection.objects.order_by()).iterator()
+    """How many rows each key, named by its id, has sealed."""
+    rows = chain.from_iterable(_stored(place).order_by().iterator() for place in SEALED)
     return dict(Counter(sealed_with(stored) for _, _, stored in rows))
 
 
-def _older(key: MasterKey) -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
-    return _stored(ERPConnection.objects.exclude(config__startswith=Sealed(key.prefix)).order_by("pk"))
+def _older(place: Sealing, key: MasterKey) -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
+    return _stored(place).exclude(**{f"{place.column}__startswith": Sealed(key.prefix)}).order_by("pk")
 
 
-def _stored(rows: "QuerySet[ERPConnection]") -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
+def _stored(place: Sealing) -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
     # What the field gives without its row is the stored form, whatever its type says.
-    return rows.values_list("pk", "org_id", "config")  # type: ignore[return-value]
+    return place.model.objects.values_list("pk", "org_id", place.column)
 
 
-def _reseal(connection_id: UUID, org_id: UUID, stored: Sealed, ring: list[MasterKey]) -> int:
-    """1, or 0 where somebody saved the connection meanwhile: the next page has it again if it still needs this."""
-    fresh = reseal(stored, ring=ring, org_id=org_id, connection_id=connection_id)
+def _reseal(place: Sealing, row_id: UUID, org_id: UUID, stored: Sealed, ring: list[MasterKey]) -> int:
+    """1, or 0 where somebody saved the row meanwhile: the next page has it again if it still needs this."""
+    fresh = reseal(stored, ring=ring, org_id=org_id, connection_id=row_id)
     with transaction.atomic():
-        # Nothing about the connection changes, so neither does updated_at: a delivery under way goes on.
-        written = ERPConnection.objects.filter(pk=connection_id, config=stored).update(config=fresh)
+        # Nothing about the row changes, so neither does updated_at: a delivery under way goes on.
+        untouched = place.model.objects.filter(**{"pk": row_id, place.column: stored})
+        written = untouched.update(**{place.column: fresh})
         if written:
             before, after = {"key": sealed_with(stored)}, {"key": ring[0].id}
             record(
                 Entry(
                     action=Action.KEYS_ROTATED,
                     org_id=org_id,
-                    entity_type="ERPConnection",
-                    entity_id=connection_id,
+                    entity_type=place.model.__name__,
+                    entity_id=row_id,
                     before=before,
                     after=after,
                 )

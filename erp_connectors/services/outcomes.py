@@ -12,6 +12,8 @@ from erp_connectors import circuit, counters, leases
 from erp_connectors.faults import Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.context import Failure
 from erp_connectors.services.telling import tell_each
 from erp_connectors.states import ExportStatus, FailedAs
@@ -86,6 +88,7 @@ def _fail(failures: Sequence[Failure], now: datetime) -> None:
     )
     counters.count_all(counters.Name.FAILURES, Counter(failure.fault.code for failure in failures))
     _note(failures, "failed", now)
+    note_exports(Event.EXPORT_FAILED, exports, at=now)
     audit.record_many(
         audit.Entry(
             action=Action.DRAFT_PUSH_FAILED,

@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from math import ceil
 
 import structlog
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.faults import Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent, add_events
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.states import AckFileStatus, ExportStatus, Stage
 
@@ -75,12 +78,15 @@ def notice(now: datetime) -> int:
     return sum(_notice(connection, now) for connection in _with_unanswered(ERPExport.objects.all()))
 
 
+@transaction.atomic
 def _notice(connection: ERPConnection, now: datetime) -> int:
     allowed = deadline(connection)
     unanswered = ERPExport.objects.filter(connection=connection, status=ExportStatus.SENT)
     late = unanswered.filter(sent_at__lt=now - allowed.after) if allowed else unanswered.none()
     unanswered.overdue().exclude(pk__in=late.values("pk")).update(overdue_at=None)
-    new = list(late.filter(overdue_at=None).only("pk", "attempts")[:AT_ONCE])
+    # Locked, so that of two sweeps at once only one tells.
+    unmarked = late.filter(overdue_at=None).select_for_update()
+    new = list(unmarked.only("pk", "attempts", "org", "connection")[:AT_ONCE])
     if new and allowed:
         ERPExport.objects.filter(pk__in=[export.pk for export in new]).update(overdue_at=now)
         _tell(connection, new, allowed, now)
@@ -93,6 +99,7 @@ def _tell(connection: ERPConnection, exports: list[ERPExport], allowed: Deadline
     )
     fresh = [export for export in exports if export.pk not in told]
     add_events(fresh, stage=Stage.ACK, what=OVERDUE, detail=f"no answer within {allowed}", at=now)
+    note_exports(Event.EXPORT_OVERDUE, fresh, at=now)
     if fresh:
         log.warning(
             "exports.overdue",

@@ -16,6 +16,8 @@ from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
 from erp_connectors.faults import ALREADY_PUBLISHED, NAME_TAKEN, NOT_FOUND, REFUSED_BY_ERP, Fault
 from erp_connectors.models import ERPExport, add_events
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services import markers
 from erp_connectors.services.context import (
     Delivery,
@@ -192,6 +194,7 @@ def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
         add_events(
             [predecessor], stage=Stage.SETTLE, what="refused", detail="by an ack that came", at=timezone.now()
         )
+        note_exports(Event.EXPORT_REFUSED, [predecessor], at=timezone.now())
         return None
     fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
     _end(export, fault)
@@ -199,6 +202,7 @@ def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
     unchanged = export.approved_at == predecessor.approved_at
     if not unchanged:
         DraftOrder.objects.advance_all([export.draft_order_id], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR)
+        note_exports(Event.EXPORT_FAILED, [export], at=timezone.now())
     _mark_published(predecessor, draft_from=DraftStatus.PUSHING)
     if answer.get("answer") == Answer.ACCEPTED:
         predecessor.advance(

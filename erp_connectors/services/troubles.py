@@ -6,11 +6,13 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.notify.models import Subscription
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.orders.states import DraftStatus
 
 # Until a person has marked it as handled, and for no longer than somebody may still ask about it.
 STRAY_FOR = timedelta(days=14)
+FAILURES_THAT_LAST = 3
 STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
@@ -31,3 +33,10 @@ def stray(files: QuerySet[AckFile], *, now: datetime) -> QuerySet[AckFile]:
     """Ack files that changed nothing, and that no later file has made good."""
     unanswered = Q(export=None) | Q(export__status=ExportStatus.SENT)
     return files.filter(unanswered, status__in=STRAY, handled_at=None, first_seen_at__gte=now - STRAY_FOR)
+
+
+def unheard(subscriptions: QuerySet[Subscription]) -> QuerySet[Subscription]:
+    """Given up, or failing for more than a moment: also where only one of several addresses is refused."""
+    lasting = Q(failures_in_row__gte=FAILURES_THAT_LAST) | Q(failures_in_row=0)
+    failing = Q(failing_since__isnull=False) & lasting
+    return subscriptions.filter(failing | Q(given_up_at__isnull=False), active=True).order_by("failing_since")

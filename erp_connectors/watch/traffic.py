@@ -77,7 +77,8 @@ def _not_moving(now: datetime) -> Iterator[Finding]:
         Count("pk"), Min("created_at")
     ):
         yield error(
-            f"{org} {str(pk)[:8]}: {some(count, 'export waits', 'exports wait')} since {_at(since)}, and nothing holds them.",
+            f"{org} {str(pk)[:8]}: {some(count, 'export waits', 'exports wait')} since {_at(since)},"
+            " and nothing holds them back.",
             f"See what the check of the workers says; then: manage.py deliver --connection {pk}",
         )
 

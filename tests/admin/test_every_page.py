@@ -14,6 +14,8 @@ from django.urls import URLPattern, URLResolver, reverse
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction, BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.notify import subscriptions
+from erp_connectors.notify.models import Channel, Subscription
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
@@ -38,6 +40,7 @@ MODELS: list[Any] = [
     AckFile,
     ERPConnection,
     BulkRun,
+    Subscription,
 ]
 # Status of a GET, in the order of ACTORS; a page that is missing here fails. 302 on another org's row: "doesn't exist".
 TABLE = """
@@ -105,6 +108,13 @@ erp_connectors_erpexport_add             403 403 403 403 403 403 302
 erp_connectors_erpexport_history         200 200 200 200 200 302 302
 erp_connectors_erpexport_delete          403 403 403 403 403 403 302
 erp_connectors_erpexport_change          200 200 200 200 200 302 302
+notify_test                              302 302 403 403 302 404 302
+notify_secret                            200 200 403 403 200 404 302
+notify_subscription_changelist           200 200 403 403 200 200 302
+notify_subscription_add                  200 200 403 403 403 200 302
+notify_subscription_history              200 200 403 403 200 302 302
+notify_subscription_delete               200 200 403 403 200 302 302
+notify_subscription_change               200 200 403 403 200 302 302
 orders_draftorder_act                    302 403 302 403 302 404 302
 orders_draftorder_changelist             200 200 200 200 200 200 302
 orders_draftorder_add                    403 403 403 403 403 403 302
@@ -155,12 +165,16 @@ def world(folder: Any, name: str) -> World:
         Entry(action=Action.LOGIN_SUCCEEDED, org_id=org.pk, entity_type="User", entity_id=name, actor=pusher)
     )
     run = runs.make(BulkAction.PUSH, [draft.pk], actor=pusher)
+    told = Subscription(
+        org=org, connection=connection, channel=Channel.WEBHOOK, url=f"https://{name.lower()}.example.com/"
+    )
+    subscriptions.create(told, actor=pusher)
     export.refresh_from_db()
     ack = AckFile.objects.get(org=org, export=export)
     rows: dict[Any, Any] = {
         Org: org, User: pusher, AuditLog: AuditLog.objects.filter(org=org).first(), Customer: customer,
         Document: document, DraftOrder: draft, ERPExport: export, ERPConnection: connection, BulkRun: run,
-        AckFile: ack,
+        AckFile: ack, Subscription: told,
     }  # fmt: skip
     return World(org, rows, export, ack)
 
@@ -184,6 +198,7 @@ def address(name: str, of: World) -> str:
         "tenancy_user_unlock": [of.rows[User].pk],
         "app_list": ["orders"],
         "bulk_run": [run], "bulk_run_confirm": [run],
+        "notify_test": [of.rows[Subscription].pk], "notify_secret": [of.rows[Subscription].pk],
         "erp_connection_test": [connection], "erp_connection_host_key": [connection],
         "erp_export_payload": [export], "erp_export_ack": [export, of.ack.pk], "erp_export_proof": [export],
         "erp_export_mark_accepted": [export], "erp_export_mark_refused": [export],

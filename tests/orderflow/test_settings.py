@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from orderflow import environment as env
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = {"text", "flag", "number", "items", "folders", "networks", "database", "_secret"}
+READERS = {"text", "flag", "number", "items", "folders", "networks", "mail", "site", "database", "_secret"}
 
 
 def manage(folder, *command, **environment):
@@ -133,6 +133,48 @@ def test_lists_and_databases_are_read(monkeypatch):
     monkeypatch.setenv("THIS", "postgres://u:p%40w@db.example.com:5433/orders?sslmode=require")
     read = env.database("THIS", "")
     assert (read["PASSWORD"], read["PORT"], read["OPTIONS"]) == ("p@w", 5433, {"sslmode": "require"})
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "starttls", "tls"),
+    [
+        ("submission://u:p%40w@mail.example.com", 587, True, False),
+        ("smtps://u:p%40w@mail.example.com", 465, False, True),
+        ("smtp://u:p%40w@mail.example.com:2525/", 2525, False, False),
+    ],
+)
+def test_a_mail_server_is_read(monkeypatch, url, port, starttls, tls):
+    monkeypatch.setenv("THIS", url)
+    read = env.mail("THIS")
+
+    assert (read["EMAIL_HOST"], read["EMAIL_HOST_PASSWORD"], read["EMAIL_PORT"]) == (
+        "mail.example.com",
+        "p@w",
+        port,
+    )
+    assert (read["EMAIL_USE_TLS"], read["EMAIL_USE_SSL"]) == (starttls, tls)
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.example.com", "http://u:s3cr3t@mail.example.com", "smtp://", "smtp://h:x/", "smtp://h/path"]
+)
+def test_a_mail_server_that_can_not_be_one_is_refused_without_its_password(monkeypatch, url):
+    monkeypatch.setenv("THIS", url)
+    with pytest.raises(
+        ImproperlyConfigured, match="THIS can't be understood; write submission://"
+    ) as refused:
+        env.mail("THIS")
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_the_public_address_is_read_without_its_last_slash(monkeypatch):
+    assert env.site("THIS") == ""
+    monkeypatch.setenv("THIS", "https://orders.example.com/erp/")
+    assert env.site("THIS") == "https://orders.example.com/erp"
+    for wrong in ("orders.example.com", "ftp://orders.example.com", "https://", "https://a.example.com/?b"):
+        monkeypatch.setenv("THIS", wrong)
+        with pytest.raises(ImproperlyConfigured, match="write a URL such as"):
+            env.site("THIS")
 
 
 def test_development_makes_its_secrets_once_for_its_owner_only(tmp_path):

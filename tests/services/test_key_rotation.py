@@ -12,6 +12,8 @@ from erp_connectors.crypto import seal
 from erp_connectors.faults import Fault
 from erp_connectors.fields import Sealed, key_ring, reseal
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.notify import subscriptions
+from erp_connectors.notify.models import Channel, Subscription
 from erp_connectors.services import key_rotation
 from erp_connectors.services.connections import change_connection
 from erp_connectors.services.deliver import deliver
@@ -197,3 +199,21 @@ def test_a_connection_saved_in_the_usual_way_moves_by_itself(db, new_key, settin
     change_connection(row.pk, actor=None, config={**config, "ack_timeout": 3600})
 
     assert key_rotation.keys_in_use() == {key: 1}
+
+
+def test_the_secrets_of_webhooks_are_moved_along(db, new_key, settings):
+    of = factories.org()
+    rows = [
+        Subscription(org=of, channel=Channel.WEBHOOK, url="https://hooks.example.com/"),
+        Subscription(org=of, addresses="a@example.com"),
+    ]
+    for row in rows:
+        subscriptions.create(row, actor=factories.user(of))
+    secret = rows[0].secrets["current"]
+    key = new_key()
+
+    report = key_rotation.rotate()
+
+    settings.ENCRYPTION_PREVIOUS_KEYS = []
+    assert (report.resealed, report.by_key) == (2, {key: 2})
+    assert Subscription.objects.get(pk=rows[0].pk).secrets["current"] == secret

@@ -4,15 +4,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from erp_connectors.management.reporting import ReportingCommand
-from erp_connectors.models import ERPConnection
 from erp_connectors.services import key_rotation
 from orderflow.orders.management.progress import ProgressBar
 
 
 class Command(ReportingCommand):
     help = (
-        "Seal every connection's config with ENCRYPTION_MASTER_KEY, while the system runs; a key of "
-        "ENCRYPTION_PREVIOUS_KEYS opens the older ones. Exit code 1 where a row still needs an older key."
+        "Seal every connection's config and every webhook's secret with ENCRYPTION_MASTER_KEY, while the system "
+        "runs; a key of ENCRYPTION_PREVIOUS_KEYS opens the older ones. Exit code 1 where a row "
+        "still needs an older key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,7 +25,7 @@ class Command(ReportingCommand):
         if options["check"]:
             report = key_rotation.standing()
         else:
-            with ProgressBar(ERPConnection.objects.count()) as bar:
+            with ProgressBar(sum(place.model.objects.count() for place in key_rotation.SEALED)) as bar:
                 report = key_rotation.rotate(done=bar.at)
         self.show(report, as_json=options["json"])
         self.finish(trouble=not report.finished)

@@ -1,0 +1,108 @@
+"""Notifications out of what has happened: many changes of one kind become one."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Min
+
+from erp_connectors.models import ERPConnection
+from erp_connectors.notify.events import OF_A_CIRCUIT, Event
+from erp_connectors.notify.facts import facts_of, still_true
+from erp_connectors.notify.models import Happening, Notification, Subscription
+
+AT_ONCE = 5000
+
+
+def gather(now: datetime) -> int:
+    """Make the notifications that are due; returns how many. Several at once make none twice."""
+    ripe = now - timedelta(seconds=settings.NOTIFICATION_WINDOW_SECONDS)
+    waiting = (
+        Happening.objects.filter(subscription__in=Subscription.objects.listening())
+        .values_list("subscription", flat=True)
+        .annotate(oldest=Min("at"))
+        .filter(oldest__lte=ripe)
+    )
+    return sum(_gather(subscription_id, ripe, now) for subscription_id in list(waiting))
+
+
+@transaction.atomic
+def _gather(subscription_id: UUID, ripe: datetime, now: datetime) -> int:
+    """The subscription's row is locked, so what is counted here is counted by nobody else."""
+    locked = Subscription.objects.listening().select_for_update(of=("self",)).select_related("org")
+    subscription = locked.filter(pk=subscription_id).first()
+    if subscription is None:
+        return 0
+    made = sum(
+        _notify(subscription, event, _of_exports(subscription, event), now)
+        for event in Event
+        if event not in OF_A_CIRCUIT and _due(subscription, [event], ripe, now)
+    )
+    if _due(subscription, OF_A_CIRCUIT, ripe, now):
+        made += _circuits(subscription, now)
+    return made
+
+
+def _due(subscription: Subscription, events: Sequence[Event], ripe: datetime, now: datetime) -> bool:
+    """The oldest has waited for others, nothing alike waits to be sent, and the last one was not just now."""
+    if not subscription.happenings.filter(event__in=events, at__lte=ripe).exists():
+        return False
+    alike = subscription.notifications.filter(event__in=events)
+    paused = now - timedelta(seconds=settings.NOTIFICATION_PAUSE_SECONDS)
+    return not (alike.unsent().exists() or alike.filter(created_at__gt=paused).exists())
+
+
+def _of_exports(subscription: Subscription, event: Event) -> list[Happening]:
+    """Takes them out of the outbox; what was put right meanwhile is left out."""
+    found = list(
+        subscription.happenings.filter(event=event)
+        .select_related("connection__org", "export__draft_order")
+        .defer("export__payload")
+        .order_by("at", "pk")[:AT_ONCE]
+    )
+    Happening.objects.filter(pk__in=[one.pk for one in found]).delete()
+    return [one for one in found if one.export and still_true(event, one.export)]
+
+
+def _circuits(subscription: Subscription, now: datetime) -> int:
+    """Compared with what was told last: one that closes and opens again with each probe is no news."""
+    found = list(
+        subscription.happenings.filter(event__in=OF_A_CIRCUIT)
+        .select_related("connection__org")
+        .order_by("at", "pk")[:AT_ONCE]
+    )
+    Happening.objects.filter(pk__in=[one.pk for one in found]).delete()
+    told, last = set(subscription.told_open), {one.connection_id: one for one in found}
+    opened: list[Happening] = []
+    closed: list[Happening] = []
+    for one in last.values():
+        is_open, was_told = one.connection.circuit_open, str(one.connection_id) in told
+        if is_open != was_told:
+            (opened if is_open else closed).append(one)
+    told = (told | _ids(opened)) - _ids(closed)
+    Subscription.objects.filter(pk=subscription.pk).update(told_open=sorted(told))
+    return _notify(subscription, Event.CIRCUIT_OPENED, opened, now) + _notify(
+        subscription, Event.CIRCUIT_CLOSED, closed, now
+    )
+
+
+def _ids(happenings: Sequence[Happening]) -> set[str]:
+    return {str(one.connection_id) for one in happenings}
+
+
+def _notify(subscription: Subscription, event: Event, happenings: Sequence[Happening], now: datetime) -> int:
+    if not happenings or not subscription.wants(event):
+        return 0
+    facts = msgspec.to_builtins(facts_of(subscription, event, happenings))
+    Notification.objects.create(subscription=subscription, event=event, facts=facts, created_at=now)
+    return 1
+
+
+def open_circuits(org_id: UUID, connection_id: UUID | None) -> list[str]:
+    """What somebody who begins to listen now can see for themselves, and is told of when it ends."""
+    mine = ERPConnection.objects.for_org(org_id).exclude(circuit_opened_at=None)
+    mine = mine.filter(pk=connection_id) if connection_id else mine
+    return sorted(str(pk) for pk in mine.values_list("pk", flat=True))

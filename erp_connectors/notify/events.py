@@ -1,0 +1,18 @@
+"""What is told. The values are the types that webhooks name."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Event(models.TextChoices):
+    EXPORT_FAILED = "export.failed", _("An order could not be sent")
+    EXPORT_REFUSED = "export.refused", _("The ERP refused an order")
+    EXPORT_OVERDUE = "export.overdue", _("The ERP's answer is overdue")
+    CIRCUIT_OPENED = "circuit.opened", _("A connection is held: nothing is sent")
+    CIRCUIT_CLOSED = "circuit.closed", _("A held connection works again")
+
+
+# Of a circuit only what differs from what was told last is news.
+OF_A_CIRCUIT = (Event.CIRCUIT_OPENED, Event.CIRCUIT_CLOSED)
+# What a test sends; nobody subscribes to it.
+TEST = "test"

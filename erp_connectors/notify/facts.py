@@ -1,0 +1,113 @@
+"""What one notification says, as values: made once, kept in its row, worded for mails and webhooks."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.models import Happening, Subscription
+from erp_connectors.services import overdue
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.states import ExportStatus
+
+NAMED = 5
+LONGEST = 300
+
+
+class Way(msgspec.Struct, frozen=True):
+    """A connection, as people know it."""
+
+    id: str
+    name: str
+    where: str
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the changes; those of a circuit have no order."""
+
+    at: datetime
+    connection: Way
+    export_id: str = ""
+    order_id: str = ""
+    order_number: str = ""
+    filename: str = ""
+    code: str = ""
+    error_code: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """``count`` changes from ``since`` to ``until``; ``first`` names only the earliest of them."""
+
+    org: str
+    org_slug: str
+    count: int
+    since: datetime
+    until: datetime
+    first: list[Instance]
+
+
+def facts_of(subscription: Subscription, event: Event, happenings: Sequence[Happening]) -> Facts:
+    """``happenings`` in their order, with connection, export and draft order at hand."""
+    named = happenings[:NAMED]
+    ways = {one.connection_id: way_of(one.connection) for one in named}
+    return Facts(
+        org=subscription.org.name,
+        org_slug=subscription.org.slug,
+        count=len(happenings),
+        since=happenings[0].at,
+        until=happenings[-1].at,
+        first=[_instance(one, event, ways[one.connection_id]) for one in named],
+    )
+
+
+def way_of(connection: ERPConnection) -> Way:
+    return Way(str(connection.pk), connection.connector_type, _where(connection))
+
+
+def still_true(event: Event, export: ERPExport) -> bool:
+    """What was put right before anybody was told of it is no news."""
+    if event is Event.EXPORT_OVERDUE:
+        return export.is_overdue
+    return export.status == ExportStatus.FAILED
+
+
+def _where(connection: ERPConnection) -> str:
+    try:
+        dropzone = dropzone_of(connection)
+    except Fault:
+        return ""
+    host = getattr(dropzone.options, "host", "")
+    return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
+
+
+def _instance(happening: Happening, event: Event, way: Way) -> Instance:
+    export = happening.export
+    if export is None:
+        reason = happening.connection.circuit_reason or {} if event is Event.CIRCUIT_OPENED else {}
+        return Instance(at=happening.at, connection=way, **_why(reason))
+    late = {"message": overdue.MEANING, "hint": overdue.HINT}
+    return Instance(
+        at=happening.at,
+        connection=way,
+        export_id=str(export.pk),
+        order_id=str(export.draft_order_id),
+        order_number=_clean(export.draft_order.external_order_number),
+        filename=export.filename,
+        **_why(late if event is Event.EXPORT_OVERDUE else export.error_json or {}),
+    )
+
+
+def _why(reason: Mapping[str, object]) -> dict[str, str]:
+    return {name: _clean(reason.get(name)) for name in ("code", "error_code", "message", "hint")}
+
+
+def _clean(value: object) -> str:
+    """One line of readable signs, whatever an ERP or a customer wrote."""
+    text = " ".join(str(value or "").split())
+    readable = "".join(sign for sign in text if sign.isprintable())
+    return readable if len(readable) <= LONGEST else f"{readable[: LONGEST - 1]}…"

@@ -1,0 +1,119 @@
+"""A notification as a mail: what happened, since when, what to do next. In the language that is active."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from erp_connectors.notify.events import OF_A_CIRCUIT, Event
+from erp_connectors.notify.facts import Facts, Instance, Way
+from erp_connectors.notify.links import link_to
+from erp_connectors.services.health import Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    subject: str
+    body: str
+
+
+_TITLES: dict[Event, Callable[[int], str]] = {
+    Event.EXPORT_FAILED: lambda n: ngettext(
+        "%(n)s order could not be sent", "%(n)s orders could not be sent", n
+    ),
+    Event.EXPORT_REFUSED: lambda n: ngettext(
+        "%(n)s order was refused by the ERP", "%(n)s orders were refused by the ERP", n
+    ),
+    Event.EXPORT_OVERDUE: lambda n: ngettext("%(n)s answer is overdue", "%(n)s answers are overdue", n),
+    Event.CIRCUIT_OPENED: lambda n: ngettext(
+        "The connection is held: nothing is sent", "%(n)s connections are held: nothing is sent", n
+    ),
+    Event.CIRCUIT_CLOSED: lambda n: ngettext("The connection works again", "%(n)s connections work again", n),
+}
+
+
+def letter_of(event: Event, facts: Facts) -> Letter:
+    title = _TITLES[event](facts.count) % {"n": facts.count}
+    ways = {one.connection.id: one.connection for one in facts.first}
+    place = named(next(iter(ways.values()))) if len(ways) == 1 else _("several connections")
+    parts = [
+        f"{title}.",
+        "\n".join(_heading(event, facts, place)),
+        "\n".join(_listed(event, facts, several=len(ways) > 1)),
+        _next_step(event, facts),
+        link_to(event, facts),
+        _farewell(),
+    ]
+    return Letter(_subject(facts.org, title, place), "\n\n".join(part for part in parts if part) + "\n")
+
+
+def trial_letter(org: str, way: Way | None) -> Letter:
+    place = named(way) if way else _("all connections")
+    text = _("This is a test. Whoever reads it will be told here what happens on: %(place)s.") % {
+        "place": place
+    }
+    return Letter(_subject(org, _("Test of the notifications"), place), f"{text}\n\n{_farewell()}\n")
+
+
+def named(way: Way) -> str:
+    return f"{way.name} {way.where}".rstrip()
+
+
+def _subject(org: str, title: str, place: str) -> str:
+    # A line break in a name would be a header of its own.
+    return " ".join(f"[OrderFlow] {org}: {title} ({place})".split())
+
+
+def _heading(event: Event, facts: Facts, place: str) -> Iterator[str]:
+    yield _("Organisation: %(org)s") % {"org": facts.org}
+    yield _("Connection: %(place)s") % {"place": place}
+    yield _("Since: %(time)s") % {"time": _time(facts.since)}
+    if facts.until != facts.since:
+        yield _("The last one: %(time)s") % {"time": _time(facts.until)}
+
+
+def _listed(event: Event, facts: Facts, *, several: bool) -> Iterator[str]:
+    for one in facts.first:
+        if event not in OF_A_CIRCUIT:
+            yield f"- {_order(one)}: {_cause(one)}"
+        elif several or _cause(one):
+            yield f"- {named(one.connection)}{': ' if _cause(one) else ''}{_cause(one)}"
+    if facts.count > len(facts.first):
+        more = facts.count - len(facts.first)
+        yield ngettext("- and %(n)s more", "- and %(n)s more", more) % {"n": more}
+
+
+def _order(one: Instance) -> str:
+    return f"{one.order_number} ({one.filename})" if one.order_number else one.filename
+
+
+def _cause(one: Instance) -> str:
+    cause = _trouble(one).cause or one.code
+    return f"{one.error_code}: {cause}" if one.error_code and one.error_code not in cause else cause
+
+
+def _next_step(event: Event, facts: Facts) -> str:
+    if event is Event.CIRCUIT_CLOSED:
+        return _("There is nothing to do: what had waited is being sent.")
+    hint = _trouble(facts.first[0]).hint
+    return _("What to do next: %(hint)s") % {"hint": hint} if hint else ""
+
+
+def _trouble(one: Instance) -> Trouble:
+    found = Trouble.of({"code": one.code, "message": one.message, "hint": one.hint})
+    # What is no fault is stored in English, too, and known to the catalogue.
+    return (
+        found
+        if one.code
+        else Trouble("", _(one.message) if one.message else "", _(one.hint) if one.hint else "")
+    )
+
+
+def _farewell() -> str:
+    return _("OrderFlow sent this because it was set up under “Notifications”.")
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

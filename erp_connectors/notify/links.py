@@ -1,0 +1,30 @@
+"""Where in the admin a notification leads; empty where nobody has said under which address that is."""
+
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.urls import reverse
+
+from erp_connectors.notify.events import OF_A_CIRCUIT, Event
+from erp_connectors.notify.facts import Facts
+
+_LISTS = {
+    Event.EXPORT_FAILED: {"attention": "yes"},
+    Event.EXPORT_REFUSED: {"attention": "yes"},
+    Event.EXPORT_OVERDUE: {"overdue": "yes"},
+}
+
+
+def link_to(event: str, facts: Facts) -> str:
+    if not settings.PUBLIC_URL or not facts.first:
+        return ""
+    return f"{settings.PUBLIC_URL}{_path(Event(event), facts)}"
+
+
+def _path(event: Event, facts: Facts) -> str:
+    one = facts.first[0]
+    if event in OF_A_CIRCUIT:
+        return reverse("admin:erp_connectors_erpconnection_change", args=[one.connection.id])
+    if facts.count == 1:
+        return reverse("admin:erp_connectors_erpexport_change", args=[one.export_id])
+    return f"{reverse('admin:erp_connectors_erpexport_changelist')}?{urlencode(_LISTS[event])}"

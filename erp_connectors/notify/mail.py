@@ -1,0 +1,47 @@
+"""A letter to one address after another, so that nobody learns of the others and a failure repeats none."""
+
+import smtplib
+from collections.abc import Callable, Sequence
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.utils import DNS_NAME
+
+from erp_connectors.notify.letters import Letter
+from erp_connectors.notify.troubles import ADDRESS_REFUSED, NotDelivered
+
+
+def post(letter: Letter, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]) -> None:
+    """``reached`` is told of each address that the mail server took. Raises `NotDelivered` after the last one."""
+    if not settings.MAIL_IS_SET_UP:
+        raise NotDelivered("MAIL_NOT_SET_UP")
+    refused: list[str] = []
+    try:
+        with get_connection() as server:
+            for address in addresses:
+                try:
+                    server.send_messages([_message(letter, address, message_id)])
+                except smtplib.SMTPRecipientsRefused as error:
+                    refused.append(f"{address}: {_said(*error.recipients[address])}")
+                else:
+                    reached(address)
+    except smtplib.SMTPResponseException as error:
+        raise NotDelivered("MAIL_SERVER_REFUSED", f"({_said(error.smtp_code, error.smtp_error)})") from None
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotDelivered("MAIL_SERVER_SILENT", f"({type(error).__name__})") from None
+    if refused:
+        raise NotDelivered(ADDRESS_REFUSED, f"({'; '.join(refused)})"[:400])
+
+
+def _message(letter: Letter, address: str, message_id: str) -> EmailMessage:
+    headers = {
+        # The same for each attempt: a mailbox that has it already may drop the second one.
+        "Message-ID": f"<{message_id}@{DNS_NAME}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    return EmailMessage(letter.subject, letter.body, to=[address], headers=headers)
+
+
+def _said(code: int, text: bytes | str) -> str:
+    shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return " ".join(f"{code} {shown}".split())[:150]

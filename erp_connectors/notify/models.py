@@ -1,0 +1,172 @@
+"""Who wants to be told what, what has happened, and the notifications made of it. Rows are the truth."""
+
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from erp_connectors.fields import EncryptedConfigField
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.notify.events import Event
+from orderflow.tenancy.models import Org
+from orderflow.tenancy.querysets import OrgScopedQuerySet
+
+
+class Channel(models.TextChoices):
+    EMAIL = "EMAIL", _("E-mail")
+    WEBHOOK = "WEBHOOK", _("Webhook")
+
+
+class SubscriptionQuerySet(OrgScopedQuerySet["Subscription"]):
+    def listening(self) -> "SubscriptionQuerySet":
+        return self.filter(active=True, given_up_at=None)
+
+
+class Subscription(models.Model):
+    """``connection`` None: all of the org's.
+
+    The columns from ``told_open`` on belong to the workers, which write them by conditional updates; `save` leaves
+    them alone.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="+")
+    connection = models.ForeignKey(
+        ERPConnection, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    addresses = models.CharField(max_length=2700, blank=True, default="")
+    url = models.URLField(max_length=500, blank=True, default="")
+    secrets = EncryptedConfigField(default=dict, editable=False)
+    secret_set_at = models.DateTimeField(null=True, editable=False)
+    events = models.JSONField(default=list)
+    language = models.CharField(max_length=5, default="en")
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    told_open = models.JSONField(
+        default=list,
+        editable=False,
+        help_text="Connections that were told of as held, and not as working again.",
+    )
+    lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    retry_at = models.DateTimeField(null=True, editable=False)
+    failures_in_row = models.PositiveIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    given_up_at = models.DateTimeField(null=True, editable=False)
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    last_failure_at = models.DateTimeField(null=True, editable=False)
+    last_trouble = models.JSONField(null=True, editable=False)
+
+    CONFIGURED: ClassVar[tuple[str, ...]] = (
+        "connection", "channel", "addresses", "url", "secrets", "secret_set_at", "events", "language", "active",
+        "updated_at",
+    )  # fmt: skip
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(channel__in=Channel.values), name="subscription_channel_is_known"
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "url"],
+                condition=Q(channel=Channel.WEBHOOK),
+                name="webhook_once_per_connection",
+            ),
+            # One for all connections is another; not every database takes two empty ones for the same.
+            models.UniqueConstraint(
+                fields=["org", "url"],
+                condition=Q(channel=Channel.WEBHOOK, connection=None),
+                name="webhook_once_for_all_connections",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["org"], name="subscription_failing", condition=Q(failing_since__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        if self.channel == Channel.WEBHOOK:
+            # What stands behind the host may be a secret of the receiver's.
+            return self.url.split("/")[2] if self.url.count("/") > 1 else self.url
+        more = f" (+{len(self.recipients) - 1})" if len(self.recipients) > 1 else ""
+        return f"{self.recipients[0]}{more}" if self.recipients else "-"
+
+    def save(self, **kwargs: Any) -> None:
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = self.CONFIGURED
+        super().save(**kwargs)
+
+    @property
+    def recipients(self) -> list[str]:
+        return self.addresses.split()
+
+    def wants(self, event: str) -> bool:
+        return event in self.events
+
+
+class Happening(models.Model):
+    """A change that a subscription has not been told of yet; written in the transaction that made the change."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="happenings")
+    event = models.CharField(max_length=20, choices=Event.choices)
+    connection = models.ForeignKey(ERPConnection, on_delete=models.CASCADE, related_name="+")
+    export = models.ForeignKey(ERPExport, on_delete=models.CASCADE, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(event__in=Event.values), name="happening_event_is_known")
+        ]
+        indexes: ClassVar = [models.Index(fields=["subscription", "event", "at"], name="happening_by_event")]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def unsent(self) -> "NotificationQuerySet":
+        return self.filter(sent_at=None, dropped_at=None)
+
+
+class Notification(models.Model):
+    """What one subscription is told at once. Its id is what a receiver knows a repetition by."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="notifications")
+    event = models.CharField(max_length=20, choices=Event.choices)
+    facts = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    reached = models.JSONField(default=list, help_text="Addresses that have it, where others do not yet.")
+    sent_at = models.DateTimeField(null=True)
+    dropped_at = models.DateTimeField(null=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["subscription", "event"],
+                condition=Q(sent_at=None, dropped_at=None),
+                name="one_unsent_notification_per_event",
+            ),
+            models.CheckConstraint(condition=Q(event__in=Event.values), name="notification_event_is_known"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["subscription", "-created_at"], name="notification_by_age"),
+            models.Index(fields=["created_at"], name="notification_old"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.id}"

@@ -1,0 +1,42 @@
+"""Note a change for those who want to be told of it, within the transaction that makes the change."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.notify.events import OF_A_CIRCUIT, Event
+from erp_connectors.notify.models import Happening, Subscription
+
+
+def note_exports(event: Event, exports: Iterable[ERPExport], *, at: datetime) -> None:
+    """A statement for each connection among them where nobody listens, one more where somebody does."""
+    by_connection: dict[tuple[UUID, UUID], list[ERPExport]] = {}
+    for export in exports:
+        by_connection.setdefault((export.org_id, export.connection_id), []).append(export)
+    for (org_id, connection_id), mine in by_connection.items():
+        Happening.objects.bulk_create(
+            [
+                Happening(subscription=one, event=event, connection_id=connection_id, export=export, at=at)
+                for one in _listening(org_id, connection_id)
+                if one.wants(event)
+                for export in mine
+            ],
+            batch_size=1000,
+        )
+
+
+def note_circuit(event: Event, connection: ERPConnection, *, at: datetime) -> None:
+    # Who wants to know of one of both is told by comparing with what was told last, so it needs both.
+    Happening.objects.bulk_create(
+        Happening(subscription=one, event=event, connection=connection, at=at)
+        for one in _listening(connection.org_id, connection.pk)
+        if any(map(one.wants, OF_A_CIRCUIT))
+    )
+
+
+def _listening(org_id: UUID, connection_id: UUID) -> list[Subscription]:
+    mine = Q(connection=None) | Q(connection=connection_id)
+    return list(Subscription.objects.for_org(org_id).listening().filter(mine).only("events", "org"))

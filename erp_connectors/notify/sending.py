@@ -1,0 +1,194 @@
+"""Bring notifications to their receivers: one worker per subscription, tried again later where that fails."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import structlog
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import override
+
+from erp_connectors.crashpoints import crashpoint
+from erp_connectors.faults import Fault
+from erp_connectors.notify import mail, webhooks
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.facts import Facts
+from erp_connectors.notify.letters import letter_of
+from erp_connectors.notify.models import Channel, Notification, Subscription
+from erp_connectors.notify.payload import payload_of
+from erp_connectors.notify.secrets import signing_keys
+from erp_connectors.notify.signing import signed_headers
+from erp_connectors.notify.troubles import ADDRESS_REFUSED, NotDelivered
+
+LEASE = timedelta(minutes=5)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
+TRIED_FOR = timedelta(hours=24)
+GIVEN_UP_AFTER = timedelta(days=3)
+KEPT = timedelta(days=30)
+# Receivers that hang must not keep the workers from delivering orders.
+AT_ONCE, FAILING_AT_ONCE = 20, 4
+OUTCOME = [
+    "failures_in_row", "failing_since", "retry_at", "last_success_at", "last_failure_at", "last_trouble",
+    "given_up_at",
+]  # fmt: skip
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    subscription: Subscription
+    token: str
+
+
+def due(now: datetime) -> list[UUID]:
+    """Subscriptions with something to send that nobody is sending; of those that fail only a few at once."""
+    unsent = Notification.objects.unsent().filter(subscription=OuterRef("pk"))
+    ready = (
+        Subscription.objects.filter(_free(now)).listening().filter(Exists(unsent)).order_by("retry_at", "pk")
+    )
+    well = ready.filter(failing_since=None)[:AT_ONCE]
+    failing = ready.exclude(failing_since=None)[:FAILING_AT_ONCE]
+    return [*well.values_list("pk", flat=True), *failing.values_list("pk", flat=True)]
+
+
+def send(subscription_id: UUID) -> int:
+    """Send what waits, until something does not get through; returns how many did."""
+    claim = _claim(subscription_id, timezone.now())
+    if claim is None:
+        return 0
+    sent = 0
+    try:
+        while (notification := _next(claim)) and _send_one(claim, notification):
+            sent += 1
+    finally:
+        _mine(claim).update(lease_token="", lease_until=None)
+    return sent
+
+
+def forget_old(now: datetime) -> int:
+    return Notification.objects.filter(created_at__lt=now - KEPT).delete()[0]
+
+
+def _free(now: datetime) -> Q:
+    return (Q(lease_token="") | Q(lease_until__lt=now)) & (Q(retry_at=None) | Q(retry_at__lte=now))
+
+
+def _claim(subscription_id: UUID, now: datetime) -> Claim | None:
+    token = uuid4().hex
+    row = Subscription.objects.listening().filter(_free(now), pk=subscription_id)
+    if not row.update(lease_token=token, lease_until=now + LEASE):
+        return None
+    return Claim(Subscription.objects.select_related("org").get(pk=subscription_id), token)
+
+
+def _mine(claim: Claim):  # type: ignore[no-untyped-def]
+    return Subscription.objects.filter(pk=claim.subscription.pk, lease_token=claim.token)
+
+
+def _next(claim: Claim) -> Notification | None:
+    """The one that was tried least: one that its receiver can't take doesn't hold up the others."""
+    now = timezone.now()
+    if not _mine(claim).listening().update(lease_until=now + LEASE):
+        return None
+    unsent = claim.subscription.notifications.unsent()
+    unsent.filter(created_at__lt=now - TRIED_FOR).update(dropped_at=now)
+    notification = unsent.order_by("attempts", "created_at").first()
+    if notification:
+        Notification.objects.filter(pk=notification.pk).update(attempts=F("attempts") + 1)
+    return notification
+
+
+def _send_one(claim: Claim, notification: Notification) -> bool:
+    trouble: NotDelivered | None = None
+    try:
+        _bring(claim.subscription, notification)
+    except NotDelivered as not_delivered:
+        trouble = not_delivered
+    if trouble and not (notification.reached and trouble.code == ADDRESS_REFUSED):
+        _failed(claim, notification, trouble)
+        return False
+    crashpoint("notified")
+    _sent(claim, notification, trouble)
+    return True
+
+
+@transaction.atomic
+def _sent(claim: Claim, notification: Notification, trouble: NotDelivered | None) -> None:
+    """With a ``trouble``: one address of several is wrong, which is told, and keeps nothing from the others."""
+    now = timezone.now()
+    row = _mine(claim).select_for_update().first()
+    Notification.objects.filter(pk=notification.pk).update(sent_at=now)
+    if row is not None:
+        row.last_success_at, row.retry_at, row.failures_in_row = now, None, 0
+        row.failing_since = (row.failing_since or now) if trouble else None
+        row.last_trouble = trouble.as_row() if trouble else None
+        row.last_failure_at = now if trouble else row.last_failure_at
+        row.save(update_fields=OUTCOME)
+
+
+def _bring(subscription: Subscription, notification: Notification) -> None:
+    """Raises `NotDelivered`."""
+    if subscription.channel == Channel.WEBHOOK:
+        post_signed(subscription, str(notification.pk), payload_of(notification))
+        return
+    with override(subscription.language):
+        letter = letter_of(Event(notification.event), msgspec.convert(notification.facts, Facts))
+
+    def reached(address: str) -> None:
+        notification.reached.append(address)
+        Notification.objects.filter(pk=notification.pk).update(reached=notification.reached)
+
+    waiting = [address for address in subscription.recipients if address not in notification.reached]
+    mail.post(letter, waiting, str(notification.pk), reached)
+
+
+def post_signed(subscription: Subscription, message_id: str, body: bytes) -> int:
+    """Raises `NotDelivered`."""
+    now = timezone.now()
+    try:
+        keys = signing_keys(subscription, now)
+    except Fault:
+        raise NotDelivered("SECRET_UNREADABLE") from None
+    headers = signed_headers(keys, message_id, int(now.timestamp()), body)
+    return webhooks.post(subscription.url, body, headers)
+
+
+@transaction.atomic
+def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> None:
+    """Wait longer each time; after days of nothing but failures, give up until a person sees to it."""
+    row = _mine(claim).select_for_update().first()
+    if row is None:
+        return
+    now = timezone.now()
+    row.failures_in_row += 1
+    row.failing_since = row.failing_since or now
+    row.retry_at = now + _pause(row.failures_in_row)
+    row.last_failure_at, row.last_trouble = now, trouble.as_row()
+    if trouble.final or now - row.failing_since >= GIVEN_UP_AFTER:
+        _give_up(row, now)
+    row.save(update_fields=OUTCOME)
+    log.warning(
+        "notification.not_delivered",
+        subscription_id=str(row.pk),
+        org_id=str(row.org_id),
+        notification_id=str(notification.pk),
+        code=trouble.code,
+        given_up=row.given_up_at is not None,
+    )
+
+
+def _give_up(row: Subscription, now: datetime) -> None:
+    """What has waited so long is no news by the time somebody listens again."""
+    row.given_up_at = now
+    row.notifications.unsent().update(dropped_at=now)
+    row.happenings.all().delete()
+
+
+def _pause(failures: int) -> timedelta:
+    longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads, and protects nothing

@@ -1,0 +1,84 @@
+"""How a subscription is doing, for its page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from django.db.models import Count
+
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.models import Notification, Subscription
+from erp_connectors.notify.sending import GIVEN_UP_AFTER
+from erp_connectors.notify.troubles import worded
+
+SHOWN = 10
+
+
+class State(Enum):
+    WORKS = auto()
+    UNUSED = auto()
+    FAILING = auto()
+    GIVEN_UP = auto()
+    OFF = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    created_at: datetime
+    what: str
+    count: int
+    attempts: int
+    sent_at: datetime | None
+    dropped_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """``cause`` and ``hint`` of the last trouble; ``gives_up_at``: if it goes on failing until then."""
+
+    state: State
+    cause: str
+    hint: str
+    gives_up_at: datetime | None
+    waiting: int
+    last: list[Sent]
+
+    @property
+    def given_up(self) -> bool:
+        return self.state is State.GIVEN_UP
+
+
+def state_of(row: Subscription) -> State:
+    if not row.active:
+        return State.OFF
+    if row.given_up_at:
+        return State.GIVEN_UP
+    if row.last_trouble:
+        return State.FAILING
+    return State.WORKS if row.last_success_at else State.UNUSED
+
+
+def standing_of(row: Subscription) -> Standing:
+    """Two statements."""
+    cause, hint = worded(row.last_trouble)
+    waiting = row.happenings.aggregate(n=Count("pk"))["n"]
+    failing = row.failing_since if not row.given_up_at and row.failures_in_row else None
+    return Standing(
+        state=state_of(row),
+        cause=cause,
+        hint=hint,
+        gives_up_at=failing + GIVEN_UP_AFTER if failing else None,
+        waiting=waiting,
+        last=[_sent(one) for one in row.notifications.order_by("-created_at")[:SHOWN]],
+    )
+
+
+def _sent(row: Notification) -> Sent:
+    return Sent(
+        row.created_at,
+        str(Event(row.event).label),
+        row.facts["count"],
+        row.attempts,
+        row.sent_at,
+        row.dropped_at,
+    )

@@ -1,0 +1,99 @@
+"""Why a notification did not get through, and what to do: every reason there is, as data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+ADDRESS_REFUSED = "ADDRESS_REFUSED"
+
+
+class NotDelivered(Exception):
+    """``detail`` is added to the reason's text as it is; ``final``: the receiver wants nothing more, ever."""
+
+    def __init__(self, code: str, detail: str = "", *, final: bool = False) -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code, self.detail, self.final = code, detail, final
+
+    def as_row(self) -> dict[str, str]:
+        return {"code": self.code, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    meaning: str
+    hint: str
+
+
+REASONS = {
+    "NAME_NOT_FOUND": Reason(
+        gettext_noop("The receiver's host name is not known."),
+        gettext_noop("Check the URL for a typing error."),
+    ),
+    "NOT_REACHED": Reason(
+        gettext_noop("The receiver could not be reached."),
+        gettext_noop("Ask whoever runs it whether it is running, and whether a firewall is in the way."),
+    ),
+    "NO_ANSWER": Reason(
+        gettext_noop("The receiver took too long to answer."),
+        gettext_noop("It should answer at once, and do its work afterwards."),
+    ),
+    "PLACE_FORBIDDEN": Reason(
+        gettext_noop("The receiver's host lies in a private network, where webhooks may not go."),
+        gettext_noop(
+            "Choose a public address, or ask whoever runs OrderFlow to add the host to WEBHOOK_PRIVATE_HOSTS."
+        ),
+    ),
+    "NOT_ENCRYPTED": Reason(
+        gettext_noop("The URL does not begin with https://, and plain http is not allowed here."),
+        gettext_noop("Use https."),
+    ),
+    "CERTIFICATE": Reason(
+        gettext_noop("The receiver's TLS certificate is not valid."),
+        gettext_noop("Ask whoever runs it to renew or complete it."),
+    ),
+    "REDIRECTED": Reason(
+        gettext_noop("The receiver sends us to another address; we don't follow."),
+        gettext_noop("Enter the final URL."),
+    ),
+    "GONE": Reason(
+        gettext_noop("The receiver says that it is gone for good (410)."),
+        gettext_noop("Remove this notification, or enter its new URL."),
+    ),
+    "ANSWERED": Reason(
+        gettext_noop("The receiver did not accept it."),
+        gettext_noop(
+            "Look into its log. A 401 or 403 mostly means that it checks the signature with another secret."
+        ),
+    ),
+    "NOT_HTTP": Reason(
+        gettext_noop("What answers there does not speak HTTP."),
+        gettext_noop("Check host and port of the URL."),
+    ),
+    "SECRET_UNREADABLE": Reason(
+        gettext_noop("Its signing secret can't be decrypted."),
+        gettext_noop("Replace the secret, or ask whoever runs OrderFlow about ENCRYPTION_PREVIOUS_KEYS."),
+    ),
+    "MAIL_NOT_SET_UP": Reason(
+        gettext_noop("This OrderFlow can't send e-mail."),
+        gettext_noop("Ask whoever runs it to set EMAIL_URL."),
+    ),
+    "MAIL_SERVER_SILENT": Reason(
+        gettext_noop("Our mail server could not be reached."), gettext_noop("Tell whoever runs OrderFlow.")
+    ),
+    "MAIL_SERVER_REFUSED": Reason(
+        gettext_noop("Our mail server did not take the mail."), gettext_noop("Tell whoever runs OrderFlow.")
+    ),
+    ADDRESS_REFUSED: Reason(
+        gettext_noop("The mail server refused an address."), gettext_noop("Check it for a typing error.")
+    ),
+}
+
+
+def worded(row: dict[str, Any] | None) -> tuple[str, str]:
+    """Cause and hint of a stored trouble, in the language that is active."""
+    if not row:
+        return "", ""
+    reason = REASONS[row["code"]]
+    return f"{_(reason.meaning)} {row['detail']}".rstrip(), _(reason.hint)

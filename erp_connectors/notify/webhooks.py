@@ -1,0 +1,135 @@
+"""One signed POST: to a checked address, within a time, following nobody elsewhere."""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+
+from erp_connectors.notify.troubles import NotDelivered
+from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
+from erp_connectors.sftp.session import connect_tcp
+
+CONNECT_SECONDS, SECONDS_IN_ALL = 5.0, 15.0
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Where clouds answer questions about a machine and its credentials.
+METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::254")))
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+AGENT = "OrderFlow-Webhook/1"
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    """The answer's status, one of 200 to 299; the rest of the answer is not read. Raises `NotDelivered`."""
+    parts = urlsplit(url)
+    require_allowed_scheme(parts)
+    link = Link(parts)
+    cut_off = threading.Event()
+
+    def cut() -> None:
+        cut_off.set()
+        link.cut()
+
+    timer = threading.Timer(SECONDS_IN_ALL, cut)
+    timer.start()
+    try:
+        status = _status(link, parts, body, headers)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NotDelivered("NO_ANSWER") if cut_off.is_set() else _reason(error) from None
+    finally:
+        timer.cancel()
+        link.close()
+    if cut_off.is_set():
+        # What was cut off in its headers reads like an answer.
+        raise NotDelivered("NO_ANSWER")
+    _require_accepted(status)
+    return status
+
+
+class Link(http.client.HTTPConnection):
+    """To an address that was looked up once and checked; through no proxy."""
+
+    def __init__(self, parts: SplitResult) -> None:
+        self.encrypted = parts.scheme == "https"
+        self.default_port = 443 if self.encrypted else 80
+        # Without a port it would look for one in an IPv6 address.
+        super().__init__(parts.hostname or "", parts.port or self.default_port, timeout=SECONDS_IN_ALL)
+
+    def connect(self) -> None:
+        def allow(address: Address) -> None:
+            require_allowed_address(self.host, address)
+
+        try:
+            self.sock = connect_tcp(self.host, self.port, timeout=CONNECT_SECONDS, allow=allow)
+        except NameNotFound:
+            raise NotDelivered("NAME_NOT_FOUND", f"({self.host})") from None
+        except (ConnectionRefused, ConnectTimeout):
+            raise NotDelivered("NOT_REACHED", f"({self.host}:{self.port})") from None
+        self.sock.settimeout(SECONDS_IN_ALL)
+        if self.encrypted:
+            context = ssl.create_default_context(cafile=settings.WEBHOOK_CA_FILE or None)
+            wrapped = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = wrapped
+            wrapped.do_handshake()
+
+    def cut(self) -> None:
+        """A receiver that sends a byte now and then is cut off by the clock."""
+        if self.sock is not None:
+            with suppress(OSError):
+                # Not the TLS socket's own, which another thread may be reading from.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+def _status(link: Link, parts: SplitResult, body: bytes, headers: dict[str, str]) -> int:
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    common = {"Content-Type": "application/json", "User-Agent": AGENT, "Connection": "close"}
+    link.request("POST", target, body=body, headers=common | headers)
+    return link.getresponse().status
+
+
+def _reason(error: Exception) -> NotDelivered:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NotDelivered("CERTIFICATE", f"({error.verify_message})")
+    if isinstance(error, TimeoutError):
+        return NotDelivered("NO_ANSWER")
+    if isinstance(error, ConnectionError):
+        return NotDelivered("NOT_REACHED", f"({type(error).__name__})")
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return NotDelivered("NOT_REACHED", f"({error.strerror or type(error).__name__})")
+    return NotDelivered("NOT_HTTP", f"({type(error).__name__})")
+
+
+def require_allowed_scheme(parts: SplitResult) -> None:
+    """Raises `NotDelivered`."""
+    if parts.scheme != "https" and not (parts.scheme == "http" and settings.WEBHOOK_ALLOW_HTTP):
+        raise NotDelivered("NOT_ENCRYPTED")
+
+
+def _require_accepted(status: int) -> None:
+    if 300 <= status < 400:
+        raise NotDelivered("REDIRECTED", f"({status})")
+    if status == http.HTTPStatus.GONE:
+        raise NotDelivered("GONE", final=True)
+    if not 200 <= status < 300:
+        raise NotDelivered("ANSWERED", f"(HTTP {status})")
+
+
+def require_allowed_address(host: str, address: Address) -> None:
+    """Raises `NotDelivered`; a private address is allowed only under a name of WEBHOOK_PRIVATE_HOSTS."""
+    plain = _embedded(address)
+    never = plain.is_link_local or plain.is_multicast or plain.is_unspecified or plain in METADATA
+    named = host.lower() in {name.lower() for name in settings.WEBHOOK_PRIVATE_HOSTS}
+    if never or not (plain.is_global or named):
+        raise NotDelivered("PLACE_FORBIDDEN", f"({host})")
+
+
+def _embedded(address: Address) -> Address:
+    """An IPv4 address that is written as an IPv6 one, as what it is."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
+    return address
