@@ -33,6 +33,8 @@ def _secret(name: str, advice: str) -> str:
 _MAKE_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 DEBUG = env.flag("DEBUG", default=False)
+if DEBUG and not DEVELOPMENT:
+    raise ImproperlyConfigured("DEBUG is true in production, where its pages would show settings. Remove it.")
 SECRET_KEY = _secret("SECRET_KEY", _MAKE_KEY)
 if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10:
     raise ImproperlyConfigured(f"SECRET_KEY is weak: it needs at least 50 random characters. {_MAKE_KEY}")
@@ -48,6 +50,10 @@ for _name, _keys in {
         raise ImproperlyConfigured(f"{_name} {_error}. {_MAKE_KEY}") from None
 
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
+if "*" in ALLOWED_HOSTS and not DEVELOPMENT:
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS holds '*', so that anybody's host name would be answered. Write yours, separated by commas."
+    )
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
@@ -78,13 +84,16 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "orderflow.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "orderflow.audit.context.RequestContextMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "orderflow.limits.LimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "orderflow.login_expiry.LoginExpiryMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "orderflow.zones.ViewerZoneMiddleware",
@@ -121,12 +130,18 @@ AUTHENTICATION_BACKENDS = [
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email",)},
+    },
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 if TESTING:
     # Slow on purpose is right for people, not for a suite that logs in thousands of times.
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "admin:login"
+# Also where a link that leads elsewhere would have sent them.
+LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -347,8 +362,19 @@ if not DEVELOPMENT:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-SESSION_COOKIE_AGE = 12 * 3600
+    LANGUAGE_COOKIE_SECURE = True
+    # A neighbour under the same domain can't set cookies of these names for us.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+LOGIN_IDLE_MINUTES = env.number("LOGIN_IDLE_MINUTES", 120)
+LOGIN_HOURS = env.number("LOGIN_HOURS", 12)
+SESSION_COOKIE_AGE = LOGIN_HOURS * 3600
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # No script and no style but our own files; no page of another site may frame ours or take our forms.
 CONTENT_SECURITY_POLICY = {

@@ -10,9 +10,13 @@ from django import forms
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
+
+
+class TooLarge(APIException):
+    status_code = 413
 
 
 class StrictJSON(JSONParser):
@@ -24,7 +28,7 @@ class StrictJSON(JSONParser):
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         body = stream.read(self.max_body + 1)
         if len(body) > self.max_body:
-            raise ParseError(f"The body is larger than {self.max_body} bytes.")
+            raise TooLarge(f"The body is larger than {self.max_body} bytes.")
         try:
             return self.decoder.decode(body)
         except (msgspec.DecodeError, ValueError) as error:
