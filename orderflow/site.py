@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
+from orderflow.naming import speak
+
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
 LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth"})
@@ -51,3 +53,7 @@ def _place(name: str, order: tuple[str, ...]) -> int:
 
 class OrderFlowAdminConfig(AdminConfig):
     default_site = "orderflow.site.OrderFlowAdminSite"
+
+    def ready(self) -> None:
+        speak()
+        super().ready()

@@ -18,6 +18,7 @@ from erp_connectors.admin.list_search import search_acks
 from erp_connectors.models import AckFile
 from erp_connectors.services.ack_situation import situation_of_ack
 from erp_connectors.services.papers import SHOWN_ACK_SIGNS, readable
+from orderflow.tenancy.admin import yes_or_no
 
 
 @admin.register(AckFile)
@@ -37,7 +38,7 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     show_full_result_count = False
     fields = readonly_fields = (
         "name", "status", "reason", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
-        "stays", "connection",
+        "left_there", "connection",
     )  # fmt: skip
 
     def seen(self, row: AckFile) -> str:
@@ -62,6 +63,10 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     def seen_at(self, ack: AckFile) -> SafeString | str:
         return short_time(ack.first_seen_at)
 
-    @admin.display(description="content")
+    @admin.display(description=_("stays in its folder"))
+    def left_there(self, ack: AckFile) -> str:
+        return yes_or_no(ack.stays)
+
+    @admin.display(description=_("content"))
     def content(self, ack: AckFile) -> SafeString:
         return format_html("<pre>{}</pre>", readable(bytes(ack.body or b""))[:SHOWN_ACK_SIGNS])

@@ -22,11 +22,12 @@ from erp_connectors.registry import connector_types
 from erp_connectors.services import connections, probe
 from erp_connectors.services.connections import public_config
 from erp_connectors.states import ConnectionStatus
+from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
 USUAL_TYPE = "DROPZONE_JSON_V1"
-LAST_SEEN = ("last_test_at", "last_test_success", "last_success_at", "last_poll_at")
+LAST_SEEN = ("last_test_at", "passed", "last_success_at", "last_poll_at")
 
 
 @admin.register(ERPConnection)
@@ -36,7 +37,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     may_add = True
     audited = True
     actions = ("test_connections", "disable_connections")
-    list_display = ("__str__", "status", "health", "last_test_at", "last_test_success", "last_poll_at")
+    list_display = ("__str__", "status", "health", "last_test_at", "passed", "last_poll_at")
     list_filter = ("status", "connector_type")
     ordering = ("-created_at",)
     list_select_related = ("org",)
@@ -134,6 +135,10 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         if connection.last_test_success is False:
             return _("the last test failed")
         return _("ok") if connection.last_test_success or connection.last_success_at else _("not tried yet")
+
+    @admin.display(description=gettext_lazy("last test passed"), ordering="last_test_success")
+    def passed(self, connection: ERPConnection) -> str:
+        return yes_or_no(connection.last_test_success)
 
     @admin.display(description=gettext_lazy("answers"))
     def poll_health(self, connection: ERPConnection) -> str:
