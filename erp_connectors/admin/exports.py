@@ -27,6 +27,7 @@ from erp_connectors.admin.list_pages import (
 from erp_connectors.admin.list_search import search_exports
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
+from erp_connectors.services.wording import fault_message
 from erp_connectors.states import ExportStatus
 
 
@@ -85,7 +86,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
             return gettext("contradicting answers")
         if export.is_overdue:
             return gettext("the ERP's answer is overdue")
-        return str((export.error_json or {}).get("message", ""))[:80]
+        return fault_message(export.error_json or {})[:80]
 
     @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
     def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:

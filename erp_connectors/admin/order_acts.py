@@ -12,6 +12,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.bulk_retry import WHY
 from erp_connectors.services.push import NO_CONNECTION, active_connections, push, retry_push
+from erp_connectors.services.recorded import in_words
 from erp_connectors.services.situation import counting
 from erp_connectors.services.target import target_of
 from erp_connectors.services.timeline import exports_of
@@ -38,7 +39,7 @@ def _ready(draft: DraftOrder) -> Prospect:
     return Prospect(
         [_("The order counts as complete and checked, and waits for its approval. Nothing is sent.")],
         _facts(draft),
-        missing_for_ready(draft),
+        [in_words(one) for one in missing_for_ready(draft)],
     )
 
 
@@ -51,7 +52,7 @@ def _approve(draft: DraftOrder) -> Prospect:
             _("Nothing is sent yet: that is the next step. A change of the order takes the approval back."),
         ],
         _facts(draft),
-        missing_for_ready(draft),
+        [in_words(one) for one in missing_for_ready(draft)],
     )
 
 

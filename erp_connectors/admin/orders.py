@@ -28,6 +28,7 @@ from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
 from erp_connectors.services.situation import situation_of_order
 from erp_connectors.services.timeline import exports_of, timeline
+from erp_connectors.services.wording import fault_message
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.sheet import sheet_of
@@ -85,9 +86,7 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
 
     @admin.display(description=_("trouble"))
     def trouble(self, draft: Any) -> str:
-        return (
-            str((draft.latest_error or {}).get("message", "")) if draft.status != DraftStatus.PUSHED else ""
-        )
+        return fault_message(draft.latest_error or {}) if draft.status != DraftStatus.PUSHED else ""
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         # What can't be changed is laid out for reading, without the cost of a form.

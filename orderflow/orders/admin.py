@@ -13,6 +13,7 @@ from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
+from orderflow.orders.sentences import said
 from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.permissions import signed_in
@@ -130,7 +131,7 @@ class DraftOrderAdmin(OrgScopedAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except _REFUSALS as refusal:
             # Raised out of the view's transaction, so nothing of the form was saved.
-            self.message_user(request, f"{gettext('Nothing was saved.')} {refusal}", messages.ERROR)
+            self.message_user(request, f"{gettext('Nothing was saved.')} {said(refusal)}", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: DraftOrder, form: Any, change: bool) -> None:
@@ -147,5 +148,5 @@ class DraftOrderAdmin(OrgScopedAdmin):
             super().save_related(request, form, formsets, change)
         if locked.status != before:
             was = DraftStatus(before).label
-            said = gettext("The order was %(status)s and now needs review and approval again.")
-            self.message_user(request, said % {"status": was}, messages.WARNING)
+            text = gettext("The order was %(status)s and now needs review and approval again.")
+            self.message_user(request, text % {"status": was}, messages.WARNING)
