@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak check format lock clean
+.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak check format lock wheel clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -69,6 +69,10 @@ UV_COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes -
 lock: $(INSTALLED) ## pin requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
 	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+wheel: $(INSTALLED) ## the package in dist/, to `pip install` into another Django project: docs/embed.md
+	$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
+	rm -rf build *.egg-info
 
 clean: ## remove .venv, caches and var/ with all local data
 	rm -rf .venv .cache var build dist *.egg-info

@@ -117,6 +117,10 @@ ALREADY_PUBLISHED = FaultKind(
     "An earlier file of this order had reached the ERP after all, so it was not sent again.",
     "If the order was changed since, tell the ERP team about the change; the earlier file is named in the message.",
 )  # fmt: skip
+RESTORED = FaultKind(
+    "RESTORED", _O, _US, "The database was restored from a backup, and this file may have reached the ERP since then.",
+    "Ask the ERP team whether they have the order; then mark it accepted, or refused to send it again.",
+)  # fmt: skip
 REFUSED_BY_ERP = FaultKind(
     "REFUSED_BY_ERP", _O, _US, "The ERP took the file and refused the order.",
     "Correct what the ERP names, approve the order again and push it, or retry the push once the ERP is corrected.",

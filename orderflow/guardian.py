@@ -70,7 +70,8 @@ def start(
 
 
 def _python_path() -> str:
-    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    # Where the command itself was found comes along: the settings may be those of another project.
+    return os.pathsep.join(filter(None, [str(ROOT), sys.path[0], os.environ.get("PYTHONPATH")]))
 
 
 def main(arguments: Sequence[str]) -> int:

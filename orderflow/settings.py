@@ -14,7 +14,9 @@ from orderflow import development
 from orderflow import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = Path(env.text("VAR_DIR", str(BASE_DIR / "var"))).absolute()
+# Installed as a package there is no checkout, and Python's own folders are no place for data.
+_HOME = BASE_DIR if (BASE_DIR / "manage.py").is_file() else Path.cwd()
+VAR = Path(env.text("VAR_DIR", str(_HOME / "var"))).absolute()
 DEVELOPMENT = env.text("ORDERFLOW_ENV", "production", among=("production", "development")) == "development"
 TESTING = "pytest" in sys.modules
 
@@ -197,7 +199,7 @@ STORAGES = {
 }
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "orderflow" / "static"]
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = env.text("STATIC_ROOT", str(VAR / "static"))
 WHITENOISE_USE_FINDERS = DEVELOPMENT
 WHITENOISE_AUTOREFRESH = DEVELOPMENT
 

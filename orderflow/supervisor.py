@@ -64,7 +64,7 @@ class Cluster:
     def start(self) -> None:
         Heartbeat.objects.filter(cluster=self.name).delete()
         env = {**os.environ, CLUSTER: self.name, "Q_WORKERS": str(self.workers)}
-        program = [sys.executable, str(guardian.ROOT / "manage.py"), "qcluster"]
+        program = [sys.executable, "-m", "orderflow", "qcluster"]
         self.tree = guardian.start(program, env=env, output=self.output, grace=self.policy.stop_within)
         self.started_at = time.monotonic()
 

@@ -10,6 +10,7 @@ from erp_connectors.api.exports import Exports
 from erp_connectors.api.login import Login, Logout, Tokens
 from erp_connectors.api.orders import Customers, Orders
 from erp_connectors.api.people import Me
+from erp_connectors.api.schemas import FileSchema
 
 router = SimpleRouter(trailing_slash=False)
 router.register("draft-orders", Orders)
@@ -24,6 +25,7 @@ urlpatterns = [
     path("auth/logout", Logout.as_view(), name="api-logout"),
     path("me", Me.as_view(), name="api-me"),
     path("schema", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="api-schema"),
+    path("schemas/<str:name>", FileSchema.as_view(), name="api-file-schema"),
     path(
         "docs",
         # Its script and style as files of their own: the content security policy allows nothing inline.

@@ -67,6 +67,14 @@ class ConfigField:
     lines: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The JSON Schemas (draft 2020-12) of a connector's files, for whoever reads or writes them on the other side."""
+
+    export: Mapping[str, Any] | None = None
+    ack: Mapping[str, Any] | None = None
+
+
 class ConfigError(ValueError):
     """What is wrong with a config, by key: ``{"port": "must be between 1 and 65535"}``."""
 
@@ -108,9 +116,17 @@ class Connector(ABC, Generic[ConfigT]):
         """Whether `filename` could have made this name: such a file that no export has is reported as orphaned."""
         return False
 
+    def identify(self, body: bytes) -> UUID | None:
+        """The draft order whose file this is, for a database that was restored without it; None: it can't be told."""
+        return None
+
     @abstractmethod
     def render(self, order: OrderDocument) -> bytes:
         """The file's exact bytes, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""
+
+    def schemas(self) -> Schemas:
+        """Published by the API, and what `validate_export` and `validate_ack` hold files against."""
+        return Schemas()
 
     @abstractmethod
     def acknowledges(self, name: str) -> str | None:

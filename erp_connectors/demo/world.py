@@ -35,6 +35,8 @@ def is_inside() -> bool:
 
 def enter(*, fresh: bool, poll_seconds: int) -> None:
     """Start this same command again inside the demo's world; does not return. ``fresh`` removes what was there."""
+    if not FIXTURE.is_file():
+        raise CommandError("The demo's orders come with a checkout: clone the repository, then `make demo`.")
     folder = Path(settings.VAR).resolve() / "demo"
     _lock(folder)
     if fresh:

@@ -42,6 +42,10 @@ WORDINGS: dict[str, Wording] = {
     "rendered": Wording(gettext_noop("The order's file was made.")),
     "staged": Wording(gettext_noop("The whole file was written to the dropzone.")),
     "published": Wording(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
+    "restored": Wording(
+        gettext_noop("The database was restored from a backup; what became of the file since is not known."),
+        Tone.TROUBLE,
+    ),
     "settled": Wording(gettext_noop("It was found out what became of the file.")),
     "postponed": Wording(gettext_noop("It did not work; it is tried again by itself."), Tone.WAITING),
     "held": Wording(gettext_noop("Held: nothing goes out over this connection for now."), Tone.WAITING),

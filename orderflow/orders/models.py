@@ -52,6 +52,9 @@ class Document(models.Model):
 
     objects = OrgScopedQuerySet["Document"].as_manager()
 
+    class Meta:
+        ordering = ["file_name", "id"]
+
     def __str__(self) -> str:
         return self.file_name
 

@@ -8,12 +8,18 @@ import jsonschema_rs
 import pytest
 
 from erp_connectors.connectors.dropzone_json_v1.ack import parse
+from erp_connectors.connectors.dropzone_json_v1.ack_schema import SCHEMA
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-SCHEMA = json.loads((DOCS / "schemas" / "orderflow_ack_v1.schema.json").read_text())
 EXAMPLES = [
     json.loads(text) for text in re.findall(r'^\{"status".*\}$', (DOCS / "erp.md").read_text(), re.MULTILINE)
 ]
+
+
+def test_the_published_schema_is_the_one_that_answers_are_held_against():
+    published = json.loads((DOCS / "schemas" / "orderflow_ack_v1.schema.json").read_text())
+
+    assert published == SCHEMA
 
 
 def test_the_page_shows_an_acceptance_and_a_refusal():

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from erp_connectors.connectors.base import ConfigField, Connector, Dropzone
-from erp_connectors.connectors.dropzone_json_v1 import ack, config, description, payload
+from erp_connectors.connectors.base import ConfigField, Connector, Dropzone, Schemas
+from erp_connectors.connectors.dropzone_json_v1 import ack, ack_schema, config, description, payload
 from erp_connectors.documents import Ack, OrderDocument
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
@@ -32,8 +32,14 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
     def names_export(self, name: str) -> bool:
         return FILENAME.fullmatch(name) is not None
 
+    def identify(self, body: bytes) -> UUID | None:
+        return payload.order_of(body)
+
     def render(self, order: OrderDocument) -> bytes:
         return payload.render(order)
+
+    def schemas(self) -> Schemas:
+        return Schemas(export=payload.schema(), ack=ack_schema.SCHEMA)
 
     def acknowledges(self, name: str) -> str | None:
         return ack.acknowledges(name)

@@ -70,6 +70,10 @@ class ExportFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meta: Origin
 
 
+class _Identity(msgspec.Struct, frozen=True):
+    draft_order_id: UUID
+
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -81,6 +85,14 @@ def render(order: OrderDocument) -> bytes:
         raise Fault(RENDER_FAILED, str(error)) from error
     check(body)
     return body
+
+
+def order_of(body: bytes) -> UUID | None:
+    """The draft order of a rendered file; None where it is none."""
+    try:
+        return msgspec.json.decode(body, type=_Identity).draft_order_id
+    except msgspec.MsgspecError:
+        return None
 
 
 def check(body: bytes) -> None:

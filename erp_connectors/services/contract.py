@@ -1,0 +1,110 @@
+"""Hold a file of either side against the contract, for whoever programs the ERP's side."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from erp_connectors.connectors.base import AckUnreadable, Connector
+from erp_connectors.documents import Ack
+
+MOST_PROBLEMS = 20
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """``problems`` make the file unusable; ``advice`` is what works today, and had better be changed."""
+
+    file: str
+    fine: bool
+    says: str
+    problems: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        head = f"{self.file}: {self.says}"
+        return [
+            head,
+            *(f"  wrong: {text}" for text in self.problems),
+            *(f"  better: {text}" for text in self.advice),
+        ]
+
+
+def examine_ack(connector: Connector[Any], name: str, body: bytes) -> Verdict:
+    """What a poll would make of this answer."""
+    answered = connector.acknowledges(name)
+    if answered is None:
+        return _refused(name, "left where it is: this is not the name of an answer", ())
+    try:
+        ack = connector.parse_ack(name, body)
+    except AckUnreadable as error:
+        # What breaks off is waited for: it may still be being written.
+        what = (
+            "not understood yet: it breaks off"
+            if error.unfinished
+            else "not understood: it would go to error/"
+        )
+        return _refused(name, what, (str(error),))
+    return Verdict(
+        file=name,
+        fine=True,
+        says=f"{_said(ack)} It answers {answered}.",
+        advice=tuple(_advice(connector, body)),
+    )
+
+
+def examine_export(connector: Connector[Any], name: str, body: bytes) -> Verdict:
+    """Whether an order file keeps to the published schema."""
+    schema = connector.schemas().export
+    if schema is None:
+        return _refused(name, f"{connector.connector_type} publishes no schema to hold it against", ())
+    try:
+        file = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return _refused(name, "not an order file", (f"It is not JSON in UTF-8: {error}",))
+    if problems := tuple(_violations(schema, file)):
+        return _refused(name, "not an order file", problems)
+    advice = [] if connector.names_export(name) else ["OrderFlow would not give a file this name."]
+    return Verdict(
+        file=name,
+        fine=True,
+        says=f"valid, {connector.format_version}, {len(body)} bytes.",
+        advice=tuple(advice),
+    )
+
+
+def _said(ack: Ack) -> str:
+    at = f", processed at {ack.processed_at:%Y-%m-%d %H:%M:%S} UTC" if ack.processed_at else ""
+    if ack.accepted:
+        return f"accepted as {ack.erp_order_id}{at}."
+    reason = " ".join(part for part in (ack.error_code, ack.message) if part)
+    return f"refused{at}: {reason or 'no reason given'}."
+
+
+def _advice(connector: Connector[Any], body: bytes) -> Iterator[str]:
+    schema = connector.schemas().ack
+    if schema is None:
+        return
+    try:
+        file = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        yield "Write plain JSON in UTF-8, with no byte order mark and nothing behind the object."
+        return
+    yield from _violations(schema, file)
+    if isinstance(file, dict) and file.get("processed_at") is None:
+        yield 'Write "processed_at", with its zone: it decides which of several answers counts.'
+
+
+def _violations(schema: Mapping[str, Any], file: Any) -> Iterator[str]:
+    validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
+    for number, error in enumerate(validator.iter_errors(file)):
+        if number == MOST_PROBLEMS:
+            yield "…and more."
+            return
+        place = "/".join(str(part) for part in error.instance_path) or "the file"
+        yield f"{place}: {error.message}"
+
+
+def _refused(name: str, says: str, problems: tuple[str, ...]) -> Verdict:
+    return Verdict(file=name, fine=False, says=says + ".", problems=problems)

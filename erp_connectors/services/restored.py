@@ -1,0 +1,60 @@
+"""After the database was restored from a backup: find out what went out since, before anything is sent again."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.services.acks import poll
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.restored_dropzone import put_answers_back, settle_by_files
+from erp_connectors.services.restored_report import Recovery
+from erp_connectors.services.restored_rows import adopt_copies, archived_names, doubt_what_waits
+from erp_connectors.sessions import session
+from erp_connectors.states import ConnectionStatus
+from erp_connectors.transports.base import Transport
+
+Look = Callable[[ERPConnection, Dropzone, Transport, Recovery], None]
+
+
+def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
+    """One report per connection; may be run again. Nothing else may push, send or poll meanwhile.
+
+    ``since``: when the backup was taken. Raises `ArchiveNeeded`: without the archive nobody can tell what was sent.
+    """
+    connections = list(ERPConnection.objects.select_related("org").order_by("org", "status", "-created_at"))
+    reports = {one.pk: Recovery(one.pk, one.org.slug, dry_run) for one in connections}
+    names = {one.org_id: archived_names(one.org_id) for one in connections}
+    for connection in connections:
+        doubt_what_waits(connection, reports[connection.pk])
+        # What is known comes first: an answer to an older file explains why there is a newer one.
+        _ask_dropzone(connection, reports[connection.pk])
+    for connection in _one_per_org(connections):
+        adopt_copies(connection, names[connection.org_id], since=since, report=reports[connection.pk])
+        _ask_dropzone(connection, reports[connection.pk])
+    return list(reports.values())
+
+
+def _ask_dropzone(connection: ERPConnection, report: Recovery) -> None:
+    try:
+        dropzone = dropzone_of(connection)
+        with session(connection.pk, dropzone) as transport:
+            transport.open()
+            looks: list[Look] = [settle_by_files, put_answers_back]
+            for look in looks:
+                look(connection, dropzone, transport, report)
+    except Fault as fault:
+        trouble = f"{fault.message} {fault.kind.hint}"
+        report.troubles += [] if trouble in report.troubles else [trouble]
+    if not report.dry_run and connection.status == ConnectionStatus.ACTIVE:
+        poll(connection.pk)
+
+
+def _one_per_org(connections: Sequence[ERPConnection]) -> list[ERPConnection]:
+    """The active one where there is one: the archive does not say which connection a copy went over."""
+    chosen: dict[UUID, ERPConnection] = {}
+    for connection in connections:
+        chosen.setdefault(connection.org_id, connection)
+    return list(chosen.values())

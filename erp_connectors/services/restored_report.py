@@ -1,0 +1,49 @@
+"""What `recover_restored` found and did, as people and programs read it."""
+
+from collections import Counter
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+
+class Kind(StrEnum):
+    SENT = "sent"  # its file lies in the dropzone
+    ANSWERED = "answered"  # a handled answer was put back to be read again
+    UNKNOWN = "unknown"  # it may have been sent
+    NO_ORDER = "no order"  # a file of an order that the restored database does not have
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Kind
+    path: str
+    what: str
+    to_do: str = ""
+
+
+class Recovery(msgspec.Struct):
+    """One connection; ``troubles`` say what could not be looked at, and then nothing may be sent yet."""
+
+    connection_id: UUID
+    org: str
+    dry_run: bool
+    found: list[Found] = msgspec.field(default_factory=list)
+    troubles: list[str] = msgspec.field(default_factory=list)
+
+    def add(self, found: Found) -> None:
+        self.found.append(found)
+
+    @property
+    def counts(self) -> "Counter[Kind]":
+        return Counter(one.kind for one in self.found)
+
+    def lines(self) -> list[str]:
+        counts = ", ".join(f"{number} {kind}" for kind, number in sorted(self.counts.items()))
+        would = "would record" if self.dry_run else "recorded"
+        head = f"{self.connection_id} ({self.org}): {would}: {counts or 'nothing; all is as the backup says'}"
+        found = [f"  {one.kind}: {_safe(one.path)}: {one.what} {one.to_do}".rstrip() for one in self.found]
+        return [head, *found, *(f"  could not look: {trouble}" for trouble in self.troubles)]
+
+
+def _safe(path: str) -> str:
+    return path if path.isprintable() else repr(path)

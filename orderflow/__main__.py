@@ -1,0 +1,19 @@
+"""Django's command line, for a checkout (`manage.py`) and for an installed package (`orderflow COMMAND`)."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orderflow.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"OrderFlow can't start: {error}")
+
+
+if __name__ == "__main__":
+    main()
