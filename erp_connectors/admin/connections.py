@@ -183,7 +183,7 @@ def _steps_as_html(steps: Any) -> SafeString:
                 "✓" if step.ok else "✗",
                 _(step.label),
                 step.duration_ms,
-                step.found if step.ok else _fault(step.fault),
+                in_words(step.found) if step.ok else _fault(step.fault),
             )
             for step in steps
         ),

@@ -91,5 +91,27 @@ ACK_REASONS = (
     gettext_noop("a part of it is UTF-8 and a part is not (byte %(byte)s); write the whole file in UTF-8"),
     gettext_noop("it is neither UTF-8 (byte %(byte)s) nor Windows-1252 (Latin-1); write the file in UTF-8"),
 )
+PROBE = (
+    gettext_noop("%(folder)s: a test file was %(parts)s. %(value)s"),
+    gettext_noop("written, renamed and removed"),
+    gettext_noop("written and removed"),
+    gettext_noop("something took it meanwhile"),
+    gettext_noop("file_mode %(wanted)s was not applied: the file has %(mode)s."),
+    gettext_noop("Each order appears exactly once, always whole."),
+    gettext_noop("Each order appears exactly once, always whole, followed by its .done marker."),
+    gettext_noop(
+        "Without rename each order is written at least once, and "
+        "only one that waits for the .done marker never sees part of a file."
+    ),
+    gettext_noop("Without rename each order is written at least once, and a reader may see part of a file."),
+    gettext_noop("%(folder)s: %(n)s names listed; processed/ and error/ can be written"),
+    gettext_noop("extensions: none"),
+    gettext_noop("extensions: %(names)s"),
+    gettext_noop("a rename over an existing file replaces it; %(value)s"),
+    gettext_noop("a rename over an existing file is refused; %(value)s"),
+    gettext_noop("%(server)s. Warning: it needs outdated algorithms (%(names)s)"),
+    gettext_noop("as %(who)s with password"),
+    gettext_noop("as %(who)s with key %(type)s"),
+)
 
-in_words = speaker((*OF_ORDERS, *REFUSALS, *EVENTS, *ACK_REASONS))
+in_words = speaker((*OF_ORDERS, *REFUSALS, *EVENTS, *ACK_REASONS, *PROBE))

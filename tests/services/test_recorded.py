@@ -63,6 +63,18 @@ def test_a_refusal_is_said_in_german(sentence):
         ),
         ('"status" is the number 3; write "ACKED" or "FAILED"',
          '"status" ist die Zahl 3; schreiben Sie "ACKED" oder "FAILED"'),
+        (
+            "/erp/in: a test file was written and removed; something took it meanwhile; file_mode 0640 was not "
+            "applied: the file has 0600.. Each order appears exactly once, always whole.",
+            "/erp/in: Eine Testdatei wurde geschrieben und gelöscht; etwas hat sie inzwischen weggenommen; "
+            "file_mode 0640 wurde nicht gesetzt: Die Datei hat 0600.. Jeder Auftrag erscheint genau einmal, "
+            "immer vollständig.",
+        ),
+        (
+            "a rename over an existing file replaces it; extensions: fsync@openssh.com",
+            "Umbenennen über eine vorhandene Datei ersetzt sie; Erweiterungen: fsync@openssh.com",
+        ),
+        ("as erp with key ssh-ed25519", "als erp mit dem Schlüssel ssh-ed25519"),
         ("what the server said", "what the server said"),
         ("", ""),
     ],
