@@ -15,11 +15,13 @@ from erp_connectors.admin.export_pages import ExportPages
 from erp_connectors.admin.filters import NeedsAttention, Overdue, Since
 from erp_connectors.admin.linked_filters import Unsettled
 from erp_connectors.admin.list_pages import (
+    RETRY_ALL,
     LAST_DAYS,
     NEEDS_ATTENTION,
     OVERDUE,
     TODAY,
     Chip,
+    ForAll,
     ListPage,
     badge,
     short_time,
@@ -44,6 +46,10 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
     linked = ("connection__id", "conflict_json__isnull")
     nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
     actions = ("retry",)
+    for_all = (
+        ForAll(RETRY_ALL, "retry", Unsettled.parameter_name),
+        ForAll(RETRY_ALL, "retry", "status__exact", ExportStatus.FAILED),
+    )
     # A phone shows the first columns only, and file names are long.
     list_display = ("order_number", "shown_status", "trouble", "erp_number", "created", "filename")
     sortable_by = ("created",)
@@ -78,7 +84,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
 
     @admin.display(description=_("ERP number"))
     def erp_number(self, export: ERPExport) -> str:
-        return export.erp_order_id or "-"
+        return export.erp_order_id or ""
 
     @admin.display(description=_("trouble"))
     def trouble(self, export: ERPExport) -> str:

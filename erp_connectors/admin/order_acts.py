@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -124,7 +126,10 @@ def do_retry(pk: UUID, actor: User, note: str) -> str:
 
 
 def _on_its_way(export: ERPExport) -> str:
-    return _("The order is on its way to the ERP as %(file)s.") % {"file": export.filename}
+    """With the way to it: the page one comes from is about the order, or about the export before."""
+    said = _("The order is on its way to the ERP as %(file)s.") % {"file": export.filename}
+    page = reverse("admin:erp_connectors_erpexport_change", args=[export.pk])
+    return format_html('{} <a href="{}">{}</a>', said, page, _("See how it gets on"))
 
 
 def _do_ready(pk: UUID, actor: User, note: str) -> str:

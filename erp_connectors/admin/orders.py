@@ -13,11 +13,13 @@ from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import NeedsAttention, OrderOverdue, Since
 from erp_connectors.admin.list_pages import (
+    RETRY_ALL,
     LAST_DAYS,
     NEEDS_ATTENTION,
     OVERDUE,
     TODAY,
     Chip,
+    ForAll,
     ListPage,
     badge,
     short_time,
@@ -58,6 +60,10 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
     )
     nothing_yet = _("No orders yet. They come in by the API or by manage.py import_orders.")
     actions = ("ready", "approve", "push", "retry", "reject")
+    for_all = (
+        ForAll(RETRY_ALL, "retry", "status__exact", DraftStatus.ERROR),
+        ForAll(_("Push all of these"), "push", "status__exact", DraftStatus.APPROVED),
+    )
     list_display = [
         "external_order_number", "customer", "shown_status", "trouble", "erp_order_id", "line_count", "created"
     ]  # fmt: skip

@@ -33,7 +33,7 @@ class UserAdmin(OrgScopedAdmin):
     view = Capability.ADMINISTER
     change = Capability.ADMINISTER
     form = PersonForm
-    list_display = ("email", "role", "org", "active", "last_login")
+    list_display = ("email", "role", "org", "state", "last_login")
     list_filter = ("role", "is_active")
     list_select_related = ("org",)
     search_fields = ("email",)
@@ -84,6 +84,10 @@ class UserAdmin(OrgScopedAdmin):
             # So that nobody locks themselves out, nor an org its last admin.
             return (*self.readonly_fields, "role", "active")
         return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
+
+    @admin.display(description=gettext_lazy("status"), ordering="is_active")
+    def state(self, person: User) -> str:
+        return _("active") if person.is_active else _("switched off")
 
     @admin.display(description=gettext_lazy("active"), ordering="is_active")
     def active(self, person: User) -> str:
