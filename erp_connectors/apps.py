@@ -1,11 +1,12 @@
 from django.apps import AppConfig
 from django.conf import settings
 from django.db.backends.signals import connection_created
+from django.utils.translation import gettext_lazy as _
 
 
 class ErpConnectorsConfig(AppConfig):
     name = "erp_connectors"
-    verbose_name = "ERP dropzone"
+    verbose_name = _("ERP dropzone")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

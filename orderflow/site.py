@@ -6,7 +6,10 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
+
+from orderflow.naming import speak
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
@@ -21,6 +24,8 @@ class OrderFlowAdminSite(AdminSite):
     site_title = "OrderFlow"
     index_title = _("Overview")
     site_url = None
+    # So that a style sheet can leave out what holds nothing.
+    _empty_value_display = mark_safe('<span class="empty">-</span>')  # no text of anybody
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
@@ -51,3 +56,7 @@ def _place(name: str, order: tuple[str, ...]) -> int:
 
 class OrderFlowAdminConfig(AdminConfig):
     default_site = "orderflow.site.OrderFlowAdminSite"
+
+    def ready(self) -> None:
+        speak()
+        super().ready()

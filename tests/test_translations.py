@@ -1,5 +1,6 @@
-"""German for every text of the connection pages, and the compiled catalogue in step with what people edit."""
+"""German for every text that the program marks as one, and the compiled catalogue in step with what people edit."""
 
+import ast
 import gettext
 import re
 from pathlib import Path
@@ -23,51 +24,26 @@ from erp_connectors.transports.sftp import SftpTransport
 
 APP = Path(__file__).resolve().parents[1] / "erp_connectors"
 CATALOGUE = Path("locale/de/LC_MESSAGES/django")
-TEMPLATES = [
-    *(APP / "templates/admin/erp_connectors/erpconnection").glob("*.html"),
-    *(APP / "templates/admin/erp_connectors").glob("*overview.html"),
-    APP / "templates/admin/erp_connectors/_health_card.html",
-    *(APP.parent / "orderflow/templates/admin").glob("*.html"),
-    *(APP / "templates/admin/bulk").rglob("*.html"),
-    *APP.glob("templates/erp_connectors/*.html"),
-    *(APP / "templates/admin/erp_connectors/erpexport").glob("*.html"),
-    *(APP / "templates/admin/erp_connectors/pages").glob("*.html"),
-    *(APP / "templates/admin/orders/draftorder").glob("*.html"),
-    APP / "templates/admin/erp_connectors/act.html",
-    *(APP / "templates/admin/notify").rglob("*.html"),
-]
+SITE = APP.parent / "orderflow"
+TEMPLATES = [path for of in (APP, SITE) for path in sorted(of.rglob("*.html"))]
+# Commands speak to operators, in English.
 MODULES = [
-    *(APP / "admin").glob("connection*.py"),
-    *(APP / "admin").glob("overview*.py"),
-    APP / "admin/linked_filters.py",
-    APP / "admin/bulk_runs.py",
-    *(APP / "bulk").glob("*.py"),
-    *(APP / "notify").glob("*.py"),
-    *(APP / "admin").glob("subscription*.py"),
-    APP / "services/erp_message.py",
-    *(APP / "admin").glob("*_acts.py"),
-    *(APP / f"admin/{name}.py" for name in ("acts", "by_hand", "export_pages")),
-    *(APP / f"services/{name}.py" for name in ("situation", "ack_situation", "papers", "wording")),
+    path
+    for of in (APP, SITE)
+    for path in sorted(of.rglob("*.py"))
+    if not {"management", "migrations"} & {*path.parts}
 ]
+TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 # The same in both languages.
 SAME = {
-    "Port",
-    "Server",
-    "Host",
-    "Status",
-    "ok",
-    "Name",
-    "Export",
-    "Organisation",
-    "%(n)s ms",
-    "%(n)s s",
-    "Webhook",
-    "Organisation: %(org)s",
-}
+    "Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s", "Admin",
+    "Integrator", "Person", "Filter", "export", "person", "status",
+    "Webhook", "Organisation: %(org)s",
+}  # fmt: skip
 
 
 def our_texts() -> list[str]:
-    """All that the connection pages show: in templates, in code, and in the tables that describe things."""
+    """In templates, in code, and in the tables that describe things."""
     texts = [text for path in TEMPLATES for text in _of_template(path.read_text(encoding="utf-8"))]
     texts += [text for path in MODULES for text in _of_code(path.read_text(encoding="utf-8"))]
     for kind in FAULT_KINDS.values():
@@ -93,8 +69,14 @@ def _of_template(source: str) -> list[str]:
 
 
 def _of_code(source: str) -> list[str]:
-    found = re.findall(r'\b(?:_|gettext_lazy)\(\s*(["\'])(.+?)\1\s*,?\s*\)', source, re.DOTALL)
-    return [text for _, text in found]
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        first.value
+        for call in calls
+        for first in call.args[:1]
+        if isinstance(call.func, ast.Name) and call.func.id in TRANSLATING
+        if isinstance(first, ast.Constant) and isinstance(first.value, str)
+    ]
 
 
 def test_a_number_is_said_in_german():

@@ -18,6 +18,8 @@ from erp_connectors.admin.list_search import search_acks
 from erp_connectors.models import AckFile
 from erp_connectors.services.ack_situation import situation_of_ack
 from erp_connectors.services.papers import SHOWN_ACK_SIGNS, readable
+from erp_connectors.services.recorded import in_words
+from orderflow.tenancy.admin import yes_or_no
 
 
 @admin.register(AckFile)
@@ -28,7 +30,7 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     chips = (NEEDS_ATTENTION, TODAY, LAST_DAYS)
     linked = ("connection__id",)
     nothing_yet = _("No ack files yet. They are listed here once the ERP answers an export.")
-    list_display = ("name", "shown_status", "reason", "export", "seen_at")
+    list_display = ("name", "shown_status", "why", "export", "seen_at")
     sortable_by = ()
     list_filter = (AckNeedsAttention, SeenSince, StrayFiles, "status", "first_seen_at")
     list_select_related = ("export", "org")
@@ -36,8 +38,8 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     search_help_text = _("Name of the ack file, order number, ERP number, customer's name or number")
     show_full_result_count = False
     fields = readonly_fields = (
-        "name", "status", "reason", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
-        "stays", "connection",
+        "name", "status", "why", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
+        "left_there", "connection",
     )  # fmt: skip
 
     def seen(self, row: AckFile) -> str:
@@ -58,10 +60,18 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     def shown_status(self, ack: AckFile) -> SafeString:
         return badge(ack.status, ack.get_status_display())
 
+    @admin.display(description=_("reason"))
+    def why(self, ack: AckFile) -> str:
+        return in_words(ack.reason)
+
     @admin.display(description=_("first seen"))
     def seen_at(self, ack: AckFile) -> SafeString | str:
         return short_time(ack.first_seen_at)
 
-    @admin.display(description="content")
+    @admin.display(description=_("stays in its folder"))
+    def left_there(self, ack: AckFile) -> str:
+        return yes_or_no(ack.stays)
+
+    @admin.display(description=_("content"))
     def content(self, ack: AckFile) -> SafeString:
         return format_html("<pre>{}</pre>", readable(bytes(ack.body or b""))[:SHOWN_ACK_SIGNS])

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from erp_connectors.services.handled import NothingToHandle
 from erp_connectors.services.push import PushRefused
+from erp_connectors.services.recorded import in_words
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.tenancy.admin import OrgScopedAdmin, may
@@ -140,7 +141,7 @@ class Acting(OrgScopedAdmin):
                 self._require_as_seen(row, act, request.POST.get("seen", ""))
                 said = act.does(row.pk, signed_in(request), note)
         except REFUSALS as refused:
-            messages.error(request, f"{_('Nothing was done.')} {refused}")
+            messages.error(request, f"{_('Nothing was done.')} {in_words(refused)}")
         else:
             messages.success(request, said)
 

@@ -22,6 +22,7 @@ from erp_connectors.services.by_hand import (
     mark_accepted,
     mark_refused,
 )
+from erp_connectors.services.recorded import in_words
 from orderflow.moves import LostRace
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.models import User
@@ -80,10 +81,10 @@ def _recorded(request: HttpRequest, export: ERPExport, form: RefusedForm) -> boo
         marked = form.mark(export.pk, signed_in(request))
     except InvalidAnswer as wrong:
         for field, problem in wrong.problems.items():
-            form.add_error(field, problem)
+            form.add_error(field, in_words(problem))
         return False
     except (MarkRefused, LostRace) as refused:
-        messages.error(request, f"{_('Nothing was changed.')} {refused}")
+        messages.error(request, f"{_('Nothing was changed.')} {in_words(refused)}")
     else:
         said = (
             _("Recorded: %(status)s.") % {"status": marked.export.get_status_display()}

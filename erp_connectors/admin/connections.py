@@ -23,12 +23,15 @@ from erp_connectors.registry import connector_types
 from erp_connectors.services import connections, probe
 from erp_connectors.services.cautions import cautions
 from erp_connectors.services.connections import public_config
+from erp_connectors.services.recorded import in_words
+from erp_connectors.services.wording import fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus
+from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
 USUAL_TYPE = "DROPZONE_JSON_V1"
-LAST_SEEN = ("last_test_at", "last_test_success", "last_success_at", "last_poll_at")
+LAST_SEEN = ("last_test_at", "passed", "last_success_at", "last_poll_at")
 
 
 @admin.register(ERPConnection)
@@ -38,15 +41,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     may_add = True
     audited = True
     actions = ("test_connections", "disable_connections")
-    list_display = (
-        "__str__",
-        "status",
-        "health",
-        "watch",
-        "last_test_at",
-        "last_test_success",
-        "last_poll_at",
-    )
+    list_display = ("__str__", "status", "health", "watch", "last_test_at", "passed", "last_poll_at")
     list_filter = ("status", "connector_type")
     ordering = ("-created_at",)
     list_select_related = ("org",)
@@ -101,7 +96,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
                 obj._state.adding = False
         except connections.ConnectionConflict as refused:
             messages.set_level(request, messages.ERROR)
-            self.message_user(request, f"{_('Nothing was saved.')} {refused}", messages.ERROR)
+            self.message_user(request, f"{_('Nothing was saved.')} {in_words(refused)}", messages.ERROR)
         else:
             if form.generated:
                 self.message_user(
@@ -135,7 +130,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         if connection.circuit_open:
             reason = connection.circuit_reason or {}
             return format_html(
-                "<strong>{}</strong>: {} {}", _("held"), reason.get("message", ""), _(reason.get("hint", ""))
+                "<strong>{}</strong>: {} {}", _("held"), fault_message(reason), fault_hint(reason)
             )
         if connection.retry_at:
             return _("trouble; the next try is at %(time)s") % {
@@ -150,10 +145,14 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         found = cautions(connection, today=timezone.now().date())
         return format_html_join("", "<div>{}</div>", ((one.text,) for one in found)) or _("nothing")
 
+    @admin.display(description=gettext_lazy("last test passed"), ordering="last_test_success")
+    def passed(self, connection: ERPConnection) -> str:
+        return yes_or_no(connection.last_test_success)
+
     @admin.display(description=gettext_lazy("answers"))
     def poll_health(self, connection: ERPConnection) -> str:
         trouble = connection.poll_trouble
-        return f"{trouble['message']} {_(trouble['hint'])}" if trouble else _("ok")
+        return f"{fault_message(trouble)} {fault_hint(trouble)}" if trouble else _("ok")
 
     @admin.action(description=gettext_lazy("Test connection"), permissions=["change"])
     def test_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
@@ -189,10 +188,14 @@ def _steps_as_html(steps: Any) -> SafeString:
         (
             (
                 "✓" if step.ok else "✗",
-                step.label,
+                _(step.label),
                 step.duration_ms,
-                step.found if step.ok else f"{step.fault.message} {step.fault.kind.hint}",
+                in_words(step.found) if step.ok else _fault(step.fault),
             )
             for step in steps
         ),
     )
+
+
+def _fault(fault: Fault) -> str:
+    return f"{fault_message({'code': fault.code, 'message': fault.message})} {_(fault.kind.hint)}"

@@ -14,6 +14,7 @@ from erp_connectors.services.handled import (
     mark_ack_handled,
     mark_export_handled,
 )
+from erp_connectors.services.recorded import in_words
 from erp_connectors.services.situation import counting
 from erp_connectors.services.timeline import exports_of
 from orderflow.tenancy.models import User
@@ -60,7 +61,10 @@ def _ack_prospect(ack: AckFile) -> Prospect:
             _("The file is taken off the list of what needs attention. No answer is recorded."),
             _("Your note and your name are kept in the audit log and shown with the file."),
         ],
-        [(_("Ack file"), ack.name), (_("What became of it"), f"{ack.get_status_display()}: {ack.reason}")],
+        [
+            (_("Ack file"), ack.name),
+            (_("What became of it"), f"{ack.get_status_display()}: {in_words(ack.reason)}"),
+        ],
     )
 
 

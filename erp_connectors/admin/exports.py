@@ -18,8 +18,10 @@ from erp_connectors.admin.list_pages import (
     LAST_DAYS,
     NEEDS_ATTENTION,
     OVERDUE,
+    RETRY_ALL,
     TODAY,
     Chip,
+    ForAll,
     ListPage,
     badge,
     short_time,
@@ -27,6 +29,7 @@ from erp_connectors.admin.list_pages import (
 from erp_connectors.admin.list_search import search_exports
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
+from erp_connectors.services.wording import fault_message
 from erp_connectors.states import ExportStatus
 
 
@@ -43,6 +46,10 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
     linked = ("connection__id", "conflict_json__isnull")
     nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
     actions = ("retry",)
+    for_all = (
+        ForAll(RETRY_ALL, "retry", Unsettled.parameter_name),
+        ForAll(RETRY_ALL, "retry", "status__exact", ExportStatus.FAILED),
+    )
     # A phone shows the first columns only, and file names are long.
     list_display = ("order_number", "shown_status", "trouble", "erp_number", "created", "filename")
     sortable_by = ("created",)
@@ -77,7 +84,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
 
     @admin.display(description=_("ERP number"))
     def erp_number(self, export: ERPExport) -> str:
-        return export.erp_order_id or "-"
+        return export.erp_order_id or ""
 
     @admin.display(description=_("trouble"))
     def trouble(self, export: ERPExport) -> str:
@@ -85,7 +92,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
             return gettext("contradicting answers")
         if export.is_overdue:
             return gettext("the ERP's answer is overdue")
-        return str((export.error_json or {}).get("message", ""))[:80]
+        return fault_message(export.error_json or {})[:80]
 
     @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
     def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:

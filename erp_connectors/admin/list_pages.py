@@ -34,18 +34,39 @@ class Chip:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class ForAll:
+    """A list's action as one button for all rows, where a filter shows just what it is meant for."""
+
+    label: Text
+    action: str
+    parameter: str
+    value: str = ""
+
+    def fits(self, request: HttpRequest) -> bool:
+        chosen = request.GET.get(self.parameter)
+        return chosen == self.value if self.value else bool(chosen)
+
+
 class ListPage:
     """For a ModelAdmin: ``chips`` in the order people use them, ``nothing_yet`` for a list without any row."""
 
     chips: ClassVar[tuple[Chip, ...]] = ()
     nothing_yet: ClassVar[Text] = ""
+    for_all: ClassVar[tuple[ForAll, ...]] = ()
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["erp_connectors/lists.css"]}
         js: ClassVar[list[str]] = ["erp_connectors/lists.js"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        own = {"chips": [_shown(chip, request) for chip in self.chips], "nothing_yet": self.nothing_yet}
+        may_do = self.get_actions(request)  # type: ignore[attr-defined]  # of the ModelAdmin this is mixed into
+        offered = (one for one in self.for_all if one.fits(request) and one.action in may_do)
+        own = {
+            "chips": [_shown(chip, request) for chip in self.chips],
+            "nothing_yet": self.nothing_yet,
+            "for_all": next(offered, None),
+        }
         view = super().changelist_view  # type: ignore[misc]  # of the ModelAdmin this is mixed into
         response: HttpResponse = view(request, {**own, **(extra_context or {})})
         return response
@@ -61,7 +82,7 @@ def badge(status: str, label: Text) -> SafeString:
 def short_time(at: datetime | None) -> SafeString | str:
     """Short to read, to the second and with its zone on hover."""
     if at is None:
-        return "-"
+        return ""
     local = localtime(at)
     exact = f"{local:%Y-%m-%d %H:%M:%S %Z}"
     shown = date_format(local, "SHORT_DATETIME_FORMAT")
@@ -80,3 +101,4 @@ NEEDS_ATTENTION = Chip(_("Needs attention"), "attention", "yes")
 OVERDUE = Chip(_("Overdue"), "overdue", "yes")
 TODAY = Chip(_("Today"), "since", "today")
 LAST_DAYS = Chip(_("Last 7 days"), "since", "week")
+RETRY_ALL = _("Retry all of these")

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -12,6 +14,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.bulk_retry import WHY
 from erp_connectors.services.push import NO_CONNECTION, active_connections, push, retry_push
+from erp_connectors.services.recorded import in_words
 from erp_connectors.services.situation import counting
 from erp_connectors.services.target import target_of
 from erp_connectors.services.timeline import exports_of
@@ -38,7 +41,7 @@ def _ready(draft: DraftOrder) -> Prospect:
     return Prospect(
         [_("The order counts as complete and checked, and waits for its approval. Nothing is sent.")],
         _facts(draft),
-        missing_for_ready(draft),
+        [in_words(one) for one in missing_for_ready(draft)],
     )
 
 
@@ -51,7 +54,7 @@ def _approve(draft: DraftOrder) -> Prospect:
             _("Nothing is sent yet: that is the next step. A change of the order takes the approval back."),
         ],
         _facts(draft),
-        missing_for_ready(draft),
+        [in_words(one) for one in missing_for_ready(draft)],
     )
 
 
@@ -123,7 +126,10 @@ def do_retry(pk: UUID, actor: User, note: str) -> str:
 
 
 def _on_its_way(export: ERPExport) -> str:
-    return _("The order is on its way to the ERP as %(file)s.") % {"file": export.filename}
+    """With the way to it: the page one comes from is about the order, or about the export before."""
+    said = _("The order is on its way to the ERP as %(file)s.") % {"file": export.filename}
+    page = reverse("admin:erp_connectors_erpexport_change", args=[export.pk])
+    return format_html('{} <a href="{}">{}</a>', said, page, _("See how it gets on"))
 
 
 def _do_ready(pk: UUID, actor: User, note: str) -> str:

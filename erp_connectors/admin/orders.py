@@ -16,8 +16,10 @@ from erp_connectors.admin.list_pages import (
     LAST_DAYS,
     NEEDS_ATTENTION,
     OVERDUE,
+    RETRY_ALL,
     TODAY,
     Chip,
+    ForAll,
     ListPage,
     badge,
     short_time,
@@ -28,6 +30,7 @@ from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
 from erp_connectors.services.situation import situation_of_order
 from erp_connectors.services.timeline import exports_of, timeline
+from erp_connectors.services.wording import fault_message
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.sheet import sheet_of
@@ -57,6 +60,10 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
     )
     nothing_yet = _("No orders yet. They come in by the API or by manage.py import_orders.")
     actions = ("ready", "approve", "push", "retry", "reject")
+    for_all = (
+        ForAll(RETRY_ALL, "retry", "status__exact", DraftStatus.ERROR),
+        ForAll(_("Push all of these"), "push", "status__exact", DraftStatus.APPROVED),
+    )
     list_display = [
         "external_order_number", "customer", "shown_status", "trouble", "erp_order_id", "line_count", "created"
     ]  # fmt: skip
@@ -85,9 +92,7 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
 
     @admin.display(description=_("trouble"))
     def trouble(self, draft: Any) -> str:
-        return (
-            str((draft.latest_error or {}).get("message", "")) if draft.status != DraftStatus.PUSHED else ""
-        )
+        return fault_message(draft.latest_error or {}) if draft.status != DraftStatus.PUSHED else ""
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         # What can't be changed is laid out for reading, without the cost of a form.

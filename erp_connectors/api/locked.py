@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from erp_connectors.api.errors import envelope
 from orderflow.access.lockout import account, locked_until, place
@@ -29,12 +31,14 @@ def locked_out(
 
 
 def _for_programs(until: datetime, now: datetime) -> HttpResponse:
-    message = f"Too many wrong passwords. Try again in {_minutes(until, now)}; Retry-After has the seconds."
+    message = _("Too many wrong passwords. Try again in %(wait)s; Retry-After has the seconds.") % {
+        "wait": _minutes(until, now)
+    }
     return JsonResponse(envelope(429, message), status=429)
 
 
 def _for_people(request: HttpRequest, until: datetime, now: datetime) -> HttpResponse:
-    context = {**admin.site.each_context(request), "title": "Log in later", "wait": _minutes(until, now)}
+    context = {**admin.site.each_context(request), "title": _("Log in later"), "wait": _minutes(until, now)}
     return render(request, "admin/locked_out.html", context, status=429)
 
 
@@ -44,4 +48,4 @@ def _seconds(until: datetime, now: datetime) -> int:
 
 def _minutes(until: datetime, now: datetime) -> str:
     minutes = ceil(_seconds(until, now) / 60)
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return ngettext("%(n)s minute", "%(n)s minutes", minutes) % {"n": minutes}

@@ -12,6 +12,7 @@ from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.models import ERPExport
 from erp_connectors.services.bulk_retry import WHY
 from erp_connectors.services.push import NO_CONNECTION, active_connections
+from erp_connectors.services.recorded import in_words
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
@@ -158,7 +159,9 @@ def _so_far(export: ERPExport) -> str:
 def _complete(order: DraftOrder, words: str) -> Judged:
     missing = missing_for_ready(order)
     if missing:
-        return Judged(order, Outcome.REFUSED, _("Something is missing."), "; ".join(missing))
+        return Judged(
+            order, Outcome.REFUSED, _("Something is missing."), "; ".join(in_words(one) for one in missing)
+        )
     return Judged(order, Outcome.DONE, words)
 
 

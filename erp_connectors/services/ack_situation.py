@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.models import AckFile
 from erp_connectors.services.handled import ack_wants_handling
+from erp_connectors.services.recorded import in_words
 from erp_connectors.services.situation import Situation
 from erp_connectors.services.wording import Tone
 from erp_connectors.states import AckFileStatus
@@ -19,7 +20,7 @@ def situation_of_ack(ack: AckFile) -> Situation:
     if ack_wants_handling(ack):
         return Situation(Tone.TROUBLE, *_wrong(ack), action="handled")
     if ack.status == AckFileStatus.WAITING:
-        return Situation(Tone.WAITING, _("It is looked at again at the next poll."), why=ack.reason)
+        return Situation(Tone.WAITING, _("It is looked at again at the next poll."), why=in_words(ack.reason))
     return Situation(Tone.GOOD, _("It was understood and recorded."), to_do=_("Nothing to do."))
 
 
@@ -29,16 +30,20 @@ def _wrong(ack: AckFile) -> tuple[str, str, str]:
         to_do = _(
             "Have the ERP team write it anew, or record the answer on the export's page. Then mark this as handled."
         )
-        return _("It can't be understood, so it changed nothing."), ack.reason, to_do
+        return _("It can't be understood, so it changed nothing."), in_words(ack.reason), to_do
     if ack.status == AckFileStatus.UNMATCHED:
         to_do = _("Ask the ERP team which order it means. Then mark this one as handled.")
-        return _("It answers no export of ours, so it changed nothing."), ack.reason, to_do
+        return _("It answers no export of ours, so it changed nothing."), in_words(ack.reason), to_do
     if ack.stays:
         to_do = _(
             "Ask the server's operator for the right to move files in the ack folder, or have it removed."
         )
-        return _("It was read, and we have no right to move it."), ack.reason, to_do
-    return _("It contradicts an earlier answer."), ack.reason, _("Once it is cleared up, mark it as handled.")
+        return _("It was read, and we have no right to move it."), in_words(ack.reason), to_do
+    return (
+        _("It contradicts an earlier answer."),
+        in_words(ack.reason),
+        _("Once it is cleared up, mark it as handled."),
+    )
 
 
 def _handled(ack: AckFile) -> Situation:

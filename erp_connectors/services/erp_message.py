@@ -14,6 +14,7 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.host_keys import pinned_keys
 from erp_connectors.services.probe_report import ProbeReport, ReportedStep
+from erp_connectors.services.recorded import in_words
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import public_half
 
@@ -101,7 +102,7 @@ def _found(report: ProbeReport | None) -> list[str]:
 
 
 def _line(step: ReportedStep) -> str:
-    mark, text = (_("ok"), step.found) if step.ok else (_("FAILED"), step.cause)
+    mark, text = (_("ok"), in_words(step.found)) if step.ok else (_("FAILED"), step.cause)
     return f"- {_(step.label)} ({step.duration_ms} ms): {mark}. {text}".rstrip()
 
 

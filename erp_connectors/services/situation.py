@@ -15,6 +15,7 @@ from erp_connectors.services.by_hand import answerable
 from erp_connectors.services.handled import export_wants_handling
 from erp_connectors.services.overdue import Deadline
 from erp_connectors.services.push import NO_CONNECTION, active_connections
+from erp_connectors.services.recorded import in_words
 from erp_connectors.services.target import target_of
 from erp_connectors.services.wording import Tone, duration, fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
@@ -73,7 +74,7 @@ def _in_review(draft: DraftOrder) -> Situation:
     if not missing:
         to_do = _("Check it, correct it where needed, and mark it as ready; or reject it.")
         return Situation(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
-    gaps = "; ".join(missing[:SHOWN_GAPS])
+    gaps = "; ".join(in_words(one) for one in missing[:SHOWN_GAPS])
     more = _(" and %(n)s more") % {"n": len(missing) - SHOWN_GAPS} if len(missing) > SHOWN_GAPS else ""
     return Situation(
         Tone.WAITING,

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.answers import BY_HAND, HANDLED
+from erp_connectors.services.recorded import in_words
 from erp_connectors.services.wording import (
     ACK_FILED,
     ACK_FOUND,
@@ -152,7 +153,7 @@ def _acks(exports: Sequence[ERPExport]) -> list[Step]:
     steps = []
     for ack in ack_files_of(exports):
         export = by_id.get(ack.export_id) if ack.export_id else None
-        said = ack.name + (f" ({ack.get_status_display()}: {ack.reason})" if ack.reason else "")
+        said = ack.name + (f" ({ack.get_status_display()}: {in_words(ack.reason)})" if ack.reason else "")
         steps.append(_step(ack.first_seen_at, ACK_FOUND, detail=said, export=export))
         if ack.moved_at and ack.moved_to:
             steps.append(_step(ack.moved_at, ACK_FILED, detail=ack.moved_to, export=export))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.services.recorded import in_words
 from orderflow.audit.models import Action
 
 
@@ -80,7 +81,7 @@ def detail_in_words(detail: str) -> str:
     code, found, message = detail.partition(": ")
     if found and code in FAULT_KINDS:
         return fault_message({"code": code, "message": message})
-    return _(detail) if detail in DETAILS else detail
+    return _(detail) if detail in DETAILS else in_words(detail)
 
 
 def fault_message(error: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from orderflow.access import lockout, people
 from orderflow.access.forms import PasswordForm, PersonForm, new_person_form
-from orderflow.tenancy.admin import OrgScopedAdmin, may
+from orderflow.tenancy.admin import OrgScopedAdmin, may, yes_or_no
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -33,7 +33,7 @@ class UserAdmin(OrgScopedAdmin):
     view = Capability.ADMINISTER
     change = Capability.ADMINISTER
     form = PersonForm
-    list_display = ("email", "role", "org", "is_active", "last_login")
+    list_display = ("email", "role", "org", "state", "last_login")
     list_filter = ("role", "is_active")
     list_select_related = ("org",)
     search_fields = ("email",)
@@ -74,15 +74,24 @@ class UserAdmin(OrgScopedAdmin):
         if obj is None:
             org = () if signed_in(request).org else ("org",)
             return [(None, {"fields": ("email", *org, "role", "password1", "password2")})]
-        return super().get_fieldsets(request, obj)
+        fields = ["active" if name == "is_active" and obj == request.user else name for name in self.fields]
+        return [(None, {"fields": fields})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ()
         if obj == request.user:
             # So that nobody locks themselves out, nor an org its last admin.
-            return (*self.readonly_fields, "role", "is_active")
+            return (*self.readonly_fields, "role", "active")
         return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
+
+    @admin.display(description=gettext_lazy("status"), ordering="is_active")
+    def state(self, person: User) -> str:
+        return _("active") if person.is_active else _("switched off")
+
+    @admin.display(description=gettext_lazy("active"), ordering="is_active")
+    def active(self, person: User) -> str:
+        return yes_or_no(person.is_active)
 
     @admin.display(description=gettext_lazy("API tokens"))
     def tokens(self, person: User) -> str:

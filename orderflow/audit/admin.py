@@ -116,6 +116,8 @@ def may_open(site: admin.AdminSite, request: HttpRequest) -> Callable[[type[Mode
     return allowed
 
 
-def _in_a_line(change: Change) -> str:
+def _in_a_line(change: Change) -> SafeString:
     before, after = (Truncator(value or "").chars(60) for value in (change.before, change.after))
-    return f"{change.name}: {before} → {after}" if before else f"{change.name}: {after}"
+    # As it was recorded, and as the API calls it.
+    name = format_html('<span translate="no">{}</span>', change.name)
+    return format_html("{}: {} → {}", name, before, after) if before else format_html("{}: {}", name, after)

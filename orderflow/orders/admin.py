@@ -6,14 +6,15 @@ from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from orderflow.generics import InlineFormSet, TabularInline
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
-from orderflow.orders.states import EDITABLE
+from orderflow.orders.sentences import said
+from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -84,7 +85,7 @@ class DraftOrderAdmin(OrgScopedAdmin):
         "customer__erp_customer_number",
         "erp_order_id",
     ]
-    search_help_text: ClassVar[Any] = "Order number, customer's name or number, ERP number"
+    search_help_text: ClassVar[Any] = gettext_lazy("Order number, customer's name or number, ERP number")
     autocomplete_fields = ["customer", "document"]
     fields = ["org", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
               "currency", "notes", "document", "approved_by", "approved_at", "erp_order_id", "line_count"]  # fmt: skip
@@ -110,10 +111,14 @@ class DraftOrderAdmin(OrgScopedAdmin):
     def has_push_permission(self, request: HttpRequest) -> bool:
         return may(request, Capability.PUSH)
 
-    @admin.display(description="lines", ordering="counted_lines")
+    @admin.display(description=gettext_lazy("lines"), ordering="counted_lines")
     def line_count(self, draft: Any) -> str:
         count: int = draft.counted_lines
-        return str(count) if count <= EDITABLE_LINES else f"{count} (too many to show here)"
+        return (
+            str(count)
+            if count <= EDITABLE_LINES
+            else gettext("%(count)s (too many to show here)") % {"count": count}
+        )
 
     def changeform_view(
         self,
@@ -126,7 +131,7 @@ class DraftOrderAdmin(OrgScopedAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except _REFUSALS as refusal:
             # Raised out of the view's transaction, so nothing of the form was saved.
-            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            self.message_user(request, f"{gettext('Nothing was saved.')} {said(refusal)}", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: DraftOrder, form: Any, change: bool) -> None:
@@ -142,6 +147,6 @@ class DraftOrderAdmin(OrgScopedAdmin):
             form.instance.save(update_fields=[*form.changed_data, "updated_at"])
             super().save_related(request, form, formsets, change)
         if locked.status != before:
-            self.message_user(
-                request, f"The order was {before} and now needs review and approval again.", messages.WARNING
-            )
+            was = DraftStatus(before).label
+            text = gettext("The order was %(status)s and now needs review and approval again.")
+            self.message_user(request, text % {"status": was}, messages.WARNING)

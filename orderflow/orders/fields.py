@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
     _DecimalField = models.DecimalField[Any, Any]
@@ -40,7 +41,8 @@ class ExactDecimalField(_DecimalField):
                 raise InvalidOperation
             scaled = number.quantize(Decimal(1).scaleb(-(self.decimal_places or 0)), context=self.context)
         except (InvalidOperation, ValueError):
-            raise ValidationError(f"{value!r} is not a number of at most {self.max_digits} digits.") from None
+            said = _("%(value)s is not a number of at most %(n)s digits.")
+            raise ValidationError(said % {"value": repr(value), "n": self.max_digits}) from None
         # Rounding would change an order: validators refuse what has too many decimals instead.
         return scaled if scaled == number else number
 

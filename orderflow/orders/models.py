@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.fields import ExactDecimalField
@@ -17,7 +18,7 @@ from orderflow.orders.states import DRAFT_MOVES, DraftStatus, Uom
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 
-is_currency = RegexValidator("^[A-Z]{3}$", "Write an ISO 4217 code like EUR.")
+is_currency = RegexValidator("^[A-Z]{3}$", _("Write an ISO 4217 code like EUR."))
 
 
 class Customer(models.Model):

@@ -4,7 +4,9 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 from orderflow.generics import ModelAdmin
 from orderflow.paging import IdsFirst
@@ -16,6 +18,11 @@ from orderflow.tenancy.roles import Capability
 def may(request: HttpRequest, capability: Capability) -> bool:
     """Whether the logged-in user has a capability."""
     return isinstance(request.user, User) and request.user.can(capability)
+
+
+def yes_or_no(fact: bool | None) -> str:
+    """In words: the pictures of Django's admin are read out as English."""
+    return gettext("not known") if fact is None else gettext("yes") if fact else gettext("no")
 
 
 class OrgScopedAdmin(ModelAdmin):
@@ -35,6 +42,10 @@ class OrgScopedAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.model._default_manager.visible_to(signed_in(request))
         return rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may(request, self.view)

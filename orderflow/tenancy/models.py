@@ -7,6 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.roles import CAPABILITIES, Capability, Role
@@ -88,12 +89,12 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
                 condition=Q(org=None, role=None)
                 | Q(org__isnull=False, role__isnull=False, role__in=Role.values),
                 name="user_has_org_and_role_or_neither",
-                violation_error_message="Choose an org and a role; or neither, for platform staff.",
+                violation_error_message=_("Choose an org and a role; or neither, for platform staff."),
             ),
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_email_in_any_case_once",
-                violation_error_message="A user with this e-mail address exists.",
+                violation_error_message=_("A user with this e-mail address exists."),
             ),
         ]
 

@@ -91,7 +91,7 @@ def test_on_a_phone_every_page_is_reached_by_the_menu(page, live_server):
     look(page)
     page.get_by_role("navigation", name="All pages").get_by_role("link", name="Exports").click()
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("export")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Exports")
 
 
 def test_it_refreshes_itself_and_takes_nothing_from_who_works_on_it(page, busy, org, live_server):

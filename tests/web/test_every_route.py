@@ -83,7 +83,8 @@ def test_every_answer_carries_the_headers_and_is_kept_by_nobody(who):
     client = clients()[who]
     for path in every_path():
         answer = client.get(path)
-        assert answer.status_code < 500, path
+        # No worker runs here, and readiness says so.
+        assert answer.status_code < 500 or path == "/readyz", path
         for name, value in EXPECTED.items():
             assert answer.headers.get(name) == value, (path, name)
         policy = answer.headers["Content-Security-Policy"]
