@@ -85,7 +85,7 @@ class AuditLogAdmin(OrgScopedAdmin):
     def changed(self, entry: AuditLog) -> SafeString | str:
         differing = changes(entry.before, entry.after)
         shown = format_html_join(
-            "", "<div>{}</div>", ((_in_a_line(one),) for one in differing[:CHANGES_IN_A_LIST])
+            "", '<div translate="no">{}</div>', ((_in_a_line(one),) for one in differing[:CHANGES_IN_A_LIST])
         )
         more = len(differing) - CHANGES_IN_A_LIST
         return format_html("{}<div>{}</div>", shown, _("and %(n)s more") % {"n": more}) if more > 0 else shown

@@ -19,6 +19,7 @@ KINDS = {
     "ERPExport": _("Export"),
     "AckFile": _("Ack file"),
     "ERPConnection": _("Connection"),
+    "Subscription": _("Notification"),
     "User": _("Person"),
 }
 
