@@ -22,6 +22,8 @@ def log_in(page: Page, url: str, user: Any, *, password: str = factories.PASSWOR
 def look(page: Page) -> None:
     """Fails where axe finds something serious, or where the page is wider than the window."""
     looked_at.add(page)
+    # Else it would measure colours that are still on their way from light to dark.
+    page.emulate_media(reduced_motion="reduce")
     # Its preloading of style sheets writes styles into the page, which a strict policy forbids.
     found = Axe().run(page, options={"preload": False}).response["violations"]
     serious = [

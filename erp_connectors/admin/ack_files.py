@@ -74,4 +74,8 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
 
     @admin.display(description=_("content"))
     def content(self, ack: AckFile) -> SafeString:
-        return format_html("<pre>{}</pre>", readable(bytes(ack.body or b""))[:SHOWN_ACK_SIGNS])
+        return format_html(
+            '<pre tabindex="0" role="region" aria-label="{}">{}</pre>',
+            _("Content of the ack file"),
+            readable(bytes(ack.body or b""))[:SHOWN_ACK_SIGNS],
+        )

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from erp_connectors.bulk.models import BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.notify.models import Subscription
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
@@ -70,7 +71,7 @@ def test_no_model_is_forgotten():
         if model.__module__.startswith(("orderflow", "erp_connectors"))
     }
 
-    assert ours == {*PAGES, BulkRun}  # a run has pages of its own kind, and tests for them
+    assert ours == {*PAGES, BulkRun, Subscription}  # these have pages of their own kind, and tests for them
 
 
 @pytest.mark.parametrize("role", list(Role))

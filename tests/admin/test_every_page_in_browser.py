@@ -1,4 +1,4 @@
-"""Every page of the admin in a browser, wide and narrow, light and dark: axe finds nothing serious, nothing sticks out."""
+"""Every page of the admin in a browser, wide and narrow, light and dark: axe finds nothing, nothing sticks out."""
 
 from collections.abc import Callable
 from typing import Any

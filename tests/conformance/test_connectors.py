@@ -98,9 +98,11 @@ def test_what_sounds_secret_is_marked_secret(connector_type):
     words = ("password", "passphrase", "ssh_key", "token", "secret")
 
     assert fields
-    assert [f.name for f in fields if f.name.startswith(words) or f.name.endswith(words)] == [
-        f.name for f in fields if f.secret
+    # The day on which a secret runs out is none.
+    sounding = [
+        f for f in fields if f.type != "date" and (f.name.startswith(words) or f.name.endswith(words))
     ]
+    assert [f.name for f in sounding] == [f.name for f in fields if f.secret]
 
 
 @every_connector

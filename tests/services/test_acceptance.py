@@ -71,10 +71,16 @@ def test_a_day_on_which_everything_goes_wrong_is_passed(at: Callable[..., tuple[
     day = json.loads(said)
     assert (code, day["broken"]) == (0, {})
     assert day["accepted"] + day["refused"] == day["orders"] == 6
-    assert day["refused"] > 0
     assert day["broken_links"] > 0
     assert day["disk_full"] == 1
     assert DraftOrder.objects.count() == ERPExport.objects.count() == 6
+
+
+def test_a_day_on_which_everything_is_refused_is_passed(at: Callable[..., tuple[int, str]]) -> None:
+    code, said = at(QUIET + "refuse_rate = 1.0\n", "--json")
+
+    day = json.loads(said)
+    assert (code, day["broken"], day["accepted"], day["refused"]) == (0, {}, 0, 3)
 
 
 def test_the_verdict_lists_days_and_promises_and_has_a_line_to_sign(

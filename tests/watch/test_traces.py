@@ -95,7 +95,8 @@ def test_the_steps_of_an_ssh_connection_are_told_apart(spans, tmp_path):
     from erp_connectors.transports.base import TransportPolicy  # noqa: PLC0415
     from erp_connectors.transports.sftp import SftpTransport  # noqa: PLC0415
 
-    with asyncssh_server(tmp_path) as server, SftpTransport(server.options(), TransportPolicy()):
+    policy = TransportPolicy(sftp_loopback=True)
+    with asyncssh_server(tmp_path) as server, SftpTransport(server.options(), policy):
         pass
 
     opened = the(spans, "dropzone open")
