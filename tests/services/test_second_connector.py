@@ -1,9 +1,11 @@
 """A tiny connector of another kind: proof that the port is enough, and that no use case knows the first one."""
 
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -60,6 +62,13 @@ class CsvConnector(Connector[CsvConfig]):
         if name.endswith(".ok"):
             return Ack(accepted=True, erp_order_id=text, error_code=None, message=None, processed_at=None)
         return Ack(accepted=False, erp_order_id=None, error_code="NO", message=text, processed_at=None)
+
+
+def test_the_example_in_the_docs_is_this_one():
+    shown = (Path(__file__).resolve().parents[2] / "docs/connectors.md").read_text(encoding="utf-8")
+
+    assert inspect.getsource(CsvConfig) in shown
+    assert inspect.getsource(CsvConnector) in shown
 
 
 @pytest.fixture
