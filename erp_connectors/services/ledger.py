@@ -40,8 +40,8 @@ class Noted:
 
 
 def noted(connection: ERPConnection, entries: Sequence[Entry]) -> list[Noted]:
-    """One statement for all of them."""
-    names = {ledger_name(entry.name) for entry in entries}
-    rows = AckFile.objects.filter(connection=connection, name__in=names).present().defer("body")
+    """One statement for all of them; a name that a server lists twice is one file."""
+    named = {ledger_name(entry.name): entry for entry in entries}
+    rows = AckFile.objects.filter(connection=connection, name__in=named).present().defer("body")
     known = {row.name: row for row in rows}
-    return [Noted(entry, known.get(ledger_name(entry.name))) for entry in entries]
+    return [Noted(entry, known.get(name)) for name, entry in named.items()]

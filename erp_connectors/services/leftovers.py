@@ -20,6 +20,8 @@ from erp_connectors.states import ExportStatus, FailedAs
 
 NAME = re.compile(r"(?P<filename>.+)\.(?P<attempt>[1-9][0-9]*)(\.withdrawn)?\.tmp")
 PAGE = 500
+# The rest has its turn the next time: a server could name them without end.
+MOST = 20_000
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +46,7 @@ def sweep(delivery: Delivery) -> int:
     entries = (entry for entry in delivery.transport.list(folder) if entry.is_file)
     removed = 0
     # Listed to its end before anything is removed: a server need not list well what changes meanwhile.
-    ours = iter([match for entry in entries if (match := _ours(entry))])
+    ours = iter(list(islice((match for entry in entries if (match := _ours(entry))), MOST)))
     while page := list(islice(ours, PAGE)):
         paths = [f"{folder}/{name}" for name in _needless(delivery, folder, page)]
         removed += delivery.transport.remove(paths).count(True)

@@ -8,9 +8,14 @@ SshError
  `- StatusError                                                      the server's answer about one file
 """
 
+MAX_TEXT = 1_500
+
 
 class SshError(Exception):
-    """The text is for people and never holds a secret."""
+    """The text is for people and never holds a secret; what a server put into it can be shown and stored."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(showable(text, MAX_TEXT))
 
 
 class NameNotFound(SshError):
@@ -74,5 +79,11 @@ class StatusError(SshError):
 
     def __init__(self, code: int, text: str) -> None:
         self.code = code
-        self.text = text
-        super().__init__(f"status {code}: {text}")
+        self.text = showable(text, MAX_TEXT)
+        super().__init__(f"status {code}: {self.text}")
+
+
+def showable(text: str, most: int) -> str:
+    """Without what databases refuse and terminals obey, and not endless."""
+    shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:most])
+    return f"{shown}…" if len(text) > most else shown

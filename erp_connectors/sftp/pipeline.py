@@ -33,6 +33,10 @@ REQUESTS_IN_FLIGHT = 1024
 # As much as fits into one SSH packet of any server.
 SEND_BYTES = 32_704
 RECEIVE_BYTES = 1 << 17
+# A server whose every answer is just in time must not keep a worker for ever: all answers together have so many times
+# the time of one, and for what is moved meanwhile as long as the slowest link would need.
+PATIENCE = 10
+SLOWEST_BYTES_A_SECOND = 64 * 1024
 
 
 class Stream(Protocol):
@@ -72,7 +76,8 @@ class Pipeline:
         self._stream = stream
         self._io_timeout = io_timeout
         self._clock = clock
-        self._progress = clock()
+        self._progress = self._began = clock()
+        self._moved = 0
         self._received = bytearray()
         self._next_id = 0
         self._queue: deque[tuple[Request, _Running | None, int]] = deque()
@@ -96,6 +101,7 @@ class Pipeline:
         results: dict[int, ResultT | SshError] = {}
         if self.broken:
             return [self.broken] * len(tasks)
+        self._began, self._moved = self._clock(), 0
         todo = deque(_Running(task, partial(results.__setitem__, i)) for i, task in enumerate(tasks))
         begun: list[_Running] = []
         try:
@@ -226,10 +232,7 @@ class Pipeline:
         return packet
 
     def _fill(self) -> None:
-        # Only a whole packet counts as progress: one byte a minute must not keep a worker for ever.
-        left = self._progress + self._io_timeout - self._clock()
-        if left <= 0:
-            raise RequestTimeout(f"no answer within {self._io_timeout:g} s")
+        left = self._time_left()
         try:
             self._stream.settimeout(left)
             data = self._stream.recv(RECEIVE_BYTES)
@@ -240,17 +243,30 @@ class Pipeline:
         if not data:
             raise ConnectionLost("the server closed the connection")
         self._received += data
+        self._moved += len(data)
+
+    def _time_left(self) -> float:
+        """Raises `RequestTimeout` where there is none."""
+        now = self._clock()
+        # Only a whole packet counts as progress: one byte a minute must not keep a worker for ever.
+        if (answer := self._progress + self._io_timeout - now) <= 0:
+            raise RequestTimeout(f"no answer within {self._io_timeout:g} s")
+        allowed = PATIENCE * self._io_timeout + self._moved / SLOWEST_BYTES_A_SECOND
+        if (everything := self._began + allowed - now) <= 0:
+            raise RequestTimeout(f"each answer came in time, but not all of them within {allowed:.0f} s")
+        return min(answer, everything)
 
     def _send(self, data: bytes) -> None:
-        began = self._clock()
+        began = self._progress = self._clock()
         try:
-            self._stream.settimeout(self._io_timeout)
+            self._stream.settimeout(self._time_left())
             self._stream.sendall(data)
         except (OSError, EOFError) as error:
             if isinstance(error, TimeoutError) or self._clock() - began >= self._io_timeout:
                 raise RequestTimeout(f"nothing was taken within {self._io_timeout:g} s") from None
             raise ConnectionLost(str(error) or "the connection broke off") from error
         self._progress = self._clock()
+        self._moved += len(data)
 
     def _end(self, error: SshError) -> None:
         self.broken = error

@@ -31,12 +31,13 @@ from erp_connectors.sftp.errors import (
     ServerBusy,
     SftpUnavailable,
     SshError,
+    showable,
 )
+from erp_connectors.sftp.guard import GuardedTransport
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.pipeline import Pipeline
 
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
-NO_MORE_AUTH_METHODS = 14
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
 # paramiko hands on whatever it ran into while it parsed what the peer sent.
 PEER_ERRORS = (
@@ -124,17 +125,6 @@ def _connect(
     return sock
 
 
-class _Transport(paramiko.Transport):
-    """Remembers a server's farewell, which paramiko only logs: some hang up instead of refusing a login."""
-
-    denied = ""
-
-    def _parse_disconnect(self, m: paramiko.Message) -> None:
-        code, text = m.get_int(), m.get_string().decode("utf-8", "replace")
-        if code == NO_MORE_AUTH_METHODS or "auth" in text.lower():
-            self.denied = text or "the server hung up"
-
-
 class Session:
     """An SSH connection under construction or in use. `close` it always, also after a failure.
 
@@ -145,7 +135,7 @@ class Session:
         self._timeout = timeout
         self._legacy = legacy
         self._sock = sock
-        self._transport: _Transport | None = None
+        self._transport: GuardedTransport | None = None
         self._peer: tuple[Any, ...] = ()
         # A peer may be gone again as soon as it has accepted; the handshake will say so.
         with contextlib.suppress(OSError):
@@ -238,7 +228,7 @@ class Session:
 
     @property
     def server_version(self) -> str:
-        return str(self._require_transport().remote_version)
+        return showable(str(self._require_transport().remote_version), 255)
 
     @property
     def outdated(self) -> list[str]:
@@ -265,9 +255,9 @@ class Session:
             raise _handshake_error(error, greeted=transport.remote_version != "") from None
         return HostKey(presented.get_name(), presented.asbytes())
 
-    def _new_transport(self, preferred: Sequence[HostKey]) -> _Transport:
+    def _new_transport(self, preferred: Sequence[HostKey]) -> GuardedTransport:
         try:
-            transport = _Transport(self._sock)
+            transport = GuardedTransport(self._sock)
         except PEER_ERRORS as error:
             raise _handshake_error(error, greeted=False) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
@@ -284,7 +274,7 @@ class Session:
         )
         return transport
 
-    def _require_transport(self) -> _Transport:
+    def _require_transport(self) -> GuardedTransport:
         if self._transport is None:
             raise ConnectionLost("there is no connection")
         return self._transport

@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 
-from erp_connectors.sftp.errors import ProtocolViolation, StatusError
+from erp_connectors.sftp.errors import ProtocolViolation, StatusError, showable
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 17, 7, 18, 200
@@ -22,6 +22,9 @@ FSYNC = "fsync@openssh.com"
 LIMITS = "limits@openssh.com"
 STATVFS = "statvfs@openssh.com"
 MAX_PACKET = 1 << 18
+# As the draft says; a longer one would be sent back with every piece of every file.
+MAX_HANDLE = 256
+MAX_EXTENSIONS, MAX_EXTENSION = 64, 100
 
 _U32, _U64, _HEAD = struct.Struct(">I"), struct.Struct(">Q"), struct.Struct(">IBI")
 _OFFSET_SIZE = struct.Struct(">QI")
@@ -166,10 +169,12 @@ def parse_version(packet: bytes) -> dict[str, str]:
     kind, version = reader.take(1)[0], reader.u32()
     if kind != VERSION or version != 3:
         raise ProtocolViolation(f"the server speaks SFTP version {version}, not 3")
-    extensions = {}
+    extensions: dict[str, str] = {}
     while reader.left:
         name, value = reader.string(), reader.string()
-        extensions[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+        if len(extensions) < MAX_EXTENSIONS:
+            known = showable(name.decode("utf-8", "replace"), MAX_EXTENSION)
+            extensions[known] = showable(value.decode("utf-8", "replace"), MAX_EXTENSION)
     return extensions
 
 
@@ -178,7 +183,9 @@ def parse_reply(kind: int, body: bytes) -> Reply | StatusError:
     reader = Reader(body)
     if kind == STATUS:
         return _status(reader)
-    if kind in (HANDLE, DATA):
+    if kind == HANDLE:
+        return _handle(reader)
+    if kind == DATA:
         return reader.string()
     if kind == EXTENDED_REPLY:
         return body
@@ -187,6 +194,13 @@ def parse_reply(kind: int, body: bytes) -> Reply | StatusError:
     if kind == NAME:
         return tuple(_named(reader) for _ in range(reader.u32()))
     raise ProtocolViolation(f"the server sent a packet of unknown type {kind}")
+
+
+def _handle(reader: Reader) -> bytes:
+    handle = reader.string()
+    if len(handle) > MAX_HANDLE:
+        raise ProtocolViolation(f"the server named a file by {len(handle)} bytes")
+    return handle
 
 
 def _status(reader: Reader) -> Reply | StatusError:

@@ -23,6 +23,9 @@ from erp_connectors.faults import Fault
 
 log = structlog.get_logger(__name__)
 
+MAX_NAME = 1_000
+NAMES_TOLD = 10
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedKey:
@@ -197,10 +200,11 @@ class Transport(ABC):
     def list(self, folder: str) -> Iterator[Entry]:
         """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed.
 
-        What can be no name (it holds a slash or a NUL, or is a dot or two) is left out: it can only be meant ill.
+        What can be no name (it holds a slash or a NUL, is a dot or two, or is longer than any file system's) is left
+        out: it can only be meant ill.
         """
         _require_absolute([folder])
-        return filter(_is_plain_name, self._list(folder))
+        return _plain_names(self._list(folder))
 
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
@@ -252,11 +256,22 @@ def mode_remark(upload: Upload, permissions: int | None) -> str:
     return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."
 
 
-def _is_plain_name(entry: Entry) -> bool:
-    plain = entry.name not in ("", ".", "..") and "/" not in entry.name and "\0" not in entry.name
-    if not plain:
-        log.warning("list.name_refused", name=ascii(entry.name[:255]))
-    return plain
+def _plain_names(entries: Iterator[Entry]) -> Iterator[Entry]:
+    refused = 0
+    for entry in entries:
+        if _is_plain_name(entry.name):
+            yield entry
+        else:
+            refused += 1
+            # A server could name a million of them with each poll.
+            if refused <= NAMES_TOLD:
+                log.warning("list.name_refused", name=ascii(entry.name[:255]))
+    if refused > NAMES_TOLD:
+        log.warning("list.names_refused", names=refused)
+
+
+def _is_plain_name(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name and len(name) <= MAX_NAME
 
 
 def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:

@@ -64,6 +64,10 @@ WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
 FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
 # The rest is for the next listing; a server could name files without end.
 MAX_NAMES = 1_000_000
+# All answers of one listing together may take so many times the time of one.
+LISTING_PATIENCE = 10
+# No database holds more, and no file has so many bytes.
+MAX_SIZE = (1 << 63) - 1
 # A server that counts wrong logins should not meet a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
 NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
@@ -320,10 +324,13 @@ class SftpTransport(Transport):
         try:
             handle = self._open_folder(folder)
             channels = self._require_channels()
-            ahead, count, more = FIRST_FOLDER_READS, 0, True
+            ahead, count, more, waited = FIRST_FOLDER_READS, 0, True, 0.0
             try:
                 while more and count < MAX_NAMES:
+                    asked = time.monotonic()
                     names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
+                    # Only the server's time counts: what is done with the names meanwhile takes as long as it takes.
+                    waited = self._require_patience(waited + time.monotonic() - asked)
                     yield from (_entry(named) for named in names if named.name not in (".", ".."))
                     ahead, count = FOLDER_READS_AHEAD, count + len(names)
             finally:
@@ -335,6 +342,11 @@ class SftpTransport(Transport):
             raise (
                 Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
             ) from None
+
+    def _require_patience(self, waited: float) -> float:
+        if waited > LISTING_PATIENCE * self._options.io_timeout:
+            raise errors.RequestTimeout(f"the folder's names did not end within {waited:.0f} s")
+        return waited
 
     def _open_folder(self, folder: str) -> bytes:
         channels = self._require_channels()
@@ -491,4 +503,4 @@ def _readable(look: object, path: str, max_bytes: int) -> Fault | None:
 def _entry(named: wire.Named) -> Entry:
     attributes = named.attributes
     is_file = attributes.permissions is None or stat.S_ISREG(attributes.permissions)
-    return Entry(named.name, attributes.size or 0, attributes.mtime or 0, is_file)
+    return Entry(named.name, min(attributes.size or 0, MAX_SIZE), attributes.mtime or 0, is_file)

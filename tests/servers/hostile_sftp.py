@@ -1,0 +1,259 @@
+"""An SFTP server that means harm: real SSH (paramiko's server side), files in memory, and any reply replaced.
+
+`raw_server` speaks no SSH at all: it sends whatever it is told to, to everybody who connects.
+"""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+
+from erp_connectors.sftp import wire
+from erp_connectors.sftp.wire import Reader, string
+from tests.servers.ssh import PASSWORD, USERNAME, SshServer, new_key, public_line
+
+U32, U64 = struct.Struct(">I"), struct.Struct(">Q")
+FOLDER, FILE = 0o040755, 0o100644
+
+# Gets the files, the request's id and its body; None: answer honestly.
+Attack = Callable[["Files", int, bytes], "bytes | Iterable[bytes] | None"]
+
+
+def packet(kind: int, body: bytes) -> bytes:
+    return U32.pack(len(body) + 1) + bytes([kind]) + body
+
+
+def reply(kind: int, request: int, body: bytes = b"") -> bytes:
+    return packet(kind, U32.pack(request) + body)
+
+
+def status(request: int, code: int, text: bytes = b"") -> bytes:
+    return reply(wire.STATUS, request, U32.pack(code) + string(text) + string(b""))
+
+
+def attributes(size: int, mode: int = FILE, mtime: int = 1) -> bytes:
+    flags = wire.A_SIZE | wire.A_PERMISSIONS | wire.A_TIMES
+    return U32.pack(flags) + U64.pack(size) + U32.pack(mode) + U32.pack(mtime) * 2
+
+
+def named(name: bytes, attrs: bytes = attributes(0)) -> bytes:
+    return string(name) + string(b"") + attrs
+
+
+def names(request: int, *entries: bytes) -> bytes:
+    return reply(wire.NAME, request, U32.pack(len(entries)) + b"".join(entries))
+
+
+@dataclass
+class Attacks:
+    """What is done instead of the honest thing. ``on_keys`` and ``on_sftp`` get the server's side of the connection."""
+
+    replies: dict[int, Attack] = field(default_factory=dict)
+    version: "Callable[[], bytes | Iterable[bytes]]" = lambda: packet(wire.VERSION, U32.pack(3))
+    on_keys: Callable[["_ServerSide"], None] = lambda transport: None
+    on_sftp: Callable[["_ServerSide", paramiko.Channel], None] = lambda transport, channel: None
+
+
+@dataclass
+class Files:
+    """An honest SFTP server's folders, in memory."""
+
+    content: dict[str, bytearray] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=lambda: {"/", "/in", "/ack"})
+    handles: dict[bytes, str] = field(default_factory=dict)
+    listed: set[bytes] = field(default_factory=set)
+    asked: int = 0
+
+    def answer(self, kind: int, request: int, body: bytes) -> bytes:
+        reader = Reader(body)
+        if kind == wire.EXTENDED:
+            return status(request, wire.OP_UNSUPPORTED)
+        first = reader.string()
+        if kind in (wire.CLOSE, wire.READ, wire.WRITE, wire.FSTAT, wire.FSETSTAT, wire.READDIR):
+            return self._on_handle(kind, request, first, reader)
+        return self._on_path(kind, request, first.decode("utf-8", "surrogateescape"), reader)
+
+    def _on_handle(self, kind: int, request: int, handle: bytes, reader: Reader) -> bytes:
+        path = self.handles[handle]
+        if kind == wire.READ:
+            at, size = reader.u64(), reader.u32()
+            part = bytes(self.content[path][at : at + size])
+            return reply(wire.DATA, request, string(part)) if part else status(request, wire.EOF)
+        if kind == wire.WRITE:
+            at, data = reader.u64(), reader.string()
+            self.content[path][at : at + len(data)] = data
+        elif kind == wire.FSTAT:
+            return reply(wire.ATTRS, request, attributes(len(self.content[path])))
+        elif kind == wire.READDIR:
+            return self._listing(request, handle, path)
+        return status(request, wire.OK)
+
+    def _listing(self, request: int, handle: bytes, folder: str) -> bytes:
+        if handle in self.listed:
+            return status(request, wire.EOF)
+        self.listed.add(handle)
+        inside = [path for path in self.content if str(PurePosixPath(path).parent) == folder]
+        return names(
+            request,
+            named(b"."),
+            *(named(PurePosixPath(p).name.encode(), attributes(len(self.content[p]))) for p in inside),
+        )
+
+    def _on_path(self, kind: int, request: int, path: str, reader: Reader) -> bytes:
+        if kind == wire.MKDIR:
+            self.folders.add(path)
+            return status(request, wire.OK)
+        if kind == wire.OPEN and reader.u32() & wire.F_CREAT:
+            self.content[path] = bytearray()
+        there = path in self.folders or path in self.content
+        if not there:
+            return status(request, wire.NO_SUCH_FILE)
+        if kind in (wire.OPEN, wire.OPENDIR):
+            handle = U32.pack(len(self.handles))
+            self.handles[handle] = path
+            return reply(wire.HANDLE, request, string(handle))
+        if kind in (wire.STAT, wire.LSTAT):
+            known = self.content.get(path)
+            attrs = attributes(0, FOLDER) if known is None else attributes(len(known))
+            return reply(wire.ATTRS, request, attrs)
+        return self._change(kind, request, path, reader)
+
+    def _change(self, kind: int, request: int, path: str, reader: Reader) -> bytes:
+        if kind == wire.RENAME:
+            target = reader.string().decode()
+            if target in self.content:
+                return status(request, wire.FAILURE)
+            self.content[target] = self.content.pop(path)
+        else:
+            del self.content[path]
+        return status(request, wire.OK)
+
+
+class _ServerSide(paramiko.Transport):
+    attacks: Attacks
+
+    def _activate_outbound(self) -> None:
+        super()._activate_outbound()  # type: ignore[misc]
+        self.attacks.on_keys(self)
+
+    def send(self, kind: int, body: bytes) -> None:
+        """Any SSH message at all."""
+        message = paramiko.Message()
+        message.add_bytes(bytes([kind]) + body)
+        self._send_user_message(message)  # type: ignore[attr-defined]
+
+    def send_in_handshake(self, kind: int, body: bytes) -> None:
+        message = paramiko.Message()
+        message.add_bytes(bytes([kind]) + body)
+        self._send_message(message)  # type: ignore[attr-defined]
+
+
+class _Gate(paramiko.ServerInterface):
+    def check_auth_password(self, username: str, password: str) -> int:
+        right = (username, password) == (USERNAME, PASSWORD)
+        return AUTH_SUCCESSFUL if right else AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return OPEN_SUCCEEDED
+
+
+class _Sftp(paramiko.SubsystemHandler):
+    def __init__(
+        self, channel: paramiko.Channel, name: str, server: Any, files: Files, attacks: Attacks
+    ) -> None:
+        super().__init__(channel, name, server)
+        self.files, self.attacks = files, attacks
+
+    def start_subsystem(self, name: str, transport: Any, channel: paramiko.Channel) -> None:
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._read(channel)
+            self._send(channel, self.attacks.version())
+            self.attacks.on_sftp(transport, channel)
+            while data := self._read(channel):
+                kind, request, body = data[0], U32.unpack_from(data, 1)[0], data[5:]
+                self.files.asked += 1
+                attack = self.attacks.replies.get(kind)
+                answer = attack(self.files, request, body) if attack else None
+                self._send(channel, self.files.answer(kind, request, body) if answer is None else answer)
+
+    def _send(self, channel: paramiko.Channel, data: "bytes | Iterable[bytes]") -> None:
+        for part in [data] if isinstance(data, bytes) else data:
+            channel.sendall(part)
+
+    def _read(self, channel: paramiko.Channel) -> bytes:
+        return self._exactly(channel, U32.unpack(self._exactly(channel, 4))[0])
+
+    def _exactly(self, channel: paramiko.Channel, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = channel.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
+
+
+@contextmanager
+def hostile_server(attacks: Attacks, *, root: Path, files: Files | None = None) -> Iterator[SshServer]:
+    """Password login; ``root`` is only for the helpers that want one, nothing is kept there."""
+    host_key = new_key()
+    paramiko_key = paramiko.Ed25519Key.from_private_key(
+        StringIO(host_key.export_private_key("openssh").decode())
+    )
+    files = files if files is not None else Files()
+    transports: list[paramiko.Transport] = []
+
+    def serve(client: socket.socket) -> None:
+        transport = _ServerSide(client)
+        transport.attacks = attacks
+        transports.append(transport)
+        transport.add_server_key(paramiko_key)
+        transport.set_subsystem_handler("sftp", _Sftp, files, attacks)
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            transport.start_server(server=_Gate())
+
+    with _listening(serve) as port:
+        yield SshServer("127.0.0.1", port, public_line(host_key), root)
+        for transport in transports:
+            transport.close()
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
+    """``talk`` to everybody who connects, from a thread for each; its port."""
+    with _listening(talk) as port:
+        yield port
+
+
+@contextmanager
+def _listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients: list[socket.socket] = []
+
+    def one(client: socket.socket) -> None:
+        with suppress(OSError):
+            serve(client)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                clients.append(client)
+                threading.Thread(target=one, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        for one_socket in (listener, *clients):
+            with suppress(OSError):
+                one_socket.shutdown(socket.SHUT_RDWR)
+            one_socket.close()
