@@ -208,10 +208,16 @@ class FilesystemTransport(Transport):
             return _walk_down(root, PurePosixPath(resolved).relative_to(root).parts)
         except (FileNotFoundError, NotADirectoryError):
             # A name outside the roots must not even tell whether it exists.
-            inside = any(_is_within(os.path.realpath(path), root) for root in self._roots)
-            raise Fault(FOLDER_MISSING if inside else OUTSIDE_ROOTS, path=path) from None
+            raise Fault(FOLDER_MISSING if self._leads_inside(path) else OUTSIDE_ROOTS, path=path) from None
         except OSError as error:
             raise _fault(error, path) from error
+
+    def _leads_inside(self, path: str) -> bool:
+        try:
+            resolved = os.path.realpath(path)
+        except OSError:  # a link that vanishes between its being seen and its being read
+            return False
+        return any(_is_within(resolved, root) for root in self._roots)
 
     def _ask(self, path: str, action: Callable[[], ResultT]) -> ResultT | Fault:
         try:
