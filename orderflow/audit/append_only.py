@@ -41,11 +41,16 @@ _SQLITE = {
     "{table}_no_delete": (
         "CREATE TRIGGER IF NOT EXISTS {name} BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{why}'); END"
     ),
-    # INSERT OR REPLACE removes the old row without asking the trigger above.
+    # INSERT OR REPLACE removes whatever row is in the way without asking the trigger above.
     "{table}_no_replace": (
         "CREATE TRIGGER IF NOT EXISTS {name} BEFORE INSERT ON {table} "
-        "WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, '{why}'); END"
+        "WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN SELECT RAISE(ABORT, '{why}'); END"
     ),
+}
+
+_SAME = {
+    "audit_auditlog": "id = NEW.id",
+    "audit_auditseal": "id = NEW.id OR entry_id = NEW.entry_id OR (seq = NEW.seq AND org_id IS NEW.org_id)",
 }
 
 
@@ -61,7 +66,7 @@ def protect(connection: BaseDatabaseWrapper, *tables: str) -> None:
                 if postgresql:
                     # One that is switched off would stay so if it were replaced.
                     cursor.execute(f"DROP TRIGGER IF EXISTS {called} ON {table}")
-                cursor.execute(statement.format(name=called, table=table, why=WHY))
+                cursor.execute(statement.format(name=called, table=table, same=_SAME[table], why=WHY))
 
 
 def unprotect(connection: BaseDatabaseWrapper, *tables: str) -> None:
