@@ -17,6 +17,7 @@ from erp_connectors.services import gauges
 from erp_connectors.services.gauges import ConnectionGauges
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow import jobs
+from orderflow.audit import sealing
 
 PREFIX = "orderflow"
 PURPOSES = ("delivery", "poll")
@@ -87,6 +88,9 @@ class _Overall(Collector):
         oldest = _age(backlog.oldest, self._now)
         yield _gauge("archive_backlog_exports", "Exports whose copy the archive lacks still.", backlog.count)
         yield _gauge("archive_backlog_oldest_seconds", "Age of the oldest of them.", oldest)
+        tail = sealing.tail()
+        unsealed = "Age of the oldest audit entry that is not sealed yet."
+        yield _gauge("audit_unsealed_oldest_seconds", unsealed, _age(tail.oldest, self._now))
         yield _gauge("orders_in_error", "Orders that wait for a person.", gauges.orders_in_error())
         yield _gauge("tasks_waiting", "Wake-ups that no worker has taken yet.", jobs.waiting())
         yield _gauge("worker_clusters", "Process trees of workers that have shown life.", len(beats))

@@ -14,12 +14,14 @@ from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
 from orderflow import jobs
+from orderflow.audit import sealing
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
 
 DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
 NOTIFY = "erp_connectors.tasks.notify"
+SEAL = "erp_connectors.tasks.seal_audit"
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,10 @@ def notify(subscription_id: str, request_id: str = "") -> str:
     return _edge("notify", lambda: f"{sending.send(UUID(subscription_id))} sent", request_id)
 
 
+def seal_audit() -> str:
+    return _edge("seal_audit", _seal_audit)
+
+
 def sweep() -> str:
     """Wake deliveries that are due, bring late copies into the archive, notice late answers."""
     return _edge("sweep", _sweep)
@@ -57,6 +63,8 @@ def _sweep() -> str:
         jobs.enqueue(DELIVER, str(connection_id))
     for run_id in runs.due(timezone.now()):
         jobs.enqueue(runs.TASK, str(run_id))
+    if sealing.due(timezone.now()):
+        jobs.enqueue(SEAL, keep_result=False)
     runs.forget_old(timezone.now())
     counters.compact()
     late = overdue.notice(timezone.now())
@@ -74,6 +82,13 @@ def _notify() -> str:
         jobs.enqueue(NOTIFY, str(subscription_id), keep_result=False)
     sending.forget_old(timezone.now())
     return f"{made} notifications made, {len(woken)} receivers woken"
+
+
+def _seal_audit() -> str:
+    sealed = sealing.seal()
+    if sealed.more and not sealed.busy:
+        jobs.enqueue(SEAL, keep_result=False)
+    return f"{sealed.entries} audit entries sealed"
 
 
 def _poll(connection_id: str) -> str:

@@ -44,6 +44,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+def pytest_configure() -> None:
+    from tests import flushing  # noqa: PLC0415  # after the world is prepared
+
+    flushing.install()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What keeps no rows, or brings a database of its own, has nothing new to say on a second one."""
     if config.getoption("database") == "postgres":

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -7,4 +8,9 @@ class AuditConfig(AppConfig):
     verbose_name = _("Audit log")
 
     def ready(self) -> None:
-        from orderflow.audit import signals  # noqa: F401, PLC0415  # connects the login receivers
+        from orderflow.audit import (  # noqa: PLC0415
+            append_only,
+            signals,  # noqa: F401  # connects the login receivers
+        )
+
+        post_migrate.connect(append_only.after_migrate, sender=self)

@@ -1,0 +1,19 @@
+from django.db import migrations
+
+from orderflow.audit.append_only import protect, unprotect
+
+TABLES = ("audit_auditlog", "audit_auditseal")
+
+
+def forwards(apps, schema_editor):
+    protect(schema_editor.connection, *TABLES)
+
+
+def backwards(apps, schema_editor):
+    unprotect(schema_editor.connection, *TABLES)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("audit", "0006_seals")]
+
+    operations = [migrations.RunPython(forwards, backwards)]
