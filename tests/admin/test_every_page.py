@@ -172,7 +172,7 @@ def world(folder: Any, name: str) -> World:
     export.refresh_from_db()
     ack = AckFile.objects.get(org=org, export=export)
     rows: dict[Any, Any] = {
-        Org: org, User: pusher, AuditLog: AuditLog.objects.filter(org=org).first(), Customer: customer,
+        Org: org, User: pusher, AuditLog: AuditLog.objects.filter(org=org).latest("created_at"), Customer: customer,
         Document: document, DraftOrder: draft, ERPExport: export, ERPConnection: connection, BulkRun: run,
         AckFile: ack, Subscription: told,
     }  # fmt: skip

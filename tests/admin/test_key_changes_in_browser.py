@@ -73,6 +73,8 @@ def test_our_key_is_renewed_beside_the_old_one_and_the_page_says_which_counts(
     behaviour.trusted.append(public)
     page.click("#test-form [type=submit]")
     expect(page.get_by_text("with the new key ssh-ed25519").first).to_be_visible()
+    # The step is shown as soon as it is done; which key counts is settled with the verdict.
+    expect(page.locator(".verdict-ok")).to_be_visible()
     page.goto(address(live_server, row))
     expect(page.locator("#next-public-key")).to_have_count(0)
     assert page.inner_text("#own-public-key") == public
