@@ -1,10 +1,12 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak check format lock wheel clean
+.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak check format lock audit sbom wheel clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+AUDIT := .cache/audit/.installed
+SBOM := dist/orderflow.cdx.json
 ARGS ?=
 
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
@@ -27,6 +29,12 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@$(PYTHON) -m pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# What looks at the packages is not among them: its own packages must not decide which versions we get.
+$(AUDIT): requirements-audit.txt | $(INSTALLED)
+	@$(PYTHON) -m venv .cache/audit
+	@.cache/audit/bin/python -m pip install --quiet --require-hashes -r requirements-audit.txt
+	@touch $@
+
 # Anything else that starts OrderFlow counts as production and refuses to run without secrets of its own.
 demo serve: export ORDERFLOW_ENV ?= development
 
@@ -38,10 +46,10 @@ serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127
 
 test: test-sqlite test-postgres ## the suite on SQLite, then on PostgreSQL; ARGS="-k push" for a part
 
-test-sqlite: $(INSTALLED) ## the suite on SQLite
+test-sqlite: $(INSTALLED) $(AUDIT) ## the suite on SQLite
 	$(PYTHON) -m pytest -n 2 --database=sqlite $(ARGS)
 
-test-postgres: $(INSTALLED) ## the suite on PostgreSQL: a private one, or TEST_DATABASE_URL
+test-postgres: $(INSTALLED) $(AUDIT) ## the suite on PostgreSQL: a private one, or TEST_DATABASE_URL
 	$(PYTHON) -m pytest -n 2 --database=postgres $(ARGS)
 
 screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromium and an OpenSSH server
@@ -69,6 +77,19 @@ UV_COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes -
 lock: $(INSTALLED) ## pin requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
 	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+	$(UV_COMPILE) $(ARGS) requirements-audit.in -o requirements-audit.txt
+
+audit: $(AUDIT) ## known vulnerabilities of the pinned packages; ARGS="--service URL" asks your own mirror
+	@$(PYTHON) deploy/audit.py $(ARGS)
+
+# pyproject.toml leaves the version to the code; the list names it.
+sbom: VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' orderflow/__init__.py)
+sbom: $(AUDIT) ## the packages that run in production, as CycloneDX, in dist/; the same bytes each time
+	@mkdir -p $(dir $(SBOM))
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > .cache/audit/pyproject.toml
+	@.cache/audit/bin/python -W ignore -m cyclonedx_py requirements requirements.txt --output-reproducible \
+	  --pyproject .cache/audit/pyproject.toml -o $(SBOM)
+	@echo $(SBOM)
 
 wheel: $(INSTALLED) ## the package in dist/, to `pip install` into another Django project: docs/embed.md
 	$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .

@@ -24,6 +24,7 @@ _THE_SAME_ON_EVERY_DATABASE = (
     "tests/commands/test_demo.py",
     "tests/jobs/test_killed_workers.py",
     "tests/jobs/test_supervisor.py",
+    "tests/test_supply.py",
 )
 
 
