@@ -147,9 +147,12 @@ def form_for(connector_type: str, *, types: list[str], org: Any, chosen: bool) -
 
 def stored_config(connection: ERPConnection) -> dict[str, Any]:
     """Empty for a new one, and where it can't be decrypted: the page says so, and takes new details."""
-    if connection._state.adding:
-        return {}
+    return {} if connection._state.adding or is_unreadable(connection) else dict(connection.config)
+
+
+def is_unreadable(connection: ERPConnection) -> bool:
+    """No key opens its config."""
     try:
-        return dict(connection.config)
+        return connection.config is None
     except Fault:
-        return {}
+        return True

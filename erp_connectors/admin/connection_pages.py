@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
-from erp_connectors.admin.connection_form import stored_config
+from erp_connectors.admin.connection_form import is_unreadable, stored_config
 from erp_connectors.admin.connection_setup import host_key_fields
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -61,6 +61,8 @@ class ConnectionPages(OrgScopedAdmin):
     def host_key_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """GET shows what is pinned, POST asks the server, or pins the keys that a person has ticked."""
         connection = self._wanted(request, pk)
+        if is_unreadable(connection):
+            return redirect("admin:erp_connectors_erpconnection_change", pk)
         if not host_key_fields(connection, stored_config(connection)):
             raise Http404
         if request.method != "POST":
@@ -123,8 +125,10 @@ def _test_lines(connection: ERPConnection, actor: Any) -> Generator[str]:
         yield _line(name, "step", {"name": name, "label": label, "waiting": True})
     for step in probe.run_test(connection.pk, actor=actor):
         yield _line(step.name, "step", {"step": ReportedStep.of(step)})
-    connection.refresh_from_db()
-    yield _line("outcome", "outcome", _outcome(connection))
+    # Read anew as a whole: refreshing opens the config, which may be what no key opens.
+    yield _line(
+        "outcome", "outcome", _outcome(ERPConnection.objects.select_related("org").get(pk=connection.pk))
+    )
 
 
 def _line(place: str, template: str, context: dict[str, Any]) -> str:

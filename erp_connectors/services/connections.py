@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from erp_connectors import sessions
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.connectors.base import ConfigError, Dropzone
 from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType, connector_for
@@ -88,9 +88,18 @@ def public_config(connection: ERPConnection) -> dict[str, Any]:
 
 
 def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as a form or a program sends it back: a masked secret keeps its stored value."""
+    """A config as a form or a program sends it back: a masked secret keeps its stored value.
+
+    Raises `ConfigError` where no key opens what is stored.
+    """
     secrets = _secret_names(connection)
-    stored = connection.config if any(config.get(name) == UNCHANGED for name in secrets) else {}
+    masked = sorted(name for name in secrets if config.get(name) == UNCHANGED)
+    try:
+        stored = connection.config if masked else {}
+    except Fault as fault:
+        raise ConfigError(
+            dict.fromkeys(masked, f"can't be kept, enter it anew: {fault.kind.meaning}")
+        ) from None
     return {
         key: stored.get(key) if key in secrets and value == UNCHANGED else value
         for key, value in config.items()

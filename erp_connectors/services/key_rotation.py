@@ -24,19 +24,22 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Where something is sealed for its row's ``org_id`` and ``id``."""
+    """Where something is sealed for its row's ``org_id`` and ``id``; ``kind`` is what people call such a row."""
 
+    kind: str
     model: type[ERPConnection] | type[Subscription]
     column: str
 
 
-SEALED = (Sealing(ERPConnection, "config"), Sealing(Subscription, "secrets"))
+SEALED = (Sealing("Connection", ERPConnection, "config"), Sealing("Webhook", Subscription, "secrets"))
+ANEW = {"Connection": "enter its details anew", "Webhook": "replace its secret"}
 
 
 class Unreadable(msgspec.Struct):
     """A row that no key of the ring opens."""
 
-    connection_id: UUID
+    kind: str
+    row_id: UUID
     why: str
 
 
@@ -55,8 +58,8 @@ class RotationReport(msgspec.Struct):
 
     def lines(self) -> list[str]:
         lost = [
-            f"{row.connection_id} can't be read: {row.why}. Put that key into ENCRYPTION_PREVIOUS_KEYS and run this "
-            "again, or enter the connection's details, or make the webhook's secret, anew in the admin."
+            f"{row.kind} {row.row_id} can't be read: {row.why}. Put that key into ENCRYPTION_PREVIOUS_KEYS and run "
+            f"this again, or {ANEW[row.kind]} in the admin."
             for row in self.unreadable
         ]
         return [f"{self.resealed} rows were sealed anew with key {self.key}.", *lost, self._verdict()]
@@ -85,7 +88,7 @@ def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationRepor
                     report.resealed += _reseal(place, row_id, org_id, stored, ring)
                 except Undecryptable as error:
                     passed_over.add(row_id)
-                    report.unreadable.append(Unreadable(row_id, str(error)))
+                    report.unreadable.append(Unreadable(place.kind, row_id, str(error)))
                 done(report.resealed + len(passed_over))
     report.by_key = keys_in_use()
     return report

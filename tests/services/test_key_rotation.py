@@ -104,7 +104,7 @@ def test_a_row_whose_key_is_lost_is_named_and_holds_up_no_other(connections, new
     report = key_rotation.rotate()
 
     assert (report.resealed, report.finished) == (4, False)
-    assert [row.connection_id for row in report.unreadable] == [lost.pk]
+    assert [(row.kind, row.row_id) for row in report.unreadable] == [("Connection", lost.pk)]
     assert f"{lost.pk} can't be read: it was written with key" in report.lines()[1]
     with pytest.raises(Fault, match="which this deployment does not have"):
         assert ERPConnection.objects.get(pk=lost.pk).config
