@@ -210,8 +210,13 @@ def test_the_queue_waits_and_new_credentials_send_each_order_once(connection, lo
 
 
 def test_it_is_mailed_and_webhooks_wait_for_a_new_secret(
-    connection, person, lose_key, receiver, mailbox, browser
-):  # noqa: F811
+    connection,
+    person,
+    lose_key,
+    receiver,  # noqa: F811
+    mailbox,  # noqa: F811
+    browser,
+):
     hook = by_webhook(connection, receiver.url)
     by_mail(connection, "ops@example.com")
     push(factories.draft(connection.org).pk, actor=None)
