@@ -35,6 +35,10 @@ class OwnedConfig(dict[str, Any]):
         super().__init__(values)
         self.row = row
 
+    def __repr__(self) -> str:
+        """Names only: traces, debug pages and logs show what a variable holds."""
+        return f"OwnedConfig({', '.join(sorted(self))})"
+
 
 class EncryptedConfigDescriptor:
     def __init__(self, field: "EncryptedConfigField") -> None:

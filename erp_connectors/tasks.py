@@ -116,4 +116,5 @@ def _edge(name: str, body: Callable[[], str], request_id: str = "") -> str:
             return body()
         except Exception as error:  # the queue would run it again side by side; the sweep does it in order
             log.exception("task.failed")
-            return f"failed: {type(error).__name__}: {error}"
+            # The queue keeps it in clear, and the text may hold anything; the log has the trace.
+            return f"failed: {type(error).__name__}"

@@ -35,6 +35,7 @@ _MAKE_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(
 DEBUG = env.flag("DEBUG", default=False)
 if DEBUG and not DEVELOPMENT:
     raise ImproperlyConfigured("DEBUG is true in production, where its pages would show settings. Remove it.")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "orderflow.debug_pages.NothingHeld"
 SECRET_KEY = _secret("SECRET_KEY", _MAKE_KEY)
 if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 10:
     raise ImproperlyConfigured(f"SECRET_KEY is weak: it needs at least 50 random characters. {_MAKE_KEY}")

@@ -19,6 +19,7 @@ _THE_SAME_ON_EVERY_DATABASE = (
     "tests/conformance/",
     "tests/connectors/",
     "tests/faults/",
+    "tests/leaks/test_servers.py",
     "tests/servers/",
     "tests/sftp/",
     "tests/commands/test_demo.py",

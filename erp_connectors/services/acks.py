@@ -134,7 +134,7 @@ def _poll_one(lease: Lease, connection: ERPConnection, report: PollReport, *, en
         raise
     except Exception as error:
         log.exception("poll.internal_error", connection_id=str(connection.pk))
-        trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
     report.trouble = trouble.message if trouble else ""
     now = timezone.now()
     reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None

@@ -145,7 +145,7 @@ def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
             raise
         except Exception as error:
             log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
-            fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
             sent, failures = 0, [Failure(export, fault, Stage.STAGE) for export in _still_pending(load)]
         report.sent += sent
         _record(delivery, failures, report)

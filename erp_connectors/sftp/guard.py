@@ -7,6 +7,8 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
 
+from erp_connectors.sftp.hiding import Hide
+
 NO_MORE_AUTH_METHODS = 14
 # As OpenSSH; RFC 4253 asks for 35,000.
 MAX_PACKET = 1 << 18
@@ -48,7 +50,10 @@ def _discard(channel: Any, message: paramiko.Message) -> None:
 
 
 class GuardedTransport(paramiko.Transport):
-    """Remembers a server's farewell, which paramiko only logs: some hang up instead of refusing a login."""
+    """Remembers a server's farewell, which paramiko only logs: some hang up instead of refusing a login.
+
+    ``hide`` is asked for what the server says before that is remembered or logged.
+    """
 
     denied = ""
     _channel_handler_table = {
@@ -57,13 +62,19 @@ class GuardedTransport(paramiko.Transport):
         MSG_CHANNEL_EXTENDED_DATA: _discard,
     }
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, hide: Hide = str) -> None:
+        self._hide = hide
         super().__init__(sock, packetizer_class=BoundedPacketizer)
 
     def _parse_disconnect(self, m: paramiko.Message) -> None:
-        code, text = m.get_int(), m.get_string().decode("utf-8", "replace")
+        code, text = m.get_int(), self._hide(m.get_string().decode("utf-8", "replace"))
         if code == NO_MORE_AUTH_METHODS or "auth" in text.lower():
             self.denied = text or "the server hung up"
+
+    def _log(self, level: int, msg: str | list[str], *args: object) -> None:
+        # At DEBUG paramiko logs greeting, banner and farewell as they came.
+        for line in [msg] if isinstance(msg, str) else msg:
+            super()._log(level, "%s", self._hide(line % args if args else line))  # type: ignore[misc]
 
     def _parse_ext_info(self, m: paramiko.Message) -> None:
         # paramiko counts to what the server says, also far beyond the message's end; close would wait for that.

@@ -20,6 +20,7 @@ from erp_connectors.sftp.errors import (
     SshError,
     StatusError,
 )
+from erp_connectors.sftp.hiding import Hide
 from erp_connectors.sftp.wire import Reply, Request
 
 ResultT = TypeVar("ResultT")
@@ -70,9 +71,15 @@ class Pipeline:
     """One SFTP session on a stream. Not for use by several threads at once."""
 
     def __init__(
-        self, stream: Stream, *, io_timeout: float, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: Stream,
+        *,
+        io_timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+        hide: Hide = str,
     ) -> None:
-        """Says hello; raises `SshError`."""
+        """Says hello; raises `SshError`. ``hide`` is asked for each text of the server's."""
+        self._hide = hide
         self._stream = stream
         self._io_timeout = io_timeout
         self._clock = clock
@@ -185,7 +192,7 @@ class Pipeline:
         while packet is not None:
             awaited = self._awaited(packet)
             self._in_flight -= awaited.size
-            reply = wire.parse_reply(packet[0], packet[5:])
+            reply = wire.parse_reply(packet[0], packet[5:], self._hide)
             if awaited.run is not None:
                 self._take(awaited.run, awaited.place, reply)
             packet = self._whole_packet()

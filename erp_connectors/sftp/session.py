@@ -34,6 +34,7 @@ from erp_connectors.sftp.errors import (
     showable,
 )
 from erp_connectors.sftp.guard import GuardedTransport
+from erp_connectors.sftp.hiding import Hide
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.pipeline import Pipeline
 
@@ -129,9 +130,13 @@ class Session:
     """An SSH connection under construction or in use. `close` it always, also after a failure.
 
     ``legacy`` also offers ciphers and MACs that nobody should need any more.
+    ``hide`` is asked for what the server says.
     """
 
-    def __init__(self, sock: PatientSocket, *, timeout: float, legacy: bool = False) -> None:
+    def __init__(
+        self, sock: PatientSocket, *, timeout: float, legacy: bool = False, hide: Hide = str
+    ) -> None:
+        self._hide = hide
         self._timeout = timeout
         self._legacy = legacy
         self._sock = sock
@@ -164,7 +169,7 @@ class Session:
                 else:
                     more = transport.auth_password(username, password or "", fallback=False)
             except paramiko.BadAuthenticationType as error:
-                raise LoginRefused(f"It offers only: {', '.join(error.allowed_types)}.") from None
+                raise LoginRefused(self._hide(f"It offers only: {', '.join(error.allowed_types)}.")) from None
             except paramiko.AuthenticationException as error:
                 if transport.is_active() or transport.denied:
                     raise LoginRefused(f"User {username!r}: {transport.denied or error}") from None
@@ -173,7 +178,7 @@ class Session:
                 raise ConnectionLost(f"during the login: {error}") from None
         how = "password" if key is None else f"key {key.get_name()}"
         if more:
-            raise LoginRefused(f"After the {how} it also wants: {', '.join(more)}.")
+            raise LoginRefused(self._hide(f"After the {how} it also wants: {', '.join(more)}."))
         return how
 
     def open_channels(self, *, io_timeout: float, expected: int = 0) -> Channels:
@@ -206,7 +211,7 @@ class Session:
                 raise self._no_sftp(error) from None
             self._sock.patience = io_timeout
             try:
-                return Pipeline(channel, io_timeout=io_timeout)
+                return Pipeline(channel, io_timeout=io_timeout, hide=self._hide)
             except (ConnectionLost, ProtocolViolation) as error:
                 if not self._require_transport().is_active():
                     raise
@@ -228,7 +233,7 @@ class Session:
 
     @property
     def server_version(self) -> str:
-        return showable(str(self._require_transport().remote_version), 255)
+        return showable(self._hide(str(self._require_transport().remote_version)), 255)
 
     @property
     def outdated(self) -> list[str]:
@@ -257,7 +262,7 @@ class Session:
 
     def _new_transport(self, preferred: Sequence[HostKey]) -> GuardedTransport:
         try:
-            transport = GuardedTransport(self._sock)
+            transport = GuardedTransport(self._sock, self._hide)
         except PEER_ERRORS as error:
             raise _handshake_error(error, greeted=False) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.

@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from erp_connectors.sftp.errors import ProtocolViolation, StatusError, showable
+from erp_connectors.sftp.hiding import Hide
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 17, 7, 18, 200
@@ -178,11 +179,14 @@ def parse_version(packet: bytes) -> dict[str, str]:
     return extensions
 
 
-def parse_reply(kind: int, body: bytes) -> Reply | StatusError:
-    """What one reply says; a status that is neither OK nor EOF is returned as an error, not raised."""
+def parse_reply(kind: int, body: bytes, hide: Hide = str) -> Reply | StatusError:
+    """What one reply says; a status that is neither OK nor EOF is returned as an error, not raised.
+
+    ``hide`` is asked for the server's text before anybody sees it.
+    """
     reader = Reader(body)
     if kind == STATUS:
-        return _status(reader)
+        return _status(reader, hide)
     if kind == HANDLE:
         return _handle(reader)
     if kind == DATA:
@@ -203,12 +207,13 @@ def _handle(reader: Reader) -> bytes:
     return handle
 
 
-def _status(reader: Reader) -> Reply | StatusError:
+def _status(reader: Reader, hide: Hide) -> Reply | StatusError:
     code = reader.u32()
     if code in (OK, EOF):
         return None if code == OK else b""
-    text = reader.string().decode("utf-8", "replace")[:300] if reader.left else ""
-    return StatusError(code, text)
+    text = reader.string().decode("utf-8", "replace") if reader.left else ""
+    # Cut afterwards: half a secret is not found any more.
+    return StatusError(code, hide(text)[:300])
 
 
 def parse_open_files(reply: Reply) -> int:

@@ -14,6 +14,7 @@ from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Uploa
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.sftp import errors, operations, session, wire
 from erp_connectors.sftp.channels import Channels
+from erp_connectors.sftp.hiding import hiding
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.operations import is_folder, lstat
 from erp_connectors.sftp.pipeline import Task
@@ -167,7 +168,12 @@ class SftpTransport(Transport):
         sock = session.connect_tcp(
             allowed.name(), options.port, timeout=options.connect_timeout, allow=allowed.require_address
         )
-        self._session = Session(sock, timeout=options.connect_timeout, legacy=options.legacy_algorithms)
+        self._session = Session(
+            sock,
+            timeout=options.connect_timeout,
+            legacy=options.legacy_algorithms,
+            hide=hiding(options.password, options.ssh_key_passphrase),
+        )
         return f"{self._session.address} port {options.port}"
 
     def _handshake(self) -> str:

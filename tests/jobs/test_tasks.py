@@ -57,7 +57,7 @@ def test_nothing_escapes_a_task_and_its_trace_is_logged(
         raise DatabaseError("gone")
 
     monkeypatch.setattr(acks, "poll", broken)
-    assert tasks.poll(str(uuid4())) == "failed: DatabaseError: gone"
+    assert tasks.poll(str(uuid4())) == "failed: DatabaseError"
     assert "Traceback" in caplog.text
 
 

@@ -1,0 +1,22 @@
+"""A server knows our password, and may say it back to us in what it says for people."""
+
+from collections.abc import Callable
+
+Hide = Callable[[str], str]
+HIDDEN = "[hidden]"
+# Shorter ones are part of ordinary words, which would then be hidden, too, and tell more than they hide.
+SHORTEST = 4
+
+
+def hiding(*secrets: str | None) -> Hide:
+    """What replaces each of ``secrets`` in a text; those of fewer than four signs stay."""
+    known = sorted(
+        {secret for secret in secrets if secret and len(secret) >= SHORTEST}, key=len, reverse=True
+    )
+
+    def hide(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    return hide
