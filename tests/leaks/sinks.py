@@ -45,7 +45,7 @@ class Logs:
 
     def _handler(self, out: StringIO, renderer: Any) -> logging.Handler:
         handler = logging.StreamHandler(out)
-        chain = settings.LOGGING["formatters"]["structured"]["foreign_pre_chain"]  # type: ignore[index]
+        chain = settings.LOGGING["formatters"]["structured"]["foreign_pre_chain"]
         remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
         handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(foreign_pre_chain=chain, processors=[remove, renderer])
@@ -106,7 +106,7 @@ def pages(staff: Any, member: Any, rows: Sequence[Any]) -> Places:
         client = api if pattern.startswith("/api/") else browser
         for row in [row for row in rows if _is_about(pattern, row)] if str(NOBODY) in pattern else [None]:
             path = pattern.replace(str(NOBODY), str(row.pk)) if row else pattern
-            answer = client.get(path)
+            answer: Any = client.get(path)
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
             yield f"GET {path}", body.decode("utf-8", "replace") + json.dumps(dict(answer.headers))
 

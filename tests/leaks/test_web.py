@@ -1,6 +1,7 @@
 """What people and programs send, when it is refused and when our own code breaks on it."""
 
 import json
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -47,7 +48,7 @@ def sent(org, name, secret):
     config = {"mode": "sftp", "host": "erp.example.com", "username": "x", "export_path": "/in"}
     client = APIClient()
     client.force_authenticate(factories.user(org, Role.ADMIN))
-    told = []
+    told: list[Any] = []
     for value in (secret.value, [secret.value], {"a": secret.value}, secret.value * 400):
         for more in ({}, {"port": "many"}, {"mode": "filesystem"}):
             body = {"connector_type": "DROPZONE_JSON_V1", "config": {**config, **more, name: value}}
