@@ -19,6 +19,8 @@ _THE_SAME_ON_EVERY_DATABASE = (
     "tests/conformance/",
     "tests/connectors/",
     "tests/faults/",
+    "tests/fuzz/test_keys.py",
+    "tests/fuzz/test_parsers.py",
     "tests/servers/",
     "tests/sftp/",
     "tests/commands/test_demo.py",
