@@ -83,7 +83,7 @@ def _parse(data: bytes, passphrase: bytes | None) -> PrivateKey:
     load = serialization.load_ssh_private_key if b"OPENSSH" in data else serialization.load_pem_private_key
     try:
         key = _load(load, data, passphrase)
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+    except (TypeError, ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
         raise KeyUnreadable(_explain(data, passphrase, error)) from None
     if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey):
         raise KeyUnreadable("it is neither an Ed25519, an ECDSA nor an RSA key")

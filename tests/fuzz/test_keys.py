@@ -106,6 +106,16 @@ def test_each_real_key_is_read_or_its_kind_refused(key):
         assert "neither" in str(error) or "curve" in str(error)
 
 
+def test_a_key_with_its_point_in_short_form_is_refused_in_words():
+    """Found by `tests/fuzz/guided.py`."""
+    key = written(ec.generate_private_key(ec.SECP256R1()), serialization.PrivateFormat.OpenSSH)
+    first, *body, last = key.split("\n")[:-1]
+    raw = base64.b64decode("".join(body)).replace(b"nistp256\0\0\0\x41\4", b"nistp256\0\0\0\x41\2")
+
+    with pytest.raises(KeyUnreadable, match="damaged"):
+        load_private_key(f"{first}\n{base64.encodebytes(raw).decode()}{last}\n", None)
+
+
 def openssh_with_rounds(rounds):
     lines = written(ed25519.Ed25519PrivateKey.generate(), serialization.PrivateFormat.OpenSSH, b"x").split(
         "\n"
