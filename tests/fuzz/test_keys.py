@@ -144,7 +144,7 @@ def pkcs8_with_iterations(iterations):
 @pytest.mark.parametrize(
     "text",
     [openssh_with_rounds(1000), pkcs8_with_iterations(50_000_000)],
-    ids=range(3),
+    ids=["OpenSSH", "PKCS8"],
 )
 def test_a_key_that_takes_hours_to_unlock_is_refused_at_once(text):
     began = time.monotonic()
