@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak check format lock audit sbom wheel clean
+.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak fuzz check format lock audit sbom wheel clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -60,6 +60,9 @@ bench: $(INSTALLED) ## beside sftp, lftp, rclone and others, those that are inst
 
 soak: $(INSTALLED) ## many workers, one killed every few seconds: nothing lost, nothing twice; ARGS=--help
 	@$(PYTHON) -m tests.soak $(ARGS)
+
+fuzz: $(INSTALLED) ## ever new odd input, a minute a test; ARGS="--database=postgres -k keys", FUZZ_SECONDS=600 for longer
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(PYTHON) -m pytest tests/fuzz -n 2 --timeout 7200 $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, migrations, production settings
 	$(PYTHON) -m ruff check .

@@ -20,6 +20,8 @@ _THE_SAME_ON_EVERY_DATABASE = (
     "tests/connectors/",
     "tests/faults/",
     "tests/leaks/test_servers.py",
+    "tests/fuzz/test_keys.py",
+    "tests/fuzz/test_parsers.py",
     "tests/servers/",
     "tests/sftp/",
     "tests/commands/test_demo.py",

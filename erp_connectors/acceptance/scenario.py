@@ -51,7 +51,9 @@ def load(path: Path) -> Scenario:
         raise BadScenario(f"{path}: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise BadScenario(f"{path}: it is not UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadScenario(f"{path}: it is not TOML: {error}.") from None
     except msgspec.ValidationError as error:
         raise BadScenario(f"{path}: {error}. docs/acceptance.md lists the keys.") from None
+    except ValueError as error:  # also of a number that is too long to be one
+        raise BadScenario(f"{path}: it is not TOML: {error}.") from None
+    except RecursionError:
+        raise BadScenario(f"{path}: it is nested too deep.") from None

@@ -1,7 +1,6 @@
 """SSH keys as people paste them: private keys to log in with, public keys to pin a server by."""
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
+from erp_connectors.sftp.key_cost import require_cheap
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
@@ -41,10 +41,10 @@ def parse_host_key(line: str) -> HostKey:
     """``ssh-ed25519 AAAA…``, with or without host names in front or a comment behind. Raises `HostKeyUnknown`."""
     words = line.split()
     for kind, encoded in pairwise(words):
-        if kind.startswith(("ssh-", "ecdsa-", "sk-")):
+        if kind.isascii() and kind.startswith(("ssh-", "ecdsa-", "sk-")):
             try:
                 blob = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:
                 break
             # The blob repeats its type, so a mangled paste is noticed here and not at the first delivery.
             if blob[4 : 4 + len(kind)] == kind.encode():
@@ -54,7 +54,19 @@ def parse_host_key(line: str) -> HostKey:
 
 def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     """Ed25519, ECDSA or RSA; OpenSSH or PEM; encrypted or not. Raises `KeyUnreadable`."""
-    key = _parse(text.strip().encode() + b"\n", passphrase.encode() if passphrase else None)
+    key = _parse(_encoded(text.strip()) + b"\n", _encoded(passphrase) if passphrase else None)
+    try:
+        return _as_paramiko(key)
+    except (ValueError, UnsupportedAlgorithm, paramiko.SSHException):
+        raise KeyUnreadable("it is of a kind or curve that SSH does not know") from None
+
+
+def _encoded(text: str) -> bytes:
+    # Half a character is part of no key and of no passphrase: both are then wrong, which is what is told.
+    return text.encode(errors="replace")
+
+
+def _as_paramiko(key: PrivateKey) -> paramiko.PKey:
     # paramiko reads fewer forms than cryptography, but always this one.
     openssh = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
@@ -67,10 +79,11 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
 
 
 def _parse(data: bytes, passphrase: bytes | None) -> PrivateKey:
+    require_cheap(data)
     load = serialization.load_ssh_private_key if b"OPENSSH" in data else serialization.load_pem_private_key
     try:
         key = _load(load, data, passphrase)
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+    except (TypeError, ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
         raise KeyUnreadable(_explain(data, passphrase, error)) from None
     if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey):
         raise KeyUnreadable("it is neither an Ed25519, an ECDSA nor an RSA key")

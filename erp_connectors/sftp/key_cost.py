@@ -1,0 +1,85 @@
+"""What unlocking a private key costs, read before it is tried: the file says how often its passphrase is hashed."""
+
+import base64
+import binascii
+import math
+import re
+import struct
+from collections.abc import Iterator
+
+from erp_connectors.sftp.errors import KeyUnreadable
+
+# About two seconds each. ssh-keygen takes 16 or 24 rounds, and 100 is what the cautious ask for.
+MOST_ROUNDS = 256
+MOST_ITERATIONS = 5_000_000
+# scrypt's N * r * p: 128 bytes each, so 128 MiB.
+MOST_MEMORY = 1 << 20
+
+_BODY = re.compile(rb"-----BEGIN ([A-Z ]+)-----(.*?)-----END", re.DOTALL)
+_MAGIC = b"openssh-key-v1\0"
+_INTEGER, _CONSTRUCTED = 0x02, 0x20
+_DEEPEST = 10
+
+
+def require_cheap(data: bytes) -> None:
+    """Raises `KeyUnreadable` where unlocking would keep a process for minutes; anything unknown passes."""
+    for label, body in _BODY.findall(data):
+        try:
+            raw = base64.b64decode(body)
+            if raw.startswith(_MAGIC):
+                cheap = _rounds(raw) <= MOST_ROUNDS
+            else:
+                cheap = b"ENCRYPTED" not in label or _is_cheap(list(_integers(_lock(raw))))
+        except (binascii.Error, struct.error, IndexError):
+            continue  # whoever reads it as a key says what is wrong
+        if not cheap:
+            raise KeyUnreadable(
+                "its passphrase is hashed so often that unlocking it would take minutes; "
+                "write it anew with 'ssh-keygen -p -a 100'"
+            )
+
+
+def _is_cheap(numbers: list[int]) -> bool:
+    """Of PBKDF2 and its forerunners the iterations are among them; scrypt's are three, the cost, in a row."""
+    if len(numbers) > 2 and math.prod(numbers[:3]) > MOST_MEMORY:
+        return False
+    return max(numbers, default=0) <= MOST_ITERATIONS
+
+
+def _rounds(raw: bytes) -> int:
+    at = len(_MAGIC)
+    for _ in ("cipher", "derivation"):
+        at += 4 + _length(raw, at)
+    options = raw[at + 4 : at + 4 + _length(raw, at)]
+    return _length(options, 4 + _length(options, 0)) if options else 0
+
+
+def _length(raw: bytes, at: int) -> int:
+    (length,) = struct.unpack_from(">I", raw, at)
+    return int(length)
+
+
+def _lock(der: bytes) -> bytes:
+    """The first element of what the outermost one holds: how the second is locked."""
+    _, start, _ = _element(der, 0)
+    _, begin, end = _element(der, start)
+    return der[begin:end]
+
+
+def _integers(der: bytes, depth: int = 0) -> Iterator[int]:
+    at = 0
+    while at < len(der) and depth < _DEEPEST:
+        tag, begin, at = _element(der, at)
+        if tag == _INTEGER:
+            yield int.from_bytes(der[begin:at], "big")
+        elif tag & _CONSTRUCTED:
+            yield from _integers(der[begin:at], depth + 1)
+
+
+def _element(der: bytes, at: int) -> tuple[int, int, int]:
+    """Its tag, where its contents begin, and where they end."""
+    tag, length, begin = der[at], der[at + 1], at + 2
+    if length & 0x80:
+        more = length & 0x7F
+        length, begin = int.from_bytes(der[begin : begin + more], "big"), begin + more
+    return tag, begin, begin + length
