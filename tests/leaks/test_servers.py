@@ -121,7 +121,7 @@ def test_keys(talkative, leaks):
         {"ssh_key": locked, "ssh_key_passphrase": passphrase.value},
         {"ssh_key": locked, "ssh_key_passphrase": wrong.value},
         {"ssh_key": locked},
-        {"ssh_key": plain.replace("\n", "\n!", 2)},
+        {"ssh_key": "".join(plain.splitlines(keepends=True)[:1] + plain.splitlines(keepends=True)[2:])},
     ):
         assert "fault=Fault(" in talkative.run(config={**config, "password": None})
 
