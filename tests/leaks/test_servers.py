@@ -106,6 +106,11 @@ def test_a_password_in_the_error_that_no_one_foresaw(talkative, monkeypatch):
     monkeypatch.setattr(deliver, "_deliver_load", broken)
 
     assert "RuntimeError" in talkative.run()
+    connection, export, _ = talkative.rows
+    connection.refresh_from_db()
+    export.refresh_from_db()
+    for shown in (talkative.shown, str(export.error_json), str(connection.poll_trouble)):
+        assert "unforeseen" not in shown
 
 
 @pytest.mark.filterwarnings("ignore:.*bcrypt.kdf")
