@@ -1,5 +1,6 @@
 """Settings, from the environment only. `docs/settings.md` lists every variable."""
 
+import logging
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -430,8 +431,12 @@ LOGGING = {
         # Each request has one line of ours, with its ids; Django's own would say it again.
         "django.server": {"handlers": [], "level": "CRITICAL", "propagate": True},
         "django.request": {"level": "ERROR"},
+        # Three lines for each task, some of which are enqueued every few seconds only to look for work.
+        "django-q": {"level": "INFO" if _LOG_LEVEL == "DEBUG" else "WARNING"},
         "axes": {"level": "WARNING"},  # four lines for each login; the audit log says it in one
         # What matters of a session becomes a Fault with a hint; paramiko logs traces of the same.
         "paramiko": {"level": "CRITICAL"},
     },
 }
+if LOG_FORMAT == "json" and not TESTING:
+    logging.captureWarnings(True)  # Python would write them as text

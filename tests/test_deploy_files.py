@@ -2,6 +2,8 @@
 
 import configparser
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from django.core.management import get_commands
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
+DEPLOY_PAGE = (ROOT / "docs" / "deploy.md").read_text()
 DOCUMENTED = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (ROOT / "docs" / "settings.md").read_text()))
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 COMPOSE = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
@@ -53,6 +56,18 @@ def test_the_secrets_have_no_value_in_the_examples() -> None:
         assert [values[name] for name in ("SECRET_KEY", "ENCRYPTION_MASTER_KEY")] == ["", ""]
 
 
+def test_the_page_puts_each_secret_into_its_own_variable_only(tmp_path: Path) -> None:
+    example, filled = DEPLOY / "orderflow.env.example", tmp_path / "orderflow.env"
+    shutil.copy(example, filled)
+    (line,) = re.findall(r"^sed -i .*?orderflow\.env$", DEPLOY_PAGE, re.DOTALL | re.MULTILINE)
+    script = f"PASSWORD=of-the-database\n{line.replace('/etc/orderflow/orderflow.env', str(filled))}"
+    subprocess.run(["bash", "-euc", script], check=True)
+
+    before, after = example.read_text().splitlines(), filled.read_text().splitlines()
+    changed = {new.partition("=")[0] for old, new in zip(before, after, strict=True) if old != new}
+    assert changed == {"SECRET_KEY", "ENCRYPTION_MASTER_KEY", "METRICS_TOKEN", "DATABASE_URL"}
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_a_unit_starts_what_there_is_as_the_user_that_owns_nothing(path: Path) -> None:
     service = unit(path)["Service"]
@@ -93,8 +108,6 @@ def test_the_proxy_lets_the_largest_order_through(settings: object) -> None:
     assert int(limit[1]) * 1024 * 1024 == getattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE")  # noqa: B009
 
 
-@pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"orderflow-manage ([a-z_]+)", (ROOT / "docs/deploy.md").read_text())))
-)
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"orderflow-manage ([a-z_]+)", DEPLOY_PAGE))))
 def test_the_page_names_commands_that_there_are(command: str) -> None:
     assert command in get_commands()

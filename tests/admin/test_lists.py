@@ -1,8 +1,10 @@
 """The lists: what a search finds, what the chips show, and what an empty list says."""
 
+import warnings
 from datetime import timedelta
 
 import pytest
+from django.core.paginator import UnorderedObjectListWarning
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -139,3 +141,15 @@ def test_lists_are_accessible_and_fit_a_phone(as_user, live_server, org, scheme)
     page.keyboard.press("/")
     page.keyboard.type(export.filename)
     assert page.input_value("#searchbar") == export.filename
+
+
+@pytest.mark.parametrize("typed", ["", "PO"])
+def test_what_a_field_completes_comes_in_order_so_that_no_page_repeats_a_row(ops, org, typed):
+    made = [pushed(org, external_order_number=f"PO-{n}") for n in range(3)]
+    field = {"app_label": "erp_connectors", "model_name": "ackfile", "field_name": "export"}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnorderedObjectListWarning)
+        answer = ops.get(reverse("admin:autocomplete"), {**field, "term": typed})
+
+    assert [row["id"] for row in answer.json()["results"]] == [str(one.pk) for one in reversed(made)]

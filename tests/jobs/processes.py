@@ -63,6 +63,7 @@ class Running:
         return [int(number) for number in re.findall(r"process group (\d+)", self.said())]
 
     def living_workers(self) -> list[int]:
+        """The queue says which they are with ``LOG_LEVEL=DEBUG`` only."""
         ready = {int(number) for number in re.findall(r"ready for work at (\d+)", self.said())}
         return sorted(ready & group_of(self.groups()[-1]).keys())
 

@@ -62,7 +62,7 @@ def configs(
 def test_every_order_is_there_once_and_whole_though_its_workers_were_killed(
     tmp_path: Path, root: Path, configs: dict[str, dict[str, Any]]
 ) -> None:
-    world = new_world(tmp_path, DELIVERY_LEASE_SECONDS="4", DELIVERY_BATCH_SIZE="2")
+    world = new_world(tmp_path, DELIVERY_LEASE_SECONDS="4", DELIVERY_BATCH_SIZE="2", LOG_LEVEL="DEBUG")
     done = world.manage("shell", "--no-imports", "-c", SETUP.format(configs=configs))
     assert done.returncode == 0, done.stderr
 

@@ -21,7 +21,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return new_world(tmp_path_factory.mktemp("workers"))
+    return new_world(tmp_path_factory.mktemp("workers"), LOG_LEVEL="DEBUG")
 
 
 @pytest.fixture

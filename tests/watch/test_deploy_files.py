@@ -130,6 +130,14 @@ def test_the_page_explains_every_metric_and_every_alert_and_no_other(told):
     assert set(re.findall(r"^### (OrderFlow\w+)$", PAGE, re.MULTILINE)) == set(RULES)
 
 
+def test_every_age_has_an_alert(told):
+    watched = {one.name for rule in RULES.values() for one in selectors(rule["expr"])}
+    ages = {name for name in told if name.endswith(("_oldest_seconds", "_age_seconds"))}
+
+    assert len(ages) >= 5
+    assert ages <= watched
+
+
 def test_every_metric_is_on_the_dashboard(told):
     shown = {one.name for expression in expressions().values() for one in selectors(expression)}
 

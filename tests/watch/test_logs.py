@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 from io import StringIO
 
 import pytest
@@ -197,17 +198,37 @@ def test_an_error_has_its_trace_once(make_site, lines, monkeypatch):  # noqa: F8
     assert lines("api.failed")[0]["exception"].count("ZeroDivisionError: oops") == 1
 
 
-def test_workers_write_nothing_but_json_lines_each_once(tmp_path):
+def test_workers_write_nothing_but_json_lines_each_once_and_no_line_for_a_task_that_found_nothing(tmp_path):
     world = new_world(tmp_path, LOG_FORMAT="json")
     with world.running("run_workers", "--workers", "1") as workers:
-        workers.wait_until_said("ready for work at")
-    said = [line for line in workers.said().splitlines() if line.strip()]
-    found = [json.loads(line) for line in said]
+        workers.wait_for(lambda: has_beaten(world.database), "a heartbeat")
+    found = json_lines(workers.said())
 
-    assert all({"event", "level", "timestamp", "logger"} <= set(line) for line in found)
     assert any("started, process group" in line.get("said", "") for line in found)
+    assert any("stopped" in line.get("said", "") for line in found)
+    assert "django-q" not in {line["logger"] for line in found}
     events = [(line["event"], line.get("said"), line["timestamp"][:19]) for line in found]
     assert len(events) == len(set(events)), "a line was written twice"
+
+
+def test_with_debug_the_queue_tells_its_tasks(tmp_path):
+    world = new_world(tmp_path, LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    with world.running("run_workers", "--workers", "1") as workers:
+        workers.wait_until_said("ready for work at")
+        workers.wait_until_said("Processed 'orderflow.heartbeat.tasks.beat'")
+
+    assert "django-q" in {line["logger"] for line in json_lines(workers.said())}
+
+
+def has_beaten(database):
+    with sqlite3.connect(database, timeout=20) as rows:
+        return rows.execute("SELECT 1 FROM heartbeat_heartbeat").fetchall() != []
+
+
+def json_lines(said):
+    found = [json.loads(line) for line in said.splitlines() if line.strip()]
+    assert all({"event", "level", "timestamp", "logger"} <= set(line) for line in found)
+    return found
 
 
 def test_on_a_terminal_it_is_text(tmp_path):

@@ -1,0 +1,47 @@
+"""gunicorn's own settings: `gunicorn --config python:orderflow.gunicorn_conf orderflow.wsgi`.
+
+The process that reads them outlives an upgrade by `systemctl reload`, and its new workers have what it has imported. So
+nothing of ours and of structlog may be imported here: a new worker would run on the old version of it.
+"""
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+
+# Whoever runs the service could steer it there; systemd and signals do that already.
+control_socket_disable = True
+# Each request has one line of ours, with its ids; gunicorn's would say it again.
+accesslog = None
+
+
+class Structured(logging.Formatter):
+    """One JSON object a line, with the fields that every other line of OrderFlow's log has."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "logger": record.name,
+            "pid": record.process,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _is_json() -> bool:
+    """As `LOG_FORMAT` of orderflow.settings decides."""
+    for_people = os.environ.get("ORDERFLOW_ENV") == "development" or sys.stderr.isatty()
+    return (os.environ.get("LOG_FORMAT") or ("console" if for_people else "json")) == "json"
+
+
+if _is_json():
+    logconfig_dict = {
+        "formatters": {"structured": {"()": Structured}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"level": "INFO", "handlers": []},
+        "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
+    }
