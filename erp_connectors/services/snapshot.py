@@ -11,16 +11,19 @@ from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
 
 def order_documents(draft_ids: Collection[UUID]) -> Mapping[UUID, OrderDocument | Fault]:
     """One entry per draft; a `Fault` RENDER_FAILED where it lacks what every order must have."""
-    drafts = DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(
-        pk__in=draft_ids
+    drafts = list(
+        DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(
+            pk__in=draft_ids
+        )
     )
-    lines = _lines(draft_ids)
+    lines = _lines({draft.pk: draft.currency for draft in drafts})
     return {draft.pk: _document(draft, lines[draft.pk]) for draft in drafts}
 
 
-def _lines(draft_ids: Collection[UUID]) -> dict[UUID, list[OrderLine]]:
+def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
+    """Of each order by its id; a line that names no currency is in the order's."""
     rows = (
-        DraftOrderLine.objects.filter(draft_order_id__in=draft_ids)
+        DraftOrderLine.objects.filter(draft_order_id__in=currencies)
         .order_by("draft_order_id", "line_no")
         .values_list(
             "draft_order_id",
@@ -45,7 +48,7 @@ def _lines(draft_ids: Collection[UUID]) -> dict[UUID, list[OrderLine]]:
                 qty=qty,
                 uom=uom or "",
                 unit_price=price,
-                currency=currency,
+                currency=currency or currencies[draft_id],
                 customer_sku_raw=raw_sku or None,
                 description=description or None,
             )
