@@ -12,7 +12,7 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.renewal import link
 from erp_connectors.services.restored_dropzone import put_answers_back, settle_by_files
 from erp_connectors.services.restored_report import Recovery
-from erp_connectors.services.restored_rows import adopt_copies, archived_names, doubt_what_waits
+from erp_connectors.services.restored_rows import adopt_copies, archived_names, doubt_what_waits, in_doubt
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import Transport
 
@@ -35,6 +35,10 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
         adopt_copies(connection, names[connection.org_id], since=since, report=reports[connection.pk])
         if not dry_run:
             _ask_dropzone(connection, reports[connection.pk])
+    if not dry_run:
+        for connection in connections:
+            doubted = {export.export_storage_key for export in in_doubt(connection)}
+            reports[connection.pk].keep_unknown(doubted)
     return list(reports.values())
 
 

@@ -1,6 +1,7 @@
 """What `recover_restored` found and did, as people and programs read it."""
 
 from collections import Counter
+from collections.abc import Collection
 from enum import StrEnum
 from uuid import UUID
 
@@ -32,6 +33,10 @@ class Recovery(msgspec.Struct):
 
     def add(self, found: Found) -> None:
         self.found.append(found)
+
+    def keep_unknown(self, paths: Collection[str]) -> None:
+        """Nobody need be asked about what the dropzone or an answer has settled meanwhile."""
+        self.found = [one for one in self.found if one.kind != Kind.UNKNOWN or one.path in paths]
 
     @property
     def counts(self) -> "Counter[Kind]":
