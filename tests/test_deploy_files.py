@@ -60,12 +60,13 @@ def test_the_page_puts_each_secret_into_its_own_variable_only(tmp_path: Path) ->
     example, filled = DEPLOY / "orderflow.env.example", tmp_path / "orderflow.env"
     shutil.copy(example, filled)
     (line,) = re.findall(r"^sed -i .*?orderflow\.env$", DEPLOY_PAGE, re.DOTALL | re.MULTILINE)
-    script = f"PASSWORD=of-the-database\n{line.replace('/etc/orderflow/orderflow.env', str(filled))}"
+    script = f"PASSWORD=of-the-database NAME=erp.acme.test\n{line.replace('/etc/orderflow/orderflow.env', str(filled))}"
     subprocess.run(["bash", "-euc", script], check=True)
 
     before, after = example.read_text().splitlines(), filled.read_text().splitlines()
     changed = {new.partition("=")[0] for old, new in zip(before, after, strict=True) if old != new}
-    assert changed == {"SECRET_KEY", "ENCRYPTION_MASTER_KEY", "METRICS_TOKEN", "DATABASE_URL"}
+    named = {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "PUBLIC_URL"}
+    assert changed == {"SECRET_KEY", "ENCRYPTION_MASTER_KEY", "METRICS_TOKEN", "DATABASE_URL"} | named
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
