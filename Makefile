@@ -88,11 +88,12 @@ audit: $(AUDIT) ## known vulnerabilities of the pinned packages; ARGS="--service
 # pyproject.toml leaves the version to the code; the list names it.
 sbom: VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' orderflow/__init__.py)
 sbom: $(AUDIT) ## the packages that run in production, as CycloneDX, in dist/; the same bytes each time
-	@mkdir -p $(dir $(SBOM))
-	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > .cache/audit/pyproject.toml
+	@mkdir -p "$$(dirname "$(SBOM)")"
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > .cache/audit/pyproject.$$$$ && \
+	  mv .cache/audit/pyproject.$$$$ .cache/audit/pyproject.toml
 	@.cache/audit/bin/python -W ignore -m cyclonedx_py requirements requirements.txt --output-reproducible \
-	  --pyproject .cache/audit/pyproject.toml -o $(SBOM)
-	@echo $(SBOM)
+	  --pyproject .cache/audit/pyproject.toml -o "$(SBOM)"
+	@echo "$(SBOM)"
 
 wheel: $(INSTALLED) ## the package in dist/, to `pip install` into another Django project: docs/embed.md
 	$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .

@@ -71,7 +71,7 @@ def twice(tools, tmp_path_factory):
     """The list of packages, made two times."""
 
     def make(number):
-        made = tmp_path_factory.mktemp("sbom") / f"{number}.json"
+        made = tmp_path_factory.mktemp("sbom") / f"list {number}.json"
         up_to_date = ["-o", ".venv/.installed", "-o", ".cache/audit/.installed"]
         subprocess.run(["make", *up_to_date, "sbom", f"SBOM={made}"], cwd=ROOT, check=True, timeout=60)
         return made.read_bytes()
