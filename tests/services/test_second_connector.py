@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from erp_connectors import registry
 from erp_connectors.connectors.base import AckUnreadable, ConfigError, ConfigField, Connector, Dropzone
@@ -96,3 +97,14 @@ def test_another_connector_delivers_and_is_answered(csv_site, ending, body, stat
     poll(row.pk)
     export.refresh_from_db()
     assert export.status == status
+
+
+@pytest.mark.parametrize("more", [[], ["--scenario", "docs/new-tenant.toml"]])
+def test_the_simulated_erp_says_that_it_does_not_know_this_kind(csv_site, more):
+    org, folder = csv_site
+    row = ERPConnection.objects.create(org=org, connector_type="CSV", config={"folder": str(folder)})
+
+    with pytest.raises(
+        CommandError, match="files of DROPZONE_JSON_V1, and this connection is of the type CSV"
+    ):
+        call_command("simulate_erp", "--connection", str(row.pk), *more)

@@ -15,6 +15,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from erp_connectors.connectors.base import Dropzone
+from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
 from erp_connectors.faults import Fault
 from erp_connectors.management.acceptance import accept
 from erp_connectors.management.reporting import ReportingCommand, positive, require_connection
@@ -79,6 +80,8 @@ class Command(ReportingCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["duration"] and not options["watch"]:
             raise CommandError("--for goes with --watch.")
+        if options["connection"]:
+            _require_understood(options["connection"])
         if options["scenario"]:
             self.finish(trouble=not accept(options, say=self._say))
             return
@@ -152,6 +155,16 @@ def _habits(options: dict[str, Any]) -> Habits:
         seed=options["seed"] or secrets.token_hex(4),
         keep=not options["remove"],
     )
+
+
+def _require_understood(connection_id: UUID) -> None:
+    """It would see none of another connector's files, and say that there is nothing to do."""
+    spoken, understood = require_connection(connection_id).connector_type, DropzoneJsonV1.connector_type
+    if spoken != understood:
+        raise CommandError(
+            f"The simulated ERP reads and answers the files of {understood}, and this connection is of the type "
+            f"{spoken}. Answer its files as its own ERP would, then run poll_acks."
+        )
 
 
 def _place(options: dict[str, Any]) -> tuple[Transport, Dropzone]:
