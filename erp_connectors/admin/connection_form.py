@@ -153,6 +153,7 @@ def stored_config(connection: ERPConnection) -> dict[str, Any]:
 def is_unreadable(connection: ERPConnection) -> bool:
     """No key opens its config."""
     try:
-        return connection.config is None
+        _ = connection.config
     except Fault:
         return True
+    return False

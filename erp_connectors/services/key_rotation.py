@@ -24,15 +24,21 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Where something is sealed for its row's ``org_id`` and ``id``; ``kind`` is what people call such a row."""
+    """Where something is sealed for its row's ``org_id`` and ``id``.
+
+    ``kind`` is what people call such a row, ``remedy`` what they do where its key is lost.
+    """
 
     kind: str
+    remedy: str
     model: type[ERPConnection] | type[Subscription]
     column: str
 
 
-SEALED = (Sealing("Connection", ERPConnection, "config"), Sealing("Webhook", Subscription, "secrets"))
-ANEW = {"Connection": "enter its details anew", "Webhook": "replace its secret"}
+SEALED = (
+    Sealing("Connection", "enter its details anew", ERPConnection, "config"),
+    Sealing("Webhook", "replace its secret", Subscription, "secrets"),
+)
 
 
 class Unreadable(msgspec.Struct):
@@ -41,6 +47,7 @@ class Unreadable(msgspec.Struct):
     kind: str
     row_id: UUID
     why: str
+    remedy: str
 
 
 class RotationReport(msgspec.Struct):
@@ -59,7 +66,7 @@ class RotationReport(msgspec.Struct):
     def lines(self) -> list[str]:
         lost = [
             f"{row.kind} {row.row_id} can't be read: {row.why}. Put that key into ENCRYPTION_PREVIOUS_KEYS and run "
-            f"this again, or {ANEW[row.kind]} in the admin."
+            f"this again, or {row.remedy} in the admin."
             for row in self.unreadable
         ]
         return [f"{self.resealed} rows were sealed anew with key {self.key}.", *lost, self._verdict()]
@@ -88,7 +95,7 @@ def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationRepor
                     report.resealed += _reseal(place, row_id, org_id, stored, ring)
                 except Undecryptable as error:
                     passed_over.add(row_id)
-                    report.unreadable.append(Unreadable(place.kind, row_id, str(error)))
+                    report.unreadable.append(Unreadable(place.kind, row_id, str(error), place.remedy))
                 done(report.resealed + len(passed_over))
     report.by_key = keys_in_use()
     return report

@@ -1,6 +1,5 @@
 """A dropzone on an SFTP server: the engine of `erp_connectors.sftp` behind the Transport port."""
 
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ import paramiko
 
 from erp_connectors import faults, tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
-from erp_connectors.faults import Fault, FaultKind
+from erp_connectors.faults import Fault
 from erp_connectors.sftp import errors, operations, session, wire
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.hiding import hiding
@@ -20,6 +19,7 @@ from erp_connectors.sftp.operations import is_folder, lstat
 from erp_connectors.sftp.pipeline import Task
 from erp_connectors.sftp.session import Session
 from erp_connectors.sftp.wire import Attributes
+from erp_connectors.transports import sftp_answers
 from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import (
     Contents,
@@ -33,33 +33,6 @@ from erp_connectors.transports.base import (
     mode_remark,
 )
 
-FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
-    errors.NameNotFound: faults.NAME_NOT_FOUND,
-    errors.ConnectionRefused: faults.CONNECTION_REFUSED,
-    errors.ConnectTimeout: faults.CONNECTION_TIMEOUT,
-    errors.ServerBusy: faults.SERVER_BUSY,
-    errors.HandshakeFailed: faults.HANDSHAKE_FAILED,
-    errors.NoCommonAlgorithm: faults.NO_COMMON_ALGORITHM,
-    errors.HostKeyUnknown: faults.HOST_KEY_UNKNOWN,
-    errors.HostKeyChanged: faults.HOST_KEY_CHANGED,
-    errors.LoginRefused: faults.LOGIN_REFUSED,
-    errors.KeyUnreadable: faults.KEY_UNREADABLE,
-    errors.SftpUnavailable: faults.SFTP_UNAVAILABLE,
-    errors.ConnectionLost: faults.CONNECTION_LOST,
-    errors.RequestTimeout: faults.REMOTE_TIMEOUT,
-    errors.ProtocolViolation: faults.CONNECTION_LOST,
-    errors.StatusError: faults.REMOTE_FAILURE,
-}
-FAULT_OF_STATUS: dict[int, FaultKind] = {
-    wire.NO_SUCH_FILE: faults.NOT_FOUND,
-    wire.PERMISSION_DENIED: faults.PERMISSION_DENIED,
-    wire.OP_UNSUPPORTED: faults.OPERATION_UNSUPPORTED,
-    wire.NO_CONNECTION: faults.CONNECTION_LOST,
-    wire.CONNECTION_LOST: faults.CONNECTION_LOST,
-    wire.FILE_ALREADY_EXISTS: faults.NAME_TAKEN,
-    wire.NO_SPACE: faults.DISK_FULL,
-    wire.QUOTA_EXCEEDED: faults.DISK_FULL,
-}
 # More files written at once save a round trip, and cost many times that in fsync on the server's disk.
 WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
 FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
@@ -67,14 +40,9 @@ FIRST_FOLDER_READS, FOLDER_READS_AHEAD = 4, 16
 MAX_NAMES = 1_000_000
 # All answers of one listing together may take so many times the time of one.
 LISTING_PATIENCE = 10
-# No database holds more, and no file has so many bytes.
-MAX_SIZE = (1 << 63) - 1
 # A server that counts wrong logins should not meet a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
 NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
-FULL_DISK_WORDS = ("no space", "quota", "disk full")
-
-
 # A server shows one key of the types it is asked for; asked for these first, it shows each it has.
 HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
@@ -155,7 +123,7 @@ class SftpTransport(Transport):
             assert self._session is not None  # noqa: S101  # what connecting makes
             return self._session.exchange_keys([HostKey(kind, b"")])
         except errors.SshError as error:
-            raise _fault(error, "") from None
+            raise sftp_answers.fault_of(error, "") from None
         finally:
             self.close()
 
@@ -240,7 +208,7 @@ class SftpTransport(Transport):
                 if isinstance(file, Attributes) and (r := mode_remark(u, file.permissions))
             }
         )
-        outcomes = [_written_outcome(upload, file) for upload, file in pairs]
+        outcomes = [sftp_answers.written_outcome(upload, file) for upload, file in pairs]
         self._tell_full_disks(uploads, outcomes)
         return outcomes
 
@@ -262,17 +230,19 @@ class SftpTransport(Transport):
     def _move(self, moves: Sequence[Move]) -> Outcomes:
         # Some servers' rename replaces what is there, so each target is looked at first.
         taken = self._exists([move.target for move in moves])
-        free = [move for move, there in zip(moves, taken, strict=True) if not _is_taken(there)]
+        free = [move for move, there in zip(moves, taken, strict=True) if not sftp_answers.is_taken(there)]
         renamed = iter(self._rename(free, posix=False))
         return [
-            _taken_outcome(move, there) if _is_taken(there) else next(renamed)
+            sftp_answers.taken_outcome(move, there) if sftp_answers.is_taken(there) else next(renamed)
             for move, there in zip(moves, taken, strict=True)
         ]
 
     def _rename(self, moves: Sequence[Move], *, posix: bool) -> Outcomes:
         channels = self._require_channels()
         results = channels.run([operations.rename(move.source, move.target, posix=posix) for move in moves])
-        outcomes = [_renamed_outcome(result, move) for move, result in zip(moves, results, strict=True)]
+        outcomes = [
+            sftp_answers.renamed_outcome(result, move) for move, result in zip(moves, results, strict=True)
+        ]
         self._explain_failures(moves, outcomes)
         self._tell_missing_folders([move.target for move in moves], outcomes)
         self._tell_missing_folders([move.source for move in moves], outcomes)
@@ -292,16 +262,18 @@ class SftpTransport(Transport):
         folders = list({_folder_of(path) for path in paths})
         looks: list[Task[Attributes | bool]] = [*map(lstat, paths), *map(is_folder, folders)]
         results = self._require_channels().run(looks)
-        missing = dict(zip(folders, map(_folder_fault, results[len(paths) :], folders), strict=True))
+        missing = dict(
+            zip(folders, map(sftp_answers.folder_fault, results[len(paths) :], folders), strict=True)
+        )
         return [
-            _presence(result, path, missing[_folder_of(path)])
+            sftp_answers.presence_of(result, path, missing[_folder_of(path)])
             for path, result in zip(paths, results[: len(paths)], strict=True)
         ]
 
     def _remove(self, paths: Sequence[str]) -> Presences:
         results = self._require_channels().run([operations.remove(path) for path in paths])
         answers: list[bool | Fault] = [
-            fault if (fault := _outcome(result, path)) else True
+            fault if (fault := sftp_answers.outcome_of(result, path)) else True
             for path, result in zip(paths, results, strict=True)
         ]
         self._tell_missing_folders(paths, answers)
@@ -311,18 +283,22 @@ class SftpTransport(Transport):
         channels = self._require_channels()
         looks = channels.run([lstat(path) for path in paths])
         contents: list[bytes | Fault] = [
-            _readable(look, path, max_bytes) or b"" for look, path in zip(looks, paths, strict=True)
+            sftp_answers.unreadable_fault(look, path, max_bytes) or b""
+            for look, path in zip(looks, paths, strict=True)
         ]
         good = [i for i, content in enumerate(contents) if not isinstance(content, Fault)]
         bodies = channels.run(
-            [operations.read(paths[i], size=_size(looks[i]), max_bytes=max_bytes) for i in good],
+            [
+                operations.read(paths[i], size=sftp_answers.size_of(looks[i]), max_bytes=max_bytes)
+                for i in good
+            ],
             files_open=READ_AT_ONCE,
         )
         for i, body in zip(good, bodies, strict=True):
             if body is None:
                 contents[i] = Fault(faults.TOO_LARGE, f"More than {max_bytes} bytes.", path=paths[i])
             else:
-                contents[i] = body if isinstance(body, bytes) else _fault(body, paths[i])
+                contents[i] = body if isinstance(body, bytes) else sftp_answers.fault_of(body, paths[i])
         self._tell_missing_folders(paths, contents)
         return contents
 
@@ -337,14 +313,16 @@ class SftpTransport(Transport):
                     names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
                     # Only the server's time counts: what is done with the names meanwhile takes as long as it takes.
                     waited = self._require_patience(waited + time.monotonic() - asked)
-                    yield from (_entry(named) for named in names if named.name not in (".", ".."))
+                    yield from (
+                        sftp_answers.entry_of(named) for named in names if named.name not in (".", "..")
+                    )
                     ahead, count = FOLDER_READS_AHEAD, count + len(names)
             finally:
                 # Also where the reader had enough: a kept session must not pile up open folders.
                 if channels.broken is None:
                     channels.run_one(operations.close(handle))
         except errors.SshError as error:
-            fault = _fault(error, folder)
+            fault = sftp_answers.fault_of(error, folder)
             raise (
                 Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
             ) from None
@@ -373,7 +351,7 @@ class SftpTransport(Transport):
         except errors.SshError as error:
             # FAILURE is also version 3's word for "it is there already".
             if not self._is_folder(path):
-                fault = _fault(error, path)
+                fault = sftp_answers.fault_of(error, path)
                 raise (
                     Fault(faults.FOLDER_MISSING, path=path) if fault.kind is faults.NOT_FOUND else fault
                 ) from None
@@ -383,7 +361,7 @@ class SftpTransport(Transport):
         absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
         folders = list({_folder_of(paths[i]) for i in absent})
         results = self._require_channels().run(list(map(is_folder, folders)))
-        missing = dict(zip(folders, map(_folder_fault, results, folders), strict=True))
+        missing = dict(zip(folders, map(sftp_answers.folder_fault, results, folders), strict=True))
         for i in absent:
             fault = missing[_folder_of(paths[i])]
             if fault:
@@ -391,7 +369,7 @@ class SftpTransport(Transport):
 
     def _is_folder(self, path: str) -> bool:
         (result,) = self._require_channels().run([is_folder(path)])
-        return _folder_fault(result, path) is None
+        return sftp_answers.folder_fault(result, path) is None
 
     def _answers(self) -> bool:
         assert self._channels is not None  # noqa: S101  # checked before
@@ -426,87 +404,9 @@ def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
     except Fault as error:
         fault = error
     except errors.SshError as error:
-        fault = _fault(error, "")
+        fault = sftp_answers.fault_of(error, "")
     return ProbeStep(name, label, round((time.perf_counter() - started) * 1000), found, fault)
-
-
-def _fault(error: errors.SshError, path: str) -> Fault:
-    if isinstance(error, errors.StatusError):
-        return Fault(
-            _kind_of_status(error), f'The server says: "{error.text}".' if error.text else "", path=path
-        )
-    text = str(error)
-    return Fault(FAULT_OF_ERROR[type(error)], text if text.endswith(".") else f"{text}.", path=path)
-
-
-def _kind_of_status(error: errors.StatusError) -> FaultKind:
-    if error.code == wire.FAILURE and any(words in error.text.lower() for words in FULL_DISK_WORDS):
-        return faults.DISK_FULL
-    return FAULT_OF_STATUS.get(error.code, faults.REMOTE_FAILURE)
-
-
-def _outcome(result: object, path: str) -> Fault | None:
-    return _fault(result, path) if isinstance(result, errors.SshError) else None
-
-
-def _renamed_outcome(result: object, move: Move) -> Fault | None:
-    fault = _outcome(result, move.source)
-    if fault and fault.kind is faults.OPERATION_UNSUPPORTED:
-        return Fault(faults.RENAME_UNSUPPORTED, fault.detail, path=move.source)
-    return fault
-
-
-def _written_outcome(upload: Upload, file: Attributes | errors.SshError) -> Fault | None:
-    if isinstance(file, errors.SshError):
-        fault = _fault(file, upload.path)
-        # A file that is being created can't be absent: its folder is.
-        return Fault(faults.FOLDER_MISSING, path=upload.path) if fault.kind is faults.NOT_FOUND else fault
-    if file.size is not None and file.size != len(upload.data):
-        return Fault(faults.SIZE_MISMATCH, f"{file.size} of {len(upload.data)} bytes.", path=upload.path)
-    return None
-
-
-def _folder_fault(result: object, folder: str) -> Fault | None:
-    fault = _outcome(result, folder)
-    if fault is None:
-        return None if result else Fault(faults.FOLDER_MISSING, "It is a file.", path=folder)
-    return Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
-
-
-def _presence(result: object, path: str, missing_folder: Fault | None) -> bool | Fault:
-    fault = _outcome(result, path)
-    if fault and fault.kind is faults.NOT_FOUND:
-        return missing_folder or False
-    return fault or True
 
 
 def _folder_of(path: str) -> str:
     return str(PurePosixPath(path).parent)
-
-
-def _is_taken(there: bool | Fault) -> bool:
-    return there is True or (isinstance(there, Fault) and there.kind is not faults.FOLDER_MISSING)
-
-
-def _taken_outcome(move: Move, there: bool | Fault) -> Fault:
-    return there if isinstance(there, Fault) else Fault(faults.NAME_TAKEN, path=move.target)
-
-
-def _size(look: object) -> int | None:
-    return look.size if isinstance(look, Attributes) else None
-
-
-def _readable(look: object, path: str, max_bytes: int) -> Fault | None:
-    if not isinstance(look, Attributes):
-        return _outcome(look, path)
-    if look.permissions is not None and not stat.S_ISREG(look.permissions):
-        return Fault(faults.NOT_A_FILE, path=path)
-    if look.size is not None and look.size > max_bytes:
-        return Fault(faults.TOO_LARGE, f"{look.size} bytes, at most {max_bytes} are read.", path=path)
-    return None
-
-
-def _entry(named: wire.Named) -> Entry:
-    attributes = named.attributes
-    is_file = attributes.permissions is None or stat.S_ISREG(attributes.permissions)
-    return Entry(named.name, min(attributes.size or 0, MAX_SIZE), attributes.mtime or 0, is_file)

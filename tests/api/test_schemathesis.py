@@ -19,7 +19,7 @@ from schemathesis.core.failures import FailureGroup
 
 from orderflow.access.models import Token
 from orderflow.wsgi import application
-from tests.api.actors import ACTORS, make_world, of_actor, target
+from tests.api.actors import ACTORS, make_unlimited_world, of_actor, target
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
 LIMITS = hypothesis_settings(
@@ -52,11 +52,7 @@ def more_than_a_schema_says(label):
 
 @pytest.fixture
 def world(db, tmp_path, settings):
-    settings.DROPZONE_ROOTS = [str(tmp_path)]
-    settings.SFTP_ALLOWED_HOSTS = ["127.0.0.1"]  # what is made up here is not knocked at
-    settings.LOGINS_PER_MINUTE = settings.WRITES_PER_MINUTE = 1_000_000
-    settings.LOGIN_FAILURES_PER_ADDRESS = settings.AXES_FAILURE_LIMIT = 1_000_000
-    return make_world(tmp_path)
+    return make_unlimited_world(tmp_path, settings)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from orderflow.access.models import Token
 from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
-from tests.api.actors import ACTORS, make_world, of_actor, sent
+from tests.api.actors import ACTORS, make_unlimited_world, of_actor, sent
 from tests.api.test_roles import TABLE
 from tests.fuzz.exploring import explore
 
@@ -61,11 +61,7 @@ PARAMETERS = st.dictionaries(
 
 @pytest.fixture
 def world(db, tmp_path, settings):
-    settings.DROPZONE_ROOTS = [str(tmp_path)]
-    settings.SFTP_ALLOWED_HOSTS = ["127.0.0.1"]  # what is made up here is not knocked at
-    settings.LOGINS_PER_MINUTE = settings.WRITES_PER_MINUTE = 1_000_000
-    settings.LOGIN_FAILURES_PER_ADDRESS = settings.AXES_FAILURE_LIMIT = 1_000_000
-    return make_world(tmp_path)
+    return make_unlimited_world(tmp_path, settings)
 
 
 def everything():

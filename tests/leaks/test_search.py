@@ -37,7 +37,7 @@ def test_what_is_planted_is_found_in_every_kind_of_place(leaks, tmp_path):
     ERPConnection.objects.filter(pk=connection.pk).update(circuit_reason={"message": canary.value})
     jobs.enqueue("erp_connectors.tasks.deliver", canary.value)
     (tmp_path / "order.reason.txt").write_text(canary.value)
-    for name in ("paramiko.transport", "botocore", "urllib3", "django.request", "django_q"):
+    for name in ("paramiko.transport", "botocore", "urllib3", "django.request", "django-q"):
         logging.getLogger(name).debug("%s says %s", name, canary.value)
     print(canary.value)
     print(canary.value, file=sys.stderr)

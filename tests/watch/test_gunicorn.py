@@ -142,3 +142,27 @@ def test_what_reads_its_settings_imports_nothing_that_an_upgrade_would_replace()
 
     assert ours == {"orderflow", "orderflow.gunicorn_conf"}
     assert not {"structlog", "django"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"LOG_FORMAT": "console"}, {"LOG_FORMAT": "json"}, {"ORDERFLOW_ENV": "development"},
+     {"ORDERFLOW_ENV": "development", "LOG_FORMAT": "json"}],
+    ids=str,
+)  # fmt: skip
+def test_its_lines_have_the_form_of_all_others(world: World, environment: dict[str, str]) -> None:
+    show = (
+        "from orderflow import gunicorn_conf, settings; "
+        "print(settings.LOG_FORMAT, 'logconfig_dict' in vars(gunicorn_conf))"
+    )
+    env = {name: value for name, value in world.env.items() if name != "LOG_FORMAT"}
+    done = subprocess.run(
+        [sys.executable, "-c", show],
+        cwd=ROOT,
+        env={**env, **environment},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.split() in (["json", "True"], ["console", "False"])

@@ -1,0 +1,118 @@
+"""What an SFTP server's answers mean: for each the file's outcome, or the `Fault` that names cause and remedy."""
+
+import stat
+
+from erp_connectors import faults
+from erp_connectors.documents import Entry, Move, Upload
+from erp_connectors.faults import Fault, FaultKind
+from erp_connectors.sftp import errors, wire
+from erp_connectors.sftp.wire import Attributes
+
+FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
+    errors.NameNotFound: faults.NAME_NOT_FOUND,
+    errors.ConnectionRefused: faults.CONNECTION_REFUSED,
+    errors.ConnectTimeout: faults.CONNECTION_TIMEOUT,
+    errors.ServerBusy: faults.SERVER_BUSY,
+    errors.HandshakeFailed: faults.HANDSHAKE_FAILED,
+    errors.NoCommonAlgorithm: faults.NO_COMMON_ALGORITHM,
+    errors.HostKeyUnknown: faults.HOST_KEY_UNKNOWN,
+    errors.HostKeyChanged: faults.HOST_KEY_CHANGED,
+    errors.LoginRefused: faults.LOGIN_REFUSED,
+    errors.KeyUnreadable: faults.KEY_UNREADABLE,
+    errors.SftpUnavailable: faults.SFTP_UNAVAILABLE,
+    errors.ConnectionLost: faults.CONNECTION_LOST,
+    errors.RequestTimeout: faults.REMOTE_TIMEOUT,
+    errors.ProtocolViolation: faults.CONNECTION_LOST,
+    errors.StatusError: faults.REMOTE_FAILURE,
+}
+FAULT_OF_STATUS: dict[int, FaultKind] = {
+    wire.NO_SUCH_FILE: faults.NOT_FOUND,
+    wire.PERMISSION_DENIED: faults.PERMISSION_DENIED,
+    wire.OP_UNSUPPORTED: faults.OPERATION_UNSUPPORTED,
+    wire.NO_CONNECTION: faults.CONNECTION_LOST,
+    wire.CONNECTION_LOST: faults.CONNECTION_LOST,
+    wire.FILE_ALREADY_EXISTS: faults.NAME_TAKEN,
+    wire.NO_SPACE: faults.DISK_FULL,
+    wire.QUOTA_EXCEEDED: faults.DISK_FULL,
+}
+# No database holds more, and no file has so many bytes.
+MAX_SIZE = (1 << 63) - 1
+FULL_DISK_WORDS = ("no space", "quota", "disk full")
+
+
+def fault_of(error: errors.SshError, path: str) -> Fault:
+    if isinstance(error, errors.StatusError):
+        return Fault(
+            kind_of_status(error), f'The server says: "{error.text}".' if error.text else "", path=path
+        )
+    text = str(error)
+    return Fault(FAULT_OF_ERROR[type(error)], text if text.endswith(".") else f"{text}.", path=path)
+
+
+def kind_of_status(error: errors.StatusError) -> FaultKind:
+    if error.code == wire.FAILURE and any(words in error.text.lower() for words in FULL_DISK_WORDS):
+        return faults.DISK_FULL
+    return FAULT_OF_STATUS.get(error.code, faults.REMOTE_FAILURE)
+
+
+def outcome_of(result: object, path: str) -> Fault | None:
+    return fault_of(result, path) if isinstance(result, errors.SshError) else None
+
+
+def renamed_outcome(result: object, move: Move) -> Fault | None:
+    fault = outcome_of(result, move.source)
+    if fault and fault.kind is faults.OPERATION_UNSUPPORTED:
+        return Fault(faults.RENAME_UNSUPPORTED, fault.detail, path=move.source)
+    return fault
+
+
+def written_outcome(upload: Upload, file: Attributes | errors.SshError) -> Fault | None:
+    if isinstance(file, errors.SshError):
+        fault = fault_of(file, upload.path)
+        # A file that is being created can't be absent: its folder is.
+        return Fault(faults.FOLDER_MISSING, path=upload.path) if fault.kind is faults.NOT_FOUND else fault
+    if file.size is not None and file.size != len(upload.data):
+        return Fault(faults.SIZE_MISMATCH, f"{file.size} of {len(upload.data)} bytes.", path=upload.path)
+    return None
+
+
+def folder_fault(result: object, folder: str) -> Fault | None:
+    fault = outcome_of(result, folder)
+    if fault is None:
+        return None if result else Fault(faults.FOLDER_MISSING, "It is a file.", path=folder)
+    return Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
+
+
+def presence_of(result: object, path: str, missing_folder: Fault | None) -> bool | Fault:
+    fault = outcome_of(result, path)
+    if fault and fault.kind is faults.NOT_FOUND:
+        return missing_folder or False
+    return fault or True
+
+
+def is_taken(there: bool | Fault) -> bool:
+    return there is True or (isinstance(there, Fault) and there.kind is not faults.FOLDER_MISSING)
+
+
+def taken_outcome(move: Move, there: bool | Fault) -> Fault:
+    return there if isinstance(there, Fault) else Fault(faults.NAME_TAKEN, path=move.target)
+
+
+def size_of(look: object) -> int | None:
+    return look.size if isinstance(look, Attributes) else None
+
+
+def unreadable_fault(look: object, path: str, max_bytes: int) -> Fault | None:
+    if not isinstance(look, Attributes):
+        return outcome_of(look, path)
+    if look.permissions is not None and not stat.S_ISREG(look.permissions):
+        return Fault(faults.NOT_A_FILE, path=path)
+    if look.size is not None and look.size > max_bytes:
+        return Fault(faults.TOO_LARGE, f"{look.size} bytes, at most {max_bytes} are read.", path=path)
+    return None
+
+
+def entry_of(named: wire.Named) -> Entry:
+    attributes = named.attributes
+    is_file = attributes.permissions is None or stat.S_ISREG(attributes.permissions)
+    return Entry(named.name, min(attributes.size or 0, MAX_SIZE), attributes.mtime or 0, is_file)
