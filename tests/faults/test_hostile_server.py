@@ -236,6 +236,16 @@ def test_a_flood_ends_the_connection_before_it_fills_memory(attacked, on_sftp):
         assert erp.delivered().status != ExportStatus.SENT
 
 
+def test_what_a_server_writes_beside_sftp_is_not_kept():
+    channel = paramiko.Channel(1)
+
+    GuardedTransport._channel_handler_table[EXTENDED_DATA](
+        channel, paramiko.Message(U32.pack(1) + string(b"x" * 30_000))
+    )
+
+    assert len(channel.in_stderr_buffer) == 0
+
+
 def test_a_flood_that_nobody_reads_fills_no_memory(attacked):
     """Whether it is over before the patience is, depends on the machine: nobody waits for it, and nobody keeps it."""
     erp = attacked(on_sftp=errors_beyond_the_window(12_000))
