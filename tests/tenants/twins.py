@@ -72,12 +72,13 @@ def bare_twins(config: dict[str, Any]) -> tuple[Twin, Twin]:
     return _bare(config, "", 1), _bare(config, MARK, 2)
 
 
-def twins(config: dict[str, Any], hook: str) -> tuple[Twin, Twin]:
+def twins(config: dict[str, Any], hook: str, server: SshServer) -> tuple[Twin, Twin]:
     """With something in every table."""
     one, other = bare_twins(config)
     for twin in (one, other):
         _subscribe(twin, hook)
         _fill(twin)
+        answered(twin, server)
     digests.gather(timezone.now() + timedelta(minutes=5))
     for twin in (one, other):
         _fill_rest(twin)
