@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -22,7 +21,18 @@ from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, Document, DraftOrder
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
-from tests.tenants.twins import ACCEPTED, MARK, NOBODYS, OWNERS, UNMARKED, mine, state, told_of, tokens, unmarked
+from tests.tenants.twins import (
+    ACCEPTED,
+    MARK,
+    NOBODYS,
+    OWNERS,
+    UNMARKED,
+    mine,
+    state,
+    tokens,
+    told_of,
+    unmarked,
+)
 from tests.web.test_every_route import NOBODY, every_path
 
 # What stands in an address before an id, and whose ids fit there; the first that matches.
@@ -44,7 +54,12 @@ IDS: tuple[tuple[str, Any], ...] = (
     ("/api/v1/erp-exports/", ERPExport),
 )
 # Ids of no row: of a kind of object, the app's name, a page that isn't there, the name of a schema.
-NO_ROW = {f"/admin/{NOBODY}", f"/admin/{NOBODY}/", f"/admin/r/{NOBODY}/{NOBODY}/", f"/api/v1/schemas/{NOBODY}"}
+NO_ROW = {
+    f"/admin/{NOBODY}",
+    f"/admin/{NOBODY}/",
+    f"/admin/r/{NOBODY}/{NOBODY}/",
+    f"/api/v1/schemas/{NOBODY}",
+}
 # What ends the session, what is the same for everybody and slow, and what knocks at the server.
 APART = ("/logout", "/logout/", "/schema", "/docs", "/readyz", "/test/")
 ACTS = ("retry", "push", "approve", "ready", "reject", "handled")
@@ -69,7 +84,9 @@ def addresses(of: Any) -> Iterator[str]:
         for act in ACTS if path.endswith(f"/do/{NOBODY}/") else ("",):
             first = ids(model, of)[0]
             whole = path.replace(f"/do/{NOBODY}/", f"/do/{act}/").replace(str(NOBODY), first)
-            yield whole.replace("/ackfile/7/", f"/ackfile/{first}/").replace("/ack/7/", f"/ack/{ids(AckFile, of)[0]}/")
+            yield whole.replace("/ackfile/7/", f"/ackfile/{first}/").replace(
+                "/ack/7/", f"/ack/{ids(AckFile, of)[0]}/"
+            )
 
 
 def clients(twin: Any, role: Role) -> tuple[Client, APIClient]:
@@ -143,7 +160,12 @@ def test_nothing_of_the_other_is_changed_by_any_method(full, role):
     for path in lists():
         model = model_of(path)
         for action in actions(model):
-            chosen = {"action": action, "_selected_action": ids(model, other), "post": "yes", "select_across": "1"}
+            chosen = {
+                "action": action,
+                "_selected_action": ids(model, other),
+                "post": "yes",
+                "select_across": "1",
+            }
             watch.look(f"{action} {path}", browser.post(path, chosen), " ".join(ids(model, other)))
 
     assert watch.told == []
@@ -155,7 +177,7 @@ def given(other: Any) -> str:
     return " ".join([ids(ERPExport, other)[0], ids(Customer, other)[0], ids(ERPConnection, other)[0]])
 
 
-def tried(browser: Client, program: APIClient, method: str, path: str, other: Any) -> list[HttpResponse]:
+def tried(browser: Client, program: APIClient, method: str, path: str, other: Any) -> list[Any]:
     """With ids of the other's wherever a body can name something."""
     customer, connection = ids(Customer, other)[0], ids(ERPConnection, other)[0]
     if not path.startswith("/api/"):
@@ -173,12 +195,15 @@ def tried(browser: Client, program: APIClient, method: str, path: str, other: An
         {"status": "DISABLED", "config": {"export_path": "/elsewhere"}},
     ]
     return [
-        getattr(program, method)(path, body, format="json", headers={"Idempotency-Key": "key-1"}) for body in bodies
+        getattr(program, method)(path, body, format="json", headers={"Idempotency-Key": "key-1"})
+        for body in bodies
     ]
 
 
 def lists() -> list[str]:
-    return [path for path in every_path() if any(path == begin for begin, _ in IDS if begin.startswith("/admin/"))]
+    return [
+        path for path in every_path() if any(path == begin for begin, _ in IDS if begin.startswith("/admin/"))
+    ]
 
 
 def model_of(path: str) -> Any:
@@ -187,7 +212,10 @@ def model_of(path: str) -> Any:
 
 def actions(model: Any) -> list[str]:
     offered = admin.site._registry[model].actions or ()
-    return [*(action if isinstance(action, str) else action.__name__ for action in offered), "delete_selected"]
+    return [
+        *(action if isinstance(action, str) else action.__name__ for action in offered),
+        "delete_selected",
+    ]
 
 
 def questions(other: Any) -> Iterator[dict[str, Any]]:
@@ -201,7 +229,11 @@ def questions(other: Any) -> Iterator[dict[str, Any]]:
     for name in ("status", "action"):
         for value in ("ACKED", "READY", "APPROVED", "LOGIN_SUCCEEDED"):
             yield {name: value}
-    yield from ({"erp_customer_number": "4711"}, {"created_after": "2000-01-01T00:00:00Z"}, {"overdue": "true"})
+    yield from (
+        {"erp_customer_number": "4711"},
+        {"created_after": "2000-01-01T00:00:00Z"},
+        {"overdue": "true"},
+    )
 
 
 def test_no_list_of_the_api_tells_of_the_other_whatever_it_is_asked(full):
@@ -237,8 +269,15 @@ def test_the_same_key_for_the_same_request_is_each_orgs_own(full):
     """Both send the same order under the same Idempotency-Key; neither gets the other's answer."""
     for twin in full:
         _, program = clients(twin, Role.OPS)
-        body = {"customer": ids(Customer, twin)[0], "external_order_number": "PO-99", "currency": "EUR", "lines": []}
-        answer = program.post("/api/v1/draft-orders", body, format="json", headers={"Idempotency-Key": "key-9"})
+        body = {
+            "customer": ids(Customer, twin)[0],
+            "external_order_number": "PO-99",
+            "currency": "EUR",
+            "lines": [],
+        }
+        answer = program.post(
+            "/api/v1/draft-orders", body, format="json", headers={"Idempotency-Key": "key-9"}
+        )
         assert answer.status_code == 201
         assert str(answer.json()["id"]) in ids(DraftOrder, twin)
 
