@@ -34,9 +34,10 @@ from orderflow.audit.services import Entry, record
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Customer, Document, DraftOrder, ImportedOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.second_factor.models import RecoveryCode, SecondFactor
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
-from tests import factories
+from tests import factories, second_factors
 from tests.servers.ssh import SshServer
 
 MARK = "ZWILLING"
@@ -178,6 +179,7 @@ def _fill_rest(twin: Twin) -> None:
         Happening.objects.create(
             subscription=told, event=Event.EXPORT_FAILED, connection=twin.connection, export=twin.export(REFUSED)
         )  # fmt: skip
+    second_factors.set_up(ops)
     for user in twin.users.values():
         Token.objects.create(user, name=f"{twin.mark}token")
     KeyedRequest.objects.create(
@@ -217,6 +219,8 @@ OWNERS: dict[Any, str] = {
     Token: "user__org",
     LogEntry: "user__org",
     KeyedRequest: "scope",
+    SecondFactor: "user__org",
+    RecoveryCode: "factor__user__org",
 }
 # No org's: what counts, what runs, and what Django and its packages keep for themselves.
 NOBODYS = {
@@ -237,7 +241,7 @@ UNMARKED = {
     "ERPExport.idempotency_key", "ERPExport.staged_destination", "ERPExport.staged_path", "ERPExport.dropzone_path",
     "ERPExport.payload", "ERPExportEvent.stage", "AckFile.name", "LogEntry.object_id", "Subscription.url",
     "Subscription.secrets", "Subscription.events", "Subscription.language", "Subscription.told_open",
-    "Subscription.lease_token",
+    "Subscription.lease_token", "SecondFactor.secret", "RecoveryCode.digest",
 }  # fmt: skip
 _JSON: dict[str, Any] = {
     "Org.settings": {"said": MARK},
