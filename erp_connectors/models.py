@@ -64,6 +64,7 @@ class ERPConnection(models.Model):
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
 
+    KIND: ClassVar[str] = "Connection"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connector_type", "config", "secrets_set_at", "status", "updated_at",
     )  # fmt: skip
