@@ -1,4 +1,4 @@
-"""The archive's, the mail server's and the webhooks' secrets, while those refuse, are silent, or say back what they hear."""
+"""The secrets of archive, mail server and webhooks, while those refuse, are silent, or say back what they hear."""
 
 from datetime import timedelta
 from typing import Any
