@@ -60,8 +60,8 @@ def _require_copies(orgs: Collection[UUID], since: datetime) -> None:
         if missing and missing >= since:
             raise ArchiveNeeded(
                 f"The backup is too old: retention has removed copies up to {missing:%Y-%m-%d %H:%M} UTC, so the "
-                "archive does not know all that went out since. Restore a newer backup; or bring those copies back into the "
-                f"archive and delete {key(org_id)} there."
+                "archive does not know all that went out since. Restore a newer backup; or bring those copies back "
+                f"into the archive and delete {key(org_id)} there."
             )
 
 
