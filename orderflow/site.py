@@ -4,16 +4,20 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, reverse
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.naming import speak
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
-LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth"})
+LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth", "second_factor"})
 # The daily work first.
 ORDER = ("orders", "erp_connectors", "notify", "tenancy", "audit")
 MODELS = ("DraftOrder", "Customer", "Document", "ERPExport", "AckFile", "ERPConnection")
@@ -25,12 +29,34 @@ class OrderFlowAdminSite(AdminSite):
     index_title = _("Overview")
     site_url = None
     # So that a style sheet can leave out what holds nothing.
-    _empty_value_display = mark_safe('<span class="empty">-</span>')  # no text of anybody
+    empty_value_display = mark_safe('<span class="empty">-</span>')  # no text of anybody
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         ours = [model for model in models if model._meta.app_label not in LEFT_OUT]
         super().register(ours, admin_class, **options)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from orderflow.second_factor.urls import urls_of  # noqa: PLC0415  # its models are not there yet
+
+        return [*urls_of(self), *super().get_urls()]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Django's, but for the view, which may ask for a code."""
+        from orderflow.second_factor.login import password_page  # noqa: PLC0415  # its models are not there yet
+
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {
+            **self.each_context(request),
+            "title": gettext("Log in"),
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+        }
+        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+        return password_page(request, {**context, **(extra_context or {})})
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from erp_connectors.admin.overview import overview_page  # noqa: PLC0415  # its models are not there yet

@@ -6,13 +6,17 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
+from erp_connectors.api.second_factor import require_where_needed
+
 
 class ByToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     def authenticate_credentials(self, token: bytes) -> Any:
         # knox hands what is no text to the decoder, and NUL to the database.
         if not token.isalnum():
             raise AuthenticationFailed("Invalid token.")
-        return super().authenticate_credentials(token)
+        user, kept = super().authenticate_credentials(token)
+        require_where_needed(user)
+        return user, kept
 
 
 class ByTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

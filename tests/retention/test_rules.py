@@ -138,12 +138,8 @@ class World:
         export = self._export(order, case.standing, case.age, case)
         self.looked_at[export.pk] = case
         if case.sibling:
-            self._export(
-                order,
-                case.sibling,
-                case.sibling_age,
-                replace(case, conflict="own" if case.conflict == "sibling" else ""),
-            )
+            theirs = replace(case, conflict="own" if case.conflict == "sibling" else "")
+            self._export(order, case.sibling, case.sibling_age, theirs)
         if case.bulk:
             self.rows.append(BulkRow(run=self.runs[case.bulk], position=len(self.rows), draft_order=order))
         if case.ack:
@@ -157,7 +153,8 @@ class World:
             org=self.org, connection=self.connection, draft_order=order, status=status, failed_as=failed_as,
             filename=f"sales_order_{uuid4().hex}.json", export_storage_key=f"exports/{uuid4()}", sha256="f" * 64,
             size=1, attempts=1, approved_at=self.at(days), created_at=self.at(days), updated_at=self.at(days),
-            conflict_json={"answer": "refused"} if case.conflict == "own" else None, payload=b"x" if case.waits else None,
+            conflict_json={"answer": "refused"} if case.conflict == "own" else None,
+            payload=b"x" if case.waits else None,
             archived_at=None if case.waits else self.at(case.archived),
         )  # fmt: skip
         self.exports.append(export)
