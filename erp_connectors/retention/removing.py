@@ -145,6 +145,7 @@ def _pages(rows: QuerySet[Any]) -> Iterator[list[Any]]:
         page = list(rows.filter(after).order_by(born, "pk").values_list(born, "pk")[:BATCH])
         if not page:
             return
+        crashpoint("prune-chosen")
         yield [pk for _, pk in page]
         at, last = page[-1]
         after = Q(**{f"{born}__gte": at}) & (Q(**{f"{born}__gt": at}) | Q(pk__gt=last))

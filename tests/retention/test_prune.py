@@ -1,6 +1,6 @@
 """After contents are gone, everything goes on as before: answers, pushes, imports, pages, the API, `reconcile`."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -11,11 +11,15 @@ from django.test import Client
 from django.utils import timezone
 
 from erp_connectors import archive
+from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun
+from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.registry import connector_for
 from erp_connectors.retention import horizon, runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
+from erp_connectors.services.kept_answers import as_kept, said_by
 from erp_connectors.services.push import PushRefused, push, push_many, retry_push
 from erp_connectors.services.reconcile import reconcile
 from erp_connectors.services.restored import recover
@@ -30,7 +34,7 @@ from tests.api.test_idempotency import client_of
 from tests.orders.test_import import jsonl, order
 from tests.retention.conftest import accepted, age, copies, prune
 from tests.services.conftest import Killed, die
-from tests.services.test_acks import ACKED, FAILED, again
+from tests.services.test_acks import ACKED, FAILED, again, sent
 from tests.services.test_archive import store  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +98,69 @@ def test_a_late_answer_is_judged_as_if_nothing_had_been_removed(make_site, prefi
     assert statuses[0] == statuses[1]
     assert statuses[1][-1] == status
     assert again(exports[1]).ack_files.first().body_removed_at
+
+
+def test_a_late_acceptance_of_a_rejected_order_is_shown_to_a_person(site):
+    (export,) = sent(site)
+    site.answer(f"error_{export.filename}", FAILED)
+    poll(site.connection.pk)
+    order = again(export).draft_order
+    order.advance(DraftStatus.NEEDS_REVIEW)
+    order.advance(DraftStatus.REJECTED)
+    age()
+    assert prune().removed == 3
+
+    site.answer(f"ack_{export.filename}", ACKED)
+    assert poll(site.connection.pk).conflicts == 1
+
+    assert again(export).conflict_json["erp_order_id"] == "SO-1"
+    age()
+    assert prune().removed == 0
+    (late,) = export.ack_files.filter(status=AckFileStatus.CONFLICT)
+    assert bytes(late.body) == ACKED
+
+
+@pytest.mark.parametrize(
+    "ack",
+    [
+        Ack(True, "SO-ä1", None, None, None),
+        Ack(False, None, "E", "nö \"'\u2028", datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)),
+        Ack(False, None, None, None, datetime(2026, 1, 2, tzinfo=timezone.get_fixed_timezone(90))),
+    ],
+)
+def test_what_an_answer_said_is_kept_to_the_letter(site, ack):
+    row = AckFile.objects.create(
+        org=site.org, connection=site.connection, name="ack", answer_json=as_kept(ack)
+    )
+
+    assert said_by(again(row), connector_for(site.connection.connector_type)) == ack
+
+
+def _conflict(export):
+    ERPExport.objects.filter(pk=export.pk).update(conflict_json={"answer": "refused"})
+
+
+def _bulk(export):
+    run = BulkRun.objects.create(org=export.org, made_by=factories.user(export.org), action=BulkAction.RETRY)
+    BulkRow.objects.create(run=run, position=0, draft_order=export.draft_order)
+
+
+def _unseen(export):
+    AckFile.objects.create(
+        org=export.org, connection=export.connection, export=export, name="late", status=AckFileStatus.CONFLICT,
+        decided_at=timezone.now(), moved_at=timezone.now(), body=ACKED,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("happens", [_conflict, _bulk, _unseen])
+def test_what_happens_between_choosing_and_locking_is_seen(old, at_crashpoint, happens):
+    (export,) = old()
+    at_crashpoint("prune-chosen", lambda: happens(export))
+
+    assert prune().removed == 0
+
+    assert copies([export]) == [True]
+    assert again(export).payload_removed_at is None
 
 
 def test_nothing_can_be_sent_again(site, old):
@@ -209,6 +276,9 @@ def test_killed_anywhere_the_next_run_finishes_it(old, at_crashpoint, point):
     with pytest.raises(Killed):
         runs.work(run.pk)
     RetentionRun.objects.update(worked_at=None)
+    # Nobody is sent to a copy that is not there.
+    gone = [export for export in exports if copies([export]) == [False]]
+    assert all(again(export).payload_removed_at for export in gone)
 
     # It may be another run that finishes what this one began.
     prune()
