@@ -1,6 +1,6 @@
 """After the database was restored from a backup: find out what went out since, before anything is sent again."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from erp_connectors.services.restored_rows import (
     archived_names,
     doubt_what_waits,
     in_doubt,
+    unknown_names,
 )
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import Transport
@@ -36,14 +37,16 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
     reports = {one.pk: Recovery(one.pk, one.org.slug, dry_run) for one in connections}
     _require_copies({one.org_id for one in connections}, since)
     names = {one.org_id: archived_names(one.org_id) for one in connections}
+    # An answer to a file that is adopted only below, be it this org's or another's in a folder that they share, waits.
+    unknown = unknown_names([name for each in names.values() for name in each])
     for connection in connections:
         doubt_what_waits(connection, reports[connection.pk])
         # What is known comes first: an answer to an older file explains why there is a newer one.
-        _ask_dropzone(connection, reports[connection.pk])
+        _ask_dropzone(connection, reports[connection.pk], unknown)
     for connection in _one_per_org(connections):
         adopt_copies(connection, names[connection.org_id], since=since, report=reports[connection.pk])
         if not dry_run:
-            _ask_dropzone(connection, reports[connection.pk])
+            _ask_dropzone(connection, reports[connection.pk], unknown)
     if not dry_run:
         for connection in connections:
             doubted = {export.export_storage_key for export in in_doubt(connection)}
@@ -65,7 +68,7 @@ def _require_copies(orgs: Collection[UUID], since: datetime) -> None:
             )
 
 
-def _ask_dropzone(connection: ERPConnection, report: Recovery) -> None:
+def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Container[str]) -> None:
     try:
         dropzone = dropzone_of(connection)
         with link(connection.pk, dropzone) as transport:
@@ -77,7 +80,7 @@ def _ask_dropzone(connection: ERPConnection, report: Recovery) -> None:
         trouble = f"{fault.message} {fault.kind.hint}"
         report.troubles += [] if trouble in report.troubles else [trouble]
     if not report.dry_run and connection.status == ConnectionStatus.ACTIVE:
-        poll(connection.pk)
+        poll(connection.pk, expected=unknown)
 
 
 def _one_per_org(connections: Sequence[ERPConnection]) -> list[ERPConnection]:
