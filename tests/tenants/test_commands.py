@@ -17,6 +17,7 @@ from erp_connectors.states import ExportStatus
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.second_factor.models import SecondFactor
 from orderflow.tenancy.roles import Role
+from tests.retention.conftest import age
 from tests.servers.ssh import SshServer
 from tests.tenants.twins import (
     APPROVED,
@@ -113,6 +114,13 @@ def reconcile(stage: Stage) -> None:
     assert json.loads(stage.said[-1].splitlines()[0])["findings"] == []
 
 
+def prune(stage: Stage) -> None:
+    """The rows of both are old enough."""
+    said = stage.call("prune", org=stage.one.org.slug, older_than=100)
+    assert "0 removed" not in said
+    assert mine(ERPExport, stage.one.org).filter(payload_removed_at__isnull=False).exists()
+
+
 def reset_second_factor(stage: Stage) -> None:
     stage.call("reset_second_factor", stage.one.users[Role.OPS].email)
     assert not mine(SecondFactor, stage.one.org).exists()
@@ -168,6 +176,7 @@ COMMANDS: dict[str, Callable[[Stage], None]] = {
     "simulate_erp": simulate_erp,
     "reconcile": reconcile,
     "reset_second_factor": reset_second_factor,
+    "prune": prune,
     "rotate_encryption_key": rotate_encryption_key,
     "recover_restored": recover_restored,
     "doctor": doctor,
@@ -191,6 +200,8 @@ def test_every_command_has_an_entry() -> None:
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_a_command_neither_changes_nor_names_the_other_org(full, server, tmp_path, name):
     stage = Stage(full[0], full[1], server, tmp_path)
+    if name == "prune":
+        age()
     before = state(stage.other.org)
 
     COMMANDS[name](stage)

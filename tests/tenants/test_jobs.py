@@ -16,9 +16,10 @@ import erp_connectors
 import orderflow
 from erp_connectors import tasks
 from erp_connectors.bulk.models import BulkRow, BulkRun, Outcome
-from erp_connectors.models import ERPConnection
+from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notify.models import Channel, Notification, Subscription
 from erp_connectors.notify.signing import signed_headers
+from erp_connectors.retention import runs as retention
 from erp_connectors.states import ExportStatus
 from orderflow import jobs
 from orderflow.audit.models import AuditSeal
@@ -26,6 +27,7 @@ from orderflow.heartbeat.tasks import beat
 from orderflow.orders.states import DraftStatus
 from tests.notify.conftest import mailbox as mailbox
 from tests.notify.conftest import receiver as receiver
+from tests.retention.conftest import age
 from tests.tenants.twins import APPROVED, PENDING, SENT, mine, require_unmixed, state, told_of
 
 
@@ -95,6 +97,11 @@ def poll_due(both: Any) -> None:
     tasks.poll_due()
 
 
+def prune(both: Any) -> None:
+    tasks.prune(str(retention.begin(org=both[0].org, older_than=100).pk))
+    assert mine(ERPExport, both[0].org).filter(payload_removed_at__isnull=False).exists()
+
+
 def show_life(both: Any) -> None:
     beat()
 
@@ -109,6 +116,7 @@ JOBS: dict[str, Callable[[Any], None]] = {
     "erp_connectors.tasks.seal_audit": seal_audit,
     "erp_connectors.tasks.sweep": sweep,
     "erp_connectors.tasks.poll_due": poll_due,
+    "erp_connectors.tasks.prune": prune,
     "orderflow.heartbeat.tasks.beat": show_life,
 }
 
@@ -124,6 +132,8 @@ def test_a_job_keeps_the_orgs_apart(full, server, receiver, mailbox, name):
     for twin in full:
         answer = server.root / "ack" / f"ack_{twin.export(SENT).filename}"
         answer.write_text(f'{{"status": "ACKED", "erp_order_id": "{twin.mark}SO-7"}}')
+    if name.endswith("prune"):
+        age()
     before = state(other.org)
 
     JOBS[name](full)
