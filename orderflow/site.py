@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.naming import speak
+from orderflow.tenancy import scope
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
@@ -31,6 +32,11 @@ class OrderFlowAdminSite(AdminSite):
         models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         ours = [model for model in models if model._meta.app_label not in LEFT_OUT]
         super().register(ours, admin_class, **options)
+
+    @scope.everything()
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Who logs in is nobody yet, and may be anybody."""
+        return super().login(request, extra_context)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from erp_connectors.admin.overview import overview_page  # noqa: PLC0415  # its models are not there yet
