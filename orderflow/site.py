@@ -26,7 +26,7 @@ class OrderFlowAdminSite(AdminSite):
     index_title = _("Overview")
     site_url = None
     # So that a style sheet can leave out what holds nothing.
-    _empty_value_display = mark_safe('<span class="empty">-</span>')  # no text of anybody
+    empty_value_display = mark_safe('<span class="empty">-</span>')  # no text of anybody
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: list[Any] = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable

@@ -9,6 +9,24 @@ from tests import factories
 
 # axe sets inline styles, which the site's policy forbids: until the next page their refusal is no fault of ours.
 looked_at: set[Page] = set()
+# A pixel more than what a frame without scroll bar leaves; and a list's column that only scrolling sideways shows.
+CUT_OFF = """
+() => {
+  const hides = (element) => ["hidden", "clip"].includes(getComputedStyle(element).overflowX);
+  const frame = (element) => element && (hides(element) ? element : frame(element.parentElement));
+  const right = (element) => element.getBoundingClientRect().right;
+  const sticksOut = (element) => {
+    const around = frame(element.parentElement);
+    return element.checkVisibility() && around && right(element) > right(around) + 1;
+  };
+  const controls = [...document.querySelectorAll("#content :is(input, select, textarea, button, a.button)")];
+  const lists = [...document.querySelectorAll("#changelist .results")];
+  return [
+    ...controls.filter(sticksOut).map((element) => element.id || element.name || element.textContent),
+    ...lists.filter((list) => list.scrollWidth > list.clientWidth + 1).map((list) => `${list.scrollWidth} px of list`),
+  ];
+}
+"""
 DESKTOP, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 
@@ -20,7 +38,7 @@ def log_in(page: Page, url: str, user: Any, *, password: str = factories.PASSWOR
 
 
 def look(page: Page) -> None:
-    """Fails where axe finds something serious, or where the page is wider than the window."""
+    """Fails where axe finds something serious, the page is wider than the window, or a part of it is cut off."""
     looked_at.add(page)
     # Else it would measure colours that are still on their way from light to dark.
     page.emulate_media(reduced_motion="reduce")
@@ -35,3 +53,4 @@ def look(page: Page) -> None:
     # A pixel more is what fractions of columns add up to.
     wide, window = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide <= window + 1, f"{wide} px wide"
+    assert (cut := page.evaluate(CUT_OFF)) == [], f"cut off: {cut}"

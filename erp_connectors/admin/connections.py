@@ -23,7 +23,9 @@ from erp_connectors.registry import connector_types
 from erp_connectors.services import connections, probe
 from erp_connectors.services.cautions import cautions
 from erp_connectors.services.connections import public_config
+from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.recorded import in_words
+from erp_connectors.services.target import place_of
 from erp_connectors.services.wording import fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.admin import yes_or_no
@@ -41,7 +43,16 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     may_add = True
     audited = True
     actions = ("test_connections", "disable_connections")
-    list_display = ("__str__", "status", "health", "watch", "last_test_at", "passed", "last_poll_at")
+    list_display = (
+        "place",
+        "connector_type",
+        "status",
+        "health",
+        "watch",
+        "last_test_at",
+        "passed",
+        "last_poll_at",
+    )
     list_filter = ("status", "connector_type")
     ordering = ("-created_at",)
     list_select_related = ("org",)
@@ -75,6 +86,8 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     ) -> HttpResponse:
         context["show_save_and_add_another"] = False
         connection = kwargs.get("obj")
+        if connection is not None:
+            context["subtitle"] = f"{self.place(connection)} · {connection}"
         if connection is not None and self.has_change_permission(request, connection):
             context["setup"] = setup_of(connection)
         return super().render_change_form(request, context, *args, **kwargs)
@@ -121,6 +134,13 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         run_soon(request, connection)
         return redirect("admin:erp_connection_test", connection.pk)
 
+    @admin.display(description=gettext_lazy("connection"))
+    def place(self, connection: ERPConnection) -> str:
+        try:
+            return place_of(dropzone_of(connection))
+        except Fault:
+            return str(connection)
+
     @admin.display(description=gettext_lazy("health"))
     def health(self, connection: ERPConnection) -> str:
         try:
@@ -143,7 +163,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     @admin.display(description=gettext_lazy("reminders"))
     def watch(self, connection: ERPConnection) -> str:
         found = cautions(connection, today=timezone.now().date())
-        return format_html_join("", "<div>{}</div>", ((one.text,) for one in found)) or _("nothing")
+        return format_html_join("", "<div>{}</div>", ((one.text,) for one in found))
 
     @admin.display(description=gettext_lazy("last test passed"), ordering="last_test_success")
     def passed(self, connection: ERPConnection) -> str:

@@ -11,6 +11,7 @@ from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Happening, Subscription
 from erp_connectors.services import overdue
 from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.target import place_of
 from erp_connectors.states import ExportStatus
 
 NAMED = 5
@@ -78,11 +79,9 @@ def still_true(event: Event, export: ERPExport) -> bool:
 
 def _where(connection: ERPConnection) -> str:
     try:
-        dropzone = dropzone_of(connection)
+        return place_of(dropzone_of(connection))
     except Fault:
         return ""
-    host = getattr(dropzone.options, "host", "")
-    return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
 
 
 def _instance(happening: Happening, event: Event, way: Way) -> Instance:

@@ -24,6 +24,7 @@ from erp_connectors.services.cautions import Caution, cautions
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.host_keys import lacks_host_key
 from erp_connectors.services.probe_report import last_report
+from erp_connectors.services.target import place_of
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.tenancy.models import User
 
@@ -127,10 +128,9 @@ def _health(row: ERPConnection, queue: Queue | None, overdue: int) -> Health:
     except Fault as fault:
         told = Trouble.of_kind(fault.kind, fault.detail)
         return Health(connection=row, state=State.UNREADABLE, trouble=told, **counts)
-    host = getattr(dropzone.options, "host", "")
     counts["cautions"] = cautions(row, today=timezone.now().date())
     counts |= {
-        "where": f"{host}:{dropzone.export_path}" if host else dropzone.export_path,
+        "where": place_of(dropzone),
         "polled": bool(dropzone.ack_path),
     }
     state, trouble, since = _state(row, unpinned=unpinned)

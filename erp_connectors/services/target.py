@@ -22,6 +22,12 @@ class Target:
     trouble: str = ""
 
 
+def place_of(dropzone: Dropzone) -> str:
+    """``host:folder``, or the folder alone: what people know a connection by."""
+    host = getattr(dropzone.options, "host", "")
+    return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
+
+
 def target_of(connection: ERPConnection) -> Target:
     try:
         dropzone = dropzone_of(connection)

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext, gettext_lazy
 
 from orderflow.generics import InlineFormSet, TabularInline
@@ -35,9 +36,13 @@ class CustomerAdmin(OrgScopedAdmin):
 
 @admin.register(Document)
 class DocumentAdmin(OrgScopedAdmin):
-    list_display = ["file_name", "size", "sha256"]
+    list_display = ["file_name", "shown_size", "sha256"]
     search_fields = ["file_name", "sha256"]
-    fields = ["file_name", "size", "sha256"]
+    fields = readonly_fields = ("file_name", "shown_size", "sha256")
+
+    @admin.display(description=gettext_lazy("size"), ordering="size")
+    def shown_size(self, document: Document) -> str:
+        return filesizeformat(document.size)
 
 
 class LineFormSet(InlineFormSet):

@@ -9,6 +9,7 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services.push import push
@@ -153,3 +154,15 @@ def test_what_a_field_completes_comes_in_order_so_that_no_page_repeats_a_row(ops
         answer = ops.get(reverse("admin:autocomplete"), {**field, "term": typed})
 
     assert [row["id"] for row in answer.json()["results"]] == [str(one.pk) for one in reversed(made)]
+
+
+def test_a_card_on_a_phone_leaves_out_what_holds_nothing(as_user, live_server, org):
+    pushed(org)
+    page = as_user(factories.user(org))
+    page.goto(live_server.url + reverse(ORDERS))
+    cell = page.locator("#result_list .field-erp_order_id").first
+
+    page.set_viewport_size(DESKTOP)
+    expect(cell).to_have_text("-")
+    page.set_viewport_size(PHONE)
+    expect(cell).to_be_hidden()

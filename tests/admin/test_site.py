@@ -89,3 +89,11 @@ def test_the_daily_work_comes_first_in_the_navigation(member):
 
 def test_the_icon_is_ours(client):
     assert client.get("/favicon.ico").url.endswith("orderflow/favicon.svg")
+
+
+@pytest.mark.parametrize("page", ["admin:password_change", "admin:password_change_done"])
+def test_the_pages_of_ones_own_password_have_the_header_of_all_pages(member, page):
+    text = client_of(member).get(reverse(page)).content.decode()
+
+    assert 'name="language"' in text
+    assert f'<a href="{reverse("admin:password_change")}">' in text
