@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "orderflow.audit",
     "orderflow.orders",
     "orderflow.access",
+    "orderflow.second_factor",
     "orderflow.heartbeat",
     "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
@@ -97,6 +98,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "orderflow.tenancy.middleware.OrgScopeMiddleware",
     "orderflow.login_expiry.LoginExpiryMiddleware",
+    "orderflow.second_factor.required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "orderflow.zones.ViewerZoneMiddleware",
@@ -312,6 +314,7 @@ KNOX_TOKEN_MODEL = "access.Token"  # noqa: S105  # a model, not a secret
 MIGRATION_MODULES = {"knox": None}
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "AUTH_HEADER_PREFIX": "Token"}
 
+REQUIRE_SECOND_FACTOR = env.text("REQUIRE_SECOND_FACTOR", "none", among=("none", "admins", "all"))
 LOGINS_PER_MINUTE = env.number("LOGINS_PER_MINUTE", 20)
 WRITES_PER_MINUTE = env.number("WRITES_PER_MINUTE", 600)
 LOGIN_FAILURES_PER_ADDRESS = env.number("LOGIN_FAILURES_PER_ADDRESS", 30)
@@ -329,6 +332,8 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True  # the audit log has it
 AXES_ENABLE_ADMIN = False
+# It keeps what was posted; a recovery code with a slip is nearly one.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "sealed"]
 AXES_VERBOSE = False
 SPECTACULAR_SETTINGS = {
     "TITLE": "OrderFlow ERP dropzone",

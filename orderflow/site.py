@@ -4,9 +4,13 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, reverse
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.naming import speak
@@ -14,7 +18,7 @@ from orderflow.tenancy import scope
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
-LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth"})
+LEFT_OUT = frozenset({"django_q", "knox", "access", "axes", "auth", "second_factor"})
 # The daily work first.
 ORDER = ("orders", "erp_connectors", "notify", "tenancy", "audit")
 MODELS = ("DraftOrder", "Customer", "Document", "ERPExport", "AckFile", "ERPConnection")
@@ -33,10 +37,28 @@ class OrderFlowAdminSite(AdminSite):
         ours = [model for model in models if model._meta.app_label not in LEFT_OUT]
         super().register(ours, admin_class, **options)
 
-    @scope.everything()
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Who logs in is nobody yet, and may be anybody."""
-        return super().login(request, extra_context)
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from orderflow.second_factor.urls import urls_of  # noqa: PLC0415  # its models are not there yet
+
+        return [*urls_of(self), *super().get_urls()]
+
+    @scope.everything()  # who logs in is nobody yet, and may be anybody
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Django's, but for the view, which may ask for a code."""
+        from orderflow.second_factor.login import password_page  # noqa: PLC0415  # its models are not there yet
+
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {
+            **self.each_context(request),
+            "title": gettext("Log in"),
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+        }
+        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+        return password_page(request, {**context, **(extra_context or {})})
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from erp_connectors.admin.overview import overview_page  # noqa: PLC0415  # its models are not there yet

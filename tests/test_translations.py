@@ -38,7 +38,7 @@ TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 SAME = {
     "Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s", "Admin",
     "Integrator", "Person", "Filter", "export", "person", "status",
-    "Webhook", "Organisation: %(org)s",
+    "Webhook", "Organisation: %(org)s", "Code",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from erp_connectors.api.second_factor import require_where_needed
 from orderflow.tenancy import scope
 
 
@@ -23,7 +24,9 @@ class ByToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
         # knox hands what is no text to the decoder, and NUL to the database.
         if not token.isalnum():
             raise AuthenticationFailed("Invalid token.")
-        return super().authenticate_credentials(token)
+        user, kept = super().authenticate_credentials(token)
+        require_where_needed(user)
+        return user, kept
 
 
 class ByTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

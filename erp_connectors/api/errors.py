@@ -40,10 +40,12 @@ UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY
 log = structlog.get_logger(__name__)
 
 
-def envelope(http_status: int, message: str, details: Any = None) -> dict[str, Any]:
+def envelope(
+    http_status: int, message: str, details: Any = None, *, code: str | None = None
+) -> dict[str, Any]:
     return {
         "error": {
-            "code": CODES.get(http_status, "VALIDATION_ERROR"),
+            "code": code or CODES.get(http_status, "VALIDATION_ERROR"),
             "message": message,
             "details": details or {},
             "request_id": current.get().request_id,
@@ -67,7 +69,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
             headers["Retry-After"] = str(max(1, ceil(wait)))
-    response = Response(envelope(http_status, message, details), status=http_status, headers=headers)
+    body = envelope(http_status, message, details, code=getattr(error, "api_code", None))
+    response = Response(body, status=http_status, headers=headers)
     # Django would log what we logged above a second time, without its trace.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
     return response

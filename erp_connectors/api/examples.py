@@ -91,6 +91,7 @@ EXAMPLES: dict[str, Any] = {
     "Credentials": {
         "email": "ops@acme.example",
         "password": "correct horse battery",
+        "code": "287082",
         "name": "nightly import",
         "expires_in_days": 90,
     },

@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from erp_connectors.api.authentication import ByToken
 from erp_connectors.api.parsing import StrictJSON
+from erp_connectors.api.second_factor import check_code
 from erp_connectors.api.throttles import LoginThrottle
 from orderflow.access.models import Token
 from orderflow.tenancy import scope
@@ -30,6 +31,13 @@ MOST_DAYS = 365
 class Credentials(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
     password = serializers.CharField(trim_whitespace=False, write_only=True, max_length=1000)
+    code = serializers.CharField(
+        default="",
+        allow_blank=True,
+        write_only=True,
+        max_length=40,
+        help_text="of the second factor, where the account has one; a recovery code works, too, once",
+    )
     name = serializers.CharField(
         max_length=100, default="", allow_blank=True, help_text="what the token is for; shown in the list"
     )
@@ -74,6 +82,7 @@ class Login(APIView):
         user = authenticate(django_request, username=given["email"], password=given["password"])
         if not isinstance(user, User):
             raise AuthenticationFailed("E-mail or password is wrong.")
+        check_code(user, given["code"], django_request)
         kept, token = Token.objects.create(
             user=user, expiry=timedelta(days=given["expires_in_days"]), name=given["name"]
         )

@@ -11,8 +11,8 @@ from erp_connectors.api.examples import EXAMPLES, refusal
 from erp_connectors.api.parsing import KnownFieldsOnly
 
 REFUSALS = {
-    "401": "No token or session, or one that is revoked, expired or wrong.",
-    "403": "Your role does not include it, or a session came without its CSRF token.",
+    "401": "No token or session, or one that is revoked, expired or wrong; at a login also CODE_REQUIRED, CODE_WRONG.",
+    "403": "Your role does not include it, or a session came without its CSRF token; SECOND_FACTOR_MISSING.",
     "404": "There is no such object, or it is another org's.",
     "409": "Not possible as things stand; the message says why.",
     "422": "The request is not valid; details name the fields.",
@@ -57,7 +57,7 @@ class Described(AutoSchema):
         with_id, changes = "{" in self.path, self.method not in SAFE_METHODS
         possible = {
             "401": self.get_auth() != [{}] or self.path.endswith("login"),
-            "403": self.get_auth() != [{}],
+            "403": self.get_auth() != [{}] or self.path.endswith("login"),
             "404": with_id,
             "409": changes,
             "422": True,

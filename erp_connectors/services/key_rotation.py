@@ -1,11 +1,11 @@
-"""Seal every connection's config, and every webhook's secret, with the current master key, row by row, beside a system
-that goes on working."""
+"""Seal every connection's config, every webhook's secret and every second factor's with the current master key, row by
+row, beside a system that goes on working."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,27 +18,45 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.notify.models import Subscription
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.second_factor.models import SecondFactor
 
 PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Where something is sealed for its row's ``org_id`` and ``id``.
+    """Where something is sealed for its row's ``owner`` and primary key.
 
-    ``kind`` is what people call such a row, ``remedy`` what they do where its key is lost.
+    ``kind`` is what people call such a row, ``remedy`` what they do where its key is lost, ``org`` whose row it is.
     """
 
     kind: str
     remedy: str
-    model: type[ERPConnection] | type[Subscription]
+    model: type[ERPConnection] | type[Subscription] | type[SecondFactor]
     column: str
+    owner: str = "org_id"
+    org: str = "org_id"
 
 
 SEALED = (
     Sealing("Connection", "enter its details anew", ERPConnection, "config"),
     Sealing("Webhook", "replace its secret", Subscription, "secrets"),
+    Sealing(
+        "Second factor",
+        "reset it on the person's page",
+        SecondFactor,
+        "secret",
+        owner="user_id",
+        org="user__org_id",
+    ),
 )
+
+
+class Row(NamedTuple):
+    id: UUID
+    owner_id: UUID
+    org_id: UUID | None
+    stored: Sealed
 
 
 class Unreadable(msgspec.Struct):
@@ -51,8 +69,8 @@ class Unreadable(msgspec.Struct):
 
 
 class RotationReport(msgspec.Struct):
-    """Counts of rows: connections and webhooks; ``by_key`` says how many each key, named by its id, has sealed
-    after the rotation."""
+    """Counts of rows: connections, webhooks and second factors; ``by_key`` says how many each key, named by its id, has
+    sealed after the rotation."""
 
     key: str
     resealed: int = 0
@@ -90,12 +108,12 @@ def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationRepor
     passed_over: set[UUID] = set()
     for place in SEALED:
         while page := list(_older(place, ring[0]).exclude(pk__in=passed_over)[:PAGE]):
-            for row_id, org_id, stored in page:
+            for row in (Row(*values) for values in page):
                 try:
-                    report.resealed += _reseal(place, row_id, org_id, stored, ring)
+                    report.resealed += _reseal(place, row, ring)
                 except Undecryptable as error:
-                    passed_over.add(row_id)
-                    report.unreadable.append(Unreadable(place.kind, row_id, str(error), place.remedy))
+                    passed_over.add(row.id)
+                    report.unreadable.append(Unreadable(place.kind, row.id, str(error), place.remedy))
                 done(report.resealed + len(passed_over))
     report.by_key = keys_in_use()
     return report
@@ -109,33 +127,34 @@ def standing() -> RotationReport:
 def keys_in_use() -> dict[str, int]:
     """How many rows each key, named by its id, has sealed."""
     rows = chain.from_iterable(_stored(place).order_by().iterator() for place in SEALED)
-    return dict(Counter(sealed_with(stored) for _, _, stored in rows))
+    return dict(Counter(sealed_with(Row(*values).stored) for values in rows))
 
 
-def _older(place: Sealing, key: MasterKey) -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
+def _older(place: Sealing, key: MasterKey) -> "QuerySet[Any, tuple[Any, ...]]":
     return _stored(place).exclude(**{f"{place.column}__startswith": Sealed(key.prefix)}).order_by("pk")
 
 
-def _stored(place: Sealing) -> "QuerySet[Any, tuple[UUID, UUID, Sealed]]":
+def _stored(place: Sealing) -> "QuerySet[Any, tuple[Any, ...]]":
+    """Each as a `Row`."""
     # What the field gives without its row is the stored form, whatever its type says.
-    return place.model.objects.values_list("pk", "org_id", place.column)
+    return place.model._default_manager.values_list("pk", place.owner, place.org, place.column)
 
 
-def _reseal(place: Sealing, row_id: UUID, org_id: UUID, stored: Sealed, ring: list[MasterKey]) -> int:
+def _reseal(place: Sealing, row: Row, ring: list[MasterKey]) -> int:
     """1, or 0 where somebody saved the row meanwhile: the next page has it again if it still needs this."""
-    fresh = reseal(stored, ring=ring, org_id=org_id, connection_id=row_id)
+    fresh = reseal(row.stored, ring=ring, org_id=row.owner_id, connection_id=row.id)
     with transaction.atomic():
         # Nothing about the row changes, so neither does updated_at: a delivery under way goes on.
-        untouched = place.model.objects.filter(**{"pk": row_id, place.column: stored})
+        untouched = place.model._default_manager.filter(**{"pk": row.id, place.column: row.stored})
         written = untouched.update(**{place.column: fresh})
         if written:
-            before, after = {"key": sealed_with(stored)}, {"key": ring[0].id}
+            before, after = {"key": sealed_with(row.stored)}, {"key": ring[0].id}
             record(
                 Entry(
                     action=Action.KEYS_ROTATED,
-                    org_id=org_id,
+                    org_id=row.org_id,
                     entity_type=place.model.__name__,
-                    entity_id=row_id,
+                    entity_id=row.id,
                     before=before,
                     after=after,
                 )

@@ -18,6 +18,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from orderflow.access import lockout, people
 from orderflow.access.forms import PasswordForm, PersonForm, new_person_form
+from orderflow.second_factor.resetting import may_reset, reset_page
+from orderflow.second_factor.services import has_one
 from orderflow.tenancy.admin import OrgScopedAdmin, may, yes_or_no
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
@@ -39,8 +41,8 @@ class UserAdmin(OrgScopedAdmin):
     search_fields = ("email",)
     search_help_text = gettext_lazy("E-mail address")
     ordering = ("email",)
-    readonly_fields = ("org", "last_login", "date_joined", "tokens")
-    fields = ("email", "role", "is_active", "org", "last_login", "date_joined", "tokens")
+    readonly_fields = ("org", "last_login", "date_joined", "second_factor", "tokens")
+    fields = ("email", "role", "is_active", "org", "last_login", "date_joined", "second_factor", "tokens")
     audited = True
 
     class Media:
@@ -54,6 +56,9 @@ class UserAdmin(OrgScopedAdmin):
         return [
             path("<uuid:pk>/password/", wrap(self.password_page), name="auth_user_password_change"),
             path("<uuid:pk>/unlock/", wrap(self.unlock_page), name="tenancy_user_unlock"),
+            path(
+                "<uuid:pk>/second-factor/", wrap(self.second_factor_page), name="tenancy_user_second_factor"
+            ),
             *super().get_urls(),
         ]
 
@@ -93,6 +98,10 @@ class UserAdmin(OrgScopedAdmin):
     def active(self, person: User) -> str:
         return yes_or_no(person.is_active)
 
+    @admin.display(description=gettext_lazy("second factor"))
+    def second_factor(self, person: User) -> str:
+        return yes_or_no(has_one(person))
+
     @admin.display(description=gettext_lazy("API tokens"))
     def tokens(self, person: User) -> str:
         return str(people.open_tokens(person))
@@ -106,7 +115,8 @@ class UserAdmin(OrgScopedAdmin):
     ) -> HttpResponse:
         person = self.get_object(request, object_id)
         locks = lockout.locks_on(person.email, now=timezone.now()) if person else []
-        return super().change_view(request, object_id, form_url, {"locks": locks, **(extra_context or {})})
+        shown = {"locks": locks, "may_reset": person is not None and may_reset(signed_in(request), person)}
+        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         save = people.change_person if change else people.add_person
@@ -144,6 +154,9 @@ class UserAdmin(OrgScopedAdmin):
             else:
                 messages.info(request, _("%(person)s was not locked out.") % {"person": person})
         return redirect("admin:tenancy_user_change", person.pk)
+
+    def second_factor_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        return reset_page(request, self._person(request, pk))
 
     def _person(self, request: HttpRequest, pk: UUID) -> User:
         """Raises `PermissionDenied`, `Http404`."""

@@ -40,6 +40,11 @@ class Action(models.TextChoices):
     USER_CHANGED = "USER_CHANGED", _("User changed")
     PASSWORD_CHANGED = "PASSWORD_CHANGED", _("Password changed")  # no secret
     USER_UNLOCKED = "USER_UNLOCKED", _("User unlocked")
+    SECOND_FACTOR_SET_UP = "SECOND_FACTOR_SET_UP", _("Second factor set up")
+    SECOND_FACTOR_REMOVED = "SECOND_FACTOR_REMOVED", _("Second factor turned off")
+    SECOND_FACTOR_RESET = "SECOND_FACTOR_RESET", _("Second factor reset")
+    RECOVERY_CODE_USED = "RECOVERY_CODE_USED", _("Recovery code used")
+    RECOVERY_CODES_RENEWED = "RECOVERY_CODES_RENEWED", _("Recovery codes renewed")
 
 
 class AppendOnly(Exception):

@@ -27,6 +27,7 @@ def login_succeeded(sender: type[User], user: User, **_: Any) -> None:
 def login_failed(sender: str, credentials: dict[str, Any], **_: Any) -> None:
     # The tried e-mail is kept, the tried password never.
     tried = str(credentials.get("username") or credentials.get("email") or "")[:254]
+    step = {"step": credentials["step"]} if "step" in credentials else {}
     user = User.objects.filter(email__iexact=tried).first()
     record(
         Entry(
@@ -34,6 +35,6 @@ def login_failed(sender: str, credentials: dict[str, Any], **_: Any) -> None:
             org_id=user.org_id if user else None,
             entity_type="User",
             entity_id=user.pk if user else "",
-            after={"email": tried},
+            after={"email": tried, **step},
         )
     )

@@ -11,7 +11,9 @@ from django.db import DatabaseError, connection, connections
 from orderflow.tenancy import enforcement
 from orderflow.tenancy.policies import undeclared
 
-APPLY = "Run: manage.py row_level_security --apply, as the tables' owner (docs/security/tenants.md)."
+APPLY = (
+    "Run: manage.py row_level_security --apply, as the tables' owner (docs/security/row-level-security.md)."
+)
 log = structlog.get_logger(__name__)
 
 

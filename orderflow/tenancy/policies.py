@@ -16,7 +16,7 @@ from orderflow.tenancy.querysets import OrgScopedQuerySet
 CLAIM = "orderflow.orgs"
 # Whose querysets can't say it: they are a package's, or the org is a part of a text.
 ELSEWHERE = {"access.Token": "user__org", "admin.LogEntry": "user__org", "idempotency.KeyedRequest": "scope"}
-# What no org owns: kept apart by other means, or by none, as docs/security/tenants.md says.
+# What no org owns: kept apart by other means, or by none, as docs/security/row-level-security.md says.
 SHARED = {
     "access.Tally": "how often somebody came, by digest or address",
     "auth.Group": "unused",

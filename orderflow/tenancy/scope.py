@@ -1,7 +1,7 @@
 """Whose rows this thread of work may see: what a database with row-level security is told before anything is read.
 
-The first wall is `for_org`; this is the second (docs/security/tenants.md). Nobody says anything: nothing is seen. A new
-thread begins with nothing, too: whoever starts one for work on rows takes the context along, or claims anew.
+The first wall is `for_org`; this is the second (docs/security/row-level-security.md). Nobody says anything: nothing
+is seen. A new thread begins with nothing, too: whoever starts one for work on rows takes the context along.
 """
 
 from collections.abc import Iterator

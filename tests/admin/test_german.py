@@ -1,5 +1,6 @@
 """In German every page is German: what a person reads there is a text that has a translation, or it is data."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
@@ -21,7 +22,7 @@ from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus, Uom
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
-from tests import factories
+from tests import factories, second_factors
 from tests.admin.test_every_page import World, address, names, world
 from tests.test_translations import SAME
 
@@ -36,6 +37,8 @@ PROPER = [
     "DROPZONE_JSON_V1",
 ]  # fmt: skip
 DATA = [
+    # The folder of all tests, in whose path words stand.
+    re.compile(re.escape(os.environ["PYTEST_DEBUG_TEMPROOT"])),
     re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8,64}\b"),
     re.compile(r"([Aa]ck_|[Ee]rror_)?[Ss]ales_order_\w+(\.json)?"),
     re.compile(r"\S+@\S+"),
@@ -219,6 +222,7 @@ def test_what_goes_wrong_is_said_in_german(own, marked, settings):
         ),
         Client(headers={"accept-language": "de"}, enforce_csrf_checks=True).post(reverse("admin:login"), {}),
         german().get(reverse("admin:login")),
+        *second_factor_pages(own),
         *(
             german().post(reverse("admin:login"), {"username": own.rows[User].email, "password": "wrong"})
             for _ in range(settings.AXES_FAILURE_LIMIT)
@@ -255,6 +259,22 @@ def test_what_is_not_german_is_found():
     page = '<h1 title="Say what">⟦Auftrag ⟧PO-1</h1><p>It is sent</p><pre>raw</pre><input type="submit" value="Go">'
 
     assert [text.split(":")[0] for text in foreign(page, ["PO-1"])] == ["'Say what'", "'It is sent'", "'Go'"]
+
+
+def second_factor_pages(own: World) -> Iterator[Any]:
+    """What only somebody sees who has one, or must."""
+    person = factories.user(own.org, Role.OPS)
+    secret, made = second_factors.set_up(person)
+    client = german(person)
+    pages = [reverse(f"admin:second_factor{ending}") for ending in ("", "_codes", "_off")]
+    yield from (client.get(page) for page in pages)
+    yield client.post(pages[2], {"code": second_factors.wrong(secret)})
+    yield client.post(pages[1], {"code": made[0]})
+    yield client.post(pages[2], {"code": made[0]})
+    door = german()
+    door.post(reverse("admin:login"), {"username": person.email, "password": factories.PASSWORD})
+    yield door.get(reverse("admin:second_factor_code"))
+    yield german(factories.user(own.org)).post(pages[0], {"code": "1"})
 
 
 def not_german(pages: Iterable[Any], own: World) -> list[str]:

@@ -8,8 +8,9 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from orderflow.second_factor import codes
 from orderflow.tenancy.roles import Role
-from tests import factories
+from tests import factories, second_factors
 from tests.leaks.canaries import random_text
 
 LOGIN = "/api/v1/auth/login"
@@ -30,6 +31,29 @@ def test_a_wrong_password_at_either_login(leaks):
     )
 
     leaks.look(org, person, answers=told)
+
+
+def test_a_second_factor_and_its_recovery_codes(leaks):
+    org = factories.org()
+    person, door = factories.user(org), Client()
+    secret, made = second_factors.set_up(person)
+    leaks.canary("second factor", codes.as_text(secret))
+    leaks.canary("second factor in bytes", secret.hex())
+    for code in made:
+        leaks.canary("recovery code", code)
+        leaks.canary("recovery code without dashes", codes.written_plainly(code))
+    credentials = {"email": person.email, "password": factories.PASSWORD}
+    told: list[Any] = [
+        APIClient().post(LOGIN, {**credentials, "code": given}, format="json")
+        for given in (made[0], made[0], made[1][:-1], [made[2]])
+    ]
+    told.append(door.post("/admin/login/", {"username": person.email, "password": factories.PASSWORD}))
+    told += [door.post("/admin/login/code/", {"code": given}) for given in (made[3][:-1], made[4])]
+    told.append(door.get("/admin/second-factor/"))
+    told += [door.post(f"/admin/second-factor/{page}/", {"code": made[5][:-1]}) for page in ("codes", "off")]
+
+    assert {answer.status_code for answer in told} == {200, 302, 401, 422}
+    leaks.look(org, person, answers=text_of(*told))
 
 
 SECRETS = ("password", "ssh_key", "ssh_key_passphrase", "next_ssh_key")

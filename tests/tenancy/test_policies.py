@@ -23,6 +23,7 @@ from orderflow.audit import sealing
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Document, DraftOrder, ImportedOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.second_factor.models import RecoveryCode, SecondFactor
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.policies import path_of, tables
 from tests import factories
@@ -46,6 +47,8 @@ def fill(tenant):
         customer=buyer, external_order_number="1", draft_order=order, sha256="x", file_name="f", file_line=1
     )
     Token.objects.create(tenant.admin)
+    factor = SecondFactor.objects.create(user=tenant.admin, secret="sealed", last_step=1)
+    RecoveryCode.objects.create(factor=factor, digest="d")
     LogEntry.objects.create(user=tenant.admin, action_flag=ADDITION, object_repr="secret")
     KeyedRequest.objects.create(
         scope=f"org {tenant.org.pk}",

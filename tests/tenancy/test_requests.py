@@ -8,7 +8,9 @@ from rest_framework.test import APIClient
 
 from erp_connectors import tasks
 from erp_connectors.api.orders import Orders
+from erp_connectors.connectors.base import ConfigError
 from erp_connectors.models import ERPExport
+from erp_connectors.services.connections import change_connection
 from erp_connectors.services.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.access.models import Token
@@ -233,6 +235,13 @@ def test_what_platform_staff_did_is_told_by_name_in_the_org(two):
     shown = by_token(ours.admin).get(f"{API}/draft-orders/{order.pk}").json()
 
     assert shown["approved_by"] == staff.email
+
+
+def test_an_ack_folder_of_another_org_is_refused_though_its_connection_can_not_be_seen(two):
+    ours, theirs = two
+    config = {"mode": "filesystem", "export_path": str(ours.inbox), "ack_path": str(theirs.acks)}
+    with scope.within(scope.of_user(ours.admin)), pytest.raises(ConfigError, match="another org"):
+        change_connection(ours.connection.pk, actor=ours.admin, config=config)
 
 
 def test_machines_that_watch_see_every_org(two, settings):

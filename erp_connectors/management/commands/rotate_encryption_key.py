@@ -10,9 +10,9 @@ from orderflow.orders.management.progress import ProgressBar
 
 class Command(ReportingCommand):
     help = (
-        "Seal every connection's config and every webhook's secret with ENCRYPTION_MASTER_KEY, while the system "
-        "runs; a key of ENCRYPTION_PREVIOUS_KEYS opens the older ones. Exit code 1 where a row "
-        "still needs an older key."
+        "Seal every connection's config, and the secret of every webhook and second factor, with "
+        "ENCRYPTION_MASTER_KEY, while the system runs; a key of ENCRYPTION_PREVIOUS_KEYS opens the older ones. "
+        "Exit code 1 where a row still needs an older key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,7 +25,9 @@ class Command(ReportingCommand):
         if options["check"]:
             report = key_rotation.standing()
         else:
-            with ProgressBar(sum(place.model.objects.count() for place in key_rotation.SEALED)) as bar:
+            with ProgressBar(
+                sum(place.model._default_manager.count() for place in key_rotation.SEALED)
+            ) as bar:
                 report = key_rotation.rotate(done=bar.at)
         self.show(report, as_json=options["json"])
         self.finish(trouble=not report.finished)

@@ -1,0 +1,15 @@
+"""A person's TOTP secret under the master key, as configs are; by a key of their own, as staff have no org."""
+
+from uuid import UUID
+
+from erp_connectors.crypto import seal, unseal
+from erp_connectors.fields import key_ring
+
+
+def sealed(secret: bytes, person_id: UUID) -> str:
+    return seal(secret, key=key_ring()[0], org_id=person_id, connection_id=person_id)
+
+
+def opened(stored: str, person_id: UUID) -> bytes:
+    """Raises `erp_connectors.crypto.Undecryptable`."""
+    return unseal(stored, ring=key_ring(), org_id=person_id, connection_id=person_id)

@@ -1,0 +1,145 @@
+"""Who has a second factor, who must; setting it up, using it, ending it. Each step is audited, without any secret."""
+
+from typing import Any
+
+import structlog
+from axes.handlers.proxy import AxesProxyHandler
+from django.conf import settings
+from django.contrib.auth.signals import user_login_failed
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from erp_connectors.crypto import Undecryptable
+from orderflow.access.people import end_access
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record
+from orderflow.second_factor import codes
+from orderflow.second_factor.models import RecoveryCode, SecondFactor
+from orderflow.second_factor.sealing import opened, sealed
+from orderflow.tenancy.models import User
+from orderflow.tenancy.roles import Capability
+
+NOBODY, ADMINS, ALL = "none", "admins", "all"
+log = structlog.get_logger(__name__)
+
+
+class NotSetUp(Exception):
+    """The first code was wrong, or another page was faster."""
+
+
+def has_one(person: User) -> bool:
+    found: bool = SecondFactor.objects.filter(pk=person.pk).exists()
+    return found
+
+
+def lacks_one(person: User) -> bool:
+    """Whether they must have one, and have none."""
+    required: str = settings.REQUIRE_SECOND_FACTOR
+    needed = required == ALL or (required == ADMINS and person.can(Capability.ADMINISTER))
+    return needed and not has_one(person)
+
+
+def set_up(person: User, secret: bytes, code: str) -> list[str]:
+    """The recovery codes, to be shown once. Ends all sessions and API tokens, which knew no code. Raises `NotSetUp`."""
+    step = codes.matching_step(secret, codes.written_plainly(code), now=timezone.now())
+    if step is None:
+        raise NotSetUp
+    with transaction.atomic():
+        User.objects.select_for_update(of=("self",)).get(pk=person.pk)
+        if has_one(person):
+            raise NotSetUp
+        factor = SecondFactor.objects.create(user=person, secret=sealed(secret, person.pk), last_step=step)
+        end_access(person)
+        _record(Action.SECOND_FACTOR_SET_UP, person, person)
+        return _new_recovery_codes(factor)
+
+
+def passes(person: User, code: str, request: HttpRequest) -> bool:
+    """Whether a code is right, by which it is used up. A wrong one counts as a wrong password does, and any is one
+    while the account is locked; the answer to the request then becomes that of a lock.
+    """
+    with transaction.atomic():
+        # Whoever tries many at once is counted one by one.
+        factor = SecondFactor.objects.select_for_update().filter(pk=person.pk).first()
+        credentials = {"username": person.email, "step": "code"}
+        locked = not AxesProxyHandler.is_allowed(request, credentials)
+        if factor and not locked and _used(factor, person, codes.written_plainly(code)):
+            return True
+        if locked:
+            request.axes_locked_out = True  # type: ignore[attr-defined]  # as axes' own backend says it
+        user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+    return False
+
+
+def turn_off(person: User) -> None:
+    with transaction.atomic():
+        if _removed(person):
+            _record(Action.SECOND_FACTOR_REMOVED, person, person)
+
+
+def reset(person: User, *, actor: User | None) -> bool:
+    """For somebody who has neither the device nor a recovery code. False: there was none."""
+    with transaction.atomic():
+        if not _removed(person):
+            return False
+        end_access(person)
+        _record(Action.SECOND_FACTOR_RESET, person, actor)
+        return True
+
+
+def renew_recovery_codes(person: User) -> list[str]:
+    """To be shown once; those before no longer work."""
+    with transaction.atomic():
+        factor = SecondFactor.objects.select_for_update().get(pk=person.pk)
+        factor.recovery_codes.all().delete()
+        _record(Action.RECOVERY_CODES_RENEWED, person, person)
+        return _new_recovery_codes(factor)
+
+
+def recovery_codes_left(person: User) -> int:
+    left: int = RecoveryCode.objects.filter(factor=person.pk).count()
+    return left
+
+
+def _used(factor: SecondFactor, person: User, code: str) -> bool:
+    step = _step(factor, code)
+    if step is not None:
+        factor.last_step = step
+        factor.save(update_fields=["last_step"])
+        return True
+    used, _ = RecoveryCode.objects.filter(factor=factor, digest=codes.digest(code, person.pk)).delete()
+    if used:
+        _record(Action.RECOVERY_CODE_USED, person, person, after={"left": recovery_codes_left(person)})
+    return used > 0
+
+
+def _step(factor: SecondFactor, code: str) -> int | None:
+    try:
+        secret = opened(factor.secret, factor.pk)
+    except Undecryptable as error:
+        # The master key is lost: recovery codes still work.
+        log.error("second_factor.unreadable", user_id=str(factor.pk), why=str(error))
+        return None
+    return codes.matching_step(secret, code, now=timezone.now(), after=factor.last_step)
+
+
+def _new_recovery_codes(factor: SecondFactor) -> list[str]:
+    made = codes.new_recovery_codes()
+    RecoveryCode.objects.bulk_create(
+        RecoveryCode(factor=factor, digest=codes.digest(code, factor.pk)) for code in made
+    )
+    return made
+
+
+def _removed(person: User) -> bool:
+    removed, _ = SecondFactor.objects.filter(pk=person.pk).delete()
+    return removed > 0
+
+
+def _record(action: Action, person: User, actor: User | None, **what: Any) -> None:
+    record(
+        Entry(
+            action=action, org_id=person.org_id, entity_type="User", entity_id=person.pk, actor=actor, **what
+        )
+    )
