@@ -10,6 +10,7 @@ UNIQUE_OVER_ALL_ORGS = {
     "access.Token.public_id": "random",
     "audit.AuditSeal.one_seal_per_place_without_org": "of no org",
     "erp_connectors.ERPExport.filename": "a push takes another name",
+    "retention.RetentionRun.day": "of the daily run over all orgs",
     "tenancy.Org.slug": "platform staff choose it",
     "tenancy.User.email": "who takes an address is told that somebody has it",
     "tenancy.User.user_email_in_any_case_once": "as before",

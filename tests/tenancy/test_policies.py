@@ -18,6 +18,7 @@ from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Happening, Notification, Subscription
+from erp_connectors.retention.models import RetentionRun, RetentionShare
 from orderflow.access.models import Token
 from orderflow.audit import sealing
 from orderflow.idempotency.models import KeyedRequest
@@ -65,6 +66,7 @@ def fill(tenant):
     Happening.objects.create(
         subscription=told, event=Event.values[0], connection=tenant.connection, export=export
     )
+    RetentionShare.objects.create(run=RetentionRun.objects.create(org=tenant.org), org=tenant.org)
     Notification.objects.create(subscription=told, event=Event.values[0], facts={"order": "secret"})
 
 
