@@ -4,6 +4,15 @@ from django.db import models
 from django.utils import timezone
 
 from orderflow.tenancy.models import User
+from orderflow.tenancy.querysets import OrgScopedQuerySet
+
+
+class SecondFactorQuerySet(OrgScopedQuerySet["SecondFactor"]):
+    org_lookup = "user__org"
+
+
+class RecoveryCodeQuerySet(OrgScopedQuerySet["RecoveryCode"]):
+    org_lookup = "factor__user__org"
 
 
 class SecondFactor(models.Model):
@@ -17,6 +26,8 @@ class SecondFactor(models.Model):
     last_step = models.BigIntegerField()
     set_up_at = models.DateTimeField(default=timezone.now)
 
+    objects = SecondFactorQuerySet.as_manager()
+
     def __str__(self) -> str:
         return str(self.user)
 
@@ -26,6 +37,8 @@ class RecoveryCode(models.Model):
 
     factor = models.ForeignKey(SecondFactor, on_delete=models.CASCADE, related_name="recovery_codes")
     digest = models.CharField(max_length=64)
+
+    objects = RecoveryCodeQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["factor", "digest"], name="recovery_code_once")]
