@@ -9,9 +9,7 @@ from orderflow.tenancy.models import User
 class SecondFactor(models.Model):
     """There is none before its owner typed a first right code."""
 
-    user = models.OneToOneField(
-        User, on_delete=models.CASCADE, primary_key=True, related_name="second_factor"
-    )
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
     secret = models.TextField(help_text="Sealed with the master key, for this person.")
     # No code of this time step or an earlier one is taken any more (RFC 6238, 5.2).
     last_step = models.BigIntegerField()

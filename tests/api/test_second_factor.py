@@ -1,5 +1,7 @@
 """A token for whoever has a second factor costs a code, and none is given to who must have one and has not."""
 
+import json
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -94,6 +96,16 @@ def test_a_token_from_before_it_was_required_opens_nothing(person, settings):
     settings.REQUIRE_SECOND_FACTOR = "all"
 
     assert refusal(client.get("/api/v1/me")) == (403, "SECOND_FACTOR_MISSING")
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\x00", "ß" * 20, "٢٨٧٠٨٢", 123456, None, ["1"], "1" * 41])
+def test_what_is_no_code_is_refused_in_our_words(person, odd):
+    set_up(person)
+
+    body = json.dumps({"email": person.email, "password": factories.PASSWORD, "code": odd})
+    answer = APIClient().post("/api/v1/auth/login", body, content_type="application/json")
+
+    assert refusal(answer)[0] in (401, 422)
 
 
 def test_without_a_second_factor_a_code_is_not_looked_at(person):

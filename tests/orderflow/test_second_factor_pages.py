@@ -64,6 +64,10 @@ def set_up_by_page(client, person):
     return secret, client.post(OWN, {"sealed": hidden, "code": code(secret)})
 
 
+def says_of_second_factor(page):
+    return re.search(r'field-second_factor.*?class="readonly">([^<]*)<', page, re.DOTALL)[1]
+
+
 def reset_page(person):
     return reverse("admin:tenancy_user_second_factor", args=[person.pk])
 
@@ -247,7 +251,9 @@ def test_an_admin_resets_it_after_being_asked(org, person):
     admin, theirs = client_of(factories.user(org, Role.ADMIN)), client_of(person)
     Token.objects.create(person)
     change = reverse("admin:tenancy_user_change", args=[person.pk])
-    assert reset_page(person) in admin.get(change).content.decode()
+    page = admin.get(change).content.decode()
+    assert reset_page(person) in page
+    assert says_of_second_factor(page) == "yes"
 
     assert admin.get(reset_page(person)).status_code == 200
     assert services.has_one(person)
@@ -259,7 +265,9 @@ def test_an_admin_resets_it_after_being_asked(org, person):
     assert not Token.objects.exists()
     (entry,) = entries(person, Action.SECOND_FACTOR_RESET)
     assert entry.actor.role == Role.ADMIN
-    assert reset_page(person) not in admin.get(change).content.decode()
+    page = admin.get(change).content.decode()
+    assert reset_page(person) not in page
+    assert says_of_second_factor(page) == "no"
 
 
 @pytest.mark.parametrize(
