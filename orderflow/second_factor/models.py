@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
+from orderflow.second_factor.codes import MOST_WRONG
 from orderflow.tenancy.models import User
 
 
@@ -13,10 +14,16 @@ class SecondFactor(models.Model):
     secret = models.TextField(help_text="Sealed with the master key, for this person.")
     # No code of this time step or an earlier one is taken any more (RFC 6238, 5.2).
     last_step = models.BigIntegerField()
+    # Codes that were wrong since the last right one, wherever they came from.
+    wrong_in_a_row = models.PositiveIntegerField(default=0)
     set_up_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return str(self.user)
+
+    @property
+    def takes_recovery_codes_only(self) -> bool:
+        return self.wrong_in_a_row >= MOST_WRONG
 
 
 class RecoveryCode(models.Model):

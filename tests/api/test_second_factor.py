@@ -80,6 +80,17 @@ def test_asking_without_a_code_in_between_forgets_no_wrong_one(person):
     assert refusal(login(person, code=wrong(secret))) == (429, "RATE_LIMITED")
 
 
+def test_after_too_many_wrong_codes_a_program_reads_what_is_still_taken(person):
+    secret, made = set_up(person)
+    SecondFactor.objects.update(wrong_in_a_row=100)
+
+    answer = login(person, code=code(secret))
+
+    assert refusal(answer) == (401, "CODE_WRONG")
+    assert "only a recovery code" in answer.json()["error"]["message"]
+    assert login(person, code=made[0]).status_code == 200
+
+
 def test_who_must_have_one_gets_no_token_without(person, settings):
     settings.REQUIRE_SECOND_FACTOR = "all"
 
