@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,6 +83,8 @@ class SimulatedErp:
     export_path: str
     ack_path: str | None
     habits: Habits = field(default_factory=Habits)
+    # Which of the names of order files it leaves to another ERP that reads the same folder.
+    leaves: Callable[[Sequence[str]], Container[str]] = field(default=lambda names: ())
     waiting: list[Answer] = field(default_factory=list)
     seen_orders: set[str] = field(default_factory=set)
     complained: set[str] = field(default_factory=set)
@@ -95,6 +97,8 @@ class SimulatedErp:
     def _take_new(self, now: datetime) -> Iterator[Happening]:
         listed = {entry.name for entry in self.transport.list(self.export_path) if entry.is_file}
         names = sorted(name for name in listed if _is_order(name))
+        left = self.leaves(names)
+        names = [name for name in names if name not in left]
         for start in range(0, len(names), AT_ONCE):
             batch = names[start : start + AT_ONCE]
             bodies = self.transport.read([self._path(name) for name in batch], max_bytes=MAX_BYTES)

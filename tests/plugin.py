@@ -85,7 +85,8 @@ def _prepare(world: ExitStack, database: str) -> None:
     run = _VAR / f"run-{secrets.token_hex(4)}"
     run.mkdir(parents=True)
     world.callback(shutil.rmtree, run, ignore_errors=True)
-    kept, temporary, home = _VAR / "kept", run / "tmp", run / "home"
+    # A space in every test's folder, since a user's clone may lie in such a one.
+    kept, temporary, home = _VAR / "last runs", run / "tmp", run / "home"
     for folder in (kept, temporary, home):
         folder.mkdir(exist_ok=True)
     for name in [*_LEAKS, *(name for name in os.environ if name.startswith(("S3_", "SFTP_")))]:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from shlex import quote
 
 import pytest
 import yaml
@@ -60,7 +61,8 @@ def test_the_page_puts_each_secret_into_its_own_variable_only(tmp_path: Path) ->
     example, filled = DEPLOY / "orderflow.env.example", tmp_path / "orderflow.env"
     shutil.copy(example, filled)
     (line,) = re.findall(r"^sed -i .*?orderflow\.env$", DEPLOY_PAGE, re.DOTALL | re.MULTILINE)
-    script = f"PASSWORD=of-the-database NAME=erp.acme.test\n{line.replace('/etc/orderflow/orderflow.env', str(filled))}"
+    ours = line.replace("/etc/orderflow/orderflow.env", quote(str(filled)))
+    script = f"PASSWORD=of-the-database NAME=erp.acme.test\n{ours}"
     subprocess.run(["bash", "-euc", script], check=True)
 
     before, after = example.read_text().splitlines(), filled.read_text().splitlines()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from django.utils import timezone
@@ -19,6 +20,7 @@ from erp_connectors.registry import open_transport, standing_between
 from erp_connectors.services.acks import poll
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.deliver import deliver
+from erp_connectors.services.ownership import of_others
 from erp_connectors.services.push import push, retry_push
 from erp_connectors.sessions import keeper
 from erp_connectors.simulated_erp import Habits, SimulatedErp
@@ -69,7 +71,13 @@ def _play_day(
     started = time.monotonic()
     with ExitStack() as stack:
         erps_own = stack.enter_context(open_transport(dropzone))
-        erp = SimulatedErp(erps_own, dropzone.export_path, dropzone.ack_path, _habits(day, seed))
+        erp = SimulatedErp(
+            erps_own,
+            dropzone.export_path,
+            dropzone.ack_path,
+            _habits(day, seed),
+            leaves=partial(of_others, connection.org_id),
+        )
         # What was kept open before has no weather, and what is kept after must have none.
         stack.callback(keeper.drop, connection.pk)
         stack.enter_context(standing_between(_under(weather)))

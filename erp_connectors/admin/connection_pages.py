@@ -24,12 +24,18 @@ from erp_connectors.services.abilities import ABILITIES
 from erp_connectors.services.erp_message import erp_message
 from erp_connectors.services.host_keys import Comparison
 from erp_connectors.services.probe_report import ReportedStep, last_report
+from erp_connectors.services.target import where_of
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.admin import OrgScopedAdmin
 from orderflow.tenancy.permissions import signed_in
 
 STREAM = "application/x-ndjson"
 RUN_SOON = "test_connection"
+
+
+def titled(connection: ERPConnection) -> str:
+    """Where it leads, which people know it by, and what it is called elsewhere."""
+    return " · ".join(filter(None, (where_of(connection), str(connection))))
 
 
 class ConnectionPages(OrgScopedAdmin):
@@ -109,7 +115,7 @@ class ConnectionPages(OrgScopedAdmin):
             "opts": self.opts,
             "original": connection,
             "title": title,
-            "subtitle": str(connection),
+            "subtitle": titled(connection),
             "media": self.media,
         }
 

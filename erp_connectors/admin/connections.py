@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.connection_form import described_fields, form_for
-from erp_connectors.admin.connection_pages import ConnectionPages, run_soon
+from erp_connectors.admin.connection_pages import ConnectionPages, run_soon, titled
 from erp_connectors.admin.connection_setup import setup_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -23,9 +23,8 @@ from erp_connectors.registry import connector_types
 from erp_connectors.services import connections, probe
 from erp_connectors.services.cautions import cautions
 from erp_connectors.services.connections import public_config
-from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.recorded import in_words
-from erp_connectors.services.target import place_of
+from erp_connectors.services.target import where_of
 from erp_connectors.services.wording import fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.admin import yes_or_no
@@ -87,7 +86,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         context["show_save_and_add_another"] = False
         connection = kwargs.get("obj")
         if connection is not None:
-            context["subtitle"] = f"{self.place(connection)} · {connection}"
+            context["subtitle"] = titled(connection)
         if connection is not None and self.has_change_permission(request, connection):
             context["setup"] = setup_of(connection)
         return super().render_change_form(request, context, *args, **kwargs)
@@ -136,10 +135,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
 
     @admin.display(description=gettext_lazy("connection"))
     def place(self, connection: ERPConnection) -> str:
-        try:
-            return place_of(dropzone_of(connection))
-        except Fault:
-            return str(connection)
+        return where_of(connection) or str(connection)
 
     @admin.display(description=gettext_lazy("health"))
     def health(self, connection: ERPConnection) -> str:

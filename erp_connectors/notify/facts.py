@@ -5,13 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Happening, Subscription
 from erp_connectors.services import overdue
-from erp_connectors.services.context import dropzone_of
-from erp_connectors.services.target import place_of
+from erp_connectors.services.target import where_of
 from erp_connectors.states import ExportStatus
 
 NAMED = 5
@@ -67,7 +65,7 @@ def facts_of(subscription: Subscription, event: Event, happenings: Sequence[Happ
 
 
 def way_of(connection: ERPConnection) -> Way:
-    return Way(str(connection.pk), connection.connector_type, _where(connection))
+    return Way(str(connection.pk), connection.connector_type, where_of(connection))
 
 
 def still_true(event: Event, export: ERPExport) -> bool:
@@ -75,13 +73,6 @@ def still_true(event: Event, export: ERPExport) -> bool:
     if event is Event.EXPORT_OVERDUE:
         return export.is_overdue
     return export.status == ExportStatus.FAILED
-
-
-def _where(connection: ERPConnection) -> str:
-    try:
-        return place_of(dropzone_of(connection))
-    except Fault:
-        return ""
 
 
 def _instance(happening: Happening, event: Event, way: Way) -> Instance:

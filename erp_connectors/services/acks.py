@@ -1,7 +1,7 @@
 """One round over one connection's ack folder: list, read a page, decide it in one transaction, file it away."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from uuid import UUID
@@ -32,6 +32,7 @@ from erp_connectors.services.ack_decisions import Answered, Reading, Unreadable
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.filing import Decided, Filing
 from erp_connectors.services.ledger import Noted, noted
+from erp_connectors.services.ownership import of_others
 from erp_connectors.services.pages import by_size
 from erp_connectors.services.renewal import link
 from erp_connectors.services.telling import working_on
@@ -43,7 +44,10 @@ log = structlog.get_logger(__name__)
 
 
 class PollReport(msgspec.Struct):
-    """What one poll did; counts of ack files. ``more``: its time ended before the folder did."""
+    """What one poll did; counts of ack files. ``more``: its time ended before the folder did; ``others``: left alone,
+
+    as they answer orders of other orgs.
+    """
 
     connection_id: UUID
     listed: int = 0
@@ -55,6 +59,7 @@ class PollReport(msgspec.Struct):
     malformed: int = 0
     waiting: int = 0
     moved: int = 0
+    others: int = 0
     trouble: str = ""
     busy: bool = False
     more: bool = False
@@ -68,6 +73,7 @@ class PollReport(msgspec.Struct):
             if (value := getattr(self, name))
         ]
         done = f"{self.connection_id}: {self.listed} ack files" + (f": {', '.join(counts)}" if counts else "")
+        done += f"; {self.others} of other orgs" if self.others else ""
         trouble = [f"  trouble: {self.trouble}"] if self.trouble else []
         return [done, *trouble, *(["  there are more"] if self.more else [])]
 
@@ -89,10 +95,11 @@ class PollReport(msgspec.Struct):
                 self.waiting += 1
 
 
-def poll(connection_id: UUID, *, seconds: float | None = None) -> PollReport:
+def poll(connection_id: UUID, *, seconds: float | None = None, expected: Container[str] = ()) -> PollReport:
     """One round; ``busy`` where another worker is at it. Never raises `Fault`: it is in ``trouble``.
 
     After ``seconds`` no further page is begun: what was handled is out of the way, and another round takes the rest.
+    Answers to ``expected`` order files wait until some export has that name.
     """
     report = PollReport(connection_id)
     lease = leases.take(connection_id, Purpose.POLL)
@@ -101,21 +108,29 @@ def poll(connection_id: UUID, *, seconds: float | None = None) -> PollReport:
         return report
     try:
         with leases.kept(lease):
-            _poll(lease, report, ends=None if seconds is None else time.monotonic() + seconds)
+            ends = None if seconds is None else time.monotonic() + seconds
+            _poll(lease, report, ends=ends, expected=expected)
     except LostRace as lost:
         log.warning("poll.lease_lost", connection_id=str(connection_id), reason=str(lost))
         report.busy = True
     return report
 
 
-def _poll(lease: Lease, report: PollReport, *, ends: float | None) -> None:
+def _poll(lease: Lease, report: PollReport, *, ends: float | None, expected: Container[str]) -> None:
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
     attributes = {"connection_id": str(connection.pk)}
     with working_on(connection), tracing.span("poll", attributes=attributes):
-        _poll_one(lease, connection, report, ends=ends)
+        _poll_one(lease, connection, report, ends=ends, expected=expected)
 
 
-def _poll_one(lease: Lease, connection: ERPConnection, report: PollReport, *, ends: float | None) -> None:
+def _poll_one(
+    lease: Lease,
+    connection: ERPConnection,
+    report: PollReport,
+    *,
+    ends: float | None,
+    expected: Container[str],
+) -> None:
     if connection.status != ConnectionStatus.ACTIVE:
         report.trouble = CONNECTION_DISABLED.meaning
         return
@@ -126,7 +141,8 @@ def _poll_one(lease: Lease, connection: ERPConnection, report: PollReport, *, en
         if dropzone.ack_path:
             with link(connection.pk, dropzone) as transport:
                 folder = dropzone.ack_path.rstrip("/")
-                trouble = _Round(lease, connection, transport, folder=folder, report=report).run(ends)
+                round_ = _Round(lease, connection, transport, folder=folder, report=report, expected=expected)
+                trouble = round_.run(ends)
         ended_early = False
     except Fault as fault:
         trouble = fault
@@ -152,6 +168,7 @@ class _Round:
         *,
         folder: str,
         report: PollReport,
+        expected: Container[str],
     ) -> None:
         self.lease = lease
         self.connection = connection
@@ -159,6 +176,7 @@ class _Round:
         self.transport = transport
         self.folder = folder
         self.report = report
+        self.expected = expected
         self.started = timezone.now()
         self.filing = Filing(lease, transport, folder)
         self.listed: set[int] = set()
@@ -180,8 +198,10 @@ class _Round:
             if self.connector.acknowledges(entry.name):
                 yield entry
 
-    def _handle(self, page: Sequence[Entry]) -> None:
+    def _handle(self, listed: Sequence[Entry]) -> None:
+        page = self._without_others(listed)
         self.report.listed += len(page)
+        self.report.others += len(listed) - len(page)
         known = noted(self.connection, page)
         fresh = [one for one in known if not one.settled]
         settled = [Decided(one.entry.name, one.row) for one in known if one.settled and one.row]
@@ -190,6 +210,11 @@ class _Round:
         moved_before = self.filing.moved
         self.filing.file([one for one in (*settled, *decided) if not one.row.stays])
         self.report.moved += self.filing.moved - moved_before
+
+    def _without_others(self, listed: Sequence[Entry]) -> Sequence[Entry]:
+        answered = {entry.name: self.connector.acknowledges(entry.name) or "" for entry in listed}
+        theirs = of_others(self.connection.org_id, answered.values(), expected=self.expected)
+        return [entry for entry in listed if answered[entry.name] not in theirs]
 
     def _decide(self, files: Sequence[Noted]) -> list[Decided]:
         if not files:

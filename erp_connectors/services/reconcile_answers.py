@@ -14,6 +14,7 @@ from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.findings import Finding, Kind, Reconciliation
+from erp_connectors.services.ownership import of_others
 from erp_connectors.services.pages import by_size
 from erp_connectors.services.places import ERROR, PROCESSED
 from erp_connectors.states import ExportStatus
@@ -49,8 +50,9 @@ class AnswerFiles:
             for page in by_size(self._answers(place), lambda seen: 0):
                 self._exports(page)
         for page in by_size(self._answers(f"{self.folder}/{PROCESSED}"), lambda seen: seen.entry.size):
-            self.report.answers += len(page)
-            self._compare_processed(page)
+            ours = self._without_others(page)
+            self.report.answers += len(ours)
+            self._compare_processed(ours)
         return self.answered
 
     def _answers(self, place: str) -> Iterator[_Seen]:
@@ -72,6 +74,10 @@ class AnswerFiles:
             if plain
             else None
         )
+
+    def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+        theirs = of_others(self.connection.org_id, [seen.filename for seen in page])
+        return [seen for seen in page if seen.filename not in theirs]
 
     def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
         rows = ERPExport.objects.for_org(self.connection.org_id).filter(

@@ -9,7 +9,7 @@ from erp_connectors.documents import Entry
 from erp_connectors.faults import NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
-from erp_connectors.services.context import withdrawn_path
+from erp_connectors.services.context import destination, withdrawn_path
 from erp_connectors.services.findings import Finding, Kind, Reconciliation
 from erp_connectors.services.leftovers import NAME as TEMPORARY
 from erp_connectors.services.pages import by_size
@@ -36,6 +36,7 @@ class OrderFiles:
     ) -> None:
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
+        self.dropzone = dropzone
         self.folder = dropzone.export_path.rstrip("/")
         self.writes_in_place = not dropzone.atomic_write
         self.transport = transport
@@ -43,7 +44,9 @@ class OrderFiles:
 
     def compare(self) -> None:
         """Raises `Fault` where the folder can't be listed or read."""
-        for page in by_size(self._ours(), lambda seen: seen.entry.size):
+        for listed in by_size(self._ours(), lambda seen: seen.entry.size):
+            page = self._without_others(listed)
+            self.report.files += len(page)
             exports = self._exports(page)
             known = [(seen, exports[seen.filename]) for seen in page if seen.filename in exports]
             for seen in page:
@@ -57,8 +60,16 @@ class OrderFiles:
             match = TEMPORARY.fullmatch(entry.name)
             filename = match["filename"] if match else entry.name
             if entry.is_file and self.connector.names_export(filename):
-                self.report.files += 1
                 yield _Seen(entry, f"{self.folder}/{entry.name}", filename)
+
+    def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+        """Without those that another org has written into this very folder, which the two share."""
+        rows = ERPExport.objects.filter(
+            filename__in=[seen.filename for seen in page],
+            staged_destination=destination(self.transport, self.dropzone),
+        ).exclude(org=self.connection.org_id)
+        theirs = set(rows.values_list("filename", flat=True))
+        return [seen for seen in page if seen.filename not in theirs]
 
     def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
         """Read after the files were seen: whoever wrote one had committed its row before."""

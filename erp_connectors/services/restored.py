@@ -1,6 +1,6 @@
 """After the database was restored from a backup: find out what went out since, before anything is sent again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,13 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.renewal import link
 from erp_connectors.services.restored_dropzone import put_answers_back, settle_by_files
 from erp_connectors.services.restored_report import Recovery
-from erp_connectors.services.restored_rows import adopt_copies, archived_names, doubt_what_waits, in_doubt
+from erp_connectors.services.restored_rows import (
+    adopt_copies,
+    archived_names,
+    doubt_what_waits,
+    in_doubt,
+    unknown_names,
+)
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import Transport
 
@@ -27,14 +33,16 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
     connections = list(ERPConnection.objects.select_related("org").order_by("org", "status", "-created_at"))
     reports = {one.pk: Recovery(one.pk, one.org.slug, dry_run) for one in connections}
     names = {one.org_id: archived_names(one.org_id) for one in connections}
+    # An answer to a file that is adopted only below, be it this org's or another's in a folder that they share, waits.
+    unknown = unknown_names([name for each in names.values() for name in each])
     for connection in connections:
         doubt_what_waits(connection, reports[connection.pk])
         # What is known comes first: an answer to an older file explains why there is a newer one.
-        _ask_dropzone(connection, reports[connection.pk])
+        _ask_dropzone(connection, reports[connection.pk], unknown)
     for connection in _one_per_org(connections):
         adopt_copies(connection, names[connection.org_id], since=since, report=reports[connection.pk])
         if not dry_run:
-            _ask_dropzone(connection, reports[connection.pk])
+            _ask_dropzone(connection, reports[connection.pk], unknown)
     if not dry_run:
         for connection in connections:
             doubted = {export.export_storage_key for export in in_doubt(connection)}
@@ -42,7 +50,7 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
     return list(reports.values())
 
 
-def _ask_dropzone(connection: ERPConnection, report: Recovery) -> None:
+def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Container[str]) -> None:
     try:
         dropzone = dropzone_of(connection)
         with link(connection.pk, dropzone) as transport:
@@ -54,7 +62,7 @@ def _ask_dropzone(connection: ERPConnection, report: Recovery) -> None:
         trouble = f"{fault.message} {fault.kind.hint}"
         report.troubles += [] if trouble in report.troubles else [trouble]
     if not report.dry_run and connection.status == ConnectionStatus.ACTIVE:
-        poll(connection.pk)
+        poll(connection.pk, expected=unknown)
 
 
 def _one_per_org(connections: Sequence[ERPConnection]) -> list[ERPConnection]:

@@ -52,12 +52,8 @@ def adopt_copies(
 ) -> None:
     """Archived copies, by file name, that are newer than the backup and that no export has."""
     connector = connector_for(connection.connector_type)
-    newer: list[tuple[datetime, str]] = []
-    for page in by_size(names, lambda name: 0):
-        known = set(ERPExport.objects.filter(filename__in=page).values_list("filename", flat=True))
-        unknown = [name for name in page if name not in known]
-        written = [(_written(connection.org_id, name), name) for name in unknown]
-        newer += [(at, name) for at, name in written if at >= since]
+    written = [(_written(connection.org_id, name), name) for name in unknown_names(names)]
+    newer = [(at, name) for at, name in written if at >= since]
     # Of several files of one order the newest is the last word.
     for _, name in sorted(newer):
         _adopt(connection, connector, name, report=report)
@@ -72,6 +68,14 @@ def archived_names(org_id: UUID) -> list[str]:
         return []
     except Exception as error:  # each storage backend raises errors of its own
         raise ArchiveNeeded(f"The archive can't be listed: {type(error).__name__}: {error}.") from error
+
+
+def unknown_names(names: Sequence[str]) -> set[str]:
+    """Those of archived copies that no export has."""
+    unknown = set(names)
+    for page in by_size(names, lambda name: 0):
+        unknown -= set(ERPExport.objects.filter(filename__in=page).values_list("filename", flat=True))
+    return unknown
 
 
 def _written(org_id: UUID, name: str) -> datetime:

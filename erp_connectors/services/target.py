@@ -28,6 +28,14 @@ def place_of(dropzone: Dropzone) -> str:
     return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
 
 
+def where_of(connection: ERPConnection) -> str:
+    """The place of a connection whose configuration can be read, else empty."""
+    try:
+        return place_of(dropzone_of(connection))
+    except Fault:
+        return ""
+
+
 def target_of(connection: ERPConnection) -> Target:
     try:
         dropzone = dropzone_of(connection)

@@ -50,7 +50,8 @@ order = DraftOrder.objects.create(
     approved_by=user, approved_at=timezone.now(),
 )
 order.lines.create(line_no=1, internal_sku="A", qty=1, uom="ST", currency="EUR")
-print(order.pk, connection.pk, folder)
+for one in (order.pk, connection.pk, folder):
+    print(one)
 """
 
 
@@ -104,7 +105,7 @@ def project(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed
 
 
 def test_an_empty_project_delivers_an_order_and_reads_its_answer(project: Installed) -> None:
-    order, connection, _ = project.run("manage.py", "shell", "-v0", "-c", AN_ORDER).split()
+    order, connection, _ = project.run("manage.py", "shell", "-v0", "-c", AN_ORDER).splitlines()
 
     project.run("manage.py", "push", order)
     project.run("manage.py", "deliver")
@@ -116,7 +117,7 @@ def test_an_empty_project_delivers_an_order_and_reads_its_answer(project: Instal
 
 
 def test_its_workers_run_with_the_settings_of_the_project(project: Installed) -> None:
-    order, _, folder = project.run("manage.py", "shell", "-v0", "-c", AN_ORDER).split()
+    order, _, folder = project.run("manage.py", "shell", "-v0", "-c", AN_ORDER).splitlines()
     workers = subprocess.Popen(
         [str(project.python), str(project.folder / "manage.py"), "run_workers", "--workers", "1"],
         env=project.environment() | {"VAR_DIR": str(project.folder / "var")}, cwd="/",

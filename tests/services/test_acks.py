@@ -154,10 +154,11 @@ def test_a_file_that_matches_no_export_is_shown_and_filed_under_error(site):
 def test_another_orgs_ack_touches_nothing(site, make_site):
     (export,) = sent(site)
     other = make_site()
-    other.answer(f"ack_{export.filename}", ACKED)
+    path = other.answer(f"ack_{export.filename}", ACKED)
 
-    assert poll(other.connection.pk).unmatched == 1
+    assert poll(other.connection.pk).others == 1
     assert again(export).status == ExportStatus.SENT
+    assert path.exists()
 
 
 def test_a_replaced_connections_late_answer_still_finds_its_export(site):

@@ -194,6 +194,20 @@ def test_an_answer_that_came_since_is_read_again(site: Site) -> None:
     assert status(order) == (DraftStatus.PUSHED, ExportStatus.ACKED)
 
 
+def test_an_answer_that_waits_for_the_recovery_is_read_once_its_order_file_is_known(site: Site) -> None:
+    order = factories.draft(site.org)
+    backup = Backup()
+    push(site, order)
+    (name,) = taken(site)
+    site.answer(f"ack_{name}", ACKED)
+    backup.restore()
+
+    backup.recover()
+
+    assert status(order) == (DraftStatus.PUSHED, ExportStatus.ACKED)
+    assert list((site.acks / "error").glob("*")) == []
+
+
 def test_refused_and_sent_anew_since_the_backup(site: Site) -> None:
     order = factories.draft(site.org)
     push(site, order)

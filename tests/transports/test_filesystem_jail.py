@@ -150,8 +150,9 @@ def test_whatever_is_done_while_folders_are_swapped_stays_inside(top, root, tran
     seen: set[str] = set()
 
     with swapping(root / "in", top / "outside"):
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
+        # Two seconds, and on a busy machine as long as it takes until the swap was met once.
+        started = time.monotonic()
+        while time.monotonic() < started + (2 if "OUTSIDE_ROOTS" in seen else 60):
             seen.add(code(transport.read([f"{base}/secret"], max_bytes=99)[0]))
             seen.add(code(transport.read([f"{base}/sub/secret"], max_bytes=99)[0]))
             seen.add(code(transport.exists([f"{base}/secret"])[0]))

@@ -6,6 +6,7 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,8 +20,10 @@ from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
 from erp_connectors.faults import Fault
 from erp_connectors.management.acceptance import accept
 from erp_connectors.management.reporting import ReportingCommand, positive, require_connection
+from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
 from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.ownership import of_others
 from erp_connectors.simulated_erp import Habits, Happening, SimulatedErp
 from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemTransport
@@ -80,13 +83,15 @@ class Command(ReportingCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["duration"] and not options["watch"]:
             raise CommandError("--for goes with --watch.")
-        if options["connection"]:
-            _require_understood(options["connection"])
+        connection = _understood(options["connection"]) if options["connection"] else None
         if options["scenario"]:
             self.finish(trouble=not accept(options, say=self._say))
             return
         transport, dropzone = _place(options)
-        erp = SimulatedErp(transport, dropzone.export_path, dropzone.ack_path, _habits(options))
+        leaves = partial(of_others, connection.org_id) if connection else lambda names: ()
+        erp = SimulatedErp(
+            transport, dropzone.export_path, dropzone.ack_path, _habits(options), leaves=leaves
+        )
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
@@ -157,14 +162,16 @@ def _habits(options: dict[str, Any]) -> Habits:
     )
 
 
-def _require_understood(connection_id: UUID) -> None:
-    """It would see none of another connector's files, and say that there is nothing to do."""
-    spoken, understood = require_connection(connection_id).connector_type, DropzoneJsonV1.connector_type
+def _understood(connection_id: UUID) -> ERPConnection:
+    """It would see none of another connector's files, and say that there is nothing to do. Raises `CommandError`."""
+    connection = require_connection(connection_id)
+    spoken, understood = connection.connector_type, DropzoneJsonV1.connector_type
     if spoken != understood:
         raise CommandError(
             f"The simulated ERP reads and answers the files of {understood}, and this connection is of the type "
             f"{spoken}. Answer its files as its own ERP would, then run poll_acks."
         )
+    return connection
 
 
 def _place(options: dict[str, Any]) -> tuple[Transport, Dropzone]:

@@ -1,0 +1,21 @@
+"""In a folder that orgs share each leaves the others' files alone: they are not read, moved, counted or named."""
+
+from collections.abc import Container, Iterable
+from uuid import UUID
+
+from erp_connectors.models import ERPExport
+
+
+def of_others(org_id: UUID, filenames: Iterable[str], *, expected: Container[str] = ()) -> set[str]:
+    """Those that another org's export has; of those that no export has, the ``expected``: their rows are still to come.
+
+    In one statement, which is the only one that looks at the file names of all orgs.
+    """
+    # No export is named otherwise, and a database may be unable to look for such a name.
+    names = {name for name in filenames if name.isprintable()}
+    owners = dict(ERPExport.objects.filter(filename__in=names).values_list("filename", "org_id"))
+    return {
+        name
+        for name in names
+        if owners.get(name, org_id) != org_id or (name not in owners and name in expected)
+    }
