@@ -176,6 +176,10 @@ class ERPExport(models.Model):
     overdue_at = models.DateTimeField(
         null=True, editable=False, help_text="When it was noticed that the ERP's answer is late."
     )
+    # Retention: from the first on nobody is shown the bytes; the second says that the archive has them no more.
+    payload_removed_at = models.DateTimeField(null=True, editable=False)
+    copy_gone_at = models.DateTimeField(null=True, editable=False)
+    events_removed_at = models.DateTimeField(null=True, editable=False)
 
     objects = ERPExportQuerySet.as_manager()
 
@@ -217,6 +221,11 @@ class ERPExport(models.Model):
                 fields=["org", "-created_at"],
                 name="export_conflict",
                 condition=Q(conflict_json__isnull=False),
+            ),
+            models.Index(
+                fields=["org", "created_at"],
+                name="export_half_removed",
+                condition=Q(payload_removed_at__isnull=False, copy_gone_at=None),
             ),
         ]
 
@@ -301,6 +310,10 @@ class AckFile(models.Model):
     handled_at = models.DateTimeField(
         null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
     )
+    body_removed_at = models.DateTimeField(null=True, editable=False)
+    # What retention leaves of a body that it removed.
+    body_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
+    answer_json = models.JSONField(null=True, editable=False)
 
     objects = AckFileQuerySet.as_manager()
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from erp_connectors import counters
 from erp_connectors.bulk import runs
 from erp_connectors.notify import digests, sending
+from erp_connectors.retention import runs as retention
 from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
@@ -47,6 +48,10 @@ def seal_audit() -> str:
     return _edge("seal_audit", _seal_audit)
 
 
+def prune(run_id: str) -> str:
+    return _edge("prune", lambda: _prune(UUID(run_id)))
+
+
 def sweep() -> str:
     """Wake deliveries that are due, bring late copies into the archive, notice late answers."""
     return _edge("sweep", _sweep)
@@ -65,6 +70,8 @@ def _sweep() -> str:
         jobs.enqueue(runs.TASK, str(run_id))
     if sealing.due(timezone.now()):
         jobs.enqueue(SEAL, keep_result=False)
+    for run_id in retention.due(timezone.now()):
+        jobs.enqueue(retention.TASK, str(run_id), keep_result=False)
     runs.forget_old(timezone.now())
     counters.compact()
     late = overdue.notice(timezone.now())
@@ -89,6 +96,13 @@ def _seal_audit() -> str:
     if sealed.more and not sealed.busy:
         jobs.enqueue(SEAL, keep_result=False)
     return f"{sealed.entries} audit entries sealed"
+
+
+def _prune(run_id: UUID) -> str:
+    worked = retention.work(run_id, seconds=retention.SLICE_SECONDS)
+    if worked.more:
+        jobs.enqueue(retention.TASK, str(run_id), keep_result=False)
+    return f"{worked.removed} contents removed"
 
 
 def _poll(connection_id: str) -> str:

@@ -69,6 +69,7 @@ INSTALLED_APPS = [
     "erp_connectors.apps.ErpConnectorsConfig",
     "erp_connectors.bulk.apps.BulkConfig",
     "erp_connectors.notify.apps.NotifyConfig",
+    "erp_connectors.retention.apps.RetentionConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -245,6 +246,9 @@ DELIVERY_LEASE_SECONDS = env.number("DELIVERY_LEASE_SECONDS", 120)
 DELIVERY_MAX_ATTEMPTS = env.number("DELIVERY_MAX_ATTEMPTS", 12)
 DELIVERY_RETRY_BASE_SECONDS = env.number("DELIVERY_RETRY_BASE_SECONDS", 15)
 DELIVERY_RETRY_MAX_SECONDS = env.number("DELIVERY_RETRY_MAX_SECONDS", 1800)
+RETENTION_ARCHIVE_DAYS = env.number("RETENTION_ARCHIVE_DAYS", 0, least=0)
+RETENTION_ACK_DAYS = env.number("RETENTION_ACK_DAYS", 0, least=0)
+RETENTION_EVENT_DAYS = env.number("RETENTION_EVENT_DAYS", 0, least=0)
 
 PUBLIC_URL = env.site("PUBLIC_URL")
 _MAIL = env.mail("EMAIL_URL")
