@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from threading import Event
 from typing import IO, NamedTuple
@@ -28,6 +29,14 @@ class ArchiveAltered(Exception):
     """The archived copy is not what was sent."""
 
 
+class PayloadRemoved(Exception):
+    """Retention has removed the copy; ``at``: when. What stays is its name, size and sha256."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__("The content of this file was removed by retention.")
+        self.at = at
+
+
 class Copy(NamedTuple):
     key: str
     data: bytes
@@ -50,6 +59,15 @@ def put_all(copies: Sequence[Copy]) -> list[ArchiveUnavailable | None]:
         # What the threads log says whose copy it was: each takes the caller's context along.
         contexts = [copy_context() for _ in copies]
         return list(pool.map(lambda copy, context: context.run(_put, storage, copy, down), copies, contexts))
+
+
+def remove_all(keys: Sequence[str]) -> list[ArchiveUnavailable | None]:
+    """Delete many, several at a time; None where it is not there any more, or never was."""
+    if not keys:
+        return []
+    storage, down = storages[ALIAS], Event()
+    with ThreadPoolExecutor(max_workers=min(PARALLEL, len(keys))) as pool:
+        return list(pool.map(lambda key: _remove(storage, key, down), keys))
 
 
 def read(key: str, *, expected_sha256: str) -> bytes:
@@ -98,6 +116,17 @@ def _read_or_error(wanted: tuple[str, str]) -> bytes | ArchiveUnavailable | Arch
         return read(key, expected_sha256=expected)
     except (ArchiveUnavailable, ArchiveAltered) as error:
         return error
+
+
+def _remove(storage: Storage, key: str, down: Event) -> ArchiveUnavailable | None:
+    if down.is_set():
+        return ArchiveUnavailable(f"{key}: not tried, the archive has just failed")
+    try:
+        storage.delete(key)
+    except Exception as error:  # noqa: BLE001  # each storage backend raises errors of its own
+        down.set()
+        return ArchiveUnavailable(f"{key}: {type(error).__name__}: {error}")
+    return None
 
 
 def _put(storage: Storage, copy: Copy, down: Event) -> ArchiveUnavailable | None:

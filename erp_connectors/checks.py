@@ -10,6 +10,7 @@ from erp_connectors.archive import ALIAS
 from erp_connectors.crypto import BadKey
 from erp_connectors.fields import key_ring
 from erp_connectors.registry import ORG_PLACE
+from erp_connectors.retention.periods import TooShort, configured
 from erp_connectors.transports.allowed_hosts import is_host_or_network
 
 PROTECTED_HARDLINKS = Path("/proc/sys/fs/protected_hardlinks")
@@ -61,6 +62,15 @@ def allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         for entry in settings.SFTP_ALLOWED_HOSTS
         if not is_host_or_network(entry)
     ]
+
+
+@register()
+def retention_periods(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        configured()
+    except TooShort as error:
+        return [Error(str(error), hint="Change RETENTION_ARCHIVE_DAYS.", id="erp_connectors.E005")]
+    return []
 
 
 @register()

@@ -26,6 +26,7 @@ class Name(StrEnum):
     ACK_FILES = "ack_files"  # what became of the file
     TAKEOVERS = "takeovers"  # the lease's purpose
     CIRCUITS = "circuits"  # the fault's code
+    REMOVED = "removed"  # which content retention removed
     DELIVERY = "delivery"  # the bucket
     ACK = "ack"  # the bucket
 

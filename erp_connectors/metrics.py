@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 from erp_connectors import counters
 from erp_connectors.counters import BUCKETS, INFINITE, Name
 from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.retention.periods import Kind
+from erp_connectors.retention.telling import finished_at
 from erp_connectors.services import gauges
 from erp_connectors.services.gauges import ConnectionGauges
 from erp_connectors.states import AckFileStatus, ExportStatus
@@ -91,6 +93,8 @@ class _Overall(Collector):
         tail = sealing.tail()
         unsealed = "Age of the oldest audit entry that is not sealed yet."
         yield _gauge("audit_unsealed_oldest_seconds", unsealed, _age(tail.oldest, self._now))
+        removing = "Seconds since a daily run of retention came to its end; 0 where all is kept for ever."
+        yield _gauge("retention_age_seconds", removing, _age(finished_at(), self._now))
         yield _gauge("orders_in_error", "Orders that wait for a person.", gauges.orders_in_error())
         yield _gauge("tasks_waiting", "Wake-ups that no worker has taken yet.", jobs.waiting())
         yield _gauge("worker_clusters", "Process trees of workers that have shown life.", len(beats))
@@ -127,6 +131,10 @@ def _counted(totals: Totals) -> Iterator[Metric]:
     yield _counter(
         totals, Name.TAKEOVERS, "purpose", PURPOSES, "Leases taken over from workers that fell silent."
     )
+    kinds = [str(kind) for kind in Kind]
+    yield _counter(
+        totals, Name.REMOVED, "content", kinds, "Contents that retention removed, by what they are."
+    )
     yield _histogram(totals, Name.DELIVERY, "From the push to the file in the dropzone.")
     yield _histogram(totals, Name.ACK, "From the file in the dropzone to the ERP's answer.")
 
@@ -138,6 +146,7 @@ _CALLED = {
     Name.CIRCUITS: "circuits_opened",
     Name.ACK_FILES: "ack_files",
     Name.TAKEOVERS: "lease_takeovers",
+    Name.REMOVED: "retention_removed",
     Name.DELIVERY: "delivery_seconds",
     Name.ACK: "ack_seconds",
 }

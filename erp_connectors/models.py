@@ -64,6 +64,7 @@ class ERPConnection(models.Model):
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
 
+    KIND: ClassVar[str] = "Connection"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connector_type", "config", "secrets_set_at", "status", "updated_at",
     )  # fmt: skip
@@ -176,6 +177,10 @@ class ERPExport(models.Model):
     overdue_at = models.DateTimeField(
         null=True, editable=False, help_text="When it was noticed that the ERP's answer is late."
     )
+    # Retention: from the first on nobody is shown the bytes; the second says that the archive has them no more.
+    payload_removed_at = models.DateTimeField(null=True, editable=False)
+    copy_gone_at = models.DateTimeField(null=True, editable=False)
+    events_removed_at = models.DateTimeField(null=True, editable=False)
 
     objects = ERPExportQuerySet.as_manager()
 
@@ -218,6 +223,11 @@ class ERPExport(models.Model):
                 name="export_conflict",
                 condition=Q(conflict_json__isnull=False),
             ),
+            models.Index(
+                fields=["org", "created_at"],
+                name="export_half_removed",
+                condition=Q(payload_removed_at__isnull=False, copy_gone_at=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -250,6 +260,10 @@ class ERPExport(models.Model):
         return self
 
 
+class ERPExportEventQuerySet(OrgScopedQuerySet["ERPExportEvent"]):
+    org_lookup = "export__org"
+
+
 class ERPExportEvent(models.Model):
     """One line of an export's timeline; rows are only ever added."""
 
@@ -259,6 +273,8 @@ class ERPExportEvent(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     what = models.CharField(max_length=50)
     detail = models.TextField(blank=True, default="")
+
+    objects = ERPExportEventQuerySet.as_manager()
 
     class Meta:
         verbose_name = "export event"
@@ -301,6 +317,10 @@ class AckFile(models.Model):
     handled_at = models.DateTimeField(
         null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
     )
+    body_removed_at = models.DateTimeField(null=True, editable=False)
+    # What retention leaves of a body that it removed.
+    body_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
+    answer_json = models.JSONField(null=True, editable=False)
 
     objects = AckFileQuerySet.as_manager()
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from erp_connectors import counters
 from erp_connectors.bulk import runs
 from erp_connectors.notify import digests, sending
+from erp_connectors.retention import runs as retention
 from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
@@ -17,6 +18,7 @@ from orderflow import jobs
 from orderflow.audit import sealing
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
+from orderflow.tenancy import scope
 
 DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
@@ -47,6 +49,10 @@ def seal_audit() -> str:
     return _edge("seal_audit", _seal_audit)
 
 
+def prune(run_id: str) -> str:
+    return _edge("prune", lambda: _prune(UUID(run_id)))
+
+
 def sweep() -> str:
     """Wake deliveries that are due, bring late copies into the archive, notice late answers."""
     return _edge("sweep", _sweep)
@@ -65,6 +71,8 @@ def _sweep() -> str:
         jobs.enqueue(runs.TASK, str(run_id))
     if sealing.due(timezone.now()):
         jobs.enqueue(SEAL, keep_result=False)
+    for run_id in retention.due(timezone.now()):
+        jobs.enqueue(retention.TASK, str(run_id), keep_result=False)
     runs.forget_old(timezone.now())
     counters.compact()
     late = overdue.notice(timezone.now())
@@ -91,6 +99,13 @@ def _seal_audit() -> str:
     return f"{sealed.entries} audit entries sealed"
 
 
+def _prune(run_id: UUID) -> str:
+    worked = retention.work(run_id, seconds=retention.SLICE_SECONDS)
+    if worked.more:
+        jobs.enqueue(retention.TASK, str(run_id), keep_result=False)
+    return f"{worked.removed} contents removed"
+
+
 def _poll(connection_id: str) -> str:
     report = acks.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
     if report.more:
@@ -111,7 +126,7 @@ def _poll_due() -> str:
 
 def _edge(name: str, body: Callable[[], str], request_id: str = "") -> str:
     origin = {"request_id": request_id} if request_id else {}
-    with alive(), structlog.contextvars.bound_contextvars(task=name, **origin):
+    with scope.everything(), alive(), structlog.contextvars.bound_contextvars(task=name, **origin):
         try:
             return body()
         except Exception as error:  # the queue would run it again side by side; the sweep does it in order

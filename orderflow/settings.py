@@ -69,6 +69,7 @@ INSTALLED_APPS = [
     "erp_connectors.apps.ErpConnectorsConfig",
     "erp_connectors.bulk.apps.BulkConfig",
     "erp_connectors.notify.apps.NotifyConfig",
+    "erp_connectors.retention.apps.RetentionConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -96,6 +97,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "orderflow.tenancy.middleware.OrgScopeMiddleware",
     "orderflow.login_expiry.LoginExpiryMiddleware",
     "orderflow.second_factor.required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -149,9 +151,17 @@ LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+ROW_LEVEL_SECURITY = env.flag("ROW_LEVEL_SECURITY", default=False)
+
+
 def _database() -> dict[str, Any]:
     config = env.database("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}")
     if config["ENGINE"].endswith("sqlite3"):
+        if ROW_LEVEL_SECURITY:
+            raise ImproperlyConfigured(
+                "ROW_LEVEL_SECURITY is true, and SQLite has none. Let DATABASE_URL name a PostgreSQL database, or "
+                "remove ROW_LEVEL_SECURITY."
+            )
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
         config["OPTIONS"] = {
@@ -165,6 +175,8 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
+        if ROW_LEVEL_SECURITY:
+            config["ENGINE"] = "orderflow.tenancy.postgresql"
     return config
 
 
@@ -245,6 +257,9 @@ DELIVERY_LEASE_SECONDS = env.number("DELIVERY_LEASE_SECONDS", 120)
 DELIVERY_MAX_ATTEMPTS = env.number("DELIVERY_MAX_ATTEMPTS", 12)
 DELIVERY_RETRY_BASE_SECONDS = env.number("DELIVERY_RETRY_BASE_SECONDS", 15)
 DELIVERY_RETRY_MAX_SECONDS = env.number("DELIVERY_RETRY_MAX_SECONDS", 1800)
+RETENTION_ARCHIVE_DAYS = env.number("RETENTION_ARCHIVE_DAYS", 0, least=0)
+RETENTION_ACK_DAYS = env.number("RETENTION_ACK_DAYS", 0, least=0)
+RETENTION_EVENT_DAYS = env.number("RETENTION_EVENT_DAYS", 0, least=0)
 
 PUBLIC_URL = env.site("PUBLIC_URL")
 _MAIL = env.mail("EMAIL_URL")

@@ -74,6 +74,13 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
 
     @admin.display(description=_("content"))
     def content(self, ack: AckFile) -> SafeString:
+        if ack.body_removed_at:
+            return format_html(
+                "{} {}<br>SHA-256 <code>{}</code>",
+                _("Removed by retention:"),
+                short_time(ack.body_removed_at),
+                ack.body_sha256,
+            )
         return format_html(
             '<pre tabindex="0" role="region" aria-label="{}">{}</pre>',
             _("Content of the ack file"),

@@ -1,5 +1,6 @@
 """The pages of one export: where it is and what happened, its papers, its proof of delivery, and answers by hand."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,17 +9,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.http import content_disposition_header
-from django.utils.timezone import now
+from django.utils.timezone import localtime, now
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.acts import Acting, Button
 from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.admin.export_acts import EXPORT_ACTS
-from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.by_hand import answerable
-from erp_connectors.services.papers import acks_of, payload_of
+from erp_connectors.services.papers import Payload, acks_of, payload_of
 from erp_connectors.services.proof import proof_of
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.services.situation import situation_of_export
@@ -74,7 +77,7 @@ class ExportPages(Acting):
             "buttons": self.all_buttons(request, export, situation.action),
             "target": target_of(export.connection),
             "acks": acks_of(export),
-            "payload": payload_of(export) if request.GET.get("show") == "file" and export.sha256 else None,
+            "payload": _shown_payload(request, export),
             "may_connect": may(request, Capability.CONNECT),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -115,6 +118,8 @@ class ExportPages(Acting):
             raise Http404
         try:
             body = bytes_of(export)
+        except PayloadRemoved as removed:
+            return _gone(removed.at)
         except (ArchiveUnavailable, ArchiveAltered) as error:
             return HttpResponse(
                 f"The archived copy can't be read: {error}", status=502, content_type="text/plain"
@@ -125,6 +130,8 @@ class ExportPages(Acting):
         if ack not in {row.pk for row in ack_files_of([self._wanted(request, pk)])}:
             raise Http404
         row = AckFile.objects.get(pk=ack)
+        if row.body_removed_at:
+            return _gone(row.body_removed_at)
         return _file(bytes(row.body or b""), row.name, "application/octet-stream")
 
     def _wanted(self, request: HttpRequest, pk: UUID) -> ERPExport:
@@ -133,6 +140,21 @@ class ExportPages(Acting):
             "org", "connection", "requested_by", "draft_order__customer", "draft_order__approved_by"
         )
         return get_object_or_404(rows, pk=pk)
+
+
+def _shown_payload(request: HttpRequest, export: ERPExport) -> Payload | None:
+    wanted = request.GET.get("show") == "file" and export.sha256 and not export.payload_removed_at
+    return payload_of(export) if wanted else None
+
+
+def _gone(at: datetime) -> HttpResponse:
+    """Also for who follows an old link to a file."""
+    return HttpResponse(
+        _("Its content was removed by retention on %(when)s.")
+        % {"when": date_format(localtime(at), "SHORT_DATETIME_FORMAT")},
+        status=410,
+        content_type="text/plain; charset=utf-8",
+    )
 
 
 def _file(body: bytes, name: str, content_type: str) -> HttpResponse:

@@ -12,6 +12,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from erp_connectors.archive import PayloadRemoved
 from erp_connectors.connectors.base import ConfigError
 from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
@@ -29,6 +30,7 @@ CODES = {
     404: "NOT_FOUND",
     405: "VALIDATION_ERROR",
     409: "CONFLICT",
+    410: "GONE",
     422: "VALIDATION_ERROR",
     429: "RATE_LIMITED",
     500: "INTERNAL_ERROR",
@@ -81,13 +83,19 @@ def _answer(error: Exception) -> tuple[int, str, Any] | None:
         return 409, str(error), None
     if isinstance(error, NotReady):
         return UNPROCESSABLE, str(error), {"missing": error.missing}
-    if isinstance(error, Fault):
-        return 502, error.message, {"code": error.code, "hint": error.kind.hint}
+    if isinstance(error, Fault | PayloadRemoved):
+        return _content_answer(error)
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
     if isinstance(error, InvalidAnswer):
         return UNPROCESSABLE, "The request is not valid; details name the fields.", error.problems
     return _key_answer(error) or _config_answer(error) or _access_answer(error)
+
+
+def _content_answer(error: Fault | PayloadRemoved) -> tuple[int, str, Any]:
+    if isinstance(error, PayloadRemoved):
+        return 410, str(error), {"code": "PAYLOAD_REMOVED", "removed_at": error.at}
+    return 502, error.message, {"code": error.code, "hint": error.kind.hint}
 
 
 def _key_answer(error: Exception) -> tuple[int, str, Any] | None:

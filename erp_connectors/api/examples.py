@@ -175,6 +175,8 @@ EXAMPLES: dict[str, Any] = {
         "sent_at": "2026-11-23T10:00:01Z",
         "overdue_at": None,
         "answered_at": None,
+        "payload_removed_at": None,
+        "events_removed_at": None,
     },
     "AcceptedIn": {"erp_order_id": "SO-2026-000123", "note": "Mrs Muster (ERP) on the phone, 11:20"},
     "RefusedIn": {"note": "Mrs Muster (ERP) on the phone: customer 4711 is blocked"},
@@ -191,6 +193,11 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     403: ("FORBIDDEN", "Your role does not include the right to push.", {}),
     404: ("NOT_FOUND", "There is no such object.", {}),
     409: ("CONFLICT", "Order PO-1 is READY: approve it first.", {}),
+    410: (
+        "GONE",
+        "The content of this file was removed by retention.",
+        {"code": "PAYLOAD_REMOVED", "removed_at": "2027-03-01T04:00:00Z"},
+    ),
     422: (
         "VALIDATION_ERROR",
         "The request is not valid; details name the fields.",

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from erp_connectors.api.idempotency import HEADER, idempotent
 from erp_connectors.api.pagination import NewestFirst, OldestFirst
 from erp_connectors.api.parsing import IdField, InstantFilter, KnownFieldsOnly, StrictJSON
-from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, open_verified
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved, open_verified
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.bulk_retry import AT_MOST, Outcome, bulk_retry
@@ -35,7 +35,8 @@ class ExportOut(serializers.ModelSerializer[ERPExport]):
         fields = [
             "id", "draft_order_id", "connection_id", "status", "failed_as", "filename", "export_format_version",
             "sha256", "size", "dropzone_path", "erp_order_id", "error_json", "conflict_json", "attempts",
-            "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at",
+            "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at", "payload_removed_at",
+            "events_removed_at",
         ]  # fmt: skip
 
 
@@ -136,7 +137,7 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
     @extend_schema(responses=EventOut(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=OldestFirst, filterset_class=None)
     def events(self, request: Request, pk: str) -> Response:
-        """The timeline, oldest first."""
+        """The timeline, oldest first; after `events_removed_at` only what proves the delivery and the answer."""
         events = ERPExportEvent.objects.filter(export=self.get_object())
         page: Any = self.paginate_queryset(events)  # type: ignore[arg-type]  # the rows of another model
         return self.get_paginated_response(EventOut(page, many=True).data)
@@ -144,10 +145,15 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
     @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})
     @action(detail=True, methods=["get"])
     def payload(self, request: Request, pk: str) -> HttpResponseBase:
-        """The very bytes that were delivered; 404 until they are rendered. The ETag is their SHA-256."""
+        """The very bytes that were delivered; 404 until they are rendered, 410 once retention has removed them.
+
+        The ETag is their SHA-256.
+        """
         export = self.get_object()
         if not export.sha256:
             raise ERPExport.DoesNotExist
+        if export.payload_removed_at:
+            raise PayloadRemoved(export.payload_removed_at)
         etag = f'"{export.sha256}"'
         unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  # Django's own request
         if unchanged is not None:

@@ -5,6 +5,7 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -120,4 +121,6 @@ def each(connection_ids: Sequence[UUID], work: Callable[[UUID], ReportT]) -> lis
             database.close()
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(pool.map(in_thread, connection_ids))
+        # Each takes the caller's context along, and with it whose rows may be seen.
+        contexts = [copy_context() for _ in connection_ids]
+        return list(pool.map(lambda one, context: context.run(in_thread, one), connection_ids, contexts))

@@ -21,6 +21,7 @@ from erp_connectors.services.answers import (
     note_conflicts,
     restate_refusals,
 )
+from erp_connectors.services.kept_answers import said_by
 from erp_connectors.states import AckFileStatus, Decision, ExportStatus
 from erp_connectors.verdict import Heard, Verdict, first, verdict
 from orderflow.bulk import update_rows
@@ -103,7 +104,7 @@ def _several(judged: Sequence[Judged], connector: Connector[object]) -> list[_Se
     earlier = AckFile.objects.filter(export__in=list(found), status__in=ANSWERS).exclude(pk__in=new)
     for row in earlier.order_by("pk"):
         assert row.export_id is not None  # noqa: S101  # they were asked for by it
-        found[row.export_id].add(row, connector.parse_ack(row.name, bytes(row.body or b"")))
+        found[row.export_id].add(row, said_by(row, connector))
     for one in judged:
         found[one.given.export.pk].add(one.row, one.given.ack)
     return list(found.values())

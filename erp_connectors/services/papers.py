@@ -1,6 +1,5 @@
 """What there is on paper about one export: its file as it was sent, and the ack files as they were received."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from django.utils.translation import gettext as _
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.services.kept_answers import digest
 from erp_connectors.services.publishing import bytes_of
 from erp_connectors.services.timeline import ack_files_of
 
@@ -31,7 +31,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class AckPaper:
-    """``text`` decoded as well as can be; the sha256 is that of the bytes."""
+    """``text`` decoded as well as can be, empty where it was removed; the sha256 is that of the bytes."""
 
     ack: AckFile
     text: str
@@ -40,7 +40,7 @@ class AckPaper:
 
 
 def payload_of(export: ERPExport) -> Payload:
-    """Read from the archive and held against the recorded sha256; for a rendered export."""
+    """Read from the archive and held against the recorded sha256; for a rendered export whose file was not removed."""
     if (export.size or 0) > MOST_BYTES_READ:
         return Payload(trouble=_("The file is too large to be shown here. Download it."))
     try:
@@ -57,7 +57,9 @@ def acks_of(export: ERPExport) -> list[AckPaper]:
     """The newest few, oldest first."""
     newest = ack_files_of([export])[-SHOWN_ACKS:]
     bodies = dict(AckFile.objects.filter(pk__in=[ack.pk for ack in newest]).values_list("pk", "body"))
-    return [_paper(ack, bytes(bodies.get(ack.pk) or b"")) for ack in newest]
+    for ack in newest:
+        ack.body = bodies.get(ack.pk)
+    return [_paper(ack) for ack in newest]
 
 
 def readable(body: bytes) -> str:
@@ -70,11 +72,9 @@ def readable(body: bytes) -> str:
     return _visible(body.decode("latin-1"))
 
 
-def _paper(ack: AckFile, body: bytes) -> AckPaper:
-    text = readable(body)
-    return AckPaper(
-        ack, text[:SHOWN_ACK_SIGNS], len(text) > SHOWN_ACK_SIGNS, hashlib.sha256(body).hexdigest()
-    )
+def _paper(ack: AckFile) -> AckPaper:
+    text = readable(bytes(ack.body or b""))
+    return AckPaper(ack, text[:SHOWN_ACK_SIGNS], len(text) > SHOWN_ACK_SIGNS, digest(ack))
 
 
 def _pretty(body: bytes) -> bytes:

@@ -90,7 +90,7 @@ def _approved_by(export: ERPExport) -> str:
 
 
 def _archived_as_recorded(export: ERPExport) -> bool | None:
-    if export.payload is not None:
+    if export.payload_removed_at or export.payload is not None:
         return None
     try:
         open_verified(export.export_storage_key, expected_sha256=export.sha256).close()

@@ -140,7 +140,9 @@ def _stored(
 
 
 def bytes_of(export: ERPExport) -> bytes:
-    """The bytes that were made for an export. Raises `ArchiveUnavailable` or `ArchiveAltered`."""
+    """The bytes that were made for an export. Raises `PayloadRemoved`, `ArchiveUnavailable` or `ArchiveAltered`."""
+    if export.payload_removed_at:
+        raise archive.PayloadRemoved(export.payload_removed_at)
     if export.payload is not None:
         return bytes(export.payload)
     return archive.read(export.export_storage_key, expected_sha256=export.sha256)

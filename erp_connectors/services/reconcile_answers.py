@@ -8,12 +8,14 @@ from uuid import UUID
 
 from django.conf import settings
 
+from erp_connectors import archive
 from erp_connectors.connectors.base import Connector, Dropzone
 from erp_connectors.documents import Entry
 from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.findings import Finding, Kind, Reconciliation
+from erp_connectors.services.kept_answers import digest
 from erp_connectors.services.ownership import of_others
 from erp_connectors.services.pages import by_size
 from erp_connectors.services.places import ERROR, PROCESSED
@@ -130,7 +132,7 @@ class AnswerFiles:
                 continue  # tidied away meanwhile
             if isinstance(body, Fault) and body.kind is not TOO_LARGE:
                 raise body
-            if body not in [bytes(row.body or b"") for row in rows]:
+            if isinstance(body, Fault) or archive.sha256(body) not in [digest(row) for row in rows]:
                 self._add(Kind.ALTERED, seen, "It is not what was read.", LOOK, exports[seen.filename])
 
     def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export: ERPExport | None = None) -> None:
@@ -140,7 +142,7 @@ class AnswerFiles:
 
 RESTORED = "Was the database restored from an older state?"
 AGAIN = "Move it back into the ack folder: the next poll reads it."
-LOOK = "The admin shows, under ack files, what was read; find out who changed it."
+LOOK = "The admin shows, under ack files, what was read, or its SHA-256; find out who changed it."
 
 
 def _is_of(row: AckFile, seen: _Seen) -> bool:

@@ -21,8 +21,9 @@ class _Copy(NamedTuple):
 
 
 def compare_copies(connection: ERPConnection, report: Reconciliation) -> None:
-    """Bytes that wait in their row for the archive to come back are safe, and not looked for there."""
-    rendered = ERPExport.objects.filter(connection=connection).exclude(
+    """Bytes that wait in their row for the archive to come back are safe, and not looked for there; nor is what
+    retention has removed."""
+    rendered = ERPExport.objects.filter(connection=connection, payload_removed_at=None).exclude(
         Q(sha256="") | Q(payload__isnull=False)
     )
     rows = rendered.order_by("created_at").values_list("pk", "export_storage_key", "sha256", "size")

@@ -145,10 +145,10 @@ class OrderFiles:
         )  # fmt: skip
 
     def _altered(self, seen: _Seen, export: ERPExport) -> None:
-        self._add(
-            Kind.ALTERED, seen, "It is not what was sent.",
-            "Find out who changed it; the archived copy holds what was sent.", export,
-        )  # fmt: skip
+        kept = "the archived copy holds what was sent."
+        removed = "the archived copy was removed by retention, the export's row has its SHA-256."
+        to_do = f"Find out who changed it; {removed if export.payload_removed_at else kept}"
+        self._add(Kind.ALTERED, seen, "It is not what was sent.", to_do, export)
 
     def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export: ERPExport | None) -> None:
         export_id = export.pk if export else None

@@ -1,18 +1,21 @@
 """After the database was restored from a backup: find out what went out since, before anything is sent again."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from erp_connectors.archive import ArchiveUnavailable
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
+from erp_connectors.retention.horizon import horizon, key
 from erp_connectors.services.acks import poll
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.renewal import link
 from erp_connectors.services.restored_dropzone import put_answers_back, settle_by_files
 from erp_connectors.services.restored_report import Recovery
 from erp_connectors.services.restored_rows import (
+    ArchiveNeeded,
     adopt_copies,
     archived_names,
     doubt_what_waits,
@@ -32,6 +35,7 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
     """
     connections = list(ERPConnection.objects.select_related("org").order_by("org", "status", "-created_at"))
     reports = {one.pk: Recovery(one.pk, one.org.slug, dry_run) for one in connections}
+    _require_copies({one.org_id for one in connections}, since)
     names = {one.org_id: archived_names(one.org_id) for one in connections}
     # An answer to a file that is adopted only below, be it this org's or another's in a folder that they share, waits.
     unknown = unknown_names([name for each in names.values() for name in each])
@@ -48,6 +52,20 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
             doubted = {export.export_storage_key for export in in_doubt(connection)}
             reports[connection.pk].keep_unknown(doubted)
     return list(reports.values())
+
+
+def _require_copies(orgs: Collection[UUID], since: datetime) -> None:
+    for org_id in orgs:
+        try:
+            missing = horizon(org_id)
+        except ArchiveUnavailable as error:
+            raise ArchiveNeeded(f"The archive can't be read: {error}.") from error
+        if missing and missing >= since:
+            raise ArchiveNeeded(
+                f"The backup is too old: retention has removed copies up to {missing:%Y-%m-%d %H:%M} UTC, so the "
+                "archive does not know all that went out since. Restore a newer backup; or bring those copies back "
+                f"into the archive and delete {key(org_id)} there."
+            )
 
 
 def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Container[str]) -> None:

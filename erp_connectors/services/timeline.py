@@ -16,6 +16,9 @@ from erp_connectors.services.recorded import in_words
 from erp_connectors.services.wording import (
     ACK_FILED,
     ACK_FOUND,
+    ACK_REMOVED,
+    EVENTS_REMOVED,
+    FILE_REMOVED,
     Tone,
     detail_in_words,
     duration,
@@ -68,7 +71,8 @@ def timeline(draft: DraftOrder, exports: Sequence[ERPExport], *, one: bool = Fal
     if one:
         asked = _that_led_to(exports[0], asked)
     events, cut = _events(exports)
-    steps = sorted([*asked, *_without_pushes(events, asked), *_acks(exports)], key=attrgetter("at"))
+    told = [*asked, *_without_pushes(events, asked), *_acks(exports), *_removals(exports)]
+    steps = sorted(told, key=attrgetter("at"))
     return Timeline(tuple(_timed(steps)), cut)
 
 
@@ -157,7 +161,17 @@ def _acks(exports: Sequence[ERPExport]) -> list[Step]:
         steps.append(_step(ack.first_seen_at, ACK_FOUND, detail=said, export=export))
         if ack.moved_at and ack.moved_to:
             steps.append(_step(ack.moved_at, ACK_FILED, detail=ack.moved_to, export=export))
+        if ack.body_removed_at:
+            steps.append(_step(ack.body_removed_at, ACK_REMOVED, detail=ack.name, export=export))
     return steps
+
+
+def _removals(exports: Sequence[ERPExport]) -> Iterable[Step]:
+    for export in exports:
+        if export.payload_removed_at:
+            yield _step(export.payload_removed_at, FILE_REMOVED, detail=export.filename, export=export)
+        if export.events_removed_at:
+            yield _step(export.events_removed_at, EVENTS_REMOVED, export=export)
 
 
 def _step(

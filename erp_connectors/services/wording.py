@@ -29,6 +29,7 @@ class Wording:
 
 
 ACK_FOUND, ACK_FILED = "ack file found", "ack file filed"
+FILE_REMOVED, ACK_REMOVED, EVENTS_REMOVED = "file removed", "ack file removed", "events removed"
 
 # By the event's ``what``, or the audit entry's action.
 WORDINGS: dict[str, Wording] = {
@@ -58,6 +59,11 @@ WORDINGS: dict[str, Wording] = {
     "handled": Wording(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
     ACK_FOUND: Wording(gettext_noop("An ack file of the ERP was found.")),
     ACK_FILED: Wording(gettext_noop("The ack file was moved out of the way.")),
+    FILE_REMOVED: Wording(gettext_noop("The content of the order's file was removed by retention.")),
+    ACK_REMOVED: Wording(gettext_noop("The content of the ack file was removed by retention.")),
+    EVENTS_REMOVED: Wording(
+        gettext_noop("What proves nothing of this timeline was removed by retention: attempts and waiting.")
+    ),
 }
 
 # What events say of themselves, where it is always the same.

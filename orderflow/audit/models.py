@@ -34,6 +34,7 @@ class Action(models.TextChoices):
     SUBSCRIPTION_TESTED = "SUBSCRIPTION_TESTED", _("Notifications tested")
     WEBHOOK_SECRET_REPLACED = "WEBHOOK_SECRET_REPLACED", _("Webhook secret replaced")
     KEYS_ROTATED = "KEYS_ROTATED", _("Keys rotated")
+    CONTENTS_REMOVED = "CONTENTS_REMOVED", _("Contents removed by retention")
     LOGIN_SUCCEEDED = "LOGIN_SUCCEEDED", _("Login succeeded")
     LOGIN_FAILED = "LOGIN_FAILED", _("Login failed")
     USER_CREATED = "USER_CREATED", _("User created")

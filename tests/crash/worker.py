@@ -91,9 +91,12 @@ def _task(run: Run) -> str:
     from uuid import UUID  # noqa: PLC0415
 
     from erp_connectors.bulk import runs  # noqa: PLC0415  # needs Django
+    from erp_connectors.retention import runs as retention  # noqa: PLC0415  # needs Django
     from erp_connectors.services import acks, deliver  # noqa: PLC0415  # needs Django
 
     pk = UUID(run.connection)
+    if run.task == "prune":
+        return str(retention.work(pk).removed)
     if run.task == "carry_out":
         return str(runs.carry_out(pk))
     report = deliver.deliver(pk) if run.task == "deliver" else acks.poll(pk)

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from erp_connectors.management.reporting import each
 from erp_connectors.models import ERPConnection
 from erp_connectors.states import ConnectionStatus
-from erp_connectors.watch import deployment, traffic, trail
+from erp_connectors.watch import deployment, retention, traffic, trail
 from erp_connectors.watch.findings import Check, Finding, Level, ok, run_all, some
 from erp_connectors.watch.parts import PARTS
 
@@ -25,6 +25,7 @@ REST: dict[str, Check] = {
     "connections": traffic.connections,
     "exports": traffic.exports,
     "audit": trail.audit,
+    "retention": retention.retention,
 }
 
 

@@ -1,0 +1,60 @@
+"""How long contents are kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+
+# The archive tells `recover_restored` what went out since a backup was taken.
+LEAST_ARCHIVE_DAYS = 30
+
+
+class Kind(StrEnum):
+    """What retention removes: the copies of orders' files, the texts of ack files, the events that prove nothing."""
+
+    FILES = "files"
+    ANSWERS = "answers"
+    EVENTS = "events"
+
+
+SETTINGS: Mapping[Kind, str] = {
+    Kind.FILES: "RETENTION_ARCHIVE_DAYS",
+    Kind.ANSWERS: "RETENTION_ACK_DAYS",
+    Kind.EVENTS: "RETENTION_EVENT_DAYS",
+}
+
+
+class TooShort(ValueError):
+    """A period that could take what is needed; the text says which, and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """In days, by kind; a kind that is missing is kept for ever. Raises `TooShort`."""
+
+    days: Mapping[Kind, int]
+
+    def __post_init__(self) -> None:
+        days = self.days.get(Kind.FILES)
+        if days is not None and days < LEAST_ARCHIVE_DAYS:
+            raise TooShort(
+                f"Copies in the archive can't be removed after {days} days: write {LEAST_ARCHIVE_DAYS} or more, or 0 "
+                "to keep them for ever. After a restore they alone tell what was sent since the backup."
+            )
+
+    def before(self, kind: Kind, now: datetime) -> datetime | None:
+        """What was last touched before this moment may go."""
+        days = self.days.get(kind)
+        return now - timedelta(days=days) if days else None
+
+
+def configured() -> Periods:
+    found = {kind: getattr(settings, name) for kind, name in SETTINGS.items()}
+    return Periods({kind: days for kind, days in found.items() if days})
+
+
+def periods(older_than: int | None) -> Periods:
+    """``older_than``: of everything, in place of the settings."""
+    return configured() if older_than is None else Periods(dict.fromkeys(Kind, older_than))

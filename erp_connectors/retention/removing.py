@@ -1,0 +1,158 @@
+"""Removes contents, a bounded batch at a time.
+
+Each batch is one transaction that locks all exports of its orders, as a poll locks them, leaves out orders that
+somebody else holds, and asks the rules once more. Only then is anything taken, and counted.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from erp_connectors import archive, counters
+from erp_connectors.connectors.base import AckUnreadable
+from erp_connectors.crashpoints import crashpoint
+from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.retention.horizon import move_horizon
+from erp_connectors.retention.models import RetentionShare
+from erp_connectors.retention.periods import Kind
+from erp_connectors.retention.rules import PROVING, going
+from erp_connectors.services.contradictions import ANSWERS
+from erp_connectors.services.kept_answers import as_kept, digest, said_by
+from orderflow.bulk import update_rows
+
+BATCH = 200
+
+log = structlog.get_logger(__name__)
+
+
+def remove(kind: Kind, share: RetentionShare, before: datetime) -> Iterator[int]:
+    """Batch by batch, with how many each removed. Raises `ArchiveUnavailable`; what it left is done by the next run."""
+    return _REMOVALS[kind](share, before)
+
+
+def _files(share: RetentionShare, before: datetime) -> Iterator[int]:
+    wanted = going(Kind.FILES, share.org_id, before)
+    if not wanted.exists():
+        return
+    move_horizon(share.org_id, before)
+    for page in _pages(wanted):
+        with transaction.atomic():
+            marked = _held_exports(wanted, page)
+            rows = ERPExport.objects.filter(pk__in=marked, payload_removed_at=None)
+            _count(share, Kind.FILES, rows.update(payload_removed_at=timezone.now()))
+        crashpoint("prune-marked")
+        _delete(marked)
+        yield len(marked)
+
+
+def finish_removed(org_id: UUID) -> Iterator[int]:
+    """Delete what a run that was killed, or met an archive that was down, has marked only. Raises as `remove` does."""
+    half = ERPExport.objects.for_org(org_id).filter(payload_removed_at__isnull=False, copy_gone_at=None)
+    for page in _pages(half):
+        _delete(page)
+        yield 0
+
+
+def _delete(exports: Sequence[UUID]) -> None:
+    keys = dict(ERPExport.objects.filter(pk__in=exports).values_list("pk", "export_storage_key"))
+    outcomes = archive.remove_all(list(keys.values()))
+    crashpoint("prune-deleted")
+    gone = [pk for pk, error in zip(keys, outcomes, strict=True) if error is None]
+    ERPExport.objects.filter(pk__in=gone).update(copy_gone_at=timezone.now())
+    crashpoint("prune-noted")
+    for error in filter(None, outcomes):
+        raise error
+
+
+def _events(share: RetentionShare, before: datetime) -> Iterator[int]:
+    wanted = going(Kind.EVENTS, share.org_id, before)
+    for page in _pages(wanted):
+        with transaction.atomic():
+            thinned = _held_exports(wanted, page)
+            ERPExportEvent.objects.filter(export__in=thinned).exclude(what__in=PROVING).delete()
+            rows = ERPExport.objects.filter(pk__in=thinned)
+            _count(share, Kind.EVENTS, rows.update(events_removed_at=timezone.now()))
+        crashpoint("prune-events-removed")
+        yield len(thinned)
+
+
+def _answers(share: RetentionShare, before: datetime) -> Iterator[int]:
+    wanted = going(Kind.ANSWERS, share.org_id, before)
+    for page in _pages(wanted):
+        with transaction.atomic():
+            removed = [row for row in _held_answers(wanted, page) if _emptied(row)]
+            update_rows(removed, "body", "body_sha256", "body_removed_at", "answer_json")
+            _count(share, Kind.ANSWERS, len(removed))
+        crashpoint("prune-answers-removed")
+        yield len(removed)
+
+
+def _emptied(row: AckFile) -> bool:
+    """False where what it says can't be kept: then its text is."""
+    if row.status in ANSWERS:
+        try:
+            row.answer_json = as_kept(said_by(row, connector_for(row.connection.connector_type)))
+        except (AckUnreadable, UnknownConnectorType) as error:
+            log.warning("retention.answer_kept", ack_file=row.pk, reason=str(error))
+            return False
+    row.body_sha256, row.body, row.body_removed_at = digest(row), None, timezone.now()
+    return True
+
+
+def _held_exports(wanted: QuerySet[ERPExport], page: Sequence[UUID]) -> list[UUID]:
+    mine = ERPExport.objects.filter(pk__in=page)
+    orders = _held_orders(list(mine.values_list("draft_order", flat=True)))
+    return list(wanted.filter(pk__in=page, draft_order__in=orders).values_list("pk", flat=True))
+
+
+def _held_answers(wanted: QuerySet[AckFile], page: Sequence[int]) -> list[AckFile]:
+    mine = AckFile.objects.filter(pk__in=page)
+    orders = _held_orders(
+        list(mine.filter(export__isnull=False).values_list("export__draft_order", flat=True))
+    )
+    held = set(mine.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
+    rows = wanted.filter(pk__in=held).select_related("connection", "export")
+    return [row for row in rows if row.export is None or row.export.draft_order_id in orders]
+
+
+def _held_orders(orders: Sequence[UUID]) -> set[UUID]:
+    """Those of whose exports nobody else holds any: locked as a poll locks them."""
+    exports = ERPExport.objects.filter(draft_order__in=orders)
+    held = set(exports.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
+    busy = set(exports.exclude(pk__in=held).values_list("draft_order", flat=True))
+    return set(orders) - busy
+
+
+def _count(share: RetentionShare, kind: Kind, how_many: int) -> None:
+    """In the transaction that removed them."""
+    if how_many:
+        RetentionShare.objects.filter(pk=share.pk).update(**{kind: F(kind) + how_many})
+        counters.count(counters.Name.REMOVED, kind, how_many)
+
+
+def _pages(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    """Keys, oldest first; what is left out of a page is not met again."""
+    born = "first_seen_at" if rows.model is AckFile else "created_at"
+    after = Q()
+    while True:
+        page = list(rows.filter(after).order_by(born, "pk").values_list(born, "pk")[:BATCH])
+        if not page:
+            return
+        crashpoint("prune-chosen")
+        yield [pk for _, pk in page]
+        at, last = page[-1]
+        after = Q(**{f"{born}__gte": at}) & (Q(**{f"{born}__gt": at}) | Q(pk__gt=last))
+
+
+_REMOVALS: dict[Kind, Callable[[RetentionShare, datetime], Iterator[int]]] = {
+    Kind.FILES: _files,
+    Kind.ANSWERS: _answers,
+    Kind.EVENTS: _events,
+}

@@ -1,0 +1,114 @@
+"""What retention may take, and why the rest stays: docs/security/retention.md as conditions of a query."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
+
+from erp_connectors.bulk.models import BulkRow
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.retention.periods import Kind
+from erp_connectors.services.answers import BY_HAND, HANDLED
+from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
+from orderflow.orders.states import DraftStatus
+
+DONE = (DraftStatus.PUSHED, DraftStatus.REJECTED)
+UNSETTLED = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
+# Of a delivery and of an answer; and what a later answer asks for, as a person's word is overruled by none.
+PROVING = ("published", "settled", "acked", "refused", "conflict", "restored", BY_HAND, HANDLED)
+
+
+class Why(StrEnum):
+    """Why something stays, as `prune` says it; the first that holds is told."""
+
+    UNFINISHED = "the order is not done, or waits for an answer"
+    UNKNOWN = "nobody knows whether the ERP has it"
+    CONTRADICTED = "a contradiction is not seen to"
+    UNSEEN = "an ack file waits, or for a person"
+    BULK = "a bulk run is at work on the order"
+    UNARCHIVED = "it waits for the archive"
+    PRESENT = "the file lies in the ack folder"
+    YOUNG = "not old enough"
+
+
+Rules = dict[Why, Q]
+
+
+def remaining(kind: Kind, org_id: UUID) -> QuerySet[Any]:
+    """An org's rows that have the content still."""
+    if kind is Kind.ANSWERS:
+        return AckFile.objects.for_org(org_id).filter(body__isnull=False)
+    exports = ERPExport.objects.for_org(org_id)
+    if kind is Kind.EVENTS:
+        return exports.filter(events_removed_at=None)
+    return exports.filter(payload_removed_at=None).exclude(sha256="", attempts=0)
+
+
+def going(kind: Kind, org_id: UUID, before: datetime) -> QuerySet[Any]:
+    """Those of them that nothing keeps."""
+    rows = remaining(kind, org_id)
+    # What comes later is younger, and an index finds the rest.
+    rows = rows.filter(**{_BORN[kind]: before})
+    for rule in _rules(kind, before).values():
+        rows = rows.filter(~rule)
+    return rows
+
+
+def told(kind: Kind, org_id: UUID, before: datetime) -> Mapping[str, int]:
+    """How many rows each reason keeps; those that go have an empty one."""
+    why = Case(
+        *(When(rule, then=Value(str(reason))) for reason, rule in _rules(kind, before).items()),
+        default=Value(""),
+    )
+    rows = remaining(kind, org_id).order_by().annotate(why=why)
+    return dict(rows.values_list("why").annotate(Count("pk")))
+
+
+_BORN = {
+    Kind.FILES: "created_at__lt",
+    Kind.EVENTS: "created_at__lt",
+    Kind.ANSWERS: "first_seen_at__lt",
+}
+
+
+def _rules(kind: Kind, before: datetime) -> Rules:
+    if kind is Kind.ANSWERS:
+        return _of_answers(before)
+    rules = _of_orders("", before)
+    if kind is Kind.FILES:
+        # A copy that was put there late is as young as that: whoever put it may be at it still.
+        young = rules.pop(Why.YOUNG) | Q(archived_at__isnull=False, archived_at__gte=before)
+        rules |= {Why.UNARCHIVED: Q(payload__isnull=False), Why.YOUNG: young}
+    return rules
+
+
+def _of_orders(to_export: str, before: datetime) -> Rules:
+    """``to_export``: the way from the row to its export, where it is none."""
+    draft = f"{to_export}draft_order"
+    siblings = ERPExport.objects.filter(draft_order=OuterRef(draft)).order_by()
+    acks = AckFile.objects.filter(export__draft_order=OuterRef(draft)).order_by()
+    unsettled = Q(handled_at=None, status__in=UNSETTLED)
+    bulk = BulkRow.objects.filter(draft_order=OuterRef(draft), run__finished_at=None).order_by()
+    waiting = Exists(siblings.filter(status__in=(ExportStatus.PENDING, ExportStatus.SENT)))
+    return {
+        Why.UNFINISHED: ~Q(**{f"{draft}__status__in": DONE}) | Q(waiting),
+        Why.UNKNOWN: Q(Exists(siblings.filter(failed_as=FailedAs.UNKNOWN))),
+        Why.CONTRADICTED: Q(Exists(siblings.filter(conflict_json__isnull=False))),
+        Why.UNSEEN: Q(Exists(acks.filter(Q(decided_at=None) | unsettled))),
+        Why.BULK: Q(Exists(bulk)),
+        Why.YOUNG: Q(**{f"{draft}__updated_at__gte": before})
+        | Q(Exists(siblings.filter(updated_at__gte=before))),
+    }
+
+
+def _of_answers(before: datetime) -> Rules:
+    of_orders = {why: Q(export__isnull=False) & rule for why, rule in _of_orders("export__", before).items()}
+    young = of_orders.pop(Why.YOUNG)
+    of_orders[Why.UNSEEN] |= Q(decided_at=None) | Q(handled_at=None, status__in=UNSETTLED)
+    return of_orders | {
+        Why.PRESENT: Q(moved_at=None),
+        Why.YOUNG: young | Q(decided_at__gte=before) | Q(moved_at__gte=before) | Q(handled_at__gte=before),
+    }

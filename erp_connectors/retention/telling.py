@@ -1,0 +1,60 @@
+"""How retention stands, for `prune`, metrics and `doctor`."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+from django.db.models import Max, Min
+
+from erp_connectors.retention.models import RetentionRun
+from erp_connectors.retention.periods import Kind, Periods, configured
+from erp_connectors.retention.rules import remaining, told
+from orderflow.tenancy.models import Org
+
+FOR_EVER = "kept for ever"
+
+
+class Line(msgspec.Struct, kw_only=True, frozen=True):
+    """Of one kind of content; ``stays`` by reason."""
+
+    kind: Kind
+    goes: int
+    stays: dict[str, int]
+
+
+class Outlook(msgspec.Struct, kw_only=True, frozen=True):
+    """What a run would remove of an org, and why the rest stays."""
+
+    org: str
+    contents: list[Line]
+
+    def lines(self) -> list[str]:
+        return [text for line in self.contents for text in self._of(line)]
+
+    def _of(self, line: Line) -> Iterator[str]:
+        yield f"{self.org:20.20} {line.kind:8} {line.goes:>9} go"
+        for why, how_many in sorted(line.stays.items(), key=lambda one: -one[1]):
+            yield f"{'':20} {'':8} {how_many:>9} stay: {why}"
+
+
+def outlook(org: Org, kept: Periods, now: datetime) -> Outlook:
+    return Outlook(org=org.slug, contents=[_line(kind, org, kept.before(kind, now)) for kind in Kind])
+
+
+def finished_at() -> datetime | None:
+    """When a daily run last came to its end, or since when the first is waited for; None: nothing is to be removed."""
+    if not configured().days:
+        return None
+    daily = RetentionRun.objects.filter(day__isnull=False)
+    last, first = daily.aggregate(last=Max("finished_at"), first=Min("began_at")).values()
+    found: datetime | None = last or first
+    return found
+
+
+def _line(kind: Kind, org: Org, before: datetime | None) -> Line:
+    if before is None:
+        how_many = remaining(kind, org.pk).count()
+        return Line(kind=kind, goes=0, stays={FOR_EVER: how_many} if how_many else {})
+    found = Counter(told(kind, org.pk, before))
+    return Line(kind=kind, goes=found.pop("", 0), stays=dict(found))

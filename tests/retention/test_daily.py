@@ -1,0 +1,197 @@
+"""Once a day, by one worker at a time, in slices, until it is done; and everybody can see that it was."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, Event
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from erp_connectors import tasks
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.retention import removing, runs
+from erp_connectors.retention.models import RetentionRun, RetentionShare
+from erp_connectors.services.acks import poll
+from erp_connectors.states import AckFileStatus
+from erp_connectors.watch.findings import Level
+from erp_connectors.watch.retention import retention
+from orderflow.audit.models import Action, AuditLog
+from tests.retention.conftest import DAYS, accepted, age, copies
+from tests.services.test_acks import ACKED
+from tests.test_metrics import scrape  # noqa: F401  # a fixture
+
+pytestmark = pytest.mark.django_db
+REAL = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def configured(settings):
+    settings.RETENTION_ARCHIVE_DAYS = settings.RETENTION_ACK_DAYS = settings.RETENTION_EVENT_DAYS = DAYS
+
+
+def together(*actions):
+    start = Barrier(len(actions))
+
+    def run(action):
+        try:
+            start.wait()
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+def test_by_default_nothing_ever_begins(old):
+    exports = old(1)
+    tasks.sweep()
+    assert runs.due(timezone.now()) == []
+    assert copies(exports) == [True]
+
+
+def test_the_sweep_begins_it_once_a_day(configured, old):
+    exports = old(2)
+    now = timezone.now()
+    OrmQ.objects.all().delete()
+
+    (first,) = runs.due(now)
+    assert runs.due(now + timedelta(minutes=1)) == []
+    assert "6 contents removed" in tasks.prune(str(first))
+    assert runs.due(now + timedelta(minutes=20)) == []
+    (second,) = runs.due(now + timedelta(days=1))
+
+    assert copies(exports) == [False, False]
+    assert (first != second, RetentionRun.objects.count()) == (True, 2)
+    assert AuditLog.objects.get(action=Action.CONTENTS_REMOVED).after == {
+        "files": 2,
+        "answers": 2,
+        "events": 2,
+    }
+
+
+def test_a_slice_ends_in_time_and_the_rest_follows(configured, old, monkeypatch):
+    exports = old(5)
+    monkeypatch.setattr(removing, "BATCH", 2)
+    monkeypatch.setattr(runs, "SLICE_SECONDS", 0.0)
+    (run,) = runs.due(timezone.now())
+    OrmQ.objects.all().delete()
+    slices = 0
+
+    while RetentionRun.objects.get().finished_at is None and slices < 30:
+        tasks.prune(str(run))
+        slices += 1
+        assert OrmQ.objects.count() == (0 if RetentionRun.objects.get().finished_at else 1)
+        OrmQ.objects.all().delete()
+
+    assert 9 <= slices < 20
+    assert copies(exports) == [False] * 5
+    share = RetentionShare.objects.get(org=exports[0].org)
+    assert (share.files, share.answers, share.events) == (5, 5, 5)
+    assert AuditLog.objects.filter(action=Action.CONTENTS_REMOVED).count() == 1
+
+
+def test_a_run_whose_worker_died_is_taken_up_and_a_busy_one_is_not(configured, old):
+    old(1)
+    now = timezone.now()
+    (run,) = runs.due(now)
+    RetentionRun.objects.update(worked_at=now)
+    assert runs.work(run).busy
+    assert runs.due(now + timedelta(minutes=9)) == []
+    assert runs.due(now + timedelta(minutes=11)) == [run]
+    RetentionRun.objects.update(worked_at=now - timedelta(minutes=11))
+    assert runs.work(run).removed == 3
+
+
+@REAL
+def test_two_at_once_take_everything_once(configured, old):
+    exports = old(30)
+    run = runs.begin(org=None, older_than=DAYS)
+    (daily,) = runs.due(timezone.now())
+
+    found = together(*[lambda: runs.work(daily)] * 2, *[lambda: runs.work(run.pk)] * 2)
+
+    assert sum(one.removed for one in found) == 90
+    assert copies(exports) == [False] * 30
+    told = AuditLog.objects.filter(action=Action.CONTENTS_REMOVED).values_list("after", flat=True)
+    assert [sum(one[kind] for one in told) for kind in ("files", "answers", "events")] == [30, 30, 30]
+
+
+@REAL
+def test_two_sweeps_at_once_begin_one(configured):
+    found = together(*[lambda: runs.due(timezone.now())] * 8)
+    assert RetentionRun.objects.count() == 1
+    assert sum(len(one) for one in found) == 1
+
+
+@REAL
+def test_answers_that_come_while_it_runs_are_all_counted(site, configured, old):
+    exports = old(60)
+    for export in exports:
+        site.answer(f"ack_{export.filename}", ACKED)
+    run = runs.begin(org=None, older_than=DAYS)
+
+    report, worked = together(lambda: poll(site.connection.pk), lambda: runs.work(run.pk))
+
+    assert (report.repeated, report.trouble, worked.trouble) == (60, "", "")
+    runs.work(runs.begin(org=None, older_than=DAYS).pk)
+    assert ERPExport.objects.filter(conflict_json__isnull=False).count() == 0
+    assert AckFile.objects.filter(status=AckFileStatus.CONFLICT).count() == 0
+    assert ERPExport.objects.filter(payload_removed_at=None).count() == 0
+
+
+@REAL
+@pytest.mark.postgres_only
+def test_what_a_poll_holds_is_left_out_and_not_waited_for(site, configured, old):
+    held, free = old(2)
+    locked, done = Event(), Event()
+
+    def hold():
+        with transaction.atomic():
+            list(ERPExport.objects.filter(pk=held.pk).select_for_update())
+            locked.set()
+            done.wait(20)
+
+    def work():
+        locked.wait(20)
+        try:
+            return runs.work(runs.begin(org=None, older_than=DAYS).pk)
+        finally:
+            done.set()
+
+    _, worked = together(hold, work)
+
+    assert worked.removed == 3
+    assert copies([held, free]) == [True, False]
+
+
+def test_metrics_and_doctor_tell(site, configured, old, scrape):  # noqa: F811
+    old(1)
+    (run,) = runs.due(timezone.now())
+    RetentionRun.objects.update(began_at=timezone.now() - timedelta(days=3))
+    assert scrape()["retention_age_seconds",] > 2 * 86_400
+    assert [one.level for one in retention()] == [Level.WARNING, Level.OK]
+    RetentionRun.objects.update(began_at=timezone.now())
+
+    runs.work(run)
+
+    found = scrape()
+    assert found["retention_age_seconds",] < 60
+    assert [found["retention_removed_total", kind] for kind in ("files", "answers", "events")] == [1, 1, 1]
+    assert [one.level for one in retention()] == [Level.OK]
+
+
+def test_statements_do_not_grow_with_the_rows(site, configured):
+    counts = []
+    for how_many in (2, 40):
+        accepted(site, how_many)
+        age()
+        run = runs.begin(org=site.org, older_than=DAYS)
+        with CaptureQueriesContext(connection) as asked:
+            assert runs.work(run.pk).removed == 3 * how_many
+        counts.append(len(asked))
+    assert counts[1] <= counts[0] + 2
+    assert counts[0] < 80
