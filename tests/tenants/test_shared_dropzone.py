@@ -143,6 +143,11 @@ def test_a_sweep_leaves_what_the_other_has_staged(both, server, at_crashpoint, f
     with pytest.raises(Killed):
         deliver(other.connection.pk)
     (staged,) = [name for name in names(server.root / "in") if name.endswith(".tmp")]
+    # What only its own org may tidy away, though nobody needs it.
+    order(other, 2)
+    left = f"{pushed(other, 2).filename}.7.tmp"
+    (server.root / "in" / left).write_bytes(b"{")
+    ERPExport.objects.filter(draft_order=other.orders[2]).update(status=ExportStatus.SENT)
     order(sweeper, 1)
     own = pushed(sweeper, 1)
     (server.root / "in" / f"{own.filename}.1.tmp").write_bytes(b"{")
@@ -152,7 +157,7 @@ def test_a_sweep_leaves_what_the_other_has_staged(both, server, at_crashpoint, f
 
     assert deliver(sweeper.connection.pk).sent == 1
 
-    assert names(server.root / "in") == sorted([staged, own.filename])
+    assert names(server.root / "in") == sorted([staged, left, own.filename])
     assert deliver(other.connection.pk).sent == 1
     assert statuses(both) == [ExportStatus.SENT] * 2
 
