@@ -139,7 +139,7 @@ def test_a_web_server_whose_worker_crashes(world, canaries):
     with web_of(production) as web:
         web.wait_until_said("Booting worker")
         assert web.get("/admin/login/") == 200
-        (worker,) = [int(line["pid"]) for line in web.lines("Booting worker")]
+        (worker,) = [int(str(line["pid"])) for line in web.lines("Booting worker")]
         argv = arguments([web.process.pid, worker])
         assert {core_limit(pid) for pid in (web.process.pid, worker)} == {"0"}
         os.kill(worker, signal.SIGSEGV)
