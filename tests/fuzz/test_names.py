@@ -2,7 +2,7 @@
 
 import os
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 from typing import Any
