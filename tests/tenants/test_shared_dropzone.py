@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.services import acks
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import retry_push
@@ -107,6 +108,18 @@ def test_an_answer_waits_for_an_org_that_is_not_polled_at_present(both, server):
 
     assert path.exists()
     require_unmixed(*both)
+
+
+def test_an_answer_that_is_read_all_the_same_is_applied_to_no_other_org(both, server, monkeypatch):
+    """Behind the first look at the names stands the door."""
+    monkeypatch.setattr(acks, "of_others", lambda *_, **__: set())
+    exports = sent(both)
+    answer(server, both[1], exports[1])
+    before = state(both[1].org)
+
+    assert poll(both[0].connection.pk).unmatched == 1
+
+    assert state(both[1].org) == before
 
 
 def test_whoever_polls_need_not_see_the_other_orgs_rows(both, server):
