@@ -7,6 +7,7 @@ Taking is one conditional UPDATE. Whoever holds a lease proves it again in each 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -78,7 +79,9 @@ def release(lease: Lease) -> None:
 def kept(lease: Lease) -> Iterator[None]:
     """Renew in the background while the body works (a big file over a slow link), then release."""
     done = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(lease, done), name="lease-keeper", daemon=True)
+    keeper = threading.Thread(
+        target=copy_context().run, args=(_keep, lease, done), name="lease-keeper", daemon=True
+    )
     keeper.start()
     try:
         yield

@@ -64,6 +64,7 @@ class ERPConnection(models.Model):
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
 
+    KIND: ClassVar[str] = "Connection"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connector_type", "config", "secrets_set_at", "status", "updated_at",
     )  # fmt: skip
@@ -259,6 +260,10 @@ class ERPExport(models.Model):
         return self
 
 
+class ERPExportEventQuerySet(OrgScopedQuerySet["ERPExportEvent"]):
+    org_lookup = "export__org"
+
+
 class ERPExportEvent(models.Model):
     """One line of an export's timeline; rows are only ever added."""
 
@@ -268,6 +273,8 @@ class ERPExportEvent(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     what = models.CharField(max_length=50)
     detail = models.TextField(blank=True, default="")
+
+    objects = ERPExportEventQuerySet.as_manager()
 
     class Meta:
         verbose_name = "export event"

@@ -18,6 +18,7 @@ from orderflow import jobs
 from orderflow.audit import sealing
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
+from orderflow.tenancy import scope
 
 DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
@@ -125,7 +126,7 @@ def _poll_due() -> str:
 
 def _edge(name: str, body: Callable[[], str], request_id: str = "") -> str:
     origin = {"request_id": request_id} if request_id else {}
-    with alive(), structlog.contextvars.bound_contextvars(task=name, **origin):
+    with scope.everything(), alive(), structlog.contextvars.bound_contextvars(task=name, **origin):
         try:
             return body()
         except Exception as error:  # the queue would run it again side by side; the sweep does it in order

@@ -6,11 +6,14 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from orderflow.tenancy import scope
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orderflow.settings")
     try:
-        execute_from_command_line(sys.argv)
+        with scope.everything():
+            execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"OrderFlow can't start: {error}")
 

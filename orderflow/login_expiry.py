@@ -10,6 +10,8 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from orderflow.tenancy import scope
+
 BEGAN, USED = "login_began", "login_used"
 # One write a minute says precisely enough when somebody was last here.
 _NOTED_EVERY = 60
@@ -24,6 +26,7 @@ class LoginExpiryMiddleware:
             now = int(timezone.now().timestamp())
             if _is_over(request.session, now):
                 logout(request)
+                scope.become(scope.NOTHING)
             else:
                 _note(request.session, now)
         return self.get_response(request)

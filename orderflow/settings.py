@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "orderflow.tenancy.middleware.OrgScopeMiddleware",
     "orderflow.login_expiry.LoginExpiryMiddleware",
     "orderflow.second_factor.required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -150,9 +151,17 @@ LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+ROW_LEVEL_SECURITY = env.flag("ROW_LEVEL_SECURITY", default=False)
+
+
 def _database() -> dict[str, Any]:
     config = env.database("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}")
     if config["ENGINE"].endswith("sqlite3"):
+        if ROW_LEVEL_SECURITY:
+            raise ImproperlyConfigured(
+                "ROW_LEVEL_SECURITY is true, and SQLite has none. Let DATABASE_URL name a PostgreSQL database, or "
+                "remove ROW_LEVEL_SECURITY."
+            )
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
         config["OPTIONS"] = {
@@ -166,6 +175,8 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
+        if ROW_LEVEL_SECURITY:
+            config["ENGINE"] = "orderflow.tenancy.postgresql"
     return config
 
 

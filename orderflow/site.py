@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.naming import speak
+from orderflow.tenancy import scope
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
@@ -41,6 +42,7 @@ class OrderFlowAdminSite(AdminSite):
 
         return [*urls_of(self), *super().get_urls()]
 
+    @scope.everything()  # who logs in is nobody yet, and may be anybody
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's, but for the view, which may ask for a code."""
         from orderflow.second_factor.login import password_page  # noqa: PLC0415  # its models are not there yet

@@ -18,6 +18,15 @@ def _no_session_outlives_its_test() -> Iterator[None]:
     keeper.drop()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _tests_see_every_org() -> Iterator[None]:
+    """With `--wall`; the requests and tasks that they start see what they claim."""
+    from orderflow.tenancy import scope  # noqa: PLC0415
+
+    with scope.everything():
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with s3_server(tmp_path_factory.mktemp("s3")) as server:

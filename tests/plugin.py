@@ -1,6 +1,7 @@
 """Prepares the world that Django's settings read, before pytest-django loads them.
 
 `--database=sqlite` (default) or `--database=postgres`: TEST_DATABASE_URL, or else a private server for this run.
+`--wall`: with ROW_LEVEL_SECURITY, as a role that policies bind.
 """
 
 import os
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +21,9 @@ _THE_SAME_ON_EVERY_DATABASE = (
     "tests/conformance/",
     "tests/connectors/",
     "tests/faults/",
+    "tests/leaks/test_folders_and_commands.py",
+    "tests/leaks/test_processes.py",
+    "tests/leaks/test_receivers.py",
     "tests/leaks/test_servers.py",
     "tests/fuzz/test_keys.py",
     "tests/fuzz/test_parsers.py",
@@ -31,9 +36,18 @@ _THE_SAME_ON_EVERY_DATABASE = (
 )
 
 
+# These put a wall up themselves, or make roles.
+_WITHOUT_THE_WALL = ("tests/tenancy/", "tests/orderflow/test_audit_triggers.py")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     choices = ("sqlite", "postgres")
     parser.addoption("--database", choices=choices, default="sqlite", help="what the tests keep rows in")
+    parser.addoption(
+        "--wall",
+        action="store_true",
+        help="with ROW_LEVEL_SECURITY; needs --database=postgres and its own server",
+    )
     parser.addoption(
         "--screenshots", metavar="FOLDER", help="where the pictures of the admin's story are kept"
     )
@@ -44,7 +58,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if _IN_WORKER not in os.environ:  # workers inherit what the controller prepared
         world = ExitStack()
         early_config.add_cleanup(world.close)
-        _prepare(world, early_config.known_args_namespace.database)
+        chosen = early_config.known_args_namespace
+        _prepare(world, chosen.database, wall=chosen.wall)
     return (yield)
 
 
@@ -60,6 +75,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         pointless = [item for item in items if item.nodeid.startswith(_THE_SAME_ON_EVERY_DATABASE)]
     else:
         pointless = [item for item in items if item.get_closest_marker("postgres_only")]
+    if config.getoption("wall"):
+        pointless += [item for item in items if item.nodeid.startswith(_WITHOUT_THE_WALL)]
     config.hook.pytest_deselected(items=pointless)
     items[:] = [item for item in items if item not in set(pointless)]
 
@@ -81,7 +98,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
-def _prepare(world: ExitStack, database: str) -> None:
+def _prepare(world: ExitStack, database: str, *, wall: bool) -> None:
     run = _VAR / f"run-{secrets.token_hex(4)}"
     run.mkdir(parents=True)
     world.callback(shutil.rmtree, run, ignore_errors=True)
@@ -102,18 +119,32 @@ def _prepare(world: ExitStack, database: str) -> None:
         "PYTEST_DEBUG_TEMPROOT": str(kept),  # tmp_path of the last three runs, for looking at
     }
     if database == "postgres":
-        os.environ["DATABASE_URL"] = _postgres(world, run)
+        url = _postgres(world, run)
+        os.environ["DATABASE_URL"] = _bound_role(url) if wall else url
+        os.environ["ROW_LEVEL_SECURITY"] = str(wall)
 
 
 # The tests decide these; a developer's own values must not reach them.
 _LEAKS = [
     "DATABASE_URL",
+    "ROW_LEVEL_SECURITY",
     "DEBUG",
     "ALLOWED_HOSTS",
     "ENCRYPTION_PREVIOUS_KEYS",
     "DROPZONE_ROOTS",
     "ARCHIVE_DIR",
 ]
+
+
+def _bound_role(url: str) -> str:
+    """It owns the tests' database, to make and empty it, and is bound all the same."""
+    import psycopg  # noqa: PLC0415  # not needed on SQLite
+
+    password = secrets.token_hex(16)
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE ROLE walled LOGIN CREATEDB PASSWORD '{password}'")
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"walled:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def _postgres(world: ExitStack, run: Path) -> str:

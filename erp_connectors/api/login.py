@@ -20,6 +20,7 @@ from erp_connectors.api.parsing import StrictJSON
 from erp_connectors.api.second_factor import check_code
 from erp_connectors.api.throttles import LoginThrottle
 from orderflow.access.models import Token
+from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 
@@ -72,6 +73,7 @@ class Login(APIView):
     throttle_classes = [LoginThrottle]
 
     @extend_schema(operation_id="login", tags=["auth"], request=Credentials, responses=NewToken)
+    @scope.everything()  # who logs in is nobody yet, and may be anybody
     def post(self, request: Request) -> Response:
         credentials = Credentials(data=request.data)
         credentials.is_valid(raise_exception=True)

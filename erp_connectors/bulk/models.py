@@ -67,12 +67,18 @@ class BulkRun(models.Model):
         return str(BulkAction(self.action).label)
 
 
+class BulkRowQuerySet(OrgScopedQuerySet["BulkRow"]):
+    org_lookup = "run__org"
+
+
 class BulkRow(models.Model):
     run = models.ForeignKey(BulkRun, on_delete=models.CASCADE, related_name="rows")
     position = models.PositiveIntegerField()
     draft_order = models.ForeignKey(DraftOrder, on_delete=models.CASCADE, related_name="+")
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default=Outcome.OPEN)
     why = models.TextField(blank=True, default="")
+
+    objects = BulkRowQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["position"]

@@ -2,9 +2,10 @@
 
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -81,9 +82,12 @@ class ConnectionsCommand(ReportingCommand):
 
 
 def positive(text: str) -> float:
-    value = float(text)
-    if value <= 0:
-        raise ValueError(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise ArgumentTypeError(f"{text!r} can't be used; write a number above 0")
     return value
 
 
@@ -117,4 +121,6 @@ def each(connection_ids: Sequence[UUID], work: Callable[[UUID], ReportT]) -> lis
             database.close()
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(pool.map(in_thread, connection_ids))
+        # Each takes the caller's context along, and with it whose rows may be seen.
+        contexts = [copy_context() for _ in connection_ids]
+        return list(pool.map(lambda one, context: context.run(in_thread, one), connection_ids, contexts))

@@ -63,6 +63,7 @@ class Subscription(models.Model):
     last_failure_at = models.DateTimeField(null=True, editable=False)
     last_trouble = models.JSONField(null=True, editable=False)
 
+    KIND: ClassVar[str] = "Webhook"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connection", "channel", "addresses", "url", "secrets", "secret_set_at", "events", "language", "active",
         "updated_at",
@@ -115,6 +116,10 @@ class Subscription(models.Model):
         return event in self.events
 
 
+class HappeningQuerySet(OrgScopedQuerySet["Happening"]):
+    org_lookup = "subscription__org"
+
+
 class Happening(models.Model):
     """A change that a subscription has not been told of yet; written in the transaction that made the change."""
 
@@ -123,6 +128,8 @@ class Happening(models.Model):
     connection = models.ForeignKey(ERPConnection, on_delete=models.CASCADE, related_name="+")
     export = models.ForeignKey(ERPExport, on_delete=models.CASCADE, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
+
+    objects = HappeningQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -134,7 +141,9 @@ class Happening(models.Model):
         return f"{self.event} {self.at:%Y-%m-%d %H:%M:%S}"
 
 
-class NotificationQuerySet(models.QuerySet["Notification"]):
+class NotificationQuerySet(OrgScopedQuerySet["Notification"]):
+    org_lookup = "subscription__org"
+
     def unsent(self) -> "NotificationQuerySet":
         return self.filter(sent_at=None, dropped_at=None)
 

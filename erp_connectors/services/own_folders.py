@@ -1,7 +1,6 @@
 """No org reads another's answers: an ack folder on this machine belongs to the connections of one org."""
 
 import os
-from collections.abc import Iterator
 
 from erp_connectors.connectors.base import ConfigError, Dropzone
 from erp_connectors.faults import Fault
@@ -9,6 +8,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import FilesystemOptions
+from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
 
 IN_USE = "is an ack folder of another org, or lies in one or around one; choose a folder of your own"
@@ -21,15 +21,17 @@ def require_own_acks(org: Org, dropzone: Dropzone) -> None:
         raise ConfigError({"ack_path": IN_USE})
 
 
-def _others(org: Org) -> Iterator[str]:
+@scope.everything()
+def _others(org: Org) -> list[str]:
     rows = ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE).exclude(org=org)
-    for row in rows.select_related("org").iterator():
-        try:
-            folder = _ack_folder(dropzone_of(row))
-        except Fault:
-            continue
-        if folder:
-            yield folder
+    return [folder for row in rows.select_related("org").iterator() if (folder := _ack_folder_of(row))]
+
+
+def _ack_folder_of(connection: ERPConnection) -> str:
+    try:
+        return _ack_folder(dropzone_of(connection))
+    except Fault:
+        return ""
 
 
 def _ack_folder(dropzone: Dropzone) -> str:

@@ -1,13 +1,13 @@
 """Push: an approved draft becomes PUSHING and gets one PENDING export; delivery is woken on commit."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -25,8 +25,11 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
+NAMES_TRIED = 4
 NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
 DELIVER_TASK = "erp_connectors.tasks.deliver"
+
+log = structlog.get_logger(__name__)
 
 
 class PushRefused(Exception):
@@ -156,8 +159,9 @@ def _start(
     key: str,
 ) -> Sequence[ERPExport]:
     now = timezone.now()
-    exports = [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
-    ERPExport.objects.bulk_create(exports)
+    exports = _created(
+        lambda: [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
+    )
     counters.count(counters.Name.EXPORTS, ExportStatus.PENDING, len(exports))
     DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
     who = actor.email if actor else "the system"
@@ -167,6 +171,17 @@ def _start(
     for connection in {export.connection_id for export in exports}:
         jobs.wake(DELIVER_TASK, str(connection))
     return exports
+
+
+def _created(make: Callable[[], list[ERPExport]]) -> list[ERPExport]:
+    """Again under new names where one is taken: perhaps by another org, whose exports can't be looked up here."""
+    for _ in range(NAMES_TRIED - 1):
+        try:
+            with transaction.atomic():
+                return ERPExport.objects.bulk_create(make())
+        except IntegrityError as error:
+            log.info("push.name_taken", error=str(error))
+    return ERPExport.objects.bulk_create(make())
 
 
 def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from erp_connectors import metrics as figures
 from erp_connectors.watch import ready, strangers
 from erp_connectors.watch.findings import Level
+from orderflow.tenancy import scope
 
 TEXT = "text/plain"
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@scope.everything()
 def metrics(request: HttpRequest) -> HttpResponse:
     """For Prometheus, which sends METRICS_TOKEN as its bearer token or asks from METRICS_ALLOWED_NETWORKS."""
     if not strangers.is_open():

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from orderflow.audit.context import client_address
 from orderflow.audit.models import Action, AuditLog
+from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 
 FAMILIAR_FOR = timedelta(days=90)
@@ -108,6 +109,7 @@ def _reached(attempts: Attempts, limit: int) -> datetime | None:
     return last + settings.AXES_COOLOFF_TIME
 
 
+@scope.everything()
 def _familiar(email: str, network: str | None, now: datetime) -> bool:
     user = User.objects.filter(email__iexact=email).first()
     if user is None or network is None:

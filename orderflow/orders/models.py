@@ -135,6 +135,10 @@ def _require_move(frm: str, to: str) -> None:
         raise IllegalMove(f"An order can't go from {frm} to {to}.")
 
 
+class DraftOrderLineQuerySet(OrgScopedQuerySet["DraftOrderLine"]):
+    org_lookup = "draft_order__org"
+
+
 class DraftOrderLine(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     draft_order = models.ForeignKey(DraftOrder, on_delete=models.CASCADE, related_name="lines")
@@ -147,6 +151,8 @@ class DraftOrderLine(models.Model):
     unit_price = ExactDecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
 
+    objects = DraftOrderLineQuerySet.as_manager()
+
     class Meta:
         verbose_name = "line"
         ordering = ["line_no"]
@@ -157,6 +163,10 @@ class DraftOrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line_no}"
+
+
+class ImportedOrderQuerySet(OrgScopedQuerySet["ImportedOrder"]):
+    org_lookup = "draft_order__org"
 
 
 class ImportedOrder(models.Model):
@@ -173,6 +183,8 @@ class ImportedOrder(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     imported_at = models.DateTimeField(default=timezone.now)
+
+    objects = ImportedOrderQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 
 from orderflow.second_factor import services
 from orderflow.second_factor.forms import CodeForm
+from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 
 WAITING = "login_waits_for_code"
@@ -41,6 +42,7 @@ def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
 
 
 @never_cache
+@scope.everything()  # who logs in is nobody yet, and may be anybody
 def code_page(request: HttpRequest) -> HttpResponse:
     person = _waiting(request)
     if person is None:
@@ -50,7 +52,7 @@ def code_page(request: HttpRequest) -> HttpResponse:
         left = services.recovery_codes_left(person)
         if services.passes(person, form.given, request):
             return _let_in(request, person, before=left)
-        form.refuse()
+        form.refuse(person)
     context = {**admin.site.each_context(request), "title": _("Second factor"), "form": form}
     return TemplateResponse(request, "admin/second_factor/code.html", context)
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from orderflow.tenancy import scope
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.roles import CAPABILITIES, Capability, Role
 
@@ -37,7 +38,8 @@ class Org(models.Model):
 
 
 class UserQuerySet(OrgScopedQuerySet["User"]):
-    pass
+    # Platform staff: they act in every org, and its histories name them.
+    orgless_are_shown = True
 
 
 _Manager = BaseUserManager.from_queryset(UserQuerySet)
@@ -100,6 +102,16 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
 
     def __str__(self) -> str:
         return self.email
+
+    # An address is one person's over all orgs, so all are asked.
+
+    @scope.everything()
+    def validate_unique(self, *args: Any, **kwargs: Any) -> None:
+        super().validate_unique(*args, **kwargs)
+
+    @scope.everything()
+    def validate_constraints(self, *args: Any, **kwargs: Any) -> None:
+        super().validate_constraints(*args, **kwargs)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # Django's is of the password alone, and a session must not outlive a role or being switched off either.

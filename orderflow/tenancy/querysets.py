@@ -12,9 +12,13 @@ RowT = TypeVar("RowT", bound=models.Model)
 
 
 class OrgScopedQuerySet(models.QuerySet[RowT]):
-    """For every model with an ``org``; other shapes override ``org_lookup``."""
+    """For every model with an ``org``; other shapes override ``org_lookup``, by which the database finds the org, too.
+
+    ``orgless_are_shown``: what belongs to no org may be read by every org.
+    """
 
     org_lookup = "org"
+    orgless_are_shown = False
 
     def for_org(self, org: "Org | UUID") -> Self:
         # By id, because Org itself is looked up by its primary key.

@@ -1,9 +1,12 @@
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import IntegrityError
+from django.utils import timezone
 
 from erp_connectors.models import ERPExport
+from erp_connectors.services import push as push_service
 from erp_connectors.services.push import NoActiveConnection, NotPushable, push, push_many, retry_push
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action, AuditLog
@@ -129,5 +132,54 @@ def test_each_of_many_gets_its_own_answer(site):
 def test_a_hundred_orders_cost_the_statements_of_one(site, django_assert_max_num_queries):
     orders = factories.drafts(site.org, 100)
 
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(15):
         push_many(factories.ids(orders), actor=None)
+
+
+@pytest.fixture
+def same_names(monkeypatch):
+    """Two orders whose files would be called the same: the beginning of their ids, the second and the token agree."""
+    now = timezone.now()
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+
+    def arrange(*tokens):
+        left = list(tokens)
+        monkeypatch.setattr(push_service, "token_hex", lambda size: left.pop(0))
+
+    return arrange
+
+
+def twins(*orgs):
+    return [factories.draft(org, pk=UUID(int=(0xAAAAAAAA << 96) + n)) for n, org in enumerate(orgs)]
+
+
+def test_a_file_name_that_another_org_has_is_not_used_again(make_site, same_names):
+    ours, theirs = make_site().org, make_site().org
+    first, second = twins(ours, theirs)
+    same_names("00000001", "00000001", "00000001", "00000002")
+
+    names = [push(order.pk, actor=None).export.filename for order in (first, second)]
+
+    assert [name[-13:] for name in names] == ["00000001.json", "00000002.json"]
+    assert {export.filename for export in ERPExport.objects.all()} == {*names}
+
+
+def test_many_at_once_get_other_names_together(site, same_names):
+    orders = twins(site.org, site.org)
+    same_names("00000001", "00000001", "00000002", "00000003")
+
+    results = push_many(factories.ids(orders), actor=None)
+
+    assert {result.export.filename[-13:] for result in results.values()} == {"00000002.json", "00000003.json"}
+
+
+def test_who_finds_no_free_name_changes_nothing(site, same_names):
+    first, second = twins(site.org, site.org)
+    same_names(*["00000001"] * 5)
+    push(first.pk, actor=None)
+
+    with pytest.raises(IntegrityError):
+        push(second.pk, actor=None)
+
+    second.refresh_from_db()
+    assert (second.status, ERPExport.objects.count()) == (DraftStatus.APPROVED, 1)

@@ -1,0 +1,25 @@
+"""A request sees the rows of whoever makes it."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from orderflow.tenancy import scope
+from orderflow.tenancy.models import User
+
+
+class OrgScopeMiddleware:
+    """Stands right behind AuthenticationMiddleware. A token is read later, by the API: `ByToken` says then whose it is.
+
+    What a response streams is made when this is over, and must take the context along.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with scope.everything():
+            # Read here, once: who somebody is stands in a row that only its org may see.
+            user = request.user if request.user.is_authenticated else None
+        with scope.within(scope.of_user(user) if isinstance(user, User) else scope.NOTHING):
+            return self.get_response(request)

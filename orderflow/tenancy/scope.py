@@ -1,0 +1,63 @@
+"""Whose rows this thread of work may see: what a database with row-level security is told before anything is read.
+
+The first wall is `for_org`; this is the second (docs/security/row-level-security.md). Nobody says anything: nothing
+is seen. A new thread begins with nothing, too: whoever starts one for work on rows takes the context along.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from orderflow.tenancy.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """``claim``: the ids of orgs, separated by commas; ``*`` for all of them and what belongs to none."""
+
+    claim: str
+
+
+NOTHING = Scope("")
+EVERYTHING = Scope("*")
+_current: ContextVar[Scope] = ContextVar("org_scope", default=NOTHING)
+
+
+def of_orgs(*ids: UUID) -> Scope:
+    return Scope(",".join(map(str, ids)))
+
+
+def of_user(user: "User") -> Scope:
+    """As `visible_to` has it."""
+    if not user.is_active:
+        return NOTHING
+    return of_orgs(user.org_id) if user.org_id else EVERYTHING
+
+
+def current() -> Scope:
+    return _current.get()
+
+
+@contextmanager
+def within(scope: Scope) -> Iterator[None]:
+    before = _current.set(scope)
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
+@contextmanager
+def everything() -> Iterator[None]:
+    """For jobs, commands, and finding out who somebody is; also a decorator."""
+    with within(EVERYTHING):
+        yield
+
+
+def become(scope: Scope) -> None:
+    """From here to the end of the innermost `within`: for who is found out only in the middle of a request."""
+    _current.set(scope)
