@@ -65,9 +65,9 @@ else:
 
 
 class EncryptedConfigField(_TextField):
-    """Holds a JSON object, sealed for its row's ``org_id`` and ``id``.
+    """Holds a JSON object, sealed for its row's ``org_id`` and ``id``; its model's ``KIND`` is what people call a row.
 
-    Reading it raises `Fault` CONFIG_UNREADABLE, which names the connection, where no key opens it in this row.
+    Reading it raises `Fault` CONFIG_UNREADABLE, which names the row, where no key opens it in this row.
     """
 
     descriptor_class = EncryptedConfigDescriptor
@@ -97,7 +97,7 @@ def _open(stored: Sealed, row: Any) -> dict[str, Any]:
     try:
         plain = unseal(stored, ring=key_ring(), org_id=row.org_id, connection_id=row.id)
     except Undecryptable as error:
-        raise Fault(CONFIG_UNREADABLE, f"Connection {row.id}: {error}.") from None
+        raise Fault(CONFIG_UNREADABLE, f"{row.KIND} {row.id}: {error}.") from None
     value: dict[str, Any] = msgspec.json.decode(plain)
     return value
 

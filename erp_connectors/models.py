@@ -64,6 +64,7 @@ class ERPConnection(models.Model):
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
 
+    KIND: ClassVar[str] = "Connection"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connector_type", "config", "secrets_set_at", "status", "updated_at",
     )  # fmt: skip
@@ -335,7 +336,12 @@ class AckFile(models.Model):
                 condition=Q(status__in=AckFileStatus.values), name="ack_file_status_is_known"
             ),
         ]
-        indexes = [models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status")]
+        indexes = [
+            models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
+            models.Index(
+                fields=["org", "first_seen_at"], name="ack_file_with_text", condition=Q(body__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

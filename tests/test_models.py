@@ -5,6 +5,7 @@ from django.db import IntegrityError, connection, transaction
 
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.notify.models import Channel, Subscription
 from erp_connectors.services.push import push
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.moves import IllegalMove, LostRace
@@ -44,6 +45,22 @@ def test_a_config_copied_to_another_orgs_connection_is_refused_by_name():
     with pytest.raises(Fault, match=str(theirs.pk)) as caught:
         _ = ERPConnection.objects.get(pk=theirs.pk).config
     assert caught.value.code == "CONFIG_UNREADABLE"
+
+
+def test_a_webhook_that_no_key_opens_is_called_a_webhook():
+    mine, theirs = (
+        Subscription.objects.create(org=factories.org(), channel=Channel.WEBHOOK, secrets={"current": SECRET})
+        for _ in range(2)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secrets FROM notify_subscription WHERE id = %s", [adapted(mine.pk)])
+        cursor.execute(
+            "UPDATE notify_subscription SET secrets = %s WHERE id = %s",
+            [cursor.fetchone()[0], adapted(theirs.pk)],
+        )
+
+    with pytest.raises(Fault, match=f"Webhook {theirs.pk}"):
+        _ = Subscription.objects.get(pk=theirs.pk).secrets
 
 
 def test_saving_something_else_keeps_the_sealed_text():

@@ -1,4 +1,4 @@
-"""What somebody reads who is kept out after too many wrong passwords."""
+"""What somebody reads who is kept out after too many wrong passwords or codes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -31,7 +31,7 @@ def locked_out(
 
 
 def _for_programs(until: datetime, now: datetime) -> HttpResponse:
-    message = _("Too many wrong passwords. Try again in %(wait)s; Retry-After has the seconds.") % {
+    message = _("Too many wrong passwords or codes. Try again in %(wait)s; Retry-After has the seconds.") % {
         "wait": _minutes(until, now)
     }
     return JsonResponse(envelope(429, message), status=429)

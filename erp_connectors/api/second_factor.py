@@ -6,6 +6,8 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from orderflow.second_factor import services
 from orderflow.tenancy.models import User
 
+ONLY_RECOVERY = "After too many wrong codes only a recovery code is taken; or have the second factor reset."
+
 
 class CodeRequired(AuthenticationFailed):
     """The password was right."""
@@ -32,7 +34,7 @@ def check_code(person: User, code: str, request: HttpRequest) -> None:
     if not code:
         raise CodeRequired
     if not services.passes(person, code, request):
-        raise CodeWrong
+        raise CodeWrong(ONLY_RECOVERY if services.takes_recovery_codes_only(person) else None)
 
 
 def require_where_needed(person: User) -> None:

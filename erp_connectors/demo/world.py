@@ -2,10 +2,12 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -27,17 +29,24 @@ KEPT = (
     "PYTHONPATH",
     "VIRTUAL_ENV",
 )
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def is_inside() -> bool:
     return os.environ.get(INSIDE) == "1"
 
 
-def enter(*, fresh: bool, poll_seconds: int) -> None:
-    """Start this same command again inside the demo's world; does not return. ``fresh`` removes what was there."""
+def enter(*, fresh: bool, poll_seconds: int, chosen: Mapping[str, str] = NONE) -> None:
+    """Start this same command again inside the demo's world; does not return.
+
+    ``fresh`` removes what was there; ``chosen`` are settings that somebody asked for by name. Raises `CommandError`.
+    """
     if not FIXTURE.is_file():
         raise CommandError("The demo's orders come with a checkout: clone the repository, then `make demo`.")
     folder = Path(settings.VAR).resolve() / "demo"
+    environment = _environment(folder, poll_seconds)
+    if kept := sorted({*environment, "DATABASE_URL", "ARCHIVE_DIR"} & {*chosen}):
+        raise CommandError(f"{', '.join(kept)}: the demo has its own, which can't be set.")
     _lock(folder)
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -45,11 +54,16 @@ def enter(*, fresh: bool, poll_seconds: int) -> None:
     os.chdir(guardian.ROOT)
     sys.stdout.flush()
     program = [sys.executable, str(guardian.ROOT / "manage.py"), *sys.argv[1:]]
-    os.execve(program[0], program, _environment(folder, poll_seconds))  # noqa: S606  # no shell is involved
+    os.execve(program[0], program, environment | {**chosen})  # noqa: S606  # no shell is involved
 
 
 def folder() -> Path:
     return Path(settings.VAR)
+
+
+def command(name: str) -> str:
+    """How a person runs a `manage.py` command on the demo's data, from the checkout."""
+    return f"ORDERFLOW_ENV=development VAR_DIR={shlex.quote(str(folder()))} .venv/bin/python manage.py {name}"
 
 
 def start(name: str, *arguments: str, grace: float = 5.0) -> Guarded:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -82,9 +82,12 @@ class ConnectionsCommand(ReportingCommand):
 
 
 def positive(text: str) -> float:
-    value = float(text)
-    if value <= 0:
-        raise ValueError(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise ArgumentTypeError(f"{text!r} can't be used; write a number above 0")
     return value
 
 

@@ -9,6 +9,7 @@ from django.core.mail.utils import DNS_NAME
 
 from erp_connectors.notify.letters import Letter
 from erp_connectors.notify.troubles import ADDRESS_REFUSED, NotDelivered
+from erp_connectors.sftp.hiding import hiding
 
 
 def post(letter: Letter, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]) -> None:
@@ -44,4 +45,6 @@ def _message(letter: Letter, address: str, message_id: str) -> EmailMessage:
 
 def _said(code: int, text: bytes | str) -> str:
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return " ".join(f"{code} {shown}".split())[:150]
+    # A server knows our password, and this is shown to the org's people.
+    hidden = hiding(settings.EMAIL_HOST_PASSWORD)(shown)
+    return " ".join(f"{code} {hidden}".split())[:150]

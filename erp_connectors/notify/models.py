@@ -63,6 +63,7 @@ class Subscription(models.Model):
     last_failure_at = models.DateTimeField(null=True, editable=False)
     last_trouble = models.JSONField(null=True, editable=False)
 
+    KIND: ClassVar[str] = "Webhook"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
         "connection", "channel", "addresses", "url", "secrets", "secret_set_at", "events", "language", "active",
         "updated_at",

@@ -22,7 +22,7 @@ from erp_connectors.registry import UnknownConnectorType, connector_for
 from erp_connectors.retention.horizon import move_horizon
 from erp_connectors.retention.models import RetentionShare
 from erp_connectors.retention.periods import Kind
-from erp_connectors.retention.rules import PROVING, going
+from erp_connectors.retention.rules import BORN, PROVING, born_before, going
 from erp_connectors.services.contradictions import ANSWERS
 from erp_connectors.services.kept_answers import as_kept, digest, said_by
 from orderflow.bulk import update_rows
@@ -38,11 +38,11 @@ def remove(kind: Kind, share: RetentionShare, before: datetime) -> Iterator[int]
 
 
 def _files(share: RetentionShare, before: datetime) -> Iterator[int]:
-    wanted = going(Kind.FILES, share.org_id, before)
-    if not wanted.exists():
-        return
-    move_horizon(share.org_id, before)
-    for page in _pages(wanted):
+    wanted, noted = going(Kind.FILES, share.org_id, before), False
+    for page in _pages(Kind.FILES, share.org_id, before):
+        if not noted:
+            move_horizon(share.org_id, before)
+            noted = True
         with transaction.atomic():
             marked = _held_exports(wanted, page)
             rows = ERPExport.objects.filter(pk__in=marked, payload_removed_at=None)
@@ -55,7 +55,7 @@ def _files(share: RetentionShare, before: datetime) -> Iterator[int]:
 def finish_removed(org_id: UUID) -> Iterator[int]:
     """Delete what a run that was killed, or met an archive that was down, has marked only. Raises as `remove` does."""
     half = ERPExport.objects.for_org(org_id).filter(payload_removed_at__isnull=False, copy_gone_at=None)
-    for page in _pages(half):
+    while page := list(half.values_list("pk", flat=True)[:BATCH]):
         _delete(page)
         yield 0
 
@@ -73,7 +73,7 @@ def _delete(exports: Sequence[UUID]) -> None:
 
 def _events(share: RetentionShare, before: datetime) -> Iterator[int]:
     wanted = going(Kind.EVENTS, share.org_id, before)
-    for page in _pages(wanted):
+    for page in _pages(Kind.EVENTS, share.org_id, before):
         with transaction.atomic():
             thinned = _held_exports(wanted, page)
             ERPExportEvent.objects.filter(export__in=thinned).exclude(what__in=PROVING).delete()
@@ -85,7 +85,7 @@ def _events(share: RetentionShare, before: datetime) -> Iterator[int]:
 
 def _answers(share: RetentionShare, before: datetime) -> Iterator[int]:
     wanted = going(Kind.ANSWERS, share.org_id, before)
-    for page in _pages(wanted):
+    for page in _pages(Kind.ANSWERS, share.org_id, before):
         with transaction.atomic():
             removed = [row for row in _held_answers(wanted, page) if _emptied(row)]
             update_rows(removed, "body", "body_sha256", "body_removed_at", "answer_json")
@@ -137,16 +137,15 @@ def _count(share: RetentionShare, kind: Kind, how_many: int) -> None:
         counters.count(counters.Name.REMOVED, kind, how_many)
 
 
-def _pages(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    """Keys, oldest first; what is left out of a page is not met again."""
-    born = "first_seen_at" if rows.model is AckFile else "created_at"
-    after = Q()
-    while True:
-        page = list(rows.filter(after).order_by(born, "pk").values_list(born, "pk")[:BATCH])
-        if not page:
-            return
-        crashpoint("prune-chosen")
-        yield [pk for _, pk in page]
+def _pages(kind: Kind, org_id: UUID, before: datetime) -> Iterator[list[Any]]:
+    """Keys of what may go, oldest first; what is left out of a page is not met again."""
+    born, after = BORN[kind], Q()
+    rows, wanted = born_before(kind, org_id, before), going(kind, org_id, before)
+    while page := list(rows.filter(after).order_by(born, "pk").values_list(born, "pk")[:BATCH]):
+        # Of these few only: asked of the whole table, the rules would be asked anew of all of it for each page.
+        if chosen := list(wanted.filter(pk__in=[pk for _, pk in page]).values_list("pk", flat=True)):
+            crashpoint("prune-chosen")
+            yield chosen
         at, last = page[-1]
         after = Q(**{f"{born}__gte": at}) & (Q(**{f"{born}__gt": at}) | Q(pk__gt=last))
 

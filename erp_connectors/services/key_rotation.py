@@ -39,8 +39,8 @@ class Sealing:
 
 
 SEALED = (
-    Sealing("Connection", "enter its details anew", ERPConnection, "config"),
-    Sealing("Webhook", "replace its secret", Subscription, "secrets"),
+    Sealing(ERPConnection.KIND, "enter its details anew", ERPConnection, "config"),
+    Sealing(Subscription.KIND, "replace its secret", Subscription, "secrets"),
     Sealing(
         "Second factor",
         "reset it on the person's page",

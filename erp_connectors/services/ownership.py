@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable
 from uuid import UUID
 
 from erp_connectors.models import ERPExport
+from orderflow.tenancy import scope
 
 
 def of_others(org_id: UUID, filenames: Iterable[str], *, expected: Container[str] = ()) -> set[str]:
@@ -13,7 +14,8 @@ def of_others(org_id: UUID, filenames: Iterable[str], *, expected: Container[str
     """
     # No export is named otherwise, and a database may be unable to look for such a name.
     names = {name for name in filenames if name.isprintable()}
-    owners = dict(ERPExport.objects.filter(filename__in=names).values_list("filename", "org_id"))
+    with scope.everything():
+        owners = dict(ERPExport.objects.filter(filename__in=names).values_list("filename", "org_id"))
     return {
         name
         for name in names

@@ -15,6 +15,7 @@ from erp_connectors.services.leftovers import NAME as TEMPORARY
 from erp_connectors.services.pages import by_size
 from erp_connectors.states import ExportStatus, FailedAs, Standing
 from erp_connectors.transports.base import Transport
+from orderflow.tenancy import scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class OrderFiles:
             filename__in=[seen.filename for seen in page],
             staged_destination=destination(self.transport, self.dropzone),
         ).exclude(org=self.connection.org_id)
-        theirs = set(rows.values_list("filename", flat=True))
+        with scope.everything():
+            theirs = set(rows.values_list("filename", flat=True))
         return [seen for seen in page if seen.filename not in theirs]
 
     def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:

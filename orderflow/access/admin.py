@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from orderflow.access import lockout, people
 from orderflow.access.forms import PasswordForm, PersonForm, new_person_form
 from orderflow.second_factor.resetting import may_reset, reset_page
-from orderflow.second_factor.services import has_one
+from orderflow.second_factor.services import has_one, takes_recovery_codes_only
 from orderflow.tenancy.admin import OrgScopedAdmin, may, yes_or_no
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
@@ -100,7 +100,12 @@ class UserAdmin(OrgScopedAdmin):
 
     @admin.display(description=gettext_lazy("second factor"))
     def second_factor(self, person: User) -> str:
-        return yes_or_no(has_one(person))
+        blocked = takes_recovery_codes_only(person)
+        return (
+            _("yes; after too many wrong codes only recovery codes")
+            if blocked
+            else yes_or_no(has_one(person))
+        )
 
     @admin.display(description=gettext_lazy("API tokens"))
     def tokens(self, person: User) -> str:

@@ -21,6 +21,7 @@ KINDS = {
     "ERPConnection": _("Connection"),
     "Subscription": _("Notification"),
     "User": _("Person"),
+    "RetentionRun": _("Retention"),
 }
 
 

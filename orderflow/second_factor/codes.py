@@ -5,7 +5,6 @@ import hashlib
 import secrets
 from datetime import datetime
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 from django_otp.oath import TOTP
 
@@ -15,7 +14,9 @@ STEP_SECONDS, DIGITS = 30, 6
 DRIFT = 1
 SECRET_BYTES = 20
 RECOVERY_CODES = 10
-# Of 80 bits, a fast hash can't be undone by trying.
+# Then a code is no longer taken, only a recovery code (NIST SP 800-63B, 5.2.2: at most 100).
+MOST_WRONG = 100
+# Of 80 random bits, a fast hash without salt can't be undone by trying.
 RECOVERY_BYTES = 10
 
 
@@ -54,9 +55,9 @@ def new_recovery_codes() -> list[str]:
     return [_grouped(as_text(secrets.token_bytes(RECOVERY_BYTES))) for _ in range(RECOVERY_CODES)]
 
 
-def digest(code: str, person_id: UUID) -> str:
+def digest(code: str) -> str:
     """What is kept of a recovery code."""
-    return hashlib.sha256(person_id.bytes + written_plainly(code).encode()).hexdigest()
+    return hashlib.sha256(written_plainly(code).encode()).hexdigest()
 
 
 def _grouped(text: str) -> str:

@@ -5,7 +5,13 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from orderflow.second_factor.services import takes_recovery_codes_only
+from orderflow.tenancy.models import User
+
 WRONG = _("This code is wrong, or was used before. Wait for the next one.")
+ONLY_RECOVERY = _(
+    "After too many wrong codes only a recovery code is taken; or have the second factor reset."
+)
 
 
 class TypedAnew(forms.TextInput):
@@ -27,8 +33,8 @@ class CodeForm(forms.Form):
     def given(self) -> str:
         return str(self.cleaned_data["code"])
 
-    def refuse(self, why: Any = WRONG) -> None:
-        self.add_error("code", why)
+    def refuse(self, person: User) -> None:
+        self.add_error("code", ONLY_RECOVERY if takes_recovery_codes_only(person) else WRONG)
 
 
 class FirstCodeForm(CodeForm):

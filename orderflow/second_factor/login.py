@@ -52,7 +52,7 @@ def code_page(request: HttpRequest) -> HttpResponse:
         left = services.recovery_codes_left(person)
         if services.passes(person, form.given, request):
             return _let_in(request, person, before=left)
-        form.refuse()
+        form.refuse(person)
     context = {**admin.site.each_context(request), "title": _("Second factor"), "form": form}
     return TemplateResponse(request, "admin/second_factor/code.html", context)
 

@@ -75,7 +75,7 @@ def _set_up_page(request: HttpRequest, person: User) -> HttpResponse:
         try:
             made = services.set_up(person, secret, form.given)
         except services.NotSetUp:
-            form.refuse(_("This code is wrong. Is the clock of your device right?"))
+            form.add_error("code", _("This code is wrong. Is the clock of your device right?"))
         else:
             update_session_auth_hash(request, person)
             return _page(request, "codes", codes=made, set_up=True)
@@ -102,7 +102,7 @@ def _confirmed(request: HttpRequest, person: User, form: CodeForm) -> bool:
         return False
     right = services.passes(person, form.given, request)
     if not right:
-        form.refuse()
+        form.refuse(person)
     return right
 
 

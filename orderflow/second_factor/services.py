@@ -7,6 +7,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
 from django.db import transaction
+from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -31,6 +32,12 @@ class NotSetUp(Exception):
 def has_one(person: User) -> bool:
     found: bool = SecondFactor.objects.filter(pk=person.pk).exists()
     return found
+
+
+def takes_recovery_codes_only(person: User) -> bool:
+    """After too many wrong codes, so that nobody guesses one over days and from many addresses."""
+    factor = SecondFactor.objects.filter(pk=person.pk).first()
+    return factor is not None and factor.takes_recovery_codes_only
 
 
 def lacks_one(person: User) -> bool:
@@ -64,8 +71,10 @@ def passes(person: User, code: str, request: HttpRequest) -> bool:
         factor = SecondFactor.objects.select_for_update().filter(pk=person.pk).first()
         credentials = {"username": person.email, "step": "code"}
         locked = not AxesProxyHandler.is_allowed(request, credentials)
-        if factor and not locked and _used(factor, person, codes.written_plainly(code)):
-            return True
+        if factor and not locked:
+            if _used(factor, codes.written_plainly(code)):
+                return True
+            SecondFactor.objects.filter(pk=factor.pk).update(wrong_in_a_row=F("wrong_in_a_row") + 1)
         if locked:
             request.axes_locked_out = True  # type: ignore[attr-defined]  # as axes' own backend says it
         user_login_failed.send(sender=__name__, credentials=credentials, request=request)
@@ -102,14 +111,19 @@ def recovery_codes_left(person: User) -> int:
     return left
 
 
-def _used(factor: SecondFactor, person: User, code: str) -> bool:
-    step = _step(factor, code)
-    if step is not None:
-        factor.last_step = step
-        factor.save(update_fields=["last_step"])
-        return True
-    used, _ = RecoveryCode.objects.filter(factor=factor, digest=codes.digest(code, person.pk)).delete()
+def _used(factor: SecondFactor, code: str) -> bool:
+    step = None if factor.takes_recovery_codes_only else _step(factor, code)
+    if step is None and not _recovery_code_used(factor, code):
+        return False
+    factor.last_step, factor.wrong_in_a_row = step or factor.last_step, 0
+    factor.save(update_fields=["last_step", "wrong_in_a_row"])
+    return True
+
+
+def _recovery_code_used(factor: SecondFactor, code: str) -> bool:
+    used, _ = RecoveryCode.objects.filter(factor=factor, digest=codes.digest(code)).delete()
     if used:
+        person = factor.user
         _record(Action.RECOVERY_CODE_USED, person, person, after={"left": recovery_codes_left(person)})
     return used > 0
 
@@ -126,9 +140,7 @@ def _step(factor: SecondFactor, code: str) -> int | None:
 
 def _new_recovery_codes(factor: SecondFactor) -> list[str]:
     made = codes.new_recovery_codes()
-    RecoveryCode.objects.bulk_create(
-        RecoveryCode(factor=factor, digest=codes.digest(code, factor.pk)) for code in made
-    )
+    RecoveryCode.objects.bulk_create(RecoveryCode(factor=factor, digest=codes.digest(code)) for code in made)
     return made
 
 

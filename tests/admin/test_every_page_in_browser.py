@@ -110,7 +110,7 @@ def test_so_is_what_refuses(own, context, page_of, live_server, settings):
         page.fill("#id_username", own.rows[User].email)
         page.fill("#id_password", "wrong")
         page.click("#login-form [type=submit]")
-    expect(page.get_by_text("Too many wrong passwords.")).to_be_visible()
+    expect(page.get_by_text("Too many wrong passwords or codes.")).to_be_visible()
     look_wide_and_narrow(page)
 
     page = page_of(factories.user(own.org, Role.VIEWER))

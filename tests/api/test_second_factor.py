@@ -1,5 +1,7 @@
 """A token for whoever has a second factor costs a code, and none is given to who must have one and has not."""
 
+import json
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -78,6 +80,17 @@ def test_asking_without_a_code_in_between_forgets_no_wrong_one(person):
     assert refusal(login(person, code=wrong(secret))) == (429, "RATE_LIMITED")
 
 
+def test_after_too_many_wrong_codes_a_program_reads_what_is_still_taken(person):
+    secret, made = set_up(person)
+    SecondFactor.objects.update(wrong_in_a_row=100)
+
+    answer = login(person, code=code(secret))
+
+    assert refusal(answer) == (401, "CODE_WRONG")
+    assert "only a recovery code" in answer.json()["error"]["message"]
+    assert login(person, code=made[0]).status_code == 200
+
+
 def test_who_must_have_one_gets_no_token_without(person, settings):
     settings.REQUIRE_SECOND_FACTOR = "all"
 
@@ -94,6 +107,16 @@ def test_a_token_from_before_it_was_required_opens_nothing(person, settings):
     settings.REQUIRE_SECOND_FACTOR = "all"
 
     assert refusal(client.get("/api/v1/me")) == (403, "SECOND_FACTOR_MISSING")
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\x00", "ß" * 20, "٢٨٧٠٨٢", 123456, None, ["1"], "1" * 41])
+def test_what_is_no_code_is_refused_in_our_words(person, odd):
+    set_up(person)
+
+    body = json.dumps({"email": person.email, "password": factories.PASSWORD, "code": odd})
+    answer = APIClient().post("/api/v1/auth/login", body, content_type="application/json")
+
+    assert refusal(answer)[0] in (401, 422)
 
 
 def test_without_a_second_factor_a_code_is_not_looked_at(person):

@@ -183,11 +183,20 @@ def test_the_simulated_erp_says_what_is_wrong_with_its_folder(folders: tuple[Pat
     assert "The folder does not exist" in said
 
 
-@pytest.mark.parametrize("arguments", [["--refuse-rate", "2"], ["--watch", "-1"], ["--for", "3"]])
-def test_the_simulated_erp_refuses_senseless_options(
-    folders: tuple[Path, Path], arguments: list[str]
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--refuse-rate", "2"], "write a number from 0 to 1"),
+        (["--refuse-rate", "half"], "write a number from 0 to 1"),
+        (["--watch", "-1"], "write a number above 0"),
+        (["--watch", "nan"], "write a number above 0"),
+        (["--for", "3"], "--for goes with --watch"),
+    ],
+)
+def test_the_simulated_erp_says_what_is_senseless_about_an_option(
+    folders: tuple[Path, Path], arguments: list[str], why: str
 ) -> None:
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError, match=why):
         run("simulate_erp", "--folder", *folders, *arguments)
 
 

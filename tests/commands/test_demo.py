@@ -1,7 +1,11 @@
 """`make demo` and `make serve`, as a person starts them."""
 
+import os
 import re
+import shlex
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.processes import World, new_world
+from tests.jobs.processes import ROOT, World, new_world
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -61,9 +65,14 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
     said: str, world: World
 ) -> None:
     port = free_port()
-    with world.running("serve", "--port", str(port)) as serving:
+    with world.running("serve", "--port", str(port), "--set", "METRICS_TOKEN=to-try") as serving:
         serving.wait_until_said("Ctrl-C ends everything")
         assert "admin@acme.example" in serving.said()
+        chosen = {"Authorization": "Bearer to-try"}
+        metrics = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=chosen)
+        with urllib.request.urlopen(metrics, timeout=10) as page:  # noqa: S310  # our own server
+            assert page.status == 200
+        assert "2 ack folders are looked at" in by_the_command_it_names(serving.said())
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/", timeout=10) as page:
             assert page.status == 200
         second = world.manage("demo")
@@ -74,6 +83,35 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert not [pid for pid, env in environments() if f"VAR_DIR={world.folder / 'demo'}" in env]
+
+
+def by_the_command_it_names(said: str) -> str:
+    named = re.search(r"^Command: (.*)$", said, re.MULTILINE)
+    assert named
+    words = [sys.executable if word.endswith("python") else word for word in shlex.split(named[1])]
+    done = subprocess.run(
+        ["env", *words],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("DATABASE_URL=sqlite:////tmp/other", "DATABASE_URL: the demo has its own"),
+        ("VAR_DIR=/tmp", "VAR_DIR: the demo has its own"),
+        ("EMAIL_URL", "write NAME=VALUE"),
+    ],
+)
+def test_serve_takes_no_setting_that_leads_out_of_its_world(world: World, setting: str, why: str) -> None:
+    done = world.manage("serve", "--port", str(free_port()), "--set", setting)
+    assert done.returncode != 0
+    assert why in done.stderr
 
 
 def test_serve_says_so_when_its_port_is_taken(world: World) -> None:

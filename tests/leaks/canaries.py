@@ -12,8 +12,8 @@ PREFIX = 12  # as much of a secret as counts as a leak
 class Canary:
     """One secret; ``value`` also holds signs that encodings change."""
 
-    def __init__(self, kind: str, value: str = "") -> None:
-        self.kind = kind
+    def __init__(self, kind: str, value: str = "", *, belongs: tuple[str, ...] = ()) -> None:
+        self.kind, self.belongs = kind, belongs
         self.value = value or random_text(30) + '"ü/' + random_text(30)
         self._spellings = {name: text for name, text in spellings(self.value).items() if len(text) >= PREFIX}
 

@@ -18,7 +18,7 @@ from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.leaks import sinks
-from tests.leaks.canaries import Canary
+from tests.leaks.canaries import Canary, random_text
 
 # The page of another row is the same place.
 ROW = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}[0-9a-f-]*|(?<=task ).*|(?<=queued ).*")
@@ -33,15 +33,18 @@ class Leaks:
     spans: Any
     capture: Any
     folders: list[Path]
+    metrics_token: str
     canaries: list[Canary] = field(default_factory=list)
 
-    def canary(self, kind: str, value: str = "") -> Canary:
-        self.canaries.append(Canary(kind, value))
+    def canary(self, kind: str, value: str = "", *, belongs: tuple[str, ...] = ()) -> Canary:
+        """``belongs``: how the names of the places begin that it is kept in."""
+        self.canaries.append(Canary(kind, value, belongs=belongs))
         return self.canaries[-1]
 
     def places(self, org: Org, rows: list[Any], others: dict[str, str]) -> sinks.Places:
         staff, member = factories.user(None), factories.user(org, Role.ADMIN)
         yield from sinks.pages(staff, member, [org, *rows])
+        yield from sinks.figures(self.metrics_token)
         yield from sinks.tables()
         yield from sinks.results()
         yield from sinks.files(*self.folders)
@@ -55,6 +58,8 @@ class Leaks:
         for place, text in self.places(org, list(rows), others):
             searched[ROW.sub("…", place)] += 1
             for canary in self.canaries:
+                if place.startswith(canary.belongs):
+                    continue
                 told += [f"{canary.kind} ({spelling}) in {place}" for spelling in canary.found_in(text)]
         return told
 
@@ -69,9 +74,12 @@ def leaks(transactional_db: None, tmp_path: Path, settings: Any, capfd: Any) -> 
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracing.use(provider.get_tracer("tests"))
     settings.DROPZONE_ROOTS = [str(tmp_path)]
-    settings.METRICS_ALLOWED_NETWORKS = []
+    settings.METRICS_ALLOWED_NETWORKS, settings.METRICS_TOKEN = [], random_text(40)
     with sinks.Logs() as logs:
-        yield Leaks(logs, exporter.get_finished_spans, capfd, [tmp_path, Path(django_settings.VAR)])
+        folders = [tmp_path, Path(django_settings.VAR)]
+        found = Leaks(logs, exporter.get_finished_spans, capfd, folders, settings.METRICS_TOKEN)
+        found.canary("METRICS_TOKEN", settings.METRICS_TOKEN)
+        yield found
     tracing.use(None)
 
 

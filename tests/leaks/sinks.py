@@ -23,6 +23,7 @@ LOGGERS = (
     "boto3",
     "botocore",
     "urllib3",
+    "s3transfer",
     "django",
     "django.request",
     "django-q",
@@ -109,6 +110,13 @@ def pages(staff: Any, member: Any, rows: Sequence[Any]) -> Places:
             answer: Any = client.get(path)
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
             yield f"GET {path}", body.decode("utf-8", "replace") + json.dumps(dict(answer.headers))
+
+
+def figures(token: str) -> Places:
+    """What Prometheus is told."""
+    answer = Client().get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    yield "figures", answer.content.decode()
 
 
 WORDS = {

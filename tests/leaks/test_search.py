@@ -31,7 +31,7 @@ def test_every_spelling_is_known(spell):
 
 def test_what_is_planted_is_found_in_every_kind_of_place(leaks, tmp_path):
     canary = leaks.canary("planted")
-    org = factories.org()
+    org = factories.org(slug=canary.value[:12])
     customer = factories.customer(org, name=canary.value)
     connection = factories.connection(org, {"mode": "filesystem", "export_path": str(tmp_path)})
     ERPConnection.objects.filter(pk=connection.pk).update(circuit_reason={"message": canary.value})
@@ -49,7 +49,7 @@ def test_what_is_planted_is_found_in_every_kind_of_place(leaks, tmp_path):
 
     for place in (
         "orders_customer.name", "erp_connectors_erpconnection.circuit_reason", "queued ", "file order.reason.txt",
-        "log json", "log console", "stdout", "stderr", "span planted", "GET /admin/orders/customer/", "GET /api/v1/",
-        "in returned",
+        "in figures", "log json", "log console", "stdout", "stderr", "span planted", "GET /admin/orders/customer/",
+        "GET /api/v1/", "in returned",
     ):  # fmt: skip
         assert place in found, place

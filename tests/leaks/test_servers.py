@@ -1,6 +1,8 @@
 """Servers that refuse, hang up, and say the password back wherever the protocol lets them."""
 
+import asyncio
 import secrets
+import time
 
 import asyncssh
 import pytest
@@ -34,12 +36,19 @@ class Echo(servers._Server):
     def validate_password(self, username, password):
         if self.refuses == "hangs up":
             raise asyncssh.DisconnectError(14, f"auth failed for {password}")
+        if self.refuses == "hangs":
+            return hang()
         if self.refuses == "cuts":
             self.conn.abort()
         return not self.refuses
 
     def validate_public_key(self, username, key):
         return False
+
+
+async def hang():
+    await asyncio.sleep(5)
+    return False
 
 
 class Talkative:
@@ -84,6 +93,14 @@ def talkative(leaks, tmp_path, monkeypatch):
 def test_a_refused_password(talkative):
     for refuses in ("says no", "hangs up", "cuts"):
         assert "login" in talkative.run(refuses).lower(), refuses
+
+
+def test_a_login_and_a_file_that_take_too_long(talkative):
+    def slow(operation, name):
+        time.sleep(1.5)
+
+    for refuses, interfere in (("hangs", None), ("", slow)):
+        assert "within" in talkative.run(refuses, interfere) or "time" in talkative.shown, refuses
 
 
 def test_a_password_in_the_servers_greeting(talkative):

@@ -39,7 +39,7 @@ def test_a_second_factor_and_its_recovery_codes(leaks):
     secret, made = second_factors.set_up(person)
     leaks.canary("second factor", codes.as_text(secret))
     leaks.canary("second factor in bytes", secret.hex())
-    for code in made:
+    for code in made[:6]:
         leaks.canary("recovery code", code)
         leaks.canary("recovery code without dashes", codes.written_plainly(code))
     credentials = {"email": person.email, "password": factories.PASSWORD}

@@ -221,6 +221,24 @@ def test_many_wrong_codes_at_once_are_counted_one_by_one(person, secret):
     assert AccessAttempt.objects.get().failures_since_start == 5
 
 
+def test_after_a_hundred_wrong_codes_from_wherever_only_a_recovery_code_is_taken(person, settings):
+    settings.AXES_FAILURE_LIMIT = settings.LOGIN_FAILURES_PER_ADDRESS = 1_000
+    settings.LOGIN_FAILURES_PER_ACCOUNT = 1_000
+    secret, made = set_up(person)
+    for n in range(codes.MOST_WRONG - 1):
+        services.passes(person, wrong(secret), RequestFactory().post(CODE, REMOTE_ADDR=f"10.0.{n}.1"))
+    assert services.passes(person, code(secret), factory_request())
+    unused(person)
+    for n in range(codes.MOST_WRONG):
+        services.passes(person, wrong(secret), RequestFactory().post(CODE, REMOTE_ADDR=f"10.0.{n}.1"))
+
+    client = at_the_code(person)
+    answer = client.post(CODE, {"code": code(secret)})
+    assert "only a recovery code is taken" in answer.content.decode()
+    assert client.post(CODE, {"code": made[0]}).status_code == 302
+    assert at_the_code(person).post(CODE, {"code": code(secret)}).status_code == 302
+
+
 def test_elsewhere_the_code_still_works_while_somebody_guesses(person, secret):
     client = at_the_code(person, REMOTE_ADDR="10.0.0.1")
     for _ in range(6):

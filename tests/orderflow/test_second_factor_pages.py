@@ -64,6 +64,10 @@ def set_up_by_page(client, person):
     return secret, client.post(OWN, {"sealed": hidden, "code": code(secret)})
 
 
+def says_of_second_factor(page):
+    return re.search(r'field-second_factor.*?class="readonly">([^<]*)<', page, re.DOTALL)[1]
+
+
 def reset_page(person):
     return reverse("admin:tenancy_user_second_factor", args=[person.pk])
 
@@ -159,13 +163,13 @@ def test_new_recovery_codes_ask_for_a_code_and_end_the_old_ones(person):
     client = client_of(person)
 
     refused = client.post(CODES, {"code": wrong(secret)})
-    assert RecoveryCode.objects.filter(digest=codes.digest(old[0], person.pk)).exists()
+    assert RecoveryCode.objects.filter(digest=codes.digest(old[0])).exists()
     made = recovery_codes(client.post(CODES, {"code": code(secret)}).content.decode())
 
     assert not recovery_codes(refused.content.decode())
     assert len(set(made) - set(old)) == 10
     kept = set(RecoveryCode.objects.values_list("digest", flat=True))
-    assert kept == {codes.digest(one, person.pk) for one in made}
+    assert kept == {codes.digest(one) for one in made}
     assert len(entries(person, Action.RECOVERY_CODES_RENEWED)) == 1
 
 
@@ -247,7 +251,9 @@ def test_an_admin_resets_it_after_being_asked(org, person):
     admin, theirs = client_of(factories.user(org, Role.ADMIN)), client_of(person)
     Token.objects.create(person)
     change = reverse("admin:tenancy_user_change", args=[person.pk])
-    assert reset_page(person) in admin.get(change).content.decode()
+    page = admin.get(change).content.decode()
+    assert reset_page(person) in page
+    assert says_of_second_factor(page) == "yes"
 
     assert admin.get(reset_page(person)).status_code == 200
     assert services.has_one(person)
@@ -259,7 +265,19 @@ def test_an_admin_resets_it_after_being_asked(org, person):
     assert not Token.objects.exists()
     (entry,) = entries(person, Action.SECOND_FACTOR_RESET)
     assert entry.actor.role == Role.ADMIN
-    assert reset_page(person) not in admin.get(change).content.decode()
+    page = admin.get(change).content.decode()
+    assert reset_page(person) not in page
+    assert says_of_second_factor(page) == "no"
+
+
+def test_the_persons_page_says_that_only_recovery_codes_are_taken(org, person):
+    set_up(person)
+    SecondFactor.objects.update(wrong_in_a_row=codes.MOST_WRONG)
+    admin = client_of(factories.user(org, Role.ADMIN))
+
+    page = admin.get(reverse("admin:tenancy_user_change", args=[person.pk])).content.decode()
+
+    assert says_of_second_factor(page) == "yes; after too many wrong codes only recovery codes"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,23 @@ def test_a_run_whose_worker_died_is_taken_up_and_a_busy_one_is_not(configured, o
     assert runs.work(run).removed == 3
 
 
+def test_a_worker_that_was_frozen_and_wakes_up_counts_nothing_twice(configured, old, at_crashpoint):
+    exports = old(3)
+    (run,) = runs.due(timezone.now())
+
+    def another_takes_over():
+        RetentionRun.objects.update(worked_at=timezone.now() - timedelta(hours=1))
+        assert runs.work(run).removed == 6
+
+    at_crashpoint("prune-marked", another_takes_over)
+    worked = runs.work(run)
+
+    assert worked.removed == 3
+    assert copies(exports) == [False] * 3
+    told = AuditLog.objects.filter(action=Action.CONTENTS_REMOVED).values_list("after", flat=True)
+    assert list(told) == [{"files": 3, "answers": 3, "events": 3}]
+
+
 @REAL
 def test_two_at_once_take_everything_once(configured, old):
     exports = old(30)

@@ -395,6 +395,19 @@ def test_another_orgs_contents_stay(make_site):
     ]
 
 
+def test_the_audit_log_says_so_in_german_too(site, old):
+    old(2)
+    prune()
+    admin = Client(headers={"Accept-Language": "de"})
+    admin.force_login(factories.user(site.org, Role.ADMIN))
+    entry = AuditLog.objects.get(action=Action.CONTENTS_REMOVED)
+
+    for path in ("/admin/audit/auditlog/", f"/admin/audit/auditlog/{entry.pk}/change/"):
+        page = admin.get(path).content.decode()
+        assert "Inhalte nach Ablauf der Aufbewahrung entfernt" in page
+        assert "Aufbewahrung" in page
+
+
 def test_less_than_thirty_days_of_archive_are_refused(settings):
     settings.RETENTION_ARCHIVE_DAYS = 29
     with pytest.raises(SystemCheckError, match="30 or more"):

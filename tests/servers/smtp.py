@@ -1,5 +1,6 @@
 """A small real SMTP server, which keeps what it is given and refuses what a test wants refused."""
 
+import base64
 import email
 import socketserver
 import threading
@@ -15,6 +16,8 @@ class MailServer:
     port: int
     refused: set[str] = field(default_factory=set)
     refuses_all: bool = False
+    # With a login that it refuses, saying back what it was told.
+    repeats_login: bool = False
     got: list[tuple[str, EmailMessage]] = field(default_factory=list)
 
     def to(self, address: str) -> list[EmailMessage]:
@@ -39,7 +42,12 @@ class Session(socketserver.StreamRequestHandler):
         if verb == "QUIT":
             self.say("221 bye")
             return False
-        if verb == "DATA":
+        if verb == "EHLO" and self.mail.repeats_login:
+            self.say("250-test\r\n250 AUTH PLAIN")
+        elif verb == "AUTH":
+            _, name, password = base64.b64decode(line.split()[2]).decode().split("\0")
+            self.say(f"535 5.7.8 {name} may not log in with {password}")
+        elif verb == "DATA":
             self.take()
         elif verb == "MAIL" and self.mail.refuses_all:
             self.say("451 greylisted, try again later")

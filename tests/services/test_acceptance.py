@@ -2,23 +2,26 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from erp_connectors.acceptance.scenario import BadScenario, load
 from erp_connectors.acceptance.unreliable import Unreliable, Weather
 from erp_connectors.acceptance.verdict import PROMISES
 from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
-from erp_connectors.models import ERPExport
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
 from erp_connectors.simulated_erp import SimulatedErp
-from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
+from erp_connectors.transports.base import FilesystemOptions, Presences, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemTransport
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
@@ -139,6 +142,33 @@ def test_a_promise_that_is_broken_is_noticed(
     assert f"NO   {promise}" in said
     assert "Verdict: FAILED" in said
     assert "Accepted by" not in said
+
+
+def test_halves_that_a_full_disk_and_a_broken_line_left_go_with_the_first_order_of_the_next_day(
+    at: Callable[..., tuple[int, str]], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = Unreliable._remove
+    lost = iter([True, True])
+
+    def broken(self: Unreliable, paths: Sequence[str]) -> Presences:
+        gone = bool(paths) and next(lost, False)
+        return [Fault(CONNECTION_LOST) for _ in paths] if gone else remove(self, paths)
+
+    monkeypatch.setattr(Unreliable, "_remove", broken)
+    code, said = at(QUIET + "disk_full = 1\n")
+    assert code == 0, said
+    [left] = site.leftovers()
+    assert (
+        0
+        < (site.inbox / left).stat().st_size
+        < (ERPExport.objects.get(filename=left[: -len(".1.tmp")]).size or 0)
+    )
+
+    ERPConnection.objects.update(last_success_at=timezone.now() - timedelta(days=1))
+    push(factories.draft(site.org).pk, actor=None)
+    assert deliver(site.connection.pk).sent == 1
+
+    assert site.leftovers() == []
 
 
 def test_it_keeps_away_from_a_connection_with_real_orders(

@@ -1,5 +1,8 @@
 """The program behind the wall: what it does every day works, and what somebody forgot leaks nothing."""
 
+import re
+from typing import Any
+
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.sessions.backends.db import SessionStore
@@ -20,11 +23,13 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.login_expiry import BEGAN, LoginExpiryMiddleware
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.second_factor.models import SecondFactor
+from orderflow.second_factor.sealing import opened
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.roles import Role
-from tests import factories
+from tests import factories, second_factors
 from tests.tenancy.conftest import all_the_way
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)]
@@ -205,6 +210,43 @@ def test_logging_in_works_for_who_is_nobody_yet_and_failures_are_told_to_their_o
         told = [entry.action for entry in AuditLog.objects.filter(entity_type="User").order_by("created_at")]
         assert told == [Action.LOGIN_FAILED, Action.LOGIN_SUCCEEDED, Action.LOGIN_SUCCEEDED]
         assert User.objects.get(pk=ours.admin.pk).last_login
+
+
+def test_a_second_factor_is_set_up_asked_for_and_reset(two, settings):
+    ours, theirs = two
+    settings.REQUIRE_SECOND_FACTOR = "all"
+    with scope.everything():
+        person = factories.user(ours.org)
+    client: Any = logged_in(person)
+    page = client.get(reverse("admin:second_factor")).content.decode()
+    (sealed,) = re.findall(r'name="sealed" value="([^"]+)"', page)
+    secret = opened(sealed, person.pk)
+    page = client.post(
+        reverse("admin:second_factor"), {"sealed": sealed, "code": second_factors.code(secret)}
+    )
+    made = re.findall(r"<code>([A-Z2-7-]{19})</code>", page.content.decode())
+
+    client = logged_in(person)
+    wrong = client.post(reverse("admin:second_factor_code"), {"code": second_factors.wrong(secret)})
+    assert "This code is wrong" in wrong.content.decode()
+    assert client.post(reverse("admin:second_factor_code"), {"code": made[0]}).status_code == 302
+    assert "9 of 10" in client.get(reverse("admin:second_factor")).content.decode()
+    body = {"email": person.email, "password": factories.PASSWORD, "code": made[1]}
+    assert APIClient().post(f"{API}/auth/login", body, format="json").status_code == 200
+
+    settings.REQUIRE_SECOND_FACTOR = "none"
+    reset = reverse("admin:tenancy_user_second_factor", args=[person.pk])
+    assert logged_in(theirs.admin).post(reset).status_code == 404
+    assert logged_in(ours.admin).post(reset).status_code == 302
+    with scope.within(scope.of_orgs(ours.org.pk)):
+        assert not SecondFactor.objects.exists()
+        told = {entry.action for entry in AuditLog.objects.filter(entity_id=str(person.pk))}
+    assert told >= {
+        Action.SECOND_FACTOR_SET_UP,
+        Action.RECOVERY_CODE_USED,
+        Action.LOGIN_FAILED,
+        Action.SECOND_FACTOR_RESET,
+    }
 
 
 def test_a_login_that_is_over_sees_nothing_more(two, settings):

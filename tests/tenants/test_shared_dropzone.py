@@ -16,6 +16,7 @@ from erp_connectors.services.restored import recover
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy import scope
 from tests.services.conftest import Killed, die
 from tests.services.conftest import at_crashpoint as at_crashpoint
 from tests.tenants.twins import STRAY, order, pushed, require_unmixed, state
@@ -106,6 +107,19 @@ def test_an_answer_waits_for_an_org_that_is_not_polled_at_present(both, server):
 
     assert path.exists()
     require_unmixed(*both)
+
+
+def test_whoever_polls_need_not_see_the_other_orgs_rows(both, server):
+    """Where the database shows one org's rows only, a name that it hides is no name that nobody has."""
+    one, other = both
+    exports = sent(both)
+    path = answer(server, other, exports[1])
+
+    with scope.within(scope.of_orgs(one.org.pk)):
+        assert poll(one.connection.pk).others == 1
+        assert [finding.path for finding in reconcile(one.connection.pk).findings] == []
+
+    assert path.exists()
 
 
 def test_the_command_says_that_there_are_answers_of_others(both, server):

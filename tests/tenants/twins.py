@@ -23,6 +23,7 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.notify import digests, subscriptions
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Channel, Happening, Notification, Subscription
+from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
@@ -180,6 +181,8 @@ def _fill_rest(twin: Twin) -> None:
             subscription=told, event=Event.EXPORT_FAILED, connection=twin.connection, export=twin.export(REFUSED)
         )  # fmt: skip
     second_factors.set_up(ops)
+    run = RetentionRun.objects.create(org=twin.org, older_than=100, finished_at=timezone.now())
+    RetentionShare.objects.create(run=run, org=twin.org, finished_at=timezone.now())
     for user in twin.users.values():
         Token.objects.create(user, name=f"{twin.mark}token")
     KeyedRequest.objects.create(
@@ -221,6 +224,8 @@ OWNERS: dict[Any, str] = {
     KeyedRequest: "scope",
     SecondFactor: "user__org",
     RecoveryCode: "factor__user__org",
+    RetentionRun: "org",
+    RetentionShare: "org",
 }
 # No org's: what counts, what runs, and what Django and its packages keep for themselves.
 NOBODYS = {

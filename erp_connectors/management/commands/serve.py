@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management import call_command
@@ -22,11 +22,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1; default 8000")
+        parser.add_argument(
+            "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+            help="a setting to try, such as EMAIL_URL=smtp://127.0.0.1:1025; can be given several times",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not world.is_inside():
             _require_free(options["port"])
-            world.enter(fresh=False, poll_seconds=5)
+            world.enter(fresh=False, poll_seconds=5, chosen=dict(options["set"]))
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: stopping.set())
@@ -56,11 +60,19 @@ class Command(BaseCommand):
         for place in places:
             self._say(f"Files:   {place.org.name}, {place.how}: {place.folder}")
         self._say(f"Logs:    {world.folder() / 'logs'}")
+        self._say(f"Command: {world.command('doctor')}")
         self._say("Push an approved order; the simulated ERP answers within seconds. Ctrl-C ends everything.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ArgumentTypeError(f"{text!r} is no setting; write NAME=VALUE")
+    return name, value
 
 
 def _require_free(port: int) -> None:

@@ -4,7 +4,7 @@ import secrets
 import signal
 import threading
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -144,9 +144,12 @@ _RATES = {
 
 
 def _rate(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 1:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"{text!r} is no share; write a number from 0 to 1, such as 0.2")
     return value
 
 
