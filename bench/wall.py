@@ -65,7 +65,10 @@ def _compare(exports: int, folder: Path) -> None:
                 seconds = _in_turn(client, read.paths, sides)
                 without, behind = (statistics.median(one) for one in seconds)
                 ratios.append(behind / without)
-                print(f"{read.name:60} {without * 1000:7.1f} ms {behind * 1000:7.1f} ms {ratios[-1]:5.2f}", flush=True)
+                print(
+                    f"{read.name:60} {without * 1000:7.1f} ms {behind * 1000:7.1f} ms {ratios[-1]:5.2f}",
+                    flush=True,
+                )
     print(f"median of {len(ratios)} reads: {statistics.median(ratios):.2f}; largest: {max(ratios):.2f}")
 
 
@@ -103,12 +106,14 @@ def _copy(owner: Any, name: str) -> None:
     """By the server's own programs, as a database in use is no template."""
     import subprocess  # noqa: PLC0415
 
-    from tests.servers.postgres import _program  # noqa: PLC0415, PLC2701
+    from tests.servers.postgres import _program  # noqa: PLC0415
 
     known = owner.settings_dict
     place = f"postgres://{known['USER']}:{known['PASSWORD']}@{known['HOST']}:{known['PORT']}"
     dump = subprocess.Popen([_program("pg_dump"), f"{place}/{known['NAME']}"], stdout=subprocess.PIPE)
-    subprocess.run([_program("psql"), "-q", "-o", os.devnull, f"{place}/{name}"], stdin=dump.stdout, check=True)
+    subprocess.run(
+        [_program("psql"), "-q", "-o", os.devnull, f"{place}/{name}"], stdin=dump.stdout, check=True
+    )
 
 
 def _in_turn(client: Any, paths: list[str], sides: list[Any]) -> list[list[float]]:

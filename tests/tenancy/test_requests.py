@@ -255,8 +255,12 @@ def test_a_login_that_is_over_sees_nothing_more(two, settings):
     request.user, request.session = ours.admin, SessionStore()
     settings.LOGIN_HOURS, request.session[BEGAN] = -1, 0
 
+    def view(asked):
+        seen_by.append(scope.current())
+        return HttpResponse()
+
     with scope.within(scope.of_user(ours.admin)):
-        LoginExpiryMiddleware(lambda asked: seen_by.append(scope.current()) or HttpResponse())(request)
+        LoginExpiryMiddleware(view)(request)
 
     assert seen_by == [scope.NOTHING]
 
