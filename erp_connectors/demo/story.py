@@ -175,7 +175,18 @@ def _connect(org: Org, config: dict[str, Any]) -> ERPConnection:
     existing, actor = _active(org), user_with(org, Role.ADMIN)
     if existing is None:
         return connections.create_connection(org, CONNECTOR, config, actor=actor)
+    if _somebodys_own(existing, config):
+        return existing
     return connections.change_connection(existing.pk, actor=actor, config=config)
+
+
+def _somebodys_own(existing: ERPConnection, config: dict[str, Any]) -> bool:
+    """It replaced the demo's, to try another dropzone; the checkout may have moved since it was made."""
+    here, there = (
+        (one["mode"], one.get("host"), Path(one["export_path"]).parts[-3:])
+        for one in (config, existing.config)
+    )
+    return here != there
 
 
 def _active(org: Org) -> ERPConnection | None:
