@@ -7,9 +7,12 @@ nothing of ours and of structlog may be imported here: a new worker would run on
 import json
 import logging
 import os
+import resource
 import sys
 from datetime import UTC, datetime
 
+# A core would hold the master key; workers have the limit from the process that reads this.
+resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 # Whoever runs the service could steer it there; systemd and signals do that already.
 control_socket_disable = True
 # Each request has one line of ours, with its ids; gunicorn's would say it again.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,21 @@ def _no_session_outlives_its_test() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _tests_see_every_org() -> Iterator[None]:
     """With `--wall`; the requests and tasks that they start see what they claim."""
-    from orderflow.tenancy import scope  # noqa: PLC0415
+    from rest_framework.request import ForcedAuthentication  # noqa: PLC0415
 
-    with scope.everything():
+    from orderflow.tenancy import scope  # noqa: PLC0415
+    from orderflow.tenancy.models import User  # noqa: PLC0415
+
+    authenticate = ForcedAuthentication.authenticate
+
+    def become(self: ForcedAuthentication, request: Any) -> Any:
+        """A test that passes the door by `force_authenticate` is let in as a token would be."""
+        if isinstance(self.force_user, User):
+            scope.become(scope.of_user(self.force_user))
+        return authenticate(self, request)
+
+    with pytest.MonkeyPatch.context() as patch, scope.everything():
+        patch.setattr(ForcedAuthentication, "authenticate", become)
         yield
 
 

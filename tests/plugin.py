@@ -26,6 +26,7 @@ _THE_SAME_ON_EVERY_DATABASE = (
     "tests/leaks/test_receivers.py",
     "tests/leaks/test_servers.py",
     "tests/fuzz/test_keys.py",
+    "tests/fuzz/test_names.py",
     "tests/fuzz/test_parsers.py",
     "tests/servers/",
     "tests/sftp/",

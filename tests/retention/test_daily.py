@@ -1,6 +1,7 @@
 """Once a day, by one worker at a time, in slices, until it is done; and everybody can see that it was."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
 from threading import Barrier, Event
 
@@ -42,8 +43,10 @@ def together(*actions):
         finally:
             connection.close()
 
+    # A thread sees whose rows its context says.
+    contexts = [copy_context() for _ in actions]
     with ThreadPoolExecutor(len(actions)) as pool:
-        return list(pool.map(run, actions))
+        return list(pool.map(lambda context, action: context.run(run, action), contexts, actions))
 
 
 def test_by_default_nothing_ever_begins(old):

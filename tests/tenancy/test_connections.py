@@ -107,6 +107,18 @@ def test_and_after_a_savepoint(orgs):
         assert seen() == {theirs.pk}
 
 
+def test_and_where_somebody_was_found_out_within_it(orgs):
+    """As a token is, in the middle of a request that is one transaction: the scope stays, what was told does not."""
+    ours, theirs = orgs
+    with transaction.atomic(), scope.within(scope.of_orgs(theirs.pk)):
+        seen()
+        with pytest.raises(Undone), transaction.atomic():
+            scope.become(scope.of_orgs(ours.pk))
+            assert seen() == {ours.pk}
+            raise Undone
+        assert seen() == {ours.pk}
+
+
 @pytest.mark.parametrize("around", [False, True])
 def test_a_scope_that_ends_within_a_failed_statement_gets_in_nobodys_way(orgs, around):
     ours, theirs = orgs
@@ -171,8 +183,15 @@ def test_a_cursor_that_was_opened_before_asks_as_whoever_uses_it(orgs):
         with scope.within(scope.of_orgs(ours.pk)):
             cursor.execute(statement)
             assert cursor.fetchall() == [(ours.pk,)]
-            with cursor.copy("COPY (SELECT org_id FROM orders_customer) TO STDOUT") as copied:
-                assert [*copied.rows()] == [(str(ours.pk),)]
+
+
+def test_what_is_copied_out_is_of_who_asks(orgs):
+    ours, theirs = orgs
+    with scope.within(scope.of_orgs(theirs.pk)):
+        seen()
+    copy = "COPY (SELECT org_id FROM orders_customer) TO STDOUT"
+    with scope.within(scope.of_orgs(ours.pk)), connection.cursor() as cursor, cursor.copy(copy) as copied:
+        assert [*copied.rows()] == [(str(ours.pk),)]
 
 
 def test_rows_that_are_read_bit_by_bit_are_of_who_asked(orgs):

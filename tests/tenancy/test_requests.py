@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.test import Client
+from django.contrib.sessions.backends.db import SessionStore
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from rest_framework.test import APIClient
 
@@ -18,6 +20,7 @@ from erp_connectors.services.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.access.models import Token
 from orderflow.audit.models import Action, AuditLog
+from orderflow.login_expiry import BEGAN, LoginExpiryMiddleware
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.second_factor.models import SecondFactor
@@ -248,11 +251,18 @@ def test_a_second_factor_is_set_up_asked_for_and_reset(two, settings):
 
 def test_a_login_that_is_over_sees_nothing_more(two, settings):
     ours, _ = two
-    client = logged_in(ours.admin)
-    settings.LOGIN_HOURS = -1
+    request, seen_by = RequestFactory().get("/"), []
+    request.user, request.session = ours.admin, SessionStore()
+    settings.LOGIN_HOURS, request.session[BEGAN] = -1, 0
 
-    assert client.get(reverse("admin:orders_draftorder_changelist")).status_code == 302
-    assert scope.current() is scope.NOTHING
+    def view(asked):
+        seen_by.append(scope.current())
+        return HttpResponse()
+
+    with scope.within(scope.of_user(ours.admin)):
+        LoginExpiryMiddleware(view)(request)
+
+    assert seen_by == [scope.NOTHING]
 
 
 def test_an_address_that_another_org_has_is_refused_in_words(two):

@@ -18,14 +18,20 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.notify.models import Subscription
 from orderflow.access.models import Token
 from orderflow.audit.models import AuditLog
+from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Customer, Document, DraftOrder
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
 from tests.tenants.twins import (
     ACCEPTED,
+    APPROVED,
     MARK,
     NOBODYS,
     OWNERS,
+    READY,
+    REFUSED,
+    REVIEW,
+    SENT,
     UNMARKED,
     mine,
     state,
@@ -63,6 +69,8 @@ NO_ROW = {
 # What ends the session, what is the same for everybody and slow, and what knocks at the server.
 APART = ("/logout", "/logout/", "/schema", "/docs", "/readyz", "/test/")
 ACTS = ("retry", "push", "approve", "ready", "reject", "handled")
+ORDER_FOR = {"approve": READY, "push": APPROVED, "retry-push": REFUSED, "retry": REFUSED}
+EXPORT_FOR = {"mark-accepted": SENT, "mark-refused": SENT, "retry": REFUSED}
 # Asked for by a part of the mark, as what is asked for is repeated in the answer.
 PART = MARK[:-2]
 
@@ -71,6 +79,15 @@ def ids(model: Any, of: Any) -> list[str]:
     if model is Token:
         return [str(token.public_id) for token in mine(Token, of.org)]
     return [str(row) for row in mine(model, of.org).order_by("pk").values_list("pk", flat=True)]
+
+
+def fit(model: Any, of: Any, act: str) -> str:
+    """A row that the act is right for, so that nothing but whose it is stands before it."""
+    if model is DraftOrder:
+        return str(of.orders[ORDER_FOR.get(act, REVIEW)].pk)
+    if model is ERPExport:
+        return str(of.export(EXPORT_FOR.get(act, ACCEPTED)).pk)
+    return ids(model, of)[0]
 
 
 def addresses(of: Any) -> Iterator[str]:
@@ -82,7 +99,7 @@ def addresses(of: Any) -> Iterator[str]:
         model = next((model for begin, model in IDS if path.startswith(begin)), None)
         assert model, f"whose ids fit in {path}?"
         for act in ACTS if path.endswith(f"/do/{NOBODY}/") else ("",):
-            first = ids(model, of)[0]
+            first = fit(model, of, act or path.rstrip("/").rpartition("/")[2])
             whole = path.replace(f"/do/{NOBODY}/", f"/do/{act}/").replace(str(NOBODY), first)
             yield whole.replace("/ackfile/7/", f"/ackfile/{first}/").replace(
                 "/ack/7/", f"/ack/{ids(AckFile, of)[0]}/"
@@ -172,9 +189,37 @@ def test_nothing_of_the_other_is_changed_by_any_method(full, role):
     assert state(other.org) == before
 
 
+def test_nothing_of_the_other_is_put_into_ones_own_rows(full):
+    """One's own pages and routes, given ids of the other's."""
+    one, other = full
+    browser, program = clients(one, Role.ADMIN)
+    before = state(other.org)
+    for path in addresses(one):
+        if re.search("log(in|out)|password|unlock|second-factor|/user/", path):
+            continue
+        for method in ("post", "patch") if path.startswith("/api/") else ("post",):
+            tried(browser, program, method, path, other)
+    order, customer = fit(DraftOrder, one, "change"), ids(Customer, other)[0]
+    page = reverse("admin:orders_draftorder_change", args=[order])
+    form = {
+        "customer": customer, "external_order_number": "PO-1", "currency": "EUR", "lines-TOTAL_FORMS": "0",
+        "lines-INITIAL_FORMS": "0", "_save": "1",
+    }  # fmt: skip
+    assert browser.post(page, form).status_code == 200
+    assert DraftOrder.objects.get(pk=order).customer.org == one.org
+
+    assert state(other.org) == before
+    named = json.dumps([state(one.org)[model.__name__] for model in OWNERS if model not in SAID], default=str)
+    assert told_of(other, named) == set()
+
+
+# The answer to a request with a key is kept, and repeats what was asked for: that there is no such export.
+SAID = (KeyedRequest,)
+
+
 def given(other: Any) -> str:
     """What the bodies below name, and an answer may repeat."""
-    return " ".join([ids(ERPExport, other)[0], ids(Customer, other)[0], ids(ERPConnection, other)[0]])
+    return " ".join([*ids(ERPExport, other), ids(Customer, other)[0], ids(ERPConnection, other)[0]])
 
 
 def tried(browser: Client, program: APIClient, method: str, path: str, other: Any) -> list[Any]:
@@ -191,7 +236,7 @@ def tried(browser: Client, program: APIClient, method: str, path: str, other: An
     bodies: list[dict[str, Any]] = [
         {"customer": customer, "currency": "EUR", "lines": []},
         {"note": "x", "erp_order_id": "1"},
-        {"export_ids": [ids(ERPExport, other)[0]]},
+        {"export_ids": ids(ERPExport, other)},
         {"status": "DISABLED", "config": {"export_path": "/elsewhere"}},
     ]
     return [

@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.services import acks
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import retry_push
@@ -109,6 +110,18 @@ def test_an_answer_waits_for_an_org_that_is_not_polled_at_present(both, server):
     require_unmixed(*both)
 
 
+def test_an_answer_that_is_read_all_the_same_is_applied_to_no_other_org(both, server, monkeypatch):
+    """Behind the first look at the names stands the door."""
+    monkeypatch.setattr(acks, "of_others", lambda *_, **__: set())
+    exports = sent(both)
+    answer(server, both[1], exports[1])
+    before = state(both[1].org)
+
+    assert poll(both[0].connection.pk).unmatched == 1
+
+    assert state(both[1].org) == before
+
+
 def test_whoever_polls_need_not_see_the_other_orgs_rows(both, server):
     """Where the database shows one org's rows only, a name that it hides is no name that nobody has."""
     one, other = both
@@ -143,6 +156,11 @@ def test_a_sweep_leaves_what_the_other_has_staged(both, server, at_crashpoint, f
     with pytest.raises(Killed):
         deliver(other.connection.pk)
     (staged,) = [name for name in names(server.root / "in") if name.endswith(".tmp")]
+    # What only its own org may tidy away, though nobody needs it.
+    order(other, 2)
+    left = f"{pushed(other, 2).filename}.7.tmp"
+    (server.root / "in" / left).write_bytes(b"{")
+    ERPExport.objects.filter(draft_order=other.orders[2]).update(status=ExportStatus.SENT)
     order(sweeper, 1)
     own = pushed(sweeper, 1)
     (server.root / "in" / f"{own.filename}.1.tmp").write_bytes(b"{")
@@ -152,7 +170,7 @@ def test_a_sweep_leaves_what_the_other_has_staged(both, server, at_crashpoint, f
 
     assert deliver(sweeper.connection.pk).sent == 1
 
-    assert names(server.root / "in") == sorted([staged, own.filename])
+    assert names(server.root / "in") == sorted([staged, left, own.filename])
     assert deliver(other.connection.pk).sent == 1
     assert statuses(both) == [ExportStatus.SENT] * 2
 

@@ -186,7 +186,7 @@ def _fill_rest(twin: Twin) -> None:
     for user in twin.users.values():
         Token.objects.create(user, name=f"{twin.mark}token")
     KeyedRequest.objects.create(
-        scope=str(twin.org.pk), operation="POST /api/v1/draft-orders", key="key-1", fingerprint="0" * 64,
+        scope=f"org {twin.org.pk}", operation="POST /api/v1/draft-orders", key="key-1", fingerprint="0" * 64,
         token="", until=timezone.now(), status=201, body=f'{{"id": "{twin.mark}"}}',
     )  # fmt: skip
     ImportedOrder.objects.create(
@@ -265,7 +265,7 @@ def texts(model: Any) -> Iterator[Any]:
 
 def mine(model: Any, org: Org) -> Any:
     owner = OWNERS[model]
-    return model._default_manager.filter(**{owner: str(org.pk) if owner == "scope" else org.pk})
+    return model._default_manager.filter(**{owner: f"org {org.pk}" if owner == "scope" else org.pk})
 
 
 def _mark_texts(twin: Twin) -> None:
