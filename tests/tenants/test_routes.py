@@ -18,6 +18,7 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.notify.models import Subscription
 from orderflow.access.models import Token
 from orderflow.audit.models import AuditLog
+from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Customer, Document, DraftOrder
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
@@ -186,6 +187,34 @@ def test_nothing_of_the_other_is_changed_by_any_method(full, role):
 
     assert watch.told == []
     assert state(other.org) == before
+
+
+def test_nothing_of_the_other_is_put_into_ones_own_rows(full):
+    """One's own pages and routes, given ids of the other's."""
+    one, other = full
+    browser, program = clients(one, Role.ADMIN)
+    before = state(other.org)
+    for path in addresses(one):
+        if re.search("log(in|out)|password|unlock|second-factor|/user/", path):
+            continue
+        for method in ("post", "patch") if path.startswith("/api/") else ("post",):
+            tried(browser, program, method, path, other)
+    order, customer = fit(DraftOrder, one, "change"), ids(Customer, other)[0]
+    page = reverse("admin:orders_draftorder_change", args=[order])
+    form = {
+        "customer": customer, "external_order_number": "PO-1", "currency": "EUR", "lines-TOTAL_FORMS": "0",
+        "lines-INITIAL_FORMS": "0", "_save": "1",
+    }  # fmt: skip
+    assert browser.post(page, form).status_code == 200
+    assert DraftOrder.objects.get(pk=order).customer.org == one.org
+
+    assert state(other.org) == before
+    named = json.dumps([state(one.org)[model.__name__] for model in OWNERS if model not in SAID], default=str)
+    assert told_of(other, named) == set()
+
+
+# The answer to a request with a key is kept, and repeats what was asked for: that there is no such export.
+SAID = (KeyedRequest,)
 
 
 def given(other: Any) -> str:
