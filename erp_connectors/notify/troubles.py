@@ -45,6 +45,10 @@ REASONS = {
             "Choose a public address, or ask whoever runs OrderFlow to add the host to WEBHOOK_PRIVATE_HOSTS."
         ),
     ),
+    "PLACE_NEVER": Reason(
+        gettext_noop("The receiver's host has an address that no webhook may go to."),
+        gettext_noop("Choose a public address. This one is link-local, a multicast or a metadata address."),
+    ),
     "NOT_ENCRYPTED": Reason(
         gettext_noop("The URL does not begin with https://, and plain http is not allowed here."),
         gettext_noop("Use https."),

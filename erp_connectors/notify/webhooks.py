@@ -122,7 +122,9 @@ def require_allowed_address(host: str, address: Address) -> None:
     plain = _embedded(address)
     never = plain.is_link_local or plain.is_multicast or plain.is_unspecified or plain in METADATA
     named = host.lower() in {name.lower() for name in settings.WEBHOOK_PRIVATE_HOSTS}
-    if never or not (plain.is_global or named):
+    if never:
+        raise NotDelivered("PLACE_NEVER", f"({host})")
+    if not (plain.is_global or named):
         raise NotDelivered("PLACE_FORBIDDEN", f"({host})")
 
 

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from erp_connectors.crypto import MasterKey, Undecryptable, sealed_with
+from erp_connectors.crypto import MasterKey, Undecryptable, seal, sealed_with
 from erp_connectors.fields import Sealed, key_ring, reseal
 from erp_connectors.models import ERPConnection
-from erp_connectors.notify.models import Subscription
+from erp_connectors.notify.models import Channel, Subscription
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.second_factor.models import SecondFactor
@@ -28,6 +28,7 @@ class Sealing:
     """Where something is sealed for its row's ``owner`` and primary key.
 
     ``kind`` is what people call such a row, ``remedy`` what they do where its key is lost, ``org`` whose row it is.
+    Rows that are ``empty`` hold no secret, so that no key is needed to seal them anew.
     """
 
     kind: str
@@ -36,11 +37,12 @@ class Sealing:
     column: str
     owner: str = "org_id"
     org: str = "org_id"
+    empty: Q | None = None
 
 
 SEALED = (
     Sealing(ERPConnection.KIND, "enter its details anew", ERPConnection, "config"),
-    Sealing(Subscription.KIND, "replace its secret", Subscription, "secrets"),
+    Sealing(Subscription.KIND, "replace its secret", Subscription, "secrets", empty=Q(channel=Channel.EMAIL)),
     Sealing(
         "Second factor",
         "reset it on the person's page",
@@ -140,9 +142,18 @@ def _stored(place: Sealing) -> "QuerySet[Any, tuple[Any, ...]]":
     return place.model._default_manager.values_list("pk", place.owner, place.org, place.column)
 
 
+def _fresh(place: Sealing, row: Row, ring: list[MasterKey]) -> Sealed:
+    try:
+        return reseal(row.stored, ring=ring, org_id=row.owner_id, connection_id=row.id)
+    except Undecryptable:
+        if place.empty is None or not place.model._default_manager.filter(place.empty, pk=row.id).exists():
+            raise
+        return Sealed(seal(b"{}", key=ring[0], org_id=row.owner_id, connection_id=row.id))
+
+
 def _reseal(place: Sealing, row: Row, ring: list[MasterKey]) -> int:
     """1, or 0 where somebody saved the row meanwhile: the next page has it again if it still needs this."""
-    fresh = reseal(row.stored, ring=ring, org_id=row.owner_id, connection_id=row.id)
+    fresh = _fresh(place, row, ring)
     with transaction.atomic():
         # Nothing about the row changes, so neither does updated_at: a delivery under way goes on.
         untouched = place.model._default_manager.filter(**{"pk": row.id, place.column: row.stored})

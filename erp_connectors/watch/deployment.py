@@ -42,11 +42,13 @@ def keys() -> Iterator[Finding]:
     """
     found = standing()
     if found.finished:
-        yield ok(f"key {found.key} seals all {sum(found.by_key.values())} connections")
+        yield ok(
+            f"key {found.key} seals all {sum(found.by_key.values())} connections, notifications and second factors"
+        )
     else:
         older = sum(count for key, count in found.by_key.items() if key != found.key)
         yield warning(
-            f"{some(older, 'connection is', 'connections are')} sealed with another key than {found.key}.",
+            f"{some(older, 'row is', 'rows are')} sealed with another key than {found.key}.",
             "Finish the rotation: manage.py rotate_encryption_key",
         )
 

@@ -243,7 +243,9 @@ def test_it_is_mailed_and_webhooks_wait_for_a_new_secret(
 
 def test_changing_the_key_names_each_row_that_it_can_not_read(connection, person, lose_key, capsys):
     hook = Subscription(org=connection.org, channel=Channel.WEBHOOK, url="https://hooks.example.com/")
-    subscriptions.create(hook, actor=person)
+    mail = Subscription(org=connection.org, addresses="it@example.com")
+    for row in (hook, mail):
+        subscriptions.create(row, actor=person)
     lose_key()
 
     with pytest.raises(SystemExit) as ended:
@@ -253,4 +255,8 @@ def test_changing_the_key_names_each_row_that_it_can_not_read(connection, person
     assert ended.value.code == 1
     assert f"Connection {connection.pk} can't be read" in out
     assert f"Webhook {hook.pk} can't be read" in out
+    # It keeps no secret, so there is none to replace.
+    assert str(mail.pk) not in out
+    mail.refresh_from_db()
+    assert mail.secrets == {}
     assert not key_rotation.standing().finished

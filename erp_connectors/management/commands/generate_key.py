@@ -9,7 +9,7 @@ from erp_connectors.crypto import MasterKey
 
 class Command(BaseCommand):
     help = "Print a new master key of 256 random bits as 64 hex digits; nothing is stored."
-    # It is run before there are any settings to check.
+    # Nor is anything checked: a deployment lacks just this key when it is run.
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
