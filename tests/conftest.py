@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from tests.parts import require_program as require_program
 from tests.parts import skip_or_fail as skip_or_fail
@@ -17,6 +18,13 @@ def _no_session_outlives_its_test() -> Iterator[None]:
     from erp_connectors.sessions import keeper  # noqa: PLC0415  # needs the settings that the plugin prepares
 
     keeper.drop()
+
+
+@pytest.fixture(autouse=True)
+def _no_language_outlives_its_test() -> Iterator[None]:
+    """A request in German leaves its thread speaking German until the next request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,6 @@
 """Orders that were done long ago, and what is left of them after a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,16 @@ def copies(exports: Sequence[ERPExport]) -> list[bool]:
 
 
 @pytest.fixture(autouse=True)
-def _archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def forget() -> None:
+        for name in ("base_location", "location"):
+            storages["exports"].__dict__.pop(name, None)
+
     monkeypatch.setattr(storages["exports"], "_location", str(tmp_path / "archive"), raising=False)
-    for name in ("base_location", "location"):
-        storages["exports"].__dict__.pop(name, None)
+    forget()
+    yield
+    # Else the tests that come later would find this one's archive.
+    forget()
 
 
 @pytest.fixture
