@@ -135,7 +135,10 @@ def files(*folders: Path) -> Places:
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                yield f"file {path.relative_to(folder)}", path.name + path.read_bytes().decode("utf-8", "replace")
+                yield (
+                    f"file {path.relative_to(folder)}",
+                    path.name + path.read_bytes().decode("utf-8", "replace"),
+                )
 
 
 def spans(finished: Any) -> Places:
