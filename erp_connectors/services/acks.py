@@ -44,9 +44,9 @@ log = structlog.get_logger(__name__)
 
 
 class PollReport(msgspec.Struct):
-    """What one poll did; counts of ack files. ``more``: its time ended before the folder did; ``others``: left alone,
+    """What one poll did; counts of ack files.
 
-    as they answer orders of other orgs.
+    ``others`` were left alone, as they answer orders of other orgs; ``more``: its time ended before the folder did.
     """
 
     connection_id: UUID
