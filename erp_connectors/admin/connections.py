@@ -49,7 +49,6 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         "health",
         "watch",
         "last_test_at",
-        "passed",
         "last_poll_at",
     )
     list_filter = ("status", "connector_type")
