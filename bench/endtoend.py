@@ -30,8 +30,7 @@ def orders_per_second(
     (own / "config.json").write_text(json.dumps(config))
     place = new_world(own, **({"DATABASE_URL": database_url} if database_url else {}))
     code = f"from bench.endtoend import drive; drive({str(own)!r}, {str(folder)!r})"
-    with place.running("run_workers", "--workers", str(workers)) as running:
-        running.wait_until_said("ready for work at", times=workers)
+    with place.running("run_workers", "--workers", str(workers)):
         done = place.manage("shell", "--no-imports", "-c", code)
     if done.returncode:
         raise DidNotDoIt(done.stderr[-500:])
@@ -51,6 +50,7 @@ def drive(own: str, folder: str) -> None:
     org = factories.org()
     connection = factories.connection(org, json.loads((Path(own) / "config.json").read_text()))
     ids = ours.load_orders(org, json.loads((Path(own) / "orders.json").read_text()))
+    _wait_for_workers()
     started, polled = time.perf_counter(), 0.0
     for at in range(0, len(ids), 200):
         push_many(ids[at : at + 200], actor=None)
@@ -96,3 +96,15 @@ def _made_up(n: int) -> dict[str, Any]:
         "customer": {"erp_customer_number": f"{n % 50}", "name": f"Customer {n % 50}"},
         "lines": [{**line, "line_no": no, "currency": "EUR"} for no in range(1, n % 37 + 2)],
     }
+
+
+def _wait_for_workers() -> None:
+    from orderflow import jobs  # noqa: PLC0415  # needs the settings of this process
+    from orderflow.heartbeat.models import Heartbeat  # noqa: PLC0415
+
+    jobs.enqueue("orderflow.heartbeat.tasks.beat")
+    give_up = time.perf_counter() + 40
+    while not Heartbeat.objects.exists():
+        if time.perf_counter() > give_up:
+            sys.exit("no worker took a task within 40 s")
+        time.sleep(0.05)
