@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak fuzz check format lock audit sbom wheel clean
+.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak fuzz check migrations format lock audit sbom wheel clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -36,7 +36,7 @@ $(AUDIT): requirements-audit.txt | $(INSTALLED)
 	@touch $@
 
 # Anything else that starts OrderFlow counts as production and refuses to run without secrets of its own.
-demo serve: export ORDERFLOW_ENV ?= development
+demo serve migrations: export ORDERFLOW_ENV ?= development
 
 demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; ends by itself
 	@$(PYTHON) manage.py demo $(ARGS)
@@ -69,6 +69,9 @@ check: $(INSTALLED) ## lint, format, types, migrations, production settings
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(PYTHON) tests/production_check.py
+
+migrations: $(INSTALLED) ## rewrite every app's 0001_initial.py from its models; until the first release only
+	@$(PYTHON) -m tools.initial_migrations
 
 format: $(INSTALLED) ## sort imports, fix what can be fixed, format
 	$(PYTHON) -m ruff check --fix-only --quiet .

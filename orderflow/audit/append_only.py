@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-MIGRATION = ("audit", "0007_append_only")
+MIGRATION = ("audit", "0002_append_only")
 TABLES = ("audit_auditlog", "audit_auditseal")
 WHY = "The audit log is append-only: entries and seals are never changed or removed (docs/security/audit.md)."
 REMEDY = (

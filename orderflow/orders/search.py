@@ -65,7 +65,7 @@ def _by_index(orders: QuerySet[DraftOrder], words: list[str]) -> list[Any]:
 
 
 class _Numbers(Func):
-    """As the index draft_numbers has it (migration 0003)."""
+    """As the index draft_numbers has it (migration 0002)."""
 
     template = (
         "array_to_tsvector(array_remove(regexp_split_to_array(lower(%(expressions)s), '[^0-9a-z]+'), ''))"

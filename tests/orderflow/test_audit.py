@@ -7,6 +7,9 @@ import pytest
 import structlog
 from django.contrib.auth import authenticate
 from django.db import transaction
+from django.db.migrations import operations
+from django.db.migrations.state import ModelState
+from django.db.migrations.writer import OperationWriter
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -36,6 +39,24 @@ def org(db):
 def row(org):
     record(entry(org))
     return AuditLog.objects.get()
+
+
+def test_an_unknown_action_is_refused(org):
+    with pytest.raises(ValueError, match="MADE_UP"), transaction.atomic():
+        record(entry(org, action="MADE_UP"))
+    with pytest.raises(ValueError, match="MADE_UP"), transaction.atomic():
+        AuditLog.objects.create(org=org, action="MADE_UP")
+
+    assert not AuditLog.objects.exists()
+
+
+def test_migrations_hold_no_action_so_a_new_one_needs_no_migration():
+    state = ModelState.from_model(AuditLog)
+    created = operations.CreateModel(state.name, list(state.fields.items()), state.options)
+    written = OperationWriter(created).serialize()[0]
+
+    assert "created_at" in written
+    assert [action for action in Action.values if action in written] == []
 
 
 CHANGES = {

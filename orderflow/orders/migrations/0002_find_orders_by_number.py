@@ -21,6 +21,6 @@ def drop(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0002_imported_orders")]
+    dependencies = [("orders", "0001_initial")]
 
     operations = [migrations.RunPython(create, drop, elidable=False)]

@@ -14,6 +14,6 @@ def backwards(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0006_seals")]
+    dependencies = [("audit", "0001_initial")]
 
     operations = [migrations.RunPython(forwards, backwards)]
