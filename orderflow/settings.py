@@ -19,7 +19,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 _HOME = BASE_DIR if (BASE_DIR / "manage.py").is_file() else Path.cwd()
 VAR = Path(env.text("VAR_DIR", str(_HOME / "var"))).absolute()
 DEVELOPMENT = env.text("ORDERFLOW_ENV", "production", among=("production", "development")) == "development"
-TESTING = "pytest" in sys.modules
 
 
 def _secret(name: str, advice: str) -> str:
@@ -142,9 +141,6 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-if TESTING:
-    # Slow on purpose is right for people, not for a suite that logs in thousands of times.
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "admin:login"
 # Also where a link that leads elsewhere would have sent them.
 LOGIN_REDIRECT_URL = "admin:index"
@@ -169,9 +165,6 @@ def _database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
-        config["TEST"] = {"NAME": str(VAR / "test" / "test.sqlite3")}
-        if TESTING:
-            (VAR / "test").mkdir(parents=True, exist_ok=True)
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
@@ -231,7 +224,7 @@ STORAGES = {
     "exports": _archive(),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEVELOPMENT or TESTING
+        if DEVELOPMENT
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
@@ -458,5 +451,5 @@ LOGGING = {
         "paramiko": {"level": "CRITICAL"},
     },
 }
-if LOG_FORMAT == "json" and not TESTING:
+if LOG_FORMAT == "json":
     logging.captureWarnings(True)  # Python would write them as text

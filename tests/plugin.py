@@ -61,7 +61,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         early_config.add_cleanup(world.close)
         chosen = early_config.known_args_namespace
         _prepare(world, chosen.database, wall=chosen.wall)
-    return (yield)
+    done = yield
+    # pytest-django loaded tests.settings and exported the name. The programs that tests start are the product.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    return done
 
 
 def pytest_configure() -> None:
@@ -127,6 +130,9 @@ def _prepare(world: ExitStack, database: str, *, wall: bool) -> None:
 
 # The tests decide these; a developer's own values must not reach them.
 _LEAKS = [
+    "DJANGO_SETTINGS_MODULE",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
     "DATABASE_URL",
     "ROW_LEVEL_SECURITY",
     "DEBUG",

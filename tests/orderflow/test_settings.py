@@ -48,6 +48,36 @@ def test_production_with_its_secrets_passes_the_deployment_check(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_production_is_the_same_in_a_process_that_imported_pytest(tmp_path):
+    """The product has no settings of its own for tests; they are in `tests/settings.py`."""
+    show = (
+        "from django.conf import settings as s; "
+        "names = [name for name in dir(s) if name.isupper() and name[0] != '_' and name != 'LOGGING']; "
+        "print({name: str(getattr(s, name)) for name in names})"
+    )
+    plain, with_pytest = (
+        subprocess.run(
+            [sys.executable, "-c", f"{before}{show}"],
+            env={"VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "orderflow.settings", **kept},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=True,
+        ).stdout
+        for kept in [good()]
+        for before in ("", "import pytest; ")
+    )
+
+    assert "PBKDF2PasswordHasher" in plain
+    assert with_pytest == plain
+
+
+def test_programs_that_tests_start_have_the_settings_of_production():
+    assert settings.SETTINGS_MODULE == "tests.settings"
+    assert "DJANGO_SETTINGS_MODULE" not in os.environ
+
+
 LEAKED = "s3cr3t-of-ours"
 STOPS = [
     ({"SECRET_KEY": ""}, "SECRET_KEY is not set. Make one with: python3"),
