@@ -18,22 +18,20 @@ help: ## list the targets
 
 install: $(INSTALLED) ## put Python's packages into .venv (instant when nothing changed)
 
+# The script compares the lock's hash, so it is asked each time; make would compare file times.
+.PHONY: $(INSTALLED) $(AUDIT)
+
 # The developer's lock throughout: the demo, too, starts an SFTP server, which production does not need.
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED):
 	@found=; for python in python3 python3.13 python3.12 python3.11; do \
 	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "OrderFlow needs Python 3.11 or newer; no python3 on the PATH is." >&2; exit 1; fi; \
-	"$$found" -m venv .venv || { echo "Could not make .venv; on Debian: apt install python3-venv" >&2; exit 1; }
-	@echo "Installing into .venv; once, about a minute."
-	@$(PYTHON) -m pip install --quiet --require-hashes -r requirements-dev.txt
-	@touch $@
+	"$$found" -I tools/install.py .venv requirements-dev.txt
 
 # What looks at the packages is not among them: its own packages must not decide which versions we get.
-$(AUDIT): requirements-audit.txt | $(INSTALLED)
-	@$(PYTHON) -m venv .cache/audit
-	@.cache/audit/bin/python -m pip install --quiet --require-hashes -r requirements-audit.txt
-	@touch $@
+$(AUDIT): | $(INSTALLED)
+	@$(PYTHON) -I tools/install.py .cache/audit requirements-audit.txt
 
 # Anything else that starts OrderFlow counts as production and refuses to run without secrets of its own.
 demo serve migrations: export ORDERFLOW_ENV ?= development
