@@ -91,6 +91,10 @@ ARCHIVE_ALTERED = FaultKind(
     "ARCHIVE_ALTERED", _O, _US, "The archived copy is not what was recorded for this export.",
     "Find out who changed the archive; then retry the push, which renders the order anew.",
 )  # fmt: skip
+ORDER_INCOMPLETE = FaultKind(
+    "ORDER_INCOMPLETE", _T, _US, "The database did not return the complete order.",
+    _WAIT + " If it keeps happening, run manage.py doctor: a pooler in front of the database may mix up sessions.",
+)  # fmt: skip
 DESTINATION_MOVED = FaultKind(
     "DESTINATION_MOVED", _T, _US, "The file was staged in another place than the connection names now.",
     "Set the connection back to where the file was staged until it is settled, or settle it by hand.",

@@ -18,7 +18,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Func, Q, QuerySet, Value
 from django.utils import timezone
 
 from erp_connectors import counters
@@ -64,7 +64,10 @@ def take(connection_id: UUID, purpose: Purpose) -> Lease | None:
 
 def renew(lease: Lease) -> None:
     """Raises `LostRace` when another worker has it now. Inside a transaction it also keeps takers waiting."""
-    held = _held(lease).update(**{f"{lease.purpose}_until": timezone.now() + _duration()})
+    rows = _held(lease)
+    if connection.vendor == "postgresql":
+        rows = rows.filter(_bound_transaction())
+    held = rows.update(**{f"{lease.purpose}_until": timezone.now() + _duration()})
     if not held:
         raise LostRace(
             f"The {lease.purpose} of connection {lease.connection_id} is held by another worker now."
@@ -73,6 +76,18 @@ def renew(lease: Lease) -> None:
 
 def release(lease: Lease) -> None:
     _held(lease).update(**{f"{lease.purpose}_token": "", f"{lease.purpose}_until": None})
+
+
+def _bound_transaction() -> Func:
+    """Bound the current transaction as `bound_transactions` does a session; part of a statement, to save one."""
+    return Func(
+        Value("idle_in_transaction_session_timeout"),
+        Value(_milliseconds()),
+        Value(True),
+        function="set_config",
+        template="%(function)s(%(expressions)s) IS NOT NULL",
+        output_field=BooleanField(),
+    )
 
 
 @contextmanager
@@ -98,9 +113,10 @@ def bound_transactions(connection: BaseDatabaseWrapper, **signal: object) -> Non
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            milliseconds = int(_duration().total_seconds() * 1000)
+            # Not through a pooler, whose session is another client's next: there `renew` does it per transaction.
             cursor.execute(
-                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [str(milliseconds)]
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false) WHERE pg_backend_pid() = %s",
+                [_milliseconds(), connection.connection.info.backend_pid],
             )
 
 
@@ -117,6 +133,10 @@ def _keep(lease: Lease, done: threading.Event) -> None:
 
 def _held(lease: Lease) -> QuerySet[ERPConnection]:
     return ERPConnection.objects.filter(pk=lease.connection_id, **{f"{lease.purpose}_token": lease.token})
+
+
+def _milliseconds() -> str:
+    return str(int(_duration().total_seconds() * 1000))
 
 
 def _duration() -> timedelta:

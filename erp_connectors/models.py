@@ -122,8 +122,12 @@ def _count_move(frm: str, to: str, how_many: int) -> None:
 
 
 class ERPExport(models.Model):
-    """One attempt to hand one draft order to the ERP; a retry is a new export."""
+    """One attempt to hand one draft order to the ERP; a retry is a new export.
 
+    ``line_count``: number of the order's lines, counted in the claim of a delivery; not a column.
+    """
+
+    line_count: int = 0
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="exports")
     connection = models.ForeignKey(ERPConnection, on_delete=models.PROTECT, related_name="exports")

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from erp_connectors import circuit, leases, tracing
@@ -20,6 +20,7 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
 from erp_connectors.services.context import Delivery, Failure, dropzone_of, moved
 from erp_connectors.services.renewal import link
+from erp_connectors.services.snapshot import count_lines
 from erp_connectors.services.telling import working_on
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow.moves import LostRace
@@ -123,13 +124,15 @@ def _due(connection_id: UUID):  # type: ignore[no-untyped-def]
 
 
 def _claim(lease: Lease) -> list[ERPExport]:
-    """The next exports, their attempt counted before anything is tried."""
+    """The next exports, their attempt and their lines counted before anything is tried."""
     with transaction.atomic():
         leases.renew(lease)
         due = list(_due(lease.connection_id).defer(*NOT_NEEDED)[: settings.DELIVERY_BATCH_SIZE])
         ERPExport.objects.filter(pk__in=[export.pk for export in due]).update(attempts=F("attempts") + 1)
+        line_counts = count_lines([export.draft_order_id for export in due])
     for export in due:
         export.attempts += 1
+        export.line_count = line_counts.get(export.draft_order_id, 0)
     crashpoint("claimed")
     return due
 
@@ -161,19 +164,14 @@ def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
 
 def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
     """Split a batch so that no more than so many order lines are in memory together."""
-    counts = dict(
-        ERPExport.objects.filter(pk__in=[export.pk for export in exports])
-        .annotate(lines=Count("draft_order__lines"))
-        .values_list("pk", "lines")
-    )
     load: list[ERPExport] = []
     lines = 0
     for export in exports:
-        if load and lines + counts[export.pk] > MAX_LINES_TOGETHER:
+        if load and lines + export.line_count > MAX_LINES_TOGETHER:
             yield load
             load, lines = [], 0
         load.append(export)
-        lines += counts[export.pk]
+        lines += export.line_count
     if load:
         yield load
 

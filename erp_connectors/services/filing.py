@@ -26,6 +26,7 @@ from erp_connectors.services.places import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.states import AckFileStatus
 from erp_connectors.transports.base import Outcomes, Presences, Transport
 from orderflow.bulk import update_rows
+from orderflow.paging import by_key
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +71,8 @@ class Filing:
 
     def forget_vanished(self, connection: ERPConnection, listed: Collection[int]) -> None:
         """Rows whose file was not listed: moved by a poll that was killed before it said so, or taken away."""
-        present = AckFile.objects.filter(connection=connection).present().order_by("pk")
-        gone = (pk for pk in present.values_list("pk", flat=True).iterator() if pk not in listed)
+        present = AckFile.objects.filter(connection=connection).present().values_list("pk", flat=True)
+        gone = (pk for pk in by_key(present, key_of=lambda pk: (pk,), size=2000) if pk not in listed)
         for page in list(_pages(gone, settings.ACK_BATCH_SIZE)):
             rows = list(AckFile.objects.filter(pk__in=page).defer("body"))
             AckFile.objects.filter(pk__in=[row.pk for row in rows if row.decided_at is None]).delete()

@@ -18,6 +18,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.notify.models import Channel, Subscription
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.paging import by_key
 from orderflow.second_factor.models import SecondFactor
 
 PAGE = 100
@@ -128,7 +129,7 @@ def standing() -> RotationReport:
 
 def keys_in_use() -> dict[str, int]:
     """How many rows each key, named by its id, has sealed."""
-    rows = chain.from_iterable(_stored(place).order_by().iterator() for place in SEALED)
+    rows = chain.from_iterable(by_key(_stored(place), key_of=lambda row: row[:1]) for place in SEALED)
     return dict(Counter(sealed_with(Row(*values).stored) for values in rows))
 
 

@@ -8,6 +8,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import FilesystemOptions
+from orderflow.paging import by_key
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
 
@@ -24,7 +25,7 @@ def require_own_acks(org: Org, dropzone: Dropzone) -> None:
 @scope.everything()
 def _others(org: Org) -> list[str]:
     rows = ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE).exclude(org=org)
-    return [folder for row in rows.select_related("org").iterator() if (folder := _ack_folder_of(row))]
+    return [folder for row in by_key(rows.select_related("org")) if (folder := _ack_folder_of(row))]
 
 
 def _ack_folder_of(connection: ERPConnection) -> str:

@@ -22,7 +22,6 @@ from erp_connectors.faults import (
     DESTINATION_MOVED,
     NAME_TAKEN,
     NOT_FOUND,
-    RENDER_FAILED,
     Fault,
 )
 from erp_connectors.models import ERPExport, add_events
@@ -92,20 +91,21 @@ def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPEx
 
 
 def _render_all(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:
-    documents = order_documents([export.draft_order_id for export in exports]) if exports else {}
+    counts = {export.draft_order_id: export.line_count for export in exports}
+    documents = order_documents(counts) if counts else {}
     items, failures = [], []
     for export in exports:
         try:
-            items.append(Item(export, _render_one(delivery, documents.get(export.draft_order_id))))
+            items.append(Item(export, _render_one(delivery, documents[export.draft_order_id])))
         except Fault as fault:
             failures.append(Failure(export, fault, Stage.RENDER))
     return items, failures
 
 
-def _render_one(delivery: Delivery, document: OrderDocument | Fault | None) -> bytes:
+def _render_one(delivery: Delivery, document: OrderDocument | Fault) -> bytes:
     if isinstance(document, OrderDocument):
         return delivery.connector.render(document)
-    raise document or Fault(RENDER_FAILED, "The order is gone.")
+    raise document
 
 
 def _bytes_again(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:

@@ -21,6 +21,7 @@ from erp_connectors.services.reconcile_files import OrderFiles
 from erp_connectors.services.renewal import link
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import Transport
+from orderflow.paging import by_key
 
 MISSING_FROM = "It was sent and is not in the dropzone any more, and no answer came in time."
 ASK = "Ask the ERP team whether they have this order; then mark it accepted, or refused to send it again."
@@ -69,7 +70,7 @@ def _gone(
     here, gone = destination(transport, dropzone), set()
     mine = ERPExport.objects.filter(connection=connection)
     late = overdue(mine, now=timezone.now()).only("id", "filename", "staged_destination", "dropzone_path")
-    for page in by_size(late.iterator(chunk_size=500), lambda export: 0):
+    for page in by_size(by_key(late), lambda export: 0):
         sent_here = [export for export in page if export.staged_destination == here]
         report.elsewhere += len(page) - len(sent_here)
         presences = transport.exists([published_path(dropzone, export) for export in sent_here])

@@ -11,6 +11,7 @@ from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.findings import Finding, Kind, Reconciliation
 from erp_connectors.services.pages import by_size
+from orderflow.paging import by_key
 
 
 class _Copy(NamedTuple):
@@ -26,8 +27,11 @@ def compare_copies(connection: ERPConnection, report: Reconciliation) -> None:
     rendered = ERPExport.objects.filter(connection=connection, payload_removed_at=None).exclude(
         Q(sha256="") | Q(payload__isnull=False)
     )
-    rows = rendered.order_by("created_at").values_list("pk", "export_storage_key", "sha256", "size")
-    copies = (_Copy(pk, key, sha256, size or 0) for pk, key, sha256, size in rows.iterator(chunk_size=500))
+    rows = rendered.values_list("pk", "export_storage_key", "sha256", "size")
+    copies = (
+        _Copy(pk, key, sha256, size or 0)
+        for pk, key, sha256, size in by_key(rows, key_of=lambda row: row[:1])
+    )
     for page in by_size(copies, lambda copy: copy.size):
         if not _compare(page, report):
             return

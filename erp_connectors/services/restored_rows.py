@@ -23,6 +23,7 @@ from erp_connectors.services.restored_report import Found, Kind, Recovery
 from erp_connectors.states import ExportStatus, FailedAs, Stage
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.paging import by_key
 
 # Where no export was ever staged: what is absent elsewhere proves nothing about one that the restore brought back.
 NOWHERE = "a place that the restored database does not know"
@@ -36,8 +37,8 @@ class ArchiveNeeded(Exception):
 def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
     """Exports that wait in the restored database, and have a copy: they may have gone out since."""
     waiting = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING)
-    rows = waiting.select_related("draft_order").defer("payload").order_by("created_at")
-    for page in by_size(rows.iterator(chunk_size=500), lambda export: 0):
+    rows = waiting.select_related("draft_order").defer("payload")
+    for page in by_size(by_key(rows, "created_at", "pk"), lambda export: 0):
         doubted = [export for export in page if _was_rendered(export)]
         if report.dry_run:
             _report(doubted, report, "It waits here, and its file may have been sent since the backup.")
@@ -164,7 +165,7 @@ def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
     rows = ERPExport.objects.filter(
         connection=connection, failed_as=FailedAs.UNKNOWN, staged_destination=NOWHERE
     )
-    return rows.select_related("draft_order").defer("payload").order_by("created_at").iterator(chunk_size=500)
+    return by_key(rows.select_related("draft_order").defer("payload"), "created_at", "pk")
 
 
 def _error(now: datetime) -> dict[str, object]:

@@ -4,20 +4,41 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
+from django.db.models import Count
+
 from erp_connectors.documents import OrderCustomer, OrderDocument, OrderLine, SourceDocument
-from erp_connectors.faults import RENDER_FAILED, Fault
+from erp_connectors.faults import ORDER_INCOMPLETE, RENDER_FAILED, Fault
 from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
 
 
-def order_documents(draft_ids: Collection[UUID]) -> Mapping[UUID, OrderDocument | Fault]:
-    """One entry per draft; a `Fault` RENDER_FAILED where it lacks what every order must have."""
+def count_lines(draft_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the number of lines of each order; orders without lines are left out."""
+    lines = DraftOrderLine.objects.filter(draft_order_id__in=draft_ids).order_by()
+    return dict(
+        lines.values("draft_order_id").annotate(Count("pk")).values_list("draft_order_id", "pk__count")
+    )
+
+
+def order_documents(line_counts: Mapping[UUID, int]) -> Mapping[UUID, OrderDocument | Fault]:
+    """Return one entry per draft of ``line_counts``, which says how many lines each has.
+
+    The entry is a `Fault` RENDER_FAILED if the draft lacks what every order must have. It is a `Fault`
+    ORDER_INCOMPLETE if the database returned no such draft or another number of lines: no file may be shorter than
+    its order.
+    """
     drafts = list(
         DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(
-            pk__in=draft_ids
+            pk__in=line_counts
         )
     )
     lines = _lines({draft.pk: draft.currency for draft in drafts})
-    return {draft.pk: _document(draft, lines[draft.pk]) for draft in drafts}
+    # An export's draft is never deleted: the database holds it even if it did not return it.
+    documents: dict[UUID, OrderDocument | Fault] = {
+        draft_id: Fault(ORDER_INCOMPLETE, "It is missing.") for draft_id in line_counts
+    }
+    return documents | {
+        draft.pk: _document(draft, lines[draft.pk], line_counts[draft.pk]) for draft in drafts
+    }
 
 
 def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
@@ -38,9 +59,9 @@ def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
         )
     )
     lines: dict[UUID, list[OrderLine]] = defaultdict(list)
-    for draft_id, line_no, sku, qty, uom, price, currency, raw_sku, description in rows.iterator(
-        chunk_size=5000
-    ):
+    for draft_id, line_no, sku, qty, uom, price, currency, raw_sku, description in rows:
+        if draft_id not in currencies:
+            continue
         lines[draft_id].append(
             OrderLine(
                 line_no=line_no,
@@ -56,7 +77,9 @@ def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
     return lines
 
 
-def _document(draft: DraftOrder, lines: list[OrderLine]) -> OrderDocument | Fault:
+def _document(draft: DraftOrder, lines: list[OrderLine], line_count: int) -> OrderDocument | Fault:
+    if len(lines) != line_count:
+        return Fault(ORDER_INCOMPLETE, f"It has {line_count} lines, {len(lines)} were read.")
     if draft.customer is None:
         return Fault(RENDER_FAILED, "The order has no customer.")
     if draft.approved_at is None or draft.approved_by is None:

@@ -15,6 +15,7 @@ from erp_connectors.services import gauges
 from erp_connectors.services.key_rotation import standing
 from erp_connectors.watch import strangers
 from erp_connectors.watch.findings import Finding, error, ok, some, warning
+from orderflow.pooler import Pooling, detect
 
 LITTLE, VERY_LITTLE = 2 * 1024**3, 200 * 1024**2
 CLOCKS_MAY_DIFFER = timedelta(seconds=5)
@@ -33,6 +34,22 @@ def settings_as_checked() -> Iterator[Finding]:
             "Nobody can read /metrics.", "Set METRICS_TOKEN, and let Prometheus watch: docs/monitoring.md."
         )
     yield ok("development" if settings.DEVELOPMENT else "production")
+
+
+def pooler() -> Iterator[Finding]:
+    """Whether a pooler stands before the database, and whether it can be used as it is set up."""
+    pooling = detect(connection)
+    if pooling is Pooling.NONE:
+        yield ok("none between this program and the database")
+    elif pooling is Pooling.SESSION:
+        yield ok("in session mode, as far as can be seen")
+    elif settings.ROW_LEVEL_SECURITY:
+        yield error(
+            "It pools transactions, and ROW_LEVEL_SECURITY keeps its scope in the session: orgs may see others' rows.",
+            "Set pool_mode = session, or connect to PostgreSQL directly: docs/deploy.md.",
+        )
+    else:
+        yield ok("in transaction mode, which works without ROW_LEVEL_SECURITY")
 
 
 def keys() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Min
 from orderflow.audit.chain import COLUMNS, beginning, link, name_of
 from orderflow.audit.models import AuditLog, AuditSeal
 from orderflow.audit.sealing import LATEST_COMMIT, Chosen, unsealed
+from orderflow.paging import by_key
 from orderflow.tenancy.models import Org
 
 _ENTRY = tuple(f"entry__{name}" for name in COLUMNS)
@@ -119,8 +120,9 @@ _LATE = (
 
 
 def _links(chain: Chosen, first: int, top: int) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
-    rows = AuditSeal.objects.filter(chain.rows, seq__gt=first, seq__lte=top).order_by("seq")
-    for seq, hashed, *entry in rows.values_list("seq", "hash", *_ENTRY).iterator(chunk_size=2000):
+    rows = AuditSeal.objects.filter(chain.rows, seq__gt=first, seq__lte=top)
+    links = rows.values_list("seq", "hash", *_ENTRY)
+    for seq, hashed, *entry in by_key(links, "seq", key_of=lambda row: row[:1], size=2000):
         yield seq, hashed, tuple(entry)
 
 

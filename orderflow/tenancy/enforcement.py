@@ -89,7 +89,9 @@ def role(connection: BaseDatabaseWrapper) -> RoleStanding:
 def claim_for_migrations(using: str, **signal: Any) -> None:
     """For a setting that was taken back before the policies were; with it on, the engine's own schema editor claims."""
     connection = connections[using]
-    if connection.vendor == "postgresql" and not isinstance(connection, DatabaseWrapper):
+    if connection.vendor != "postgresql" or isinstance(connection, DatabaseWrapper):
+        return
+    if any(one.enforced for one in standings(connection)):
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config(%s, '*', false)", [CLAIM])
 

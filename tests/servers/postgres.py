@@ -38,12 +38,12 @@ def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
     folder.mkdir(parents=True)
     password = secrets.token_hex(16)
     data = _create_cluster(folder, password)
-    port = _free_port()
+    port = free_port()
     url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
     with (folder / "log").open("wb") as log:
         chosen = {**_OPTIONS, **_DURABLE} if durable else _OPTIONS
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
-        command = _unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
+        command = unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:
             _wait_until_ready(server, url, log=folder / "log")
@@ -68,7 +68,7 @@ def stop(folder: Path) -> None:
 
 def _control(folder: Path, *what: str) -> None:
     command = [_program("pg_ctl"), "-D", str(folder / "data"), "-w", "-s", *what]
-    subprocess.run(_unprivileged(command), cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(unprivileged(command), cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
 
 def _program(name: str) -> str:
@@ -95,7 +95,7 @@ def _create_cluster(folder: Path, password: str) -> Path:
         "--locale=C.UTF-8",
     ]
     command = [_program("initdb"), "-D", str(data), f"--pwfile={password_file}", *options]
-    done = subprocess.run(_unprivileged(command), capture_output=True, text=True, cwd=folder, check=False)
+    done = subprocess.run(unprivileged(command), capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode:
         raise RuntimeError(f"PostgreSQL's initdb failed:\n{done.stdout}{done.stderr}{_ADVICE}")
     return data
@@ -104,7 +104,7 @@ def _create_cluster(folder: Path, password: str) -> Path:
 _ADVICE = "\nTo use a server of your own instead: TEST_DATABASE_URL=postgres://user:password@host/database"
 
 
-def _unprivileged(command: Sequence[str]) -> list[str]:
+def unprivileged(command: Sequence[str]) -> list[str]:
     """As root, run as nobody: PostgreSQL refuses root. It still may read a checkout in a folder closed to others."""
     if os.geteuid() != 0:
         return list(command)
@@ -120,7 +120,7 @@ def _unprivileged(command: Sequence[str]) -> list[str]:
     return ["setpriv", *identity, *reading, "--pdeathsig=SIGINT", *command]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     return port

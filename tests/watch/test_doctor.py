@@ -58,8 +58,8 @@ def test_where_all_is_well_it_says_so_in_a_line_a_check(make_site):  # noqa: F81
     assert code == 0
     assert [one for one in found if one["level"] != "ok"] == []
     assert {one["check"] for one in found} == {
-        "settings", "disk", "database", "migrations", "broker", "storage", "workers", "polls", "keys", "clock",
-        "connections", "exports", "audit", "retention", "reachability",
+        "settings", "disk", "database", "migrations", "broker", "storage", "workers", "polls", "pooler", "keys",
+        "clock", "connections", "exports", "audit", "retention", "reachability",
     }  # fmt: skip
 
 

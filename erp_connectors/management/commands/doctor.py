@@ -20,6 +20,7 @@ FIRST: dict[str, Check] = {"settings": deployment.settings_as_checked, "disk": d
 FOUNDATION: dict[str, Check] = {name: PARTS[name] for name in ("database", "migrations")}
 REST: dict[str, Check] = {
     **{name: check for name, check in PARTS.items() if name not in FOUNDATION},
+    "pooler": deployment.pooler,
     "keys": deployment.keys,
     "clock": deployment.clocks,
     "connections": traffic.connections,
