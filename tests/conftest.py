@@ -27,9 +27,21 @@ def _no_language_outlives_its_test() -> Iterator[None]:
     translation.deactivate()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, request: pytest.FixtureRequest
+) -> None:
+    """Replace pytest-django's: its workers run all migrations each."""
+    from tests import databases  # noqa: PLC0415  # needs the settings that the plugin prepares
+
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    with django_db_blocker.unblock():
+        databases.use_copy(worker)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _tests_see_every_org() -> Iterator[None]:
-    """With `--wall`; the requests and tasks that they start see what they claim."""
+    """On PostgreSQL row-level security applies; the requests and tasks that tests start see what they claim."""
     from rest_framework.request import ForcedAuthentication  # noqa: PLC0415
 
     from orderflow.tenancy import scope  # noqa: PLC0415

@@ -1,7 +1,8 @@
-"""Prepares the world that Django's settings read, before pytest-django loads them.
+"""Prepare the environment that Django's settings read, before pytest-django loads them, and choose the items of a run.
 
-`--database=sqlite` (default) or `--database=postgres`: TEST_DATABASE_URL, or else a private server for this run.
-`--wall`: with ROW_LEVEL_SECURITY, as a role that policies bind.
+`--database=sqlite` (default) or `--database=postgres`: TEST_DATABASE_URL, or else a private server for this run. On
+PostgreSQL the tests run behind row-level security, as a role that policies bind.
+`--tier=everyday`, `--tier=deep` or `--tier=all` (default): see `tests/tiers.py`.
 """
 
 import os
@@ -15,40 +16,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.tiers import TIERS, is_in, tier_of
+
 _VAR = Path(__file__).resolve().parent.parent / "var" / "tests"
 _IN_WORKER = "PYTEST_XDIST_WORKER"
-_THE_SAME_ON_EVERY_DATABASE = (
-    "tests/conformance/",
-    "tests/connectors/",
-    "tests/faults/",
-    "tests/leaks/test_folders_and_commands.py",
-    "tests/leaks/test_processes.py",
-    "tests/leaks/test_receivers.py",
-    "tests/leaks/test_servers.py",
-    "tests/fuzz/test_keys.py",
-    "tests/fuzz/test_names.py",
-    "tests/fuzz/test_parsers.py",
-    "tests/servers/",
-    "tests/sftp/",
-    "tests/commands/test_demo.py",
-    "tests/jobs/test_killed_workers.py",
-    "tests/jobs/test_supervisor.py",
-    "tests/test_supply.py",
-)
-
-
-# These put a wall up themselves, or make roles.
-_WITHOUT_THE_WALL = ("tests/tenancy/", "tests/orderflow/test_audit_triggers.py")
+SUPERUSER_URL = "TESTS_SUPERUSER_URL"  # on PostgreSQL: for tests of what the bound role may not do
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     choices = ("sqlite", "postgres")
     parser.addoption("--database", choices=choices, default="sqlite", help="what the tests keep rows in")
-    parser.addoption(
-        "--wall",
-        action="store_true",
-        help="with ROW_LEVEL_SECURITY; needs --database=postgres and its own server",
-    )
+    parser.addoption("--tier", choices=TIERS, default="all", help="which items run; see tests/tiers.py")
     parser.addoption(
         "--screenshots", metavar="FOLDER", help="where the pictures of the admin's story are kept"
     )
@@ -59,8 +37,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if _IN_WORKER not in os.environ:  # workers inherit what the controller prepared
         world = ExitStack()
         early_config.add_cleanup(world.close)
-        chosen = early_config.known_args_namespace
-        _prepare(world, chosen.database, wall=chosen.wall)
+        _prepare(world, early_config.known_args_namespace.database)
     done = yield
     # pytest-django loaded tests.settings and exported the name. The programs that tests start are the product.
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
@@ -68,25 +45,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_configure() -> None:
-    from tests import flushing  # noqa: PLC0415  # after the world is prepared
+    from tests import databases  # noqa: PLC0415  # after the environment is prepared
 
-    flushing.install()
+    databases.install()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What keeps no rows, or brings a database of its own, has nothing new to say on a second one."""
-    if config.getoption("database") == "postgres":
-        pointless = [item for item in items if item.nodeid.startswith(_THE_SAME_ON_EVERY_DATABASE)]
-    else:
-        pointless = [item for item in items if item.get_closest_marker("postgres_only")]
-    if config.getoption("wall"):
-        pointless += [item for item in items if item.nodeid.startswith(_WITHOUT_THE_WALL)]
-    config.hook.pytest_deselected(items=pointless)
-    items[:] = [item for item in items if item not in set(pointless)]
+    database, wanted = config.getoption("database"), config.getoption("tier")
+    chosen = [item for item in items if is_in(tier_of(item, database), wanted)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"database: {config.getoption('database')}"
+    return f"database: {config.getoption('database')}, tier: {config.getoption('tier')}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -102,7 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
-def _prepare(world: ExitStack, database: str, *, wall: bool) -> None:
+def _prepare(world: ExitStack, database: str) -> None:
     run = _VAR / f"run-{secrets.token_hex(4)}"
     run.mkdir(parents=True)
     world.callback(shutil.rmtree, run, ignore_errors=True)
@@ -123,9 +95,9 @@ def _prepare(world: ExitStack, database: str, *, wall: bool) -> None:
         "PYTEST_DEBUG_TEMPROOT": str(kept),  # tmp_path of the last three runs, for looking at
     }
     if database == "postgres":
-        url = _postgres(world, run)
-        os.environ["DATABASE_URL"] = _bound_role(url) if wall else url
-        os.environ["ROW_LEVEL_SECURITY"] = str(wall)
+        os.environ[SUPERUSER_URL] = url = _postgres(world, run)
+        os.environ["DATABASE_URL"] = _bound_role(url)
+        os.environ["ROW_LEVEL_SECURITY"] = "true"
 
 
 # The tests decide these; a developer's own values must not reach them.
@@ -144,14 +116,14 @@ _LEAKS = [
 
 
 def _bound_role(url: str) -> str:
-    """It owns the tests' database, to make and empty it, and is bound all the same."""
+    """Create a role that owns the tests' database and makes roles, and that policies bind all the same."""
     import psycopg  # noqa: PLC0415  # not needed on SQLite
 
-    password = secrets.token_hex(16)
+    name, password = f"tests_{secrets.token_hex(4)}", secrets.token_hex(16)
     with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"CREATE ROLE walled LOGIN CREATEDB PASSWORD '{password}'")
+        server.execute(f"CREATE ROLE {name} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")
     parts = urlsplit(url)
-    return parts._replace(netloc=f"walled:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
+    return parts._replace(netloc=f"{name}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def _postgres(world: ExitStack, run: Path) -> str:

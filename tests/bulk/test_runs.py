@@ -20,6 +20,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy import scope
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -202,6 +203,7 @@ def test_several_workers_at_once_do_each_order_once(org, ops, monkeypatch):
     runs.confirm(run)
     settled, together = [], threading.Barrier(3)
 
+    @scope.everything()
     def work():
         try:
             together.wait()

@@ -7,6 +7,7 @@ from django.db import connection
 from django_q.models import OrmQ
 
 from erp_connectors import tasks
+from orderflow.tenancy import scope
 from tests.crash.cells import Cell
 from tests.crash.conftest import MakeCell
 
@@ -61,6 +62,7 @@ def test_ten_workers_woken_at_once_for_the_same_orders_publish_once(cells: list[
         cell.push()
     start = threading.Barrier(10 * len(cells))
 
+    @scope.everything()
     def woken(cell: Cell) -> None:
         start.wait()
         tasks.deliver(str(cell.connection.pk))

@@ -7,6 +7,7 @@ from django_q.brokers.orm import ORM
 from django_q.models import OrmQ, Schedule
 
 from orderflow import jobs
+from orderflow.tenancy import scope
 
 TASK = "orderflow.heartbeat.tasks.beat"
 
@@ -67,6 +68,7 @@ def test_many_starts_at_once_make_one_schedule_of_each_kind() -> None:
     errors: list[BaseException] = []
     barrier = threading.Barrier(8)
 
+    @scope.everything()
     def start() -> None:
         try:
             barrier.wait()

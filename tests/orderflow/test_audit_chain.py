@@ -18,6 +18,7 @@ from erp_connectors.watch.findings import Level
 from orderflow.audit import append_only, chain, sealing
 from orderflow.audit.models import Action, AuditLog, AuditSeal
 from orderflow.audit.services import Entry, record_many
+from orderflow.tenancy import scope
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -137,6 +138,7 @@ def test_two_who_seal_at_once_seal_each_entry_once(org):
     write(org, 300)
     write(None, 300)
 
+    @scope.everything()
     def work():
         try:
             sealing.seal()

@@ -128,6 +128,7 @@ def test_a_role_of_its_own_for_the_program_can_add_entries_and_not_lift_the_prot
     """As docs/security/audit.md sets it up."""
     role, password = f"app_{secrets.token_hex(4)}", secrets.token_hex(16)
     execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+    execute(f"GRANT {role} TO CURRENT_USER")  # to drop later what it owns
     execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
     execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
     execute(f"REVOKE UPDATE, DELETE ON audit_auditlog, audit_auditseal FROM {role}")

@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus
+from orderflow.tenancy import scope
 from tests import factories
 
 S = DraftStatus
@@ -94,6 +95,7 @@ def test_of_eight_at_once_one_wins():
     draft = factories.draft(factories.org(), lines=0)
     start, results = Barrier(8), []
 
+    @scope.everything()
     def move():
         mine = DraftOrder.objects.get(pk=draft.pk)
         start.wait(timeout=20)

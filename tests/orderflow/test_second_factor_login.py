@@ -16,6 +16,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.second_factor import codes, services
 from orderflow.second_factor.login import WAITING, WAITS_SECONDS
 from orderflow.second_factor.models import RecoveryCode, SecondFactor
+from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.second_factors import code, set_up, unused, wrong
@@ -154,6 +155,7 @@ def test_after_a_code_those_before_it_are_over_too(person, secret):
 def test_a_code_that_two_send_at_once_lets_one_in(person, secret):
     shown, let_in, at_once = code(secret), [], threading.Barrier(2)
 
+    @scope.everything()
     def send():
         at_once.wait()
         let_in.append(services.passes(person, shown, factory_request()))
@@ -203,6 +205,7 @@ def test_many_wrong_codes_at_once_are_counted_one_by_one(person, secret):
     at_once = threading.Barrier(8)
     checked = []
 
+    @scope.everything()
     def send():
         request = factory_request()
         at_once.wait()

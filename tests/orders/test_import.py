@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from orderflow.orders.management.progress import ProgressBar
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
 from tests import factories
 
@@ -419,6 +420,7 @@ def test_of_two_imports_at_once_each_order_comes_in_once(tmp_path):
     paths = [jsonl(tmp_path, *orders, name="a.jsonl"), jsonl(tmp_path, *reversed(orders), name="b.jsonl")]
     together, failures = threading.Barrier(2), []
 
+    @scope.everything()
     def bring_in(path):
         try:
             together.wait()
@@ -449,6 +451,7 @@ def test_an_import_waits_for_another_that_has_not_committed_and_then_leaves_its_
     path = jsonl(tmp_path, order())
     results = []
 
+    @scope.everything()
     def bring_in():
         results.append(run(path))
         connections.close_all()

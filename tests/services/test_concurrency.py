@@ -10,6 +10,7 @@ from erp_connectors import leases
 from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPExport
 from erp_connectors.services.push import push
+from orderflow.tenancy import scope
 from tests import factories
 
 THREADS = 20
@@ -19,6 +20,7 @@ def together(action):
     """What each of `THREADS` threads got from doing the same at the same moment."""
     start = Barrier(THREADS)
 
+    @scope.everything()
     def run(_):
         try:
             start.wait()

@@ -21,6 +21,7 @@ from erp_connectors.services.push import push_many
 from erp_connectors.states import ExportStatus
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy import scope
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 
@@ -130,6 +131,7 @@ def test_many_wake_ups_at_once_are_one_worker_and_one_login(connection, behaviou
     push_held(connection, 150)
     reports: list[DeliveryReport] = []
 
+    @scope.everything()
     def woken() -> None:
         try:
             reports.append(deliver(connection.pk))

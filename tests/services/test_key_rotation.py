@@ -20,6 +20,7 @@ from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
+from orderflow.tenancy import scope
 from tests import factories
 
 SECRET = "the ERP's password"
@@ -143,6 +144,7 @@ def test_pushes_go_on_meanwhile(new_key, tmp_path, settings):
     drafts = [factories.draft(org) for org in orgs]
     failures = []
 
+    @scope.everything()
     def deliver_all():
         try:
             for draft in drafts:

@@ -1,16 +1,19 @@
 """A database with the second wall up, and this program at work in it as a role that owns nothing."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from django.db import connection as django_connection
 from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQL
 from django.test import override_settings
 
 from erp_connectors.models import ERPConnection
@@ -23,6 +26,7 @@ from orderflow.tenancy.policies import CLAIM
 from orderflow.tenancy.postgresql.base import DatabaseWrapper
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.plugin import SUPERUSER_URL
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,26 @@ class App:
         if claim is not None:
             app.execute("SELECT set_config(%s, %s, false)", [CLAIM, claim])
         return app
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _superuser_without_policies(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let these tests begin as a superuser without row-level security: they install, remove and break it themselves."""
+    bound = connections["default"]
+    if bound.vendor != "postgresql":
+        yield
+        return
+    server = urlsplit(os.environ[SUPERUSER_URL])
+    access = {"USER": server.username, "PASSWORD": server.password, "CONN_MAX_AGE": 0}
+    superuser = PostgreSQL({**bound.settings_dict, **access}, "default")
+    with django_db_blocker.unblock(), override_settings(ROW_LEVEL_SECURITY=False):
+        bound.close()
+        connections["default"] = superuser
+        enforcement.remove(superuser)
+        yield
+        enforcement.apply(superuser)
+        superuser.close()
+        connections["default"] = bound
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import threading
 from contextvars import copy_context
 
 import pytest
-from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -12,7 +11,7 @@ from orderflow.orders.models import Customer
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.policies import CLAIM
-from tests import factories
+from tests import databases, factories
 from tests.tenancy.conftest import at_work_as, put_up
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
@@ -32,7 +31,7 @@ def _world(django_db_setup, django_db_blocker):
                 factories.customer(org)
             yield app, made
         finally:
-            call_command("flush", interactive=False, verbosity=0)
+            databases.empty(connections["default"])
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import json
 import psycopg
 import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.core.management import call_command
-from django.db import connection
+from django.db import connections, connection
 from django.db.models import ForeignKey
 from django.test import override_settings
 from django.utils import timezone
@@ -27,7 +26,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.second_factor.models import RecoveryCode, SecondFactor
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.policies import path_of, tables
-from tests import factories
+from tests import databases, factories
 from tests.tenancy.conftest import all_the_way, put_up, tenant_in
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
@@ -82,7 +81,7 @@ def _world(django_db_setup, django_db_blocker, tmp_path_factory):
             sealing.seal()
             yield app, ours, theirs, factories.user(None)
         finally:
-            call_command("flush", interactive=False, verbosity=0)
+            databases.empty(connections["default"])
 
 
 @pytest.fixture

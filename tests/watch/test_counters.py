@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from erp_connectors import counters
 from erp_connectors.counters import MetricCount, Name
+from orderflow.tenancy import scope
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,6 +19,7 @@ def fill(times: int) -> None:
 
 
 def in_thread(act) -> threading.Thread:
+    @scope.everything()
     def run():
         try:
             act()

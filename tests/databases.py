@@ -1,0 +1,94 @@
+"""The test database: migrated once per run, copied for each worker, emptied after each test that commits."""
+
+import fcntl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, connections, transaction
+from django.test import TransactionTestCase
+
+# Rows that migrations make and that no test changes.
+_KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def use_copy(name: str) -> None:
+    """Connect to a copy called ``name`` of a migrated database, which the first process of this run makes."""
+    creation = connection.creation
+    template = creation._get_test_db_name()  # type: ignore[no-untyped-call]  # as Django's own runner does
+    folder = Path(settings.VAR) / "test"
+    folder.mkdir(exist_ok=True)
+    with _locked(folder / "lock"):
+        if (folder / "migrated").exists():
+            connection.close()
+            connection.settings_dict["NAME"] = settings.DATABASES["default"]["NAME"] = template
+        else:
+            creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+            if connection.vendor == "sqlite":
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only the main file is copied
+            connection.close()  # PostgreSQL copies only a database to which no client is connected
+            (folder / "migrated").touch()
+        creation.clone_test_db(name, verbosity=0, autoclobber=True)
+    connection.settings_dict.update(creation.get_test_db_clone_settings(name))
+    settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def install() -> None:
+    """Replace Django's flush between tests that commit: it empties every table and runs all post-migrate receivers."""
+    TransactionTestCase._fixture_teardown = _empty_all  # type: ignore[attr-defined]
+
+
+def _empty_all(case: Any) -> None:
+    for alias in case._databases_names(include_mirrors=False):
+        empty(connections[alias])
+
+
+def empty(database: Any) -> None:
+    """Delete all rows but those that the migrations made."""
+    from orderflow import jobs  # noqa: PLC0415  # needs the settings
+
+    tables = _with_rows(database)
+    off, on = _audit_triggers(database, tables)
+    with transaction.atomic(using=database.alias), database.cursor() as cursor:
+        for statement in (*off, *(f'DELETE FROM "{table}"' for table in tables)):  # noqa: S608  # Django's own names
+            cursor.execute(statement)
+        if on and database.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for statement in on:
+            cursor.execute(statement)
+    if "django_q_schedule" in tables:
+        jobs.ensure_schedules()
+
+
+def _with_rows(database: Any) -> list[str]:
+    names = set(database.introspection.django_table_names(only_existing=False, include_views=False)) - _KEPT
+    query = " UNION ALL ".join(
+        f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")"
+        for name in sorted(names)  # noqa: S608  # Django's own names
+    )
+    with database.cursor() as cursor:
+        cursor.execute(query)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _audit_triggers(database: Any, tables: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return statements that put the append-only triggers out of the way, as only a table's owner can, and back."""
+    from orderflow.audit.append_only import TABLES  # noqa: PLC0415  # needs the settings
+
+    protected = [table for table in TABLES if table in tables]
+    if database.vendor == "postgresql":
+        off = [f'ALTER TABLE "{table}" DISABLE TRIGGER USER' for table in protected]
+        return off, [statement.replace("DISABLE", "ENABLE") for statement in off]
+    with database.cursor() as cursor:
+        cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+        found = [(name, sql) for name, table, sql in cursor.fetchall() if table in protected]
+    return [f'DROP TRIGGER "{name}"' for name, _ in found], [sql for _, sql in found]

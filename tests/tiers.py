@@ -1,0 +1,48 @@
+"""Which items run in which tier, on which database: the rule that `make test` and `make test-deep` follow.
+
+Everyday: what a developer runs before each commit. Deep: the rest. Each pair of item and database is in exactly one
+tier, or says nothing new on that database and is in none.
+
+- An item marked `deep` is in the deep tier on every database.
+- SQLite runs every item, except those marked `postgres_only`.
+- PostgreSQL runs only items that use the test database. Those that commit (`transaction=True`, `transactional_db`,
+  `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The rest is deep.
+"""
+
+from typing import Literal
+
+import pytest
+
+Tier = Literal["everyday", "deep"]
+TIERS = ("everyday", "deep", "all")
+_COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences", "django_db_setup"}
+
+
+def tier_of(item: pytest.Item, database: str) -> Tier | None:
+    """Return the tier of ``item`` on ``database`` (`sqlite` or `postgres`), None if it does not run there."""
+    only_postgres = item.get_closest_marker("postgres_only") is not None
+    deep = item.get_closest_marker("deep") is not None
+    if database == "sqlite":
+        if only_postgres:
+            return None
+        return "deep" if deep else "everyday"
+    if not (only_postgres or _uses_database(item)):
+        return None
+    return "everyday" if (only_postgres or _commits(item)) and not deep else "deep"
+
+
+def is_in(tier: Tier | None, wanted: str) -> bool:
+    return tier is not None and wanted in (tier, "all")
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    return item.get_closest_marker("django_db") is not None or "db" in _fixtures(item) or _commits(item)
+
+
+def _commits(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    return (marker is not None and bool(marker.kwargs.get("transaction"))) or bool(_COMMITS & _fixtures(item))
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
