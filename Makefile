@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-sqlite test-postgres screenshots bench soak fuzz check migrations format lock audit sbom wheel clean
+.PHONY: help install demo serve test test-deep screenshots bench soak fuzz check migrations format lock audit sbom wheel clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -42,13 +42,16 @@ demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; 
 serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127.0.0.1:8000/admin/
 	@$(PYTHON) manage.py serve $(ARGS)
 
-test: test-sqlite test-postgres ## the suite on SQLite, then on PostgreSQL; ARGS="-k push" for a part
+PYTEST = $(PYTHON) -m pytest -n 2 --dist loadgroup
 
-test-sqlite: $(INSTALLED) $(AUDIT) ## the suite on SQLite
-	$(PYTHON) -m pytest -n 2 --database=sqlite $(ARGS)
+test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and PostgreSQL; ARGS="-k push" for a part
+	$(PYTEST) --tier=everyday --database=sqlite $(ARGS)
+	$(PYTEST) --tier=everyday --database=postgres $(ARGS)
 
-test-postgres: $(INSTALLED) $(AUDIT) ## the suite on PostgreSQL: a private one, or TEST_DATABASE_URL
-	$(PYTHON) -m pytest -n 2 --database=postgres $(ARGS)
+test-deep: export HYPOTHESIS_PROFILE := deep
+test-deep: $(INSTALLED) ## the rest of the tests: kills over SSH, browsers, slow servers, fuzzing
+	$(PYTEST) --tier=deep --database=sqlite $(ARGS)
+	$(PYTEST) --tier=deep --database=postgres $(ARGS)
 
 screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromium and an OpenSSH server
 	$(PYTHON) -m pytest -q tests/admin/test_story.py --screenshots docs/images

@@ -71,12 +71,10 @@ def empty(database: Any) -> None:
 
 def _with_rows(database: Any) -> list[str]:
     names = set(database.introspection.django_table_names(only_existing=False, include_views=False)) - _KEPT
-    query = " UNION ALL ".join(
-        f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")"
-        for name in sorted(names)  # noqa: S608  # Django's own names
-    )
+    # Django's own table names.
+    has_rows = [f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")" for name in sorted(names)]  # noqa: S608
     with database.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(" UNION ALL ".join(has_rows))
         return [row[0] for row in cursor.fetchall()]
 
 

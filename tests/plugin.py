@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests import timeouts
 from tests.tiers import TIERS, is_in, tier_of
 
 _VAR = Path(__file__).resolve().parent.parent / "var" / "tests"
@@ -55,6 +57,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if is_in(tier_of(item, database), wanted)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
+    for item in chosen:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one Chromium a run
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:
+    timeouts.start(item, settings.timeout)
+    return True
+
+
+def pytest_timeout_cancel_timer(item: pytest.Item) -> bool:
+    timeouts.stop(item)
+    return True
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -15,6 +15,8 @@ import pytest
 from orderflow import __version__
 from tests.parts import skip_or_fail
 
+pytestmark = pytest.mark.deep
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-audit.txt"]
 BLOCK = re.compile(r"^(\S+)==([^\s;]+).*((?:\n    --hash=sha256:\S+.*)*)", re.MULTILINE)

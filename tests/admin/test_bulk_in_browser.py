@@ -14,6 +14,8 @@ from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.browsing import DESKTOP, PHONE, look
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def connected(org, tmp_path):

@@ -23,6 +23,8 @@ from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer, new_key, public_line
 
+pytestmark = pytest.mark.deep
+
 ADD = "admin:erp_connectors_erpconnection_add"
 
 

@@ -23,7 +23,7 @@ from tests import factories
 from tests.admin.test_every_page import World, address, world
 from tests.browsing import DESKTOP, PHONE, look
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 # What no other test in a browser looks at; of pages that are alike, one.
 LOOKED_AT = (
     "password_change", "password_change_done", "app_list", "tenancy_org_changelist", "tenancy_org_change",

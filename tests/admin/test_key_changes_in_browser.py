@@ -16,6 +16,8 @@ from tests.browsing import DESKTOP, PHONE, look
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import new_key, public_line
 
+pytestmark = pytest.mark.deep
+
 TODAY = datetime.now(UTC).date()
 
 

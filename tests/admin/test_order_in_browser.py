@@ -20,6 +20,8 @@ from tests.browsing import DESKTOP, PHONE, log_in, look
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
+pytestmark = pytest.mark.deep
+
 VIEWS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
 
 

@@ -17,6 +17,8 @@ from tests import factories
 from tests.browsing import DESKTOP, PHONE, log_in, look
 from tests.services.test_overview import NOW, connection, export, failed, hold
 
+pytestmark = pytest.mark.deep
+
 EVERY = 30_000
 
 

@@ -11,7 +11,7 @@ from tests.admin.test_every_page_in_browser import look_wide_and_narrow
 from tests.browsing import log_in
 from tests.second_factors import code, set_up, unused, wrong
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 
 
 def type_code(page: Page, text: str) -> None:

@@ -23,6 +23,8 @@ from tests.browsing import PHONE
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import SshServer
 
+pytestmark = pytest.mark.deep
+
 Photograph = Callable[..., None]
 
 

@@ -1,10 +1,13 @@
 """The browser's own time zone, said by its script."""
 
+import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
 from tests import factories
 from tests.browsing import log_in
+
+pytestmark = pytest.mark.deep
 
 
 def test_a_browser_in_tokyo_sees_tokyos_times(browser, org, live_server):

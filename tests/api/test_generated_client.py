@@ -14,7 +14,7 @@ from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.api.actors import make_world
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")

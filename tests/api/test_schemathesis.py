@@ -21,6 +21,8 @@ from orderflow.access.models import Token
 from orderflow.wsgi import application
 from tests.api.actors import ACTORS, make_unlimited_world, of_actor, target
 
+pytestmark = pytest.mark.deep
+
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
 LIMITS = hypothesis_settings(
     max_examples=EXAMPLES,

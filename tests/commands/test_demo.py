@@ -15,7 +15,7 @@ import pytest
 
 from tests.jobs.processes import ROOT, World, new_world
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

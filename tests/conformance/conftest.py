@@ -95,7 +95,10 @@ def _places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Places]:
         yield places
 
 
-@pytest.fixture(params=["filesystem", "asyncssh", "asyncssh-plain-rename", "rclone", "openssh", "proftpd"])
+EVERYDAY, DEEP = ["filesystem", "asyncssh"], ["asyncssh-plain-rename", "rclone", "openssh", "proftpd"]
+
+
+@pytest.fixture(params=[*EVERYDAY, *(pytest.param(kind, marks=pytest.mark.deep) for kind in DEEP)])
 def place(request: pytest.FixtureRequest, _places: _Places) -> Place:  # its value is used
     return _places.make(request.param)
 

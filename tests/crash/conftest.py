@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,17 @@ from tests.crash.dropzones import Dropzones
 from tests.crash.erp import Erp
 from tests.crash.workers import Workers, workers
 
+HERE = Path(__file__).parent
 MakeCell = Callable[..., Cell]
 MakePair = Callable[[str], list[Cell]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the file system's cells in the everyday tier, where they pass every crash point; SSH servers are deep."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if HERE in item.path.parents and call and call.params.get("kind", "filesystem") != "filesystem":
+            item.add_marker(pytest.mark.deep)
 
 
 @pytest.fixture(scope="session")

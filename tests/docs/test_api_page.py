@@ -16,6 +16,8 @@ from tests.jobs.processes import ROOT, World, new_world
 from tests.parts import require_program
 from tests.servers.ssh import free_port
 
+pytestmark = pytest.mark.deep
+
 PASSWORD = "correct horse battery"
 PAGE = (ROOT / "docs" / "api.md").read_text()
 SETUP = """

@@ -22,7 +22,7 @@ from tests import factories
 from tests.jobs.processes import ROOT
 from tests.parts import require_program
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 READERS = ROOT / "docs" / "readers"
 POWERSHELL = shutil.which("pwsh")
 # No Debian package has PowerShell, so it takes part where somebody installed it.

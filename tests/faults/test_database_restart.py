@@ -14,6 +14,8 @@ import pytest
 from tests.servers import postgres
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 
+pytestmark = pytest.mark.deep
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SEED = """
 import json, sys, django

@@ -39,6 +39,8 @@ from tests.servers.hostile_sftp import (
 )
 from tests.servers.ssh import PASSWORD
 
+pytestmark = pytest.mark.deep
+
 SECONDS, QUICK = 1.0, 0.3
 # What one attempt may take: ten times the longest single wait, connecting and closing included.
 DEADLINE = 16 * SECONDS

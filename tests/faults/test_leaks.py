@@ -16,6 +16,8 @@ from tests.servers.asyncssh_server import DropConnection
 from tests.servers.gate import SILENT, gate
 from tests.servers.ssh import free_port, new_key, public_line
 
+pytestmark = pytest.mark.deep
+
 ATTEMPTS = 200
 
 

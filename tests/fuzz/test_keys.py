@@ -14,6 +14,8 @@ from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
 from erp_connectors.sftp.keys import load_private_key, parse_host_key
 from tests.fuzz.exploring import explore
 
+pytestmark = pytest.mark.deep
+
 PASSPHRASE = "geheim"
 ANY_TEXT = st.text(st.characters(), max_size=80)  # lone surrogates included
 

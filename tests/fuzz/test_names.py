@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import strategies as st
 
 from erp_connectors.archive import storage_key
@@ -19,6 +20,8 @@ from erp_connectors.services.leftovers import NAME as TEMPORARY
 from erp_connectors.services.reconcile_answers import NUMBERED
 from erp_connectors.transports.base import MAX_NAME, _plain_names
 from tests.fuzz.exploring import explore
+
+pytestmark = pytest.mark.deep
 
 # What a server's bytes become, be they UTF-8 or not; the odd ones first.
 ODD = [

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 
+import pytest
 from hypothesis import strategies as st
 
 from erp_connectors.acceptance.scenario import BadScenario, load
@@ -21,6 +22,8 @@ from orderflow.orders.importing.documents import OrderIn, Unreadable
 from orderflow.orders.importing.reading import opened, orders, source
 from orderflow.orders.management.commands.import_orders import DAMAGED
 from tests.fuzz.exploring import explore
+
+pytestmark = pytest.mark.deep
 
 TEXT = st.text(st.characters(), max_size=40)  # lone surrogates included
 ODD = st.sampled_from(

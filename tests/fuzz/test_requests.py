@@ -20,6 +20,8 @@ from tests.api.actors import ACTORS, make_unlimited_world, of_actor, sent
 from tests.api.test_roles import TABLE
 from tests.fuzz.exploring import explore
 
+pytestmark = pytest.mark.deep
+
 KEPT = (DraftOrder, DraftOrderLine, Customer, ERPExport, ERPConnection, AuditLog)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NAMES = st.sampled_from(

@@ -12,6 +12,7 @@ from tests.jobs.processes import Running, World, kill, new_world
 from tests.servers.openssh import openssh_server
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.timeout(180),
     pytest.mark.skipif(
         not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"

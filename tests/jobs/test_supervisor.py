@@ -12,6 +12,7 @@ import pytest
 from tests.jobs.processes import Running, World, children, group_of, kill, new_world
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.timeout(180),
     pytest.mark.skipif(
         not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"

@@ -18,6 +18,8 @@ from tests.leaks.canaries import random_text
 from tests.servers.ssh import free_port, new_key, public_line
 from tests.tenants.test_commands import COMMANDS
 
+pytestmark = pytest.mark.deep
+
 
 def test_a_folder_that_is_away_a_file_or_elsewhere(leaks, tmp_path, settings):
     for name in ("SECRET_KEY", "ENCRYPTION_MASTER_KEY"):

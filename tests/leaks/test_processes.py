@@ -20,6 +20,7 @@ from tests.servers import asyncssh_server as servers
 from tests.watch.test_gunicorn import running as web_of
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.timeout(180),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc, so needs Linux"),
 ]

@@ -22,6 +22,8 @@ from tests.notify.conftest import mailbox as mailbox
 from tests.notify.conftest import receiver as receiver
 from tests.servers.ssh import free_port
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def connection(leaks, tmp_path):

@@ -14,6 +14,8 @@ from orderflow.orders.models import Customer
 from tests import factories
 from tests.leaks.canaries import Canary
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.mark.parametrize(
     "spell",

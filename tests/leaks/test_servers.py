@@ -17,6 +17,8 @@ from tests.leaks.canaries import body_of, random_text
 from tests.servers import asyncssh_server as servers
 from tests.servers.ssh import free_port, new_key, public_line
 
+pytestmark = pytest.mark.deep
+
 QUICK = {"connect_timeout": 1.0, "io_timeout": 1.0}
 
 

@@ -13,6 +13,8 @@ from orderflow.tenancy.roles import Role
 from tests import factories, second_factors
 from tests.leaks.canaries import random_text
 
+pytestmark = pytest.mark.deep
+
 LOGIN = "/api/v1/auth/login"
 
 

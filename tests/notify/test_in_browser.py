@@ -15,7 +15,7 @@ from tests.browsing import DESKTOP, PHONE, look
 from tests.notify.conftest import by_mail, by_webhook, round_of_notifications
 from tests.notify.test_happenings import open_circuit
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -14,6 +14,8 @@ import pytest
 
 from tests.jobs.processes import ROOT
 
+pytestmark = pytest.mark.deep
+
 SETTINGS = """
 from orderflow.settings import *
 

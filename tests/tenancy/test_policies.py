@@ -7,7 +7,7 @@ import json
 import psycopg
 import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.db import connections, connection
+from django.db import connection, connections
 from django.db.models import ForeignKey
 from django.test import override_settings
 from django.utils import timezone

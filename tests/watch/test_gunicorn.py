@@ -20,6 +20,8 @@ from tests.jobs.processes import ROOT, World, new_world
 from tests.servers.ssh import free_port
 from tests.test_deploy_files import DEPLOY, unit
 
+pytestmark = pytest.mark.deep
+
 COMMAND = unit(DEPLOY / "systemd" / "orderflow-web.service")["Service"]["ExecStart"]
 
 
