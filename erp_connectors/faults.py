@@ -83,6 +83,10 @@ SIZE_MISMATCH = FaultKind(
     "SIZE_MISMATCH", _T, _ERP, "The server holds another number of bytes than were sent.",
     "The file was not published. If it lasts, ask the server's operator about its disk and quota.",
 )  # fmt: skip
+FOLDER_UNSTABLE = FaultKind(
+    "FOLDER_UNSTABLE", _T, _ERP, "The folder was moved or replaced in the middle of the work.",
+    _WAIT + " Ask the server's operator not to move or rename the folder while the connection is active.",
+)  # fmt: skip
 ARCHIVE_UNAVAILABLE = FaultKind(
     "ARCHIVE_UNAVAILABLE", _T, _US, "The archived copy of the file can't be read.",
     "Check the object storage; delivery goes on as soon as it answers.",
@@ -218,6 +222,7 @@ _ASK: dict[str, str] = {
     "DISK_FULL": "Please free space on the dropzone's disk, or raise the user's quota.",
     "REMOTE_FAILURE": "Please tell us what your server's log says for the time above.",
     "SIZE_MISMATCH": "Please check the dropzone's disk and quota: a file arrived with another size.",
+    "FOLDER_UNSTABLE": "Please do not move or rename the folder, not even for a moment.",
     "HOST_KEY_UNKNOWN": "Please send us the fingerprints of your server's host keys (ssh-keygen -lf).",
     "HOST_KEY_CHANGED": "Please tell us whether you have changed your server's host key, and its fingerprint "
     "(ssh-keygen -lf).",

@@ -1,5 +1,6 @@
 """What the steps of one delivery share, and how a connection becomes a dropzone and a transport."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
@@ -54,6 +55,11 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:
     return f"{transport.destination(dropzone.export_path)}|{dropzone.export_path}"
+
+
+def staying_at(transport: Transport, dropzone: Dropzone, place: str) -> AbstractContextManager[None]:
+    """Within the block, the transport works only in the folder of which `destination` was ``place``."""
+    return transport.at(place.removesuffix(f"|{dropzone.export_path}"))
 
 
 def moved(export: ERPExport) -> Fault:

@@ -18,7 +18,7 @@ from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services import leftovers, outcomes, probe, publishing, settle
-from erp_connectors.services.context import Delivery, Failure, dropzone_of, moved
+from erp_connectors.services.context import Delivery, Failure, dropzone_of
 from erp_connectors.services.renewal import link
 from erp_connectors.services.snapshot import count_lines
 from erp_connectors.services.telling import working_on
@@ -189,25 +189,14 @@ def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int
 
 
 def _take_steps(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
-    staged, strayed = _recoverable(delivery, [export for export in exports if export.staged_at])
+    staged = [export for export in exports if export.staged_at]
     fresh, unsettled = settle.settle_predecessors(
         delivery, [export for export in exports if not export.staged_at]
     )
     items, not_rendered = publishing.render(delivery, fresh)
     newly_staged, not_staged = publishing.stage(delivery, items)
     published, not_published = publishing.publish(delivery, staged + newly_staged)
-    return len(published), [*strayed, *unsettled, *not_rendered, *not_staged, *not_published]
-
-
-def _recoverable(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
-    """What STAGED left is looked for only where it was staged."""
-    here = delivery.destination
-    strayed = [
-        Failure(export, moved(export), Stage.PUBLISH)
-        for export in staged
-        if export.staged_destination != here
-    ]
-    return [export for export in staged if export.staged_destination == here], strayed
+    return len(published), [*unsettled, *not_rendered, *not_staged, *not_published]
 
 
 def _record(delivery: Delivery, failures: Sequence[Failure], report: DeliveryReport) -> None:

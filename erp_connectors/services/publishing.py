@@ -19,14 +19,21 @@ from erp_connectors.documents import Move, OrderDocument, Upload
 from erp_connectors.faults import (
     ARCHIVE_ALTERED,
     ARCHIVE_UNAVAILABLE,
-    DESTINATION_MOVED,
     NAME_TAKEN,
     NOT_FOUND,
     Fault,
 )
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.services import markers
-from erp_connectors.services.context import Delivery, Failure, Item, moved, published_path, temporary_path
+from erp_connectors.services.context import (
+    Delivery,
+    Failure,
+    Item,
+    moved,
+    published_path,
+    staying_at,
+    temporary_path,
+)
 from erp_connectors.services.snapshot import order_documents
 from erp_connectors.services.telling import tell
 from erp_connectors.states import ExportStatus, Stage
@@ -54,13 +61,9 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
         Upload(path, item.data, delivery.dropzone.file_mode) for path, item in zip(paths, items, strict=True)
     ]
     destination = delivery.destination
-    outcomes = delivery.transport.stage(uploads)
+    with staying_at(delivery.transport, delivery.dropzone, destination):
+        outcomes = delivery.transport.stage(uploads)
     crashpoint("staged-before-commit")
-    if delivery.destination != destination:
-        # A share was mounted or unmounted meanwhile: nobody can say which of the two holds what.
-        outcomes = [
-            Fault(DESTINATION_MOVED, f"It was {destination}.", path=upload.path) for upload in uploads
-        ]
     staged, failures = _split([item.export for item in items], outcomes, Stage.STAGE)
     _sweep_leftovers(delivery, staged, [failure.export for failure in failures])
     try:
@@ -75,19 +78,27 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
 
 
 def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
-    """Rename and mark; then commit SENT. What an earlier worker had renamed already counts as published."""
-    direct = [export for export in staged if not export.staged_path.endswith(".tmp")]
-    to_rename = [export for export in staged if export.staged_path.endswith(".tmp")]
+    """Rename and mark; then commit SENT. What an earlier worker had renamed already counts as published.
+
+    All of it happens in the folder where they were staged: what is absent from another folder proves nothing.
+    """
+    here = delivery.destination
+    strayed = [export for export in staged if export.staged_destination != here]
+    mine = [export for export in staged if export.staged_destination == here]
+    direct = [export for export in mine if not export.staged_path.endswith(".tmp")]
+    to_rename = [export for export in mine if export.staged_path.endswith(".tmp")]
     moves = [Move(export.staged_path, published_path(delivery.dropzone, export)) for export in to_rename]
-    outcomes = delivery.transport.publish(moves)
-    crashpoint("published-before-commit")
-    published, failures = _split(to_rename, outcomes, Stage.PUBLISH)
-    found, failures = _already_published(delivery, failures)
-    (direct, published, found), unmarked = markers.mark(delivery, direct, published, found)
+    with staying_at(delivery.transport, delivery.dropzone, here):
+        outcomes = delivery.transport.publish(moves)
+        crashpoint("published-before-commit")
+        published, failures = _split(to_rename, outcomes, Stage.PUBLISH)
+        found, failures = _already_published(delivery, failures)
+        (direct, published, found), unmarked = markers.mark(delivery, direct, published, found)
     _commit_sent(delivery, direct + published, what="published")
     _commit_sent(delivery, found, what="published", detail="found done: the temporary file was gone")
     crashpoint("sent-committed")
-    return direct + published + found, [*failures, *unmarked]
+    elsewhere = [Failure(export, moved(export), Stage.PUBLISH) for export in strayed]
+    return direct + published + found, [*elsewhere, *failures, *unmarked]
 
 
 def _render_all(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:
@@ -213,11 +224,6 @@ def _already_published(
     delivery: Delivery, failures: Sequence[Failure]
 ) -> tuple[list[ERPExport], list[Failure]]:
     """Absent is the receipt of a rename; a name that is taken may be our own, left by a link-then-unlink rename."""
-    here = delivery.destination
-    failures = [
-        Failure(f.export, moved(f.export), f.stage) if f.export.staged_destination != here else f
-        for f in failures
-    ]
     gone = [failure.export for failure in failures if failure.fault.kind is NOT_FOUND]
     taken = [failure.export for failure in failures if failure.fault.kind is NAME_TAKEN]
     ours = _same_content(delivery, taken)

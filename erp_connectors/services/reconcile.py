@@ -11,7 +11,7 @@ from django.utils import timezone
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.context import destination, dropzone_of, published_path
+from erp_connectors.services.context import destination, dropzone_of, published_path, staying_at
 from erp_connectors.services.findings import Finding, Kind, Reconciliation
 from erp_connectors.services.overdue import overdue
 from erp_connectors.services.pages import by_size
@@ -73,7 +73,8 @@ def _gone(
     for page in by_size(by_key(late), lambda export: 0):
         sent_here = [export for export in page if export.staged_destination == here]
         report.elsewhere += len(page) - len(sent_here)
-        presences = transport.exists([published_path(dropzone, export) for export in sent_here])
+        with staying_at(transport, dropzone, here):
+            presences = transport.exists([published_path(dropzone, export) for export in sent_here])
         for export, there in zip(sent_here, presences, strict=True):
             if isinstance(there, Fault):
                 raise there

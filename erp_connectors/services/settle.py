@@ -14,7 +14,14 @@ from erp_connectors import counters, leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
-from erp_connectors.faults import ALREADY_PUBLISHED, NAME_TAKEN, NOT_FOUND, REFUSED_BY_ERP, Fault
+from erp_connectors.faults import (
+    ALREADY_PUBLISHED,
+    FOLDER_UNSTABLE,
+    NAME_TAKEN,
+    NOT_FOUND,
+    REFUSED_BY_ERP,
+    Fault,
+)
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_exports
@@ -25,6 +32,7 @@ from erp_connectors.services.context import (
     destination,
     dropzone_of,
     moved,
+    staying_at,
     withdrawn_path,
 )
 from erp_connectors.services.publishing import audit_published
@@ -45,6 +53,7 @@ def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
     unknown = [export for export in exports if export.failed_as == FailedAs.UNKNOWN]
     if not unknown:
         return
+    here = delivery.destination
     verdicts = _verdicts(delivery.transport, delivery.dropzone, unknown)
     published = [
         export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED
@@ -52,7 +61,8 @@ def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
     not_sent = [
         export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT
     ]
-    (published,), _ = markers.mark(delivery, published)
+    with staying_at(delivery.transport, delivery.dropzone, here):
+        (published,), _ = markers.mark(delivery, published)
     with transaction.atomic():
         leases.renew(delivery.lease)
         for export in published:
@@ -105,7 +115,8 @@ def _where_it_was_staged(transport: Transport, dropzone: Dropzone, export: ERPEx
     (verdict,) = _verdicts(transport, dropzone, [export])
     if verdict is not Verdict.PUBLISHED:
         return verdict
-    (unmarked,) = markers.write(transport, dropzone, [export])
+    with staying_at(transport, dropzone, export.staged_destination):
+        (unmarked,) = markers.write(transport, dropzone, [export])
     return unmarked or verdict
 
 
@@ -122,14 +133,11 @@ def _elsewhere(export: ERPExport) -> Verdict | Fault:
 def _verdicts(
     transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]
 ) -> list[Verdict | Fault]:
-    """What STAGED left is looked for only where it was staged, and what is absent believed only while that stays."""
+    """Look for what STAGED left, in the very folder where it was staged and in no other."""
     here = destination(transport, dropzone)
-    judged = iter(_judge(transport, [export for export in exports if export.staged_destination == here]))
-    still_here = destination(transport, dropzone) == here
-    return [
-        next(judged) if export.staged_destination == here and still_here else moved(export)
-        for export in exports
-    ]
+    with staying_at(transport, dropzone, here):
+        judged = iter(_judge(transport, [export for export in exports if export.staged_destination == here]))
+    return [next(judged) if export.staged_destination == here else moved(export) for export in exports]
 
 
 def _judge(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
@@ -148,9 +156,12 @@ def _verdict(transport: Transport, move: Move, outcome: Fault | None) -> Verdict
     if outcome is None:
         return Verdict.NOT_SENT
     if outcome.kind is NAME_TAKEN:
-        # Whoever asked before had withdrawn it; a server that links and unlinks may have been stopped in between.
-        (removed,) = transport.remove([move.source])
-        return removed if isinstance(removed, Fault) else Verdict.NOT_SENT
+        # It was withdrawn before. A server that links and unlinks may have been stopped in between.
+        transport.remove([move.source])
+        (left,) = transport.exists([move.source])
+        if isinstance(left, Fault):
+            return left
+        return Fault(FOLDER_UNSTABLE, path=move.source) if left else Verdict.NOT_SENT
     if outcome.kind is not NOT_FOUND:
         return outcome
     (withdrawn,) = transport.exists([move.target])

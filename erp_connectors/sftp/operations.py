@@ -103,6 +103,10 @@ def make_folder(path: str) -> Task[None]:
     yield [wire.make_folder(path)]
 
 
+def remove_folder(path: str) -> Task[None]:
+    yield [wire.on_path(wire.RMDIR, path)]
+
+
 def open_folder(path: str) -> Task[bytes]:
     (reply,) = yield [wire.on_path(wire.OPENDIR, path)]
     return _expect(bytes, reply)

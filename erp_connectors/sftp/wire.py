@@ -7,7 +7,7 @@ from erp_connectors.sftp.errors import ProtocolViolation, StatusError, showable
 from erp_connectors.sftp.hiding import Hide
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
-OPENDIR, READDIR, REMOVE, MKDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 17, 7, 18, 200
+OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 15, 17, 7, 18, 200
 STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED_REPLY = 101, 102, 103, 104, 105, 201
 
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE = 0, 1, 2, 3, 4, 5
@@ -113,7 +113,7 @@ def on_handle(kind: int, handle: bytes) -> Request:
 
 
 def on_path(kind: int, path: str) -> Request:
-    """LSTAT, STAT, OPENDIR or REMOVE."""
+    """LSTAT, STAT, OPENDIR, REMOVE or RMDIR."""
     return Request(kind, string(path))
 
 

@@ -8,7 +8,7 @@ fails its neighbours: it is a `Fault` in that file's place. A link that breaks i
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import PurePosixPath
@@ -152,6 +152,13 @@ class Transport(ABC):
         have.
         """
 
+    def at(self, destination: str) -> AbstractContextManager[None]:
+        """Within the block, work only in a folder whose `destination` is this one; else DESTINATION_MOVED.
+
+        The check and the work use the same open folder. A server is one destination for as long as it is open.
+        """
+        return nullcontext()
+
     @abstractmethod
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes: ...
     @abstractmethod
@@ -181,8 +188,9 @@ class Transport(ABC):
             return self._stage(uploads)
 
     def publish(self, moves: Sequence[Move]) -> Outcomes:
-        """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is absent, its
-        folder there. A target that exists is NAME_TAKEN, or is replaced where the server's rename does so."""
+        """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is proven absent, by
+        the folder that was open meanwhile. A target that exists is NAME_TAKEN, or is replaced where the server's
+        rename does so."""
         _require_absolute(path for move in moves for path in (move.source, move.target))
         if not moves:
             return []
@@ -190,7 +198,7 @@ class Transport(ABC):
             return self._publish(moves)
 
     def exists(self, paths: Sequence[str]) -> Presences:
-        """False only where the server says that the file is absent and its folder is there."""
+        """False: the file is proven absent, by the folder that was open meanwhile."""
         _require_absolute(paths)
         if not paths:
             return []
@@ -207,7 +215,10 @@ class Transport(ABC):
         return _plain_names(self._list(folder))
 
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
-        """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read)."""
+        """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read).
+
+        NOT_FOUND is the server's word here, in `move` and in `remove`, and proves no absence.
+        """
         _require_absolute(paths)
         if not paths:
             return []
@@ -215,7 +226,7 @@ class Transport(ABC):
             return self._read(paths, max_bytes=max_bytes)
 
     def move(self, moves: Sequence[Move]) -> Outcomes:
-        """Rename, never over an existing file: NAME_TAKEN then; NOT_FOUND where the source is absent."""
+        """Rename, never over an existing file: NAME_TAKEN then; NOT_FOUND if the server finds no source."""
         _require_absolute(path for move in moves for path in (move.source, move.target))
         if not moves:
             return []
@@ -223,7 +234,7 @@ class Transport(ABC):
             return self._move(moves)
 
     def remove(self, paths: Sequence[str]) -> Presences:
-        """True: this call removed it. False: it was absent (and its folder is there)."""
+        """True: this call removed it. False: the server says that there is no such file."""
         _require_absolute(paths)
         if not paths:
             return []

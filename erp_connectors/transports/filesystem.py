@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from erp_connectors.documents import Entry, Move, ProbeStep, Upload
 from erp_connectors.faults import (
+    DESTINATION_MOVED,
     DISK_FULL,
     FOLDER_MISSING,
     NAME_TAKEN,
@@ -56,6 +57,7 @@ class FilesystemTransport(Transport):
     def __init__(self, options: FilesystemOptions, policy: TransportPolicy) -> None:
         self._roots = [os.path.realpath(root) for root in policy.dropzone_roots]
         self._remarks: set[str] = set()
+        self._expected = ""
 
     def open_steps(self) -> Iterator[ProbeStep]:
         yield ProbeStep("roots", "Folders this deployment allows", 0, found=", ".join(self._roots) or "none")
@@ -69,9 +71,17 @@ class FilesystemTransport(Transport):
     def destination(self, folder: str) -> str:
         try:
             with self._folder(folder) as fd:
-                return f"file://{os.fstat(fd).st_ino}"
+                return _destination(fd)
         except (Fault, OSError):
             return "file://"
+
+    @contextmanager
+    def at(self, destination: str) -> Iterator[None]:
+        before, self._expected = self._expected, destination
+        try:
+            yield
+        finally:
+            self._expected = before
 
     def _stage(self, uploads: Sequence[Upload]) -> list[Fault | None]:
         self._remarks.clear()
@@ -143,7 +153,12 @@ class FilesystemTransport(Transport):
 
     def _rename(self, move: Move) -> None:
         with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
-            os.rename(_name_of(move.source), _name_of(move.target), src_dir_fd=source, dst_dir_fd=target)
+            try:
+                os.rename(_name_of(move.source), _name_of(move.target), src_dir_fd=source, dst_dir_fd=target)
+            except FileNotFoundError:
+                _require_linked(source, move.source)
+                _require_linked(target, move.target)
+                raise
 
     def _move_one(self, move: Move) -> None:
         # A rename would replace an existing file; a link never does.
@@ -164,7 +179,11 @@ class FilesystemTransport(Transport):
 
     def _lstat(self, path: str) -> bool:
         with self._folder(_folder_of(path)) as folder:
-            os.stat(_name_of(path), dir_fd=folder, follow_symlinks=False)
+            try:
+                os.stat(_name_of(path), dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                _require_linked(folder, path)
+                raise
         return True
 
     def _unlink(self, path: str) -> bool:
@@ -195,6 +214,8 @@ class FilesystemTransport(Transport):
     def _folder(self, path: str) -> Iterator[int]:
         fd = self._open_folder(path)
         try:
+            if self._expected and _destination(fd) != self._expected:
+                raise Fault(DESTINATION_MOVED, path=path)
             yield fd
         finally:
             os.close(fd)
@@ -229,6 +250,16 @@ class FilesystemTransport(Transport):
 
     def _attempt(self, path: str, action: Callable[[], None]) -> Fault | None:
         return self._ask(path, action)
+
+
+def _destination(folder: int) -> str:
+    return f"file://{os.fstat(folder).st_ino}"
+
+
+def _require_linked(folder: int, path: str) -> None:
+    """Raise `Fault` FOLDER_MISSING if the open folder was deleted: what is absent from it proves nothing."""
+    if os.fstat(folder).st_nlink == 0:
+        raise Fault(FOLDER_MISSING, path=path)
 
 
 def _open_own(name: str, folder: int) -> int:

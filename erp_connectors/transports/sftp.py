@@ -32,6 +32,7 @@ from erp_connectors.transports.base import (
     TransportPolicy,
     mode_remark,
 )
+from erp_connectors.transports.sftp_absence import confirm_absent
 
 # More files written at once save a round trip, and cost many times that in fsync on the server's disk.
 WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
@@ -224,14 +225,22 @@ class SftpTransport(Transport):
                 outcomes[i] = Fault(faults.DISK_FULL, f"{free} bytes are left.", path=uploads[i].path)
 
     def _publish(self, moves: Sequence[Move]) -> Outcomes:
-        posix = wire.POSIX_RENAME in self._require_channels().extensions
-        return self._rename(moves, posix=posix)
+        channels = self._require_channels()
+        outcomes = self._rename(moves, posix=wire.POSIX_RENAME in channels.extensions)
+        unproven = [i for i, fault in enumerate(outcomes) if sftp_answers.may_be_absent(fault)]
+        confirmed = confirm_absent(channels, [moves[i].source for i in unproven])
+        for i, there in zip(unproven, confirmed, strict=True):
+            outcomes[i] = sftp_answers.proven_outcome(outcomes[i], moves[i], there)
+        return outcomes
 
     def _move(self, moves: Sequence[Move]) -> Outcomes:
         # Some servers' rename replaces what is there, so each target is looked at first.
-        taken = self._exists([move.target for move in moves])
+        taken = self._look([move.target for move in moves])
         free = [move for move, there in zip(moves, taken, strict=True) if not sftp_answers.is_taken(there)]
-        renamed = iter(self._rename(free, posix=False))
+        outcomes = self._rename(free, posix=False)
+        self._tell_missing_folders([move.target for move in free], outcomes)
+        self._tell_missing_folders([move.source for move in free], outcomes)
+        renamed = iter(outcomes)
         return [
             sftp_answers.taken_outcome(move, there) if sftp_answers.is_taken(there) else next(renamed)
             for move, there in zip(moves, taken, strict=True)
@@ -244,21 +253,31 @@ class SftpTransport(Transport):
             sftp_answers.renamed_outcome(result, move) for move, result in zip(moves, results, strict=True)
         ]
         self._explain_failures(moves, outcomes)
-        self._tell_missing_folders([move.target for move in moves], outcomes)
-        self._tell_missing_folders([move.source for move in moves], outcomes)
         return outcomes
 
     def _explain_failures(self, moves: Sequence[Move], outcomes: Outcomes) -> None:
         """Version 3 says FAILURE for a name that is taken; looking tells it from real trouble."""
         unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
         if unclear:
-            targets = self._exists([moves[i].target for i in unclear])
+            targets = self._look([moves[i].target for i in unclear])
             for i, there in zip(unclear, targets, strict=True):
                 if there is True:
                     outcomes[i] = Fault(faults.NAME_TAKEN, path=moves[i].target)
 
     def _exists(self, paths: Sequence[str]) -> Presences:
-        # A file is absent only where its folder is there, so both are asked for in one round trip.
+        channels = self._require_channels()
+        looks = channels.run([lstat(path) for path in paths])
+        answers = [
+            sftp_answers.presence_of(look, path, None) for look, path in zip(looks, paths, strict=True)
+        ]
+        absent = [i for i, there in enumerate(answers) if there is False]
+        confirmed = confirm_absent(channels, [paths[i] for i in absent])
+        for i, there in zip(absent, confirmed, strict=True):
+            answers[i] = sftp_answers.unstable(paths[i]) if there is True else there
+        return answers
+
+    def _look(self, paths: Sequence[str]) -> Presences:
+        """Tell a missing file from a missing folder, in one round trip. That proves no absence: see `_exists`."""
         folders = list({_folder_of(path) for path in paths})
         looks: list[Task[Attributes | bool]] = [*map(lstat, paths), *map(is_folder, folders)]
         results = self._require_channels().run(looks)
@@ -357,7 +376,7 @@ class SftpTransport(Transport):
                 ) from None
 
     def _tell_missing_folders(self, paths: Sequence[str], answers: "Sequence[object] | Outcomes") -> None:
-        """A file is absent only where its folder is there; else the folder is what is missing."""
+        """Report a missing folder as such. It is asked for later than the file, so this proves no absence."""
         absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
         folders = list({_folder_of(paths[i]) for i in absent})
         results = self._require_channels().run(list(map(is_folder, folders)))

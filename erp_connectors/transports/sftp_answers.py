@@ -66,6 +66,24 @@ def renamed_outcome(result: object, move: Move) -> Fault | None:
     return fault
 
 
+def may_be_absent(outcome: Fault | None) -> bool:
+    """Whether a rename's answer could mean that its source is absent. Some servers say FAILURE for that, too."""
+    return outcome is not None and outcome.kind in (faults.NOT_FOUND, faults.REMOTE_FAILURE)
+
+
+def proven_outcome(outcome: Fault | None, move: Move, there: bool | Fault) -> Fault | None:
+    """The outcome of a rename, from its answer and from what `confirm_absent` found out about the source."""
+    if there is False:
+        return Fault(faults.NOT_FOUND, path=move.source)
+    if outcome is None or outcome.kind is faults.REMOTE_FAILURE:
+        return outcome
+    return unstable(move.source) if there is True else there
+
+
+def unstable(path: str) -> Fault:
+    return Fault(faults.FOLDER_UNSTABLE, "The file was first absent, and then there.", path=path)
+
+
 def written_outcome(upload: Upload, file: Attributes | errors.SshError) -> Fault | None:
     if isinstance(file, errors.SshError):
         fault = fault_of(file, upload.path)

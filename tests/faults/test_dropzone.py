@@ -99,6 +99,29 @@ def test_the_link_is_lost(erp_at, asyncssh, behaviour, moment, operation, erp_ta
     sent_once(erp, export)
 
 
+def test_a_folder_that_is_moved_away_for_a_moment_publishes_nothing(erp_at, asyncssh, behaviour):
+    """In the moment of the rename: its file is "not there", and then the folder is there again."""
+    erp = erp_at(asyncssh)
+    folder, away = erp.server.root / "in", erp.server.root / "away"
+
+    def leave(operation, name):
+        if operation == "rename":
+            folder.rename(away)
+
+    def come_back(operation, name):
+        if away.exists():
+            away.rename(folder)
+
+    behaviour.interfere, behaviour.look = leave, come_back
+
+    export = erp.delivered()
+
+    told(export.error_json, "FOLDER_UNSTABLE")
+    assert export.status == ExportStatus.PENDING
+    behaviour.interfere = None
+    sent_once(erp, export)
+
+
 @pytest.mark.parametrize(
     ("folder", "step", "code"),
     [("in", "export_path", "FOLDER_MISSING"), ("ack", "ack_path", "FOLDER_MISSING")],

@@ -19,12 +19,16 @@ Interfere = Callable[[str, str], None]
 class Behaviour:
     """``interfere(operation, path)`` runs before each open, write, mode, rename and remove, and may raise
     `asyncssh.SFTPError` or `DropConnection`; what is in ``after`` runs once the operation is done, its reply not yet
-    sent. ``on_login`` and ``on_session`` run before a login and a request for SFTP are answered. ``trusted`` are public
-    keys that may log in beside the server's own client."""
+    sent. ``look(operation, path)`` runs before each stat, lstat, opendir, readdir, mkdir and rmdir. A folder's
+    listing leaves out the ``unlisted`` names. ``on_login`` and ``on_session``
+    run before a login and a request for SFTP are answered. ``trusted`` are public keys that may log in beside the
+    server's own client."""
 
     posix_rename: bool = True
     interfere: Interfere | None = None
     after: Interfere | None = None
+    look: Interfere | None = None
+    unlisted: set[str] = field(default_factory=set)
     on_login: Callable[[], None] = lambda: None
     on_session: Callable[[], None] = lambda: None
     trusted: list[str] = field(default_factory=list)
@@ -94,6 +98,33 @@ class _Files(asyncssh.SFTPServer):
 
     def remove(self, path: bytes) -> Any:
         return self._around("remove", path, lambda: super(_Files, self).remove(path))
+
+    def stat(self, path: bytes) -> Any:
+        return self._look("stat", path, super().stat)
+
+    def lstat(self, path: bytes) -> Any:
+        return self._look("lstat", path, super().lstat)
+
+    def scandir(self, path: bytes) -> Any:
+        return self._scan(self._look("opendir", path, super().scandir), path)
+
+    async def _scan(self, names: Any, path: bytes) -> Any:
+        self._maybe(self._behaviour.look, "readdir", path.decode())
+        async for name in names:
+            if name.filename.decode() not in self._behaviour.unlisted:
+                yield name
+
+    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> Any:
+        return self._look("mkdir", path, lambda folder: super(_Files, self).mkdir(folder, attrs))
+
+    def rmdir(self, path: bytes) -> Any:
+        return self._look("rmdir", path, super().rmdir)
+
+    def _look(self, operation: str, path: bytes, action: Callable[[bytes], Any]) -> Any:
+        # AsyncSSH looks at "." and ".." of a folder itself when that is listed.
+        if not path.endswith(b"."):
+            self._maybe(self._behaviour.look, operation, path.decode("utf-8", "replace"))
+        return action(path)
 
     def _around(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
         name = path.decode("utf-8", "replace")

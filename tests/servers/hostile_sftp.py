@@ -108,9 +108,8 @@ class Files:
         )
 
     def _on_path(self, kind: int, request: int, path: str, reader: Reader) -> bytes:
-        if kind == wire.MKDIR:
-            self.folders.add(path)
-            return status(request, wire.OK)
+        if kind in (wire.MKDIR, wire.RMDIR):
+            return status(request, self._on_folder(kind, path))
         if kind == wire.OPEN and reader.u32() & wire.F_CREAT:
             self.content[path] = bytearray()
         there = path in self.folders or path in self.content
@@ -125,6 +124,16 @@ class Files:
             attrs = attributes(0, FOLDER) if known is None else attributes(len(known))
             return reply(wire.ATTRS, request, attrs)
         return self._change(kind, request, path, reader)
+
+    def _on_folder(self, kind: int, path: str) -> int:
+        if kind == wire.RMDIR:
+            there = path in self.folders
+            self.folders.discard(path)
+            return wire.OK if there else wire.NO_SUCH_FILE
+        if path in self.folders or path in self.content:
+            return wire.FAILURE
+        self.folders.add(path)
+        return wire.OK
 
     def _change(self, kind: int, request: int, path: str, reader: Reader) -> bytes:
         if kind == wire.RENAME:
