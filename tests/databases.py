@@ -17,7 +17,7 @@ _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 def use_copy(name: str) -> None:
     """Connect to a copy called ``name`` of a migrated database, which the first process of this run makes."""
     creation = connection.creation
-    template = creation._get_test_db_name()  # type: ignore[no-untyped-call]  # as Django's own runner does
+    template = creation._get_test_db_name()  # type: ignore[attr-defined]  # as Django's own runner does
     folder = Path(settings.VAR) / "test"
     folder.mkdir(exist_ok=True)
     with _locked(folder / "lock"):
