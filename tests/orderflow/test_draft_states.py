@@ -1,5 +1,6 @@
 """The life of an order: every move that the table allows, and no other."""
 
+from contextlib import suppress
 from itertools import product
 from threading import Barrier, Thread
 
@@ -37,25 +38,35 @@ def test_every_status_has_its_row():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("frm", "to"), EVERY_PAIR)
-def test_exactly_the_legal_moves_are_made(frm, to):
-    draft = factories.draft(factories.org(), status=frm, lines=0)
-
-    if (frm, to) in LEGAL:
-        assert draft.advance(to).status == to
-    else:
-        with pytest.raises(IllegalMove, match=f"from {frm} to {to}"):
+def test_exactly_the_legal_moves_are_made():
+    org = factories.org()
+    made, wrong = set(), []
+    for frm, to in EVERY_PAIR:
+        draft = factories.draft(org, status=frm, lines=0)
+        try:
             draft.advance(to)
+        except IllegalMove as refusal:
+            if f"from {frm} to {to}" not in str(refusal):
+                wrong.append((frm, to, str(refusal)))
+        else:
+            made.add((frm, to))
+        draft.refresh_from_db()
+        if draft.status != (to if (frm, to) in LEGAL else frm):
+            wrong.append((frm, to, draft.status))
 
-    draft.refresh_from_db()
-    assert draft.status == (to if (frm, to) in LEGAL else frm)
+    assert made == LEGAL
+    assert wrong == []
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("frm", "to"), [pair for pair in EVERY_PAIR if pair not in LEGAL])
-def test_many_at_once_obey_the_same_table(frm, to):
-    with pytest.raises(IllegalMove):
-        DraftOrder.objects.all().advance_all([], frm=frm, to=to)
+def test_many_at_once_obey_the_same_table():
+    made = set()
+    for frm, to in EVERY_PAIR:
+        with suppress(IllegalMove):
+            DraftOrder.objects.all().advance_all([], frm=frm, to=to)
+            made.add((frm, to))
+
+    assert made == LEGAL
 
 
 @pytest.mark.django_db
