@@ -63,7 +63,7 @@ soak: $(INSTALLED) ## many workers, one killed every few seconds: nothing lost, 
 	@$(PYTHON) -m tests.soak $(ARGS)
 
 fuzz: $(INSTALLED) ## ever new odd input, a minute a test; ARGS="--database=postgres -k keys", FUZZ_SECONDS=600 for longer
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(PYTHON) -m pytest tests/fuzz -n 2 --timeout 7200 $(ARGS)
+	HYPOTHESIS_PROFILE=fuzz FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(PYTHON) -m pytest tests/fuzz -n 2 --timeout 7200 $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, migrations, production settings
 	$(PYTHON) -m ruff check .

@@ -47,9 +47,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_configure() -> None:
-    from tests import databases  # noqa: PLC0415  # after the environment is prepared
+    from tests import databases, hypothesis_profiles  # noqa: PLC0415  # after the environment is prepared
 
     databases.install()
+    hypothesis_profiles.load()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
-from tests.servers.ssh import new_key, public_line
+from tests.servers.ssh import new_key, private_text, public_line
 from tests.services.test_second_connector import CsvConfig, CsvConnector
 
 ADD = "admin:erp_connectors_erpconnection_add"
@@ -207,17 +207,12 @@ class TestSecrets:
         assert "typed-now" not in answer.content.decode()
 
     def test_a_key_that_can_not_be_read_is_told_before_it_is_saved(self, client):
-        encrypted = subprocess_key("the passphrase")
+        encrypted = private_text(new_key(), "the passphrase")
 
         assert "ssh_key" in errors(client.post(reverse(ADD), {**SFTP, "ssh_key": "no key"}))
         missing = client.post(reverse(ADD), {**SFTP, "ssh_key": encrypted})
         assert "its passphrase is missing" in errors(missing)["ssh_key"][0]
         added(client, ssh_key=encrypted, ssh_key_passphrase="the passphrase")
-
-
-def subprocess_key(passphrase: str) -> str:
-    key = new_key().export_private_key(passphrase=passphrase)
-    return key.decode()
 
 
 class TestKeyPair:
@@ -235,7 +230,7 @@ class TestKeyPair:
         assert private.splitlines()[2] not in shown
 
     def test_a_new_pair_drops_the_old_keys_passphrase(self, client):
-        row = added(client, ssh_key=subprocess_key("old one"), ssh_key_passphrase="old one")
+        row = added(client, ssh_key=private_text(new_key(), "old one"), ssh_key_passphrase="old one")
 
         client.post(change(row), {**SFTP, "password": "", "ssh_key-generate": "on"})
 

@@ -1,16 +1,12 @@
-"""Schemathesis against the whole description, with every check on, as every role: it finds nothing.
+"""Schemathesis against the whole description, with every check on, as every role: it finds nothing."""
 
-`SCHEMATHESIS_EXAMPLES=200` tries more per operation than the everyday suite has time for.
-"""
-
-import os
 from collections import Counter
 
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.internal.constants_ast import Constants
@@ -20,18 +16,11 @@ from schemathesis.core.failures import FailureGroup
 from orderflow.access.models import Token
 from orderflow.wsgi import application
 from tests.api.actors import ACTORS, make_unlimited_world, of_actor, target
+from tests.hypothesis_profiles import examples
 
 pytestmark = pytest.mark.deep
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
-LIMITS = hypothesis_settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+LIMITS = hypothesis_settings(max_examples=examples(0.01), phases=[Phase.generate])
 
 
 # A request that is as described and yet a 422, and why no schema could say so.

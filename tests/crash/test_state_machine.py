@@ -1,7 +1,6 @@
 """Pushes, deliveries, crashes, frozen workers, pick-ups, answers and retries in any order, against a model."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +12,7 @@ from uuid import UUID
 import pytest
 from django.core.files.storage import storages
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -35,6 +34,7 @@ from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.crash.actors import Actor, stage
 from tests.crash.shaky import ShakyTransport
+from tests.hypothesis_profiles import examples
 
 DELIVERY_POINTS = (
     "claimed", "archived-before-commit", "rendered-committed", "settled-before-commit", "staged-before-commit",
@@ -42,7 +42,6 @@ DELIVERY_POINTS = (
 )  # fmt: skip
 POLL_POINTS = ("acks-read", "acks-decided", "acks-moved-before-reasons", "acks-moved-before-commit")
 ENDS = st.sampled_from(("runs", "dies_at", "freezes_at"))
-EXAMPLES = int(os.environ.get("CRASH_EXAMPLES", "12"))
 ORDERS, FROZEN = 5, 3
 
 pytestmark = [
@@ -216,13 +215,7 @@ def test_whatever_happens_in_whatever_order_every_order_arrives_once(
     monkeypatch.setitem(registry.TRANSPORTS, "filesystem", "tests.crash.shaky.ShakyTransport")
     Deliveries.root = tmp_path
     with stage():
-        run_state_machine_as_test(Deliveries, settings=FAST)
+        run_state_machine_as_test(Deliveries, settings=LIMITS)
 
 
-FAST = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
+LIMITS = settings(max_examples=examples(0.1), stateful_step_count=30)

@@ -13,14 +13,10 @@ from erp_connectors.services.probe import test_connection as run_test
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import QUICK, assert_told
 from tests.servers.gate import SILENT, gate
-from tests.servers.ssh import free_port, new_key, public_line
+from tests.servers.ssh import free_port, new_key, private_text, public_line
 
 SLOW = 0.4
 paces = pytest.mark.parametrize("pace", [SILENT, SLOW], ids=["says nothing", "says a byte at a time"])
-
-
-def pem(key, **options):
-    return key.export_private_key("openssh", **options).decode()
 
 
 def test_the_name_is_unknown(erp_at, asyncssh):
@@ -162,7 +158,7 @@ def test_the_server_takes_no_passwords(erp_at, openssh):
 
 @pytest.mark.parametrize("lines", ["", "MaxAuthTries 1"], ids=["refused", "refused and disconnected"])
 def test_the_key_is_wrong(erp_at, openssh, lines):
-    assert_told(erp_at(openssh(lines), ssh_key=pem(new_key())), "LOGIN_REFUSED", step="login")
+    assert_told(erp_at(openssh(lines), ssh_key=private_text(new_key())), "LOGIN_REFUSED", step="login")
 
 
 def test_the_key_alone_is_not_enough(erp_at, openssh):
@@ -175,7 +171,7 @@ def test_the_key_alone_is_not_enough(erp_at, openssh):
     ("passphrase", "why"), [(None, "its passphrase is missing"), ("wrong", "the passphrase is wrong")]
 )
 def test_the_key_is_encrypted(erp_at, asyncssh, passphrase, why):
-    erp = erp_at(asyncssh, ssh_key=pem(new_key(), passphrase="right"), ssh_key_passphrase=passphrase)
+    erp = erp_at(asyncssh, ssh_key=private_text(new_key(), "right"), ssh_key_passphrase=passphrase)
     assert why in assert_told(erp, "KEY_UNREADABLE", step="login")
 
 

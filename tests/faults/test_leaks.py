@@ -14,7 +14,7 @@ from erp_connectors.sessions import keeper
 from tests.faults.conftest import QUICK
 from tests.servers.asyncssh_server import DropConnection
 from tests.servers.gate import SILENT, gate
-from tests.servers.ssh import free_port, new_key, public_line
+from tests.servers.ssh import free_port, new_key, private_text, public_line
 
 pytestmark = pytest.mark.deep
 
@@ -51,7 +51,7 @@ def test_200_failures_leave_nothing_behind(erp_at, asyncssh, behaviour):
             ({"port": free_port()}, None),
             ({"host_key": public_line(new_key())}, None),
             (secret, None),
-            ({"ssh_key": new_key().export_private_key("openssh", passphrase="x").decode()}, None),
+            ({"ssh_key": private_text(new_key(), "x")}, None),
             ({"export_path": "/nowhere"}, None),
             ({}, lose),
             ({}, refuse),

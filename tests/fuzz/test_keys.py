@@ -3,6 +3,7 @@
 import base64
 import struct
 import time
+from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -21,11 +22,20 @@ ANY_TEXT = st.text(st.characters(), max_size=80)  # lone surrogates included
 
 
 def written(key, kind, passphrase=None):
-    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    lock = serialization.NoEncryption()
+    if passphrase and kind is serialization.PrivateFormat.OpenSSH:
+        lock = kind.encryption_builder().kdf_rounds(1).build(passphrase)
+    elif passphrase:
+        lock = serialization.BestAvailableEncryption(passphrase)
     return key.private_bytes(serialization.Encoding.PEM, kind, lock).decode()
 
 
-def real_keys():
+@cache
+def real_keys() -> tuple[str, ...]:
+    return tuple(_real_keys())
+
+
+def _real_keys():
     kinds = serialization.PrivateFormat
     for key in (
         ed25519.Ed25519PrivateKey.generate(),
@@ -40,11 +50,11 @@ def real_keys():
     yield written(rsa.generate_private_key(65537, 1024), kinds.TraditionalOpenSSL, PASSPHRASE.encode())
 
 
-REAL = tuple(real_keys())
-PUBLIC = tuple(
-    key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
-    for key in (ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1()))
-)
+@cache
+def public_keys() -> tuple[str, ...]:
+    ssh, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    keys = (ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1()))
+    return tuple(key.public_key().public_bytes(ssh, form).decode() for key in keys)
 
 
 @st.composite
@@ -70,13 +80,14 @@ def test_any_private_key_is_read_or_refused_in_words():
         except KeyUnreadable as error:
             assert str(error).isprintable()
 
-    explore(check, spoilt(REAL) | ANY_TEXT, st.sampled_from([None, PASSPHRASE, "x", "\ud800"]))
+    explore(check, spoilt(real_keys()) | ANY_TEXT, st.sampled_from([None, PASSPHRASE, "x", "\ud800"]))
 
 
-@pytest.mark.parametrize("text", ["\ud800", REAL[0].replace("PRIVATE", "PRIV\ud800TE"), REAL[2] + "\udcc6"])
-def test_half_a_character_in_a_private_key_is_refused_in_words(text):
-    with pytest.raises(KeyUnreadable):
-        load_private_key(text, "\ud800")
+def test_half_a_character_in_a_private_key_is_refused_in_words():
+    plain, _, locked, *_ = real_keys()
+    for text in ("\ud800", plain.replace("PRIVATE", "PRIV\ud800TE"), f"{locked}\udcc6"):
+        with pytest.raises(KeyUnreadable):
+            load_private_key(text, "\ud800")
 
 
 def test_any_line_is_a_host_key_or_refused_in_words():
@@ -91,7 +102,7 @@ def test_any_line_is_a_host_key_or_refused_in_words():
             assert one.fingerprint.startswith("SHA256:")
         unreadable_line(text)
 
-    explore(check, spoilt(PUBLIC) | ANY_TEXT)
+    explore(check, spoilt(public_keys()) | ANY_TEXT)
 
 
 @pytest.mark.parametrize("line", ["ssh-\udcc6 AAAA", "ssh-ed25519 AA\udcc6A", "ssh-é AAAA", "ssh-ed25519 A"])
@@ -100,12 +111,16 @@ def test_what_is_no_host_key_is_refused_in_words(line):
         parse_host_key(line)
 
 
-@pytest.mark.parametrize("key", REAL, ids=range(len(REAL)))
-def test_each_real_key_is_read_or_its_kind_refused(key):
-    try:
-        load_private_key(key, PASSPHRASE)
-    except KeyUnreadable as error:
-        assert "neither" in str(error) or "curve" in str(error)
+def test_each_real_key_is_read_or_its_kind_refused():
+    refused = []
+    for key in real_keys():
+        try:
+            load_private_key(key, PASSPHRASE)
+        except KeyUnreadable as error:
+            refused.append(str(error))
+
+    assert [why for why in refused if "neither" not in why and "curve" not in why] == []
+    assert len(refused) == 2  # DSA and a curve that SSH does not know
 
 
 def test_a_key_with_its_point_in_short_form_is_refused_in_words():
@@ -144,11 +159,12 @@ def pkcs8_with_iterations(iterations):
 
 
 @pytest.mark.parametrize(
-    "text",
-    [openssh_with_rounds(1000), pkcs8_with_iterations(50_000_000)],
+    ("make", "cost"),
+    [(openssh_with_rounds, 1000), (pkcs8_with_iterations, 50_000_000)],
     ids=["OpenSSH", "PKCS8"],
 )
-def test_a_key_that_takes_hours_to_unlock_is_refused_at_once(text):
+def test_a_key_that_takes_hours_to_unlock_is_refused_at_once(make, cost):
+    text = make(cost)
     began = time.monotonic()
 
     with pytest.raises(KeyUnreadable):

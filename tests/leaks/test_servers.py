@@ -15,7 +15,7 @@ from orderflow import jobs
 from tests import factories
 from tests.leaks.canaries import body_of, random_text
 from tests.servers import asyncssh_server as servers
-from tests.servers.ssh import free_port, new_key, public_line
+from tests.servers.ssh import free_port, new_key, private_text, public_line
 
 pytestmark = pytest.mark.deep
 
@@ -132,12 +132,11 @@ def test_a_password_in_the_error_that_no_one_foresaw(talkative, monkeypatch):
         assert "unforeseen" not in shown
 
 
-@pytest.mark.filterwarnings("ignore:.*bcrypt.kdf")
 def test_keys(talkative, leaks):
     passphrase, wrong = leaks.canary("passphrase"), leaks.canary("wrong passphrase")
     key = new_key()
-    plain = key.export_private_key("openssh").decode()
-    locked = key.export_private_key("openssh", passphrase=passphrase.value, rounds=1).decode()
+    plain = private_text(key)
+    locked = private_text(key, passphrase.value)
     leaks.canary("private key", body_of(plain)[:70])
     leaks.canary("encrypted private key", body_of(locked)[:70])
     for config in (

@@ -61,6 +61,14 @@ def new_key() -> asyncssh.SSHKey:
     return asyncssh.generate_private_key("ssh-ed25519")
 
 
+def private_text(key: asyncssh.SSHKey, passphrase: str | None = None) -> str:
+    """In OpenSSH's form; a passphrase is hashed in one round, since the usual 128 take seconds."""
+    text: str = key.export_private_key(
+        "openssh", passphrase=passphrase, rounds=1, ignore_few_rounds=True
+    ).decode()
+    return text
+
+
 def public_line(key: asyncssh.SSHKey) -> str:
     return key.export_public_key().decode().strip()
 

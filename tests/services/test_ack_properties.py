@@ -1,18 +1,16 @@
 """Any ack files, for exports in any standing, in any order, over any polls, with crashes: one state, no file lost."""
 
-import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from erp_connectors import crashpoints
 from erp_connectors.services.acks import poll
+from tests.hypothesis_profiles import examples
 from tests.services.answering import POINTS, STANDINGS, exchange, sets_of_files
 from tests.services.conftest import Killed
-
-EXAMPLES = int(os.environ.get("ACK_EXAMPLES", "30"))
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def folder(db: None, tmp_path: Path, settings: object) -> Path:
     return tmp_path
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(0.25))
 @given(
     written=sets_of_files,
     standings=st.tuples(st.sampled_from(STANDINGS), st.sampled_from(STANDINGS)),

@@ -16,7 +16,7 @@ from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
 from erp_connectors.transports.sftp_answers import FAULT_OF_ERROR
 from tests.servers.asyncssh_server import Behaviour, DropConnection, asyncssh_server
-from tests.servers.ssh import free_port, new_key, public_line
+from tests.servers.ssh import free_port, new_key, private_text, public_line
 
 POLICY = TransportPolicy(sftp_loopback=True)
 
@@ -34,10 +34,6 @@ def failed(options, policy=POLICY):
     assert last.fault
     assert last.fault.kind.hint
     return last.name, last.fault.code
-
-
-def pem(key, **options):
-    return key.export_private_key("openssh", **options).decode()
 
 
 def test_every_error_of_the_engine_is_mapped():
@@ -67,7 +63,7 @@ def test_a_wrong_password(server):
 
 
 def test_a_wrong_key(server):
-    assert failed(server.options(ssh_key=pem(new_key()))) == ("login", "LOGIN_REFUSED")
+    assert failed(server.options(ssh_key=private_text(new_key()))) == ("login", "LOGIN_REFUSED")
 
 
 def test_nothing_is_said_to_a_server_with_another_key(tmp_path):
@@ -81,11 +77,11 @@ def test_nothing_is_said_to_a_server_with_another_key(tmp_path):
 @pytest.mark.parametrize(
     ("text", "passphrase", "why"),
     [
-        (lambda: pem(new_key(), passphrase="phrase"), None, "passphrase is missing"),
-        (lambda: pem(new_key(), passphrase="phrase"), "wrong", "passphrase is wrong"),
+        (lambda: private_text(new_key(), "phrase"), None, "passphrase is missing"),
+        (lambda: private_text(new_key(), "phrase"), "wrong", "passphrase is wrong"),
         (lambda: public_line(new_key()), None, "public key"),
         (lambda: "geheim", None, "does not look like"),
-        (lambda: pem(new_key())[:200], None, "damaged"),
+        (lambda: private_text(new_key())[:200], None, "damaged"),
     ],
 )
 def test_a_key_that_can_not_be_read(server, text, passphrase, why):
@@ -104,7 +100,10 @@ def test_a_key_that_can_not_be_read(server, text, passphrase, why):
 @pytest.mark.parametrize("passphrase", [None, "phrase"])
 def test_keys_of_every_kind_are_read(kind, form, passphrase):
     key = asyncssh.generate_private_key(kind)
-    text = key.export_private_key(form, passphrase=passphrase).decode()
+    if form == "openssh":
+        text = private_text(key, passphrase)
+    else:
+        text = key.export_private_key(form, passphrase=passphrase).decode()
 
     assert load_private_key(text, passphrase).asbytes() == key.public_data
 

@@ -1,0 +1,29 @@
+"""How many examples a property is tried with; HYPOTHESIS_PROFILE chooses: `everyday` (default), `deep` or `fuzz`.
+
+The first two try the same examples each time, so that a failure is the change's. `make fuzz` tries ever new ones.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+PROFILES = {"everyday": 20, "deep": 200, "fuzz": 2000}
+
+
+def load() -> None:
+    for name, max_examples in PROFILES.items():
+        settings.register_profile(
+            name,
+            max_examples=max_examples,
+            derandomize=name != "fuzz",
+            database=None,
+            deadline=None,  # a busy machine is not a failure
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        )
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+
+
+def examples(share: float) -> int:
+    """Return a share of the profile's number, for a property whose examples take long."""
+    return max(1, int(settings.default.max_examples * share))
