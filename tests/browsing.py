@@ -3,7 +3,8 @@
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, ViewportSize
+from django.test import Client
+from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 from tests import factories
 
@@ -28,6 +29,22 @@ CUT_OFF = """
 }
 """
 DESKTOP, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
+
+
+def be_logged_in(context: BrowserContext, url: str, user: Any) -> None:
+    """Give the browser a session, without the form, which the tests about logging in fill."""
+    client = Client()
+    client.force_login(user)
+    (cookie,) = client.cookies.values()
+    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": url}])
+
+
+def open_as(context: BrowserContext, url: str, user: Any) -> Page:
+    """Open the overview as this user."""
+    be_logged_in(context, url, user)
+    page = context.new_page()
+    page.goto(f"{url}/admin/")
+    return page
 
 
 def log_in(page: Page, url: str, user: Any, *, password: str = factories.PASSWORD) -> None:

@@ -8,6 +8,7 @@ PostgreSQL the tests run behind row-level security, as a role that policies bind
 import os
 import secrets
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -19,6 +20,10 @@ import pytest
 
 from tests import timeouts
 from tests.tiers import TIERS, is_in, tier_of
+
+# Else each process that a test starts compiles all our modules anew, a second of CPU or two.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _VAR = Path(__file__).resolve().parent.parent / "var" / "tests"
 _IN_WORKER = "PYTEST_XDIST_WORKER"

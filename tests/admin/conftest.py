@@ -7,13 +7,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests import factories
-from tests.browsing import DESKTOP, log_in, looked_at
+from tests.browsing import DESKTOP, be_logged_in, looked_at
 from tests.servers.chromium import chromium
 from tests.services.conftest import make_site as make_site
 from tests.services.conftest import site as site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
@@ -42,7 +42,8 @@ def as_user(context: BrowserContext, live_server: Any) -> Iterator[Callable[[Any
         page.on("console", lambda message: refused.append(message.text) if _is_error(message) else None)
         page.on("framenavigated", lambda frame: looked_at.discard(page))
         page.on("pageerror", lambda error: refused.append(str(error)))
-        log_in(page, live_server.url, user)
+        be_logged_in(context, live_server.url, user)
+        page.goto(f"{live_server.url}/admin/")
         return page
 
     yield open_page

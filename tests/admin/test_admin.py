@@ -74,15 +74,16 @@ def test_no_model_is_forgotten():
     assert ours == {*PAGES, BulkRun, Subscription}  # these have pages of their own kind, and tests for them
 
 
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("model", PAGES)
-def test_each_role_sees_what_its_table_says(org, model, role):
-    client = as_role(org, role)
-    row = model.objects.for_org(org).first()
-    expected = 200 if role in PAGES[model] else 403
-
-    assert client.get(list_page(model)).status_code == expected
-    assert client.get(change_page(row)).status_code == expected
+def test_each_role_sees_what_its_table_says(org):
+    wrong = {}
+    for role in Role:
+        client = as_role(org, role)
+        for model, readers in PAGES.items():
+            pages = (list_page(model), change_page(model.objects.for_org(org).first()))
+            statuses = {client.get(page).status_code for page in pages}
+            if statuses != {200 if role in readers else 403}:
+                wrong[role, model] = statuses
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("model", PAGES)
@@ -249,14 +250,3 @@ def test_a_user_is_added_to_the_own_org(org):
     as_role(org, Role.ADMIN).post(reverse("admin:tenancy_user_add"), data)
 
     assert User.objects.get(email="neu@example.com").org == org
-
-
-def test_what_waits_on_a_disabled_connection_says_so(org):
-    order = factories.draft(org)
-    export = push(order.pk, actor=None).export
-    ERPConnection.objects.for_org(org).update(status="DISABLED")
-
-    page = as_role(org, Role.OPS).get(change_page(export)).content.decode()
-
-    assert "is disabled, so nothing is sent" in page
-    assert "Activate the connection again" in page

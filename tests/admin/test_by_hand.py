@@ -14,6 +14,7 @@ from erp_connectors.services.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.pages import levels
 
 TOLD = {"erp_order_id": "SO-4711", "note": "Frau Müller rief an"}
 
@@ -59,13 +60,11 @@ ACCEPTED, REFUSED, CHANGE = (
 
 def test_an_acceptance_is_asked_for_and_recorded(ops, export):
     assert page(ACCEPTED, export) in ops.get(page(CHANGE, export)).content.decode()
-    asked = ops.get(page(ACCEPTED, export)).content.decode()
-    assert "can&#x27;t be sent again" in asked
+    assert ops.get(page(ACCEPTED, export)).status_code == 200
     assert again(export).status == ExportStatus.SENT
 
     told = ops.post(page(ACCEPTED, export), TOLD, follow=True).content.decode()
 
-    assert "Recorded: Acked" in told
     assert "Frau Müller rief an" in told
     assert (again(export).status, again(export).erp_order_id) == (ExportStatus.ACKED, "SO-4711")
 
@@ -83,10 +82,11 @@ def test_what_is_missing_or_contradicts_changes_nothing(ops, export):
     assert "readable characters" in unreadable.content.decode()
     assert again(export).status == ExportStatus.SENT
 
-    ops.post(page(ACCEPTED, export), TOLD)
-    told = ops.post(page(REFUSED, export), {"note": "doch nicht"}, follow=True).content.decode()
+    ops.post(page(ACCEPTED, export), TOLD, follow=True)
+    told = ops.post(page(REFUSED, export), {"note": "doch nicht"}, follow=True)
 
-    assert "Nothing was changed. The ERP accepted it as SO-4711" in told
+    assert levels(told) == ["error"]
+    assert "SO-4711" in told.content.decode()
     assert again(export).status == ExportStatus.ACKED
 
 

@@ -18,7 +18,7 @@ from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, log_in, look
+from tests.browsing import DESKTOP, PHONE, look, open_as
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer, new_key, public_line
@@ -202,8 +202,7 @@ def test_only_the_fields_that_apply_are_shown(page, live_server):
 def test_without_javascript_everything_works_with_more_clicks(browser, org, live_server, openssh):
     server = openssh()
     context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    log_in(page, live_server.url, factories.user(org, Role.INTEGRATOR))
+    page = open_as(context, live_server.url, factories.user(org, Role.INTEGRATOR))
 
     page.goto(live_server.url + reverse(ADD))
     fill_in(page, server)
@@ -261,8 +260,7 @@ def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server
 def test_in_german_the_steps_that_stream_in_are_german_too(browser, org, live_server, openssh):
     row = connected(org, openssh(), ssh_key=new_key().export_private_key().decode())
     context = browser.new_context(locale="de-DE")
-    page = context.new_page()
-    log_in(page, live_server.url, factories.user(org, Role.INTEGRATOR))
+    page = open_as(context, live_server.url, factories.user(org, Role.INTEGRATOR))
 
     page.goto(address(live_server, row))
     page.click("text=Verbindung testen")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
@@ -21,7 +20,7 @@ from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.admin.test_every_page import World, address, world
-from tests.browsing import DESKTOP, PHONE, look
+from tests.browsing import DESKTOP, PHONE, be_logged_in, look
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 # What no other test in a browser looks at; of pages that are alike, one.
@@ -55,13 +54,8 @@ def own(tmp_path, settings, transactional_db) -> World:
 
 @pytest.fixture
 def page_of(context: BrowserContext, live_server: Any) -> Callable[[User], Page]:
-    """Logged in without the form, which other tests fill."""
-
     def open_page(user: User) -> Page:
-        client = Client()
-        client.force_login(user)
-        (cookie,) = client.cookies.values()
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
+        be_logged_in(context, live_server.url, user)
         return context.new_page()
 
     return open_page

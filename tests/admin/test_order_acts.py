@@ -10,6 +10,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.pages import levels
 
 pytestmark = pytest.mark.django_db
 S = DraftStatus
@@ -103,11 +104,11 @@ def test_in_any_other_state_it_says_so_and_does_nothing(org, name):
             continue
         draft = factories.draft(org, status=state)
 
-        told = client.post(act(draft, name), {"seen": draft.updated_at.isoformat()}, follow=True)
+        told = client.post(act(draft, name), {"seen": draft.updated_at.isoformat()})
 
-        assert f"is {draft.get_status_display()} now" in told.content.decode()
+        assert (told.status_code, client.get(act(draft, name)).status_code) == (302, 302)
         assert status(draft) == state
-        assert "can&#x27;t be done any more" in client.get(act(draft, name), follow=True).content.decode()
+    assert set(levels(client.get(told.url))) == {"error"}
     assert not ERPExport.objects.exists()
 
 
@@ -117,10 +118,9 @@ def test_what_was_changed_since_it_was_looked_at_is_not_approved(org):
     draft.lines.update(qty=1000)
     draft.save()
 
-    told = client.post(act(draft, "approve"), {"seen": seen}, follow=True).content.decode()
+    told = client.post(act(draft, "approve"), {"seen": seen}, follow=True)
 
-    assert "Nothing was done." in told
-    assert "changed since you looked at it" in told
+    assert levels(told) == ["error"]
     assert status(draft) == S.READY
 
 
@@ -133,8 +133,7 @@ def test_a_push_says_which_file_goes_where_and_a_second_click_sends_nothing(org,
     first = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
     second = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
 
-    assert "is on its way to the ERP as sales_order_" in first.content.decode()
-    assert "Nothing was done." in second.content.decode()
+    assert [levels(answer) for answer in (first, second)] == [["success"], ["error"]]
     assert ERPExport.objects.filter(draft_order=draft).count() == 1
 
 
@@ -145,9 +144,8 @@ def test_without_a_connection_a_push_can_not_be_confirmed_and_is_refused():
     asked = client.get(act(draft, "push"))
     told = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
 
-    assert "There is no active ERP connection" in asked.content.decode()
     assert 'type="submit" class="default"' not in asked.content.decode()
-    assert "There is no active ERP connection" in told.content.decode()
+    assert levels(told) == ["error"]
     assert (status(draft), ERPExport.objects.count()) == (S.APPROVED, 0)
 
 

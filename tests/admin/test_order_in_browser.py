@@ -16,7 +16,7 @@ from erp_connectors.services.push import push
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, log_in, look
+from tests.browsing import DESKTOP, PHONE, look, open_as
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
@@ -144,8 +144,7 @@ def test_every_page_can_be_read_by_everybody(page, live_server, story, size, sch
 def test_a_german_reads_german(browser, live_server, org, story):
     accepted, *_ = story
     context = browser.new_context(locale="de-DE")
-    page = context.new_page()
-    log_in(page, live_server.url, factories.user(org, Role.OPS))
+    page = open_as(context, live_server.url, factories.user(org, Role.OPS))
 
     go(page, live_server, accepted.draft_order)
     expect(page.locator("#situation-heading")).to_have_text(
@@ -160,8 +159,7 @@ def test_a_german_reads_german(browser, live_server, org, story):
 def test_buttons_work_without_scripts(browser, live_server, org, connection):
     draft = factories.draft(org, status=DraftStatus.READY)
     context = browser.new_context(java_script_enabled=False, locale="en-GB")
-    page = context.new_page()
-    log_in(page, live_server.url, factories.user(org, Role.OPS))
+    page = open_as(context, live_server.url, factories.user(org, Role.OPS))
 
     go(page, live_server, draft)
     page.click(".act-primary")

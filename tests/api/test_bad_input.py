@@ -65,10 +65,14 @@ def is_explained(answer, status=422, code="VALIDATION_ERROR"):
     return (answer.status_code, body["code"]) == (status, code) and bool(body["message"])
 
 
-@pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: str(body)[:40])
 @pytest.mark.parametrize("path", ["auth/login", "connectors", "connectors/dropzone-json-v1/test"])
-def test_an_odd_body_is_refused_in_words(client, path, body):
-    assert is_explained(client.post(f"/api/v1/{path}", body, content_type="application/json"))
+def test_an_odd_body_is_refused_in_words(client, path):
+    taken = [
+        body
+        for body in ODD_BODIES
+        if not is_explained(client.post(f"/api/v1/{path}", body, content_type="application/json"))
+    ]
+    assert taken == []
 
 
 @pytest.mark.parametrize("path", ["auth/login", "connectors", "connectors/dropzone-json-v1/test"])
@@ -79,12 +83,11 @@ def test_a_body_that_is_too_large_is_refused_in_words(client, path):
     assert "larger than" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("query", ODD_QUERIES)
-def test_an_odd_query_is_refused_in_words(client, query):
-    answer = client.get(f"/api/v1/{query}")
+def test_an_odd_query_is_refused_in_words(client):
+    answers = {query: client.get(f"/api/v1/{query}") for query in ODD_QUERIES}
 
-    assert is_explained(answer)
-    assert answer.json()["error"]["details"]
+    assert [query for query, answer in answers.items() if not is_explained(answer)] == []
+    assert [query for query, answer in answers.items() if not answer.json()["error"]["details"]] == []
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "ä"])

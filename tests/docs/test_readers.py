@@ -196,13 +196,6 @@ def test_without_folders_it_says_how_it_is_called(site: Site) -> None:
         assert "EXPORT_FOLDER ACK_FOLDER PROGRAM" in ran.stderr
 
 
-def test_the_page_for_erp_programmers_offers_each(request: pytest.FixtureRequest) -> None:
-    page = (ROOT / "docs" / "erp.md").read_text()
-
-    for reader in READERS.iterdir():
-        assert f"(readers/{reader.name})" in page
-
-
 def wait_for(condition: object) -> None:
     assert callable(condition)
     end = time.monotonic() + 20

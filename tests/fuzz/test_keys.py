@@ -22,7 +22,7 @@ ANY_TEXT = st.text(st.characters(), max_size=80)  # lone surrogates included
 
 
 def written(key, kind, passphrase=None):
-    lock = serialization.NoEncryption()
+    lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase and kind is serialization.PrivateFormat.OpenSSH:
         lock = kind.encryption_builder().kdf_rounds(1).build(passphrase)
     elif passphrase:

@@ -123,15 +123,6 @@ def test_each_cluster_shows_its_own_life_though_all_take_from_one_queue(world: W
         assert len(running.groups()) == 3
 
 
-def test_there_is_one_schedule_of_each_kind_however_often_it_starts(workers: Running, world: World) -> None:
-    with sqlite3.connect(world.database, timeout=20) as database:
-        rows = database.execute("SELECT name, func, minutes FROM django_q_schedule ORDER BY id").fetchall()
-    assert rows == [
-        ("sweep", "erp_connectors.tasks.sweep", 1),
-        ("poll acks", "erp_connectors.tasks.poll_due", 1),
-    ]
-
-
 def test_senseless_numbers_are_refused_by_name(world: World) -> None:
     done = world.manage("run_workers", "--workers", "0")
     assert done.returncode != 0

@@ -157,30 +157,35 @@ def test_a_receiver_that_drips_is_cut_off_by_the_clock(receiver, monkeypatch):
         webhooks.post(receiver.url, b"{}", {})
 
 
-@pytest.mark.parametrize(
-    ("url", "code"),
-    [
-        ("http://localhost:{port}/", "PLACE_FORBIDDEN"),
-        ("http://127.0.0.1:{port}/", "PLACE_FORBIDDEN"),
-        ("http://[::ffff:127.0.0.1]:{port}/", "PLACE_FORBIDDEN"),
-        ("http://0x7f000001:{port}/", "PLACE_FORBIDDEN"),
-        ("http://2130706433:{port}/", "PLACE_FORBIDDEN"),
-        ("http://127.1:{port}/", "PLACE_FORBIDDEN"),
-        ("http://0.0.0.0:{port}/", "PLACE_NEVER"),
-        ("http://169.254.169.254/latest/meta-data/", "PLACE_NEVER"),
-        ("http://10.0.0.1/", "PLACE_FORBIDDEN"),
-        ("http://[fe80::1]/", "PLACE_NEVER"),
-        ("http://[fd00:ec2::254]/", "PLACE_NEVER"),
-        ("http://[64:ff9b::7f00:1]/", "PLACE_FORBIDDEN"),
-        ("ftp://127.0.0.1/", "NOT_ENCRYPTED"),
-        ("http://no-such-host.invalid/", "NAME_NOT_FOUND"),
-    ],
-)
-def test_it_goes_to_no_private_place_however_that_is_written(receiver, settings, url, code):
-    settings.WEBHOOK_PRIVATE_HOSTS = []
+FORBIDDEN_PLACES = [
+    ("http://localhost:{port}/", "PLACE_FORBIDDEN"),
+    ("http://127.0.0.1:{port}/", "PLACE_FORBIDDEN"),
+    ("http://[::ffff:127.0.0.1]:{port}/", "PLACE_FORBIDDEN"),
+    ("http://0x7f000001:{port}/", "PLACE_FORBIDDEN"),
+    ("http://2130706433:{port}/", "PLACE_FORBIDDEN"),
+    ("http://127.1:{port}/", "PLACE_FORBIDDEN"),
+    ("http://0.0.0.0:{port}/", "PLACE_NEVER"),
+    ("http://169.254.169.254/latest/meta-data/", "PLACE_NEVER"),
+    ("http://10.0.0.1/", "PLACE_FORBIDDEN"),
+    ("http://[fe80::1]/", "PLACE_NEVER"),
+    ("http://[fd00:ec2::254]/", "PLACE_NEVER"),
+    ("http://[64:ff9b::7f00:1]/", "PLACE_FORBIDDEN"),
+    ("ftp://127.0.0.1/", "NOT_ENCRYPTED"),
+    ("http://no-such-host.invalid/", "NAME_NOT_FOUND"),
+]
 
-    with pytest.raises(NotDelivered, match=code):
-        webhooks.post(url.format(port=receiver.port), b"{}", {})
+
+def test_it_goes_to_no_private_place_however_that_is_written(receiver, settings):
+    settings.WEBHOOK_PRIVATE_HOSTS = []
+    refused = []
+    for url, code in FORBIDDEN_PLACES:
+        try:
+            webhooks.post(url.format(port=receiver.port), b"{}", {})
+        except NotDelivered as error:
+            if code in str(error):
+                refused.append((url, code))
+
+    assert refused == FORBIDDEN_PLACES
     assert receiver.got == []
 
 

@@ -95,13 +95,16 @@ def test_no_link_leads_to_a_page_that_the_reader_may_not_open(org, admin):
     assert all(member.email in page for page in pages)
 
 
-@pytest.mark.parametrize("entity_id", ["", "no-uuid", "x" * 64, "00000000-0000-0000-0000-000000000000"])
-@pytest.mark.parametrize("kind", ["DraftOrder", "Gone", "LogEntry", ""])
-def test_an_entry_about_what_is_not_there_is_shown_all_the_same(org, admin, kind, entity_id):
-    made = entry(org, kind=kind, entity_id=entity_id)
+def test_an_entry_about_what_is_not_there_is_shown_all_the_same(org, admin):
+    made = [
+        entry(org, kind=kind, entity_id=entity_id)
+        for kind in ("DraftOrder", "Gone", "LogEntry", "")
+        for entity_id in ("", "no-uuid", "x" * 64, "00000000-0000-0000-0000-000000000000")
+    ]
+    client = client_of(admin)
 
-    assert made in listed(client_of(admin))
-    assert client_of(admin).get(f"{LIST}{made.pk}/change/").status_code == 200
+    assert set(made) <= set(listed(client))
+    assert {client.get(f"{LIST}{one.pk}/change/").status_code for one in made} == {200}
 
 
 def test_an_entry_of_ours_about_another_orgs_row_does_not_name_it(org, admin):

@@ -80,10 +80,10 @@ def test_without_a_connection_an_approved_order_says_so(db):
 
 def test_on_its_way(site):
     export = push(factories.draft(site.org).pk, actor=None).export
-    assert of_order(export).state == "On its way to the ERP."
+    assert of_order(export).tone is Tone.WAITING
 
     ERPExport.objects.update(created_at=timezone.now() - timedelta(hours=1))
-    assert "no worker has taken it" in of_order(export).state
+    assert of_order(export).tone is Tone.TROUBLE
 
 
 def test_the_next_try_is_told_with_its_reason(site):
@@ -139,7 +139,7 @@ def test_accepted_refused_and_sent_anew(site, ops):
     site.answer(f"error_{refused.filename}", FAILED)
     poll(site.connection.pk)
 
-    assert of_order(accepted).state == "The ERP accepted the order as SO-1."
+    assert (of_order(accepted).tone, "SO-1" in of_order(accepted).state) == (Tone.GOOD, True)
     assert (of_order(refused).action, of_order(refused).why) == (
         "retry", "ERP_VALIDATION — Unknown customer 4711",
     )  # fmt: skip
@@ -147,7 +147,7 @@ def test_accepted_refused_and_sent_anew(site, ops):
     newer = retry_push(refused.draft_order_id, actor=ops).export
     assert newer.filename in of_export(refused).to_do
     assert (of_export(refused).action, of_export(refused).tone) == ("", Tone.PLAIN)
-    assert of_order(refused).state == "On its way to the ERP."
+    assert (of_order(refused).tone, of_order(refused).action) == (Tone.WAITING, "")
 
 
 def test_contradicting_answers_ask_for_a_decision(site):
@@ -171,7 +171,7 @@ def test_an_answer_to_an_export_that_was_replaced_is_to_be_handled(site, ops):
     poll(site.connection.pk)
 
     assert of_export(export).action == "handled"
-    assert of_order(export).state == "The ERP has the file, and has not answered yet."
+    assert (of_order(export).tone, of_order(export).action) == (Tone.WAITING, "")
 
 
 @pytest.mark.parametrize("failed_as", [FailedAs.NOT_SENT, FailedAs.UNKNOWN])

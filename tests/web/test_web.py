@@ -59,15 +59,13 @@ def test_more_fields_than_the_largest_order_has_are_refused(member):
     assert logged_in(member).post(LOGIN, fields).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "testserver.evil.example", "testserver:80@evil.example", "a b"]
-)
 @pytest.mark.parametrize("path", [LOGIN, "/api/v1/me", "/healthz", "/"])
-def test_another_host_is_never_answered(host, path):
-    answer = Client().get(path, HTTP_HOST=host)
+def test_another_host_is_never_answered(path):
+    for host in ("evil.example", "testserver.evil.example", "testserver:80@evil.example", "a b"):
+        answer = Client().get(path, HTTP_HOST=host)
 
-    assert answer.status_code == 400
-    assert "evil" not in answer.content.decode()
+        assert answer.status_code == 400, host
+        assert "evil" not in answer.content.decode()
 
 
 def test_the_host_that_a_proxy_header_names_is_not_believed(member):

@@ -8,11 +8,10 @@ from playwright.sync_api import expect
 from erp_connectors.notify.models import Notification, Subscription
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.admin.conftest import as_user as as_user
-from tests.admin.conftest import browser as browser
-from tests.admin.conftest import context as context
 from tests.browsing import DESKTOP, PHONE, look
+from tests.notify.conftest import _public_url as _public_url
 from tests.notify.conftest import by_mail, by_webhook, round_of_notifications
+from tests.notify.conftest import receiver as receiver
 from tests.notify.test_happenings import open_circuit
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
