@@ -1,5 +1,7 @@
 """Every page as every role, and as another org's admin."""
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.test import Client
@@ -20,7 +22,7 @@ from tests import factories
 
 SECRET = "sehr-geheimes-passwort"
 READERS = set(Role)
-PAGES = {
+PAGES: dict[Any, set[Role]] = {
     DraftOrder: READERS,
     Customer: READERS,
     Document: READERS,
