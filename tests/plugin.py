@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import timeouts
-from tests.tiers import TIERS, is_in, tier_of
+from tests.tiers import TIERS, is_deep_throughout, is_in, tier_of
 
 # Else each process that a test starts compiles all our modules anew, a second of CPU or two.
 sys.dont_write_bytecode = False
@@ -56,6 +56,12 @@ def pytest_configure() -> None:
 
     databases.install()
     hypothesis_profiles.load()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if config.getoption("tier") == "everyday" and collection_path.suffix == ".py":
+        return is_deep_throughout(collection_path) or None
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ import re
 from itertools import product
 from pathlib import Path
 
-from tests.tiers import TIERS
+from tests.tiers import TIERS, is_deep_throughout
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,3 +22,22 @@ def test_ci_runs_both_tiers_with_nothing_skipped() -> None:
 
     assert {"make check", "make test", "make test-deep"} <= set(script.splitlines())
     assert "REQUIRE_ALL=1" in script
+
+
+def test_a_module_is_left_out_of_the_everyday_tier_only_if_all_of_it_is_deep(tmp_path: Path) -> None:
+    deep = (
+        "pytestmark = pytest.mark.deep\n",
+        "pytestmark = [pytest.mark.deep, x]\n",
+        "pytestmark = [\n    pytest.mark.deep,\n]\n",
+    )
+    partly = (
+        "@pytest.mark.deep\ndef test_x(): ...\n",
+        "audits = pytest.mark.deep\n",
+        "pytestmark = pytest.mark.django_db\n",
+    )
+    module = tmp_path / "test_x.py"
+
+    for texts, expected in ((deep, True), (partly, False)):
+        for text in texts:
+            module.write_text(text)
+            assert is_deep_throughout(module) is expected, text

@@ -9,12 +9,15 @@ tier, or says nothing new on that database and is in none.
   `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The rest is deep.
 """
 
+import re
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 Tier = Literal["everyday", "deep"]
 TIERS = ("everyday", "deep", "all")
+_ALL_OF_IT_DEEP = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.deep\b", re.MULTILINE)
 _COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences", "django_db_setup"}
 
 
@@ -29,6 +32,11 @@ def tier_of(item: pytest.Item, database: str) -> Tier | None:
     if not (only_postgres or _uses_database(item)):
         return None
     return "everyday" if (only_postgres or _commits(item)) and not deep else "deep"
+
+
+def is_deep_throughout(path: Path) -> bool:
+    """Return True if the module marks all its items; the everyday tier need not import it, nor what it imports."""
+    return path.name.startswith("test_") and bool(_ALL_OF_IT_DEEP.search(path.read_text(encoding="utf-8")))
 
 
 def is_in(tier: Tier | None, wanted: str) -> bool:
