@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from orderflow.audit.filters import KINDS, ActorFilter, KindFilter
 from orderflow.audit.models import AuditLog
@@ -88,7 +88,10 @@ class AuditLogAdmin(OrgScopedAdmin):
             "", '<div translate="no">{}</div>', ((_in_a_line(one),) for one in differing[:CHANGES_IN_A_LIST])
         )
         more = len(differing) - CHANGES_IN_A_LIST
-        return format_html("{}<div>{}</div>", shown, _("and %(n)s more") % {"n": more}) if more > 0 else shown
+        if more <= 0:
+            return shown
+        unshown = ngettext("and %(n)s more", "and %(n)s more", more) % {"n": more}
+        return format_html("{}<div>{}</div>", shown, unshown)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
