@@ -1,24 +1,68 @@
-"""What a test does when a part of the world it needs is not there."""
+"""Optional programs that tests start, and what a test does when one is missing."""
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+# How to get each. A test asks for one of these before it starts it; any other program that a test starts belongs to
+# Debian's base system, or is git or make.
+PROGRAMS = {
+    "chromium": "apt install chromium",
+    "curl": "apt install curl",
+    "ftpasswd": "apt install proftpd-core",
+    "jq": "apt install jq",
+    "lftp": "apt install lftp",
+    "openssl": "apt install openssl",
+    "pgbouncer": "apt install pgbouncer",
+    "proftpd": "apt install proftpd-core proftpd-mod-crypto",
+    "pwsh": "install PowerShell, which Debian does not have",
+    "rclone": "make install",
+    "sftp": "apt install openssh-client",
+    "ssh": "apt install openssh-client",
+    "ssh-keygen": "apt install openssh-client",
+    "sshd": "apt install openssh-server",
+}
+OTHER_NAMES = {"chromium": ("chromium-browser", "google-chrome")}
+# A user's PATH may lack the folders of servers.
+SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
+HIDE = "TESTS_HIDE_PROGRAMS"
+
 
 def skip_or_fail(part: str, remedy: str) -> NoReturn:
-    """Skip the test, saying how to get the part; with REQUIRE_ALL=1 (as CI sets it) fail instead."""
-    reason = f"{part} is missing; to run this test: {remedy}"
+    """Skip the test, saying how to get the part; with REQUIRE_ALL=1 (as CI sets it) fail instead.
+
+    The reason is the same for every test, so that pytest's summary has one line for each part.
+    """
+    reason = f"{part} is missing; to run these tests: {remedy}"
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 
 
-def require_program(name: str, remedy: str) -> str:
-    """The program's path; looks in the sbin folders too, which a user's PATH may lack."""
-    return find_program(name) or skip_or_fail(name, remedy)
+def require_program(name: str) -> str:
+    """Return the program's path."""
+    return find_program(name) or skip_or_fail(name, PROGRAMS[name])
 
 
 def find_program(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
+    if name not in PROGRAMS:
+        raise LookupError(f"{name}: say in PROGRAMS how to get it")
+    if os.environ.get(HIDE) == "1":
+        return None
+    names = (name, *OTHER_NAMES.get(name, ()))
+    return next(filter(None, (shutil.which(one, path=path) for one in names for path in (None, SBIN))), None)
+
+
+def path_without_programs(folder: Path) -> str:
+    """Return a PATH on which no optional program is: ``folder``, filled with links to everything else."""
+    hidden = {*PROGRAMS, *(other for others in OTHER_NAMES.values() for other in others)}
+    for place in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(place).iterdir() if Path(place).is_dir() else ():
+            if program.name not in hidden:
+                link = folder / program.name
+                link.unlink(missing_ok=True)
+                link.symlink_to(program)
+    return str(folder)

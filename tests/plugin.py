@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import timeouts
+from tests.parts import HIDE, path_without_programs
 from tests.tiers import TIERS, is_deep_throughout, is_in, tier_of
 
 # Else each process that a test starts compiles all our modules anew, a second of CPU or two.
@@ -121,6 +122,9 @@ def _prepare(world: ExitStack, database: str) -> None:
         "HYPOTHESIS_STORAGE_DIRECTORY": str(_VAR / "hypothesis"),
         "PYTEST_DEBUG_TEMPROOT": str(kept),  # tmp_path of the last three runs, for looking at
     }
+    if os.environ.get(HIDE) == "1":
+        (run / "bin").mkdir()
+        os.environ["PATH"] = path_without_programs(run / "bin")
     if database == "postgres":
         os.environ[SUPERUSER_URL] = url = _postgres(world, run)
         os.environ["DATABASE_URL"] = _bound_role(url)

@@ -19,6 +19,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.browsing import DESKTOP, PHONE, look, open_as
+from tests.parts import require_program
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer, new_key, public_line
@@ -59,7 +60,9 @@ def fill_in(page: Page, server: SshServer) -> None:
 
 
 def fingerprint(public: Path) -> str:
-    told = subprocess.run(["ssh-keygen", "-lf", public], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [require_program("ssh-keygen"), "-lf", public], capture_output=True, text=True, check=True
+    )
     return told.stdout.split()[1]
 
 
@@ -73,7 +76,7 @@ def address(live_server: Any, row: ERPConnection, what: str = "erp_connectors_er
 
 def test_from_the_first_login_to_a_connection_that_works(page, org, live_server, openssh, tmp_path):
     second = tmp_path / "rsa_key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", second], check=True)
+    subprocess.run([require_program("ssh-keygen"), "-q", "-t", "rsa", "-N", "", "-f", second], check=True)
     server = openssh(f'HostKey "{second}"')
 
     page.goto(live_server.url + reverse(ADD))

@@ -23,6 +23,7 @@ from erp_connectors.sftp.key_pairs import new_private_key, public_half
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.parts import require_program
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import new_key, private_text, public_line
 from tests.services.test_second_connector import CsvConfig, CsvConnector
@@ -223,7 +224,10 @@ class TestKeyPair:
         (tmp_path / "key").write_text(private)
         (tmp_path / "key").chmod(0o600)
         told = subprocess.run(
-            ["ssh-keygen", "-yf", tmp_path / "key"], capture_output=True, text=True, check=True
+            [require_program("ssh-keygen"), "-yf", tmp_path / "key"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert public_half(private, None).split()[:2] == told.stdout.split()[:2]
         assert public_half(private, None) in shown

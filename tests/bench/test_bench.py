@@ -9,6 +9,7 @@ import pytest
 
 from bench import measuring, report
 from bench.measuring import OURS, DidNotDoIt, Result, take_turns
+from tests.parts import require_program
 
 pytestmark = pytest.mark.deep
 
@@ -24,6 +25,7 @@ def bench(*arguments):
 
 
 def test_the_smallest_case_runs_whole_and_its_results_make_the_same_table_again():
+    require_program("sshd")
     done = bench(
         "--case", "upload", "--files", "2", "--round-trip", "0", "--rounds", "1", "--peer", "file by file"
     )

@@ -65,8 +65,8 @@ class _Places:
 
     def _start(self, kind: str) -> SshServer:
         root, own = self.folder / kind, self.folder / f"{kind}-server"
-        root.mkdir()
-        own.mkdir()
+        for made in (root, own):  # they exist already if this server was missing for another test
+            made.mkdir(exist_ok=True)
         start: dict[str, Callable[[], Any]] = {
             "asyncssh": lambda: asyncssh_server(root),
             "asyncssh-plain-rename": lambda: asyncssh_server(root, behaviour=Behaviour(posix_rename=False)),

@@ -13,6 +13,7 @@ import msgspec
 from django.db import connection
 
 from tests.crash.orders import Ended, Order, Run
+from tests.servers.processes import start
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +55,7 @@ def workers(folder: Path) -> Iterator[Workers]:
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "orderflow.settings"}
     command = [sys.executable, "-m", "tests.crash.worker", str(connection.settings_dict["NAME"])]
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = start(
             command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output
         )
     try:

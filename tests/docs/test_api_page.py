@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.processes import ROOT, World, new_world
-from tests.parts import require_program
+from tests.parts import find_program, require_program
+from tests.servers.processes import start, stop
 from tests.servers.ssh import free_port
 
 pytestmark = pytest.mark.deep
@@ -70,7 +71,7 @@ class web:  # noqa: N801  # a context manager that reads as a function
     def __enter__(self) -> str:
         command = [sys.executable, "-m", "gunicorn", "orderflow.wsgi", "--bind", f"127.0.0.1:{self.port}"]
         with (self.world.folder / "web.log").open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self.world.env, stdout=log, stderr=log)
+            self.process = start(command, cwd=ROOT, env=self.world.env, stdout=log, stderr=log)
         deadline = time.monotonic() + 40
         while True:
             try:
@@ -81,8 +82,7 @@ class web:  # noqa: N801  # a context manager that reads as a function
                 time.sleep(0.2)
 
     def __exit__(self, *error: object) -> None:
-        self.process.terminate()
-        self.process.wait(20)
+        stop(self.process)
 
 
 def run(command, site, **more):
@@ -94,8 +94,8 @@ def run(command, site, **more):
 
 
 def test_curl_brings_an_order_from_draft_to_acked(site, tmp_path):
-    require_program("curl", "apt install curl")
-    tools = {} if _has("jq") else {"PATH": f"{small_jq(tmp_path)}:{site['PATH']}"}
+    require_program("curl")
+    tools = {} if find_program("jq") else {"PATH": f"{small_jq(tmp_path)}:{site['PATH']}"}
     script = "set -eu\n" + "\n".join(snippets("sh"))
 
     said = run(["sh", "-c", script], site, **tools)
@@ -121,10 +121,6 @@ def test_every_snippet_of_the_page_is_run_by_one_of_these():
 
     assert set(languages) <= {"sh", "python", "json"}
     assert (len(snippets("sh")), len(snippets("python"))) == (4, 2)
-
-
-def _has(program: str) -> bool:
-    return any((Path(folder) / program).exists() for folder in os.environ["PATH"].split(":"))
 
 
 def small_jq(folder: Path) -> Path:

@@ -1,8 +1,6 @@
 """The readers that docs/erp.md offers, on orders that OrderFlow delivered, killed at any moment."""
 
 import random
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,11 +18,12 @@ from erp_connectors.services.contract import examine_ack
 from erp_connectors.states import ExportStatus
 from tests import factories
 from tests.jobs.processes import ROOT
-from tests.parts import require_program
+from tests.parts import find_program
+from tests.servers.processes import running, start
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 READERS = ROOT / "docs" / "readers"
-POWERSHELL = shutil.which("pwsh")
+POWERSHELL = find_program("pwsh")
 # No Debian package has PowerShell, so it takes part where somebody installed it.
 LANGUAGES = ["py", "sh", *(["ps1"] if POWERSHELL else [])]
 
@@ -76,9 +75,7 @@ class Site:
 
 @pytest.fixture(params=LANGUAGES)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
-    interpreter = {"py": [sys.executable], "sh": [], "ps1": [POWERSHELL or "", "-File"]}[request.param]
-    if request.param == "sh":
-        interpreter = [require_program("bash", "apt install bash")]
+    interpreter = {"py": [sys.executable], "sh": ["bash"], "ps1": [POWERSHELL or "", "-File"]}[request.param]
     root = Path(settings.DROPZONE_ROOTS[0]) / uuid4().hex
     export, ack, books = root / "in", root / "out", tmp_path / "the ERP's books"
     for place in (export, ack, books):
@@ -155,7 +152,7 @@ def test_an_order_that_has_to_wait_gets_its_answer_from_a_later_run(site: Site) 
 
 def test_a_second_one_ends_at_once(site: Site) -> None:
     exports = deliver(site, "", "")
-    with subprocess.Popen(site.command(), env={"PATH": "/usr/bin:/bin", "THINKS": "3"}) as first:
+    with running(site.command(), env={"PATH": "/usr/bin:/bin", "THINKS": "3"}) as first:
         wait_for(lambda: (site.export / "taken").is_dir() and len(site.names(site.export / "taken")) == 2)
 
         assert site.read().returncode == 0
@@ -168,11 +165,10 @@ def test_killed_again_and_again_it_answers_each_order_with_one_number(site: Site
     exports = deliver(site, *[""] * 8)
     moments = random.Random(7)
     for _ in range(8):
-        with subprocess.Popen(
-            site.command(), env={"PATH": "/usr/bin:/bin", "THINKS": "0.05"}, start_new_session=True
-        ) as reader:
-            time.sleep(moments.uniform(0.02, 0.5))
-            reader.send_signal(signal.SIGKILL)
+        reader = start(site.command(), env={"PATH": "/usr/bin:/bin", "THINKS": "0.05"})
+        time.sleep(moments.uniform(0.02, 0.5))
+        reader.kill()
+        reader.wait()
 
     # A program that a killed run had started may hold the lock for a moment longer.
     wait_for(lambda: site.read().returncode == 0 and len(site.names(site.export / "done")) == 8)

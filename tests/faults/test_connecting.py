@@ -12,6 +12,7 @@ import pytest
 from erp_connectors.services.probe import test_connection as run_test
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import QUICK, assert_told
+from tests.parts import require_program
 from tests.servers.gate import SILENT, gate
 from tests.servers.ssh import free_port, new_key, private_text, public_line
 
@@ -187,7 +188,7 @@ def test_the_key_is_encrypted(erp_at, asyncssh, passphrase, why):
 )
 def test_no_algorithm_is_common(erp_at, openssh, tmp_path, lines, offered):
     rsa = tmp_path / "rsa"
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(rsa)], check=True)
+    subprocess.run([require_program("ssh-keygen"), "-q", "-t", "rsa", "-N", "", "-f", str(rsa)], check=True)
     server = openssh(lines.replace("{folder}", str(tmp_path)))
 
     assert offered in assert_told(erp_at(server), "NO_COMMON_ALGORITHM", step="host_key")

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.processes import running
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,20 +36,11 @@ class World:
     def running(self, *arguments: str) -> Iterator["Running"]:
         log = self.folder / f"{arguments[0]}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
-                cwd=ROOT, env=self.env, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        try:
-            yield Running(process, log)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(40)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            command = [sys.executable, "manage.py", *arguments]
+            with running(
+                command, grace=40, cwd=ROOT, env=self.env, stdout=output, stderr=subprocess.STDOUT
+            ) as process:
+                yield Running(process, log)
 
 
 @dataclass(frozen=True)

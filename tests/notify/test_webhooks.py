@@ -23,6 +23,7 @@ from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.notify.conftest import by_webhook, round_of_notifications
 from tests.notify.test_happenings import open_circuit
+from tests.parts import require_program
 from tests.servers.http_receiver import http_receiver
 
 
@@ -212,7 +213,7 @@ def https_port(tmp_path):
     """An HTTPS server whose certificate is for localhost, by nobody known."""
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        [require_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
          "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=DNS:localhost"],
         check=True, capture_output=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.processes import ROOT
+from tests.servers.processes import running
 
 pytestmark = pytest.mark.deep
 
@@ -120,19 +121,14 @@ def test_an_empty_project_delivers_an_order_and_reads_its_answer(project: Instal
 
 def test_its_workers_run_with_the_settings_of_the_project(project: Installed) -> None:
     order, _, folder = project.run("manage.py", "shell", "-v0", "-c", AN_ORDER).splitlines()
-    workers = subprocess.Popen(
-        [str(project.python), str(project.folder / "manage.py"), "run_workers", "--workers", "1"],
-        env=project.environment() | {"VAR_DIR": str(project.folder / "var")}, cwd="/",
-    )  # fmt: skip
-    try:
+    command = [str(project.python), str(project.folder / "manage.py"), "run_workers", "--workers", "1"]
+    environment = project.environment() | {"VAR_DIR": str(project.folder / "var")}
+    with running(command, grace=60, env=environment, cwd="/"):
         project.run("manage.py", "push", order)
         end = time.monotonic() + 60
         while not list(Path(folder, "in").glob("*.json")):
             assert time.monotonic() < end, "no worker delivered the order"
             time.sleep(0.2)
-    finally:
-        workers.terminate()
-        workers.wait(60)
 
 
 def test_its_own_pages_stand_beside_ours(project: Installed) -> None:

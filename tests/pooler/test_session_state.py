@@ -25,7 +25,7 @@ TIMEOUT = "idle_in_transaction_session_timeout"
 @contextmanager
 def pooled(folder: Path, mode: str = "transaction", pool_size: int = 1) -> Iterator[Any]:
     """The default connection, for as long as this lasts through a pooler."""
-    require_program("pgbouncer", "apt-get install pgbouncer")
+    require_program("pgbouncer")
     direct = connection.settings_dict
     user, password = quote(direct["USER"]), quote(direct["PASSWORD"])
     url = f"postgres://{user}:{password}@{direct['HOST']}:{direct['PORT']}/{direct['NAME']}"

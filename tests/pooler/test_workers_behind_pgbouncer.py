@@ -41,7 +41,7 @@ for name, config in {configs!r}.items():
 @pytest.fixture
 def urls(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The database directly, and behind a pooler with fewer server sessions than there are workers."""
-    require_program("pgbouncer", "apt-get install pgbouncer")
+    require_program("pgbouncer")
     with (
         postgres_server(tmp_path / "postgres") as direct,
         pgbouncer(tmp_path / "pgbouncer", direct, pool_size=3) as pooled,

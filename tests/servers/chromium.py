@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.parts import find_program, skip_or_fail
+from tests.parts import require_program
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing that a browser does behind one's back: no updates, no look-ups, no sandbox that containers refuse.
 OPTIONS = [
     "--no-sandbox",
@@ -21,9 +20,7 @@ OPTIONS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    program = next(filter(None, map(find_program, NAMES)), None)
-    if program is None:
-        skip_or_fail("chromium", "apt install chromium")
+    program = require_program("chromium")
     # Playwright keeps an event loop in this thread, and Django would refuse to touch the database beside one.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"

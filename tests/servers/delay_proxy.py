@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.servers.processes import running
+
 BYTES_HELD = 64 << 20
 CLOSED = b""
 
@@ -18,12 +20,10 @@ CLOSED = b""
 def delay_proxy(port: int, *, round_trip: float) -> Iterator[int]:
     """The port to connect to instead of ``port``; ``round_trip`` in seconds."""
     command = [sys.executable, "-m", __name__, str(port), str(round_trip)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
+    with running(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with process.stdout:
             yield int(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 async def _serve(target: int, delay: float) -> None:

@@ -1,14 +1,12 @@
 """A private OpenSSH sshd in the foreground, for the current user, with keys and configuration of its own."""
 
 import getpass
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from socket import create_connection
 
 from tests.parts import require_program
+from tests.servers.processes import running, wait_until_listening
 from tests.servers.ssh import SshServer, free_port, new_key, public_line
 
 CONFIG = """\
@@ -34,7 +32,7 @@ def openssh_server(
 
     Key login only: passwords are the system's.
     """
-    sshd = require_program("sshd", "apt install openssh-server")
+    sshd = require_program("sshd")
     Path("/run/sshd").mkdir(parents=True, exist_ok=True) if Path("/run").stat().st_uid == _uid() else None
     host_key, client_key, port = new_key(), new_key(), free_port()
     (folder / "host_key").write_bytes(host_key.export_private_key())
@@ -42,9 +40,11 @@ def openssh_server(
     (folder / "authorized_keys").write_text(public_line(client_key) + "\n")
     config = folder / "sshd_config"
     config.write_text(CONFIG.format(port=port, folder=folder, extra=extra, sftp_options=sftp_options))
-    process = subprocess.Popen([sshd, "-D", "-e", "-f", str(config)], stderr=(folder / "log").open("wb"))
-    try:
-        _wait_for(port, process)
+    with (
+        (folder / "log").open("wb") as log,
+        running([sshd, "-D", "-e", "-f", str(config)], stderr=log) as process,
+    ):
+        wait_until_listening(process, port, log=folder / "log")
         yield SshServer(
             "127.0.0.1",
             port,
@@ -55,19 +55,6 @@ def openssh_server(
             password=None,
             client_key=client_key.export_private_key().decode(),
         )
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(100):
-        if process.poll() is not None:
-            raise RuntimeError(f"sshd ended with code {process.returncode}")
-        with suppress(OSError), create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError("sshd does not answer")
 
 
 def _uid() -> int:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from tests.parts import find_program
+from tests.parts import require_program
 from tests.servers.postgres import free_port, unprivileged
+from tests.servers.processes import running
 
 _START_SECONDS = 20
 _CONFIG = """\
@@ -34,9 +35,7 @@ def pgbouncer(
     folder: Path, server_url: str, *, mode: str = "transaction", pool_size: int = 4
 ) -> Iterator[str]:
     """Yield the URL of the same database behind a pooler with ``pool_size`` connections to the server."""
-    executable = find_program("pgbouncer")
-    if executable is None:
-        raise RuntimeError("pgbouncer is missing: apt-get install pgbouncer")
+    executable = require_program("pgbouncer")
     server, port = urlsplit(server_url), free_port()
     folder.mkdir(parents=True)
     users, config = folder / "users.txt", folder / "pgbouncer.ini"
@@ -46,17 +45,9 @@ def pgbouncer(
     url = server._replace(netloc=f"{server.username}:{server.password}@127.0.0.1:{port}").geturl()
     with (folder / "log").open("wb") as log:
         command = unprivileged([executable, str(config)])
-        pooler = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        try:
+        with running(command, grace=_START_SECONDS, stdout=log, stderr=log, cwd=folder) as pooler:
             _wait_until_ready(pooler, url, log=folder / "log")
             yield url
-        finally:
-            pooler.terminate()
-            try:
-                pooler.wait(_START_SECONDS)
-            except subprocess.TimeoutExpired:
-                pooler.kill()
-                pooler.wait()
 
 
 def _wait_until_ready(pooler: "subprocess.Popen[bytes]", url: str, *, log: Path) -> None:

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from tests.servers.processes import adopt, running
 
 _NOBODY = 65534
 _START_SECONDS = 30
@@ -44,22 +45,15 @@ def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
         chosen = {**_OPTIONS, **_DURABLE} if durable else _OPTIONS
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         command = unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        try:
+        with running(command, grace=_START_SECONDS, stdout=log, stderr=log, cwd=folder) as server:
             _wait_until_ready(server, url, log=folder / "log")
             yield url
-        finally:
-            server.terminate()
-            try:
-                server.wait(_START_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
 
 
 def restart(folder: Path) -> None:
     """At once, as after a crash: whoever is connected is cut off. What runs then needs a `stop` of its own."""
     _control(folder, "-m", "immediate", "-l", str(folder / "restarted.log"), "restart")
+    adopt(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
 
 
 def stop(folder: Path) -> None:
@@ -108,8 +102,6 @@ def unprivileged(command: Sequence[str]) -> list[str]:
     """As root, run as nobody: PostgreSQL refuses root. It still may read a checkout in a folder closed to others."""
     if os.geteuid() != 0:
         return list(command)
-    if not shutil.which("setpriv"):
-        raise RuntimeError(f"As root, PostgreSQL needs setpriv (package util-linux).{_ADVICE}")
     identity = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
     # no_setuid_fixup: else access(2), which initdb asks first, ignores the capability.
     reading = [
@@ -117,7 +109,7 @@ def unprivileged(command: Sequence[str]) -> list[str]:
         "--ambient-caps=+dac_read_search",
         "--securebits=+no_setuid_fixup",
     ]
-    return ["setpriv", *identity, *reading, "--pdeathsig=SIGINT", *command]
+    return ["setpriv", *identity, *reading, *command]
 
 
 def free_port() -> int:

@@ -4,16 +4,14 @@ import grp
 import os
 import pwd
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from socket import create_connection
 
 from tests.parts import require_program, skip_or_fail
+from tests.servers.processes import running, wait_until_listening
 from tests.servers.ssh import PASSWORD, USERNAME, SshServer, free_port, new_key, public_line
 
-REMEDY = "apt install proftpd-core proftpd-mod-crypto"
 MODULES = Path("/usr/lib/proftpd")
 CONFIG = """\
 ModulePath {modules}
@@ -53,13 +51,13 @@ SFTPAuthMethods password
 @contextmanager
 def proftpd_server(root: Path, folder: Path, *, extra: str = "") -> Iterator[SshServer]:
     """``folder`` keeps its configuration; ``extra`` is added to it. Password login; paths as this machine has them."""
-    proftpd = require_program("proftpd", REMEDY)
+    proftpd, ftpasswd = require_program("proftpd"), require_program("ftpasswd")
     if not (MODULES / "mod_sftp.so").exists():
-        skip_or_fail("ProFTPD's mod_sftp", REMEDY)
+        skip_or_fail("ProFTPD's mod_sftp", "apt install proftpd-mod-crypto")
     host_key, port = new_key(), free_port()
     (folder / "host_key").write_bytes(host_key.export_private_key())
     (folder / "host_key").chmod(0o600)
-    _write_users(folder / "passwd", root)
+    _write_users(ftpasswd, folder / "passwd", root)
     config = folder / "proftpd.conf"
     config.write_text(
         CONFIG.format(
@@ -71,20 +69,16 @@ def proftpd_server(root: Path, folder: Path, *, extra: str = "") -> Iterator[Ssh
             extra=extra,
         )
     )
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(
-            [proftpd, "--nodaemon", "--config", str(config)], stdout=output, stderr=output
-        )
-    try:
-        _wait_for(port, process, folder)
+    command = [proftpd, "--nodaemon", "--config", str(config)]
+    with (
+        (folder / "output").open("wb") as output,
+        running(command, stdout=output, stderr=output) as process,
+    ):
+        wait_until_listening(process, port, log=folder / "output")
         yield SshServer("127.0.0.1", port, public_line(host_key), root, prefix=str(root))
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
-def _write_users(path: Path, home: Path) -> None:
-    ftpasswd = require_program("ftpasswd", REMEDY)
+def _write_users(ftpasswd: str, path: Path, home: Path) -> None:
     who = ["--name", USERNAME, "--uid", str(os.getuid()), "--gid", str(os.getgid())]
     where = ["--home", str(home), "--shell", "/bin/sh"]
     subprocess.run(
@@ -94,14 +88,3 @@ def _write_users(path: Path, home: Path) -> None:
         capture_output=True,
     )
     path.chmod(0o600)
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    for _ in range(200):
-        if process.poll() is not None:
-            said = (folder / "output").read_text(errors="replace")
-            raise RuntimeError(f"proftpd ended with code {process.returncode}: {said}")
-        with suppress(OSError), create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError("proftpd does not answer")

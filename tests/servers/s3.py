@@ -2,17 +2,15 @@
 
 import os
 import secrets
-import shutil
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_START_SECONDS = 30
+from tests.parts import find_program
+from tests.servers.processes import running, wait_until_listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +28,20 @@ def s3_server(folder: Path, bucket: str = "exports") -> Iterator[S3Server]:
     buckets = folder / "buckets"
     (buckets / bucket).mkdir(parents=True)
     port, access_key, secret_key = _free_port(), secrets.token_hex(8), secrets.token_hex(16)
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [rclone(), "serve", "s3", str(buckets), "--addr", f"127.0.0.1:{port}"],
-            env=rclone_environment(folder) | {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            _wait_until_listening(server, port, log=folder / "log")
-            yield S3Server(f"http://127.0.0.1:{port}", access_key, secret_key, bucket, buckets / bucket)
-        finally:
-            server.terminate()
-            server.wait(_START_SECONDS)
+    command = [rclone(), "serve", "s3", str(buckets), "--addr", f"127.0.0.1:{port}"]
+    environment = rclone_environment(folder) | {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'}
+    with (
+        (folder / "log").open("wb") as log,
+        running(command, env=environment, stdout=log, stderr=log) as server,
+    ):
+        wait_until_listening(server, port, log=folder / "log")
+        yield S3Server(f"http://127.0.0.1:{port}", access_key, secret_key, bucket, buckets / bucket)
 
 
 def rclone() -> str:
     """Where the Python package put rclone: beside the interpreter, else on the PATH."""
     beside = Path(sys.prefix) / "bin" / "rclone"
-    found = str(beside) if beside.exists() else shutil.which("rclone")
+    found = str(beside) if beside.exists() else find_program("rclone")
     if not found:
         raise RuntimeError("rclone is missing: run `make install` (it comes with requirements-dev.txt)")
     return found
@@ -65,15 +58,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     return port
-
-
-def _wait_until_listening(server: subprocess.Popen[bytes], port: int, *, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"rclone's S3 server did not start:\n{log.read_text()}")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.processes import ROOT, World, new_world
+from tests.servers.processes import running as run
 from tests.servers.ssh import free_port
 from tests.test_deploy_files import DEPLOY, unit
 
@@ -59,13 +60,11 @@ def running(world: World, **environment: str) -> Iterator[Web]:
     command = COMMAND.replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace("--workers 3", "--workers 1")
     arguments = [sys.executable, "-m", "gunicorn", *shlex.split(command)[1:]]
     env = {**world.env, "HOME": str(world.folder), **environment}
-    with log.open("wb") as output:
-        process = subprocess.Popen(arguments, cwd=ROOT, env=env, stdout=output, stderr=output)
-    try:
+    with (
+        log.open("wb") as output,
+        run(arguments, grace=40, cwd=ROOT, env=env, stdout=output, stderr=output) as process,
+    ):
         yield Web(process, port, log)
-    finally:
-        process.terminate()
-        process.wait(40)
 
 
 @pytest.fixture(scope="module")
