@@ -1,0 +1,93 @@
+"""On a machine without the optional programs the suite passes: each test asks for a program before it starts it."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import parts
+
+TESTS = Path(__file__).resolve().parent
+STARTING = {"run", "Popen", "call", "check_call", "check_output", "start", "running"}
+# Of Debian's base system; git and make are needed to get here.
+ALWAYS_THERE = {"bash", "env", "git", "make", "mount", "setpriv", "sh", "umount"}
+
+
+# The one place, and what watches it.
+STARTS_PROGRAMS = {"servers/processes.py", "servers/orphans.py"}
+
+
+def test_a_program_is_named_in_one_place_only() -> None:
+    """It must not be looked up, or started by its bare name, without `require_program` or `find_program`."""
+    found = [
+        f"{path}:{call.lineno}"
+        for path, call in calls()
+        if _function(call) == "which" or _program(call) not in {None, *ALWAYS_THERE}
+    ]
+    assert [where for where in found if not where.startswith("parts.py:")] == []
+
+
+def test_only_one_module_starts_programs_that_go_on_running() -> None:
+    found = [f"{path}:{call.lineno}" for path, call in calls() if _function(call) == "Popen"]
+    assert {where.partition(":")[0] for where in found} == STARTS_PROGRAMS
+
+
+def calls() -> Iterator[tuple[Path, ast.Call]]:
+    """Yield each call in the modules that may start a program."""
+    for path in sorted(TESTS.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if re.search(r"subprocess|shutil|servers.processes", source):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Call):
+                    yield path.relative_to(TESTS), node
+
+
+def test_a_program_that_says_not_how_to_get_it_is_refused() -> None:
+    with pytest.raises(LookupError, match="frobnicate"):
+        parts.find_program("frobnicate")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with ``jq`` and ``cat``."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("jq", "cat"):
+        (folder / name).write_text(f"#!{sys.executable}\nprint('{name}')\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.delenv(parts.HIDE, raising=False)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def test_hidden_programs_are_neither_found_nor_on_the_path(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parts.find_program("jq") == str(machine / "jq")
+    (bare := tmp_path / "bare").mkdir()
+
+    monkeypatch.setenv(parts.HIDE, "1")
+    monkeypatch.setenv("PATH", parts.path_without_programs(bare))
+
+    assert parts.find_program("jq") is None
+    assert [path.name for path in bare.iterdir()] == ["cat"]
+    said = subprocess.run([bare / "cat"], capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert said.stdout == "cat\n"
+
+
+def _function(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _program(call: ast.Call) -> str | None:
+    """Return the program that this call starts, if the call names it."""
+    if _function(call) in STARTING and call.args and isinstance(call.args[0], ast.List | ast.Tuple):
+        first = next(iter(call.args[0].elts), None)
+        if isinstance(first, ast.Constant):
+            return str(first.value)
+    return None
