@@ -41,10 +41,23 @@ def calls() -> Iterator[tuple[Path, ast.Call]]:
     """Yield each call in the modules that may start a program."""
     for path in sorted(TESTS.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
-        if re.search(r"subprocess|shutil|servers.processes", source):
+        if re.search(r"subprocess|shutil|servers.processes|tests.parts", source):
             for node in ast.walk(ast.parse(source)):
                 if isinstance(node, ast.Call):
                     yield path.relative_to(TESTS), node
+
+
+def test_ci_installs_each_program_that_a_test_requires() -> None:
+    script = (TESTS.parent / ".ci" / "run").read_text()
+    required = {
+        str(call.args[0].value)
+        for _, call in calls()
+        if _function(call) == "require_program" and call.args and isinstance(call.args[0], ast.Constant)
+    }
+
+    assert {"sshd", "curl"} <= required
+    # ProFTPD brings ftpasswd.
+    assert {name for name in required if f"\nneed {name} " not in script} <= {"ftpasswd"}
 
 
 def test_a_program_that_says_not_how_to_get_it_is_refused() -> None:

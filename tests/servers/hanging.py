@@ -21,6 +21,7 @@ from tests.servers.s3 import s3_server
 STUBBORN = "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\ntime.sleep(600)"
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [1, 2])
 def test_it_hangs(number: int, tmp_path: Path) -> None:
     def folder(name: str) -> Path:

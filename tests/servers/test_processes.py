@@ -60,6 +60,7 @@ def test_programs_end_with_the_process_that_started_them(ready: Path, *, hangs: 
     assert left == []
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("workers", "number", "to_group"),
     [(0, signal.SIGTERM, False), (2, signal.SIGKILL, False), (2, signal.SIGINT, True)],
