@@ -5,7 +5,10 @@ SshError
  |- HandshakeFailed, NoCommonAlgorithm, HostKeyUnknown, HostKeyChanged
  |- LoginRefused, KeyUnreadable, SftpUnavailable
  |- ConnectionLost, RequestTimeout, ProtocolViolation                the session is over
+ |   |- ChannelsRefused (of ConnectionLost)                          ... because it was asked for several channels
+ |   `- HandleReused (of ProtocolViolation)                          ... because files could be swapped
  `- StatusError                                                      the server's answer about one file
+     `- TransferRefused                                              ... after it had opened that file
 """
 
 MAX_TEXT = 1_500
@@ -74,13 +77,28 @@ class ProtocolViolation(SshError):
     pass
 
 
+class ChannelsRefused(ConnectionLost):
+    """The connection ended while a further channel was asked for, and no request was sent meanwhile."""
+
+
+class HandleReused(ProtocolViolation):
+    """The server gave out a handle that is still open. Everything that had been asked for was answered."""
+
+
 class StatusError(SshError):
     """An SSH_FXP_STATUS other than OK; ``code`` as in draft-ietf-secsh-filexfer-02, section 7."""
+
+    # Of a refusal to open a file: how many files were open on the channel then. -1: it refused something else.
+    open_already: int = -1
 
     def __init__(self, code: int, text: str) -> None:
         self.code = code
         self.text = showable(text, MAX_TEXT)
         super().__init__(f"status {code}: {self.text}")
+
+
+class TransferRefused(StatusError):
+    """The file had been opened, so a "no such file" says nothing about its folder."""
 
 
 def showable(text: str, most: int) -> str:

@@ -2,12 +2,13 @@
 
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from erp_connectors.sftp import wire
-from erp_connectors.sftp.errors import ProtocolViolation, StatusError
+from erp_connectors.sftp.errors import ProtocolViolation, StatusError, TransferRefused
 from erp_connectors.sftp.pipeline import Task
-from erp_connectors.sftp.wire import Attributes, Named, Reply
+from erp_connectors.sftp.wire import Attributes, Named, Reply, Request
 
 CHUNK = 32_000
 READS_AHEAD = 32
@@ -17,18 +18,65 @@ SHORT_PART = 512
 ReplyT = TypeVar("ReplyT", bytes, Attributes, tuple[Named, ...])
 
 
-def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Attributes]:
-    """Write a file whole; returns what the server says about it afterwards."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was opened, written and closed without an error.
+
+    ``look`` is what the server then says of the path. The refusals of optional requests; None: done, or not asked for.
+    """
+
+    look: Attributes | StatusError
+    sync_refused: StatusError | None = None
+    mode_refused: StatusError | None = None
+
+
+def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Written]:
+    """Write a file whole. Raises `TransferRefused` if the server refuses to write or close what it has opened.
+
+    Some servers run the requests of one handle side by side, and some know a file's size only once it is closed. So
+    each step waits for the one before, and the size is asked by path: along with the close, and again after it if the
+    first answer is not the expected one.
+    """
     (reply,) = yield [wire.open_file(path, wire.F_WRITE | wire.F_CREAT | wire.F_TRUNC)]
     handle, view = _expect(bytes, reply), memoryview(data)
-    requests = [wire.write(handle, at, view[at : at + CHUNK]) for at in range(0, len(data), CHUNK)]
-    if mode is not None:
-        requests.append(wire.set_mode_unattended(handle, mode))
-    if sync:
-        requests.append(wire.fsync(handle))
-    # Requests on one handle take effect in their order, so all of them share a round trip.
-    replies = yield [*requests, wire.on_handle(wire.FSTAT, handle), wire.on_handle(wire.CLOSE, handle)]
-    return _expect(Attributes, replies[-2])
+    try:
+        yield [wire.write(handle, at, view[at : at + CHUNK]) for at in range(0, len(data), CHUNK)]
+    except StatusError as error:
+        yield [wire.close_unattended(handle)]
+        raise TransferRefused(error.code, error.text) from None
+    wanted = [wire.set_mode(handle, mode)] if mode is not None else []
+    wanted += [wire.fsync(handle)] if sync else []
+    try:
+        *done, _, look = yield [*wanted, wire.on_handle(wire.CLOSE, handle), _look_at(path)]
+    except StatusError as error:
+        raise TransferRefused(error.code, error.text) from None
+    if not _is_as_written(look, len(data), mode):
+        # A server may refuse the one and not the other.
+        again, followed = yield [_look_at(path), wire.on_path(wire.STAT, path, optional=True)]
+        look = again if isinstance(again, Attributes) else followed
+    return Written(
+        _expect_look(look),
+        sync_refused=_refusal(done.pop()) if sync else None,
+        mode_refused=_refusal(done.pop()) if mode is not None else None,
+    )
+
+
+def _look_at(path: str) -> Request:
+    return wire.on_path(wire.LSTAT, path, optional=True)
+
+
+def _is_as_written(look: Reply, size: int, mode: int | None) -> bool:
+    if not isinstance(look, Attributes) or look.size != size:
+        return False
+    return mode is None or look.permissions is None or stat.S_IMODE(look.permissions) == mode
+
+
+def _expect_look(reply: Reply) -> Attributes | StatusError:
+    return reply if isinstance(reply, StatusError) else _expect(Attributes, reply)
+
+
+def _refusal(reply: Reply) -> StatusError | None:
+    return reply if isinstance(reply, StatusError) else None
 
 
 def read(path: str, *, size: int | None, max_bytes: int) -> Task[bytes | None]:

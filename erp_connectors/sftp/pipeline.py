@@ -15,11 +15,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import (
     ConnectionLost,
+    HandleReused,
     ProtocolViolation,
     RequestTimeout,
     SshError,
     StatusError,
 )
+from erp_connectors.sftp.handles import OpenHandles
 from erp_connectors.sftp.hiding import Hide
 from erp_connectors.sftp.wire import Reply, Request
 
@@ -41,11 +43,12 @@ SLOWEST_BYTES_A_SECOND = 64 * 1024
 
 
 class Stream(Protocol):
-    """As much of a paramiko channel as the pipeline needs; both raise TimeoutError after ``settimeout`` seconds."""
+    """As much of a paramiko channel as the pipeline needs; TimeoutError is raised after ``settimeout`` seconds."""
 
     def sendall(self, data: bytes) -> None: ...
     def recv(self, nbytes: int) -> bytes: ...
     def settimeout(self, timeout: float | None) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -60,11 +63,11 @@ class _Running:
 
 
 class _Awaited(NamedTuple):
-    """Who waits for a reply (None: nobody), as which of its replies, and how many bytes the request had."""
+    """Who waits for a reply (None: nobody), and as which of its replies."""
 
     run: _Running | None
     place: int
-    size: int
+    request: Request
 
 
 class Pipeline:
@@ -91,6 +94,7 @@ class Pipeline:
         self._waiting: dict[int, _Awaited] = {}
         self._in_flight = 0
         self._files_allowed = FILES_OPEN
+        self._handles = OpenHandles()
         self.broken: SshError | None = None
         self._send(wire.hello())
         self.extensions = wire.parse_version(self._packet())
@@ -109,6 +113,7 @@ class Pipeline:
         if self.broken:
             return [self.broken] * len(tasks)
         self._began, self._moved = self._clock(), 0
+        self._handles.begin()
         todo = deque(_Running(task, partial(results.__setitem__, i)) for i, task in enumerate(tasks))
         begun: list[_Running] = []
         try:
@@ -121,7 +126,8 @@ class Pipeline:
                     self._receive()
             # What nobody waits for.
             self._flush()
-        except SshError as error:
+        except SshError as failure:
+            error = self._drained(failure) if isinstance(failure, HandleReused) else failure
             self._end(error)
             for lost in (*begun, *todo):
                 lost.task.close()
@@ -134,6 +140,16 @@ class Pipeline:
         if isinstance(result, SshError):
             raise result
         return result
+
+    @property
+    def most_open(self) -> int:
+        """How many files were open together during the last `run`."""
+        return self._handles.most_files
+
+    def close(self) -> None:
+        """End the channel, and nothing else of its connection."""
+        self._end(self.broken or ConnectionLost("the channel was closed"))
+        self._stream.close()
 
     def _window(self, files_open: int | None) -> int:
         return TASKS_IN_FLIGHT if files_open is None else min(files_open, self._files_allowed)
@@ -175,7 +191,9 @@ class Pipeline:
         while self._queue and self._may_send():
             request, run, place = self._queue.popleft()
             self._next_id = (self._next_id + 1) & 0xFFFFFFFF
-            self._waiting[self._next_id] = _Awaited(run, place, request.size)
+            self._waiting[self._next_id] = _Awaited(run, place, request)
+            if request.kind == wire.CLOSE:
+                self._handles.closing(request.handle, self._next_id)
             self._in_flight += request.size
             parts += (request.head(self._next_id), request.data)
         data = b"".join(parts)
@@ -190,30 +208,51 @@ class Pipeline:
         """Wait for at least one reply, and hand on all that are there."""
         packet: bytes | None = self._packet()
         while packet is not None:
-            awaited = self._awaited(packet)
-            self._in_flight -= awaited.size
+            request_id, awaited = self._awaited(packet)
             reply = wire.parse_reply(packet[0], packet[5:], self._hide)
+            self._note_handle(request_id, awaited.request, packet[0], reply)
             if awaited.run is not None:
-                self._take(awaited.run, awaited.place, reply)
+                self._take(awaited.run, awaited, reply)
             packet = self._whole_packet()
 
-    def _take(self, run: _Running, place: int, reply: Reply | StatusError) -> None:
-        if isinstance(reply, StatusError):
+    def _note_handle(self, request_id: int, request: Request, kind: int, reply: Reply) -> None:
+        if request.kind == wire.CLOSE:
+            self._handles.closed(request.handle, request_id)
+        elif request.kind in (wire.OPEN, wire.OPENDIR):
+            if kind == wire.HANDLE and isinstance(reply, bytes):
+                self._handles.opened(reply, request_id, folder=request.kind == wire.OPENDIR)
+            elif isinstance(reply, StatusError) and request.kind == wire.OPEN:
+                reply.open_already = self._handles.files
+
+    def _take(self, run: _Running, awaited: _Awaited, reply: Reply) -> None:
+        if isinstance(reply, StatusError) and not awaited.request.optional:
             run.error = run.error or reply
         else:
-            run.replies[place] = reply
+            run.replies[awaited.place] = reply
         run.missing -= 1
         if not run.missing:
             self._resume(run)
 
-    def _awaited(self, packet: bytes) -> _Awaited:
+    def _awaited(self, packet: bytes) -> tuple[int, _Awaited]:
         if len(packet) < 5:
             raise ProtocolViolation("a packet is too short to be a reply")
         request_id = int.from_bytes(packet[1:5], "big")
         try:
-            return self._waiting.pop(request_id)
+            awaited = self._waiting.pop(request_id)
         except KeyError:
             raise ProtocolViolation("the server answered a request that was never made") from None
+        self._in_flight -= awaited.request.size
+        return request_id, awaited
+
+    def _drained(self, reused: HandleReused) -> SshError:
+        """Wait until all that was sent is answered: nothing of it may take effect in a session that comes after."""
+        self._queue.clear()
+        try:
+            while self._waiting:
+                self._awaited(self._packet())
+        except SshError as error:
+            return error
+        return reused
 
     def _allow_files(self, limit: int | StatusError) -> None:
         if isinstance(limit, int) and limit:

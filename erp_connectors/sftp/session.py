@@ -36,6 +36,7 @@ from erp_connectors.sftp.errors import (
 from erp_connectors.sftp.guard import GuardedTransport
 from erp_connectors.sftp.hiding import Hide
 from erp_connectors.sftp.keys import HostKey
+from erp_connectors.sftp.limits import LearnedLimits
 from erp_connectors.sftp.pipeline import Pipeline
 
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
@@ -181,41 +182,61 @@ class Session:
             raise LoginRefused(self._hide(f"After the {how} it also wants: {', '.join(more)}."))
         return how
 
-    def open_channels(self, *, io_timeout: float, expected: int = 0) -> Channels:
-        """SFTP on one channel, more of them for large batches: at once where so many files are ``expected``.
+    def open_channels(
+        self, *, io_timeout: float, expected: int = 0, learned: LearnedLimits | None = None
+    ) -> Channels:
+        """SFTP on one channel, more of them for large batches: at once if so many files are ``expected``.
 
-        Raises `SftpUnavailable`, `SshError`.
+        Raises `SftpUnavailable`, `ChannelsRefused`, `SshError`.
         """
         # The first is asked for before the others: a server may allow only one.
-        first = self._open_channel()
+        with self._deadline("no answer to the request for a channel"):
+            first = self._open_channel()
         return Channels(
-            lambda: self._start_sftp(first, io_timeout),
-            lambda: self._start_sftp(self._open_channel(), io_timeout),
+            lambda: self._start_first(first, io_timeout),
+            lambda: self._start_another(io_timeout),
+            alive=lambda: self.alive,
+            learned=learned,
             expected=expected,
         )
 
+    def _start_first(self, channel: paramiko.Channel, io_timeout: float) -> Pipeline:
+        with self._deadline("no answer to the request for SFTP"):
+            return self._start_sftp(channel, io_timeout)
+
+    def _start_another(self, io_timeout: float) -> Pipeline:
+        """A server that does not answer loses this channel and nothing else."""
+        channel = self._open_channel()
+        watchdog = threading.Timer(self._timeout, channel.close)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._start_sftp(channel, io_timeout)
+        except SshError:
+            channel.close()
+            raise
+        finally:
+            watchdog.cancel()
+
     def _open_channel(self) -> paramiko.Channel:
-        transport = self._require_transport()
-        with self._deadline("no answer to the request for a channel"):
-            try:
-                return transport.open_session(timeout=self._timeout)
-            except PEER_ERRORS as error:
-                raise self._no_sftp(error) from None
+        try:
+            return self._require_transport().open_session(timeout=self._timeout)
+        except PEER_ERRORS as error:
+            raise self._no_sftp(error) from None
 
     def _start_sftp(self, channel: paramiko.Channel, io_timeout: float) -> Pipeline:
-        with self._deadline("no answer to the request for SFTP"):
-            try:
-                channel.settimeout(self._timeout)
-                channel.invoke_subsystem("sftp")
-            except PEER_ERRORS as error:
-                raise self._no_sftp(error) from None
-            self._sock.patience = io_timeout
-            try:
-                return Pipeline(channel, io_timeout=io_timeout, hide=self._hide)
-            except (ConnectionLost, ProtocolViolation) as error:
-                if not self._require_transport().is_active():
-                    raise
-                raise SftpUnavailable(f"what answers is not SFTP: {error}") from None
+        try:
+            channel.settimeout(self._timeout)
+            channel.invoke_subsystem("sftp")
+        except PEER_ERRORS as error:
+            raise self._no_sftp(error) from None
+        self._sock.patience = io_timeout
+        try:
+            return Pipeline(channel, io_timeout=io_timeout, hide=self._hide)
+        except (ConnectionLost, ProtocolViolation) as error:
+            if not self._require_transport().is_active():
+                raise
+            raise SftpUnavailable(f"what answers is not SFTP: {error}") from None
 
     def _no_sftp(self, error: Exception) -> SshError:
         if not self._require_transport().is_active():

@@ -33,16 +33,25 @@ _OFFSET_SIZE = struct.Struct(">QI")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``data`` follows ``body`` on the wire, uncopied until then. Nobody waits for an ``unattended`` one's reply."""
+    """``data`` follows ``body`` on the wire, uncopied until then.
+
+    The reply to an ``unattended`` request is dropped. The refusal of an ``optional`` one is its reply, not an error.
+    """
 
     kind: int
     body: bytes
     data: memoryview | bytes = b""
     unattended: bool = False
+    optional: bool = False
 
     @property
     def size(self) -> int:
         return 9 + len(self.body) + len(self.data)
+
+    @property
+    def handle(self) -> bytes:
+        """Of a CLOSE."""
+        return self.body[4:]
 
     def head(self, request_id: int) -> bytes:
         """The packet up to ``data``."""
@@ -64,8 +73,8 @@ class Named:
     attributes: Attributes
 
 
-# None: done. b"": the end of a file or folder.
-Reply = None | bytes | Attributes | tuple[Named, ...]
+# None: done. b"": the end of a file or folder. StatusError: the refusal of an optional request.
+Reply = None | bytes | Attributes | tuple[Named, ...] | StatusError
 
 
 class Reader:
@@ -112,9 +121,9 @@ def on_handle(kind: int, handle: bytes) -> Request:
     return Request(kind, string(handle))
 
 
-def on_path(kind: int, path: str) -> Request:
+def on_path(kind: int, path: str, *, optional: bool = False) -> Request:
     """LSTAT, STAT, OPENDIR, REMOVE or RMDIR."""
-    return Request(kind, string(path))
+    return Request(kind, string(path), optional=optional)
 
 
 def read(handle: bytes, offset: int, size: int) -> Request:
@@ -130,10 +139,9 @@ def close_unattended(handle: bytes) -> Request:
     return Request(CLOSE, string(handle), unattended=True)
 
 
-def set_mode_unattended(handle: bytes, mode: int) -> Request:
-    """Whether it was done is seen in the attributes; a refusal changes nothing."""
+def set_mode(handle: bytes, mode: int) -> Request:
     body = string(handle) + _U32.pack(A_PERMISSIONS) + _U32.pack(mode)
-    return Request(FSETSTAT, body, unattended=True)
+    return Request(FSETSTAT, body, optional=True)
 
 
 def make_folder(path: str) -> Request:
@@ -149,7 +157,7 @@ def posix_rename(source: str, target: str) -> Request:
 
 
 def fsync(handle: bytes) -> Request:
-    return Request(EXTENDED, string(FSYNC) + string(handle))
+    return Request(EXTENDED, string(FSYNC) + string(handle), optional=True)
 
 
 def limits() -> Request:
@@ -179,7 +187,7 @@ def parse_version(packet: bytes) -> dict[str, str]:
     return extensions
 
 
-def parse_reply(kind: int, body: bytes, hide: Hide = str) -> Reply | StatusError:
+def parse_reply(kind: int, body: bytes, hide: Hide = str) -> Reply:
     """What one reply says; a status that is neither OK nor EOF is returned as an error, not raised.
 
     ``hide`` is asked for the server's text before anybody sees it.
@@ -207,7 +215,7 @@ def _handle(reader: Reader) -> bytes:
     return handle
 
 
-def _status(reader: Reader, hide: Hide) -> Reply | StatusError:
+def _status(reader: Reader, hide: Hide) -> Reply:
     code = reader.u32()
     if code in (OK, EOF):
         return None if code == OK else b""
@@ -225,7 +233,7 @@ def parse_open_files(reply: Reply) -> int:
     return reader.u64() if reader.left else 0
 
 
-def parse_free_bytes(reply: "Reply | StatusError") -> int | None:
+def parse_free_bytes(reply: Reply) -> int | None:
     """What an unprivileged user may still write, from an answer to `statvfs`; None: the server does not say."""
     if not isinstance(reply, bytes):
         return None

@@ -20,6 +20,7 @@ import structlog
 from erp_connectors import tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
+from erp_connectors.sftp.limits import ServerLimits
 
 log = structlog.get_logger(__name__)
 
@@ -136,6 +137,13 @@ class Transport(ABC):
     def presented_keys(self) -> Sequence[PresentedKey]:
         """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault`."""
         return ()
+
+    def respect(self, limits: ServerLimits) -> None:  # noqa: B027  # only servers that are met over a link have any
+        """Before `open`: what the server was found to allow earlier."""
+
+    def limits(self) -> ServerLimits:
+        """What the server was found to allow, earlier or since `open`."""
+        return ServerLimits()
 
     def expect(self, files: int) -> None:  # noqa: B027  # a hint that a transport may ignore
         """Before `open`: so many files will be staged together, and what that takes may be prepared at once."""

@@ -1,9 +1,11 @@
 """A dropzone on an SFTP server: the engine of `erp_connectors.sftp` behind the Transport port."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import PurePosixPath
 
 import paramiko
@@ -12,13 +14,14 @@ from erp_connectors import faults, tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
 from erp_connectors.sftp import errors, operations, session, wire
-from erp_connectors.sftp.channels import Channels
+from erp_connectors.sftp.channels import Channels, Job
 from erp_connectors.sftp.hiding import hiding
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
+from erp_connectors.sftp.limits import LearnedLimits, ServerLimits
 from erp_connectors.sftp.operations import is_folder, lstat
-from erp_connectors.sftp.pipeline import Task
+from erp_connectors.sftp.pipeline import ResultT, Task
 from erp_connectors.sftp.session import Session
-from erp_connectors.sftp.wire import Attributes
+from erp_connectors.sftp.wire import Attributes, Named
 from erp_connectors.transports import sftp_answers
 from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import (
@@ -30,7 +33,6 @@ from erp_connectors.transports.base import (
     SftpOptions,
     Transport,
     TransportPolicy,
-    mode_remark,
 )
 from erp_connectors.transports.sftp_absence import confirm_absent
 
@@ -67,6 +69,7 @@ class SftpTransport(Transport):
         self._server_key = ""
         self._renewed = Renewed()
         self._opened = 0.0
+        self._learned = LearnedLimits()
 
     def open_steps(self) -> Iterator[ProbeStep]:
         if self._channels is not None and (not self._resumed or self._answers()):
@@ -96,6 +99,12 @@ class SftpTransport(Transport):
             self._session.close()
         self._session = self._channels = None
         self._resumed = False
+
+    def respect(self, limits: ServerLimits) -> None:
+        self._learned = LearnedLimits(limits)
+
+    def limits(self) -> ServerLimits:
+        return self._learned.now
 
     def expect(self, files: int) -> None:
         self._expected = files
@@ -162,8 +171,26 @@ class SftpTransport(Transport):
 
     def _login(self) -> str:
         self._opened = time.monotonic()
-        how = self._login_with_next_key() or self._login_as_usual()
+        try:
+            how = self._login_with_next_key() or self._login_as_usual()
+        except errors.ChannelsRefused:
+            with self._one_channel_from_now_on():
+                self.close()
+                self._connect()
+                self._handshake()
+                how = self._login_with_next_key() or self._login_as_usual()
         return f"as {self._options.username} with {how}"
+
+    @contextmanager
+    def _one_channel_from_now_on(self) -> Iterator[None]:
+        """Remember it unless the block fails: then the link may have been down for another reason."""
+        before = self._learned.now
+        self._learned.channels(1)
+        try:
+            yield
+        except BaseException:
+            self._learned.now = before
+            raise
 
     def _login_as_usual(self) -> str:
         options = self._options
@@ -178,6 +205,8 @@ class SftpTransport(Transport):
             return ""
         try:
             how = self._log_in(load_private_key(options.next_ssh_key, options.ssh_key_passphrase), None)
+        except errors.ChannelsRefused:
+            raise
         except NOT_YET:
             # Some servers hang up after the first wrong key, others take no second login over one connection.
             self.close()
@@ -191,27 +220,48 @@ class SftpTransport(Transport):
         assert self._session is not None  # noqa: S101  # the step before
         options = self._options
         how = self._session.login(options.username, key=key, password=password)
-        self._channels = self._session.open_channels(io_timeout=options.io_timeout, expected=self._expected)
+        self._channels = self._session.open_channels(
+            io_timeout=options.io_timeout, expected=self._expected, learned=self._learned
+        )
         return f"{how} {key.fingerprint}" if key is not None else how
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
-        channels = self._require_channels()
-        sync = wire.FSYNC in channels.extensions
-        written = channels.share_out(
-            [operations.put(u.path, u.data, mode=u.mode, sync=sync) for u in uploads],
-            files_open=WRITTEN_AT_ONCE,
-        )
+        sync = wire.FSYNC in self._require_channels().extensions
+        jobs = [partial(operations.put, u.path, u.data, mode=u.mode, sync=sync) for u in uploads]
+        self._remarks = []
+        try:
+            written = self._run_files(jobs, at_once=WRITTEN_AT_ONCE, shared=True)
+        except Fault as fault:
+            return [fault for _ in uploads]
         pairs = list(zip(uploads, written, strict=True))
-        self._remarks = sorted(
-            {
-                r
-                for u, file in pairs
-                if isinstance(file, Attributes) and (r := mode_remark(u, file.permissions))
-            }
-        )
+        self._remarks = sorted({remark for pair in pairs for remark in sftp_answers.remarks_on(*pair)})
         outcomes = [sftp_answers.written_outcome(upload, file) for upload, file in pairs]
         self._tell_full_disks(uploads, outcomes)
         return outcomes
+
+    def _run_files(
+        self, jobs: Sequence[Job[ResultT]], *, at_once: int, shared: bool = False
+    ) -> list[ResultT | errors.SshError]:
+        """As `Channels.run_files`, in a new session if the server's limits ask for one. Raises `Fault`.
+
+        All jobs run again then. It harms no file: the session before has done nothing, or has answered everything that
+        it was asked for, so nothing of it takes effect later.
+        """
+        results = self._require_channels().run_files(jobs, at_once=at_once, shared=shared)
+        known = self._learned.now
+        if any(isinstance(result, errors.ChannelsRefused) for result in results):
+            with self._one_channel_from_now_on():
+                self._open_anew()
+        elif any(isinstance(result, errors.HandleReused) for result in results) and not known.reuses_handles:
+            self._learned.reuses_handles()
+            self._open_anew()
+        else:
+            return results
+        return self._run_files(jobs, at_once=at_once, shared=shared)
+
+    def _open_anew(self) -> None:
+        self.close()
+        self.open()
 
     def _tell_full_disks(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
         """OpenSSH says of a full disk no more than FAILURE; asking for the space that is left tells it."""
@@ -299,20 +349,20 @@ class SftpTransport(Transport):
         return [False if isinstance(a, Fault) and a.kind is faults.NOT_FOUND else a for a in answers]
 
     def _read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
-        channels = self._require_channels()
-        looks = channels.run([lstat(path) for path in paths])
+        looks = self._require_channels().run([lstat(path) for path in paths])
         contents: list[bytes | Fault] = [
             sftp_answers.unreadable_fault(look, path, max_bytes) or b""
             for look, path in zip(looks, paths, strict=True)
         ]
         good = [i for i, content in enumerate(contents) if not isinstance(content, Fault)]
-        bodies = channels.run(
-            [
-                operations.read(paths[i], size=sftp_answers.size_of(looks[i]), max_bytes=max_bytes)
-                for i in good
-            ],
-            files_open=READ_AT_ONCE,
-        )
+        jobs = [
+            partial(operations.read, paths[i], size=sftp_answers.size_of(looks[i]), max_bytes=max_bytes)
+            for i in good
+        ]
+        try:
+            bodies = self._run_files(jobs, at_once=READ_AT_ONCE)
+        except Fault as fault:
+            return [fault for _ in paths]
         for i, body in zip(good, bodies, strict=True):
             if body is None:
                 contents[i] = Fault(faults.TOO_LARGE, f"More than {max_bytes} bytes.", path=paths[i])
@@ -323,28 +373,38 @@ class SftpTransport(Transport):
 
     def _list(self, folder: str) -> Iterator[Entry]:
         try:
-            handle = self._open_folder(folder)
-            channels = self._require_channels()
-            ahead, count, more, waited = FIRST_FOLDER_READS, 0, True, 0.0
-            try:
-                while more and count < MAX_NAMES:
-                    asked = time.monotonic()
-                    names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
-                    # Only the server's time counts: what is done with the names meanwhile takes as long as it takes.
-                    waited = self._require_patience(waited + time.monotonic() - asked)
+            with closing(self._names(folder)) as parts:
+                # An open folder may count as an open file, and the names are often those of files to be read.
+                alone = self._learned.now.files_at_once == 1
+                for names in list(parts) if alone else parts:
                     yield from (
                         sftp_answers.entry_of(named) for named in names if named.name not in (".", "..")
                     )
-                    ahead, count = FOLDER_READS_AHEAD, count + len(names)
-            finally:
-                # Also where the reader had enough: a kept session must not pile up open folders.
-                if channels.broken is None:
-                    channels.run_one(operations.close(handle))
         except errors.SshError as error:
             fault = sftp_answers.fault_of(error, folder)
             raise (
                 Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
             ) from None
+
+    def _names(self, folder: str) -> Generator[list[Named], None, None]:
+        """In parts; the folder is closed before the last of them is handed out. Raises `SshError`."""
+        handle = self._open_folder(folder)
+        channels = self._require_channels()
+        ahead, count, more, waited = FIRST_FOLDER_READS, 0, True, 0.0
+        names: list[Named] = []
+        try:
+            while more and count < MAX_NAMES:
+                yield names
+                asked = time.monotonic()
+                names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
+                # Only the server's time counts: what is done with the names meanwhile takes as long as it takes.
+                waited = self._require_patience(waited + time.monotonic() - asked)
+                ahead, count = FOLDER_READS_AHEAD, count + len(names)
+        finally:
+            # Also if the reader had enough: a kept session must not pile up open folders.
+            if channels.broken is None:
+                channels.run_one(operations.close(handle))
+        yield names
 
     def _require_patience(self, waited: float) -> float:
         if waited > LISTING_PATIENCE * self._options.io_timeout:
@@ -392,9 +452,8 @@ class SftpTransport(Transport):
 
     def _answers(self) -> bool:
         assert self._channels is not None  # noqa: S101  # checked before
-        self._channels.run([lstat("/")])
         self._resumed = False
-        return self._channels.broken is None
+        return self._channels.answers(lstat("/"))
 
     def _require_channels(self) -> Channels:
         if self._channels is None:

@@ -1,12 +1,15 @@
 """What an SFTP server's answers mean: for each the file's outcome, or the `Fault` that names cause and remedy."""
 
 import stat
+from collections.abc import Iterator
 
 from erp_connectors import faults
 from erp_connectors.documents import Entry, Move, Upload
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.sftp import errors, wire
+from erp_connectors.sftp.operations import Written
 from erp_connectors.sftp.wire import Attributes
+from erp_connectors.transports.base import mode_remark
 
 FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
     errors.NameNotFound: faults.NAME_NOT_FOUND,
@@ -23,7 +26,10 @@ FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
     errors.ConnectionLost: faults.CONNECTION_LOST,
     errors.RequestTimeout: faults.REMOTE_TIMEOUT,
     errors.ProtocolViolation: faults.CONNECTION_LOST,
+    errors.ChannelsRefused: faults.CONNECTION_LOST,
+    errors.HandleReused: faults.CONNECTION_LOST,
     errors.StatusError: faults.REMOTE_FAILURE,
+    errors.TransferRefused: faults.REMOTE_FAILURE,
 }
 FAULT_OF_STATUS: dict[int, FaultKind] = {
     wire.NO_SUCH_FILE: faults.NOT_FOUND,
@@ -84,14 +90,45 @@ def unstable(path: str) -> Fault:
     return Fault(faults.FOLDER_UNSTABLE, "The file was first absent, and then there.", path=path)
 
 
-def written_outcome(upload: Upload, file: Attributes | errors.SshError) -> Fault | None:
+def written_outcome(upload: Upload, file: Written | errors.SshError) -> Fault | None:
     if isinstance(file, errors.SshError):
-        fault = fault_of(file, upload.path)
-        # A file that is being created can't be absent: its folder is.
-        return Fault(faults.FOLDER_MISSING, path=upload.path) if fault.kind is faults.NOT_FOUND else fault
-    if file.size is not None and file.size != len(upload.data):
-        return Fault(faults.SIZE_MISMATCH, f"{file.size} of {len(upload.data)} bytes.", path=upload.path)
+        return _write_fault(upload, file)
+    look = file.look
+    if isinstance(look, errors.StatusError):
+        # Without a right to look, what was written and closed without an error is there. An absent file is not.
+        absent = look.code == wire.NO_SUCH_FILE
+        return Fault(faults.SIZE_MISMATCH, "It is not there.", path=upload.path) if absent else None
+    if look.size is not None and look.size != len(upload.data):
+        return Fault(faults.SIZE_MISMATCH, f"{look.size} of {len(upload.data)} bytes.", path=upload.path)
     return None
+
+
+def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
+    fault = fault_of(error, upload.path)
+    if fault.kind is not faults.NOT_FOUND:
+        return fault
+    if isinstance(error, errors.TransferRefused):
+        return Fault(faults.REMOTE_FAILURE, fault.detail, path=upload.path)
+    # A file that is being created can't be absent: its folder is.
+    return Fault(faults.FOLDER_MISSING, path=upload.path)
+
+
+def remarks_on(upload: Upload, file: Written | errors.SshError) -> Iterator[str]:
+    """What an operator should know about a file that was written."""
+    if isinstance(file, errors.SshError):
+        return
+    if isinstance(file.look, errors.StatusError):
+        yield f"The size could not be confirmed: {_said(file.look)}."
+    elif remark := mode_remark(upload, file.look.permissions):
+        yield remark
+    elif file.mode_refused and file.look.permissions is None:
+        yield f"file_mode was refused: {_said(file.mode_refused)}."
+    if file.sync_refused:
+        yield f"fsync was refused: {_said(file.sync_refused)}."
+
+
+def _said(refusal: errors.StatusError) -> str:
+    return refusal.text.rstrip(". ") or f"status {refusal.code}"
 
 
 def folder_fault(result: object, folder: str) -> Fault | None:

@@ -113,10 +113,10 @@ REPLIES: dict[str, dict[int, Any]] = {
     "huge handle": {wire.OPEN: lambda f, r, b: reply(wire.HANDLE, r, string(b"h" * 10_000))},
     "string beyond its packet": {wire.OPEN: lambda f, r, b: reply(wire.HANDLE, r, U32.pack(1 << 31))},
     "four billion attributes": {
-        wire.FSTAT: lambda f, r, b: reply(wire.ATTRS, r, U32.pack(wire.A_EXTENDED) + U32.pack(0xFFFFFFFF))
+        wire.LSTAT: lambda f, r, b: reply(wire.ATTRS, r, U32.pack(wire.A_EXTENDED) + U32.pack(0xFFFFFFFF))
     },
     "silence": {wire.OPEN: lambda f, r, b: b""},
-    "wrong size": {wire.FSTAT: lambda f, r, b: reply(wire.ATTRS, r, attributes((1 << 64) - 1))},
+    "wrong size": {wire.LSTAT: lambda f, r, b: reply(wire.ATTRS, r, attributes((1 << 64) - 1))},
     "refusal in NULs and escapes": {
         wire.OPEN: lambda f, r, b: status(r, 4, b"\0\x1b[2J\xff" + "\u202e".encode() + HUGE)
     },

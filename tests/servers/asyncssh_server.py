@@ -17,12 +17,11 @@ Interfere = Callable[[str, str], None]
 
 @dataclass
 class Behaviour:
-    """``interfere(operation, path)`` runs before each open, write, mode, rename and remove, and may raise
-    `asyncssh.SFTPError` or `DropConnection`; what is in ``after`` runs once the operation is done, its reply not yet
-    sent. ``look(operation, path)`` runs before each stat, lstat, opendir, readdir, mkdir and rmdir. A folder's
-    listing leaves out the ``unlisted`` names. ``on_login`` and ``on_session``
-    run before a login and a request for SFTP are answered. ``trusted`` are public keys that may log in beside the
-    server's own client."""
+    """``interfere(operation, path)`` runs before each open, write, close, fsync, fstat, mode, rename and remove, and
+    may raise `asyncssh.SFTPError` or `DropConnection`; what is in ``after`` runs once the operation is done, its reply
+    not yet sent. ``look(operation, path)`` runs before each stat, lstat, opendir, readdir, mkdir and rmdir. A folder's
+    listing leaves out the ``unlisted`` names. ``on_login`` and ``on_session`` run before a login and a request for SFTP
+    are answered. ``trusted`` are public keys that may log in beside the server's own client."""
 
     posix_rename: bool = True
     interfere: Interfere | None = None
@@ -88,6 +87,15 @@ class _Files(asyncssh.SFTPServer):
     def fsetstat(self, file_obj: Any, attrs: asyncssh.SFTPAttrs) -> Any:
         return self._around("mode", b"", lambda: super(_Files, self).fsetstat(file_obj, attrs))
 
+    def close(self, file_obj: Any) -> Any:
+        return self._ask("close", b"", lambda: super(_Files, self).close(file_obj))
+
+    def fsync(self, file_obj: Any) -> Any:
+        return self._ask("fsync", b"", lambda: super(_Files, self).fsync(file_obj))
+
+    def fstat(self, file_obj: Any) -> Any:
+        return self._ask("fstat", b"", lambda: super(_Files, self).fstat(file_obj))
+
     def rename(self, oldpath: bytes, newpath: bytes) -> Any:
         return self._around("rename", newpath, lambda: super(_Files, self).rename(oldpath, newpath))
 
@@ -127,8 +135,12 @@ class _Files(asyncssh.SFTPServer):
         return action(path)
 
     def _around(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
+        self._behaviour.log.append(f"{operation} {path.decode('utf-8', 'replace')}")
+        return self._ask(operation, path, action)
+
+    def _ask(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
+        """What changes no file stays out of the log."""
         name = path.decode("utf-8", "replace")
-        self._behaviour.log.append(f"{operation} {name}")
         self._maybe(self._behaviour.interfere, operation, name)
         result = action()
         self._maybe(self._behaviour.after, operation, name)

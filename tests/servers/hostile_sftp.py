@@ -9,12 +9,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import paramiko
-from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_RESOURCE_SHORTAGE,
+    OPEN_SUCCEEDED,
+)
 
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.wire import Reader, string
@@ -52,10 +58,31 @@ def names(request: int, *entries: bytes) -> bytes:
     return reply(wire.NAME, request, U32.pack(len(entries)) + b"".join(entries))
 
 
+class Opening(Enum):
+    """How far a channel of a connection gets."""
+
+    WHOLE = "it works"
+    REFUSED = "it is refused"
+    ENDS_ALL = "the connection is closed"
+    UNANSWERED = "the request for it is not answered"
+    NO_SFTP = "it is opened, and the request for SFTP is not answered"
+    NO_GREETING = "SFTP begins, and its greeting is not answered"
+    NO_REPLIES = "SFTP greets, and answers no request"
+
+
 @dataclass
 class Attacks:
-    """What is done instead of the honest thing. ``on_keys`` and ``on_sftp`` get the server's side of the connection."""
+    """What is done instead of the honest thing. ``on_keys`` and ``on_sftp`` get the server's side of the connection.
 
+    ``opening`` gets the number of a channel in its connection, from 1 on. ``files_of`` makes what a channel works on
+    from the server's files. Requests of a kind in ``late`` are carried out so many seconds after they came, the others
+    meanwhile, except that those in ``wait`` let all before them end first.
+    """
+
+    opening: Callable[[int], Opening] = lambda number: Opening.WHOLE
+    files_of: Callable[["Files"], "Files"] = lambda files: files
+    late: dict[int, float] = field(default_factory=dict)
+    wait: frozenset[int] = frozenset()
     replies: dict[int, Attack] = field(default_factory=dict)
     version: "Callable[[], bytes | Iterable[bytes]]" = lambda: packet(wire.VERSION, U32.pack(3))
     on_keys: Callable[["_ServerSide"], None] = lambda transport: None
@@ -89,6 +116,7 @@ class Files:
             return reply(wire.DATA, request, string(part)) if part else status(request, wire.EOF)
         if kind == wire.WRITE:
             at, data = reader.u64(), reader.string()
+            self.content[path].extend(bytes(max(0, at - len(self.content[path]))))
             self.content[path][at : at + len(data)] = data
         elif kind == wire.FSTAT:
             return reply(wire.ATTRS, request, attributes(len(self.content[path])))
@@ -148,6 +176,25 @@ class Files:
 
 class _ServerSide(paramiko.Transport):
     attacks: Attacks
+    channels_asked = 0
+    _mute = False
+
+    def _parse_channel_open(self, message: paramiko.Message) -> None:
+        self.channels_asked += 1
+        opening = self.attacks.opening(self.channels_asked)
+        if opening is Opening.ENDS_ALL:
+            self.close()
+        elif opening is not Opening.UNANSWERED:
+            super()._parse_channel_open(message)  # type: ignore[misc]
+
+    def leave_out_next_message(self) -> None:
+        self._mute = True
+
+    def _send_user_message(self, message: paramiko.Message) -> None:
+        if self._mute:
+            self._mute = False
+        else:
+            super()._send_user_message(message)  # type: ignore[misc]
 
     def _activate_outbound(self) -> None:
         super()._activate_outbound()  # type: ignore[misc]
@@ -157,7 +204,7 @@ class _ServerSide(paramiko.Transport):
         """Any SSH message at all."""
         message = paramiko.Message()
         message.add_bytes(bytes([kind]) + body)
-        self._send_user_message(message)  # type: ignore[attr-defined]
+        self._send_user_message(message)
 
     def send_in_handshake(self, kind: int, body: bytes) -> None:
         message = paramiko.Message()
@@ -166,12 +213,23 @@ class _ServerSide(paramiko.Transport):
 
 
 class _Gate(paramiko.ServerInterface):
+    def __init__(self, transport: _ServerSide) -> None:
+        self.transport = transport
+        self.openings: dict[int, Opening] = {}
+
     def check_auth_password(self, username: str, password: str) -> int:
         right = (username, password) == (USERNAME, PASSWORD)
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return OPEN_SUCCEEDED
+        opening = self.openings[chanid] = self.transport.attacks.opening(self.transport.channels_asked)
+        return OPEN_FAILED_RESOURCE_SHORTAGE if opening is Opening.REFUSED else OPEN_SUCCEEDED
+
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        if self.openings[channel.get_id()] is Opening.NO_SFTP:
+            self.transport.leave_out_next_message()
+            return True
+        return super().check_channel_subsystem_request(channel, name)
 
 
 class _Sftp(paramiko.SubsystemHandler):
@@ -179,23 +237,41 @@ class _Sftp(paramiko.SubsystemHandler):
         self, channel: paramiko.Channel, name: str, server: Any, files: Files, attacks: Attacks
     ) -> None:
         super().__init__(channel, name, server)
-        self.files, self.attacks = files, attacks
+        self.files, self.attacks = attacks.files_of(files), attacks
+        self.opening = server.openings[channel.get_id()]
+        self.sending = threading.Lock()
+        self.late: list[threading.Timer] = []
 
     def start_subsystem(self, name: str, transport: Any, channel: paramiko.Channel) -> None:
         with suppress(OSError, EOFError, paramiko.SSHException):
             self._read(channel)
-            self._send(channel, self.attacks.version())
+            if self.opening is not Opening.NO_GREETING:
+                self._send(channel, self.attacks.version())
             self.attacks.on_sftp(transport, channel)
             while data := self._read(channel):
-                kind, request, body = data[0], U32.unpack_from(data, 1)[0], data[5:]
-                self.files.asked += 1
-                attack = self.attacks.replies.get(kind)
-                answer = attack(self.files, request, body) if attack else None
-                self._send(channel, self.files.answer(kind, request, body) if answer is None else answer)
+                if self.opening is Opening.WHOLE:
+                    self._take(channel, data[0], data[1:])
+
+    def _take(self, channel: paramiko.Channel, kind: int, data: bytes) -> None:
+        self.files.asked += 1
+        if kind in self.attacks.late:
+            self.late.append(threading.Timer(self.attacks.late[kind], self._answer, (channel, kind, data)))
+            self.late[-1].start()
+            return
+        while kind in self.attacks.wait and self.late:
+            self.late.pop().join()
+        self._answer(channel, kind, data)
+
+    def _answer(self, channel: paramiko.Channel, kind: int, data: bytes) -> None:
+        request, body = U32.unpack_from(data)[0], data[4:]
+        attack = self.attacks.replies.get(kind)
+        answer = attack(self.files, request, body) if attack else None
+        self._send(channel, self.files.answer(kind, request, body) if answer is None else answer)
 
     def _send(self, channel: paramiko.Channel, data: "bytes | Iterable[bytes]") -> None:
-        for part in [data] if isinstance(data, bytes) else data:
-            channel.sendall(part)
+        with self.sending:
+            for part in [data] if isinstance(data, bytes) else data:
+                channel.sendall(part)
 
     def _read(self, channel: paramiko.Channel) -> bytes:
         return self._exactly(channel, U32.unpack(self._exactly(channel, 4))[0])
@@ -227,7 +303,7 @@ def hostile_server(attacks: Attacks, *, root: Path, files: Files | None = None) 
         transport.add_server_key(paramiko_key)
         transport.set_subsystem_handler("sftp", _Sftp, files, attacks)
         with suppress(paramiko.SSHException, EOFError, OSError):
-            transport.start_server(server=_Gate())
+            transport.start_server(server=_Gate(transport))
 
     with _listening(serve) as port:
         yield SshServer("127.0.0.1", port, public_line(host_key), root)
@@ -255,6 +331,7 @@ def _listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 clients.append(client)
                 threading.Thread(target=one, args=(client,), daemon=True).start()
 

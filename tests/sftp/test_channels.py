@@ -1,17 +1,20 @@
 """Large batches over several channels of one session, and over one where a server allows no more."""
 
+from functools import partial
+
 import pytest
 
 from erp_connectors.documents import Move, Upload
 from erp_connectors.sftp import operations
 from erp_connectors.sftp.channels import AT_MOST, Channels
 from erp_connectors.sftp.errors import ConnectionLost, SftpUnavailable
+from erp_connectors.sftp.limits import LearnedLimits
+from erp_connectors.sftp.operations import Written
 from erp_connectors.sftp.pipeline import Pipeline
-from erp_connectors.sftp.wire import Attributes
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.openssh import openssh_server
-from tests.sftp.test_pipeline import Script, honest, puts
+from tests.sftp.test_pipeline import Script, honest
 
 
 def pipeline(files):
@@ -19,7 +22,15 @@ def pipeline(files):
 
 
 def sizes(results):
-    return [file.size for file in results]
+    return [file.look.size for file in results]
+
+
+def put_all(channels, count, size=20_000):
+    return channels.run_files(
+        [partial(operations.put, f"/{n}", b"x" * size, mode=None, sync=False) for n in range(count)],
+        at_once=64,
+        shared=True,
+    )
 
 
 class Opening:
@@ -41,14 +52,13 @@ def test_a_large_batch_is_shared_out_and_answered_in_its_order():
     opening = Opening(*[pipeline(files) for _ in range(AT_MOST - 1)])
     channels = Channels(lambda: pipeline(files), opening)
 
-    results = channels.share_out(
-        [operations.put(f"/{n}", b"x" * n, mode=None, sync=False) for n in range(200)], files_open=64
-    )
+    jobs = [partial(operations.put, f"/{n}", b"x" * n, mode=None, sync=False) for n in range(200)]
+    results = channels.run_files(jobs, at_once=64, shared=True)
 
     assert sizes(results) == list(range(200))
     assert {name: len(data) for name, data in files.items()} == {b"/%d" % n: n for n in range(200)}
     assert opening.asked == AT_MOST - 1
-    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(put_all(channels, 200)) == [20_000] * 200
     assert opening.asked == AT_MOST - 1
 
 
@@ -58,9 +68,9 @@ def test_a_server_that_allows_fewer_channels_gets_everything_over_those(allowed)
     opening = Opening(*[pipeline(files) for _ in range(allowed)])
     channels = Channels(lambda: pipeline(files), opening)
 
-    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(put_all(channels, 200)) == [20_000] * 200
     asked = opening.asked
-    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(put_all(channels, 200)) == [20_000] * 200
     assert opening.asked == asked
     assert len(files) == 200
 
@@ -69,7 +79,7 @@ def test_a_small_batch_opens_no_channel():
     opening = Opening()
     channels = Channels(lambda: pipeline({}), opening)
 
-    assert sizes(channels.share_out(puts(40), files_open=64)) == [20_000] * 40
+    assert sizes(put_all(channels, 40)) == [20_000] * 40
     assert opening.asked == 0
 
 
@@ -80,13 +90,15 @@ def test_a_channel_that_ends_loses_its_own_share_and_is_not_used_again():
 
     files: dict[bytes, bytearray] = {}
     ending = Pipeline(Ending(honest(files)), io_timeout=5)
-    channels = Channels(lambda: pipeline(files), Opening(ending))
+    learned = LearnedLimits()
+    channels = Channels(lambda: pipeline(files), Opening(ending), learned=learned)
 
-    results = channels.share_out(puts(64), files_open=64)
+    results = put_all(channels, 64)
 
-    assert [type(result) for result in results] == [Attributes, ConnectionLost] * 32
+    assert [type(result) for result in results] == [Written, ConnectionLost] * 32
     assert channels.broken is None
-    assert sizes(channels.share_out(puts(64), files_open=64)) == [20_000] * 64
+    assert learned.now.channels == 1
+    assert sizes(put_all(channels, 64)) == [20_000] * 64
 
 
 def test_openssh_with_one_channel_only(tmp_path):
@@ -113,5 +125,5 @@ def test_what_is_expected_is_opened_before_it_is_asked_for():
 
     channels = Channels(lambda: pipeline(files), opening, expected=200)
 
-    assert sizes(channels.share_out(puts(200), files_open=64)) == [20_000] * 200
+    assert sizes(put_all(channels, 200)) == [20_000] * 200
     assert opening.asked == AT_MOST - 1

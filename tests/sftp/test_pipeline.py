@@ -31,6 +31,9 @@ class Script:
     def settimeout(self, timeout):
         pass
 
+    def close(self):
+        pass
+
     def sendall(self, data):
         self.incoming += data
         self.sent += len(data)
@@ -77,7 +80,7 @@ def honest(files):
         if kind == wire.WRITE:
             offset, data = reader.u64(), reader.string()
             files[name][offset : offset + len(data)] = data
-        if kind == wire.FSTAT:
+        if kind == wire.LSTAT:
             return packet(
                 wire.ATTRS, request_id + U32.pack(wire.A_SIZE) + struct.pack(">Q", len(files[name]))
             )
@@ -95,7 +98,7 @@ def test_order_and_size_of_the_answers_do_not_matter(crumb, reorder):
     files: dict[bytes, bytearray] = {}
     pipeline = Pipeline(Script(honest(files), crumb=crumb, reorder=reorder), io_timeout=5)
 
-    assert [file.size for file in pipeline.run(puts(150))] == [20_000] * 150
+    assert [file.look.size for file in pipeline.run(puts(150))] == [20_000] * 150
     assert all(files[b"/%d" % n] == bytes([n % 256]) * 20_000 for n in range(150))
 
 
@@ -105,7 +108,7 @@ def test_an_error_stays_with_its_file():
 
     first, second, third = pipeline.run(tasks)
 
-    assert (first.size, third.size) == (1, 1)
+    assert (first.look.size, third.look.size) == (1, 1)
     assert isinstance(second, StatusError)
     assert second.code == wire.PERMISSION_DENIED
 

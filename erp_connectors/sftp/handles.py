@@ -1,0 +1,46 @@
+"""The handles that a server has given out on one channel, so that one given out twice is found before it is used."""
+
+from erp_connectors.sftp.errors import HandleReused
+
+
+class OpenHandles:
+    """What is open, as far as the server's answers tell."""
+
+    def __init__(self) -> None:
+        # Each with the id of the request that closes it, None while there is none.
+        self._open: dict[bytes, int | None] = {}
+        self._folders: set[bytes] = set()
+        self.most_files = 0
+
+    @property
+    def files(self) -> int:
+        return len(self._open) - len(self._folders)
+
+    def begin(self) -> None:
+        """Count ``most_files``, those that were open together, from now on."""
+        self.most_files = self.files
+
+    def opened(self, handle: bytes, request_id: int, *, folder: bool) -> None:
+        """Raises `HandleReused` if the handle was still open when the server took the request.
+
+        A close that was asked for before the open frees its handle for it, even if its reply comes later.
+        """
+        if handle in self._open:
+            closing = self._open.pop(handle)
+            self._folders.discard(handle)
+            if closing is None or request_id < closing:
+                raise HandleReused("the server gave two open files the same handle")
+        self._open[handle] = None
+        if folder:
+            self._folders.add(handle)
+        self.most_files = max(self.most_files, self.files)
+
+    def closing(self, handle: bytes, request_id: int) -> None:
+        if handle in self._open:
+            self._open[handle] = request_id
+
+    def closed(self, handle: bytes, request_id: int) -> None:
+        # A handle that was given out again meanwhile stays open.
+        if self._open.get(handle) == request_id:
+            del self._open[handle]
+            self._folders.discard(handle)
