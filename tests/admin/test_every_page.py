@@ -27,7 +27,7 @@ from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
 from tests import factories, second_factors
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.deep, pytest.mark.django_db]
 CANARY = "KANARIE"
 ACTORS = ["ADMIN", "INTEGRATOR", "OPS", "VIEWER", "staff", "stranger", "nobody"]
 MODELS: list[Any] = [

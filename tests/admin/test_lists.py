@@ -129,6 +129,7 @@ def test_more_rows_take_no_more_queries(ops, org, page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.deep
 def test_lists_are_accessible_and_fit_a_phone(as_user, live_server, org, scheme):
     export = pushed(org, status=DraftStatus.APPROVED)
     page = as_user(factories.user(org))

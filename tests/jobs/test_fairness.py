@@ -12,6 +12,7 @@ from tests.servers.gate import gate
 from tests.servers.openssh import openssh_server
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.timeout(240),
     pytest.mark.skipif(
         not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"

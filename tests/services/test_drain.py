@@ -68,6 +68,7 @@ def open_circuit(connection: ERPConnection, *, for_: timedelta) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.deep
 def test_five_thousand_held_orders_drain_in_order_once_a_test_succeeds(connection, behaviour, settings):
     settings.DELIVERY_BATCH_SIZE = BATCH
     push_held(connection, HELD)

@@ -31,6 +31,8 @@ from tests.tenants.twins import (
     told_of,
 )
 
+pytestmark = pytest.mark.deep
+
 
 @dataclass
 class Stage:

@@ -30,6 +30,8 @@ from tests.notify.conftest import receiver as receiver
 from tests.retention.conftest import age
 from tests.tenants.twins import APPROVED, PENDING, SENT, mine, require_unmixed, state, told_of
 
+pytestmark = pytest.mark.deep
+
 
 def enqueued() -> Iterator[str]:
     """What is asked for by `jobs.enqueue` and `jobs.wake`, and what is scheduled, as dotted names."""

@@ -41,6 +41,8 @@ from tests.tenants.twins import (
 )
 from tests.web.test_every_route import NOBODY, every_path
 
+pytestmark = pytest.mark.deep
+
 # What stands in an address before an id, and whose ids fit there; the first that matches.
 IDS: tuple[tuple[str, Any], ...] = (
     ("/admin/audit/auditlog/", AuditLog),

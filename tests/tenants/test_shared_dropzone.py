@@ -22,6 +22,8 @@ from tests.services.conftest import Killed, die
 from tests.services.conftest import at_crashpoint as at_crashpoint
 from tests.tenants.twins import STRAY, order, pushed, require_unmixed, state
 
+pytestmark = pytest.mark.deep
+
 ACKED = '{{"status": "ACKED", "erp_order_id": "{}SO-1"}}'
 FAILED = '{{"status": "FAILED", "message": "{}unknown"}}'
 IN_EITHER_ORDER = pytest.mark.parametrize("first", [0, 1], ids=["one first", "other first"])

@@ -139,6 +139,7 @@ def test_a_folder_swapped_for_a_link_while_files_are_written_lets_none_out(top, 
     assert any(outcome is not None for outcome in outcomes), "the swap never met a write"
 
 
+@pytest.mark.deep
 def test_whatever_is_done_while_folders_are_swapped_stays_inside(top, root, transport):
     """Every operation but writing, which has its own test; what lies outside must be as it was."""
     for folder in (top / "outside", root / "in", root / "in/sub"):

@@ -184,6 +184,7 @@ def test_for_people_it_is_text_that_ends_in_a_verdict():
     assert out.getvalue().splitlines()[-1] == "Nothing is broken; 1 warning."
 
 
+@pytest.mark.deep
 def test_before_migrations_and_without_a_database_it_says_what_comes_first(tmp_path):
     world = new_world(tmp_path)
     world.database.unlink()

@@ -198,6 +198,7 @@ def test_an_error_has_its_trace_once(make_site, lines, monkeypatch):  # noqa: F8
     assert lines("api.failed")[0]["exception"].count("ZeroDivisionError: oops") == 1
 
 
+@pytest.mark.deep
 def test_workers_write_nothing_but_json_lines_each_once_and_no_line_for_a_task_that_found_nothing(tmp_path):
     world = new_world(tmp_path, LOG_FORMAT="json")
     with world.running("run_workers", "--workers", "1") as workers:
@@ -211,6 +212,7 @@ def test_workers_write_nothing_but_json_lines_each_once_and_no_line_for_a_task_t
     assert len(events) == len(set(events)), "a line was written twice"
 
 
+@pytest.mark.deep
 def test_with_debug_the_queue_tells_its_tasks(tmp_path):
     world = new_world(tmp_path, LOG_FORMAT="json", LOG_LEVEL="DEBUG")
     with world.running("run_workers", "--workers", "1") as workers:

@@ -19,7 +19,7 @@ from tests.servers.asyncssh_server import asyncssh_server
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
 from tests.services.test_statements import accepted, answer_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
