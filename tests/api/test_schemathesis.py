@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
 from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
@@ -14,7 +15,6 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import FailureGroup
 
 from orderflow.access.models import Token
-from orderflow.wsgi import application
 from tests.api.actors import ACTORS, make_unlimited_world, of_actor, target
 from tests.hypothesis_profiles import examples
 
@@ -70,7 +70,9 @@ def test_nothing_is_found(world, actor, record_property):
     config = schemathesis.Config.from_dict(
         {"operations": [more_than_a_schema_says(label) for label in REFUSED_FOR]}
     )
-    schema = schemathesis.openapi.from_wsgi("/api/v1/schema?format=json", application, config=config)
+    schema = schemathesis.openapi.from_wsgi(
+        "/api/v1/schema?format=json", get_wsgi_application(), config=config
+    )
     run = Run(headers)
 
     for operation in (result.ok() for result in schema.get_all_operations()):
