@@ -180,7 +180,7 @@ def test_what_answers_without_being_ssh(server, handle, expected):
 
 def test_failures_leave_no_thread_behind(server):
     before = threading.active_count()
-    for _ in range(20):
+    for _ in range(8):
         failed(server.options(ssh_key=None, password="wrong"))
     for thread in threading.enumerate():
         if thread.name.startswith("Thread-"):

@@ -233,6 +233,7 @@ def json_lines(said):
     return found
 
 
+@pytest.mark.deep
 def test_on_a_terminal_it_is_text(tmp_path):
     world = new_world(tmp_path)
     show = "import structlog; structlog.get_logger('x').warning('export.sent', export_id='e-1')"

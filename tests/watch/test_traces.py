@@ -127,6 +127,7 @@ def test_what_nobody_traces_costs_nothing_and_imports_nothing(make_site):  # noq
     assert ERPExport.objects.get().trace == ""
 
 
+@pytest.mark.deep
 def test_without_tracing_no_process_imports_opentelemetry(tmp_path):
     show = "import sys; print([name for name in sys.modules if name.startswith('opentelemetry')])"
 
@@ -146,6 +147,7 @@ class _Collector(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.deep
 def test_with_tracing_spans_arrive_at_a_collector(tmp_path):
     server = HTTPServer(("127.0.0.1", 0), _Collector)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -163,6 +165,7 @@ def test_with_tracing_spans_arrive_at_a_collector(tmp_path):
     assert [path for path, body in _Collector.got if b"a span of ours" in body] == ["/v1/traces"]
 
 
+@pytest.mark.deep
 def test_tracing_without_the_extra_stops_in_one_sentence(tmp_path):
     world = new_world(tmp_path)
     (tmp_path / "opentelemetry").mkdir()
