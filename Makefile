@@ -57,7 +57,7 @@ screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromi
 	$(PYTHON) -m pytest -q tests/admin/test_story.py --screenshots docs/images
 
 bench: $(INSTALLED) ## beside sftp, lftp, rclone and others, those that are installed; ARGS=--help
-	@$(PYTHON) -m bench $(ARGS)
+	@$(PYTHON) -m tools.bench $(ARGS)
 
 soak: $(INSTALLED) ## many workers, one killed every few seconds: nothing lost, nothing twice; ARGS=--help
 	@$(PYTHON) -m tests.soak $(ARGS)

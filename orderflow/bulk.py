@@ -12,7 +12,7 @@ def update_rows(rows: Sequence[Model], *names: str) -> None:
     """Write these fields of rows of one model; a row that is no longer in the database stays away.
 
     As Django's ``bulk_update``, which makes a CASE of each field and spends more time on that than the database on
-    the update (bench/).
+    the update (tools/bench).
     """
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         _update(rows[start : start + ROWS_PER_STATEMENT], names)

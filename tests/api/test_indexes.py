@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bench import read_world
-from bench.reads import client_of, reads
+from tools.bench import read_world
+from tools.bench.reads import client_of, reads
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
 LARGE = {

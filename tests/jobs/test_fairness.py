@@ -23,7 +23,7 @@ HANGING = 3
 SETUP = """
 import json
 from pathlib import Path
-from bench import ours
+from tools.bench import ours
 from tests import factories
 for name, (config, acks, written) in json.loads({setup!r}).items():
     connection = factories.connection(factories.org(slug=name), config)

@@ -29,7 +29,7 @@ import json
 from pathlib import Path
 from erp_connectors.services.push import push_many
 from tests import factories
-from bench.ours import approved_orders
+from tools.bench.ours import approved_orders
 for name, config in json.loads(Path({configs!r}).read_text()).items():
     org = factories.org(slug=name)
     factories.connection(org, config)

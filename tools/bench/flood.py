@@ -14,9 +14,9 @@ from uuid import UUID
 
 import msgspec
 
-from bench.measuring import DidNotDoIt
-from bench.world import World
 from tests.jobs.processes import ROOT, new_world
+from tools.bench.measuring import DidNotDoIt
+from tools.bench.world import World
 
 SECONDS_AT_MOST = 900
 
@@ -45,8 +45,8 @@ def flood(world: World, database_url: str, *, files: int, ms: int) -> Flood:
     config = world.link(ms).config(export_path=f"{folder}/in", ack_path=f"{folder}/ack")
     (own / "config.json").write_text(json.dumps(config))
     place = new_world(own, DATABASE_URL=database_url)
-    made = _run(place.env, f"from bench.flood import prepare; prepare({str(folder)!r}, {files})")
-    done = _run(place.env, f"from bench.flood import drive; drive({made!r}, {files})")
+    made = _run(place.env, f"from tools.bench.flood import prepare; prepare({str(folder)!r}, {files})")
+    done = _run(place.env, f"from tools.bench.flood import drive; drive({made!r}, {files})")
     found = len(list((folder / "ack" / "processed").iterdir()))
     if found != files:
         raise DidNotDoIt(f"{found} of {files} are in processed/")
@@ -65,8 +65,8 @@ def _run(env: dict[str, str], code: str) -> str:
 
 def prepare(folder: str, files: int) -> None:
     """Prints the connection's id."""
-    from bench import ours  # noqa: PLC0415  # needs the settings of this process
     from tests import factories  # noqa: PLC0415
+    from tools.bench import ours  # noqa: PLC0415  # needs the settings of this process
 
     config = json.loads((Path(folder) / "own" / "config.json").read_text())
     connection = factories.connection(factories.org(), config)

@@ -10,10 +10,10 @@ from pathlib import Path
 import asyncssh
 import paramiko
 
-from bench.measuring import DidNotDoIt, Run, timed
-from bench.world import World, require_uploaded
 from tests.servers.s3 import rclone
 from tests.servers.ssh import SshServer
+from tools.bench.measuring import DidNotDoIt, Run, timed
+from tools.bench.world import World, require_uploaded
 
 SECONDS_AT_MOST = 600
 CONNECTIONS_TRIED = 20

@@ -2,8 +2,8 @@
 
 from django.db import connection
 
-from bench import read_world
 from orderflow.tenancy.models import Org
+from tools.bench import read_world
 
 _ERRORS = """
 UPDATE erp_connectors_erpexport SET error_json = jsonb_build_object('code', 'REFUSED_BY_ERP', 'message',

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import measuring, report
-from bench.measuring import OURS, DidNotDoIt, Result, take_turns
 from tests.parts import require_program
+from tools.bench import measuring, report
+from tools.bench.measuring import OURS, DidNotDoIt, Result, take_turns
 
 pytestmark = pytest.mark.deep
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def bench(*arguments):
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
+        [sys.executable, "-m", "tools.bench", *arguments],
         cwd=ROOT, env=kept, capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`python -m bench.wall [EXPORTS]`: what row-level security costs, as a ratio.
+"""`python -m tools.bench.wall [EXPORTS]`: what row-level security costs, as a ratio.
 
 Two databases of the same rows, one with policies; each read is asked of both in turn, so that whatever else the
 machine does slows both.
@@ -52,7 +52,7 @@ def _compare(exports: int, folder: Path) -> None:
     from django.core.management import call_command  # noqa: PLC0415
     from django.test import override_settings  # noqa: PLC0415
 
-    from bench import read_world, reads  # noqa: PLC0415
+    from tools.bench import read_world, reads  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     largest = read_world.fill(exports, str(folder))[0]

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.measuring import DidNotDoIt
-from bench.world import World
 from tests.jobs.processes import new_world
+from tools.bench.measuring import DidNotDoIt
+from tools.bench.world import World
 
 SECONDS_AT_MOST = 300
 # In production a schedule asks once a minute; what counts here is work, not waiting.
@@ -29,7 +29,7 @@ def orders_per_second(
     config = world.link(0).config(export_path=f"{folder}/in", ack_path=f"{folder}/ack")
     (own / "config.json").write_text(json.dumps(config))
     place = new_world(own, **({"DATABASE_URL": database_url} if database_url else {}))
-    code = f"from bench.endtoend import drive; drive({str(own)!r}, {str(folder)!r})"
+    code = f"from tools.bench.endtoend import drive; drive({str(own)!r}, {str(folder)!r})"
     with place.running("run_workers", "--workers", str(workers)):
         done = place.manage("shell", "--no-imports", "-c", code)
     if done.returncode:
@@ -39,13 +39,13 @@ def orders_per_second(
 
 def drive(own: str, folder: str) -> None:
     """Prints orders per second."""
-    from bench import ours  # noqa: PLC0415  # needs the settings of this process
     from erp_connectors.models import ERPExport  # noqa: PLC0415
     from erp_connectors.services.push import push_many  # noqa: PLC0415
     from erp_connectors.states import ExportStatus  # noqa: PLC0415
     from erp_connectors.tasks import POLL  # noqa: PLC0415
     from orderflow import jobs  # noqa: PLC0415
     from tests import factories  # noqa: PLC0415
+    from tools.bench import ours  # noqa: PLC0415  # needs the settings of this process
 
     org = factories.org()
     connection = factories.connection(org, json.loads((Path(own) / "config.json").read_text()))

@@ -13,16 +13,16 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from bench import page_world
-from bench.measuring import Result
-from bench.reads import Read, some
-from bench.report import percentile
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tools.bench import page_world
+from tools.bench.measuring import Result
+from tools.bench.reads import Read, some
+from tools.bench.report import percentile
 
 TIMES, AT_LEAST = 20, 3
 LONGEST = 20.0  # seconds on one page: a slow one is asked less often

@@ -5,7 +5,7 @@ from html import escape
 from math import ceil
 from pathlib import Path
 
-from bench.measuring import OURS, Result
+from tools.bench.measuring import OURS, Result
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 READS_BEGIN, READS_END = "<!-- reads: begin -->", "<!-- reads: end -->"

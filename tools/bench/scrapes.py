@@ -1,4 +1,4 @@
-"""A scrape of /metrics with many connections and exports: ``python -m bench.scrapes [--database postgres]``."""
+"""A scrape of /metrics with many connections and exports: ``python -m tools.bench.scrapes [--database postgres]``."""
 
 import argparse
 import tempfile
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import django
 
-from bench import world
-from bench.measuring import Result, timed
+from tools.bench import world
+from tools.bench.measuring import Result, timed
 
 TIMES = 30
 # Of a hundred exports so many stand so; the others are answered.
@@ -18,7 +18,7 @@ PENDING, SENT, FAILED = 1, 2, 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.scrapes")
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.scrapes")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--exports", type=int, default=200_000)
     parser.add_argument("--connections", type=int, default=1_000)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import django
 
-from bench import measuring, peers, report, world
-from bench.measuring import OURS, Result, Run, take_turns
-from bench.world import World
+from tools.bench import measuring, peers, report, world
+from tools.bench.measuring import OURS, Result, Run, take_turns
+from tools.bench.world import World
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE, IMAGES, KEPT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images", ROOT / "var" / "bench"
 SIZE = 20_000
 SLOW = (peers.PER_FILE, "paramiko, file by file", "OpenSSH sftp -b", "lftp, 1 connections")
@@ -83,7 +83,7 @@ def _cases(place: World, options: argparse.Namespace, url: str) -> Iterator[Resu
 
 
 def _uploads(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import ours  # noqa: PLC0415  # needs Django's settings
+    from tools.bench import ours  # noqa: PLC0415  # needs Django's settings
 
     for how_many in options.files:
         source = place.files(how_many, SIZE)
@@ -101,7 +101,7 @@ def _uploads(place: World, options: argparse.Namespace, url: str) -> Iterator[Re
 
 
 def _big_file(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import ours  # noqa: PLC0415
+    from tools.bench import ours  # noqa: PLC0415
 
     source = place.files(1, 10_000_000)
     for ms in options.round_trip:
@@ -113,7 +113,7 @@ def _big_file(place: World, options: argparse.Namespace, url: str) -> Iterator[R
 
 
 def _acks(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import ours  # noqa: PLC0415
+    from tools.bench import ours  # noqa: PLC0415
 
     for how_many in (20,) if options.quick else (200, 10_000):
         names = [f"sales_order_{n:08x}_20261123_100000_{n:08x}.json" for n in range(how_many)]
@@ -132,7 +132,7 @@ def _acks(place: World, options: argparse.Namespace, url: str) -> Iterator[Resul
 
 
 def _flood(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench.flood import flood  # noqa: PLC0415
+    from tools.bench.flood import flood  # noqa: PLC0415
 
     how_many = 200 if options.quick else 100_000
     for ms in options.round_trip[:1]:
@@ -144,7 +144,7 @@ def _flood(place: World, options: argparse.Namespace, url: str) -> Iterator[Resu
 
 
 def _idle(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import ours  # noqa: PLC0415
+    from tools.bench import ours  # noqa: PLC0415
 
     for ms in options.round_trip:
         polls = [ours.idle_polls(place, ms) for _ in range(options.rounds)]
@@ -159,7 +159,7 @@ def _idle(place: World, options: argparse.Namespace, url: str) -> Iterator[Resul
 
 
 def _growth(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import ours  # noqa: PLC0415
+    from tools.bench import ours  # noqa: PLC0415
 
     result = Result("growth", "Push to ACKED, one process, PostgreSQL: seconds per order by orders queued")
     sizes = (20, 100) if options.quick else (100, 1_000, 10_000)
@@ -178,7 +178,7 @@ def _growth(place: World, options: argparse.Namespace, url: str) -> Iterator[Res
 
 
 def _end_to_end(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import endtoend  # noqa: PLC0415
+    from tools.bench import endtoend  # noqa: PLC0415
 
     orders = endtoend.real_orders(ROOT.parent)
     orders = orders[:100] if options.quick else orders
@@ -200,13 +200,13 @@ def _end_to_end(place: World, options: argparse.Namespace, url: str) -> Iterator
 
 
 def _reads(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import reads  # noqa: PLC0415
+    from tools.bench import reads  # noqa: PLC0415
 
     yield reads.measure(options.exports, place.folder / "reads", times=10 if options.quick else reads.TIMES)
 
 
 def _pages(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
-    from bench import pages  # noqa: PLC0415
+    from tools.bench import pages  # noqa: PLC0415
 
     yield pages.measure(options.exports, place.folder / "pages", times=5 if options.quick else pages.TIMES)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from bench.measuring import DidNotDoIt
 from tests.servers.delay_proxy import delay_proxy
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
+from tools.bench.measuring import DidNotDoIt
 
 
 @dataclass

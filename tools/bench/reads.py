@@ -15,15 +15,15 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from bench import read_world
-from bench.measuring import Result
-from bench.report import percentile
 from erp_connectors.models import ERPConnection, ERPExport
 from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tools.bench import read_world
+from tools.bench.measuring import Result
+from tools.bench.report import percentile
 
 TIMES = 60
 RowT = TypeVar("RowT", bound=Model)

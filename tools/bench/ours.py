@@ -15,8 +15,6 @@ from uuid import uuid4
 from django.db import connection as database
 from django.utils import timezone
 
-from bench.measuring import DidNotDoIt, Run, timed
-from bench.world import World, require_uploaded
 from erp_connectors import archive
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.models import ERPConnection, ERPExport
@@ -31,6 +29,8 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org
 from tests import factories
 from tests.servers.ssh import SshServer
+from tools.bench.measuring import DidNotDoIt, Run, timed
+from tools.bench.world import World, require_uploaded
 
 
 def uploads(world: World, ms: int, source: Path) -> Run:
