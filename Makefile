@@ -37,10 +37,10 @@ $(AUDIT): | $(INSTALLED)
 demo serve migrations: export ORDERFLOW_ENV ?= development
 
 demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; ends by itself
-	@$(PYTHON) manage.py demo $(ARGS)
+	@$(PYTHON) -m tools.demo demo $(ARGS)
 
 serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127.0.0.1:8000/admin/
-	@$(PYTHON) manage.py serve $(ARGS)
+	@$(PYTHON) -m tools.demo serve $(ARGS)
 
 PYTEST = $(PYTHON) -m pytest -n 2 --dist loadgroup
 

@@ -55,6 +55,18 @@ def test_nothing_runs_back():
     assert wrong == []
 
 
+def test_the_product_imports_neither_tools_nor_tests():
+    """They are not in the wheel and not in the image."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for place in ("orderflow", "erp_connectors", "manage.py")
+        for path in modules(place)
+        for name in imports(path)
+        if within(name, "tools") or within(name, "tests")
+    ]
+    assert wrong == []
+
+
 def test_one_module_names_the_queue():
     wrong = [
         str(path.relative_to(ROOT))

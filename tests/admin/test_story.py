@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from erp_connectors.demo import world
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
@@ -22,6 +21,7 @@ from tests import factories
 from tests.browsing import PHONE
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import SshServer
+from tools.demo import world
 
 pytestmark = pytest.mark.deep
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +26,19 @@ class World:
     def database(self) -> Path:
         return self.folder / "orderflow.sqlite3"
 
-    def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def manage(
+        self, *arguments: str, program: Sequence[str] = ("manage.py",)
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=100, check=False,
+            [sys.executable, *program, *arguments],
+            cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=400, check=False,
         )  # fmt: skip
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator["Running"]:
+    def running(self, *arguments: str, program: Sequence[str] = ("manage.py",)) -> Iterator["Running"]:
         log = self.folder / f"{arguments[0]}.log"
         with log.open("wb") as output:
-            command = [sys.executable, "manage.py", *arguments]
+            command = [sys.executable, *program, *arguments]
             with running(
                 command, grace=40, cwd=ROOT, env=self.env, stdout=output, stderr=subprocess.STDOUT
             ) as process:

@@ -95,8 +95,8 @@ ARGUMENTS = {
     "validate_ack": "README.md",
     "validate_export": "README.md",
 }
-# These go on until they are stopped; what they start is tried in `test_processes`.
-ENDLESS = {"run_workers", "serve", "demo"}
+# It goes on until it is stopped; what it starts is tried in `test_processes`.
+ENDLESS = {"run_workers"}
 
 
 def test_every_command_while_the_database_is_away(leaks, tmp_path):

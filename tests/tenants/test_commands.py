@@ -188,8 +188,6 @@ COMMANDS: dict[str, Callable[[Stage], None]] = {
     "generate_key": knows_no_rows,
     "row_level_security": knows_no_rows,
     "run_workers": is_run_apart,
-    "serve": is_run_apart,
-    "demo": is_run_apart,
 }
 
 

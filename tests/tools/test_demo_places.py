@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from erp_connectors.demo import story
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tools.demo import story
 
 pytestmark = pytest.mark.django_db
 

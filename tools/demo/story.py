@@ -13,8 +13,6 @@ from django.core.files.storage import storages
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from erp_connectors.demo import sftp_server, world
-from erp_connectors.demo.sftp_server import SftpServer
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services import connections, push
 from erp_connectors.simulated_erp import TAKEN
@@ -24,6 +22,8 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
+from tools.demo import sftp_server, world
+from tools.demo.sftp_server import SftpServer
 
 PASSWORD = "orderflow-demo"  # noqa: S105  # printed for whoever looks around
 CONNECTOR = "DROPZONE_JSON_V1"

@@ -41,8 +41,6 @@ def enter(*, fresh: bool, poll_seconds: int, chosen: Mapping[str, str] = NONE) -
 
     ``fresh`` removes what was there; ``chosen`` are settings that somebody asked for by name. Raises `CommandError`.
     """
-    if not FIXTURE.is_file():
-        raise CommandError("The demo's orders come with a checkout: clone the repository, then `make demo`.")
     folder = Path(settings.VAR).resolve() / "demo"
     environment = _environment(folder, poll_seconds)
     if kept := sorted({*environment, "DATABASE_URL", "ARCHIVE_DIR"} & {*chosen}):
@@ -53,7 +51,7 @@ def enter(*, fresh: bool, poll_seconds: int, chosen: Mapping[str, str] = NONE) -
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(guardian.ROOT)
     sys.stdout.flush()
-    program = [sys.executable, str(guardian.ROOT / "manage.py"), *sys.argv[1:]]
+    program = [sys.executable, "-m", "tools.demo", *sys.argv[1:]]
     os.execve(program[0], program, environment | {**chosen})  # noqa: S606  # no shell is involved
 
 

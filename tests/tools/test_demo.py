@@ -15,7 +15,8 @@ import pytest
 
 from tests.jobs.processes import ROOT, World, new_world
 
-pytestmark = [pytest.mark.deep, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
+DEMO = ("-m", "tools.demo")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def said(world: World) -> str:
-    done = world.manage("demo")
+    done = world.manage("demo", "--limit", "300", program=DEMO)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -65,7 +66,9 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
     said: str, world: World
 ) -> None:
     port = free_port()
-    with world.running("serve", "--port", str(port), "--set", "METRICS_TOKEN=to-try") as serving:
+    with world.running(
+        "serve", "--port", str(port), "--set", "METRICS_TOKEN=to-try", program=DEMO
+    ) as serving:
         serving.wait_until_said("Ctrl-C ends everything")
         assert "admin@acme.example" in serving.said()
         chosen = {"Authorization": "Bearer to-try"}
@@ -75,7 +78,7 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
         assert "2 ack folders are looked at" in by_the_command_it_names(serving.said())
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/", timeout=10) as page:
             assert page.status == 200
-        second = world.manage("demo")
+        second = world.manage("demo", "--limit", "300", program=DEMO)
         assert second.returncode == 1
         assert "is running on the demo's data already" in second.stderr
         serving.process.terminate()
@@ -109,7 +112,7 @@ def by_the_command_it_names(said: str) -> str:
     ],
 )
 def test_serve_takes_no_setting_that_leads_out_of_its_world(world: World, setting: str, why: str) -> None:
-    done = world.manage("serve", "--port", str(free_port()), "--set", setting)
+    done = world.manage("serve", "--port", str(free_port()), "--set", setting, program=DEMO)
     assert done.returncode != 0
     assert why in done.stderr
 
@@ -119,7 +122,7 @@ def test_serve_says_so_when_its_port_is_taken(world: World) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        done = world.manage("serve", "--port", str(port))
+        done = world.manage("serve", "--port", str(port), program=DEMO)
     assert done.returncode == 1
     assert f"Port {port} of 127.0.0.1 can't be used" in done.stderr
 

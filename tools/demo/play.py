@@ -8,11 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from erp_connectors.demo import story, world
-from erp_connectors.demo.story import Place
 from erp_connectors.management.reporting import positive
 from erp_connectors.models import ERPExport
 from orderflow.guardian import Guarded
+from tools.demo import story, world
+from tools.demo.story import Place
 
 COLUMNS = (
     ("order", 12),

@@ -11,10 +11,10 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from erp_connectors.demo import story, world
-from erp_connectors.management.commands.demo import start_background
 from orderflow.guardian import Guarded
 from orderflow.tenancy.models import Org
+from tools.demo import story, world
+from tools.demo.play import start_background
 
 
 class Command(BaseCommand):

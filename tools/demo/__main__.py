@@ -1,0 +1,28 @@
+"""`make demo` and `make serve`: ``python -m tools.demo [demo|serve] …``; ORDERFLOW_ENV must be development."""
+
+import os
+import sys
+
+import django
+
+from orderflow.__main__ import run
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orderflow.settings")
+    run(_execute)
+
+
+def _execute() -> None:
+    django.setup()
+    from tools.demo import play, serve  # noqa: PLC0415  # they need Django's models
+
+    commands = {"demo": play.Command, "serve": serve.Command}
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in commands:
+        sys.exit("Write: python -m tools.demo demo, or: python -m tools.demo serve")
+    commands[name]().run_from_argv(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
