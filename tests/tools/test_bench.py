@@ -1,45 +1,12 @@
-"""The benchmark itself: its smallest case with real programs, and its arithmetic."""
+"""The benchmark's arithmetic and its tables."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
-import pytest
-
-from tests.parts import require_program
 from tools.bench import measuring, report
 from tools.bench.measuring import OURS, DidNotDoIt, Result, take_turns
 
-pytestmark = pytest.mark.deep
-
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def bench(*arguments):
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "tools.bench", *arguments],
-        cwd=ROOT, env=kept, capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
-
-
-def test_the_smallest_case_runs_whole_and_its_results_make_the_same_table_again():
-    require_program("sshd")
-    done = bench(
-        "--case", "upload", "--files", "2", "--round-trip", "0", "--rounds", "1", "--peer", "file by file"
-    )
-
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "did not do it" not in done.stdout
-    table = done.stdout[done.stdout.index("### 2 files of 20 KB, 0 ms round trip") :]
-    assert "| **ours** |" in table
-    assert "| paramiko, file by file |" in table
-
-    (path,) = [Path(line) for line in done.stdout.splitlines() if line.endswith(".json")]
-    again = bench("--show", str(path))
-    path.unlink()
-    assert again.stdout.strip() == table.strip()
 
 
 def test_everybody_takes_a_turn_in_each_round_and_the_median_counts():

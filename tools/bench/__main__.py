@@ -1,6 +1,7 @@
 """``make bench``: everything, or ``ARGS="--case upload --round-trip 50 --rounds 3"``, or ``ARGS=--quick``."""
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import django
 
+from tests.parts import find_program
 from tools.bench import measuring, peers, report, world
 from tools.bench.measuring import OURS, Result, Run, take_turns
 from tools.bench.world import World
@@ -25,9 +27,16 @@ def main() -> None:
         return _show([one for path in options.show for one in measuring.load(path)], write=options.write)
     for program in peers.missing():
         print(f"{program} is not installed: it will not be compared.")
+    if find_program("sshd") is None:
+        sys.exit("make bench needs an OpenSSH server: apt install openssh-server")
     KEPT.mkdir(parents=True, exist_ok=True)
+    results: list[Result] = []
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=KEPT, ignore_cleanup_errors=True)))
+        # If a case fails, the results of those before it are kept all the same.
+        stack.callback(lambda: print(f"\n{measuring.save(results, KEPT)}") if results else None)
+        # A space in each path, since a user's clone may have one.
+        temporary = tempfile.TemporaryDirectory(dir=KEPT, prefix="one run ", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(temporary))
         from tests.servers.postgres import postgres_server  # noqa: PLC0415  # not needed to print the help
 
         url = stack.enter_context(postgres_server(folder / "postgres", durable=True))
@@ -40,8 +49,8 @@ def main() -> None:
         stack.callback(connections.close_all)
         call_command("migrate", verbosity=0)
         place = stack.enter_context(world.running_world(folder / "sftp", sorted({0, *options.round_trip})))
-        results = list(_cases(place, options, url))
-    print(f"\n{measuring.save(results, KEPT)}")
+        for result in _cases(place, options, url):
+            results.append(result)  # noqa: PERF402  # one by one: see above
     return _show(results, write=options.write)
 
 

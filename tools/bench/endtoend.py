@@ -14,7 +14,7 @@ from tests.jobs.processes import new_world
 from tools.bench.measuring import DidNotDoIt
 from tools.bench.world import World
 
-SECONDS_AT_MOST = 300
+SECONDS_AT_MOST = 390
 # In production a schedule asks once a minute; what counts here is work, not waiting.
 SECONDS_BETWEEN_POLLS = 0.3
 
@@ -103,8 +103,8 @@ def _wait_for_workers() -> None:
     from orderflow.heartbeat.models import Heartbeat  # noqa: PLC0415
 
     jobs.enqueue("orderflow.heartbeat.tasks.beat")
-    give_up = time.perf_counter() + 40
+    give_up = time.perf_counter() + 120
     while not Heartbeat.objects.exists():
         if time.perf_counter() > give_up:
-            sys.exit("no worker took a task within 40 s")
+            sys.exit("no worker took a task within 120 s")
         time.sleep(0.05)

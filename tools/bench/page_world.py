@@ -4,6 +4,7 @@ from django.db import connection
 
 from orderflow.tenancy.models import Org
 from tools.bench import read_world
+from tools.bench.model_defaults import with_defaults
 
 _ERRORS = """
 UPDATE erp_connectors_erpexport SET error_json = jsonb_build_object('code', 'REFUSED_BY_ERP', 'message',
@@ -29,6 +30,6 @@ def fill(exports: int, folder: str) -> list[Org]:
     """The largest org comes first."""
     orgs = read_world.fill(exports, folder)
     with connection.cursor() as cursor:
-        for statement in (_ERRORS, _CONFLICTS, _ACK_FILES, read_world.STATISTICS):
+        for statement in (_ERRORS, _CONFLICTS, with_defaults(_ACK_FILES), read_world.STATISTICS):
             cursor.execute(statement)
     return orgs

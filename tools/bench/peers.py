@@ -1,6 +1,7 @@
 """Other programs doing the job: each file under a temporary name, then renamed; or as near to that as they come."""
 
 import asyncio
+import shlex
 import shutil
 import subprocess
 import time
@@ -92,7 +93,9 @@ def ack_readers(world: World, ms: int, fill: Callable[[Path], int]) -> dict[str,
     if shutil.which("lftp"):
         for connections in (1, 4, 8):
             peers[f"lftp, {connections} connections"] = lambda folder, here, n=connections: _lftp(  # type: ignore[misc]
-                world, link, [f"mirror --Remove-source-files --no-recursion --parallel={n} {folder} {here}"]
+                world,
+                link,
+                [f'mirror --Remove-source-files --no-recursion --parallel={n} "{folder}" "{here}"'],
             )
     return {name: from_new_folder(act) for name, act in peers.items()}
 
@@ -102,8 +105,8 @@ def _put_lines(source: Path, target: Path) -> list[str]:
         line
         for path in sorted(source.iterdir())
         for line in (
-            f"put {path} {target}/{path.name}.tmp",
-            f"rename {target}/{path.name}.tmp {target}/{path.name}",
+            f'put "{path}" "{target}/{path.name}.tmp"',
+            f'rename "{target}/{path.name}.tmp" "{target}/{path.name}"',
         )
     ]
 
@@ -113,7 +116,10 @@ def _get_lines(folder: Path, here: Path) -> list[str]:
         line
         for path in sorted(folder.iterdir())
         if path.is_file()
-        for line in (f"get {path} {here}/{path.name}", f"rename {path} {folder}/processed/{path.name}")
+        for line in (
+            f'get "{path}" "{here}/{path.name}"',
+            f'rename "{path}" "{folder}/processed/{path.name}"',
+        )
     ]
 
 
@@ -128,13 +134,14 @@ def _mirror_lines(source: Path, target: Path, connections: int) -> list[str]:
     return [
         "set xfer:use-temp-file yes",
         "set xfer:temp-file-name *.tmp",
-        f"mirror -R --no-perms --parallel={connections} {source} {target}",
+        f'mirror -R --no-perms --parallel={connections} "{source}" "{target}"',
     ]
 
 
 def _lftp(world: World, link: SshServer, lines: Sequence[str]) -> None:
     script = world.folder / "script"
-    program = " ".join(["ssh", "-a", "-x", *_ssh_options(world)])
+    # lftp hands the program to a shell, after it took its own quotes off.
+    program = shlex.join(["ssh", "-a", "-x", *_ssh_options(world)]).replace('"', r"\"")
     opening = [
         f'set sftp:connect-program "{program}"',
         "set sftp:auto-confirm yes",
@@ -167,7 +174,7 @@ def _ssh_options(world: World) -> list[str]:
         "-i",
         str(world.key_file),
         "-o",
-        f"UserKnownHostsFile={known}",
+        f'UserKnownHostsFile="{known}"',
         "-o",
         "BatchMode=yes",
     ]

@@ -11,6 +11,7 @@ from django.db import connection
 from erp_connectors.models import ERPExport
 from orderflow.tenancy.models import Org
 from tests import factories
+from tools.bench.model_defaults import with_defaults
 
 # One org has most of the rows, as in life.
 SHARES = (0.6, 0.2, 0.1, 0.07, 0.03)
@@ -39,11 +40,12 @@ SELECT gen_random_uuid(), d.id, n, 'INT-' || n, '', 'Kabel NYM-J 3x1,5', 10.5, '
 FROM orders_draftorder d, generate_series(1, %(lines)s) n WHERE d.org_id = %(org)s
 """
 _EXPORTS = """
-INSERT INTO erp_connectors_erpexport ({columns}, id, org_id, connection_id, draft_order_id, filename, status,
-  failed_as, erp_order_id, sha256, size, approved_at, attempts, created_at, updated_at, sent_at, answered_at,
+INSERT INTO erp_connectors_erpexport (export_format_version, id, org_id, connection_id, draft_order_id, filename,
+  status, failed_as, erp_order_id, sha256, size, approved_at, attempts, created_at, updated_at, sent_at, answered_at,
   overdue_at)
-SELECT {values}, gen_random_uuid(), %(org)s, %(connection)s, d.id, left(d.id::text, 8) || '_' || n || '_' ||
-    gen_random_uuid() || '.json', s.status, CASE WHEN s.status = 'FAILED' THEN 'REFUSED' ELSE '' END, d.erp_order_id,
+SELECT 'orderflow_export_json_v1', gen_random_uuid(), %(org)s, %(connection)s, d.id,
+  left(d.id::text, 8) || '_' || n || '_' || gen_random_uuid() || '.json', s.status,
+  CASE WHEN s.status = 'FAILED' THEN 'REFUSED' ELSE '' END, d.erp_order_id,
   md5(d.id::text) || md5(d.id::text), 900, d.created_at, 1, d.created_at + n * interval '1 minute', now(),
   d.created_at, CASE WHEN s.status IN ('ACKED', 'FAILED') THEN d.created_at + interval '2 minutes' END,
   CASE WHEN s.status = 'SENT' AND d.created_at < now() - interval '1 day' THEN now() END
@@ -69,18 +71,6 @@ INSERT INTO orders_customer (id, org_id, name, erp_customer_number, default_curr
 SELECT gen_random_uuid(), %(org)s, (ARRAY['Elektro', 'Sanitär', 'Stadtwerke', 'Bau'])[1 + n %% 4] || ' ' || md5(n::text)
   || ' GmbH', (40000 + n)::text, 'EUR' FROM generate_series(1, %(customers)s) n
 """
-# What the models fill in by themselves and no list looks at.
-_FILLED = {
-    "export_format_version": "orderflow_export_json_v1",
-    "export_storage_key": "",
-    "dropzone_path": "",
-    "idempotency_key": "",
-    "staged_destination": "",
-    "staged_path": "",
-    "staged_host_key": "",
-    "request_id": "",
-    "trace": "",
-}
 
 
 def fill(exports: int, folder: str) -> list[Org]:
@@ -104,11 +94,9 @@ def _org(exports: int, folder: str) -> Org:
         "lines": LINES,
         "events": EVENTS,
     }
-    columns, filled = ", ".join(_FILLED), ", ".join(f"'{value}'" for value in _FILLED.values())
-    inserted = _EXPORTS.format(columns=columns, values=filled)
     with connection.cursor() as cursor:
-        for statement in (_CUSTOMERS, _DRAFTS, _LINES, inserted, _EVENTS, _AUDIT):
-            cursor.execute(statement, values)
+        for statement in (_CUSTOMERS, _DRAFTS, _LINES, _EXPORTS, _EVENTS, _AUDIT):
+            cursor.execute(with_defaults(statement), values)
     return org
 
 
