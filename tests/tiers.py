@@ -18,7 +18,7 @@ import pytest
 Tier = Literal["everyday", "deep"]
 TIERS = ("everyday", "deep", "all")
 _ALL_OF_IT_DEEP = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.deep\b", re.MULTILINE)
-_COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences", "django_db_setup"}
+_COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences"}
 
 
 def tier_of(item: pytest.Item, database: str) -> Tier | None:
@@ -44,7 +44,8 @@ def is_in(tier: Tier | None, wanted: str) -> bool:
 
 
 def _uses_database(item: pytest.Item) -> bool:
-    return item.get_closest_marker("django_db") is not None or "db" in _fixtures(item) or _commits(item)
+    # pytest-django's fixtures all begin with the set-up.
+    return item.get_closest_marker("django_db") is not None or "django_db_setup" in _fixtures(item)
 
 
 def _commits(item: pytest.Item) -> bool:
