@@ -6,7 +6,9 @@ tier, or says nothing new on that database and is in none.
 - An item marked `deep` is in the deep tier on every database.
 - SQLite runs every item, except those marked `postgres_only`.
 - PostgreSQL runs only items that use the test database. Those that commit (`transaction=True`, `transactional_db`,
-  `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The rest is deep.
+  `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The others are deep.
+- An item marked `deep` runs on PostgreSQL only if it is also marked `every_database` or `postgres_only`: a killed
+  worker may find there what it does not find on SQLite, a browser or a supervisor does not.
 """
 
 import re
@@ -29,9 +31,11 @@ def tier_of(item: pytest.Item, database: str) -> Tier | None:
         if only_postgres:
             return None
         return "deep" if deep else "everyday"
+    if deep:
+        return "deep" if only_postgres or item.get_closest_marker("every_database") else None
     if not (only_postgres or _uses_database(item)):
         return None
-    return "everyday" if (only_postgres or _commits(item)) and not deep else "deep"
+    return "everyday" if only_postgres or _commits(item) else "deep"
 
 
 def is_deep_throughout(path: Path) -> bool:

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from tools.bench import read_world
 from tools.bench.reads import client_of, reads
 
-pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
+pytestmark = [pytest.mark.deep, pytest.mark.postgres_only, pytest.mark.django_db]
 LARGE = {
     "erp_connectors_erpexport", "erp_connectors_erpexportevent", "orders_draftorder", "orders_draftorderline",
     "audit_auditlog",

@@ -21,8 +21,11 @@ MakePair = Callable[[str], list[Cell]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the file system's cells in the everyday tier, where they pass every crash point; SSH servers are deep."""
     for item in items:
+        if HERE not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.every_database)
         call = getattr(item, "callspec", None)
-        if HERE in item.path.parents and call and call.params.get("kind", "filesystem") != "filesystem":
+        if call and call.params.get("kind", "filesystem") != "filesystem":
             item.add_marker(pytest.mark.deep)
 
 
