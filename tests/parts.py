@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,12 +35,27 @@ HIDE = "TESTS_HIDE_PROGRAMS"
 def skip_or_fail(part: str, remedy: str) -> NoReturn:
     """Skip the test, saying how to get the part; with REQUIRE_ALL=1 (as CI sets it) fail instead.
 
-    The reason is the same for every test, so that pytest's summary has one line for each part.
+    pytest's summary has one line for each part: `pytest_runtest_makereport` makes the places alike.
     """
     reason = f"{part} is missing; to run these tests: {remedy}"
+    _reasons.add(reason)
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+_reasons: set[str] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report this file as the place of a skip; pytest has the test's line if a fixture skips it."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if reason.removeprefix("Skipped: ") in _reasons:
+            report.longrepr = (__file__, skip_or_fail.__code__.co_firstlineno, reason)
+    return report
 
 
 def require_program(name: str) -> str:

@@ -71,7 +71,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("jq", "cat"):
-        (folder / name).write_text(f"#!{sys.executable}\nprint('{name}')\n")
+        (folder / name).write_text(f"#!/bin/sh\necho {name}\n")
         (folder / name).chmod(0o755)
     monkeypatch.delenv(parts.HIDE, raising=False)
     monkeypatch.setenv("PATH", str(folder))
@@ -91,6 +91,50 @@ def test_hidden_programs_are_neither_found_nor_on_the_path(
     assert [path.name for path in bare.iterdir()] == ["cat"]
     said = subprocess.run([bare / "cat"], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert said.stdout == "cat\n"
+
+
+MISSING = """
+import pytest
+from tests.parts import skip_or_fail
+
+@pytest.fixture
+def server():
+    skip_or_fail("serverd", "apt install server")
+
+def test_one(server): pass
+def test_two(server): pass
+def test_three(): skip_or_fail("serverd", "apt install server")
+"""
+
+
+def test_the_summary_has_one_line_for_each_missing_program(tmp_path: Path) -> None:
+    (tmp_path / "test_missing.py").write_text(MISSING)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    run = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rs",
+        "-p",
+        "tests.parts",
+        "-p",
+        "no:django",
+        "-p",
+        "no:cacheprovider",
+    ]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+    def summary(**environment: str) -> str:
+        return subprocess.run(
+            [*run, "-c", str(tmp_path / "pytest.ini"), str(tmp_path)],
+            cwd=TESTS.parent, env={**kept, **environment}, capture_output=True, text=True, check=False,
+        ).stdout  # fmt: skip
+
+    said = [line for line in summary(REQUIRE_ALL="").splitlines() if line.startswith("SKIPPED")]
+    assert len(said) == 1
+    assert said[0].startswith("SKIPPED [3] ")
+    assert said[0].endswith("serverd is missing; to run these tests: apt install server")
+    assert "1 failed, 2 errors" in summary(REQUIRE_ALL="1")
 
 
 def _function(call: ast.Call) -> str:

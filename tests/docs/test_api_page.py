@@ -126,7 +126,9 @@ def test_every_snippet_of_the_page_is_run_by_one_of_these():
 def small_jq(folder: Path) -> Path:
     """As much of jq as the page uses, where it is not installed."""
     program = folder / "jq"
-    program.write_text(f"#!{sys.executable}\n" + _JQ)
+    # A path with a space can't stand after "#!".
+    (folder / "jq.py").write_text(_JQ)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/jq.py" "$@"\n')
     program.chmod(0o755)
     return folder
 

@@ -14,7 +14,7 @@ import pytest
 from tests.servers import postgres
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(300)]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SEED = """
