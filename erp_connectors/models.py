@@ -63,6 +63,7 @@ class ERPConnection(models.Model):
     poll_asked_at = models.DateTimeField(null=True, editable=False)
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
+    server_limits = models.JSONField(default=dict, editable=False)
 
     KIND: ClassVar[str] = "Connection"
     CONFIGURED: ClassVar[tuple[str, ...]] = (

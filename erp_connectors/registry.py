@@ -77,6 +77,7 @@ def open_transport(dropzone: Dropzone) -> Transport:
         sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
     )
     transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
+    transport.respect(dropzone.limits)
     for wrap in _between:
         transport = wrap(transport)
     return transport

@@ -105,7 +105,7 @@ def session(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
     """A transport for one run: a kept one, or a new one that is not connected yet. `Transport.open` it first."""
     allowed = (*settings.DROPZONE_ROOTS, *settings.SFTP_ALLOWED_HOSTS, settings.SFTP_ALLOW_LOOPBACK)
     made_for = (dropzone.transport, dropzone.options, dropzone.org_slug, *allowed)
-    transport = keeper.take(connection_id, made_for) or open_transport(dropzone)
+    transport = keeper.take(connection_id, (*made_for, dropzone.limits)) or open_transport(dropzone)
     try:
         yield transport
     except BaseException:
@@ -113,7 +113,8 @@ def session(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
         transport.close()
         raise
     if transport.resume():
-        keeper.keep(connection_id, transport, made_for)
+        # What it has learned is in the row by the time it is taken again.
+        keeper.keep(connection_id, transport, (*made_for, transport.limits()))
     else:
         transport.close()
 

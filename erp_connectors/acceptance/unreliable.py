@@ -7,7 +7,14 @@ from typing import TypeVar
 
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
-from erp_connectors.transports.base import Contents, Outcomes, Presences, Renewed, Transport
+from erp_connectors.transports.base import (
+    Contents,
+    Outcomes,
+    Presences,
+    Renewed,
+    ServerLimits,
+    Transport,
+)
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
@@ -57,6 +64,12 @@ class Unreliable(Transport):
 
     def remarks(self) -> Sequence[str]:
         return self._inner.remarks()
+
+    def respect(self, limits: ServerLimits) -> None:
+        self._inner.respect(limits)
+
+    def limits(self) -> ServerLimits:
+        return self._inner.limits()
 
     def expect(self, files: int) -> None:
         self._inner.expect(files)

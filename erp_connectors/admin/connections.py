@@ -20,9 +20,10 @@ from erp_connectors.admin.connection_setup import setup_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_types
-from erp_connectors.services import connections, probe
+from erp_connectors.services import connections, probe, server_limits
 from erp_connectors.services.cautions import cautions
 from erp_connectors.services.connections import public_config
+from erp_connectors.services.context import limits_of
 from erp_connectors.services.recorded import in_words
 from erp_connectors.services.target import where_of
 from erp_connectors.services.wording import fault_hint, fault_message
@@ -32,7 +33,7 @@ from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
 USUAL_TYPE = "DROPZONE_JSON_V1"
-LAST_SEEN = ("last_test_at", "passed", "last_success_at", "last_poll_at")
+LAST_SEEN = ("last_test_at", "passed", "last_success_at", "last_poll_at", "limits")
 
 
 @admin.register(ERPConnection)
@@ -131,6 +132,10 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             return None
         run_soon(request, connection)
         return redirect("admin:erp_connection_test", connection.pk)
+
+    @admin.display(description=gettext_lazy("limits of the server"))
+    def limits(self, connection: ERPConnection) -> str:
+        return "; ".join(map(in_words, server_limits.sentences(limits_of(connection))))
 
     @admin.display(description=gettext_lazy("connection"))
     def place(self, connection: ERPConnection) -> str:

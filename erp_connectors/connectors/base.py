@@ -13,14 +13,17 @@ from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from erp_connectors.documents import Ack, OrderDocument
-from erp_connectors.transports.base import Renewed, TransportOptions
+from erp_connectors.transports.base import Renewed, ServerLimits, TransportOptions
 
 ConfigT = TypeVar("ConfigT")
 
 
 @dataclass(frozen=True, slots=True)
 class Dropzone:
-    """Where and how one connection exchanges files; ``org_slug`` is filled in by who uses it, not by a connector."""
+    """Where and how one connection exchanges files.
+
+    ``org_slug`` and ``limits``, which the server was found to have, are filled in by who uses it, not by a connector.
+    """
 
     transport: str
     options: TransportOptions
@@ -31,6 +34,7 @@ class Dropzone:
     file_mode: int | None = None
     ack_timeout: timedelta | None = None
     org_slug: str = ""
+    limits: ServerLimits = ServerLimits()  # noqa: RUF009  # it is frozen
 
 
 class Purpose(StrEnum):

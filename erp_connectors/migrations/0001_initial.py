@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                 ("poll_asked_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_retry_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_failures_in_row", models.PositiveIntegerField(default=0, editable=False)),
+                ("server_limits", models.JSONField(default=dict, editable=False)),
                 (
                     "org",
                     models.ForeignKey(

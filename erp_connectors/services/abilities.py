@@ -8,6 +8,7 @@ from django.utils import timezone
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.documents import Ability, Move, Upload
 from erp_connectors.faults import NAME_TAKEN, Fault
+from erp_connectors.services import server_limits
 from erp_connectors.transports.base import Transport
 
 # Every ability by its name, as people read it.
@@ -15,6 +16,8 @@ ABILITIES: dict[str, str] = {
     "posix_rename": "Offers posix-rename",
     "replaces_existing": "A rename replaces an existing file",
     "fsync": "Writes to disk before it confirms (fsync)",
+    "several_channels": "Several channels at once",
+    "own_handles": "Gives each open file a handle of its own",
     "ack_list": "Ack folder: list",
     "ack_write": "Ack folder: write",
     "ack_read": "Ack folder: read",
@@ -30,12 +33,13 @@ def look(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
     offered = transport.offers()
     if transport.speaks_extensions:
         able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
+    met = server_limits.meet(transport, dropzone, able)
     extensions = f"extensions: {', '.join(offered) or 'none'}"
     replaces = _replaces_existing(transport, dropzone) if dropzone.atomic_write else None
     if replaces is None:
-        return extensions
+        return f"{met}{extensions}"
     able.append(Ability("replaces_existing", replaces))
-    return f"a rename over an existing file {'replaces it' if replaces else 'is refused'}; {extensions}"
+    return f"{met}a rename over an existing file {'replaces it' if replaces else 'is refused'}; {extensions}"
 
 
 @contextmanager

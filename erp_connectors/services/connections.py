@@ -199,7 +199,7 @@ def _save(connection: ERPConnection) -> None:
         with transaction.atomic():
             connection.save()
             # What was waited for may be just what was changed.
-            ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None)
+            ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None, server_limits={})
         transaction.on_commit(partial(sessions.keeper.drop, connection.pk))
     except IntegrityError:
         raise ConnectionConflict(

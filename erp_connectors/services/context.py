@@ -3,12 +3,14 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
 from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, DESTINATION_MOVED, Fault
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.transports.base import Transport
+from erp_connectors.transports.base import ServerLimits, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,12 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
     except UnknownConnectorType as error:
         raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
-    return replace(dropzone, org_slug=connection.org.slug)
+    return replace(dropzone, org_slug=connection.org.slug, limits=limits_of(connection))
+
+
+def limits_of(connection: ERPConnection) -> ServerLimits:
+    """What its server was found to allow less of than others."""
+    return msgspec.convert(connection.server_limits, ServerLimits)
 
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:

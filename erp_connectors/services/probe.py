@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -20,7 +20,8 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.places import ERROR, PROCESSED
 from erp_connectors.services.probe_report import ProbeReport
 from erp_connectors.services.renewal import put_in_place
-from erp_connectors.transports.base import Transport
+from erp_connectors.services.server_limits import as_row
+from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import jobs
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -41,14 +42,22 @@ def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
     """As `test_connection`, each step as it is done; what is abandoned in the middle is not recorded."""
     connection = ERPConnection.objects.get(pk=connection_id)
     steps: list[ProbeStep] = []
+    met = ServerLimits()
+
+    def done(transport: Transport) -> None:
+        nonlocal met
+        put_in_place(connection.pk, transport.renewed())
+        met = transport.limits()
+
     try:
-        for step in probe_steps(dropzone_of(connection), done=partial(_renew, connection.pk)):
+        # Limits that were met earlier may be gone: a test finds them anew.
+        for step in probe_steps(replace(dropzone_of(connection), limits=ServerLimits()), done=done):
             steps.append(step)
             yield step
     except Fault as fault:
         steps = [ProbeStep("config", "Configuration", 0, fault=fault)]
         yield steps[0]
-    _record(connection, steps, actor)
+    _record(connection, steps, met, actor)
 
 
 def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
@@ -80,10 +89,6 @@ def probe_steps(
         if done:
             done(transport)
         transport.close()
-
-
-def _renew(connection_id: UUID, transport: Transport) -> None:
-    put_in_place(connection_id, transport.renewed())
 
 
 def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeStep]:
@@ -179,7 +184,7 @@ def _raise_first(outcomes: list[Fault | None]) -> None:
 
 
 @transaction.atomic
-def _record(connection: ERPConnection, steps: list[ProbeStep], actor: User | None) -> None:
+def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits, actor: User | None) -> None:
     now, ok = timezone.now(), all(step.ok for step in steps)
     report = ProbeReport.of(steps, at=now, by=actor.email if actor else "")
     ERPConnection.objects.filter(pk=connection.pk).update(
@@ -197,5 +202,6 @@ def _record(connection: ERPConnection, steps: list[ProbeStep], actor: User | Non
         )
     )
     if ok:
+        ERPConnection.objects.filter(pk=connection.pk).update(server_limits=as_row(met))
         circuit.success(connection.pk, now=now)
         jobs.wake("erp_connectors.tasks.deliver", str(connection.pk))

@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext_noop
 
+from erp_connectors.services import server_limits
 from erp_connectors.services.push import NO_CONNECTION
 from orderflow.orders.sentences import OF_ORDERS, speaker
 
@@ -105,6 +106,10 @@ PROBE = (
     ),
     gettext_noop("Without rename each order is written at least once, and a reader may see part of a file."),
     gettext_noop("%(folder)s: %(n)s names listed; processed/ and error/ can be written"),
+    *server_limits.SENTENCES,
+    gettext_noop("The size could not be confirmed: %(why)s."),
+    gettext_noop("file_mode was refused: %(why)s."),
+    gettext_noop("fsync was refused: %(why)s."),
     gettext_noop("extensions: none"),
     gettext_noop("extensions: %(names)s"),
     gettext_noop("a rename over an existing file replaces it; %(value)s"),

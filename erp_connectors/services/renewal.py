@@ -12,6 +12,7 @@ from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
+from erp_connectors.services import server_limits
 from erp_connectors.services.connections import change_connection
 from erp_connectors.sessions import session
 from erp_connectors.transports.base import Renewed, Transport
@@ -22,16 +23,17 @@ REASON = "the server used what was planned"
 
 @contextmanager
 def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
-    """As `session`, and what the server used of what is planned is put in place afterwards."""
-    renewed = Renewed()
+    """As `session`. Afterwards what the server used of what is planned is put in place, and its limits are stored."""
+    renewed, limits = Renewed(), dropzone.limits
     try:
         with session(connection_id, dropzone) as transport:
             try:
                 yield transport
             finally:
-                renewed = transport.renewed()
+                renewed, limits = transport.renewed(), transport.limits()
     finally:
         put_in_place(connection_id, renewed)
+        server_limits.remember(connection_id, dropzone, limits)
 
 
 def put_in_place(connection_id: UUID, renewed: Renewed) -> None:

@@ -20,7 +20,7 @@ import structlog
 from erp_connectors import tracing
 from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
 from erp_connectors.faults import Fault
-from erp_connectors.sftp.limits import ServerLimits
+from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
 
 log = structlog.get_logger(__name__)
 

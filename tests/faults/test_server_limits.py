@@ -1,0 +1,163 @@
+"""A server that allows less than others costs no order an attempt; its limits are remembered, shown, and forgotten."""
+
+import pytest
+
+from erp_connectors.models import ERPConnection
+from erp_connectors.services import connections
+from erp_connectors.services.acks import poll
+from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.deliver import deliver
+from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.services.push import push_many
+from erp_connectors.services.server_limits import remember
+from erp_connectors.sessions import keeper
+from erp_connectors.sftp import wire
+from erp_connectors.states import ExportStatus
+from erp_connectors.transports.base import ServerLimits
+from tests import factories
+from tests.servers.hostile_sftp import Attacks, Files, Opening, hostile_server
+from tests.servers.odd_sftp import Limit, StrictFiles, erlang, few_files
+from tests.servers.ssh import PASSWORD
+
+ORDERS = 70
+
+
+def second_channel(opening):
+    return Attacks(
+        opening=lambda number: opening if number > 1 else Opening.WHOLE,
+        files_of=lambda files: StrictFiles(shared=files),
+    )
+
+
+SERVERS = {
+    "few files, a failure": (lambda: few_files(Limit(10)), {"files_open": 10}),
+    "few files, denied": (lambda: few_files(Limit(16, wire.PERMISSION_DENIED)), {"files_open": 16}),
+    "handles reused": (lambda: erlang([]), {"reuses_handles": True}),
+    "the second channel ends all": (lambda: second_channel(Opening.ENDS_ALL), {"channels": 1}),
+    "the second channel is silent": (lambda: second_channel(Opening.NO_SFTP), {"channels": 1}),
+}
+
+
+@pytest.fixture
+def erp_on(tmp_path, erp_at):
+    """A connection to a server that does this, with orders that wait."""
+    running = []
+
+    def make(attacks, files, *, orders=ORDERS):
+        server = hostile_server(attacks, root=tmp_path, files=files)
+        running.append(server)
+        erp = erp_at(server.__enter__(), connect_timeout=1.5, io_timeout=5, password=PASSWORD)
+        drafts = [order.pk for order in factories.drafts(erp.connection.org, orders)]
+        push_many(drafts, actor=None)
+        return erp
+
+    yield make
+    keeper.drop()
+    for server in running:
+        server.__exit__(None, None, None)
+
+
+def limits(erp):
+    return ERPConnection.objects.values_list("server_limits", flat=True).get(pk=erp.connection.pk)
+
+
+def published(files):
+    return {path: bytes(data) for path, data in files.content.items() if path.endswith(".json")}
+
+
+@pytest.mark.parametrize(("attacks", "learned"), SERVERS.values(), ids=SERVERS)
+def test_every_order_goes_out_at_the_first_attempt_and_the_limit_is_remembered(erp_on, attacks, learned):
+    files = Files()
+    erp = erp_on(attacks(), files)
+
+    report = deliver(erp.connection.pk)
+
+    assert (report.sent, report.failed, report.postponed) == (ORDERS, 0, 0)
+    exports = list(erp.connection.exports.all())
+    assert {(export.status, export.attempts) for export in exports} == {(ExportStatus.SENT, 1)}
+    content = published(files)
+    assert all(str(export.draft_order_id).encode() in content[export.dropzone_path] for export in exports)
+    assert limits(erp).items() >= learned.items()
+
+
+@pytest.mark.parametrize(("attacks", "learned"), SERVERS.values(), ids=SERVERS)
+def test_answers_reach_their_orders(erp_on, attacks, learned):
+    files = Files(folders={"/", "/in", "/ack", "/ack/processed", "/ack/error"})
+    erp = erp_on(attacks(), files)
+    deliver(erp.connection.pk)
+    for export in erp.connection.exports.all():
+        answer = f'{{"status": "ACKED", "erp_order_id": "SO-{export.pk}"}}'
+        files.content[f"/ack/ack_{export.filename}"] = bytearray(answer.encode())
+
+    assert poll(erp.connection.pk).trouble == ""
+
+    exports = list(erp.connection.exports.all())
+    assert {export.status for export in exports} == {ExportStatus.ACKED}
+    assert all(export.erp_order_id == f"SO-{export.pk}" for export in exports)
+
+
+def test_answers_reach_their_orders_if_the_limit_is_met_while_reading(erp_on):
+    files = Files(folders={"/", "/in", "/ack", "/ack/processed", "/ack/error"})
+    erp = erp_on(erlang([]), files)
+    deliver(erp.connection.pk)
+    for export in erp.connection.exports.all():
+        answer = f'{{"status": "ACKED", "erp_order_id": "SO-{export.pk}"}}'
+        files.content[f"/ack/ack_{export.filename}"] = bytearray(answer.encode())
+    keeper.drop()
+    ERPConnection.objects.update(server_limits={})
+
+    poll(erp.connection.pk)
+
+    exports = list(erp.connection.exports.all())
+    assert {export.status for export in exports} == {ExportStatus.ACKED}
+    assert all(export.erp_order_id == f"SO-{export.pk}" for export in exports)
+    assert limits(erp) == {"reuses_handles": True}
+
+
+@pytest.mark.parametrize(
+    ("attacks", "learned", "said"),
+    [
+        (*SERVERS["few files, a failure"], "at most 10 files open at once"),
+        (*SERVERS["handles reused"], "it gives two open files the same handle"),
+        (*SERVERS["the second channel ends all"], "only one channel"),
+        (lambda: Attacks(files_of=lambda files: StrictFiles(shared=files)), {}, "none met"),
+    ],
+)
+def test_the_connection_test_meets_the_limits_and_says_so(erp_on, attacks, learned, said):
+    files = Files()
+    erp = erp_on(attacks(), files, orders=1)
+
+    steps = run_test(erp.connection.pk, actor=None)
+
+    assert all(step.ok for step in steps)
+    assert f"limits of the server: {said}" in steps[-1].found
+    assert limits(erp) == learned
+    report = ERPConnection.objects.get(pk=erp.connection.pk).test_report
+    assert report["abilities"]["own_handles"] is not learned.get("reuses_handles", False)
+    assert report["abilities"]["several_channels"] is ("channels" not in learned)
+    assert not [path for path in files.content if "test_connection" in path]
+
+
+def test_a_passed_test_and_a_change_forget_what_is_no_longer_so(erp_on):
+    erp = erp_on(Attacks(files_of=lambda files: StrictFiles(shared=files)), Files(), orders=1)
+    for forget in (
+        lambda: run_test(erp.connection.pk, actor=None),
+        lambda: connections.change_connection(
+            erp.connection.pk, actor=None, config={**erp.connection.config, "io_timeout": 7}
+        ),
+    ):
+        ERPConnection.objects.update(server_limits={"files_open": 3, "reuses_handles": True})
+        forget()
+        assert limits(erp) == {}
+
+
+def test_what_a_run_learned_is_not_stored_for_a_connection_that_was_changed_meanwhile(erp_on):
+    erp = erp_on(Attacks(), Files(), orders=1)
+    dropzone = dropzone_of(erp.connection)
+    connections.change_connection(
+        erp.connection.pk, actor=None, config={**erp.connection.config, "io_timeout": 7}
+    )
+
+    remember(erp.connection.pk, dropzone, ServerLimits(files_open=3))
+
+    assert limits(erp) == {}
