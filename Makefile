@@ -42,7 +42,7 @@ demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; 
 serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127.0.0.1:8000/admin/
 	@$(PYTHON) -m tools.demo serve $(ARGS)
 
-PYTEST = $(PYTHON) -m pytest -n 2 --dist loadgroup
+PYTEST = $(PYTHON) -m pytest -n 2
 
 test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and PostgreSQL; ARGS="-k push" for a part
 	$(PYTEST) --tier=everyday --database=sqlite $(ARGS)
@@ -54,7 +54,7 @@ test-deep: $(INSTALLED) ## the rest of the tests: kills over SSH, browsers, slow
 	$(PYTEST) --tier=deep --database=postgres $(ARGS)
 
 screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromium and an OpenSSH server
-	$(PYTHON) -m pytest -q tests/admin/test_story.py --screenshots docs/images
+	$(PYTHON) -m pytest -q tests/admin/test_story_in_browser.py --screenshots docs/images
 
 bench: $(INSTALLED) ## beside sftp, lftp, rclone and others, those that are installed; ARGS=--help
 	@$(PYTHON) -m tools.bench $(ARGS)

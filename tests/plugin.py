@@ -71,9 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if is_in(tier_of(item, database), wanted)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
-    for item in chosen:
-        if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("browser"))  # one Chromium a run
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.scheduling import OneBrowser  # noqa: PLC0415  # xdist is not needed to run in one process
+
+    return OneBrowser(config, log)
 
 
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:

@@ -18,6 +18,7 @@ MakeCell = Callable[..., Cell]
 MakePair = Callable[[str], list[Cell]]
 
 
+@pytest.hookimpl(tryfirst=True)  # before `tests.plugin` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the file system's cells in the everyday tier, where they pass every crash point; SSH servers are deep."""
     for item in items:
