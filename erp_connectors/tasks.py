@@ -70,9 +70,9 @@ def _sweep() -> str:
     for run_id in runs.due(timezone.now()):
         jobs.enqueue(runs.TASK, str(run_id))
     if sealing.due(timezone.now()):
-        jobs.enqueue(SEAL, keep_result=False)
+        jobs.enqueue(SEAL)
     for run_id in retention.due(timezone.now()):
-        jobs.enqueue(retention.TASK, str(run_id), keep_result=False)
+        jobs.enqueue(retention.TASK, str(run_id))
     runs.forget_old(timezone.now())
     counters.compact()
     late = overdue.notice(timezone.now())
@@ -87,7 +87,7 @@ def _notify() -> str:
     made = digests.gather(timezone.now())
     woken = sending.due(timezone.now())
     for subscription_id in woken:
-        jobs.enqueue(NOTIFY, str(subscription_id), keep_result=False)
+        jobs.enqueue(NOTIFY, str(subscription_id))
     sending.forget_old(timezone.now())
     return f"{made} notifications made, {len(woken)} receivers woken"
 
@@ -95,14 +95,14 @@ def _notify() -> str:
 def _seal_audit() -> str:
     sealed = sealing.seal()
     if sealed.more and not sealed.busy:
-        jobs.enqueue(SEAL, keep_result=False)
+        jobs.enqueue(SEAL)
     return f"{sealed.entries} audit entries sealed"
 
 
 def _prune(run_id: UUID) -> str:
     worked = retention.work(run_id, seconds=retention.SLICE_SECONDS)
     if worked.more:
-        jobs.enqueue(retention.TASK, str(run_id), keep_result=False)
+        jobs.enqueue(retention.TASK, str(run_id))
     return f"{worked.removed} contents removed"
 
 
@@ -110,7 +110,7 @@ def _poll(connection_id: str) -> str:
     report = acks.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
     if report.more:
         # At the end of the queue: the other connections have their turn first.
-        jobs.enqueue(POLL, connection_id, keep_result=False)
+        jobs.enqueue(POLL, connection_id)
     return "; ".join(report.lines())
 
 
@@ -120,7 +120,7 @@ def _poll_due() -> str:
     # Before the tasks: a poll that is done at once must not seem to wait still.
     due.asked_to_poll(woken, now)
     for connection_id in woken:
-        jobs.enqueue(POLL, str(connection_id), keep_result=False)
+        jobs.enqueue(POLL, str(connection_id))
     return f"{len(woken)} polls woken"
 
 

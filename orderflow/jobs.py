@@ -1,4 +1,4 @@
-"""The only module that names django-q2. Rows are the truth; a task is a wake-up that may be lost or repeated."""
+"""Wrap django-q2 for the rest of the program. Rows are the truth; a task is a wake-up that may be lost or repeated."""
 
 import structlog
 from django.db import transaction
@@ -6,8 +6,23 @@ from django_q.brokers import get_broker
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
+from orderflow import queue_guard
 from orderflow.audit.context import current
 
+# All that workers run: a name that is not here is refused before anything is imported.
+TASKS = frozenset(
+    {
+        "erp_connectors.tasks.carry_out",
+        "erp_connectors.tasks.deliver",
+        "erp_connectors.tasks.notify",
+        "erp_connectors.tasks.poll",
+        "erp_connectors.tasks.poll_due",
+        "erp_connectors.tasks.prune",
+        "erp_connectors.tasks.seal_audit",
+        "erp_connectors.tasks.sweep",
+        "orderflow.heartbeat.tasks.beat",
+    }
+)
 SCHEDULES = {
     "sweep": "erp_connectors.tasks.sweep",
     "poll acks": "erp_connectors.tasks.poll_due",
@@ -18,21 +33,28 @@ FIRST_KEY = 1_000_000
 log = structlog.get_logger(__name__)
 
 
+def guard() -> None:
+    """Let workers of this process run nothing but `TASKS`, whatever the queue's tables say."""
+    queue_guard.install(TASKS, SCHEDULES.values())
+
+
 def wake(task: str, *args: str) -> None:
     """Ask a worker to run a task once this transaction is committed; the sweep finds what a lost wake-up missed."""
     transaction.on_commit(lambda: enqueue(task, *args))
 
 
-def enqueue(task: str, *args: str, keep_result: bool = True) -> bool:
+def enqueue(task: str, *args: str) -> bool:
     """Ask a worker to run a task; False, and a log line, where the broker is down.
 
     The task gets the id of the request that asks, for its log lines.
     """
+    if task not in TASKS:
+        raise ValueError(f"workers do not run {task}: add it to TASKS")
     request_id = current.get().request_id
     origin = {"request_id": request_id} if request_id else {}
     try:
         with transaction.atomic():
-            async_task(task, *args, save=keep_result, **origin)
+            async_task(task, *args, **origin)
     except Exception:  # a broker that is down must not fail what is already committed
         log.warning("wake.lost", task=task, args=args, exc_info=True)
         return False
@@ -50,7 +72,9 @@ def ensure_schedules() -> None:
     for key, (name, task) in enumerate(SCHEDULES.items(), start=FIRST_KEY):
         wanted = {"name": name, "func": task, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
         with transaction.atomic():
-            Schedule.objects.filter(name=name).exclude(pk=key).delete()
+            doubles = Schedule.objects.filter(name=name).exclude(pk=key)
+            if doubles.exists():  # else no right to delete is needed
+                doubles.delete()
             Schedule.objects.update_or_create(
                 pk=key, defaults={**wanted, "args": None, "kwargs": None, "cluster": None}
             )

@@ -288,7 +288,9 @@ Q_CLUSTER = {
     "max_attempts": 1,
     "catch_up": False,
     "poll": 0.5,
-    "save_limit": 200,
+    # Nothing is stored (orderflow.queue_guard), so a failed task, too, leaves the queue at once.
+    "save_limit": -1,
+    "ack_failures": True,
 }
 
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0 if DEVELOPMENT else 1, least=0)

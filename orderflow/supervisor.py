@@ -159,11 +159,11 @@ class Supervisor:
         if now >= self._next_beat:
             self._next_beat = now + self.policy.beat_every
             for cluster in self.clusters:
-                jobs.enqueue(BEAT, cluster.name, keep_result=False)
+                jobs.enqueue(BEAT, cluster.name)
         if now >= self._next_tick:
             self._next_tick = now + self.policy.tick_every
             for task in jobs.SCHEDULES.values():
-                jobs.enqueue(task, keep_result=False)
+                jobs.enqueue(task)
 
     def _stop(self) -> None:
         for cluster in self.clusters:

@@ -22,7 +22,7 @@ FORBIDDEN = {
     "erp_connectors/states.py": ("orderflow", "erp_connectors"),
     "erp_connectors/models.py": ("erp_connectors.services", "erp_connectors.registry"),
 }  # fmt: skip
-ONLY_JOBS_NAMES_THE_QUEUE = ROOT / "orderflow" / "jobs.py"
+NAME_THE_QUEUE = {ROOT / "orderflow" / "jobs.py", ROOT / "orderflow" / "queue_guard.py"}
 
 
 def modules(place: str) -> Iterator[Path]:
@@ -67,12 +67,12 @@ def test_the_product_imports_neither_tools_nor_tests():
     assert wrong == []
 
 
-def test_one_module_names_the_queue():
+def test_one_module_and_its_guard_name_the_queue():
     wrong = [
         str(path.relative_to(ROOT))
         for package in ("orderflow", "erp_connectors")
         for path in modules(package)
-        if path != ONLY_JOBS_NAMES_THE_QUEUE and any(within(name, "django_q") for name in imports(path))
+        if path not in NAME_THE_QUEUE and any(within(name, "django_q") for name in imports(path))
     ]
     assert wrong == []
 

@@ -9,6 +9,9 @@ class HeartbeatConfig(AppConfig):
     name = "orderflow.heartbeat"
 
     def ready(self) -> None:
+        from orderflow import jobs  # noqa: PLC0415  # the queue's models exist only now
+
+        jobs.guard()
         post_migrate.connect(_ensure_schedules, sender=self)
 
 

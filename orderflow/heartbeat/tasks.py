@@ -34,7 +34,7 @@ def beat(wanted: str = "", hops: str = "0") -> str:
         Heartbeat.beat(name)
     if wanted not in ("", name) and int(hops) < MAX_HOPS:
         time.sleep(random.uniform(0.0, 0.3))  # noqa: S311  # spread, not secrecy
-        jobs.enqueue(BEAT, wanted, str(int(hops) + 1), keep_result=False)
+        jobs.enqueue(BEAT, wanted, str(int(hops) + 1))
     return name
 
 

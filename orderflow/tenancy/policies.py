@@ -29,7 +29,7 @@ SHARED = {
     "contenttypes.ContentType": "names of models",
     "django_q.OrmQ": "tasks: ids of rows",
     "django_q.Schedule": "the program's own",
-    "django_q.Task": "what became of tasks: counts, and kinds of errors",
+    "django_q.Task": "empty: results are not stored",
     "erp_connectors.MetricCount": "counted over all orgs",
     "heartbeat.Heartbeat": "the workers' own",
     "sessions.Session": "read before anybody is anybody",

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils.module_loading import import_string
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ, Schedule
 
@@ -48,6 +49,16 @@ def test_a_broker_that_is_down_does_not_fail_the_request(
         jobs.wake(TASK)
     assert "wake.lost" in caplog.text
     assert jobs.enqueue(TASK) is False
+
+
+def test_only_listed_tasks_can_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="add it to TASKS"):
+        jobs.enqueue("os.mkdir", "/tmp/x")  # noqa: S108  # is not made
+    assert queued() == []
+
+
+def test_listed_tasks_exist() -> None:
+    assert all(callable(import_string(task)) for task in jobs.TASKS)
 
 
 def test_tasks_that_nobody_took_are_counted() -> None:

@@ -88,9 +88,7 @@ def tables() -> Places:
 
 
 def results() -> Places:
-    """The queue pickles what goes in and out, so it is read as the queue reads it."""
-    for task in apps.get_model("django_q", "Task").objects.all():
-        yield f"task {task.pk}", f"{task.args!r} {task.kwargs!r} {task.result!r}"
+    """The queue pickles what goes in, so it is read as the queue reads it; results are not stored."""
     for queued in apps.get_model("django_q", "OrmQ").objects.all():
         yield f"queued {queued.pk}", repr(queued.task)
 

@@ -6,7 +6,9 @@ from contextvars import copy_context
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
+from django_q.models import Schedule
 
+from orderflow import jobs
 from orderflow.orders.models import Customer
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
@@ -261,3 +263,16 @@ def test_a_migration_sees_every_row_whoever_runs_it(orgs):
         assert cursor.fetchone() == (2,)
 
     assert seen() == set()
+
+
+def test_the_role_runs_schedules_and_makes_none(wall):
+    with scope.everything():
+        jobs.ensure_schedules()
+        assert Schedule.objects.select_for_update().count() == len(jobs.SCHEDULES)
+    for statement in (
+        "INSERT INTO django_q_schedule (func, schedule_type, repeats) VALUES ('os.mkdir', 'O', -1)",
+        "DELETE FROM django_q_schedule",
+        "UPDATE django_q_task SET result = ''",
+    ):
+        with pytest.raises(DatabaseError, match="permission denied"), connection.cursor() as cursor:
+            cursor.execute(statement)

@@ -59,7 +59,7 @@ def drive(own: str, folder: str) -> None:
             sys.exit("not all were ACKED in time")
         _answer(Path(folder), ours.write_acks)
         if time.perf_counter() - polled > SECONDS_BETWEEN_POLLS:
-            jobs.enqueue(POLL, str(connection.pk), keep_result=False)
+            jobs.enqueue(POLL, str(connection.pk))
             polled = time.perf_counter()
         time.sleep(0.05)
     print(len(ids) / (time.perf_counter() - started))
