@@ -28,7 +28,7 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     key = "int"
     change_form_template = "admin/erp_connectors/ackfile/change_form.html"
     chips = (NEEDS_ATTENTION, TODAY, LAST_DAYS)
-    linked = ("connection__id",)
+    linked = (*OrgColumn.linked, "connection__id__exact")
     nothing_yet = _("No ack files yet. They are listed here once the ERP answers an export.")
     list_display = ("name", "shown_status", "why", "export", "seen_at")
     sortable_by = ()

@@ -43,7 +43,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
         LAST_DAYS,
         Chip(_("Failed, not settled"), "unsettled", "all"),
     )
-    linked = ("connection__id", "conflict_json__isnull")
+    linked = (*OrgColumn.linked, "connection__id__exact", "conflict_json__isnull")
     nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
     actions = ("retry",)
     for_all = (

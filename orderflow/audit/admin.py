@@ -43,7 +43,7 @@ class AuditLogAdmin(OrgScopedAdmin):
     list_display = ("when", "what", "who", "about", "changed", "ip")
     list_filter = ("created_at", "action", KindFilter, ActorFilter)
     list_select_related = ("actor", "org")
-    linked = ("entity_id", "request_id")
+    linked = (*OrgScopedAdmin.linked, "entity_id", "request_id")
     search_fields = ("entity_id", "actor__email", "request_id")
     search_help_text = gettext_lazy("Id of what it is about, e-mail of who did it, request id")
     ordering = ("-created_at",)

@@ -1,9 +1,12 @@
 """What every admin page shares: a user sees its org's rows and may do what its role may do."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.filters import FieldListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +18,9 @@ from orderflow.paging import IdsFirst
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
+
+# What `date_hierarchy` puts into the address.
+DATE_PARTS = ("year", "month", "day")
 
 
 def may(request: HttpRequest, capability: Capability) -> bool:
@@ -31,14 +37,14 @@ class OrgScopedAdmin(ModelAdmin):
     """``view`` and ``change`` name the capabilities needed; None as ``change`` makes a page read-only.
 
     ``audited``: the audit log has what is changed here, so Django's own log need not have it, too.
-    ``linked`` are lookups that other pages link to, beside those that the list's filters make.
+    ``linked`` are further parameters, exactly as other pages link to them.
     """
 
     view: ClassVar[Capability] = Capability.READ
     change: ClassVar[Capability | None] = None
     may_add: ClassVar[bool] = False
     audited: ClassVar[bool] = False
-    linked: ClassVar[tuple[str, ...]] = ()
+    linked: ClassVar[tuple[str, ...]] = ("org__id__exact",)
     paginator = IdsFirst
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -75,13 +81,24 @@ class OrgScopedAdmin(ModelAdmin):
         return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what the list offers as a filter: any other lookup would answer questions that nobody may ask."""
-        offered = [field[0] if isinstance(field, tuple) else field for field in self.list_filter]
-        fields = [
-            field if isinstance(field, str) else getattr(field, "parameter_name", "") for field in offered
-        ]
-        fields += ["org__id", *self.linked, self.date_hierarchy or ""]
-        return any(lookup == field or lookup.startswith(f"{field}__") for field in fields if field)
+        """Allow only the exact parameters that the list's filters and our own links use.
+
+        Any other lookup would let a user ask about columns that the page does not show, also of other tables.
+        """
+        return lookup in self.linked or (request is not None and lookup in self._filter_parameters(request))
+
+    def _filter_parameters(self, request: HttpRequest) -> set[str]:
+        """Return every parameter that a filter of this list takes out of the address."""
+        found: set[str] = {f"{self.date_hierarchy}__{part}" for part in DATE_PARTS if self.date_hierarchy}
+        offered: Iterable[Any] = self.get_list_filter(request)
+        for chosen in offered:
+            if not isinstance(chosen, str | tuple | list):
+                found.add(chosen.parameter_name)
+                continue
+            name, make = (chosen, FieldListFilter.create) if isinstance(chosen, str) else chosen
+            field: Any = get_fields_from_path(self.model, name)[-1]
+            found.update(make(field, request, {}, self.model, self, name).expected_parameters())
+        return found
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         manager = db_field.remote_field.model._default_manager
