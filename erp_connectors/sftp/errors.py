@@ -82,7 +82,9 @@ class ChannelsRefused(ConnectionLost):
 
 
 class HandleReused(ProtocolViolation):
-    """The server gave out a handle that is still open. Everything that had been asked for was answered."""
+    """The server gave out a handle that is still open. ``answered``: nothing that was asked for is still under way."""
+
+    answered = False
 
 
 class StatusError(SshError):

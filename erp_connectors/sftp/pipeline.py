@@ -127,7 +127,9 @@ class Pipeline:
             # What nobody waits for.
             self._flush()
         except SshError as failure:
-            error = self._drained(failure) if isinstance(failure, HandleReused) else failure
+            error = failure
+            if isinstance(error, HandleReused):
+                error.answered = self._drain()
             self._end(error)
             for lost in (*begun, *todo):
                 lost.task.close()
@@ -244,15 +246,15 @@ class Pipeline:
         self._in_flight -= awaited.request.size
         return request_id, awaited
 
-    def _drained(self, reused: HandleReused) -> SshError:
-        """Wait until all that was sent is answered: nothing of it may take effect in a session that comes after."""
+    def _drain(self) -> bool:
+        """Wait until all that was sent is answered, so that nothing of it takes effect later. False if that fails."""
         self._queue.clear()
         try:
             while self._waiting:
                 self._awaited(self._packet())
-        except SshError as error:
-            return error
-        return reused
+        except SshError:
+            return False
+        return True
 
     def _allow_files(self, limit: int | StatusError) -> None:
         if isinstance(limit, int) and limit:

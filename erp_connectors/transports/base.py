@@ -185,7 +185,9 @@ class Transport(ABC):
     def _make_folder(self, path: str) -> None: ...
 
     def stage(self, uploads: Sequence[Upload]) -> Outcomes:
-        """Write each file whole, replacing what is there; None once the server has confirmed its size.
+        """Write each file whole, replacing what is there; None once it is written, closed and of the right size.
+
+        A server that tells no size is believed, with a remark.
 
         An absent or forbidden folder is FOLDER_MISSING or PERMISSION_DENIED, never a file's NOT_FOUND.
         """

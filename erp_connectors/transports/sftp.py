@@ -245,15 +245,18 @@ class SftpTransport(Transport):
         """As `Channels.run_files`, in a new session if the server's limits ask for one. Raises `Fault`.
 
         All jobs run again then. It harms no file: the session before has done nothing, or has answered everything that
-        it was asked for, so nothing of it takes effect later.
+        it was asked for, so nothing of it takes effect later. If that is not so, no job counts as done.
         """
         results = self._require_channels().run_files(jobs, at_once=at_once, shared=shared)
-        known = self._learned.now
+        reused = next((result for result in results if isinstance(result, errors.HandleReused)), None)
         if any(isinstance(result, errors.ChannelsRefused) for result in results):
             with self._one_channel_from_now_on():
                 self._open_anew()
-        elif any(isinstance(result, errors.HandleReused) for result in results) and not known.reuses_handles:
+        elif reused and not self._learned.now.reuses_handles:
             self._learned.reuses_handles()
+            if not all(map(_is_answered, results)):
+                self.close()
+                return [reused] * len(jobs)
             self._open_anew()
         else:
             return results
@@ -265,9 +268,8 @@ class SftpTransport(Transport):
 
     def _tell_full_disks(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
         """OpenSSH says of a full disk no more than FAILURE; asking for the space that is left tells it."""
-        channels = self._require_channels()
         unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
-        if not unclear or wire.STATVFS not in channels.extensions:
+        if not unclear or wire.STATVFS not in (channels := self._require_channels()).extensions:
             return
         left = channels.run([operations.free_bytes(_folder_of(uploads[i].path)) for i in unclear])
         for i, free in zip(unclear, left, strict=True):
@@ -484,6 +486,12 @@ def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
     except errors.SshError as error:
         fault = sftp_answers.fault_of(error, "")
     return ProbeStep(name, label, round((time.perf_counter() - started) * 1000), found, fault)
+
+
+def _is_answered(result: object) -> bool:
+    """False if a request of the job may still be under way on the server."""
+    ended = isinstance(result, errors.SshError) and not isinstance(result, errors.StatusError)
+    return not ended or (isinstance(result, errors.HandleReused) and result.answered)
 
 
 def _folder_of(path: str) -> str:

@@ -160,6 +160,28 @@ class TestReusedHandles:
             u.path: u.data for u in uploads(70)
         }
 
+    def test_while_requests_are_under_way_no_file_is_written_again_under_its_name(self, tmp_path):
+        channels_: list[StrictFiles] = []
+        attacks = erlang(channels_)
+        opens = []
+
+        def silent_from_the_sixth_on(files, request, body):
+            opens.append(request)
+            return b"" if len(opens) >= 6 else None
+
+        attacks.replies[wire.OPEN] = silent_from_the_sixth_on
+        with (
+            hostile_server(attacks, root=tmp_path) as server,
+            SftpTransport(server.options(io_timeout=1), POLICY) as transport,
+        ):
+            assert codes(transport.stage(uploads(20))) == ["CONNECTION_LOST"] * 20
+            assert transport.limits().reuses_handles
+            attacks.replies.clear()
+            met = len(channels_)
+            assert codes(transport.stage(uploads(20))) == [None] * 20
+            assert len(channels_) == met + 1
+            assert channels_[-1].most_open == 1
+
     def test_no_answer_is_read_as_that_of_another(self, tmp_path):
         with (
             hostile_server(erlang([]), root=tmp_path, files=files_in("/ack", 100)) as server,
