@@ -2,10 +2,12 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from erp_connectors.address_policy import literal, refusal
 from erp_connectors.archive import ALIAS
 from erp_connectors.crypto import BadKey
 from erp_connectors.fields import key_ring
@@ -61,6 +63,27 @@ def allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         )
         for entry in settings.SFTP_ALLOWED_HOSTS
         if not is_host_or_network(entry)
+    ]
+
+
+@register()
+def endpoints(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The operator chose them, so private addresses are fine; names are looked up only when they are used."""
+    hosts = {
+        "S3_ENDPOINT_URL": urlsplit(
+            settings.STORAGES[ALIAS].get("OPTIONS", {}).get("endpoint_url") or ""
+        ).hostname,
+        "EMAIL_URL": settings.EMAIL_HOST if settings.MAIL_IS_SET_UP else None,
+    }
+    found = {name: literal(host) for name, host in hosts.items() if host}
+    return [
+        Error(
+            f"{name} names {address}, which {why}.",
+            hint="Name the server itself.",
+            id="erp_connectors.E006",
+        )
+        for name, address in found.items()
+        if address and (why := refusal(address, loopback=True, nat64=settings.NAT64_PREFIXES))
     ]
 
 

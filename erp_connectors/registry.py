@@ -75,6 +75,7 @@ def open_transport(dropzone: Dropzone) -> Transport:
         dropzone_roots=tuple(_roots_of(dropzone.org_slug)),
         sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
         sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
+        nat64_prefixes=tuple(settings.NAT64_PREFIXES),
     )
     transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
     transport.respect(dropzone.limits)

@@ -12,6 +12,7 @@ from environs import Env, EnvError
 
 _env = Env()
 _ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
 _MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
 ValueT = TypeVar("ValueT")
 
@@ -57,6 +58,16 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
         raise ImproperlyConfigured(
             f"{name} can't be understood ({error}); write networks such as 10.0.0.0/8, separated by commas."
         ) from None
+
+
+def nat64_prefixes(name: str) -> list[IPv6Network]:
+    """IPv6 networks of the lengths that RFC 6052 knows."""
+    found = [network for network in networks(name) if isinstance(network, IPv6Network)]
+    if len(found) < len(items(name)) or any(network.prefixlen not in _NAT64_LENGTHS for network in found):
+        raise ImproperlyConfigured(
+            f"{name} can't be understood; write IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits, separated by commas."
+        )
+    return found
 
 
 def database(name: str, default: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One signed POST: to a checked address, within a time, following nobody elsewhere."""
 
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
@@ -10,15 +9,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
+from erp_connectors.address_policy import Address, is_public, refusal
 from erp_connectors.notify.troubles import NotDelivered
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
 from erp_connectors.sftp.session import connect_tcp
 
 CONNECT_SECONDS, SECONDS_IN_ALL = 5.0, 15.0
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-# Where clouds answer questions about a machine and its credentials.
-METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::254")))
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
 AGENT = "OrderFlow-Webhook/1"
 
 
@@ -119,19 +115,9 @@ def _require_accepted(status: int) -> None:
 
 def require_allowed_address(host: str, address: Address) -> None:
     """Raises `NotDelivered`; a private address is allowed only under a name of WEBHOOK_PRIVATE_HOSTS."""
-    plain = _embedded(address)
-    never = plain.is_link_local or plain.is_multicast or plain.is_unspecified or plain in METADATA
-    named = host.lower() in {name.lower() for name in settings.WEBHOOK_PRIVATE_HOSTS}
-    if never:
+    nat64 = settings.NAT64_PREFIXES
+    if refusal(address, loopback=True, nat64=nat64):
         raise NotDelivered("PLACE_NEVER", f"({host})")
-    if not (plain.is_global or named):
+    named = host.lower() in {name.lower() for name in settings.WEBHOOK_PRIVATE_HOSTS}
+    if not (named or is_public(address, nat64=nat64)):
         raise NotDelivered("PLACE_FORBIDDEN", f"({host})")
-
-
-def _embedded(address: Address) -> Address:
-    """An IPv4 address that is written as an IPv6 one, as what it is."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
-    return address

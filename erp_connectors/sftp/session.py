@@ -14,8 +14,8 @@ import paramiko
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
+from erp_connectors.address_policy import LOOPBACK, Address
 from erp_connectors.sftp import algorithms, offers
-from erp_connectors.sftp.addresses import LOOPBACK, Address
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,

@@ -2,8 +2,8 @@
 
 import ipaddress
 
+from erp_connectors.address_policy import Address, refusal
 from erp_connectors.faults import HOST_NOT_ALLOWED, NAME_NOT_FOUND, Fault
-from erp_connectors.sftp.addresses import Address, refusal
 from erp_connectors.transports.base import TransportPolicy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -14,7 +14,7 @@ class AllowedHosts:
 
     def __init__(self, host: str, policy: TransportPolicy) -> None:
         self._host = host
-        self._loopback = policy.sftp_loopback
+        self._loopback, self._nat64 = policy.sftp_loopback, policy.nat64_prefixes
         networks = {entry: network_of(entry) for entry in policy.sftp_allowed_hosts}
         self._networks = [network for network in networks.values() if network]
         self._names = {plain_name(entry) for entry, network in networks.items() if not network}
@@ -33,7 +33,7 @@ class AllowedHosts:
 
     def require_address(self, address: Address) -> None:
         """Raises `Fault` HOST_NOT_ALLOWED. Also a name that is listed may not lead just anywhere."""
-        if why := refusal(address, loopback=self._loopback):
+        if why := refusal(address, loopback=self._loopback, nat64=self._nat64):
             raise Fault(HOST_NOT_ALLOWED, f"{self._host} is {address}, which {why}.")
         if not (self._any or plain_name(self._host) in self._names or self._is_in_a_network(address)):
             raise Fault(HOST_NOT_ALLOWED, f"{self._host} is {address}, which is not in SFTP_ALLOWED_HOSTS.")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from ipaddress import IPv6Network
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self, TypeAlias
@@ -85,12 +86,14 @@ class TransportPolicy:
     """What the deployment allows.
 
     ``sftp_allowed_hosts`` are host names, addresses and networks; empty, it allows all but the addresses where no ERP
-    can be. ``sftp_loopback``: a server may run on this very machine.
+    can be. ``sftp_loopback``: a server may run on this very machine. ``nat64_prefixes`` are those of the network's own
+    translators.
     """
 
     dropzone_roots: tuple[str, ...] = ()
     sftp_allowed_hosts: tuple[str, ...] = ()
     sftp_loopback: bool = False
+    nat64_prefixes: tuple[IPv6Network, ...] = ()
 
 
 class Transport(ABC):

@@ -13,6 +13,7 @@ import pytest
 from django.utils import timezone
 
 from docs.receivers.verify_webhook import BadSignature, verify
+from erp_connectors import checks
 from erp_connectors.notify import digests, sending, subscriptions, webhooks
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Notification, Subscription
@@ -25,6 +26,7 @@ from tests.notify.conftest import by_webhook, round_of_notifications
 from tests.notify.test_happenings import open_circuit
 from tests.parts import require_program
 from tests.servers.http_receiver import http_receiver
+from tests.sftp.test_addresses import SEEN_BY_ATTACKERS
 
 
 def held(site, receiver):
@@ -197,13 +199,55 @@ def test_plain_http_is_refused_unless_it_is_allowed(receiver, settings):
         webhooks.post(receiver.url, b"{}", {})
 
 
+METADATA_IN_IPV6 = [
+    address
+    for address in SEEN_BY_ATTACKERS["in IPv6"]
+    if not any(own in address for own in ("7f00", "5601:5601", "ffff:0:0"))
+]
+CARRIES_PRIVATE = [
+    "::ffff:10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1", "2002:a00:1::1",
+    "2001:0:808:808:0:0:f5ff:fffe", "2a00::5efe:10.0.0.1", "fd00::5efe:8.8.8.8", "fd12::1", "100.64.0.1", "::1",
+    "2001:db8:64::10.0.0.1",
+]  # fmt: skip
+PUBLIC = ["8.8.8.8", "2a00::1", "64:ff9b::8.8.8.8", "64:ff9b:1::8.8.8.8", "2002:808:808::1", "::ffff:8.8.8.8"]
+
+
+def test_what_an_address_carries_is_checked_too(settings):
+    settings.WEBHOOK_PRIVATE_HOSTS = []
+    settings.NAT64_PREFIXES = [ipaddress.IPv6Network("2001:db8:64::/96")]
+
+    for address in CARRIES_PRIVATE:
+        with pytest.raises(NotDelivered, match="PLACE_FORBIDDEN"):
+            webhooks.require_allowed_address("hooks.example.com", ipaddress.ip_address(address))
+    for address in PUBLIC:
+        webhooks.require_allowed_address("hooks.example.com", ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "2852039166", "100.100.100.200", "[fd00:ec2::254]"])
+def test_mail_and_archive_on_a_metadata_address_stop_the_start(settings, host):
+    settings.MAIL_IS_SET_UP, settings.EMAIL_HOST = True, host.strip("[]")
+    settings.STORAGES = {"exports": {"OPTIONS": {"endpoint_url": f"http://{host}:9000"}}}
+
+    assert [message.id for message in checks.endpoints(None)] == ["erp_connectors.E006"] * 2
+
+
+def test_mail_and_archive_may_be_in_the_operators_network(settings):
+    settings.MAIL_IS_SET_UP, settings.EMAIL_HOST = True, "10.0.0.25"
+    settings.STORAGES = {"exports": {"OPTIONS": {"endpoint_url": "http://127.0.0.1:9000"}}}
+
+    assert checks.endpoints(None) == []
+
+
 def test_a_named_private_host_is_no_way_to_the_clouds_metadata(settings):
     settings.WEBHOOK_PRIVATE_HOSTS = ["metadata.internal"]
 
     webhooks.require_allowed_address("metadata.internal", ipaddress.ip_address("10.0.0.7"))
-    for never in ("169.254.169.254", "fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1"):
+    seen = SEEN_BY_ATTACKERS
+    for never in (*seen["link-local"], *seen["metadata"], *seen["no machine"], *METADATA_IN_IPV6):
         with pytest.raises(NotDelivered, match="PLACE_NEVER") as refused:
-            webhooks.require_allowed_address("metadata.internal", ipaddress.ip_address(never))
+            webhooks.require_allowed_address(
+                "metadata.internal", ipaddress.ip_address(never.partition("%")[0])
+            )
         # It would be no help to name the host there once more.
         assert "WEBHOOK_PRIVATE_HOSTS" not in worded(refused.value.as_row())[1]
 

@@ -18,7 +18,19 @@ from django.core.exceptions import ImproperlyConfigured
 from orderflow import environment as env
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = {"text", "flag", "number", "items", "folders", "networks", "mail", "site", "database", "_secret"}
+READERS = {
+    "text",
+    "flag",
+    "number",
+    "items",
+    "folders",
+    "networks",
+    "nat64_prefixes",
+    "mail",
+    "site",
+    "database",
+    "_secret",
+}
 
 
 def manage(folder, *command, **environment):

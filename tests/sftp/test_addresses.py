@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erp_connectors.sftp.addresses import refusal
+from erp_connectors.address_policy import refusal
 from erp_connectors.transports.base import SftpOptions, TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
 
@@ -100,6 +100,21 @@ def test_what_the_resolver_takes_for_an_address_is_refused_as_one():
 )  # fmt: skip
 def test_an_erp_in_a_company_network_or_behind_a_gateway_is_fine(address):
     assert refusal(ipaddress.ip_address(address), loopback=False) == ""
+
+
+@pytest.mark.parametrize("length", [32, 40, 48, 56, 64, 96])
+def test_a_networks_own_nat64_prefix_leads_to_what_it_carries(length):
+    prefix = ipaddress.IPv6Network(f"2001:db8:64::/{length}", strict=False)
+    carried = int(ipaddress.IPv4Address(METADATA))
+    if length == 96:
+        number = int(prefix.network_address) + carried
+    else:  # as RFC 6052 draws it: eight zeros at bit 64
+        joined = int(prefix.network_address) >> 64 << 56 | carried << (88 - length)
+        number = joined >> 56 << 64 | joined & (1 << 56) - 1
+    address = ipaddress.IPv6Address(number)
+
+    assert METADATA in refusal(address, loopback=False, nat64=[prefix])
+    assert refusal(address, loopback=False) == ""
 
 
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
