@@ -161,7 +161,7 @@ LOGIN_REFUSED = FaultKind(
 )  # fmt: skip
 KEY_UNREADABLE = FaultKind(
     "KEY_UNREADABLE", _C, _US, "The SSH key of this connection can't be read.",
-    "Enter the private key again (OpenSSH or PEM), with its passphrase if it has one.",
+    "Enter the private key again (OpenSSH, PEM or PuTTY), with its passphrase if it has one.",
 )  # fmt: skip
 SFTP_UNAVAILABLE = FaultKind(
     "SFTP_UNAVAILABLE", _C, _ERP, "The login works, but the server offers this user no SFTP.",

@@ -14,7 +14,10 @@ MOST_ROUNDS = 256
 MOST_ITERATIONS = 5_000_000
 # scrypt's N * r * p: 128 bytes each, so 128 MiB.
 MOST_MEMORY = 1 << 20
+# Argon2's memory in KiB, 128 MiB as well, and that times its passes. PuTTYgen takes 8 MiB and some ten passes.
+MOST_ARGON2_MEMORY, MOST_ARGON2_WORK, MOST_ARGON2_LANES = 1 << 17, 1 << 20, 64
 
+_COSTLY = "its passphrase is hashed so often that unlocking it would take minutes"
 _BODY = re.compile(rb"-----BEGIN ([A-Z ]+)-----(.*?)-----END", re.DOTALL)
 _MAGIC = b"openssh-key-v1\0"
 _INTEGER, _CONSTRUCTED = 0x02, 0x20
@@ -33,10 +36,13 @@ def require_cheap(data: bytes) -> None:
         except (binascii.Error, struct.error, IndexError):
             continue  # whoever reads it as a key says what is wrong
         if not cheap:
-            raise KeyUnreadable(
-                "its passphrase is hashed so often that unlocking it would take minutes; "
-                "write it anew with 'ssh-keygen -p -a 100'"
-            )
+            raise KeyUnreadable(f"{_COSTLY}; write it anew with 'ssh-keygen -p -a 100'")
+
+
+def require_cheap_argon2(memory: int, passes: int, lanes: int) -> None:
+    """``memory`` in KiB. Raises `KeyUnreadable` if deriving a key would take long, or much memory."""
+    if memory > MOST_ARGON2_MEMORY or memory * passes > MOST_ARGON2_WORK or lanes > MOST_ARGON2_LANES:
+        raise KeyUnreadable(f"{_COSTLY}; save it again with PuTTYgen's own parameters")
 
 
 def _is_cheap(numbers: list[int]) -> bool:

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
 from erp_connectors.sftp.key_cost import require_cheap
-
-PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
+from erp_connectors.sftp.putty_keys import PrivateKey, is_putty_key, load_putty_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,11 @@ def parse_host_key(line: str) -> HostKey:
 
 
 def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
-    """Ed25519, ECDSA or RSA; OpenSSH or PEM; encrypted or not. Raises `KeyUnreadable`."""
-    key = _parse(_encoded(text.strip()) + b"\n", _encoded(passphrase) if passphrase else None)
+    """Ed25519, ECDSA or RSA; OpenSSH, PEM or PuTTY; encrypted or not. Raises `KeyUnreadable`."""
+    if is_putty_key(text):
+        key = load_putty_key(text, passphrase)
+    else:
+        key = _parse(_encoded(text.strip()) + b"\n", _encoded(passphrase) if passphrase else None)
     try:
         return _as_paramiko(key)
     except (ValueError, UnsupportedAlgorithm, paramiko.SSHException):
@@ -104,7 +106,7 @@ def _explain(data: bytes, passphrase: bytes | None, error: Exception) -> str:
     if b"PUBLIC KEY" in data or data.startswith((b"ssh-", b"ecdsa-")):
         return "it is a public key; the private one is needed"
     if b"PRIVATE KEY" not in data:
-        return "it does not look like a private key (-----BEGIN … PRIVATE KEY-----)"
+        return "it does not look like a private key (-----BEGIN … PRIVATE KEY-----, or PuTTY-User-Key-File-…)"
     if isinstance(error, TypeError) or "ncrypted" in str(error) or "assword" in str(error):
         return (
             "it is encrypted and its passphrase is missing"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import ANY
 
@@ -214,6 +215,14 @@ class TestSecrets:
         missing = client.post(reverse(ADD), {**SFTP, "ssh_key": encrypted})
         assert "its passphrase is missing" in errors(missing)["ssh_key"][0]
         added(client, ssh_key=encrypted, ssh_key_passphrase="the passphrase")
+
+    def test_a_key_as_puttygen_saves_it_is_taken(self, client):
+        key = (Path(__file__).parents[1] / "sftp" / "putty" / "rsa-v3-phrase.ppk").read_text()
+
+        missing = client.post(reverse(ADD), {**SFTP, "ssh_key": key})
+        assert "its passphrase is missing" in errors(missing)["ssh_key"][0]
+        row = added(client, ssh_key=key.replace("\n", "\r\n"), ssh_key_passphrase="phrase")
+        assert public_half(row.config["ssh_key"], "phrase").startswith("ssh-rsa ")
 
 
 class TestKeyPair:

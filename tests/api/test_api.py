@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -11,6 +12,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 
 SECRET = "sehr-geheimes-passwort"
 ADM, INT, OPS, VIEW = Role.ADMIN, Role.INTEGRATOR, Role.OPS, Role.VIEWER
@@ -282,6 +284,27 @@ class TestConnectors:
 
         assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
         assert answer.json()["error"]["details"].keys() == {"port", "hots"}
+
+    def test_a_putty_key_is_tested_and_taken(self, integrator, tmp_path):
+        saved = Path(__file__).parents[1] / "sftp" / "putty"
+        for folder in ("in", "ack"):
+            (tmp_path / folder).mkdir()
+        behaviour = Behaviour(trusted=[(saved / "rsa.pub").read_text().strip()])
+        with asyncssh_server(tmp_path, behaviour=behaviour) as server:
+            config = server.config(
+                password=None,
+                ssh_key=(saved / "rsa-v3-phrase.ppk").read_text(),
+                ssh_key_passphrase="phrase",
+            )
+            tested = integrator.post(
+                "/api/v1/connectors/dropzone-json-v1/test", {"config": config}, format="json"
+            )
+            created = integrator.post(
+                "/api/v1/connectors", {"config": config, "test_on_save": True}, format="json"
+            )
+
+        assert tested.json()["success"]
+        assert created.json()["test"]["success"]
 
     def test_an_unknown_connector_type_is_refused(self, integrator):
         answer = integrator.post("/api/v1/connectors", {"connector_type": "X", "config": {}}, format="json")

@@ -4,6 +4,7 @@ import base64
 import struct
 import time
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -50,6 +51,15 @@ def _real_keys():
     yield written(rsa.generate_private_key(65537, 1024), kinds.TraditionalOpenSSL, PASSPHRASE.encode())
 
 
+# Without those that take a moment to unlock.
+@cache
+def putty_keys() -> tuple[str, ...]:
+    folder = Path(__file__).parents[1] / "sftp" / "putty"
+    return tuple(
+        path.read_text() for path in sorted(folder.glob("*.ppk")) if "v2" in path.name or "v3." in path.name
+    )
+
+
 @cache
 def public_keys() -> tuple[str, ...]:
     ssh, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -80,7 +90,8 @@ def test_any_private_key_is_read_or_refused_in_words():
         except KeyUnreadable as error:
             assert str(error).isprintable()
 
-    explore(check, spoilt(real_keys()) | ANY_TEXT, st.sampled_from([None, PASSPHRASE, "x", "\ud800"]))
+    texts = spoilt(real_keys()) | spoilt(putty_keys()) | ANY_TEXT
+    explore(check, texts, st.sampled_from([None, PASSPHRASE, "x", "\ud800"]))
 
 
 def test_half_a_character_in_a_private_key_is_refused_in_words():

@@ -41,7 +41,7 @@ FIELDS = (
     ConfigField(
         "ssh_key", "string", required=False, default=None, secret=True, modes=_SFTP_ONLY, label="Private key",
         group=_LOGIN, purpose=Purpose.PRIVATE_KEY, lines=4,
-        help="Private key (Ed25519, ECDSA or RSA; OpenSSH or PEM). Preferred over a password.",
+        help="Private key (Ed25519, ECDSA or RSA; OpenSSH, PEM or PuTTY). Preferred over a password.",
     ),
     ConfigField(
         "ssh_key_passphrase", "string", required=False, default=None, secret=True, modes=_SFTP_ONLY,
