@@ -148,12 +148,28 @@ HOST_KEY_CHANGED = FaultKind(
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(
     "NO_COMMON_ALGORITHM", _C, _ERP, "The server offers no SSH algorithm that this program accepts.",
-    "Ask the server's operator to enable current SSH algorithms; the message lists what it offers. Until then, "
-    "'Allow outdated algorithms' in the connection may help.",
+    "Ask the server's operator to enable current SSH algorithms; the message lists what it offers.",
+)  # fmt: skip
+OUTDATED_ALGORITHMS = FaultKind(
+    "OUTDATED_ALGORITHMS", _C, _ERP, "The server offers only outdated SSH algorithms.",
+    "Ask the server's operator to enable current SSH algorithms; the message lists what it offers. Until then, turn on "
+    "'Allow outdated algorithms' in the connection.",
 )  # fmt: skip
 HANDSHAKE_FAILED = FaultKind(
     "HANDSHAKE_FAILED", _C, _US, "What answers on this port does not complete an SSH handshake.",
     "Check the port: it must be the server's SSH port.",
+)  # fmt: skip
+WEB_SERVER = FaultKind(
+    "WEB_SERVER", _C, _US, "A web server answers on this port, not an SSH server.",
+    "Check host and port: SFTP uses the server's SSH port, usually 22.",
+)  # fmt: skip
+FTP_SERVER = FaultKind(
+    "FTP_SERVER", _C, _US, "An FTP server answers on this port, not an SSH server.",
+    "Check the port: SFTP is another protocol than FTP and uses the server's SSH port, usually 22.",
+)  # fmt: skip
+TLS_SERVER = FaultKind(
+    "TLS_SERVER", _C, _US, "A TLS server (HTTPS or FTPS) answers on this port, not an SSH server.",
+    "Check the port: SFTP is another protocol than HTTPS and FTPS and uses the server's SSH port, usually 22.",
 )  # fmt: skip
 LOGIN_REFUSED = FaultKind(
     "LOGIN_REFUSED", _C, _ERP, "The server refused the login.",
@@ -166,6 +182,10 @@ KEY_UNREADABLE = FaultKind(
 SFTP_UNAVAILABLE = FaultKind(
     "SFTP_UNAVAILABLE", _C, _ERP, "The login works, but the server offers this user no SFTP.",
     "Ask the server's operator to enable the sftp subsystem for this user.",
+)  # fmt: skip
+SFTP_VERSION_UNSUPPORTED = FaultKind(
+    "SFTP_VERSION_UNSUPPORTED", _C, _ERP, "The server does not speak SFTP version 3.",
+    "Ask the server's operator to enable version 3, which nearly every SFTP program uses.",
 )  # fmt: skip
 FOLDER_MISSING = FaultKind(
     "FOLDER_MISSING", _C, _ERP, "The folder does not exist.", "Create it, or correct the path in the connection."
@@ -227,6 +247,11 @@ _ASK: dict[str, str] = {
     "HOST_KEY_CHANGED": "Please tell us whether you have changed your server's host key, and its fingerprint "
     "(ssh-keygen -lf).",
     "NO_COMMON_ALGORITHM": "Please enable current SSH algorithms; what your server offers is named above.",
+    "OUTDATED_ALGORITHMS": "Please enable current SSH algorithms; what your server offers is named above.",
+    "WEB_SERVER": "Please tell us the port of your SSH service: a web server answers on this one.",
+    "FTP_SERVER": "Please tell us the port of your SSH service: an FTP server answers on this one.",
+    "TLS_SERVER": "Please tell us the port of your SSH service: a TLS server answers on this one.",
+    "SFTP_VERSION_UNSUPPORTED": "Please enable SFTP version 3; the version that your server speaks is named above.",
     "HANDSHAKE_FAILED": "Please tell us the port of your SSH service: what answers on this one does not speak SSH.",
     "LOGIN_REFUSED": "Please check that this user exists and may log in with the key or password agreed on.",
     "SFTP_UNAVAILABLE": "Please enable the sftp subsystem for this user.",

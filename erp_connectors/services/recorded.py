@@ -116,6 +116,7 @@ PROBE = (
     gettext_noop("a rename over an existing file is refused; %(value)s"),
     gettext_noop("%(server)s. Warning: it needs outdated algorithms (%(names)s)"),
     gettext_noop("as %(who)s with password"),
+    gettext_noop("as %(who)s with key %(type)s and password"),
     gettext_noop("as %(who)s with key %(type)s"),
 )
 

@@ -5,6 +5,11 @@ What paramiko itself has dropped (SHA-1 key exchange and signatures) is offered 
 
 from collections.abc import Sequence
 
+import paramiko
+
+from erp_connectors.sftp import key_exchange
+from erp_connectors.sftp.offers import Offer
+
 # Fastest first.
 CIPHERS = (
     "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr",
@@ -25,6 +30,18 @@ def macs(available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:
 def outdated(*, cipher: str, mac: str) -> list[str]:
     """Those that a session should not use today. A cipher that authenticates by itself ignores the MAC."""
     return [*([] if cipher in CIPHERS else [cipher]), *([] if "gcm" in cipher or mac in MACS else [mac])]
+
+
+def is_only_outdated(offer: Offer) -> bool:
+    """Whether a session would come up with the older ciphers and MACs, so that allowing them helps."""
+    known = paramiko.Transport
+    pairs = (
+        (offer.key_exchanges, key_exchange.PREFERRED),
+        (offer.host_keys, known._preferred_keys),  # type: ignore[attr-defined]  # noqa: SLF001
+        (offer.ciphers, known._preferred_ciphers),  # type: ignore[attr-defined]  # noqa: SLF001
+        (offer.macs, known._preferred_macs),  # type: ignore[attr-defined]  # noqa: SLF001
+    )
+    return all({*theirs} & {*ours} for theirs, ours in pairs)
 
 
 def _choose(modern: Sequence[str], available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:

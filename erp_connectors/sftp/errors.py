@@ -2,8 +2,9 @@
 
 SshError
  |- NameNotFound, ConnectionRefused, ConnectTimeout, ServerBusy      no connection
- |- HandshakeFailed, NoCommonAlgorithm, HostKeyUnknown, HostKeyChanged
- |- LoginRefused, KeyUnreadable, SftpUnavailable
+ |- HandshakeFailed, WebServerAnswers, FtpServerAnswers, TlsServerAnswers
+ |- NoCommonAlgorithm, OutdatedAlgorithms, HostKeyUnknown, HostKeyChanged
+ |- LoginRefused, KeyUnreadable, SftpUnavailable, SftpVersionUnsupported
  |- ConnectionLost, RequestTimeout, ProtocolViolation                the session is over
  |   |- ChannelsRefused (of ConnectionLost)                          ... because it was asked for several channels
  |   `- HandleReused (of ProtocolViolation)                          ... because files could be swapped
@@ -41,8 +42,24 @@ class HandshakeFailed(SshError):
     pass
 
 
+class WebServerAnswers(SshError):
+    pass
+
+
+class FtpServerAnswers(SshError):
+    pass
+
+
+class TlsServerAnswers(SshError):
+    pass
+
+
 class NoCommonAlgorithm(SshError):
     pass
+
+
+class OutdatedAlgorithms(SshError):
+    """Nothing is common with what this program offers, but would be with the outdated algorithms."""
 
 
 class HostKeyUnknown(SshError):
@@ -62,6 +79,10 @@ class KeyUnreadable(SshError):
 
 
 class SftpUnavailable(SshError):
+    pass
+
+
+class SftpVersionUnsupported(SshError):
     pass
 
 

@@ -30,7 +30,11 @@ _CURVES = {
     "ecdsa-sha2-nistp384": SECP384R1(),
     "ecdsa-sha2-nistp521": SECP521R1(),
 }
-_ARGON2 = {"Argon2id": Argon2id, "Argon2i": Argon2i, "Argon2d": Argon2d}
+_ARGON2: dict[str, type[Argon2id] | type[Argon2i] | type[Argon2d]] = {
+    "Argon2id": Argon2id,
+    "Argon2i": Argon2i,
+    "Argon2d": Argon2d,
+}
 _NAMES = {"ssh-dss": "a DSA key", "ssh-ed448": "an Ed448 key"}
 _HASH = {2: "sha1", 3: "sha256"}
 # PuTTYgen writes comment and passphrase as bytes of the system's encoding, and on Windows that is not UTF-8.
@@ -117,10 +121,9 @@ def _verified(file: _File, passphrase: str | None) -> bytes:
     for encoding in _ENCODINGS if not (words + comment).isascii() else _ENCODINGS[:1]:
         secrets = _derive(file, words.encode(encoding, "replace"))
         private = _decrypt(file.private, secrets) if file.encrypted else file.private
-        signed = (file.algorithm, file.fields["Encryption"], comment.encode(encoding, "replace"))
-        mac = hmac.new(
-            secrets.mac_key, b"".join(map(string, (*signed, file.public, private))), _HASH[file.version]
-        )
+        signed: list[str | bytes] = [file.algorithm, file.fields["Encryption"]]
+        signed += [comment.encode(encoding, "replace"), file.public, private]
+        mac = hmac.new(secrets.mac_key, b"".join(map(string, signed)), _HASH[file.version])
         if hmac.compare_digest(mac.digest(), bytes.fromhex(file.fields["Private-MAC"])):
             return private
     raise KeyUnreadable("the passphrase is wrong, or the key is damaged" if file.encrypted else DAMAGED)

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
 from erp_connectors.address_policy import LOOPBACK, Address
-from erp_connectors.sftp import algorithms, offers
+from erp_connectors.sftp import algorithms
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
@@ -27,6 +27,7 @@ from erp_connectors.sftp.errors import (
     LoginRefused,
     NameNotFound,
     NoCommonAlgorithm,
+    OutdatedAlgorithms,
     ProtocolViolation,
     ServerBusy,
     SftpUnavailable,
@@ -37,6 +38,9 @@ from erp_connectors.sftp.guard import GuardedTransport
 from erp_connectors.sftp.hiding import Hide
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.limits import LearnedLimits
+from erp_connectors.sftp.login import KEY, Login
+from erp_connectors.sftp.offers import Offer
+from erp_connectors.sftp.other_services import USUAL_PORTS, first_line, other_service
 from erp_connectors.sftp.pipeline import Pipeline
 
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
@@ -151,36 +155,34 @@ class Session:
         """The SSH handshake; returns the key that the server presents, of a preferred type where it has one.
 
         Nothing is sent to the server beyond the handshake: hold the key against the pinned ones first, with
-        `require_pinned`. Raises `ServerBusy`, `HandshakeFailed`,
-        `NoCommonAlgorithm`, `ConnectionLost`, `ConnectTimeout`.
+        `require_pinned`. Raises `ServerBusy`, `HandshakeFailed`, `WebServerAnswers`, `FtpServerAnswers`,
+        `TlsServerAnswers`, `NoCommonAlgorithm`, `OutdatedAlgorithms`, `ConnectionLost`, `ConnectTimeout`.
         """
         try:
             with self._deadline("no SSH handshake"):
                 return self._handshake(preferred)
-        except NoCommonAlgorithm as error:
-            raise NoCommonAlgorithm(self._with_offer(str(error))) from None
+        except (ServerBusy, ConnectTimeout) as error:
+            usual = USUAL_PORTS.get(self._peer[1]) if self._peer else None
+            if usual is None or (self._transport and self._transport.greeting):
+                raise
+            raise type(error)(f"{error}; port {self._peer[1]} is usually {usual}") from None
 
-    def login(self, username: str, *, key: paramiko.PKey | None, password: str | None) -> str:
-        """By key where there is one, else by password; returns which. Raises `LoginRefused`, `ConnectionLost`."""
-        transport = self._require_transport()
+    def login(
+        self, username: str, *, key: paramiko.PKey | None, password: str | None, needs_key: bool = False
+    ) -> str:
+        """Log in with the key, the password or both, as the server asks; return which it accepted, as text.
+
+        ``needs_key``: a login that the key had no part in counts as refused. Raises `LoginRefused`, `ConnectionLost`.
+        """
+        login = Login(self._require_transport(), username, key=key, password=password, hide=self._hide)
         with self._deadline("no answer to the login"):
             try:
-                if key is not None:
-                    more = transport.auth_publickey(username, key)
-                else:
-                    more = transport.auth_password(username, password or "", fallback=False)
-            except paramiko.BadAuthenticationType as error:
-                raise LoginRefused(self._hide(f"It offers only: {', '.join(error.allowed_types)}.")) from None
-            except paramiko.AuthenticationException as error:
-                if transport.is_active() or transport.denied:
-                    raise LoginRefused(f"User {username!r}: {transport.denied or error}") from None
-                raise ConnectionLost("during the login") from None
+                login.run()
             except PEER_ERRORS as error:
                 raise ConnectionLost(f"during the login: {error}") from None
-        how = "password" if key is None else f"key {key.get_name()}"
-        if more:
-            raise LoginRefused(self._hide(f"After the {how} it also wants: {', '.join(more)}."))
-        return how
+        if needs_key and KEY not in login.accepted:
+            raise LoginRefused("It does not ask for a key.")
+        return login.how
 
     def open_channels(
         self, *, io_timeout: float, expected: int = 0, learned: LearnedLimits | None = None
@@ -276,16 +278,16 @@ class Session:
             # paramiko's wait ends at its deadline without a word, and then there is no key.
             presented = transport.get_remote_server_key()
         except IncompatiblePeer as error:
-            raise NoCommonAlgorithm(str(error)) from None
+            raise self._no_common_algorithm(str(error), transport.offer) from None
         except PEER_ERRORS as error:
-            raise _handshake_error(error, greeted=transport.remote_version != "") from None
+            raise _handshake_error(error, transport, self._hide) from None
         return HostKey(presented.get_name(), presented.asbytes())
 
     def _new_transport(self, preferred: Sequence[HostKey]) -> GuardedTransport:
         try:
             transport = GuardedTransport(self._sock, self._hide)
         except PEER_ERRORS as error:
-            raise _handshake_error(error, greeted=False) from None
+            raise _handshake_error(error, None, self._hide) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
         transport.banner_timeout = self._timeout * 1.25
         transport.handshake_timeout = self._timeout
@@ -326,9 +328,13 @@ class Session:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    def _with_offer(self, problem: str) -> str:
-        offer = offers.offered(self._peer, self._sock.family, timeout=self._timeout) if self._peer else ""
-        return f"{problem}. It offers {offer}." if offer else problem
+    def _no_common_algorithm(self, problem: str, offer: Offer | None) -> SshError:
+        if offer is None:
+            return NoCommonAlgorithm(problem)
+        kind: type[SshError] = NoCommonAlgorithm
+        if not self._legacy and algorithms.is_only_outdated(offer):
+            kind = OutdatedAlgorithms
+        return kind(f"{problem}. It offers {offer}.")
 
 
 def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
@@ -340,16 +346,20 @@ def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
         raise HostKeyChanged(f"It presents {key.type} {key.fingerprint}; pinned is {known}.")
 
 
-def _handshake_error(error: Exception, *, greeted: bool) -> Exception:
+def _handshake_error(error: Exception, transport: GuardedTransport | None, hide: Hide) -> SshError:
+    greeting = transport.greeting if transport else b""
     if not isinstance(error, LINK_ERRORS):
         return HandshakeFailed("it sends what is not SSH")
     text = str(error) or type(error).__name__
-    if greeted and isinstance(error, EOFError | OSError):
+    if transport and transport.remote_version and isinstance(error, EOFError | OSError):
         return ConnectionLost("in the middle of the SSH handshake")
     if "banner" in text.lower() or isinstance(error, EOFError | ConnectionResetError):
+        said = f'; it says: "{hide(first_line(greeting))}"' if greeting else ""
+        if other := other_service(greeting):
+            return other
         if "Invalid" in text or "Indecipherable" in text:
-            return HandshakeFailed("it greets with something other than SSH")
-        return ServerBusy("the connection was closed before the greeting")
+            return HandshakeFailed(f"it greets with something other than SSH{said}")
+        return ServerBusy(f"the connection was closed before the greeting{said}")
     return HandshakeFailed(text)
 
 

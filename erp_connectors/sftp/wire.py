@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 
-from erp_connectors.sftp.errors import ProtocolViolation, StatusError, showable
+from erp_connectors.sftp.errors import ProtocolViolation, SftpVersionUnsupported, StatusError, showable
 from erp_connectors.sftp.hiding import Hide
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
@@ -173,11 +173,13 @@ def hello() -> bytes:
 
 
 def parse_version(packet: bytes) -> dict[str, str]:
-    """The server's extensions. Raises `ProtocolViolation` unless it speaks version 3."""
+    """The server's extensions. Raises `SftpVersionUnsupported` unless it speaks version 3, `ProtocolViolation`."""
     reader = Reader(packet)
     kind, version = reader.take(1)[0], reader.u32()
-    if kind != VERSION or version != 3:
-        raise ProtocolViolation(f"the server speaks SFTP version {version}, not 3")
+    if kind != VERSION:
+        raise ProtocolViolation("the server did not answer with its version")
+    if version != 3:
+        raise SftpVersionUnsupported(f"It speaks version {version}.")
     extensions: dict[str, str] = {}
     while reader.left:
         name, value = reader.string(), reader.string()

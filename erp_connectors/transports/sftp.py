@@ -195,7 +195,7 @@ class SftpTransport(Transport):
     def _login_as_usual(self) -> str:
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
-        how = self._log_in(key, options.password)
+        how = self._log_in(key)
         return f"{how}; the server does not accept the new key yet" if options.next_ssh_key else how
 
     def _login_with_next_key(self) -> str:
@@ -204,7 +204,8 @@ class SftpTransport(Transport):
         if not options.next_ssh_key:
             return ""
         try:
-            how = self._log_in(load_private_key(options.next_ssh_key, options.ssh_key_passphrase), None)
+            key = load_private_key(options.next_ssh_key, options.ssh_key_passphrase)
+            how = self._log_in(key, needs_key=True)
         except errors.ChannelsRefused:
             raise
         except NOT_YET:
@@ -216,14 +217,14 @@ class SftpTransport(Transport):
         self._renewed = replace(self._renewed, client_key=True)
         return f"the new {how}"
 
-    def _log_in(self, key: paramiko.PKey | None, password: str | None) -> str:
+    def _log_in(self, key: paramiko.PKey | None, *, needs_key: bool = False) -> str:
         assert self._session is not None  # noqa: S101  # the step before
         options = self._options
-        how = self._session.login(options.username, key=key, password=password)
+        how = self._session.login(options.username, key=key, password=options.password, needs_key=needs_key)
         self._channels = self._session.open_channels(
             io_timeout=options.io_timeout, expected=self._expected, learned=self._learned
         )
-        return f"{how} {key.fingerprint}" if key is not None else how
+        return how
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         sync = wire.FSYNC in self._require_channels().extensions

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 import asyncssh as ssh
 import pytest
 
+from erp_connectors.faults import NO_COMMON_ALGORITHM, OUTDATED_ALGORITHMS
 from erp_connectors.services.probe import test_connection as run_test
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import QUICK, assert_told
 from tests.parts import require_program
+from tests.servers.asyncssh_server import asyncssh_server
 from tests.servers.gate import SILENT, gate
 from tests.servers.ssh import free_port, new_key, private_text, public_line
 
@@ -180,7 +182,10 @@ def test_the_key_is_encrypted(erp_at, asyncssh, passphrase, why):
     ("lines", "offered"),
     [
         ("KexAlgorithms diffie-hellman-group1-sha1", "key exchange: diffie-hellman-group1-sha1"),
-        ("KexAlgorithms curve25519-sha256", "key exchange: curve25519-sha256"),
+        (
+            "KexAlgorithms sntrup761x25519-sha512@openssh.com",
+            "key exchange: sntrup761x25519-sha512@openssh.com",
+        ),
         ('HostKey "{folder}/rsa"\nHostKeyAlgorithms ssh-rsa', "host keys: ssh-rsa"),
         ("Ciphers chacha20-poly1305@openssh.com", "ciphers: chacha20-poly1305@openssh.com"),
         ("Ciphers aes128-ctr\nMACs umac-64@openssh.com", "MACs: umac-64@openssh.com"),
@@ -192,6 +197,30 @@ def test_no_algorithm_is_common(erp_at, openssh, tmp_path, lines, offered):
     server = openssh(lines.replace("{folder}", str(tmp_path)))
 
     assert offered in assert_told(erp_at(server), "NO_COMMON_ALGORITHM", step="host_key")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group18-sha512",
+        "diffie-hellman-group-exchange-sha256",
+        "diffie-hellman-group14-sha256",
+    ],
+)
+def test_a_single_current_key_exchange_is_enough(erp_at, openssh, name):
+    assert erp_at(openssh(f"KexAlgorithms {name}")).delivered().status == ExportStatus.SENT
+
+
+def test_the_post_quantum_key_exchange_is_enough(erp_at, tmp_path):
+    """With AsyncSSH: Debian's OpenSSH is too old for it."""
+    with asyncssh_server(tmp_path, kex_algs=["mlkem768x25519-sha256"]) as server:
+        assert erp_at(server).delivered().status == ExportStatus.SENT
 
 
 OUTDATED = [
@@ -206,7 +235,18 @@ OUTDATED = [
 def test_the_server_has_only_outdated_algorithms(erp_at, openssh, lines, outdated):
     server = openssh(lines)
 
-    assert outdated in assert_told(erp_at(server), "NO_COMMON_ALGORITHM", step="host_key")
+    assert outdated in assert_told(erp_at(server), "OUTDATED_ALGORITHMS", step="host_key")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_allowing_outdated_algorithms_is_proposed_only_where_it_helps(erp_at, openssh, allowed):
+    server = openssh("Ciphers aes128-cbc\nKexAlgorithms diffie-hellman-group1-sha1")
+
+    message = assert_told(erp_at(server, legacy_algorithms=allowed), "NO_COMMON_ALGORITHM", step="host_key")
+
+    assert "ciphers: aes128-cbc" in message
+    assert "outdated" not in NO_COMMON_ALGORITHM.hint
+    assert "Allow outdated algorithms" in OUTDATED_ALGORITHMS.hint
 
 
 @pytest.mark.parametrize(("lines", "outdated"), OUTDATED)

@@ -6,7 +6,7 @@
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,10 +17,12 @@ from typing import Any
 import paramiko
 from paramiko.common import (
     AUTH_FAILED,
+    AUTH_PARTIALLY_SUCCESSFUL,
     AUTH_SUCCESSFUL,
     OPEN_FAILED_RESOURCE_SHORTAGE,
     OPEN_SUCCEEDED,
 )
+from paramiko.server import InteractiveQuery
 
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.wire import Reader, string
@@ -232,6 +234,52 @@ class _Gate(paramiko.ServerInterface):
         return super().check_channel_subsystem_request(channel, name)
 
 
+class StepwiseGate(paramiko.ServerInterface):
+    """Lets a user in after all ``steps``, each asked for only when those before it are done.
+
+    ``questions`` are asked by keyboard-interactive, and the password is their answer.
+    """
+
+    def __init__(self, *steps: str, questions: Sequence[tuple[str, bool]] = (("Password: ", False),)) -> None:
+        self.open_steps = list(steps)
+        self.questions = questions
+        self.services, self.tried = 0, list[str]()
+
+    def get_banner(self) -> tuple[None, None]:
+        # Asked for with each request for the login service.
+        self.services += 1
+        return None, None
+
+    def get_allowed_auths(self, username: str) -> str:
+        return self.open_steps[0]
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return self._step("publickey", right=True)
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return self._step("password", right=password == PASSWORD)
+
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
+        if self.open_steps[0] != "keyboard-interactive":
+            return self._step("keyboard-interactive", right=False)
+        return InteractiveQuery("", "", *self.questions)
+
+    def check_auth_interactive_response(self, responses: list[str]) -> int:
+        return self._step("keyboard-interactive", right=list(responses) == [PASSWORD])
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return OPEN_SUCCEEDED
+
+    def _step(self, method: str, *, right: bool) -> int:
+        self.tried.append(method)
+        if self.open_steps[0] != method or not right:
+            return AUTH_FAILED
+        if len(self.open_steps) == 1:
+            return AUTH_SUCCESSFUL
+        self.open_steps.pop(0)
+        return AUTH_PARTIALLY_SUCCESSFUL
+
+
 class _Sftp(paramiko.SubsystemHandler):
     def __init__(
         self, channel: paramiko.Channel, name: str, server: Any, files: Files, attacks: Attacks
@@ -287,8 +335,14 @@ class _Sftp(paramiko.SubsystemHandler):
 
 
 @contextmanager
-def hostile_server(attacks: Attacks, *, root: Path, files: Files | None = None) -> Iterator[SshServer]:
-    """Password login; ``root`` is only for the helpers that want one, nothing is kept there."""
+def hostile_server(
+    attacks: Attacks,
+    *,
+    root: Path,
+    files: Files | None = None,
+    gate: "Callable[[_ServerSide], paramiko.ServerInterface]" = _Gate,
+) -> Iterator[SshServer]:
+    """Password login unless ``gate`` is another; ``root`` is only for helpers that want one, nothing is kept there."""
     host_key = new_key()
     paramiko_key = paramiko.Ed25519Key.from_private_key(
         StringIO(host_key.export_private_key("openssh").decode())
@@ -303,7 +357,7 @@ def hostile_server(attacks: Attacks, *, root: Path, files: Files | None = None) 
         transport.add_server_key(paramiko_key)
         transport.set_subsystem_handler("sftp", _Sftp, files, attacks)
         with suppress(paramiko.SSHException, EOFError, OSError):
-            transport.start_server(server=_Gate(transport))
+            transport.start_server(server=gate(transport))
 
     with _listening(serve) as port:
         yield SshServer("127.0.0.1", port, public_line(host_key), root)

@@ -40,17 +40,20 @@ DefaultTransferMode binary
 AllowOverwrite on
 Umask 022
 MaxInstances 100
-SFTPEngine on
+SFTPEngine {engine}
 SFTPLog "{folder}/sftp.log"
 SFTPHostKey "{folder}/host_key"
-SFTPAuthMethods password
+SFTPAuthMethods {auth}
 {extra}
 """
 
 
 @contextmanager
-def proftpd_server(root: Path, folder: Path, *, extra: str = "") -> Iterator[SshServer]:
-    """``folder`` keeps its configuration; ``extra`` is added to it. Password login; paths as this machine has them."""
+def proftpd_server(
+    root: Path, folder: Path, *, extra: str = "", auth: str = "password", engine: str = "on"
+) -> Iterator[SshServer]:
+    """``folder`` keeps its configuration; ``extra`` is added to it. ``auth``: the methods of login, those joined by a
+    plus sign one after the other. ``engine`` off: it speaks FTP. Paths as this machine has them."""
     proftpd, ftpasswd = require_program("proftpd"), require_program("ftpasswd")
     if not (MODULES / "mod_sftp.so").exists():
         skip_or_fail("ProFTPD's mod_sftp", "apt install proftpd-mod-crypto")
@@ -67,6 +70,8 @@ def proftpd_server(root: Path, folder: Path, *, extra: str = "") -> Iterator[Ssh
             group=grp.getgrgid(os.getgid()).gr_name,
             folder=folder,
             extra=extra,
+            auth=auth,
+            engine=engine,
         )
     )
     command = [proftpd, "--nodaemon", "--config", str(config)]
