@@ -96,6 +96,20 @@ class PresentedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingKey:
+    """A key that a server offers but did not show; ``fault`` is what came instead."""
+
+    type: str
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedKeys:
+    shown: tuple[PresentedKey, ...] = ()
+    missing: tuple[MissingKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ability:
     """Whether a server can do something, or lets us; the names are those of `services.abilities`."""
 

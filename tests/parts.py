@@ -13,6 +13,8 @@ import pytest
 PROGRAMS = {
     "chromium": "apt install chromium",
     "curl": "apt install curl",
+    "dropbear": "apt install dropbear-bin",
+    "dropbearkey": "apt install dropbear-bin",
     "ftpasswd": "apt install proftpd-core",
     "jq": "apt install jq",
     "lftp": "apt install lftp",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
+from erp_connectors.documents import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
 from erp_connectors.transports.base import (
     Contents,
@@ -56,7 +56,7 @@ class Unreliable(Transport):
     def renewed(self) -> Renewed:
         return self._inner.renewed()
 
-    def presented_keys(self) -> Sequence[PresentedKey]:
+    def presented_keys(self) -> PresentedKeys:
         return self._inner.presented_keys()
 
     def offers(self) -> Sequence[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from erp_connectors.connectors.base import Purpose
-from erp_connectors.documents import PresentedKey
+from erp_connectors.documents import MissingKey, PresentedKey
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for, open_transport
@@ -21,6 +21,7 @@ class Comparison:
     pinned: tuple[PresentedKey, ...]
     presented: tuple[PresentedKey, ...]
     announced: tuple[PresentedKey, ...] = ()
+    missing: tuple[MissingKey, ...] = ()
 
     @property
     def matching(self) -> tuple[PresentedKey, ...]:
@@ -32,8 +33,13 @@ class Comparison:
 
     @property
     def changed(self) -> bool:
-        """Something is pinned, and the server proves itself neither by it nor by what was announced."""
-        return bool(self.pinned) and not self.matching and not set(self.announced) & {*self.presented}
+        """Something is pinned, and the server proves itself neither by it nor by what was announced.
+
+        False while a key of a pinned type could not be shown: it may be the pinned one.
+        """
+        unknown = {key.type for key in self.pinned} & {key.type for key in self.missing}
+        known = self.matching or {*self.announced} & {*self.presented}
+        return bool(self.pinned) and not known and not unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,10 @@ def compare(connection: ERPConnection) -> Comparison:
     """Ask the server for its keys, sending nothing else. Raises `Fault`."""
     transport = open_transport(dropzone_of(connection))
     try:
-        presented = tuple(transport.presented_keys())
+        found = transport.presented_keys()
     finally:
         transport.close()
-    return Comparison(pinned_keys(connection), presented, announced_keys(connection))
+    return Comparison(pinned_keys(connection), found.shown, announced_keys(connection), found.missing)
 
 
 def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:

@@ -141,8 +141,8 @@ class GuardedTransport(paramiko.Transport):
     @property
     def greeting(self) -> bytes:
         """The first bytes that the server sent."""
-        packetizer: BoundedPacketizer = self.packetizer  # type: ignore[attr-defined]
-        return packetizer.greeting
+        assert isinstance(self.packetizer, BoundedPacketizer)  # noqa: S101  # as it was constructed
+        return self.packetizer.greeting
 
     @property
     def signatures(self) -> tuple[str, ...]:

@@ -19,6 +19,12 @@ class Offer:
     ciphers: tuple[str, ...]
     macs: tuple[str, ...]
 
+    @property
+    def host_key_types(self) -> tuple[str, ...]:
+        """The types of its keys. RSA's two signatures are of one type; the one with SHA-1 is not used."""
+        usable = [name for name in self.host_keys if name != "ssh-rsa"]
+        return tuple(dict.fromkeys("ssh-rsa" if name.startswith("rsa-sha2-") else name for name in usable))
+
     def __str__(self) -> str:
         """Like ``key exchange: …; host keys: …``."""
         lists = {

@@ -255,6 +255,11 @@ class Session:
         return self._transport is not None and self._transport.is_active()
 
     @property
+    def offer(self) -> Offer | None:
+        """The algorithms that the server lists; None if the handshake did not come so far."""
+        return self._transport.offer if self._transport else None
+
+    @property
     def server_version(self) -> str:
         return showable(self._hide(str(self._require_transport().remote_version)), 255)
 

@@ -8,6 +8,7 @@ from erp_connectors.sftp.hiding import Hide
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 15, 17, 7, 18, 200
+LAST_VERSION = 6
 STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED_REPLY = 101, 102, 103, 104, 105, 201
 
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE = 0, 1, 2, 3, 4, 5
@@ -176,7 +177,7 @@ def parse_version(packet: bytes) -> dict[str, str]:
     """The server's extensions. Raises `SftpVersionUnsupported` unless it speaks version 3, `ProtocolViolation`."""
     reader = Reader(packet)
     kind, version = reader.take(1)[0], reader.u32()
-    if kind != VERSION:
+    if kind != VERSION or not 0 < version <= LAST_VERSION:
         raise ProtocolViolation("the server did not answer with its version")
     if version != 3:
         raise SftpVersionUnsupported(f"It speaks version {version}.")

@@ -19,7 +19,7 @@ from typing import ClassVar, Self, TypeAlias
 import structlog
 
 from erp_connectors import tracing
-from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
+from erp_connectors.documents import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import Fault
 from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
 
@@ -137,9 +137,9 @@ class Transport(ABC):
         """What the last `open` showed to be in use of what is planned."""
         return Renewed()
 
-    def presented_keys(self) -> Sequence[PresentedKey]:
-        """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault`."""
-        return ()
+    def presented_keys(self) -> PresentedKeys:
+        """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault` if it shows none."""
+        return PresentedKeys()
 
     def respect(self, limits: ServerLimits) -> None:  # noqa: B027  # only servers that are met over a link have any
         """Before `open`: what the server was found to allow earlier."""

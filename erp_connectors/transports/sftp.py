@@ -11,13 +11,14 @@ from pathlib import PurePosixPath
 import paramiko
 
 from erp_connectors import faults, tracing
-from erp_connectors.documents import Entry, Move, PresentedKey, ProbeStep, Upload
+from erp_connectors.documents import Entry, MissingKey, Move, PresentedKey, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import Fault
 from erp_connectors.sftp import errors, operations, session, wire
 from erp_connectors.sftp.channels import Channels, Job
 from erp_connectors.sftp.hiding import hiding
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.limits import LearnedLimits, ServerLimits
+from erp_connectors.sftp.offers import Offer
 from erp_connectors.sftp.operations import is_folder, lstat
 from erp_connectors.sftp.pipeline import ResultT, Task
 from erp_connectors.sftp.session import Session
@@ -46,8 +47,14 @@ LISTING_PATIENCE = 10
 # A server that counts wrong logins should not meet a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
 NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
-# A server shows one key of the types it is asked for; asked for these first, it shows each it has.
-HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+# A server shows one key with each connection, of the first of these types that it has.
+HOST_KEY_TYPES = (
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
+)  # fmt: skip
+# Only then is it worth asking for a key of another type.
+ASK_FOR_ANOTHER = (faults.CONNECTION_LOST, faults.SERVER_BUSY, faults.HANDSHAKE_FAILED)
+# A server that admits one connection may take a moment to notice that the last one is gone.
+BUSY_PAUSE = 1.0
 
 
 class SftpTransport(Transport):
@@ -70,6 +77,7 @@ class SftpTransport(Transport):
         self._renewed = Renewed()
         self._opened = 0.0
         self._learned = LearnedLimits()
+        self._offer: Offer | None = None
 
     def open_steps(self) -> Iterator[ProbeStep]:
         if self._channels is not None and (not self._resumed or self._answers()):
@@ -123,18 +131,46 @@ class SftpTransport(Transport):
     def renewed(self) -> Renewed:
         return self._renewed
 
-    def presented_keys(self) -> Sequence[PresentedKey]:
-        found = dict.fromkeys(self._presented(kind) for kind in HOST_KEY_TYPES)
-        return [PresentedKey(key.type, key.fingerprint, key.line) for key in found]
+    def presented_keys(self) -> PresentedKeys:
+        shown, missing = dict[HostKey, PresentedKey](), list[MissingKey]()
+        self._offer = None
+        for kind in HOST_KEY_TYPES:
+            if kind in {key.type for key in shown} or not self._may_offer(kind):
+                continue
+            try:
+                key = self._presented(kind)
+            except Fault as fault:
+                missing.append(MissingKey(kind, fault))
+                if fault.kind not in ASK_FOR_ANOTHER:
+                    break
+            else:
+                shown[key] = PresentedKey(key.type, key.fingerprint, key.line)
+        if not shown:
+            raise missing[0].fault
+        return PresentedKeys(tuple(shown.values()), tuple(missing))
+
+    def _may_offer(self, kind: str) -> bool:
+        return self._offer is None or kind in self._offer.host_key_types
 
     def _presented(self, kind: str) -> HostKey:
+        try:
+            return self._shown_key(kind)
+        except errors.ServerBusy:
+            time.sleep(BUSY_PAUSE)
+        except errors.SshError as error:
+            raise sftp_answers.fault_of(error, "") from None
+        try:
+            return self._shown_key(kind)
+        except errors.SshError as error:
+            raise sftp_answers.fault_of(error, "") from None
+
+    def _shown_key(self, kind: str) -> HostKey:
         try:
             self._connect()
             assert self._session is not None  # noqa: S101  # what connecting makes
             return self._session.exchange_keys([HostKey(kind, b"")])
-        except errors.SshError as error:
-            raise sftp_answers.fault_of(error, "") from None
         finally:
+            self._offer = (self._session.offer if self._session else None) or self._offer
             self.close()
 
     def destination(self, folder: str) -> str:

@@ -30,7 +30,7 @@ def stepwise(tmp_path, erp_at):
         gates = []
 
         def gate(transport):
-            gates.append(StepwiseGate(*steps, questions=questions))
+            gates.append(StepwiseGate(transport, *steps, questions=questions))
             return gates[-1]
 
         running.append(hostile_server(Attacks(), root=tmp_path, files=Files(), gate=gate))
@@ -135,33 +135,31 @@ def test_a_second_hidden_question_is_not_answered_with_the_password(stepwise):
 
 
 def test_an_expired_password_is_told_as_that(tmp_path, erp_at):
-    attacks, connections = Attacks(), []
-    attacks.on_keys = connections.append
-
     class Expired(StepwiseGate):
         def check_auth_password(self, username, password):
-            connections[-1].send_in_handshake(60, string("Your password has expired.") + string(""))
+            self.transport.send_in_handshake(60, string("Your password has expired.") + string(""))
             time.sleep(0.5)
             return super().check_auth_password(username, "")
 
-    with hostile_server(attacks, root=tmp_path, gate=lambda _: Expired(PASSWORD_STEP)) as server:
+    with hostile_server(
+        Attacks(), root=tmp_path, gate=lambda transport: Expired(transport, PASSWORD_STEP)
+    ) as server:
         message = assert_told(erp_at(server), "LOGIN_REFUSED", step="login")
 
     assert "has expired" in message
 
 
 def test_endless_questions_end_the_login(tmp_path, erp_at):
-    attacks, connections = Attacks(), []
-    attacks.on_keys = connections.append
-
     class Endless(StepwiseGate):
         def check_auth_interactive(self, username, submethods):
             body = string("") * 3 + (2**32 - 1).to_bytes(4, "big")
-            connections[-1].send_in_handshake(60, body)
+            self.transport.send_in_handshake(60, body)
             time.sleep(0.5)
             return super().check_auth_interactive_response([])
 
-    with hostile_server(attacks, root=tmp_path, gate=lambda _: Endless(QUESTIONS)) as server:
+    with hostile_server(
+        Attacks(), root=tmp_path, gate=lambda transport: Endless(transport, QUESTIONS)
+    ) as server:
         assert_told(erp_at(server), "CONNECTION_LOST", step="login")
 
 

@@ -234,13 +234,19 @@ class _Gate(paramiko.ServerInterface):
         return super().check_channel_subsystem_request(channel, name)
 
 
-class StepwiseGate(paramiko.ServerInterface):
+class StepwiseGate(_Gate):
     """Lets a user in after all ``steps``, each asked for only when those before it are done.
 
     ``questions`` are asked by keyboard-interactive, and the password is their answer.
     """
 
-    def __init__(self, *steps: str, questions: Sequence[tuple[str, bool]] = (("Password: ", False),)) -> None:
+    def __init__(
+        self,
+        transport: "_ServerSide",
+        *steps: str,
+        questions: Sequence[tuple[str, bool]] = (("Password: ", False),),
+    ) -> None:
+        super().__init__(transport)
         self.open_steps = list(steps)
         self.questions = questions
         self.services, self.tried = 0, list[str]()
@@ -266,9 +272,6 @@ class StepwiseGate(paramiko.ServerInterface):
 
     def check_auth_interactive_response(self, responses: list[str]) -> int:
         return self._step("keyboard-interactive", right=list(responses) == [PASSWORD])
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        return OPEN_SUCCEEDED
 
     def _step(self, method: str, *, right: bool) -> int:
         self.tried.append(method)
