@@ -104,7 +104,8 @@ class Channels:
         wait(self._others)
         open_ = [other for other in self._others if other.exception() is None]
         refused = [error for other in self._others if (error := other.exception())]
-        self._others = open_
+        # A server may end a channel that was idle for long; another is opened in its place if it is wanted.
+        self._others = [other for other in open_ if not other.result().closed]
         if refused and not self._alive():
             self._refused = ChannelsRefused(str(refused[0]))
             raise self._refused
@@ -145,6 +146,7 @@ class Channels:
 
     def _ready(self, tasks: int) -> list[Pipeline]:
         """The pipelines for so many tasks. Raises `ChannelsRefused`."""
+        self.settle()
         self.expect(tasks)
         self.settle()
         return [self._first, *(other.result() for other in self._others[: self._wanted(tasks) - 1])]

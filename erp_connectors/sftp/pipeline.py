@@ -45,6 +45,8 @@ SLOWEST_BYTES_A_SECOND = 64 * 1024
 class Stream(Protocol):
     """As much of a paramiko channel as the pipeline needs; TimeoutError is raised after ``settimeout`` seconds."""
 
+    closed: bool
+
     def sendall(self, data: bytes) -> None: ...
     def recv(self, nbytes: int) -> bytes: ...
     def settimeout(self, timeout: float | None) -> None: ...
@@ -147,6 +149,11 @@ class Pipeline:
     def most_open(self) -> int:
         """How many files were open together during the last `run`."""
         return self._handles.most_files
+
+    @property
+    def closed(self) -> bool:
+        """True if it can be used no more, as far as is known without asking."""
+        return self.broken is not None or self._stream.closed
 
     def close(self) -> None:
         """End the channel, and nothing else of its connection."""

@@ -8,7 +8,7 @@ from erp_connectors.documents import Move, Upload
 from erp_connectors.sftp import operations
 from erp_connectors.sftp.channels import AT_MOST, Channels
 from erp_connectors.sftp.errors import ConnectionLost, SftpUnavailable
-from erp_connectors.sftp.limits import LearnedLimits
+from erp_connectors.sftp.limits import LearnedLimits, ServerLimits
 from erp_connectors.sftp.operations import Written
 from erp_connectors.sftp.pipeline import Pipeline
 from erp_connectors.transports.base import TransportPolicy
@@ -99,6 +99,18 @@ def test_a_channel_that_ends_loses_its_own_share_and_is_not_used_again():
     assert channels.broken is None
     assert learned.now.channels == 1
     assert sizes(put_all(channels, 64)) == [20_000] * 64
+
+
+def test_a_channel_that_the_server_ended_while_it_was_idle_is_replaced():
+    files: dict[bytes, bytearray] = {}
+    idle, learned = Script(honest(files)), LearnedLimits()
+    opening = Opening(pipeline(files), Pipeline(idle, io_timeout=5))
+    channels = Channels(lambda: pipeline(files), opening, learned=learned)
+    put_all(channels, 64)
+    idle.closed = True
+
+    assert sizes(put_all(channels, 64)) == [20_000] * 64
+    assert (opening.asked, learned.now) == (2, ServerLimits())
 
 
 def test_openssh_with_one_channel_only(tmp_path):

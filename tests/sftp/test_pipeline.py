@@ -6,7 +6,13 @@ from collections import deque
 import pytest
 
 from erp_connectors.sftp import operations, wire
-from erp_connectors.sftp.errors import ConnectionLost, ProtocolViolation, RequestTimeout, StatusError
+from erp_connectors.sftp.errors import (
+    ConnectionLost,
+    ProtocolViolation,
+    RequestTimeout,
+    SftpVersionUnsupported,
+    StatusError,
+)
 from erp_connectors.sftp.pipeline import BYTES_IN_FLIGHT, Pipeline
 
 U32 = struct.Struct(">I")
@@ -26,13 +32,13 @@ class Script:
         self.answer, self.crumb, self.reorder = answer, crumb, reorder
         self.incoming, self.batch = bytearray(), []
         self.outgoing: deque[bytes] = deque()
-        self.version, self.sent = version, 0
+        self.version, self.sent, self.closed = version, 0, False
 
     def settimeout(self, timeout):
         pass
 
     def close(self):
-        pass
+        self.closed = True
 
     def sendall(self, data):
         self.incoming += data
@@ -181,7 +187,7 @@ def test_crumbs_without_end_are_no_progress():
 
 
 def test_another_protocol_version_is_refused():
-    with pytest.raises(ProtocolViolation, match="version 2"):
+    with pytest.raises(SftpVersionUnsupported, match="version 2"):
         Pipeline(Script(None, version=packet(wire.VERSION, U32.pack(2))), io_timeout=5)
 
 
