@@ -77,7 +77,7 @@ DISK_FULL = FaultKind(
 )  # fmt: skip
 REMOTE_FAILURE = FaultKind(
     "REMOTE_FAILURE", _T, _ERP, "The server reported a failure without saying which.",
-    "Ask the server's operator for the log of the time shown; often the disk is full or a quota is used up.",
+    "Ask the server's operator for the log of the time shown. Some servers say no more of a missing file or folder.",
 )  # fmt: skip
 SIZE_MISMATCH = FaultKind(
     "SIZE_MISMATCH", _T, _ERP, "The server holds another number of bytes than were sent.",
@@ -183,6 +183,10 @@ SFTP_UNAVAILABLE = FaultKind(
     "SFTP_UNAVAILABLE", _C, _ERP, "The login works, but the server offers this user no SFTP.",
     "Ask the server's operator to enable the sftp subsystem for this user.",
 )  # fmt: skip
+FOLDER_UNAVAILABLE = FaultKind(
+    "FOLDER_UNAVAILABLE", _C, _ERP, "The server reports a failure for the folder; most likely it does not exist.",
+    "Check the path in the connection, and ask the server's operator whether the folder exists.",
+)  # fmt: skip
 SFTP_VERSION_UNSUPPORTED = FaultKind(
     "SFTP_VERSION_UNSUPPORTED", _C, _ERP, "The server does not speak SFTP version 3.",
     "Ask the server's operator to enable version 3, which nearly every SFTP program uses.",
@@ -251,6 +255,7 @@ _ASK: dict[str, str] = {
     "WEB_SERVER": "Please tell us the port of your SSH service: a web server answers on this one.",
     "FTP_SERVER": "Please tell us the port of your SSH service: an FTP server answers on this one.",
     "TLS_SERVER": "Please tell us the port of your SSH service: a TLS server answers on this one.",
+    "FOLDER_UNAVAILABLE": "Please check that the folder exists, or tell us its right path.",
     "SFTP_VERSION_UNSUPPORTED": "Please enable SFTP version 3; the version that your server speaks is named above.",
     "HANDSHAKE_FAILED": "Please tell us the port of your SSH service: what answers on this one does not speak SSH.",
     "LOGIN_REFUSED": "Please check that this user exists and may log in with the key or password agreed on.",

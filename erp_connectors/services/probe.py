@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
 from uuid import UUID
 
 from django.db import transaction
@@ -11,7 +13,7 @@ from django.utils import timezone
 from erp_connectors import circuit
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.documents import Ability, Move, ProbeStep, Upload
-from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, Fault
+from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, PERMISSION_DENIED, REMOTE_FAILURE, Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
 from erp_connectors.services import abilities
@@ -28,6 +30,7 @@ from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import User
 
 PROBE_BODY = b'{"test": "connection"}\n'
+RENAME_PAUSE = 1.5
 EXPORT_STEP = ("export_path", "Orders can be written")
 ABILITIES_STEP = ("abilities", "What the server can do")
 ACK_STEP = ("ack_path", "Answers can be read and filed")
@@ -95,8 +98,7 @@ def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeSte
     step = _timed(EXPORT_STEP, lambda found: _try_export_folder(transport, dropzone))
     yield step
     if step.ok and dropzone.ack_path:
-        folder = dropzone.ack_path
-        step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, folder, found))
+        step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, dropzone, found))
         yield step
     if step.ok:
         yield _timed(ABILITIES_STEP, lambda found: abilities.look(transport, dropzone, found))
@@ -127,7 +129,7 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
         _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
         remarks = "".join(f"; {remark}" for remark in transport.remarks())
         if dropzone.atomic_write:
-            _raise_first(transport.publish([Move(temporary, final)]))
+            remarks += _renamed(lambda: transport.publish([Move(temporary, final)]))
     except Fault:
         transport.remove([written])
         raise
@@ -150,7 +152,9 @@ def _guarantee(dropzone: Dropzone) -> str:
     return f"Without rename each order is written at least once, and {reader} part of a file."
 
 
-def _try_ack_folder(transport: Transport, ack_path: str, able: list[Ability]) -> str:
+def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+    ack_path = dropzone.ack_path or ""
+    shared = PurePosixPath(ack_path) == PurePosixPath(dropzone.export_path)
     root = ack_path.rstrip("/")
     name = f"test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}.json.tmp"
     here = f"{root}/{name}"
@@ -165,12 +169,27 @@ def _try_ack_folder(transport: Transport, ack_path: str, able: list[Ability]) ->
             with noted(able, f"ack_{folder}"):
                 transport.make_folder(f"{root}/{folder}")
                 there = f"{root}/{folder}/{name}"
-                _raise_first(transport.move([Move(here, there)]))
+                _renamed(partial(transport.move, [Move(here, there)]))
             here = there
     finally:
         (removed,) = transport.remove([here])
         able.append(Ability("ack_delete", not isinstance(removed, Fault)))
-    return f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
+    found = f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
+    return f"{found}. Orders go to this folder, too: choose another one for the answers" if shared else found
+
+
+def _renamed(rename: Callable[[], list[Fault | None]]) -> str:
+    """Rename, and once more after a pause if that was refused; virus scanners hold a new file for a moment.
+
+    Return a remark if it took the second try. Raises the `Fault` of the last one.
+    """
+    (fault,) = rename()
+    if fault is None or fault.kind not in (PERMISSION_DENIED, REMOTE_FAILURE):
+        _raise_first([fault])
+        return ""
+    time.sleep(RENAME_PAUSE)
+    _raise_first(rename())
+    return "; the rename was refused at first, as if a virus scanner held the file"
 
 
 def _unread(body: bytes | Fault) -> Fault | None:

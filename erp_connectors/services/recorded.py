@@ -105,6 +105,11 @@ PROBE = (
         "only one that waits for the .done marker never sees part of a file."
     ),
     gettext_noop("Without rename each order is written at least once, and a reader may see part of a file."),
+    gettext_noop("the rename was refused at first, as if a virus scanner held the file"),
+    gettext_noop(
+        "%(folder)s: %(n)s names listed; processed/ and error/ can be written. "
+        "Orders go to this folder, too: choose another one for the answers"
+    ),
     gettext_noop("%(folder)s: %(n)s names listed; processed/ and error/ can be written"),
     *server_limits.SENTENCES,
     gettext_noop("The size could not be confirmed: %(why)s."),

@@ -273,6 +273,7 @@ class SftpTransport(Transport):
         pairs = list(zip(uploads, written, strict=True))
         self._remarks = sorted({remark for pair in pairs for remark in sftp_answers.remarks_on(*pair)})
         outcomes = [sftp_answers.written_outcome(upload, file) for upload, file in pairs]
+        self._tell_unavailable_folders(uploads, outcomes)
         self._tell_full_disks(uploads, outcomes)
         return outcomes
 
@@ -302,6 +303,20 @@ class SftpTransport(Transport):
     def _open_anew(self) -> None:
         self.close()
         self.open()
+
+    def _tell_unavailable_folders(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
+        """Some servers say FAILURE of a folder that does not exist, and say it of the folder itself, too."""
+        unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
+        folders = list({_folder_of(uploads[i].path) for i in unclear})
+        looks = self._require_channels().run(list(map(is_folder, folders))) if folders else []
+        failing = {
+            folder: look
+            for folder, look in zip(folders, looks, strict=True)
+            if isinstance(look, errors.StatusError) and look.code in (wire.FAILURE, wire.NO_SUCH_FILE)
+        }
+        for i in unclear:
+            if look := failing.get(folder := _folder_of(uploads[i].path)):
+                outcomes[i] = sftp_answers.listing_fault(look, folder)
 
     def _tell_full_disks(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
         """OpenSSH says of a full disk no more than FAILURE; asking for the space that is left tells it."""
@@ -420,10 +435,7 @@ class SftpTransport(Transport):
                         sftp_answers.entry_of(named) for named in names if named.name not in (".", "..")
                     )
         except errors.SshError as error:
-            fault = sftp_answers.fault_of(error, folder)
-            raise (
-                Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
-            ) from None
+            raise sftp_answers.listing_fault(error, folder) from None
 
     def _names(self, folder: str) -> Generator[list[Named], None, None]:
         """In parts; the folder is closed before the last of them is handed out. Raises `SshError`."""

@@ -110,6 +110,9 @@ def written_outcome(upload: Upload, file: Written | errors.SshError) -> Fault | 
 
 def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
     fault = fault_of(error, upload.path)
+    if fault.kind is faults.REMOTE_FAILURE:
+        often = "Often the disk is full or a quota is used up."
+        return Fault(fault.kind, f"{fault.detail} {often}".strip(), path=upload.path)
     if fault.kind is not faults.NOT_FOUND:
         return fault
     if isinstance(error, errors.TransferRefused):
@@ -134,6 +137,16 @@ def remarks_on(upload: Upload, file: Written | errors.SshError) -> Iterator[str]
 
 def _said(refusal: errors.StatusError) -> str:
     return refusal.text.rstrip(". ") or f"status {refusal.code}"
+
+
+def listing_fault(error: errors.SshError, folder: str) -> Fault:
+    """Of a folder that could not be listed."""
+    fault = fault_of(error, folder)
+    if fault.kind is faults.NOT_FOUND:
+        return Fault(faults.FOLDER_MISSING, path=folder)
+    if fault.kind is faults.REMOTE_FAILURE:
+        return Fault(faults.FOLDER_UNAVAILABLE, fault.detail, path=folder)
+    return fault
 
 
 def folder_fault(result: object, folder: str) -> Fault | None:
