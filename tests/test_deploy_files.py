@@ -11,6 +11,8 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from tests.parts import require_program
+
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 DEPLOY_PAGE = (ROOT / "docs" / "deploy.md").read_text()
@@ -58,6 +60,7 @@ def test_the_secrets_have_no_value_in_the_examples() -> None:
 
 
 def test_the_page_puts_each_secret_into_its_own_variable_only(tmp_path: Path) -> None:
+    require_program("openssl")
     example, filled = DEPLOY / "orderflow.env.example", tmp_path / "orderflow.env"
     shutil.copy(example, filled)
     (line,) = re.findall(r"^sed -i .*?orderflow\.env$", DEPLOY_PAGE, re.DOTALL | re.MULTILINE)
