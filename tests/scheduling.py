@@ -3,7 +3,7 @@
 from xdist.scheduler import LoadScopeScheduling
 
 
-class OneBrowser(LoadScopeScheduling):
+class OneBrowser(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hand out tests one by one, but all tests in a browser to one worker, so that a run starts one Chromium.
 
     xdist's own groups rename items, which pytest 9.2 ignores.
