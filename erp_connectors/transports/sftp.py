@@ -293,7 +293,6 @@ class SftpTransport(Transport):
         elif reused and not self._learned.now.reuses_handles:
             self._learned.reuses_handles()
             if not all(map(_is_answered, results)):
-                self.close()
                 return [reused] * len(jobs)
             self._open_anew()
         else:

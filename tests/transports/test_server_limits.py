@@ -178,6 +178,8 @@ class TestReusedHandles:
             assert transport.limits().reuses_handles
             attacks.replies.clear()
             met = len(channels_)
+            transport.close()
+            transport.open()
             assert codes(transport.stage(uploads(20))) == [None] * 20
             assert len(channels_) == met + 1
             assert channels_[-1].most_open == 1
