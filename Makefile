@@ -18,7 +18,7 @@ help: ## list the targets
 
 install: $(INSTALLED) ## put Python's packages into .venv (instant when nothing changed)
 
-# The script compares the lock's hash, so it is asked each time; make would compare file times.
+# Phony, so that the script runs each time and compares the lock's hash; make would compare file times.
 .PHONY: $(INSTALLED) $(AUDIT)
 
 # The developer's lock throughout: the demo, too, starts an SFTP server, which production does not need.

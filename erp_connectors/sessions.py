@@ -113,7 +113,7 @@ def session(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
         transport.close()
         raise
     if transport.resume():
-        # What it has learned is in the row by the time it is taken again.
+        # The limits found in this run are in the row before the session is taken again.
         keeper.keep(connection_id, transport, (*made_for, transport.limits()))
     else:
         transport.close()

@@ -16,5 +16,5 @@ finally:
     os.environ.clear()
     os.environ |= _environment
 
-# A command that ran with these settings in spite of all would stop at its first query.
+# If a command runs with these settings by mistake, it fails at its first query.
 DATABASES = {"default": {"ENGINE": "django.db.backends.dummy"}}

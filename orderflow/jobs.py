@@ -9,7 +9,7 @@ from django_q.tasks import async_task
 from orderflow import queue_guard
 from orderflow.audit.context import current
 
-# All that workers run: a name that is not here is refused before anything is imported.
+# The functions that workers may run. Any other name is refused before anything is imported.
 TASKS = frozenset(
     {
         "erp_connectors.tasks.carry_out",
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 def guard() -> None:
-    """Let workers of this process run nothing but `TASKS`, whatever the queue's tables say."""
+    """Restrict the workers of this process to `TASKS`, even if rows of the queue name other functions."""
     queue_guard.install(TASKS, SCHEDULES.values())
 
 
@@ -73,7 +73,7 @@ def ensure_schedules() -> None:
         wanted = {"name": name, "func": task, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
         with transaction.atomic():
             doubles = Schedule.objects.filter(name=name).exclude(pk=key)
-            if doubles.exists():  # else no right to delete is needed
+            if doubles.exists():  # a database role without the right to delete must not be asked to
                 doubles.delete()
             Schedule.objects.update_or_create(
                 pk=key, defaults={**wanted, "args": None, "kwargs": None, "cluster": None}

@@ -17,7 +17,7 @@ def by_key(
     key_of: Callable[[RowT], tuple[Any, ...]] | None = None,
     size: int = 500,
 ) -> Iterator[RowT]:
-    """Yield every row in the order of a unique ``key`` (default: the primary key), ``size`` rows a statement.
+    """Yield every row in the order of a unique ``key`` (default: the primary key), ``size`` rows per statement.
 
     Use it instead of `QuerySet.iterator`, whose cursor lives in the server's session: behind a pooler in transaction
     mode the next statement may reach another session. ``key_of`` reads the key of rows that are not model instances.

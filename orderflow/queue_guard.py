@@ -1,8 +1,9 @@
 """Keep rows of the queue's tables from running code: a database role that may write them must not gain a shell.
 
-django-q2 runs whatever function a row names, calls the hook of a result, and unpickles results and arguments without a
-signature. Here its workers find functions on a fixed list only, results are neither stored nor read, and the scheduler
-sees only the schedules of `orderflow.jobs`. django-q2 itself signs the payloads in django_q_ormq with SECRET_KEY.
+django-q2 runs any function that a row names, calls the hook of a result, and unpickles results and arguments without a
+signature. This module restricts its workers to a fixed list of functions and its scheduler to the schedules of
+`orderflow.jobs`; results are neither stored nor read. django-q2 itself signs the payloads in django_q_ormq with
+SECRET_KEY.
 
 This replaces three names inside django-q2, whose version is pinned: `install` fails if one is gone after an upgrade.
 """
@@ -46,11 +47,11 @@ def _find(name: Any, allowed: frozenset[str]) -> "Callable[..., Any] | None":
 
 
 def _drop_result(task: dict[str, Any], broker: Any = None) -> None:
-    """Store nothing: neither results nor chained tasks nor hooks. Rows say what became of the work."""
+    """Store nothing: neither results nor chained tasks nor hooks. Our own rows record the outcome of the work."""
 
 
 def _unread(*column: Any) -> None:
-    """Take the place of unpickling a column."""
+    """Return None instead of unpickling a column."""
 
 
 def _schedule(broker: Any, allowed: frozenset[str]) -> None:
@@ -58,7 +59,7 @@ def _schedule(broker: Any, allowed: frozenset[str]) -> None:
     try:
         _remove_foreign_rows(allowed)
     except DatabaseError:
-        # Without them gone, nothing is scheduled: the supervisor's own ticks go on.
+        # Schedule nothing while such rows may exist. The supervisor's own ticks go on.
         log.exception("schedule.not_checked")
         return
     scheduler.scheduler(broker)

@@ -168,7 +168,7 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
-        # Such a cursor outlives its transaction; behind a pooler the next FETCH may reach another one's.
+        # Such a cursor outlives its transaction. Behind a pooler the next FETCH may reach another client's cursor.
         config["DISABLE_SERVER_SIDE_CURSORS"] = True
         if ROW_LEVEL_SECURITY:
             config["ENGINE"] = "orderflow.tenancy.postgresql"

@@ -22,7 +22,7 @@ ConfigT = TypeVar("ConfigT")
 class Dropzone:
     """Where and how one connection exchanges files.
 
-    ``org_slug`` and ``limits``, which the server was found to have, are filled in by who uses it, not by a connector.
+    A connector leaves ``org_slug`` and ``limits`` (found by earlier runs on the server) to its caller.
     """
 
     transport: str

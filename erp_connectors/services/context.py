@@ -56,7 +56,7 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
 
 
 def limits_of(connection: ERPConnection) -> ServerLimits:
-    """What its server was found to allow less of than others."""
+    """Return the limits of its server that earlier runs found."""
     return msgspec.convert(connection.server_limits, ServerLimits)
 
 
@@ -65,7 +65,7 @@ def destination(transport: Transport, dropzone: Dropzone) -> str:
 
 
 def staying_at(transport: Transport, dropzone: Dropzone, place: str) -> AbstractContextManager[None]:
-    """Within the block, the transport works only in the folder of which `destination` was ``place``."""
+    """Within the block, restrict the transport to the folder whose `destination` is ``place``."""
     return transport.at(place.removesuffix(f"|{dropzone.export_path}"))
 
 

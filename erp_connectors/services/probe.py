@@ -53,7 +53,7 @@ def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
         met = transport.limits()
 
     try:
-        # Limits that were met earlier may be gone: a test finds them anew.
+        # Earlier limits may no longer apply, so a test starts without any.
         for step in probe_steps(replace(dropzone_of(connection), limits=ServerLimits()), done=done):
             steps.append(step)
             yield step

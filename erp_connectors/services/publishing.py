@@ -80,7 +80,7 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
 def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
     """Rename and mark; then commit SENT. What an earlier worker had renamed already counts as published.
 
-    All of it happens in the folder where they were staged: what is absent from another folder proves nothing.
+    Work only in the folder where they were staged: an absence in another folder proves nothing.
     """
     here = delivery.destination
     strayed = [export for export in staged if export.staged_destination != here]

@@ -23,7 +23,7 @@ REASON = "the server used what was planned"
 
 @contextmanager
 def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
-    """As `session`. Afterwards what the server used of what is planned is put in place, and its limits are stored."""
+    """As `session`. Afterwards apply the planned keys that the server used, and store its limits."""
     renewed, limits = Renewed(), dropzone.limits
     try:
         with session(connection_id, dropzone) as transport:

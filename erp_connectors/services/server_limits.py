@@ -1,4 +1,4 @@
-"""What a server was found to allow less of than others: kept in the connection's row until it is tested or changed."""
+"""Limits of a server, found while working with it; stored with the connection until it is tested or changed."""
 
 from contextlib import suppress
 from typing import Any
@@ -17,7 +17,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.transports.base import ServerLimits, Transport
 
-# Enough to meet the limits of servers that are known, over as many channels as a large batch takes.
+# Enough files to reach the limits of known servers, and enough expected files to open all channels.
 FILES_TRIED, FILES_EXPECTED = 20, 64
 
 SENTENCES = (
@@ -35,12 +35,12 @@ log = structlog.get_logger(__name__)
 
 
 def as_row(limits: ServerLimits) -> dict[str, Any]:
-    """Only what was met, so that an empty row means no limit."""
+    """Return only the limits that were found, so that an empty row means no limit."""
     return {name: value for name, value in msgspec.to_builtins(limits).items() if value}
 
 
 def remember(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> None:
-    """Store what a run over ``dropzone`` has learned, unless the connection was changed or tested meanwhile."""
+    """Store the limits that a run over ``dropzone`` found, unless the connection was changed or tested meanwhile."""
     if limits == dropzone.limits:
         return
     with transaction.atomic(), suppress(Fault):
@@ -53,7 +53,7 @@ def remember(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> N
 
 
 def sentences(limits: ServerLimits) -> list[str]:
-    """In English; each is one of ``SENTENCES``."""
+    """Return the limits in English; each sentence is one of ``SENTENCES``."""
     found = []
     if limits.reuses_handles:
         found.append(SENTENCES[-1])
@@ -67,9 +67,10 @@ def sentences(limits: ServerLimits) -> list[str]:
 
 
 def meet(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
-    """Write many files at once, as a large batch does, remove them, and say what limits were met.
+    """Write many files at once, as a large batch does, remove them, and return a sentence with the limits found.
 
-    Only the transport learns from it; their names are not those of orders. Empty if it could not be tried.
+    The files are not named like orders. Append what the limits mean to ``able``. The sentence is empty if the
+    server could not be tried.
     """
     if not (transport.speaks_extensions and dropzone.atomic_write):
         return ""

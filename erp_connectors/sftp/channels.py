@@ -11,7 +11,7 @@ from erp_connectors.sftp.errors import ChannelsRefused, HandleReused, SshError
 from erp_connectors.sftp.limits import LearnedLimits, may_be_a_limit
 from erp_connectors.sftp.pipeline import Pipeline, ResultT, Task
 
-# Makes a task anew each time, as one that was refused may get another turn.
+# Makes a new task each time: a task that was refused runs again.
 Job = Callable[[], Task[ResultT]]
 
 AT_MOST = 4
@@ -24,8 +24,8 @@ PAUSES = (0.2, 0.5, 1.0)
 class Channels:
     """One pipeline, and more of them while large batches run. Not for use by several threads at once.
 
-    No request is sent while a further channel is being opened: a server that ends the connection because of it has
-    then done nothing that would have to be done again.
+    No request is sent while a further channel is being opened. If the server ends the connection because of it, no
+    request has been carried out that would have to be repeated.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Channels:
         return result
 
     def answers(self, task: Task[object]) -> bool:
-        """Whether the server still answers to a question that changes nothing."""
+        """Return True if the server still answers a request that changes nothing."""
         self._first.run([task])
         if self.broken is None:
             with suppress(ChannelsRefused):
@@ -115,10 +115,11 @@ class Channels:
     def run_files(
         self, jobs: Sequence[Job[ResultT]], *, at_once: int, shared: bool = False
     ) -> list[ResultT | SshError]:
-        """Run jobs that hold a file open each, ``at_once`` of them on a channel, ``shared`` among several channels.
+        """Run jobs that hold one file open each: ``at_once`` on a channel, on several channels if ``shared``.
 
-        What the server refuses to open while others are open gets another turn with fewer at once, down to one, and
-        what it allows is learned. A result of `ChannelsRefused` or `HandleReused` asks for a new session.
+        A file that the server refuses to open while others are open is tried again with fewer files at once, down to
+        one; the number that the server allows is remembered. If a result is `ChannelsRefused` or `HandleReused`, the
+        caller must open a new session and run all jobs again.
         """
         window = min(at_once, self._learned.now.files_at_once or at_once)
         try:
@@ -132,7 +133,7 @@ class Channels:
             if refused.beside:
                 window = refused.most if refused.most < window else max(1, window // 2)
             elif self._learned.now.files_at_once is None or (pause := next(pauses, None)) is None:
-                # None of ours was open then, and no limit is known that another session might use up.
+                # No file of this session was open, and there is no known limit that another session could use up.
                 break
             else:
                 time.sleep(pause)
@@ -187,10 +188,10 @@ class Channels:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """The ``files`` of a turn that the server would not open.
+    """Files of one run that the server refused to open; ``files`` are their indexes.
 
-    ``most`` files were open together in that turn. ``beside``: some were open when it refused one; ``at_the_most``: as
-    many as it ever had open.
+    ``most``: the largest number of files open at once. ``beside``: other files were open at a refusal. ``at_the_most``:
+    as many as ``most`` were open at a refusal.
     """
 
     files: list[int]
@@ -202,6 +203,6 @@ class _Refused:
     def among(cls, results: Iterable[tuple[int, object]], pipelines: Sequence[Pipeline]) -> Self:
         refused = {i: result.open_already for i, result in results if may_be_a_limit(result)}
         most = sum(pipeline.most_open for pipeline in pipelines)
-        # Each channel knows only of its own files.
+        # A channel counts only its own files.
         open_then = max(refused.values(), default=0) if len(pipelines) == 1 else most
         return cls(list(refused), most, beside=open_then > 0, at_the_most=0 < most <= open_then)

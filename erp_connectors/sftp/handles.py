@@ -1,13 +1,13 @@
-"""The handles that a server has given out on one channel, so that one given out twice is found before it is used."""
+"""Track the open handles of one channel, to detect a handle that the server gives out twice before it is used."""
 
 from erp_connectors.sftp.errors import HandleReused
 
 
 class OpenHandles:
-    """What is open, as far as the server's answers tell."""
+    """Open handles, according to the server's replies."""
 
     def __init__(self) -> None:
-        # Each with the id of the request that closes it, None while there is none.
+        # Handle to the id of the request that closes it; None if no close was sent.
         self._open: dict[bytes, int | None] = {}
         self._folders: set[bytes] = set()
         self.most_files = 0
@@ -17,13 +17,13 @@ class OpenHandles:
         return len(self._open) - len(self._folders)
 
     def begin(self) -> None:
-        """Count ``most_files``, those that were open together, from now on."""
+        """Restart ``most_files``: the largest number of files open at once."""
         self.most_files = self.files
 
     def opened(self, handle: bytes, request_id: int, *, folder: bool) -> None:
         """Raises `HandleReused` if the handle was still open when the server took the request.
 
-        A close that was asked for before the open frees its handle for it, even if its reply comes later.
+        A close that was sent before the open frees its handle, even if its reply comes later.
         """
         if handle in self._open:
             closing = self._open.pop(handle)

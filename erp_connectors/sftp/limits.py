@@ -1,4 +1,4 @@
-"""What a server allows less of than others do, found out while working with it."""
+"""Limits of a server, found while working with it."""
 
 from dataclasses import dataclass, replace
 from typing import TypeGuard

@@ -22,7 +22,8 @@ ReplyT = TypeVar("ReplyT", bytes, Attributes, tuple[Named, ...])
 class Written:
     """A file that was opened, written and closed without an error.
 
-    ``look`` is what the server then says of the path. The refusals of optional requests; None: done, or not asked for.
+    ``look``: the attributes of the path after the close, or the refusal to return them. ``sync_refused`` and
+    ``mode_refused``: the refusal of an optional request; None if it succeeded or was not sent.
     """
 
     look: Attributes | StatusError
@@ -31,11 +32,11 @@ class Written:
 
 
 def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Written]:
-    """Write a file whole. Raises `TransferRefused` if the server refuses to write or close what it has opened.
+    """Write a complete file. Raise `TransferRefused` if the server opens the file and refuses a write or the close.
 
-    Some servers run the requests of one handle side by side, and some know a file's size only once it is closed. So
-    each step waits for the one before, and the size is asked by path: along with the close, and again after it if the
-    first answer is not the expected one.
+    Some servers run the requests of one handle in parallel, and some know a file's size only after its close. So each
+    step waits for the replies of the step before, and the size is requested by path: together with the close, and
+    again after its reply if the first reply is not the expected one.
     """
     (reply,) = yield [wire.open_file(path, wire.F_WRITE | wire.F_CREAT | wire.F_TRUNC)]
     handle, view = _expect(bytes, reply), memoryview(data)
@@ -51,7 +52,7 @@ def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Written
     except StatusError as error:
         raise TransferRefused(error.code, error.text) from None
     if not _is_as_written(look, len(data), mode):
-        # A server may refuse the one and not the other.
+        # A server may refuse LSTAT and allow STAT.
         again, followed = yield [_look_at(path), wire.on_path(wire.STAT, path, optional=True)]
         look = again if isinstance(again, Attributes) else followed
     return Written(

@@ -257,7 +257,7 @@ def _destination(folder: int) -> str:
 
 
 def _require_linked(folder: int, path: str) -> None:
-    """Raise `Fault` FOLDER_MISSING if the open folder was deleted: what is absent from it proves nothing."""
+    """Raise `Fault` FOLDER_MISSING if the open folder was deleted: an absence in it proves nothing."""
     if os.fstat(folder).st_nlink == 0:
         raise Fault(FOLDER_MISSING, path=path)
 

@@ -19,9 +19,9 @@ from erp_connectors.sftp.operations import lstat
 from erp_connectors.transports import sftp_answers
 
 FIRST_READS, READS_AHEAD = 4, 16
-# A server could name files without end.
+# A server could send names endlessly.
 MAX_NAMES = 1_000_000
-# Readers ignore these names, so a folder of that name for a moment disturbs nobody.
+# Readers ignore these names, so a short-lived folder of that name does no harm.
 TEMPORARY = ".tmp"
 REFUSED = (faults.PERMISSION_DENIED, faults.OPERATION_UNSUPPORTED)
 
@@ -50,7 +50,7 @@ def _look_in(channels: Channels, folder: str, paths: Sequence[str]) -> dict[str,
 
 
 def _list_and_look(channels: Channels, folder: str, paths: Sequence[str]) -> dict[str, bool | Fault]:
-    """The folder is listed through one handle, and each path is looked up while that is still open."""
+    """List the folder through one handle, and look up each path while the handle is open."""
     try:
         handle = channels.run_one(operations.open_folder(folder))
     except SshError as error:
@@ -84,10 +84,11 @@ def _listed(channels: Channels, handle: bytes, wanted: Collection[str]) -> set[s
 
 
 def _take_names(channels: Channels, folder: str, paths: Sequence[str]) -> dict[str, bool | Fault]:
-    """To make a folder is one request that succeeds only if its parent is there and its name is free.
+    """Make a folder under each path and remove it: MKDIR succeeds only if the parent exists and the name is free.
 
-    Nothing else in version 3 proves both in one moment: OpenSSH, too, looks up each listed name by its path, and leaves
-    it out of the listing if it is not found. A server that makes no folders is tried with a name that is not in use.
+    No other request of version 3 proves both at once: OpenSSH looks up each listed name by its path, and omits it from
+    the listing if the lookup fails. An unused name is tried first. If the server refuses that, it makes no folders, and
+    the result is empty.
     """
     (refusal,) = _make_and_remove(channels, [f"{folder}/check_{token_hex(8)}{TEMPORARY}"])
     if isinstance(refusal, StatusError) and refusal.code != wire.NO_SUCH_FILE:
@@ -100,11 +101,11 @@ def _take_names(channels: Channels, folder: str, paths: Sequence[str]) -> dict[s
 
 
 def _make_and_remove(channels: Channels, paths: Sequence[str]) -> list[SshError | None]:
-    # Sent back to back, so that no folder is left even if we are killed now.
+    # Sent back to back, so that no folder stays if this process is killed now.
     both = [task(path) for path in paths for task in (operations.make_folder, operations.remove_folder)]
     results: list[object] = [*channels.run(both)]
     made, removed = results[0::2], results[1::2]
-    # A server that works on requests in parallel may have removed too early.
+    # A server that runs requests in parallel may have handled the removal first.
     left = [path for path, m, r in zip(paths, made, removed, strict=True) if m is None and r is not None]
     channels.run([operations.remove_folder(path) for path in left])
     return [error if isinstance(error, SshError) else None for error in made]

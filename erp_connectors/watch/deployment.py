@@ -37,7 +37,7 @@ def settings_as_checked() -> Iterator[Finding]:
 
 
 def pooler() -> Iterator[Finding]:
-    """Whether a pooler stands before the database, and whether it can be used as it is set up."""
+    """Report a connection pooler in front of the database, and if its mode suits the settings."""
     pooling = detect(connection)
     if pooling is Pooling.NONE:
         yield ok("none between this program and the database")
