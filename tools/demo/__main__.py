@@ -15,12 +15,12 @@ def main() -> None:
 
 def _execute() -> None:
     django.setup()
-    from tools.demo import play, serve  # noqa: PLC0415  # they need Django's models
+    from tools.demo import demo, serve  # noqa: PLC0415  # they need Django's models
 
-    commands = {"demo": play.Command, "serve": serve.Command}
+    commands = {"demo": demo.Command, "serve": serve.Command}
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in commands:
-        sys.exit("Write: python -m tools.demo demo, or: python -m tools.demo serve")
+        sys.exit("Usage: python -m tools.demo {demo|serve}")
     commands[name]().run_from_argv(sys.argv)
 
 

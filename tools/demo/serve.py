@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orderflow.guardian import Guarded
 from orderflow.tenancy.models import Org
 from tools.demo import story, world
-from tools.demo.play import start_background
+from tools.demo.demo import start_background
 
 
 class Command(BaseCommand):
