@@ -49,10 +49,6 @@ def tools():
         skip_or_fail("what `make audit` runs", "make .cache/audit/.installed")
 
 
-# A run of pip-audit or of cyclonedx-bom takes seconds.
-audits = pytest.mark.deep
-
-
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_line_of_a_lock_is_one_version_with_hashes(lock):
     text = (ROOT / lock).read_text(encoding="utf-8")
@@ -86,7 +82,6 @@ def twice(tools, tmp_path_factory):
     return make(1), make(2)
 
 
-@audits
 def test_the_list_names_every_package_with_version_purl_and_hashes_and_nothing_else(twice):
     bom = json.loads(twice[0])
 
@@ -101,7 +96,6 @@ def test_the_list_names_every_package_with_version_purl_and_hashes_and_nothing_e
     assert (of["name"], of["version"]) == ("orderflow-erp-dropzone", __version__)
 
 
-@audits
 def test_the_list_is_the_same_bytes_each_time_and_names_no_machine(twice):
     first, second = twice
 
@@ -140,7 +134,6 @@ def audit(*options):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
-@audits
 def test_every_package_is_looked_up_with_its_version(tools):
     with mirror(lambda name: {}) as (url, asked):
         ended = audit("--service", url)
@@ -150,7 +143,6 @@ def test_every_package_is_looked_up_with_its_version(tools):
     assert ended.stdout == f"requirements.txt: {len(asked)} packages audited, no known vulnerabilities\n"
 
 
-@audits
 def test_a_known_vulnerability_is_named_with_the_version_that_mends_it(tools):
     with mirror(lambda name: {"vulns": [ADVISORY]} if name == "paramiko" else {}) as (url, _):
         ended = audit("--service", url)
@@ -160,7 +152,6 @@ def test_a_known_vulnerability_is_named_with_the_version_that_mends_it(tools):
     assert ended.stdout.splitlines()[0] == found
 
 
-@audits
 @pytest.mark.parametrize(
     ("answer", "status"), [({}, 500), ({}, 404), ("<html>", 200)], ids=["500", "404", "a login page"]
 )
@@ -172,7 +163,6 @@ def test_a_service_that_does_not_answer_audits_nothing(tools, answer, status):
     assert ended.stderr.startswith("not audited: ")
 
 
-@audits
 def test_without_a_network_nothing_is_audited_and_it_says_so(tools):
     ended = audit("--service", "http://127.0.0.1:9/v1/query")
 
