@@ -1,17 +1,13 @@
 """A real PgBouncer (Debian's package) in front of a PostgreSQL server, in transaction mode unless asked otherwise."""
 
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
-
 from tests.parts import require_program
-from tests.servers.postgres import free_port, unprivileged
-from tests.servers.processes import running
+from tests.servers.postgres import unprivileged, wait_until_ready
+from tests.servers.processes import free_port, running
 
 _START_SECONDS = 20
 _CONFIG = """\
@@ -46,17 +42,5 @@ def pgbouncer(
     with (folder / "log").open("wb") as log:
         command = unprivileged([executable, str(config)])
         with running(command, grace=_START_SECONDS, stdout=log, stderr=log, cwd=folder) as pooler:
-            _wait_until_ready(pooler, url, log=folder / "log")
+            wait_until_ready(pooler, url, log=folder / "log")
             yield url
-
-
-def _wait_until_ready(pooler: "subprocess.Popen[bytes]", url: str, *, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and pooler.poll() is None:
-        try:
-            psycopg.connect(url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"PgBouncer did not start:\n{log.read_text()}")

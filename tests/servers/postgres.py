@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.servers.processes import adopt, running
+from tests.servers.processes import adopt, free_port, running
 
 _NOBODY = 65534
 _START_SECONDS = 30
@@ -46,7 +45,7 @@ def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         command = unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
         with running(command, grace=_START_SECONDS, stdout=log, stderr=log, cwd=folder) as server:
-            _wait_until_ready(server, url, log=folder / "log")
+            wait_until_ready(server, url, log=folder / "log", advice=_ADVICE)
             yield url
 
 
@@ -112,13 +111,8 @@ def unprivileged(command: Sequence[str]) -> list[str]:
     return ["setpriv", *identity, *reading, *command]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def _wait_until_ready(server: subprocess.Popen[bytes], url: str, *, log: Path) -> None:
+def wait_until_ready(server: subprocess.Popen[bytes], url: str, *, log: Path, advice: str = "") -> None:
+    """Wait until a login succeeds; raise RuntimeError with the log and the advice if none does."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -127,4 +121,4 @@ def _wait_until_ready(server: subprocess.Popen[bytes], url: str, *, log: Path) -
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}{_ADVICE}")
+    raise RuntimeError(f"{server.args!r} did not start:\n{log.read_text()}{advice}")

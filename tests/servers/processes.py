@@ -1,7 +1,7 @@
 """Start programs that end with the process that started them, even if that process is killed.
 
 Each test process has one reaper, a process in a session of its own that reads a pipe. Every program reports its id
-there before it runs. The pipe closes when the test process ends, for whatever reason, and the reaper then stops every
+there before it runs. The pipe closes when the test process ends in any way, and the reaper then stops every
 program that still runs. (`PR_SET_PDEATHSIG` would stop a program together with the thread that started it.)
 """
 
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import create_connection
+from socket import create_connection, create_server
 from typing import Any
 
 # PostgreSQL waits for its clients after SIGTERM and cuts them off after SIGINT. Seconds to wait after each.
@@ -38,7 +38,7 @@ def start(command: Sequence[str | Path], **options: Any) -> "subprocess.Popen[by
 
 
 def adopt(pid: int) -> None:
-    """Stop a program that another program started, too."""
+    """Let the reaper also stop a program that another program started."""
     os.write(_pipe_to_reaper(), b"%d\n" % pid)
 
 
@@ -63,6 +63,13 @@ def stop(process: "subprocess.Popen[bytes]", *, grace: float = 30) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that no program uses now."""
+    with create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def wait_until_listening(
@@ -98,7 +105,7 @@ def _end(reaper: "subprocess.Popen[bytes]") -> None:
 
 
 class _Program:
-    """A handle that stays that of this program after its id was given to another one."""
+    """A process behind a handle that stays valid if its id is given to another process."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.parts import find_program
-from tests.servers.processes import running, wait_until_listening
+from tests.servers.processes import free_port, running, wait_until_listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ def s3_server(folder: Path, bucket: str = "exports") -> Iterator[S3Server]:
     """Serve `folder` by S3, with one empty bucket in it."""
     buckets = folder / "buckets"
     (buckets / bucket).mkdir(parents=True)
-    port, access_key, secret_key = _free_port(), secrets.token_hex(8), secrets.token_hex(16)
+    port, access_key, secret_key = free_port(), secrets.token_hex(8), secrets.token_hex(16)
     command = [rclone(), "serve", "s3", str(buckets), "--addr", f"127.0.0.1:{port}"]
     environment = rclone_environment(folder) | {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'}
     with (
@@ -52,9 +51,3 @@ def rclone_environment(folder: Path) -> dict[str, str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("RCLONE_")}
     own = {"RCLONE_CONFIG": str(folder / "rclone.conf"), "RCLONE_CACHE_DIR": str(folder / "cache")}
     return inherited | own | {"HOME": str(folder)}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port

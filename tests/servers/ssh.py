@@ -1,6 +1,5 @@
 """What every SSH server of the tests has in common."""
 
-import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import asyncssh
 
 from erp_connectors.transports.base import SftpOptions
+from tests.servers.processes import free_port as free_port
 
 USERNAME, PASSWORD = "orderflow", "correct horse battery"
 
@@ -62,7 +62,7 @@ def new_key() -> asyncssh.SSHKey:
 
 
 def private_text(key: asyncssh.SSHKey, passphrase: str | None = None) -> str:
-    """In OpenSSH's form; a passphrase is hashed in one round, since the usual 128 take seconds."""
+    """Return the key in OpenSSH's format; a passphrase is hashed in one round, since the usual 128 take seconds."""
     text: str = key.export_private_key(
         "openssh", passphrase=passphrase, rounds=1, ignore_few_rounds=True
     ).decode()
@@ -71,10 +71,3 @@ def private_text(key: asyncssh.SSHKey, passphrase: str | None = None) -> str:
 
 def public_line(key: asyncssh.SSHKey) -> str:
     return key.export_public_key().decode().strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.processes import ROOT, World, new_world
+from tests.servers.processes import free_port
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 DEMO = ("-m", "tools.demo")
@@ -125,12 +126,6 @@ def test_serve_says_so_when_its_port_is_taken(world: World) -> None:
         done = world.manage("serve", "--port", str(port), program=DEMO)
     assert done.returncode == 1
     assert f"Port {port} of 127.0.0.1 can't be used" in done.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environments() -> Iterator[tuple[int, list[str]]]:
