@@ -9,7 +9,7 @@ from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.probe import test_connection as run_test
 from erp_connectors.services.push import push_many
-from erp_connectors.services.server_limits import remember
+from erp_connectors.services.server_limits import remember, sentences
 from erp_connectors.sessions import keeper
 from erp_connectors.sftp import wire
 from erp_connectors.states import ExportStatus
@@ -20,6 +20,7 @@ from tests.servers.odd_sftp import Limit, StrictFiles, erlang, few_files
 from tests.servers.ssh import PASSWORD
 
 ORDERS = 70
+ACK_FOLDERS = frozenset({"/", "/in", "/ack", "/ack/processed", "/ack/error"})
 
 
 def second_channel(opening):
@@ -61,6 +62,18 @@ def limits(erp):
     return ERPConnection.objects.values_list("server_limits", flat=True).get(pk=erp.connection.pk)
 
 
+def answer_all(erp, files):
+    for export in erp.connection.exports.all():
+        answer = f'{{"status": "ACKED", "erp_order_id": "SO-{export.pk}"}}'
+        files.content[f"/ack/ack_{export.filename}"] = bytearray(answer.encode())
+
+
+def assert_each_has_its_own_answer(erp):
+    exports = list(erp.connection.exports.all())
+    assert {export.status for export in exports} == {ExportStatus.ACKED}
+    assert all(export.erp_order_id == f"SO-{export.pk}" for export in exports)
+
+
 def published(files):
     return {path: bytes(data) for path, data in files.content.items() if path.endswith(".json")}
 
@@ -82,55 +95,47 @@ def test_every_order_goes_out_at_the_first_attempt_and_the_limit_is_remembered(e
 
 @pytest.mark.parametrize(("attacks", "learned"), SERVERS.values(), ids=SERVERS)
 def test_answers_reach_their_orders(erp_on, attacks, learned):
-    files = Files(folders={"/", "/in", "/ack", "/ack/processed", "/ack/error"})
+    files = Files(folders=set(ACK_FOLDERS))
     erp = erp_on(attacks(), files)
     deliver(erp.connection.pk)
-    for export in erp.connection.exports.all():
-        answer = f'{{"status": "ACKED", "erp_order_id": "SO-{export.pk}"}}'
-        files.content[f"/ack/ack_{export.filename}"] = bytearray(answer.encode())
+    answer_all(erp, files)
 
     assert poll(erp.connection.pk).trouble == ""
 
-    exports = list(erp.connection.exports.all())
-    assert {export.status for export in exports} == {ExportStatus.ACKED}
-    assert all(export.erp_order_id == f"SO-{export.pk}" for export in exports)
+    assert_each_has_its_own_answer(erp)
 
 
 def test_answers_reach_their_orders_if_the_limit_is_met_while_reading(erp_on):
-    files = Files(folders={"/", "/in", "/ack", "/ack/processed", "/ack/error"})
+    files = Files(folders=set(ACK_FOLDERS))
     erp = erp_on(erlang([]), files)
     deliver(erp.connection.pk)
-    for export in erp.connection.exports.all():
-        answer = f'{{"status": "ACKED", "erp_order_id": "SO-{export.pk}"}}'
-        files.content[f"/ack/ack_{export.filename}"] = bytearray(answer.encode())
+    answer_all(erp, files)
     keeper.drop()
     ERPConnection.objects.update(server_limits={})
 
     poll(erp.connection.pk)
 
-    exports = list(erp.connection.exports.all())
-    assert {export.status for export in exports} == {ExportStatus.ACKED}
-    assert all(export.erp_order_id == f"SO-{export.pk}" for export in exports)
+    assert_each_has_its_own_answer(erp)
     assert limits(erp) == {"reuses_handles": True}
 
 
 @pytest.mark.parametrize(
-    ("attacks", "learned", "said"),
+    ("attacks", "learned"),
     [
-        (*SERVERS["few files, a failure"], "at most 10 files open at once"),
-        (*SERVERS["handles reused"], "it gives two open files the same handle"),
-        (*SERVERS["the second channel ends all"], "only one channel"),
-        (lambda: Attacks(files_of=lambda files: StrictFiles(shared=files)), {}, "none met"),
+        SERVERS["few files, a failure"],
+        SERVERS["handles reused"],
+        SERVERS["the second channel ends all"],
+        (lambda: Attacks(files_of=lambda files: StrictFiles(shared=files)), {}),
     ],
 )
-def test_the_connection_test_meets_the_limits_and_says_so(erp_on, attacks, learned, said):
+def test_the_connection_test_finds_and_reports_the_limits(erp_on, attacks, learned):
     files = Files()
     erp = erp_on(attacks(), files, orders=1)
 
     steps = run_test(erp.connection.pk, actor=None)
 
     assert all(step.ok for step in steps)
-    assert f"limits of the server: {said}" in steps[-1].found
+    assert all(one in steps[-1].found for one in sentences(ServerLimits(**learned)))
     assert limits(erp) == learned
     report = ERPConnection.objects.get(pk=erp.connection.pk).test_report
     assert report["abilities"]["own_handles"] is not learned.get("reuses_handles", False)
