@@ -76,7 +76,7 @@ def test_exports_are_retried_by_their_orders(org, ops):
     ERPExport.objects.update(status=ExportStatus.FAILED, failed_as=FailedAs.REFUSED)
     DraftOrder.objects.update(status=DraftStatus.ERROR)
 
-    assert text(ops.get(choose(ops, "retry", [export], where=EXPORTS).url))
+    choose(ops, "retry", [export], where=EXPORTS)
     confirm(ops, BulkRun.objects.get())
 
     assert ERPExport.objects.filter(draft_order=export.draft_order).count() == 2
