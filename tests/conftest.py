@@ -31,7 +31,7 @@ def _no_language_outlives_its_test() -> Iterator[None]:
 def django_db_setup(
     django_test_environment: None, django_db_blocker: Any, request: pytest.FixtureRequest
 ) -> None:
-    """Replace pytest-django's: its workers run all migrations each."""
+    """Replace pytest-django's fixture, with which each worker runs all migrations."""
     from tests import databases  # noqa: PLC0415  # needs the settings that the plugin prepares
 
     worker = getattr(request.config, "workerinput", {}).get("workerid", "main")

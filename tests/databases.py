@@ -79,7 +79,7 @@ def _with_rows(database: Any) -> list[str]:
 
 
 def _audit_triggers(database: Any, tables: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return statements that put the append-only triggers out of the way, as only a table's owner can, and back."""
+    """Return statements that disable the append-only triggers, and others that enable them again."""
     from orderflow.audit.append_only import TABLES  # noqa: PLC0415  # needs the settings
 
     protected = [table for table in TABLES if table in tables]

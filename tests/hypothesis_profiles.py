@@ -1,6 +1,6 @@
 """How many examples a property is tried with; HYPOTHESIS_PROFILE chooses: `everyday` (default), `deep` or `fuzz`.
 
-The first two try the same examples each time, so that a failure is the change's. `make fuzz` tries ever new ones.
+The first two try the same examples each time, so that a failure is the change's. `make fuzz` tries new ones each time.
 """
 
 import os

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-# How to get each. A test asks for one of these before it starts it; any other program that a test starts belongs to
+# How to install each. A test asks for the program before it starts it. Any other program that a test starts belongs to
 # Debian's base system, or is git or make.
 PROGRAMS = {
     "chromium": "apt install chromium",

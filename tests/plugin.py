@@ -23,7 +23,7 @@ from tests.parts import HIDE, path_without_programs
 from tests.parts import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.tiers import TIERS, is_deep_throughout, is_in, tier_of
 
-# Else each process that a test starts compiles all our modules anew, a second of CPU or two.
+# Otherwise each process that a test starts compiles all our modules again: one or two seconds of CPU.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -8,7 +8,7 @@ tier, or says nothing new on that database and is in none.
 - PostgreSQL runs only items that use the test database. Those that commit (`transaction=True`, `transactional_db`,
   `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The others are deep.
 - An item marked `deep` runs on PostgreSQL only if it is also marked `every_database` or `postgres_only`: a killed
-  worker may find there what it does not find on SQLite, a browser or a supervisor does not.
+  worker may behave differently there; a browser or a supervisor does not.
 """
 
 import re

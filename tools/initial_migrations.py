@@ -16,7 +16,7 @@ from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 
-# By name, not by folder: installed packages lie in .venv, inside this folder too.
+# By name, not by folder: installed packages are inside this folder, too, in .venv.
 PACKAGES = ("orderflow", "erp_connectors")
 
 

@@ -1,4 +1,4 @@
-"""How long made-up input is tried: the profile's number of examples, or by `make fuzz` for as long as wanted."""
+"""Try made-up input: as many examples as the profile says, or with `FUZZ_SECONDS` for as long as that."""
 
 import os
 import time

@@ -95,7 +95,7 @@ ARGUMENTS = {
     "validate_ack": "README.md",
     "validate_export": "README.md",
 }
-# It goes on until it is stopped; what it starts is tried in `test_processes`.
+# Runs until it is stopped; `test_processes` covers the processes that it starts.
 ENDLESS = {"run_workers"}
 
 

@@ -33,7 +33,7 @@ for name in sorted(get_commands()):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy, because the data of a checkout lies inside it."""
+    """A copy, because a checkout contains its data folder."""
     folder = tmp_path_factory.mktemp("a checkout")
     for package in ("orderflow", "erp_connectors"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))

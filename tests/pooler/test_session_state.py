@@ -24,7 +24,7 @@ TIMEOUT = "idle_in_transaction_session_timeout"
 
 @contextmanager
 def pooled(folder: Path, mode: str = "transaction", pool_size: int = 1) -> Iterator[Any]:
-    """The default connection, for as long as this lasts through a pooler."""
+    """Let the default connection go through a pooler until the block ends."""
     require_program("pgbouncer")
     direct = connection.settings_dict
     user, password = quote(direct["USER"]), quote(direct["PASSWORD"])

@@ -139,7 +139,7 @@ class _Files(asyncssh.SFTPServer):
         return self._ask(operation, path, action)
 
     def _ask(self, operation: str, path: bytes, action: Callable[[], Any]) -> Any:
-        """What changes no file stays out of the log."""
+        """Run an operation without logging it: the log is of changes to files."""
         name = path.decode("utf-8", "replace")
         self._maybe(self._behaviour.interfere, operation, name)
         result = action()

@@ -1,4 +1,4 @@
-"""Servers that exist, as far as they differ from others: their files in memory, behind `hostile_server`."""
+"""Models of existing servers that differ from most others, with files in memory, behind `hostile_server`."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ BAD_HANDLE = b"Invalid handle"
 
 @dataclass
 class StrictFiles(Files):
-    """The files of ``shared``, and handles that end when they are closed. Each channel has its own."""
+    """The files of ``shared``, with handles that are invalid after their close. Each channel has its own handles."""
 
     shared: Files = field(default_factory=Files)
     open: list[tuple[bytes, str]] = field(default_factory=list)
@@ -97,7 +97,7 @@ class FewFiles(StrictFiles):
 
 
 def few_files(limit: Limit, *, each_channel: bool = False) -> Attacks:
-    """The limit counts for the server, or is as large for ``each_channel``."""
+    """Apply the limit to the server, or with ``each_channel`` to each channel."""
     return Attacks(
         files_of=lambda files: FewFiles(shared=files, limit=replace(limit) if each_channel else limit)
     )
@@ -114,7 +114,7 @@ def erlang(channels: list[StrictFiles]) -> Attacks:
 
 
 def pkg_sftp() -> Attacks:
-    """Go's: the writes of a handle run side by side, its size does not wait for them, its close does."""
+    """Go's pkg/sftp: the writes of a handle run in parallel; FSTAT does not wait for them, CLOSE does."""
     return Attacks(
         files_of=lambda files: StrictFiles(shared=files),
         late={wire.WRITE: 0.02},
@@ -123,7 +123,7 @@ def pkg_sftp() -> Attacks:
 
 
 def npm_ssh2() -> Attacks:
-    """With asynchronous handlers a close overtakes the writes."""
+    """npm's ssh2 with asynchronous handlers: a close overtakes the writes."""
     return Attacks(files_of=lambda files: StrictFiles(shared=files), late={wire.WRITE: 0.02})
 
 

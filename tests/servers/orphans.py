@@ -1,4 +1,4 @@
-"""``python -m tests.servers.orphans ARGUMENTS``: interrupt a program and print which of its descendants go on running.
+"""``python -m tests.servers.orphans ARGUMENTS``: interrupt a program and print which of its descendants still run.
 
 The arguments are one JSON object: see `Arguments`. As a "child subreaper" this process becomes the parent of every
 descendant whose own parent ended, so that none is overlooked.
@@ -21,9 +21,9 @@ _READY_SECONDS = 300
 
 @dataclass
 class Arguments:
-    """The signal goes to the process, or, as for Ctrl-C, to its process group, once the folder holds as many files.
+    """``signal`` is sent once ``folder`` holds ``files`` files: to the process, or to its process group as Ctrl-C does.
 
-    Descendants have some seconds to end.
+    ``seconds``: time that the descendants get to end.
     """
 
     command: list[str]

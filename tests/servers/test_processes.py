@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="adopts orphans, so needs Linux"),
     pytest.mark.timeout(600),
 ]
-A_PATIENT_AND_A_STUBBORN_ONE = """
+START_TWO_PROGRAMS = """
 import os, signal, sys, time
 from pathlib import Path
 from tests.servers.processes import start
@@ -53,7 +53,7 @@ def ready(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("hangs", [True, False], ids=["killed", "ended"])
 def test_programs_end_with_the_process_that_started_them(ready: Path, *, hangs: bool) -> None:
-    program = A_PATIENT_AND_A_STUBBORN_ONE + ("time.sleep(600)" if hangs else "")
+    program = START_TWO_PROGRAMS + ("time.sleep(600)" if hangs else "")
 
     left = left_by(ready, [sys.executable, "-c", program, str(ready / "1")], number=signal.SIGKILL, files=1)
 

@@ -1,4 +1,4 @@
-"""What is written to a file is the whole order, or nothing is written."""
+"""A file holds the complete order, or no file is written."""
 
 import json
 from datetime import timedelta

@@ -29,7 +29,7 @@ def test_one_spoilt_byte_anywhere_is_a_fault_with_a_hint_and_never_a_wait(server
 
 
 def attempt(server, place):
-    """Return what is wrong about it, or nothing."""
+    """Return a description of a wrong result, empty if it is right."""
     with gate(server.port) as peer:
         peer.spoilt = place
         transport = SftpTransport(

@@ -42,7 +42,7 @@ class Folder:
             self.move_back()
 
     def hide_from_listings(self, path: str) -> None:
-        """As OpenSSH does with a name that it lists in the moment in which the folder is away."""
+        """As OpenSSH does with a name that it lists while the folder is away."""
         self.behaviour.unlisted.add(PurePosixPath(path).name)
 
     def move_away(self) -> None:
@@ -158,7 +158,7 @@ def test_a_server_that_makes_no_folders_is_believed_its_listing(transport, folde
 
 
 def test_a_folder_that_leaves_once_it_is_listed_proves_nothing(transport, folder, behaviour):
-    """It comes back for each listed name but this one, and then for no look: only a taken name tells."""
+    """The listing omits the name and LSTAT does not find it, so only MKDIR shows that the name is taken."""
     folder.hide_from_listings(MOVES[0].source)
     folder.away_at = {"rename", "lstat"}
 
@@ -198,8 +198,8 @@ def test_a_thousand_other_files_hide_nothing(transport, folder):
 
 
 @contextmanager
-def moved_to_and_fro(folder: Path) -> Iterator[None]:
-    """By another process of the server's operator, as fast as it can, until the block ends."""
+def moved_back_and_forth(folder: Path) -> Iterator[None]:
+    """Move the folder away and back in another thread, as fast as possible, until the block ends."""
     stop, away = threading.Event(), folder.with_name("away")
 
     def move() -> None:
@@ -226,7 +226,7 @@ def test_openssh_with_a_folder_that_never_rests(tmp_path):
     with (
         openssh_server(root, tmp_path / "sshd") as server,
         SftpTransport(server.options(), POLICY) as transport,
-        moved_to_and_fro(root / "in"),
+        moved_back_and_forth(root / "in"),
     ):
         for round_ in range(400):
             stems = [server.path(f"in/{round_}-{n}.json") for n in range(8)]

@@ -139,18 +139,18 @@ def test_a_truncated_file_is_no_success(tmp_path):
 
 
 def test_a_batch_costs_four_round_trips_at_most(tmp_path):
-    """Each request waits for the answer to the one before of its file, and for nothing else."""
+    """Each request of a file waits for the reply to the one before, and for nothing else."""
     seen = []
 
-    def noted(kind):
-        def note(files, request, body):
+    def recording(kind):
+        def record(files, request, body):
             seen.append(kind)
 
-        return note
+        return record
 
     kinds = (wire.OPEN, wire.WRITE, wire.EXTENDED, wire.CLOSE, wire.LSTAT, wire.STAT)
     version = packet(wire.VERSION, U32.pack(3) + wire.string(wire.FSYNC) + wire.string("1"))
-    attacks = Attacks(replies={kind: noted(kind) for kind in kinds}, version=lambda: version)
+    attacks = Attacks(replies={kind: recording(kind) for kind in kinds}, version=lambda: version)
     with (
         hostile_server(attacks, root=tmp_path) as server,
         SftpTransport(server.options(), POLICY) as transport,

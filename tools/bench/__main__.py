@@ -32,7 +32,7 @@ def main() -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     with ExitStack() as stack:
-        # If a case fails, the results of those before it are kept all the same.
+        # If a case fails, the results of the earlier cases are saved.
         stack.callback(lambda: print(f"\n{measuring.save(results, KEPT)}") if results else None)
         # A space in each path, since a user's clone may have one.
         temporary = tempfile.TemporaryDirectory(dir=KEPT, prefix="one run ", ignore_cleanup_errors=True)

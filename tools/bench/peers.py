@@ -140,7 +140,7 @@ def _mirror_lines(source: Path, target: Path, connections: int) -> list[str]:
 
 def _lftp(world: World, link: SshServer, lines: Sequence[str]) -> None:
     script = world.folder / "script"
-    # lftp hands the program to a shell, after it took its own quotes off.
+    # lftp removes its own quotes and passes the program to a shell.
     program = shlex.join(["ssh", "-a", "-x", *_ssh_options(world)]).replace('"', r"\"")
     opening = [
         f'set sftp:connect-program "{program}"',
