@@ -64,6 +64,7 @@ def test_with_a_single_server_session_too(tmp_path):
 def test_doctor_names_it_and_warns_of_row_level_security(tmp_path, settings):
     (finding,) = deployment.pooler()
     assert finding.level is Level.OK
+    settings.ROW_LEVEL_SECURITY = False
     with pooled(tmp_path / "pooler", pool_size=3):
         (finding,) = deployment.pooler()
         assert (finding.level, "transaction mode" in finding.what) == (Level.OK, True)
