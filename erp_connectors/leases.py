@@ -1,7 +1,8 @@
 """One worker at a time per connection and purpose: a token and an expiry in the connection's row.
 
 Taking is one conditional UPDATE. Whoever holds a lease proves it again in each transaction that matters, with
-`renew`. A lease that ran out early (a frozen worker, a clock that is off) costs time, never correctness.
+`renew`. Its times are the database's, so hosts with wrong clocks neither hold one for hours nor take one too early.
+A lease that ran out early (a frozen worker) costs time, never correctness.
 """
 
 import threading
@@ -19,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Func, Q, QuerySet, Value
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from erp_connectors import counters
 from erp_connectors.models import ERPConnection
@@ -36,6 +37,13 @@ class Purpose(StrEnum):
     def short(self) -> str:
         return self.name.lower()
 
+    @property
+    def duration(self) -> timedelta:
+        """A killed worker's connection is free again after this; of a poll within a poll interval."""
+        if self is Purpose.POLL:
+            return min(_duration(), timedelta(seconds=max(settings.ACK_POLL_INTERVAL_SECONDS, 15)))
+        return _duration()
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -47,11 +55,11 @@ class Lease:
 
 def take(connection_id: UUID, purpose: Purpose) -> Lease | None:
     """None: somebody else holds it."""
-    now, token = timezone.now(), token_hex(16)
+    token = token_hex(16)
     free = Q(**{f"{purpose}_token": ""})
-    expired = Q(**{f"{purpose}_until__lt": now})
+    expired = Q(**{f"{purpose}_until__lt": Now()})
     row = ERPConnection.objects.filter(pk=connection_id)
-    values = {f"{purpose}_token": token, f"{purpose}_until": now + _duration()}
+    values = {f"{purpose}_token": token, f"{purpose}_until": Now() + purpose.duration}
     if row.filter(free).update(**values):
         return Lease(connection_id, purpose, token)
     with transaction.atomic():
@@ -67,7 +75,7 @@ def renew(lease: Lease) -> None:
     rows = _held(lease)
     if connection.vendor == "postgresql":
         rows = rows.filter(_bound_transaction())
-    held = rows.update(**{f"{lease.purpose}_until": timezone.now() + _duration()})
+    held = rows.update(**{f"{lease.purpose}_until": Now() + lease.purpose.duration})
     if not held:
         raise LostRace(
             f"The {lease.purpose} of connection {lease.connection_id} is held by another worker now."
@@ -122,7 +130,7 @@ def bound_transactions(connection: BaseDatabaseWrapper, **signal: object) -> Non
 
 def _keep(lease: Lease, done: threading.Event) -> None:
     try:
-        while not done.wait(_duration().total_seconds() / 3):
+        while not done.wait(lease.purpose.duration.total_seconds() / 3):
             renew(lease)
     except (LostRace, DatabaseError) as error:
         # The work itself finds out at its next commit; nothing is decided here.

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -18,7 +17,7 @@ from erp_connectors.retention.telling import finished_at
 from erp_connectors.services import gauges
 from erp_connectors.services.gauges import ConnectionGauges
 from erp_connectors.states import AckFileStatus, ExportStatus
-from orderflow import jobs
+from orderflow import clock, jobs
 from orderflow.audit import sealing
 
 PREFIX = "orderflow"
@@ -50,7 +49,7 @@ PER_CONNECTION: dict[str, tuple[str, Callable[[ConnectionGauges, datetime], floa
 
 def scrape() -> bytes:
     """In Prometheus' text format."""
-    started, now = time.perf_counter(), timezone.now()
+    started, now = time.perf_counter(), clock.now()
     found = gauges.connections()
     shown = _worst_first(found)[: settings.METRICS_CONNECTIONS]
     registry = CollectorRegistry(auto_describe=False)

@@ -60,7 +60,6 @@ class ERPConnection(models.Model):
     last_success_at = models.DateTimeField(null=True, editable=False)
     last_poll_at = models.DateTimeField(null=True, editable=False)
     poll_trouble = models.JSONField(null=True, editable=False)
-    poll_asked_at = models.DateTimeField(null=True, editable=False)
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
     server_limits = models.JSONField(default=dict, editable=False)

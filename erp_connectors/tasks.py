@@ -1,11 +1,11 @@
 """What workers run. Only ids come in, a short text goes out, and nothing escapes: rows decide what happens next."""
 
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.utils import timezone
 
 from erp_connectors import counters
 from erp_connectors.bulk import runs
@@ -14,7 +14,7 @@ from erp_connectors.retention import runs as retention
 from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
-from orderflow import jobs
+from orderflow import clock, jobs
 from orderflow.audit import sealing
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
@@ -22,6 +22,7 @@ from orderflow.tenancy import scope
 
 DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
+POLL_IF_DUE = "erp_connectors.tasks.poll_if_due"
 NOTIFY = "erp_connectors.tasks.notify"
 SEAL = "erp_connectors.tasks.seal_audit"
 
@@ -35,6 +36,12 @@ def deliver(connection_id: str, request_id: str = "") -> str:
 
 def poll(connection_id: str, request_id: str = "") -> str:
     return _edge("poll", lambda: _poll(connection_id), request_id)
+
+
+def poll_if_due(connection_id: str) -> str:
+    """A connection that is due is woken again and again until it is polled: the later wake-ups do nothing."""
+    is_due = partial(due.poll_is_due, UUID(connection_id))
+    return _edge("poll", lambda: _poll(connection_id) if is_due(clock.now()) else f"{connection_id}: not due")
 
 
 def carry_out(run_id: str, request_id: str = "") -> str:
@@ -64,18 +71,18 @@ def poll_due() -> str:
 
 
 def _sweep() -> str:
-    woken = due.due_deliveries(timezone.now())
+    woken = due.due_deliveries(clock.now())
     for connection_id in woken:
         jobs.enqueue(DELIVER, str(connection_id))
-    for run_id in runs.due(timezone.now()):
+    for run_id in runs.due(clock.now()):
         jobs.enqueue(runs.TASK, str(run_id))
-    if sealing.due(timezone.now()):
+    if sealing.due(clock.now()):
         jobs.enqueue(SEAL)
-    for run_id in retention.due(timezone.now()):
+    for run_id in retention.due(clock.now()):
         jobs.enqueue(retention.TASK, str(run_id))
-    runs.forget_old(timezone.now())
+    runs.forget_old(clock.now())
     counters.compact()
-    late = overdue.notice(timezone.now())
+    late = overdue.notice(clock.now())
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
         f"{late} exports overdue, {forget_old()} old Idempotency-Keys forgotten, {_notify()}"
@@ -84,11 +91,11 @@ def _sweep() -> str:
 
 def _notify() -> str:
     """One task for each receiver, so that none waits for another."""
-    made = digests.gather(timezone.now())
-    woken = sending.due(timezone.now())
+    made = digests.gather(clock.now())
+    woken = sending.due(clock.now())
     for subscription_id in woken:
         jobs.enqueue(NOTIFY, str(subscription_id))
-    sending.forget_old(timezone.now())
+    sending.forget_old(clock.now())
     return f"{made} notifications made, {len(woken)} receivers woken"
 
 
@@ -115,12 +122,9 @@ def _poll(connection_id: str) -> str:
 
 
 def _poll_due() -> str:
-    now = timezone.now()
-    woken = due.due_polls(now)
-    # Before the tasks: a poll that is done at once must not seem to wait still.
-    due.asked_to_poll(woken, now)
+    woken = due.due_polls(clock.now())
     for connection_id in woken:
-        jobs.enqueue(POLL, str(connection_id))
+        jobs.enqueue(POLL_IF_DUE, str(connection_id))
     return f"{len(woken)} polls woken"
 
 

@@ -1,12 +1,14 @@
 """Wrap django-q2 for the rest of the program. Rows are the truth; a task is a wake-up that may be lost or repeated."""
 
+from datetime import timedelta
+
 import structlog
 from django.db import transaction
 from django_q.brokers import get_broker
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
-from orderflow import queue_guard
+from orderflow import clock, queue_guard
 from orderflow.audit.context import current
 
 # The functions that workers may run. Any other name is refused before anything is imported.
@@ -17,6 +19,7 @@ TASKS = frozenset(
         "erp_connectors.tasks.notify",
         "erp_connectors.tasks.poll",
         "erp_connectors.tasks.poll_due",
+        "erp_connectors.tasks.poll_if_due",
         "erp_connectors.tasks.prune",
         "erp_connectors.tasks.seal_audit",
         "erp_connectors.tasks.sweep",
@@ -78,3 +81,6 @@ def ensure_schedules() -> None:
             Schedule.objects.update_or_create(
                 pk=key, defaults={**wanted, "args": None, "kwargs": None, "cluster": None}
             )
+            # django-q2 goes by its host's clock: one that was ahead would silence a schedule for as long.
+            soon = clock.now() + timedelta(minutes=2)
+            Schedule.objects.filter(pk=key, next_run__gt=soon).update(next_run=clock.now())

@@ -281,6 +281,7 @@ _QUEUE_LIMIT = 8
 Q_CLUSTER = {
     "name": "orderflow",
     "orm": "default",
+    "broker_class": "orderflow.broker.DatabaseClockBroker",
     "workers": Q_WORKERS,
     "queue_limit": _QUEUE_LIMIT,
     "timeout": _TASK_SECONDS,

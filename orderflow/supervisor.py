@@ -18,9 +18,8 @@ from typing import IO
 import structlog
 from django.db import Error as DatabaseTrouble
 from django.db import close_old_connections
-from django.utils import timezone
 
-from orderflow import guardian, jobs
+from orderflow import clock, guardian, jobs
 from orderflow.guardian import Guarded
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.heartbeat.tasks import BEAT, CLUSTER
@@ -74,7 +73,7 @@ class Cluster:
             return ""
         if self.tree.exit_code is not None:
             return f"it ended with exit code {self.tree.exit_code}"
-        age = Heartbeat.age(self.name, now=timezone.now())
+        age = Heartbeat.age(self.name, now=clock.now())
         up = time.monotonic() - self.started_at
         if age is None:
             return f"no sign of life {up:.0f} s after its start" if up > self.policy.start_within else ""
@@ -137,7 +136,7 @@ class Supervisor:
     def _once(self) -> None:
         if not self._next_tick:
             jobs.ensure_schedules()
-            Heartbeat.objects.filter(beat_at__lt=timezone.now() - ROW_IS_OLD).delete()
+            Heartbeat.objects.filter(beat_at__lt=clock.now() - ROW_IS_OLD).delete()
         for cluster in self.clusters:
             self._look_after(cluster)
         self._enqueue()

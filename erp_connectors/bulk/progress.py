@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from erp_connectors.bulk.models import BulkRun, Outcome
+from orderflow import clock
 from orderflow.heartbeat.models import Heartbeat
 
 # A worker that is only busy shows a sign of life more often than this.
@@ -45,7 +45,7 @@ def progress_of(run: BulkRun) -> Progress:
         done=counts.get(Outcome.DONE, 0),
         same=counts.get(Outcome.SAME, 0),
         refused=counts.get(Outcome.REFUSED, 0),
-        trouble=_trouble(run, timezone.now()) if waits else "",
+        trouble=_trouble(run, clock.now()) if waits else "",
     )
 
 

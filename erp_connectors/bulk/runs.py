@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
 from erp_connectors.bulk.carrying_out import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
-from orderflow import jobs
+from orderflow import clock, jobs
 from orderflow.audit.context import RequestContext, current
 from orderflow.bulk import update_rows
 from orderflow.orders.models import DraftOrder
@@ -48,7 +47,7 @@ def make(action: BulkAction, draft_ids: Iterable[UUID], *, actor: User) -> BulkR
 
 def confirm(run: BulkRun) -> bool:
     """Have it carried out; False where it was confirmed before, which changes nothing."""
-    origin, now = current.get(), timezone.now()
+    origin, now = current.get(), clock.now()
     asked_from = {"request_id": origin.request_id, "ip": origin.ip, "user_agent": origin.user_agent}
     with transaction.atomic():
         unconfirmed = BulkRun.objects.filter(pk=run.pk, confirmed_at=None)
@@ -92,7 +91,7 @@ def _next_chunk(run_id: UUID) -> int:
     if run is None:
         return 0
     rows = list(run.rows.filter(outcome=Outcome.OPEN).order_by("position")[:CHUNK])
-    run.worked_at = timezone.now()
+    run.worked_at = clock.now()
     if rows:
         _settle(run, rows)
     else:

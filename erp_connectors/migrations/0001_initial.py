@@ -70,7 +70,6 @@ class Migration(migrations.Migration):
                 ("last_success_at", models.DateTimeField(editable=False, null=True)),
                 ("last_poll_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_trouble", models.JSONField(editable=False, null=True)),
-                ("poll_asked_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_retry_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_failures_in_row", models.PositiveIntegerField(default=0, editable=False)),
                 ("server_limits", models.JSONField(default=dict, editable=False)),

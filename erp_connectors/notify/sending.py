@@ -9,7 +9,6 @@ import msgspec
 import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
-from django.utils import timezone
 from django.utils.translation import override
 
 from erp_connectors.crashpoints import crashpoint
@@ -23,6 +22,7 @@ from erp_connectors.notify.payload import payload_of
 from erp_connectors.notify.secrets import signing_keys
 from erp_connectors.notify.signing import signed_headers
 from erp_connectors.notify.troubles import ADDRESS_REFUSED, NotDelivered
+from orderflow import clock
 
 LEASE = timedelta(minutes=5)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
@@ -58,7 +58,7 @@ def due(now: datetime) -> list[UUID]:
 
 def send(subscription_id: UUID) -> int:
     """Send what waits, until something does not get through; returns how many did."""
-    claim = _claim(subscription_id, timezone.now())
+    claim = _claim(subscription_id, clock.now())
     if claim is None:
         return 0
     sent = 0
@@ -92,7 +92,7 @@ def _mine(claim: Claim):  # type: ignore[no-untyped-def]
 
 def _next(claim: Claim) -> Notification | None:
     """The one that was tried least: one that its receiver can't take doesn't hold up the others."""
-    now = timezone.now()
+    now = clock.now()
     if not _mine(claim).listening().update(lease_until=now + LEASE):
         return None
     unsent = claim.subscription.notifications.unsent()
@@ -120,7 +120,7 @@ def _send_one(claim: Claim, notification: Notification) -> bool:
 @transaction.atomic
 def _sent(claim: Claim, notification: Notification, trouble: NotDelivered | None) -> None:
     """With a ``trouble``: one address of several is wrong, which is told, and keeps nothing from the others."""
-    now = timezone.now()
+    now = clock.now()
     row = _mine(claim).select_for_update().first()
     Notification.objects.filter(pk=notification.pk).update(sent_at=now)
     if row is not None:
@@ -149,7 +149,7 @@ def _bring(subscription: Subscription, notification: Notification) -> None:
 
 def post_signed(subscription: Subscription, message_id: str, body: bytes) -> int:
     """Raises `NotDelivered`."""
-    now = timezone.now()
+    now = clock.now()
     try:
         keys = signing_keys(subscription, now)
     except Fault:
@@ -164,7 +164,7 @@ def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> 
     row = _mine(claim).select_for_update().first()
     if row is None:
         return
-    now = timezone.now()
+    now = clock.now()
     row.failures_in_row += 1
     row.failing_since = row.failing_since or now
     row.retry_at = now + _pause(row.failures_in_row)

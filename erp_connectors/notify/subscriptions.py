@@ -17,6 +17,7 @@ from erp_connectors.notify.payload import trial_payload
 from erp_connectors.notify.secrets import renew_secret
 from erp_connectors.notify.sending import OUTCOME, post_signed
 from erp_connectors.notify.troubles import NotDelivered
+from orderflow import clock
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import Org, User
@@ -125,7 +126,7 @@ def _bring_test(subscription: Subscription) -> int:
 
 
 def _note_test(row: Subscription, trouble: NotDelivered | None) -> None:
-    now = timezone.now()
+    now = clock.now()
     if trouble:
         row.last_failure_at, row.last_trouble = now, trouble.as_row()
     else:
@@ -152,7 +153,7 @@ def _begin_anew(stored: Subscription, changed: Subscription) -> None:
         rows.update(told_open=open_circuits(changed.org_id, changed.connection_id))
     if not changed.active:
         changed.happenings.all().delete()
-        changed.notifications.unsent().update(dropped_at=timezone.now())
+        changed.notifications.unsent().update(dropped_at=clock.now())
 
 
 def _save(subscription: Subscription) -> None:

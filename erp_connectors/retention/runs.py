@@ -9,12 +9,12 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from erp_connectors.archive import ArchiveUnavailable
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.retention.periods import Kind, Periods, configured, periods
 from erp_connectors.retention.removing import finish_removed, remove
+from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.tenancy.models import Org
@@ -54,13 +54,13 @@ def due(now: datetime) -> list[UUID]:
 def begin(*, org: Org | None, older_than: int | None) -> RetentionRun:
     """By hand, for whoever works on it next. Raises `TooShort`."""
     periods(older_than)
-    now = timezone.now()
+    now = clock.now()
     return RetentionRun.objects.create(org=org, older_than=older_than, began_at=now, asked_at=now)
 
 
 def work(run_id: UUID, *, seconds: float | None = None) -> Worked:
     """Go on with a run; after ``seconds`` no further batch is begun. Trouble with the archive leaves it unfinished."""
-    now = timezone.now()
+    now = clock.now()
     free = Q(worked_at=None) | Q(worked_at__lt=now - STUCK_AFTER)
     claimed = RetentionRun.objects.filter(free, pk=run_id, finished_at=None).update(worked_at=now)
     if not claimed:
@@ -73,7 +73,7 @@ def work(run_id: UUID, *, seconds: float | None = None) -> Worked:
         RetentionRun.objects.filter(pk=run_id).update(worked_at=None)
     RetentionRun.objects.filter(pk=run_id).update(
         trouble=worked.trouble,
-        finished_at=None if worked.more or worked.trouble else timezone.now(),
+        finished_at=None if worked.more or worked.trouble else clock.now(),
     )
     return worked
 
@@ -85,7 +85,7 @@ def _work(run: RetentionRun, ends: float | None) -> Worked:
             share, _ = RetentionShare.objects.get_or_create(run=run, org=org)
             for how_many in _of_org(share, kept, run.began_at):
                 removed += how_many
-                RetentionRun.objects.filter(pk=run.pk).update(worked_at=timezone.now())
+                RetentionRun.objects.filter(pk=run.pk).update(worked_at=clock.now())
                 if _over(ends):
                     return Worked(removed, more=True)
             _finish(share)
@@ -120,7 +120,7 @@ def _over(ends: float | None) -> bool:
 def _finish(share: RetentionShare) -> None:
     """With one audit entry, whoever else believes to finish it."""
     unfinished = RetentionShare.objects.filter(pk=share.pk, finished_at=None)
-    if not unfinished.update(finished_at=timezone.now()):
+    if not unfinished.update(finished_at=clock.now()):
         return
     share.refresh_from_db()
     removed = {str(kind): getattr(share, kind) for kind in Kind}

@@ -23,6 +23,7 @@ from erp_connectors.states import (
     Standing,
     decide_ack,
 )
+from orderflow import clock
 from orderflow.bulk import update_rows
 from orderflow.orders.states import DraftStatus
 
@@ -153,7 +154,7 @@ def _row(connection: ERPConnection, noted: Noted) -> AckFile:
 
 def _judge_unreadable(row: AckFile, reading: Unreadable, poll_started: datetime) -> None:
     if not reading.noted.unchanged or row.unchanged_since is None:
-        row.unchanged_since = timezone.now()
+        row.unchanged_since = clock.now()
     _note(row, reading)
     row.reason = reading.why
     if reading.patience is not None and row.unchanged_since < poll_started - reading.patience:

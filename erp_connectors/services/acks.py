@@ -10,7 +10,6 @@ import msgspec
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from erp_connectors import circuit, leases, tracing
 from erp_connectors.connectors.base import AckUnreadable, Connector
@@ -38,6 +37,7 @@ from erp_connectors.services.renewal import link
 from erp_connectors.services.telling import working_on
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
+from orderflow import clock
 from orderflow.moves import LostRace
 
 log = structlog.get_logger(__name__)
@@ -152,7 +152,7 @@ def _poll_one(
         log.exception("poll.internal_error", connection_id=str(connection.pk))
         trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
     report.trouble = trouble.message if trouble else ""
-    now = timezone.now()
+    now = clock.now()
     reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
     circuit.polled(connection, reason, failed=ended_early, now=now)
 
@@ -177,7 +177,7 @@ class _Round:
         self.folder = folder
         self.report = report
         self.expected = expected
-        self.started = timezone.now()
+        self.started = clock.now()
         self.filing = Filing(lease, transport, folder)
         self.listed: set[int] = set()
         self.trouble: Fault | None = None

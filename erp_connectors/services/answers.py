@@ -22,6 +22,7 @@ from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.publishing import mark_sent
 from erp_connectors.services.telling import tell_each
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
+from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.bulk import update_rows
@@ -51,7 +52,7 @@ def accept_all(given: Sequence[Given]) -> None:
     """ACKED with the ERP's number, and the orders PUSHED."""
     if not given:
         return
-    now, exports = timezone.now(), [one.export for one in given]
+    now, exports = clock.now(), [one.export for one in given]
     _pass_through_sent(exports)
     _advance(exports, ExportStatus.ACKED, now, failed_as=FailedAs.NOT_FAILED)
     for one in given:
@@ -73,7 +74,7 @@ def refuse_all(given: Sequence[Given]) -> None:
     """FAILED for the ERP's reason, and the orders in ERROR."""
     if not given:
         return
-    now, exports = timezone.now(), [one.export for one in given]
+    now, exports = clock.now(), [one.export for one in given]
     _pass_through_sent(exports)
     _advance(exports, ExportStatus.FAILED, now, failed_as=FailedAs.REFUSED)
     for one in given:

@@ -9,7 +9,6 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
-from django.utils import timezone
 
 from erp_connectors import circuit, leases, tracing
 from erp_connectors.crashpoints import crashpoint
@@ -23,6 +22,7 @@ from erp_connectors.services.renewal import link
 from erp_connectors.services.snapshot import count_lines
 from erp_connectors.services.telling import working_on
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
+from orderflow import clock
 from orderflow.moves import LostRace
 
 MAX_LINES_TOGETHER = 50_000
@@ -90,7 +90,7 @@ def _run_on(connection: ERPConnection, lease: Lease, report: DeliveryReport) -> 
             transport.open()
             if connection.circuit_open:
                 probe.require_usable(transport, dropzone)
-                circuit.success(connection.pk, now=timezone.now())
+                circuit.success(connection.pk, now=clock.now())
             connector = connector_for(connection.connector_type)
             delivery = Delivery(lease, connection, connector, dropzone, transport)
             while _one_batch(delivery, report):
@@ -108,7 +108,7 @@ def _configured_anew(connection: ERPConnection) -> bool:
 
 
 def _why_held(connection: ERPConnection) -> str:
-    now = timezone.now()
+    now = clock.now()
     if connection.status != ConnectionStatus.ACTIVE:
         return CONNECTION_DISABLED.meaning
     if connection.retry_at and connection.retry_at > now:
@@ -118,7 +118,7 @@ def _why_held(connection: ERPConnection) -> str:
 
 
 def _due(connection_id: UUID):  # type: ignore[no-untyped-def]
-    now = timezone.now()
+    now = clock.now()
     pending = ERPExport.objects.filter(connection_id=connection_id, status=ExportStatus.PENDING)
     return pending.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)).order_by("created_at", "pk")
 
@@ -155,9 +155,9 @@ def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
         if report.held:
             return False
     if report.sent > before:
-        circuit.success(delivery.connection.pk, now=timezone.now())
+        circuit.success(delivery.connection.pk, now=clock.now())
     elif exports and report.postponed:
-        circuit.trouble(delivery.connection, now=timezone.now())
+        circuit.trouble(delivery.connection, now=clock.now())
         return False
     return bool(exports)
 
@@ -210,16 +210,14 @@ def _record(delivery: Delivery, failures: Sequence[Failure], report: DeliveryRep
 def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport) -> None:
     """No way to the dropzone: one attempt of what was due, by the kind of fault."""
     if connection.circuit_open:
-        reason = fault.as_error(
-            stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=timezone.now()
-        )
-        circuit.open_circuit(connection, reason, now=timezone.now())
+        reason = fault.as_error(stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=clock.now())
+        circuit.open_circuit(connection, reason, now=clock.now())
         report.held = fault.message
         return
     failures = [Failure(export, fault, Stage.CONNECT) for export in _claim(lease)]
     failed = outcomes.record_failures(lease, connection, failures)
     if fault.transient:
-        circuit.trouble(connection, now=timezone.now())
+        circuit.trouble(connection, now=clock.now())
     _count(failures, failed, report)
     report.held = report.held or fault.message
 

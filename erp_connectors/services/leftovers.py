@@ -10,13 +10,13 @@ from datetime import datetime
 from itertools import islice
 
 import structlog
-from django.utils import timezone
 
 from erp_connectors.documents import Entry
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.services.context import Delivery
 from erp_connectors.states import ExportStatus, FailedAs
+from orderflow import clock
 
 NAME = re.compile(r"(?P<filename>.+)\.(?P<attempt>[1-9][0-9]*)(\.withdrawn)?\.tmp")
 PAGE = 500
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 def sweep_if_due(delivery: Delivery) -> None:
     """After a lease was taken over, and with the first delivery of a day: look, which costs one listing."""
-    if delivery.lease.took_over or _first_of_the_day(delivery.connection.last_success_at, timezone.now()):
+    if delivery.lease.took_over or _first_of_the_day(delivery.connection.last_success_at, clock.now()):
         try:
             removed = sweep(delivery)
         except Fault as fault:

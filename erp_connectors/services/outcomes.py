@@ -6,7 +6,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from erp_connectors import circuit, counters, leases
 from erp_connectors.faults import Fault, Scope
@@ -17,6 +16,7 @@ from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services.context import Failure
 from erp_connectors.services.telling import tell_each
 from erp_connectors.states import ExportStatus, FailedAs
+from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.bulk import update_rows
@@ -28,7 +28,7 @@ from orderflow.orders.states import DraftStatus
 def record_failures(lease: Lease, connection: ERPConnection, failures: Sequence[Failure]) -> list[ERPExport]:
     """Postpone, hold or fail each export; returns those that are FAILED now. Raises `LostRace`."""
     leases.renew(lease)
-    now = timezone.now()
+    now = clock.now()
     counters.count_all(counters.Name.FAULTS, Counter(failure.fault.code for failure in failures))
     postponed, held, final = _sort(failures)
     _postpone(postponed, now)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Max
-from django.utils import timezone
 
 from erp_connectors.services.attention import Kind, Need, needs_a_person
 from erp_connectors.services.daily import Daily, daily
 from erp_connectors.services.health import Health, State, connections_health
+from orderflow import clock
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.tenancy.models import Org, User
 
@@ -32,7 +32,7 @@ class Overview:
 
 def overview(user: User, *, now: datetime | None = None) -> Overview:
     """What the user's org, or every org for platform staff, looks like now."""
-    now = now or timezone.now()
+    now = now or clock.now()
     orgs: dict[object, Org] = {org.pk: org for org in Org.objects.visible_to(user)}
     health = connections_health(user)
     needs = [*_silence(health, now), *needs_a_person(user, health, now=now)]

@@ -24,7 +24,7 @@ from erp_connectors.services.probe_report import ProbeReport
 from erp_connectors.services.renewal import put_in_place
 from erp_connectors.services.server_limits import as_row
 from erp_connectors.transports.base import ServerLimits, Transport
-from orderflow import jobs
+from orderflow import clock, jobs
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import User
@@ -204,7 +204,7 @@ def _raise_first(outcomes: list[Fault | None]) -> None:
 
 @transaction.atomic
 def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits, actor: User | None) -> None:
-    now, ok = timezone.now(), all(step.ok for step in steps)
+    now, ok = clock.now(), all(step.ok for step in steps)
     report = ProbeReport.of(steps, at=now, by=actor.email if actor else "")
     ERPConnection.objects.filter(pk=connection.pk).update(
         last_test_at=now, last_test_success=ok, test_report=report.as_row()

@@ -37,6 +37,7 @@ from erp_connectors.services.context import (
 from erp_connectors.services.snapshot import order_documents
 from erp_connectors.services.telling import tell
 from erp_connectors.states import ExportStatus, Stage
+from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.bulk import update_rows
@@ -202,7 +203,7 @@ def _commit_staged(
 ) -> None:
     if not exports:
         return
-    now = timezone.now()
+    now = clock.now()
     final: Concat | Value = Concat(Value(f"{delivery.dropzone.export_path.rstrip('/')}/"), F("filename"))
     if delivery.dropzone.atomic_write:
         final = Concat(final, Value("."), Cast("attempts", CharField()), Value(".tmp"))
@@ -262,7 +263,7 @@ def _commit_sent(delivery: Delivery, exports: Sequence[ERPExport], *, what: str,
 
 def mark_sent(exports: Sequence[ERPExport], *, what: str, detail: str, folder: str) -> None:
     """PENDING -> SENT and the drafts PUSHED, for rows that the caller holds locked."""
-    now = timezone.now()
+    now = clock.now()
     ERPExport.objects.filter(pk__in=[export.pk for export in exports]).advance(
         ExportStatus.SENT,
         frm=ExportStatus.PENDING,

@@ -6,8 +6,6 @@ contents are compared a few megabytes at a time. So it may run beside deliveries
 
 from uuid import UUID
 
-from django.utils import timezone
-
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
@@ -21,6 +19,7 @@ from erp_connectors.services.reconcile_files import OrderFiles
 from erp_connectors.services.renewal import link
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import Transport
+from orderflow import clock
 from orderflow.paging import by_key
 
 MISSING_FROM = "It was sent and is not in the dropzone any more, and no answer came in time."
@@ -69,7 +68,7 @@ def _gone(
     """Overdue exports whose file is gone. Gone alone means nothing: an ERP takes files away."""
     here, gone = destination(transport, dropzone), set()
     mine = ERPExport.objects.filter(connection=connection)
-    late = overdue(mine, now=timezone.now()).only("id", "filename", "staged_destination", "dropzone_path")
+    late = overdue(mine, now=clock.now()).only("id", "filename", "staged_destination", "dropzone_path")
     for page in by_size(by_key(late), lambda export: 0):
         sent_here = [export for export in page if export.staged_destination == here]
         report.elsewhere += len(page) - len(sent_here)

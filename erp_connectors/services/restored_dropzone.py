@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector, Dropzone
@@ -22,6 +21,7 @@ from erp_connectors.services.restored_report import Found, Kind, Recovery
 from erp_connectors.services.restored_rows import in_doubt
 from erp_connectors.states import ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
+from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -83,14 +83,14 @@ def _mark_sent(exports: Sequence[ERPExport], dropzone: Dropzone) -> None:
                 ExportStatus.SENT,
                 failed_as=FailedAs.NOT_FAILED,
                 error_json=None,
-                sent_at=timezone.now(),
+                sent_at=clock.now(),
                 dropzone_path=published_path(dropzone, export),
             )
         DraftOrder.objects.advance_all(
             [export.draft_order_id for export in exports], frm=DraftStatus.ERROR, to=DraftStatus.PUSHED
         )
         add_events(
-            exports, stage=Stage.SETTLE, what="settled", detail="it had been published", at=timezone.now()
+            exports, stage=Stage.SETTLE, what="settled", detail="it had been published", at=clock.now()
         )
         audit_published(exports)
 

@@ -39,6 +39,7 @@ from erp_connectors.services.publishing import audit_published
 from erp_connectors.services.renewal import link
 from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
+from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -178,7 +179,7 @@ def _mark_not_sent(exports: Sequence[ERPExport]) -> None:
 
 
 def _mark_published(export: ERPExport, *, draft_from: DraftStatus) -> None:
-    now = timezone.now()
+    now = clock.now()
     folder = export.staged_path.rsplit("/", 1)[0]
     export.advance(
         ExportStatus.SENT,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from erp_connectors.faults import ALREADY_PUBLISHED, CONNECTION_DISABLED
@@ -19,6 +18,7 @@ from erp_connectors.services.recorded import in_words
 from erp_connectors.services.target import target_of
 from erp_connectors.services.wording import Tone, duration, fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
+from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
@@ -124,7 +124,7 @@ _BY_STATUS = {
 
 
 def _pending(export: ERPExport) -> Situation:
-    connection, now = export.connection, timezone.now()
+    connection, now = export.connection, clock.now()
     if connection.status == ConnectionStatus.DISABLED:
         kind = CONNECTION_DISABLED
         return _held({"code": kind.code, "message": kind.meaning, "hint": kind.hint}, None)
@@ -173,7 +173,7 @@ def _sent(export: ERPExport) -> Situation:
     if allowed is None or export.sent_at is None:
         return _without_deadline(export, state)
     due, known = export.sent_at + allowed.after, _how_known(allowed)
-    if due > timezone.now():
+    if due > clock.now():
         to_do = _("Nothing to do yet.")
         return Situation(Tone.WAITING, state, to_do=to_do, due=due, due_label=_("Answer due by"), note=known)
     return Situation(

@@ -1,19 +1,15 @@
 """What is due, read from rows: the answer to every wake-up that was lost."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q
-from django.utils import timezone
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from erp_connectors import archive
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.states import ConnectionStatus, ExportStatus
-
-# What a broker holds longer than this is taken for lost.
-WAKE_UP_LOST = timedelta(minutes=15)
+from orderflow import clock
 
 
 def due_deliveries(now: datetime) -> list[UUID]:
@@ -31,27 +27,28 @@ def due_deliveries(now: datetime) -> list[UUID]:
 
 
 def due_polls(now: datetime) -> list[UUID]:
-    """Active connections whose ack folder was not looked at for a poll interval; first those that answered last time.
+    """Return the active connections whose ack folder is due; first those that answered last time.
 
-    Not those that are asked for already and wait for a worker, nor those that failed and are given time.
+    A connection stays due until a poll has taken its lease, whoever was woken for it: a wake-up that a killed worker
+    took along costs no more than the time to the next look.
     """
+    due = _due_polls(now).order_by("poll_failures_in_row", F("last_poll_at").asc(nulls_first=True))
+    return list(due.values_list("pk", flat=True))
+
+
+def poll_is_due(connection_id: UUID, now: datetime) -> bool:
+    """Return False for the second of two wake-ups: the first one's poll is under way or done."""
+    return _due_polls(now).filter(pk=connection_id).exists()
+
+
+def _due_polls(now: datetime) -> QuerySet[ERPConnection]:
     before = now - timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS)
-    waiting = Q(poll_asked_at__gt=now - WAKE_UP_LOST) & (
-        Q(last_poll_at=None) | Q(last_poll_at__lt=F("poll_asked_at"))
-    )
-    return list(
+    return (
         ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE)
         .filter(Q(last_poll_at=None) | Q(last_poll_at__lte=before))
         .filter(Q(poll_lease_token="") | Q(poll_lease_until__lt=now))
         .filter(Q(poll_retry_at=None) | Q(poll_retry_at__lte=now))
-        .exclude(waiting)
-        .order_by("poll_failures_in_row", F("last_poll_at").asc(nulls_first=True))
-        .values_list("pk", flat=True)
     )
-
-
-def asked_to_poll(connections: Sequence[UUID], now: datetime) -> None:
-    ERPConnection.objects.filter(pk__in=connections).update(poll_asked_at=now)
 
 
 def archive_backlog(limit: int = 100) -> int:
@@ -61,4 +58,4 @@ def archive_backlog(limit: int = 100) -> int:
         [archive.Copy(row.export_storage_key, bytes(row.payload or b"")) for row in waiting]
     )
     safe = [row.pk for row, error in zip(waiting, outcomes, strict=True) if error is None]
-    return ERPExport.objects.filter(pk__in=safe).update(payload=None, archived_at=timezone.now())
+    return ERPExport.objects.filter(pk__in=safe).update(payload=None, archived_at=clock.now())

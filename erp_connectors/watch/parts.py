@@ -9,12 +9,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 
 from erp_connectors.archive import ALIAS
 from erp_connectors.services import gauges
 from erp_connectors.watch.findings import Check, Finding, error, ok, some, warning
-from orderflow import jobs
+from orderflow import clock, jobs
 
 SILENT = timedelta(seconds=60)
 LONG_QUEUE = 1000
@@ -74,7 +73,7 @@ def archive() -> Iterator[Finding]:
 
 
 def workers() -> Iterator[Finding]:
-    now, beats = timezone.now(), gauges.heartbeats()
+    now, beats = clock.now(), gauges.heartbeats()
     start = "Start them: manage.py run_workers (as a service: see its log first)."
     if not beats:
         yield error("No worker runs, as far as the database knows.", start)
@@ -86,14 +85,16 @@ def workers() -> Iterator[Finding]:
 
 def polls() -> Iterator[Finding]:
     """Of those that answered last time: what an ERP's own trouble delays is that connection's matter."""
-    now, late_after = timezone.now(), polls_late_after()
+    now, late_after = clock.now(), polls_late_after()
     ages = [now - one.polled_at for one in gauges.connections() if not one.poll_failures]
     late = [age for age in ages if age > late_after]
     if late:
         yield error(
             f"{len(late)} of {len(ages)} ack folders were not looked at in time; the longest for "
             f"{max(late).total_seconds():.0f} s.",
-            "Workers are missing or too few: manage.py run_workers --workers N.",
+            "Workers show life: see their log, and start more (manage.py run_workers --workers N)."
+            if any(now - at <= SILENT for at in gauges.heartbeats())
+            else "Start workers: manage.py run_workers.",
         )
     else:
         longest = f"; the longest for {max(ages).total_seconds():.0f} s" if ages else ""

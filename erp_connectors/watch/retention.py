@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.utils import timezone
-
 from erp_connectors.retention.models import RetentionRun
 from erp_connectors.retention.periods import configured
 from erp_connectors.retention.telling import finished_at
 from erp_connectors.watch.findings import Finding, ok, warning
+from orderflow import clock
 
 LATE = timedelta(days=2)
 
@@ -22,7 +21,7 @@ def retention() -> Iterator[Finding]:
     stuck = RetentionRun.objects.filter(finished_at=None).exclude(trouble="").order_by("began_at").first()
     if stuck:
         yield warning(stuck.trouble, "See what the check of the storage says; workers go on by themselves.")
-    if since and timezone.now() - since > LATE:
+    if since and clock.now() - since > LATE:
         yield warning(
             f"Nothing was removed to the end since {since:%Y-%m-%d %H:%M} UTC.",
             "Workers do it once a day: see what the check of them says. Now: manage.py prune",

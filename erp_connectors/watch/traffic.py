@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
-from django.utils import timezone
 
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
@@ -15,6 +14,7 @@ from erp_connectors.services.overdue import HINT, MEANING
 from erp_connectors.services.probe import probe_steps
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from erp_connectors.watch.findings import Finding, error, ok, some, warning
+from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -39,7 +39,7 @@ def connections() -> Iterator[Finding]:
 
 
 def exports() -> Iterator[Finding]:
-    now = timezone.now()
+    now = clock.now()
     yield from _not_moving(now)
     yield from _without_export()
     yield from _for_a_person()

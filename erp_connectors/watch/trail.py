@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import connection
-from django.utils import timezone
 
 from erp_connectors.watch.findings import Finding, error, ok, some, warning
+from orderflow import clock
 from orderflow.audit import append_only, sealing
 from orderflow.audit.verifying import recently_sealed, verify
 
@@ -20,7 +20,7 @@ def audit() -> Iterator[Finding]:
     if missing:
         yield error(f"Anybody may change it: {', '.join(missing)} are missing or off.", append_only.REMEDY)
     tail = sealing.tail()
-    if tail.oldest and timezone.now() - tail.oldest > SEALED_LATE:
+    if tail.oldest and clock.now() - tail.oldest > SEALED_LATE:
         yield warning(
             f"{some(tail.entries, 'entry is', 'entries are')} not sealed yet, "
             f"the oldest since {tail.oldest:%Y-%m-%d %H:%M} UTC.",

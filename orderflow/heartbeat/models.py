@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.utils import timezone
+
+from orderflow import clock
 
 
 class Heartbeat(models.Model):
@@ -15,7 +16,7 @@ class Heartbeat(models.Model):
 
     @classmethod
     def beat(cls, cluster: str) -> None:
-        cls.objects.update_or_create(cluster=cluster, defaults={"beat_at": timezone.now()})
+        cls.objects.update_or_create(cluster=cluster, defaults={"beat_at": clock.now()})
 
     @classmethod
     def age(cls, cluster: str, *, now: datetime) -> timedelta | None:

@@ -13,8 +13,8 @@ from secrets import token_hex
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
+from orderflow import clock
 from orderflow.idempotency.models import KeyedRequest
 
 KEPT = timedelta(hours=24)
@@ -84,14 +84,14 @@ def once(request: Keyed, work: Callable[[], Answer]) -> tuple[Answer, bool]:
 
 def forget_old(limit: int = 1000) -> int:
     """Returns how many are gone."""
-    old = KeyedRequest.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
+    old = KeyedRequest.objects.filter(created_at__lt=clock.now() - KEPT).order_by("created_at")
     gone, _ = KeyedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()
     return gone
 
 
 def _claim(request: Keyed, token: str) -> Answer | None:
     """None: it is ours to do."""
-    now = timezone.now()
+    now = clock.now()
     fresh = KeyedRequest(
         scope=request.scope,
         operation=request.operation,

@@ -1,13 +1,15 @@
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 from django.utils.module_loading import import_string
-from django_q.brokers.orm import ORM
 from django_q.models import OrmQ, Schedule
 
 from orderflow import jobs
+from orderflow.broker import DatabaseClockBroker
 from orderflow.tenancy import scope
 
 TASK = "orderflow.heartbeat.tasks.beat"
@@ -41,10 +43,10 @@ def test_a_rolled_back_transaction_wakes_nobody() -> None:
 def test_a_broker_that_is_down_does_not_fail_the_request(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def down(self: ORM, task: str) -> None:
+    def down(self: DatabaseClockBroker, task: str) -> None:
         raise DatabaseError("broker is down")
 
-    monkeypatch.setattr(ORM, "enqueue", down)
+    monkeypatch.setattr(DatabaseClockBroker, "enqueue", down)
     with transaction.atomic():
         jobs.wake(TASK)
     assert "wake.lost" in caplog.text
@@ -116,3 +118,11 @@ def test_starting_again_does_not_put_off_the_next_run() -> None:
     before = list(Schedule.objects.order_by("pk").values_list("next_run", flat=True))
     jobs.ensure_schedules()
     assert list(Schedule.objects.order_by("pk").values_list("next_run", flat=True)) == before
+
+
+def test_a_schedule_that_a_clock_ahead_put_off_runs_soon() -> None:
+    jobs.ensure_schedules()
+    Schedule.objects.update(next_run=timezone.now() + timedelta(hours=5))
+    jobs.ensure_schedules()
+    latest = Schedule.objects.order_by("-next_run").values_list("next_run", flat=True)[0]
+    assert latest <= timezone.now() + timedelta(seconds=5)

@@ -46,7 +46,7 @@ def test_each_connection_is_polled_by_a_task_of_its_own_when_its_time_has_come()
     assert tasks.poll_due() == "3 polls woken"
     assert {args for _, args in queued()} == {(pk,) for pk in ids}
     for pk in ids:
-        tasks.poll(pk)
+        tasks.poll_if_due(pk)
     assert tasks.poll_due() == "0 polls woken"
 
 

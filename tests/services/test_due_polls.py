@@ -2,13 +2,16 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django_q.models import OrmQ
 
-from erp_connectors import circuit
+from erp_connectors import circuit, leases, tasks
 from erp_connectors.faults import PERMISSION_DENIED, Fault
+from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks import poll
 from erp_connectors.services.connections import change_connection
-from erp_connectors.services.sweep import WAKE_UP_LOST, asked_to_poll, due_polls
+from erp_connectors.services.sweep import due_polls
+from orderflow import clock
 
 MINUTE = timedelta(minutes=1)
 
@@ -25,17 +28,28 @@ def again(site):
     return ERPConnection.objects.get(pk=site.connection.pk)
 
 
-def test_who_waits_for_a_worker_is_not_asked_for_again(site):
-    now = timezone.now()
-    asked_to_poll(due_polls(now), now)
+def test_a_connection_stays_due_until_it_is_polled_however_often_it_was_woken(site):
+    for _ in range(3):
+        assert tasks.poll_due() == "1 polls woken"
+        OrmQ.objects.all().delete()
 
-    assert due_polls(now + MINUTE) == []
-    assert due_polls(now + WAKE_UP_LOST + MINUTE) == [site.connection.pk]
+
+def test_the_second_of_two_wake_ups_does_nothing(site):
+    assert "0 ack files" in tasks.poll_if_due(str(site.connection.pk))
+    assert "not due" in tasks.poll_if_due(str(site.connection.pk))
+
+
+def test_a_connection_whose_worker_was_killed_is_due_within_a_poll_interval(site, settings):
+    settings.ACK_POLL_INTERVAL_SECONDS, settings.DELIVERY_LEASE_SECONDS = 60, 120
+    lease = leases.take(site.connection.pk, Purpose.POLL)
+    assert lease is not None
+    now = clock.now()
+
+    assert due_polls(now + timedelta(seconds=55)) == []
+    assert due_polls(now + timedelta(seconds=61)) == [site.connection.pk]
 
 
 def test_a_poll_that_was_done_is_due_again_an_interval_later(site):
-    now = timezone.now()
-    asked_to_poll(due_polls(now), now)
     poll(site.connection.pk)
 
     assert due_polls(timezone.now()) == []

@@ -91,6 +91,10 @@ def seal_audit(both: Any) -> None:
         }
 
 
+def poll_if_due(both: Any) -> None:
+    tasks.poll_if_due(str(both[0].connection.pk))
+
+
 def sweep(both: Any) -> None:
     tasks.sweep()
 
@@ -113,6 +117,7 @@ OF_ALL = {"erp_connectors.tasks.seal_audit", "erp_connectors.tasks.sweep", "erp_
 JOBS: dict[str, Callable[[Any], None]] = {
     "erp_connectors.tasks.deliver": deliver,
     "erp_connectors.tasks.poll": poll,
+    "erp_connectors.tasks.poll_if_due": poll_if_due,
     "erp_connectors.tasks.carry_out": carry_out,
     "erp_connectors.tasks.notify": notify,
     "erp_connectors.tasks.seal_audit": seal_audit,
