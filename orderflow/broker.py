@@ -9,7 +9,7 @@ from django_q.conf import Conf
 from orderflow import clock
 
 
-class DatabaseClockBroker(ORM):
+class DatabaseClockBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     """A task is free for whoever asks once its ``lock`` is over.
 
     By its own clock, a host that is ahead would enqueue tasks that the others take hours later, and take tasks again

@@ -56,10 +56,15 @@ def start(
     env: Mapping[str, str] | None = None,
     output: "IO[bytes] | None" = None,
     grace: float = 10.0,
+    pass_fds: Sequence[int] = (),
 ) -> Guarded:
-    """``output`` None: the program shares this one's. ``grace``: seconds from SIGTERM to SIGKILL."""
+    """``output`` None: the program shares this one's. ``grace``: seconds from SIGTERM to SIGKILL.
+
+    ``pass_fds``: file descriptors that the program inherits.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(grace), *program],
+        [sys.executable, "-m", __name__, str(grace), ",".join(map(str, pass_fds)), *program],
+        pass_fds=pass_fds,
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
@@ -75,11 +80,12 @@ def _python_path() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    grace, program = float(arguments[0]), arguments[1:]
+    grace, program = float(arguments[0]), arguments[2:]
+    pass_fds = [int(number) for number in filter(None, arguments[1].split(","))]
     # Handlers, not SIG_IGN, which the program would inherit.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
-    child = subprocess.Popen(program, stdin=subprocess.DEVNULL)
+    child = subprocess.Popen(program, stdin=subprocess.DEVNULL, pass_fds=pass_fds)
     threading.Thread(target=_stop_on_end_of_file, args=(child, grace), daemon=True).start()
     code = child.wait()
     os.killpg(0, signal.SIGTERM)
@@ -87,7 +93,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _stop_on_end_of_file(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held by this thread, would abort the interpreter when the main thread ends.
+    while os.read(0, 4096):
+        pass
     child.terminate()
     time.sleep(grace)
     os.killpg(0, signal.SIGKILL)

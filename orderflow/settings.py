@@ -150,6 +150,19 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROW_LEVEL_SECURITY = env.flag("ROW_LEVEL_SECURITY", default=False)
 
 
+def _database_timeouts() -> dict[str, int]:
+    """Options of libpq by which a server or a network that falls silent is noticed."""
+    silent = env.number("DATABASE_SILENT_SECONDS", 60, least=6)
+    return {
+        "connect_timeout": env.number("DATABASE_CONNECT_SECONDS", 10, least=2),
+        "keepalives": 1,
+        "keepalives_idle": silent // 2,
+        "keepalives_interval": max(1, silent // 6),
+        "keepalives_count": 3,
+        "tcp_user_timeout": silent * 1000,
+    }
+
+
 def _database() -> dict[str, Any]:
     config = env.database("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}")
     if config["ENGINE"].endswith("sqlite3"):
@@ -168,6 +181,7 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
+        config["OPTIONS"] = {**_database_timeouts(), **config.get("OPTIONS", {})}
         # Such a cursor outlives its transaction. Behind a pooler the next FETCH may reach another client's cursor.
         config["DISABLE_SERVER_SIDE_CURSORS"] = True
         if ROW_LEVEL_SECURITY:

@@ -1,45 +1,43 @@
 """Keeps background workers working: starts whole django-q2 clusters, and restarts one whole when it stops living.
 
-A cluster whose parts were killed can look alive and do nothing, or end with exit code 0. So what counts is a
-heartbeat: a task that one of its workers ran. The supervisor also ticks the sweep and the ack polling, more
-often than django-q2's own scheduler can; what is due is decided by rows, so ticking twice does nothing twice.
+A cluster whose parts were killed can look alive and do nothing, or end with exit code 0. So what counts is a pulse:
+a task that one of its workers ran. Pulses come through a pipe, and the main thread never uses the database, so a
+database that does not answer can hang neither the watching nor the end. What needs the database runs in a thread:
+see `orderflow.ticker`.
 """
 
 import os
+import select
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import IO
 
-import structlog
-from django.db import Error as DatabaseTrouble
-from django.db import close_old_connections
-
-from orderflow import clock, guardian, jobs
+from orderflow import guardian
 from orderflow.guardian import Guarded
-from orderflow.heartbeat.models import Heartbeat
-from orderflow.heartbeat.tasks import BEAT, CLUSTER
+from orderflow.heartbeat.pulse import Pipe
+from orderflow.heartbeat.tasks import CLUSTER
+from orderflow.ticker import Ticker
 
-QUEUE_IS_LONG = 20
-ROW_IS_OLD = timedelta(days=1)
-
-log = structlog.get_logger(__name__)
+LOOK_EVERY_SECONDS = 0.5
+LAST_WORD_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """All in seconds."""
+    """All in seconds. A cluster that did not start ``start_within`` gets twice the time at its next start."""
 
     beat_every: float = 3.0
     stale_after: float = 30.0
     start_within: float = 60.0
+    start_within_at_most: float = 960.0
     tick_every: float = 5.0
     stop_within: float = 30.0
     longest_pause: float = 30.0
+    database_within: float = 30.0
 
 
 class Cluster:
@@ -50,9 +48,12 @@ class Cluster:
         self.workers = workers
         self.policy = policy
         self.output = output
+        self.pipe = Pipe()
         self.tree: Guarded | None = None
         self.started_at = 0.0
+        self.pulse_at: float | None = None
         self.restart_at = 0.0
+        self.start_within = policy.start_within
         self.short_lives = 0
 
     @property
@@ -61,28 +62,46 @@ class Cluster:
         return self.tree.process.pid if self.tree else 0
 
     def start(self) -> None:
-        Heartbeat.objects.filter(cluster=self.name).delete()
-        env = {**os.environ, CLUSTER: self.name, "Q_WORKERS": str(self.workers)}
-        program = [sys.executable, "-m", "orderflow", "qcluster"]
-        self.tree = guardian.start(program, env=env, output=self.output, grace=self.policy.stop_within)
-        self.started_at = time.monotonic()
+        self.pipe.was_written()  # by the tree before, in its last moments
+        env = {
+            **os.environ,
+            CLUSTER: self.name,
+            "Q_WORKERS": str(self.workers),
+            **self.pipe.environment,
+        }
+        self.tree = guardian.start(
+            [sys.executable, "-m", "orderflow", "qcluster"],
+            env=env,
+            output=self.output,
+            grace=self.policy.stop_within,
+            pass_fds=[self.pipe.writing],
+        )
+        self.started_at, self.pulse_at = time.monotonic(), None
 
-    def ailment(self) -> str:
-        """Why the tree must be restarted; empty: it lives, or is still starting."""
+    def listen(self) -> None:
+        if self.pipe.was_written():
+            self.pulse_at = time.monotonic()
+
+    def ailment(self, answering_since: float | None) -> str:
+        """Return why the tree must be restarted; empty if it lives or is still starting.
+
+        ``answering_since``: since when the database answers, None if it does not. Silence before that says nothing.
+        """
         if self.tree is None:
             return ""
         if self.tree.exit_code is not None:
             return f"it ended with exit code {self.tree.exit_code}"
-        age = Heartbeat.age(self.name, now=clock.now())
-        up = time.monotonic() - self.started_at
-        if age is None:
-            return f"no sign of life {up:.0f} s after its start" if up > self.policy.start_within else ""
-        if age.total_seconds() > self.policy.stale_after:
-            return f"no sign of life for {age.total_seconds():.0f} s"
-        return ""
+        if answering_since is None:
+            return ""
+        quiet = time.monotonic() - max(self.pulse_at or self.started_at, answering_since)
+        if self.pulse_at is None:
+            return f"no sign of life {quiet:.0f} s after its start" if quiet > self.start_within else ""
+        return f"no sign of life for {quiet:.0f} s" if quiet > self.policy.stale_after else ""
 
     def remove(self) -> None:
         """Kill every process of the tree, and say when the next may start: later after each short life."""
+        if self.tree and self.tree.exit_code is None and self.pulse_at is None:
+            self.start_within = min(2 * self.start_within, self.policy.start_within_at_most)
         if self.tree:
             self.tree.kill()
         self.tree = None
@@ -106,65 +125,52 @@ class Supervisor:
         self.clusters = [Cluster(f"{stem}-{n}", workers, policy, output) for n in range(1, clusters + 1)]
         self.policy = policy
         self.say = say
-        self.stopping = threading.Event()
-        self._next_beat = self._next_tick = 0.0
-        self._database_down = False
+        self.ticker = Ticker(
+            [cluster.name for cluster in self.clusters],
+            beat_every=policy.beat_every,
+            tick_every=policy.tick_every,
+            say=say,
+        )
+        self._stopping = False
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+
+    def stop(self) -> None:
+        """End `run`; for signal handlers. An Event's lock may be held by the very thread that a signal interrupts."""
+        self._stopping = True
+        with suppress(BlockingIOError):
+            os.write(self._wake, b".")
 
     def run(self) -> None:
-        """Until `stopping` is set; leaves no process behind."""
+        """Until `stop`; leaves no process behind."""
+        self.ticker.start()
         try:
-            while not self.stopping.is_set():
-                self._with_database(self._once)
-                self.stopping.wait(0.5)
+            while not self._stopping:
+                self._once()
+                select.select([self._woken], [], [], LOOK_EVERY_SECONDS)
         finally:
-            self._stop()
-
-    def _with_database(self, step: Callable[[], None]) -> None:
-        """An outage of the database says nothing about the workers: they are left alone until it is over."""
-        try:
-            close_old_connections()
-            step()
-        except DatabaseTrouble as error:
-            if not self._database_down:
-                self.say(f"the database does not answer, workers are left as they are: {error}".strip())
-            self._database_down = True
-        else:
-            if self._database_down:
-                self.say("the database answers again")
-            self._database_down = False
+            self._end()
 
     def _once(self) -> None:
-        if not self._next_tick:
-            jobs.ensure_schedules()
-            Heartbeat.objects.filter(beat_at__lt=clock.now() - ROW_IS_OLD).delete()
+        if self.ticker.busy_for() > self.policy.database_within:
+            self.ticker.cut()
+        answering_since = self.ticker.answering_since
         for cluster in self.clusters:
-            self._look_after(cluster)
-        self._enqueue()
+            cluster.listen()
+            self._look_after(cluster, answering_since)
 
-    def _look_after(self, cluster: Cluster) -> None:
-        ailment = cluster.ailment()
+    def _look_after(self, cluster: Cluster, answering_since: float | None) -> None:
+        ailment = cluster.ailment(answering_since)
         if ailment:
             self.say(f"{cluster.name}: {ailment}; restarting all of it")
             cluster.remove()
-        if cluster.tree is None and time.monotonic() >= cluster.restart_at:
+            self.ticker.forget(cluster.name)
+        # Without a database a cluster would only end again.
+        if answering_since and cluster.tree is None and time.monotonic() >= cluster.restart_at:
             cluster.start()
             self.say(f"{cluster.name}: started, process group {cluster.pid}, {cluster.workers} workers")
 
-    def _enqueue(self) -> None:
-        now = time.monotonic()
-        # A long queue needs no more wake-ups, and the tasks in it show life by themselves.
-        if now < min(self._next_beat, self._next_tick) or jobs.waiting() > QUEUE_IS_LONG * len(self.clusters):
-            return
-        if now >= self._next_beat:
-            self._next_beat = now + self.policy.beat_every
-            for cluster in self.clusters:
-                jobs.enqueue(BEAT, cluster.name)
-        if now >= self._next_tick:
-            self._next_tick = now + self.policy.tick_every
-            for task in jobs.SCHEDULES.values():
-                jobs.enqueue(task)
-
-    def _stop(self) -> None:
+    def _end(self) -> None:
         for cluster in self.clusters:
             if cluster.tree:
                 cluster.tree.ask_to_stop()
@@ -172,7 +178,5 @@ class Supervisor:
             if cluster.tree:
                 cluster.tree.stop()
                 self.say(f"{cluster.name}: stopped")
-        try:
-            Heartbeat.objects.filter(cluster__in=[cluster.name for cluster in self.clusters]).delete()
-        except DatabaseTrouble as error:
-            log.warning("heartbeat.not_deleted", error=str(error))
+            cluster.pipe.close()
+        self.ticker.stop(within=LAST_WORD_SECONDS)

@@ -1,7 +1,5 @@
 """The sign of life of the background workers: a task that ran, not a process that exists."""
 
-from datetime import datetime, timedelta
-
 from django.db import models
 
 from orderflow import clock
@@ -17,9 +15,3 @@ class Heartbeat(models.Model):
     @classmethod
     def beat(cls, cluster: str) -> None:
         cls.objects.update_or_create(cluster=cluster, defaults={"beat_at": clock.now()})
-
-    @classmethod
-    def age(cls, cluster: str, *, now: datetime) -> timedelta | None:
-        """None: it never beat."""
-        row = cls.objects.filter(cluster=cluster).first()
-        return now - row.beat_at if row else None

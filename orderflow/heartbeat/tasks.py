@@ -1,4 +1,7 @@
-"""How workers show that they work: by a task that ran, and by tasks that are still running."""
+"""How workers show that they work: by a task that ran, and by tasks that are still running.
+
+The row says it to whoever looks at the database, the pulse to the supervisor.
+"""
 
 import os
 import random
@@ -12,6 +15,7 @@ from django.db import Error as DatabaseTrouble
 from django.db import connection
 
 from orderflow import jobs
+from orderflow.heartbeat import pulse
 from orderflow.heartbeat.models import Heartbeat
 
 CLUSTER = "ORDERFLOW_CLUSTER"
@@ -32,6 +36,7 @@ def beat(wanted: str = "", hops: str = "0") -> str:
     name = os.environ.get(CLUSTER, "")
     if name:
         Heartbeat.beat(name)
+        pulse.show()
     if wanted not in ("", name) and int(hops) < MAX_HOPS:
         time.sleep(random.uniform(0.0, 0.3))  # noqa: S311  # spread, not secrecy
         jobs.enqueue(BEAT, wanted, str(int(hops) + 1))

@@ -114,6 +114,30 @@ def test_sigterm_ends_everything_within_its_bound(workers: Running, world: World
     assert "stopped" in workers.said()
 
 
+def test_a_cluster_that_starts_slowly_gets_more_time_until_it_lives(world: World) -> None:
+    options = ("--workers", "1", "--start-within", "0.5", "--stop-within", "5")
+    with world.running("run_workers", *options) as running:
+        running.wait_until_said("after its start; restarting")
+        running.wait_for(lambda: beats(running, world) == 1, "a heartbeat", seconds=120)
+        started = running.said().count("process group")
+        time.sleep(5)
+        assert running.said().count("process group") == started
+
+
+def test_sigterm_in_the_first_moments_is_a_clean_end(world: World) -> None:
+    for seconds in (0.0, 0.5, 1.0, 2.0):
+        with world.running("run_workers", "--workers", "1", "--stop-within", "5") as running:
+            running.wait_for(lambda: catches_sigterm(running.process.pid), "a handler")
+            time.sleep(seconds)
+            running.process.terminate()
+            assert running.process.wait(20) == 0
+
+
+def catches_sigterm(pid: int) -> bool:
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigCgt"], 16) & 1 << (signal.SIGTERM - 1))
+
+
 def test_each_cluster_shows_its_own_life_though_all_take_from_one_queue(world: World) -> None:
     options = ("--workers", "1", "--clusters", "3", "--stale-after", "9", "--stop-within", "5")
     with world.running("run_workers", *options) as running:

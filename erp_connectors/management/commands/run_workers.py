@@ -24,13 +24,15 @@ class Command(BaseCommand):
         defaults = Policy()
         parser.add_argument("--stale-after", type=float, default=defaults.stale_after, metavar="SECONDS",
                             help="restart a cluster that showed no sign of life for so long")  # fmt: skip
+        parser.add_argument("--start-within", type=float, default=defaults.start_within, metavar="SECONDS",
+                            help="the same while one starts; doubled each time it was too short")  # fmt: skip
         parser.add_argument("--stop-within", type=float, default=defaults.stop_within, metavar="SECONDS",
                             help="at the end, kill what did not finish its work by then")  # fmt: skip
         parser.add_argument("--tick-every", type=float, default=_tick_every(), metavar="SECONDS",
                             help="how often to look for work that no wake-up announced")  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name in ("workers", "clusters", "stale_after", "stop_within", "tick_every"):
+        for name in ("workers", "clusters", "stale_after", "start_within", "stop_within", "tick_every"):
             if options[name] <= 0:
                 raise CommandError(f"--{name.replace('_', '-')} must be more than 0.")
         stale_after = options["stale_after"]
@@ -40,13 +42,15 @@ class Command(BaseCommand):
             policy=Policy(
                 beat_every=min(Policy().beat_every, stale_after / 4),
                 stale_after=stale_after,
+                start_within=options["start_within"],
+                database_within=min(Policy().database_within, stale_after),
                 tick_every=options["tick_every"],
                 stop_within=options["stop_within"],
             ),
             say=self._say,
         )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: supervisor.stopping.set())
+            signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
 
     def _say(self, line: str) -> None:

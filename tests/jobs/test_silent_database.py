@@ -1,0 +1,89 @@
+"""The database's connections fall silent: no error, no end. The supervisor ends when asked to, and recovers alone."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.jobs.processes import Running, World, group_of, new_world
+from tests.servers.gate import Gate, gate
+from tests.servers.postgres import postgres_server
+
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"
+    ),
+]
+STALE, STOP = 8, 5
+
+
+@dataclass(frozen=True)
+class Silenced:
+    world: World
+    between: Gate
+    url: str
+
+    def beats(self, workers: Running) -> list[object]:
+        """Asked directly, not through the gate."""
+        query = "SELECT beat_at FROM heartbeat_heartbeat WHERE cluster LIKE %s"
+        with psycopg.connect(self.url) as database:
+            return [row[0] for row in database.execute(query, [f"%-{workers.process.pid}-%"])]
+
+
+@pytest.fixture
+def silenced(tmp_path: Path) -> Iterator[Silenced]:
+    with postgres_server(tmp_path / "postgres") as url:
+        parts = urlsplit(url)
+        with gate(parts.port or 0) as between:
+            direct = new_world(tmp_path / "world", DATABASE_URL=url)
+            login = parts.netloc.rpartition("@")[0]
+            through = parts._replace(netloc=f"{login}@127.0.0.1:{between.port}").geturl()
+            env = {**direct.env, "DATABASE_URL": through, "DATABASE_CONNECT_SECONDS": "2"}
+            yield Silenced(replace(direct, env=env), between, url)
+
+
+def options() -> tuple[str, ...]:
+    return ("run_workers", "--workers", "2", "--stale-after", str(STALE), "--stop-within", str(STOP))
+
+
+def test_sigterm_ends_everything_within_its_bound(silenced: Silenced) -> None:
+    with silenced.world.running(*options()) as workers:
+        workers.wait_for(lambda: bool(silenced.beats(workers)), "a first heartbeat", seconds=60)
+        (leader,) = workers.groups()
+        silenced.between.choke()
+        time.sleep(4)  # by now everything waits for an answer
+        workers.process.terminate()
+        began = time.monotonic()
+        assert workers.process.wait(STOP + 15) == 0
+        assert time.monotonic() - began < STOP + 10
+        assert group_of(leader) == {}
+
+
+def test_sigterm_ends_it_before_the_database_answered_at_all(silenced: Silenced) -> None:
+    silenced.between.choke()
+    with silenced.world.running(*options()) as workers:
+        workers.wait_until_said("the database does not answer")
+        workers.process.terminate()
+        assert workers.process.wait(15) == 0
+
+
+def test_workers_that_hang_are_replaced_once_the_database_answers_again(silenced: Silenced) -> None:
+    with silenced.world.running(*options()) as workers:
+        workers.wait_for(lambda: bool(silenced.beats(workers)), "a first heartbeat", seconds=60)
+        silenced.between.choke()
+        workers.wait_until_said("the database does not answer")
+        silenced.between.open()
+        workers.wait_until_said("the database answers again")
+        # Whoever connects now is answered; the workers' old connections stay silent for ever.
+        workers.wait_until_said("started", times=2)
+        before = max(silenced.beats(workers), default=None, key=str)
+        workers.wait_for(
+            lambda: any(beat != before for beat in silenced.beats(workers)), "a later heartbeat", seconds=60
+        )
+        assert group_of(workers.groups()[0]) == {}
