@@ -22,7 +22,7 @@ FORBIDDEN = {
     "erp_connectors/states.py": ("orderflow", "erp_connectors"),
     "erp_connectors/models.py": ("erp_connectors.services", "erp_connectors.registry"),
 }  # fmt: skip
-NAME_THE_QUEUE = {ROOT / "orderflow" / "jobs.py", ROOT / "orderflow" / "queue_guard.py"}
+NAME_THE_QUEUE = {ROOT / "orderflow" / f"{name}.py" for name in ("broker", "jobs", "queue_guard")}
 
 
 def modules(place: str) -> Iterator[Path]:

@@ -41,6 +41,7 @@ def silenced(tmp_path: Path) -> Iterator[Silenced]:
     with postgres_server(tmp_path / "postgres") as url:
         parts = urlsplit(url)
         with gate(parts.port or 0) as between:
+            (tmp_path / "world").mkdir()
             direct = new_world(tmp_path / "world", DATABASE_URL=url)
             login = parts.netloc.rpartition("@")[0]
             through = parts._replace(netloc=f"{login}@127.0.0.1:{between.port}").geturl()
