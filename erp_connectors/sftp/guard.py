@@ -70,7 +70,7 @@ class PasswordExpired(paramiko.AuthenticationException):
 
 
 class _LoginHandler(AuthHandler):
-    """Asks for the login service once; what ends a login ends that, not the connection's thread."""
+    """Request the login service once. An error ends the login, not the connection's thread."""
 
     transport: "GuardedTransport"
 

@@ -66,9 +66,9 @@ class Login:
         return " and ".join([*names, *(["password"] if {PASSWORD, QUESTIONS} & {*self.accepted} else [])])
 
     def _next(self) -> str | None:
-        """The next method that is worth trying; None if there is none."""
+        """Return the next method that is worth trying; None if there is none."""
         for method, tries_left in self._tries_left.items():
-            # What asks a question after the password asks for something else.
+            # A question after the password is for something else, such as a code.
             worth = tries_left and not (method == QUESTIONS and self._password_sent)
             if worth and (self._asked is None or method in self._asked):
                 return method

@@ -1,16 +1,16 @@
-"""Which kind of server answers where SSH was expected, by the first bytes that it sends."""
+"""Detect a web, FTP or TLS server that answers instead of SSH, by the first bytes that it sends."""
 
 import re
 
 from erp_connectors.sftp.errors import FtpServerAnswers, SshError, TlsServerAnswers, WebServerAnswers
 
-# What such a port is most likely of, where a server says nothing: OpenSSL hangs up without an alert.
+# The usual service of a port, for a server that sends nothing: OpenSSL hangs up without an alert.
 USUAL_PORTS = {
     21: "an FTP server's", 80: "a web server's", 443: "a web server's", 990: "an FTPS server's",
     8000: "a web server's", 8080: "a web server's", 8443: "a web server's",
 }  # fmt: skip
 MAX_LINE = 100
-# Also without a status line: what follows "SSH-2.0-…" as a request counts as HTTP/0.9 for some.
+# Some servers take "SSH-2.0-…" for a request of HTTP/0.9 and answer without a status line.
 _HTTP = re.compile(rb"\s*(HTTP/\d|<!doctype html|<html)", re.IGNORECASE)
 _FTP = re.compile(rb"220[ -]")
 _MAIL = re.compile(rb"E?SMTP", re.IGNORECASE)
@@ -19,7 +19,7 @@ _TLS = re.compile(rb"[\x15\x16]\x03[\x00-\x04]")
 
 
 def other_service(greeting: bytes) -> SshError | None:
-    """The error that names the service; None if the first bytes do not tell."""
+    """Return the error that names the service; None if the first bytes do not show it."""
     said = first_line(greeting)
     if _HTTP.match(greeting):
         return WebServerAnswers(f'It says: "{said}".')

@@ -12,13 +12,9 @@ from tests.faults.conftest import assert_told
 from tests.servers.asyncssh_server import asyncssh_server
 from tests.servers.hostile_sftp import Attacks, Files, StepwiseGate, hostile_server
 from tests.servers.proftpd import proftpd_server
-from tests.servers.ssh import PASSWORD, new_key
+from tests.servers.ssh import PASSWORD, new_key, private_text
 
 KEY, PASSWORD_STEP, QUESTIONS = "publickey", "password", "keyboard-interactive"
-
-
-def pem(key):
-    return key.export_private_key("openssh").decode()
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def stepwise(tmp_path, erp_at):
 
         running.append(hostile_server(Attacks(), root=tmp_path, files=Files(), gate=gate))
         server = running[-1].__enter__()
-        return erp_at(server, **{"ssh_key": pem(new_key()), "password": PASSWORD, **config}), gates
+        return erp_at(server, **{"ssh_key": private_text(new_key()), "password": PASSWORD, **config}), gates
 
     yield start
     for server in running:
@@ -86,9 +82,9 @@ def test_a_real_server_that_wants_key_and_password(tmp_path, erp_at):
     (folder / "authorized").write_bytes(key.export_public_key("rfc4716"))
     extra = f'SFTPAuthorizedUserKeys "file:{folder}/authorized"'
     with proftpd_server(root, folder, extra=extra, auth="publickey+password") as server:
-        erp = erp_at(server, ssh_key=pem(key), password=PASSWORD)
+        erp = erp_at(server, ssh_key=private_text(key), password=PASSWORD)
         assert erp.delivered().status == ExportStatus.SENT
-        without_password = erp_at(server, ssh_key=pem(key), password=None)
+        without_password = erp_at(server, ssh_key=private_text(key), password=None)
         assert "also wants: password" in assert_told(without_password, "LOGIN_REFUSED", step="login")
 
 
@@ -103,7 +99,7 @@ def test_a_wrong_password_after_the_key_is_told_as_that(stepwise):
 
 
 def test_a_refused_key_is_not_replaced_by_the_password(erp_at, asyncssh):
-    assert_told(erp_at(asyncssh, ssh_key=pem(new_key())), "LOGIN_REFUSED", step="login")
+    assert_told(erp_at(asyncssh, ssh_key=private_text(new_key())), "LOGIN_REFUSED", step="login")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +121,7 @@ def test_questions_that_are_not_for_the_password_are_told(stepwise, questions):
 
 
 def test_a_second_hidden_question_is_not_answered_with_the_password(stepwise):
-    """The password step was it; what asks once more asks for a code."""
+    """The password was sent in its own step, so a further question is for a code."""
     erp, gates = stepwise(PASSWORD_STEP, QUESTIONS, ssh_key=None)
 
     message = assert_told(erp, "LOGIN_REFUSED", step="login")
@@ -167,7 +163,7 @@ def test_endless_questions_end_the_login(tmp_path, erp_at):
     ("steps", "taken"), [((KEY, PASSWORD_STEP), True), ((PASSWORD_STEP,), False)], ids=["both", "password"]
 )
 def test_a_new_key_replaces_the_old_one_only_if_the_server_asked_for_it(stepwise, steps, taken):
-    new = pem(new_key())
+    new = private_text(new_key())
     erp, _ = stepwise(*steps, next_ssh_key=new)
 
     assert erp.delivered().status == ExportStatus.SENT
@@ -189,7 +185,9 @@ ECDSA = ssh.generate_private_key("ecdsa-sha2-nistp256")
 def test_a_type_of_key_that_the_server_does_not_list_is_named(tmp_path, erp_at, key, named, listed):
     """As a server that knows RSA with SHA-1 only, or has switched RSA off."""
     with asyncssh_server(tmp_path, signature_algs=[listed]) as server:
-        message = assert_told(erp_at(server, ssh_key=pem(key), password=None), "LOGIN_REFUSED", step="login")
+        message = assert_told(
+            erp_at(server, ssh_key=private_text(key), password=None), "LOGIN_REFUSED", step="login"
+        )
 
     assert f"of the type {named}" in message
     assert f"accepts only: {listed}" in message
