@@ -11,6 +11,7 @@ import pytest
 # How to install each. A test asks for the program before it starts it. Any other program that a test starts belongs to
 # Debian's base system, or is git or make.
 PROGRAMS = {
+    "caddy": "apt install caddy",
     "chromium": "apt install chromium",
     "curl": "apt install curl",
     "dropbear": "apt install dropbear-bin",
@@ -18,6 +19,8 @@ PROGRAMS = {
     "ftpasswd": "apt install proftpd-core",
     "jq": "apt install jq",
     "lftp": "apt install lftp",
+    "nginx": "apt install nginx",
+    "node": "apt install nodejs",
     "openssl": "apt install openssl",
     "pgbouncer": "apt install pgbouncer",
     "proftpd": "apt install proftpd-core proftpd-mod-crypto",

@@ -1,5 +1,6 @@
 """Whatever is sent, the answer is an envelope that says what was wrong, never a 500."""
 
+from io import BytesIO
 from urllib.parse import quote
 
 import pytest
@@ -191,3 +192,23 @@ def test_what_is_no_id_is_not_made_one(client, odd):
 
     assert is_explained(answer)
     assert set(answer.json()["error"]["details"]) == {"export_ids"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/draft-orders", "/api/v1/auth/login", "/admin/login/"])
+def test_a_chunked_body_is_refused_if_the_server_does_not_mark_its_end(client, path):
+    """Through gunicorn, which does, `tests/orderflow/test_chunked_bodies.py` shows that it is read."""
+    answer = client.post(path, "{}", content_type="application/json", HTTP_TRANSFER_ENCODING="chunked")
+
+    assert answer.status_code == 411
+    assert not DraftOrder.objects.exists()
+
+
+def test_a_chunked_body_that_breaks_off_is_a_400(client):
+    class Broken(BytesIO):
+        def read(self, size=-1):
+            raise RuntimeError("invalid chunk size")
+
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "wsgi.input": Broken()}
+    answer = client.generic("POST", "/api/v1/draft-orders", content_type="application/json", **chunked)
+
+    assert is_explained(answer, 400)

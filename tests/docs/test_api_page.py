@@ -3,19 +3,16 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.jobs.processes import ROOT, World, new_world
+from tests.jobs.processes import ROOT, new_world
 from tests.parts import find_program, require_program
-from tests.servers.processes import start, stop
-from tests.servers.ssh import free_port
+from tests.servers.gunicorn import gunicorn
 
 pytestmark = pytest.mark.deep
 
@@ -53,36 +50,15 @@ def site(tmp_path_factory):
         stack.enter_context(
             world.running("simulate_erp", "--connection", made["connection"], "--watch", "0.5")
         )
-        url = stack.enter_context(web(world))
+        port = stack.enter_context(gunicorn(world))
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         yield {
             **kept,
-            "API": f"{url}/api/v1",
+            "API": f"http://127.0.0.1:{port}/api/v1",
             "EMAIL": made["email"],
             "PASSWORD": PASSWORD,
             "LC_ALL": "C.UTF-8",
         }
-
-
-class web:  # noqa: N801  # a context manager that reads as a function
-    def __init__(self, world: World) -> None:
-        self.world, self.port = world, free_port()
-
-    def __enter__(self) -> str:
-        command = [sys.executable, "-m", "gunicorn", "orderflow.wsgi", "--bind", f"127.0.0.1:{self.port}"]
-        with (self.world.folder / "web.log").open("wb") as log:
-            self.process = start(command, cwd=ROOT, env=self.world.env, stdout=log, stderr=log)
-        deadline = time.monotonic() + 40
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return f"http://127.0.0.1:{self.port}"
-            except OSError:
-                assert time.monotonic() < deadline, (self.world.folder / "web.log").read_text()
-                time.sleep(0.2)
-
-    def __exit__(self, *error: object) -> None:
-        stop(self.process)
 
 
 def run(command, site, **more):
