@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
+from erp_connectors.api.index import IndexWithoutSlash
 from erp_connectors.watch.views import healthz, metrics, readyz
 
 
@@ -18,6 +19,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("language/", set_language, name="set_language"),
     path("favicon.ico", favicon),
+    path("api/v1", IndexWithoutSlash.as_view()),
     path("api/v1/", include("erp_connectors.api.urls")),
     path("healthz", healthz),
     path("readyz", readyz),

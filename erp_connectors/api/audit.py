@@ -6,6 +6,7 @@ from rest_framework import mixins, serializers, viewsets
 
 from erp_connectors.api.pagination import NewestFirst
 from erp_connectors.api.parsing import InstantFilter
+from erp_connectors.api.strict import Strict
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import Requires, signed_in
@@ -43,7 +44,7 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return entries.filter(actor__in=who)
 
 
-class AuditEntries(mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
+class AuditEntries(Strict, mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
     """Who did what, when, from where; newest first."""
 
     queryset = AuditLog.objects.all()

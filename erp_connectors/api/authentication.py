@@ -4,20 +4,28 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
+from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from erp_connectors.api.second_factor import require_where_needed
 from orderflow.tenancy import scope
 
+# "Token" is the documented one; generated clients and gateways often know only the other.
+SCHEMES = (b"token", b"bearer")
+
 
 class ByToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     def authenticate(self, request: Request) -> Any:
         """From here on the request sees the rows of whose token it is."""
+        words = get_authorization_header(request).split()
+        if not words or words[0].lower() not in SCHEMES:
+            return None
+        if len(words) != 2:
+            raise AuthenticationFailed("Send the header as `Authorization: Token …`, without other words.")
         with scope.everything():
-            found = super().authenticate(request)
-        if found is not None:
-            scope.become(scope.of_user(found[0]))
+            found = self.authenticate_credentials(words[1])
+        scope.become(scope.of_user(found[0]))
         return found
 
     def authenticate_credentials(self, token: bytes) -> Any:
@@ -38,5 +46,5 @@ class ByTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "`Token …`, with what `auth/login` answered",
+            "description": "`Token …` or `Bearer …`, with what `auth/login` answered",
         }

@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from erp_connectors.api.pagination import NewestFirst
-from erp_connectors.api.parsing import StrictJSON
+from erp_connectors.api.parsing import SomethingIn, StrictJSON
+from erp_connectors.api.strict import Strict
 from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -49,7 +50,7 @@ class NewConnection(serializers.Serializer[Any]):
     test_on_save = serializers.BooleanField(default=False)
 
 
-class ConnectionChange(serializers.Serializer[Any]):
+class ConnectionChange(SomethingIn, serializers.Serializer[Any]):
     config = serializers.DictField(required=False, help_text="replaces the config; masked secrets are kept")
     status = serializers.ChoiceField(ConnectionStatus.choices, required=False)
     test_on_save = serializers.BooleanField(default=False)
@@ -80,7 +81,7 @@ class SavedConnection(ConnectionOut):
         fields = [*ConnectionOut.Meta.fields, "test"]
 
 
-class Connectors(viewsets.GenericViewSet[ERPConnection]):
+class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     """Connections of the org to its ERP: secrets go in and are shown as ``********``."""
 
     queryset = ERPConnection.objects.all()

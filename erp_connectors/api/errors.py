@@ -1,11 +1,13 @@
 """One shape for every error: ``{"error": {"code", "message", "details", "request_id"}}``."""
 
+import sys
 from math import ceil
 from typing import Any
 
 import structlog
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
@@ -18,7 +20,8 @@ from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.by_hand import InvalidAnswer, MarkRefused
 from erp_connectors.services.connections import ConnectionConflict
-from erp_connectors.services.push import PushRefused
+from erp_connectors.services.push import AlreadyStarted, PushRefused
+from orderflow import outage
 from orderflow.audit.context import current
 from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
 from orderflow.moves import IllegalMove, LostRace
@@ -31,11 +34,14 @@ CODES = {
     405: "VALIDATION_ERROR",
     409: "CONFLICT",
     410: "GONE",
+    412: "PRECONDITION_FAILED",
     422: "VALIDATION_ERROR",
     429: "RATE_LIMITED",
     500: "INTERNAL_ERROR",
     502: "DEPENDENCY_ERROR",
+    503: "UNAVAILABLE",
 }
+AWAY = "The database does not answer. Send the request again in a few seconds."
 FAILED = "Something went wrong here. Report it with the request_id."
 UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY
 
@@ -58,12 +64,16 @@ def envelope(
 def handle(error: Exception, context: dict[str, Any]) -> Response:
     """REST framework's exception handler; what nobody expected is logged with its trace, and tells no internals."""
     answer = _answer(error)
+    headers = {}
+    if answer is None and outage.is_outage(error):
+        log.warning("api.database_away", error=str(error))
+        answer = 503, AWAY, None
+        headers["Retry-After"] = str(outage.RETRY_AFTER_SECONDS)
     if answer is None:
         log.error("api.failed", exc_info=error)
         answer = 500, FAILED, None
     http_status, message, details = answer
     set_rollback()
-    headers = {}
     if isinstance(error, StillRunning):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, exceptions.APIException):
@@ -80,7 +90,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 
 def _answer(error: Exception) -> tuple[int, str, Any] | None:
     if isinstance(error, PushRefused | MarkRefused | IllegalMove | LostRace | ConnectionConflict):
-        return 409, str(error), None
+        details = {"erp_export_id": str(error.export.pk)} if isinstance(error, AlreadyStarted) else None
+        return 409, str(error), details
     if isinstance(error, NotReady):
         return UNPROCESSABLE, str(error), {"missing": error.missing}
     if isinstance(error, Fault | PayloadRemoved):
@@ -152,6 +163,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    if outage.is_outage(sys.exc_info()[1]):
+        return _unavailable(request)
     if request.path.startswith("/api/"):
         return JsonResponse(envelope(500, FAILED), status=500)
     return defaults.server_error(request)
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    """Read nothing from the database: the page knows no user."""
+    if request.path.startswith("/api/"):
+        response: HttpResponse = JsonResponse(envelope(503, AWAY), status=503)
+    else:
+        response = HttpResponse(loader.get_template("503.html").render(), status=503)
+    response["Retry-After"] = str(outage.RETRY_AFTER_SECONDS)
+    return response

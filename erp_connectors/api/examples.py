@@ -88,6 +88,13 @@ CONNECTION: dict[str, Any] = {
     "updated_at": "2026-11-23T09:00:00Z",
 }
 EXAMPLES: dict[str, Any] = {
+    "IndexOut": {
+        "version": "1",
+        "links": {
+            "documentation": "https://orders.example.com/api/v1/docs",
+            "draft_orders": "https://orders.example.com/api/v1/draft-orders",
+        },
+    },
     "Credentials": {
         "email": "ops@acme.example",
         "password": "correct horse battery",
@@ -205,6 +212,7 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
     429: ("RATE_LIMITED", "Request was throttled. Expected available in 12 seconds.", {}),
     500: ("INTERNAL_ERROR", "Something went wrong here. Report it with the request_id.", {}),
+    503: ("UNAVAILABLE", "The database does not answer. Send the request again in a few seconds.", {}),
     502: (
         "DEPENDENCY_ERROR",
         "The archive did not answer.",

@@ -12,13 +12,21 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from erp_connectors.api.idempotency import HEADER, idempotent
 from erp_connectors.api.pagination import NewestFirst, OldestFirst
-from erp_connectors.api.parsing import IdField, InstantFilter, KnownFieldsOnly, StrictJSON
+from erp_connectors.api.parsing import (
+    IdField,
+    InstantFilter,
+    KnownFieldsOnly,
+    StrictBooleanFilter,
+    StrictJSON,
+)
+from erp_connectors.api.strict import CONDITIONS, Strict, honours
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved, open_verified
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
@@ -76,7 +84,7 @@ class BulkRetryOut(serializers.Serializer[Any]):
 class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     status = filters.MultipleChoiceFilter(choices=ExportStatus.choices, distinct=False)
     draft_order_id = filters.UUIDFilter(field_name="draft_order_id")
-    overdue = filters.BooleanFilter(method="by_deadline", label="sent, and not answered by the deadline")
+    overdue = StrictBooleanFilter(method="by_deadline", label="sent, and not answered by the deadline")
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
     created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
 
@@ -89,7 +97,16 @@ class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter ha
         return exports.filter(late if wanted else ~late)
 
 
-class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ERPExport]):
+NOT_RENDERED = "The order file is not rendered yet. Ask again when the export's sha256 is set."
+NEVER_RENDERED = "The order file was never rendered; the export's error_json says why."
+
+
+class PreconditionFailed(APIException):
+    status_code = 412
+    default_detail = "The payload is not the one that If-Match or If-Unmodified-Since asks for."
+
+
+class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ERPExport]):
     """Exports, newest first: one attempt each to hand an order to the ERP, and what became of it."""
 
     queryset = ERPExport.objects.all()
@@ -97,6 +114,7 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
     pagination_class = NewestFirst
     filterset_class = ExportFilter
     parser_classes = [StrictJSON]
+    paged_actions = ("list", "events")
 
     def get_permissions(self) -> list[BasePermission]:
         changes = self.action in ("mark_accepted", "mark_refused", "bulk_retry")
@@ -144,6 +162,7 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
 
     @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})
     @action(detail=True, methods=["get"])
+    @honours(*CONDITIONS)
     def payload(self, request: Request, pk: str) -> HttpResponseBase:
         """The very bytes that were delivered; 404 until they are rendered, 410 once retention has removed them.
 
@@ -151,11 +170,13 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Generic
         """
         export = self.get_object()
         if not export.sha256:
-            raise ERPExport.DoesNotExist
+            raise NotFound(NOT_RENDERED if export.status == ExportStatus.PENDING else NEVER_RENDERED)
         if export.payload_removed_at:
             raise PayloadRemoved(export.payload_removed_at)
         etag = f'"{export.sha256}"'
         unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  # Django's own request
+        if unchanged is not None and unchanged.status_code == PreconditionFailed.status_code:
+            raise PreconditionFailed
         if unchanged is not None:
             return unchanged
         headers = {"ETag": etag, "Content-Length": str(export.size)}

@@ -13,11 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from erp_connectors.api.strict import KEY, honours
 from orderflow.idempotency.services import Answer, Keyed, fingerprint, once
 from orderflow.tenancy.permissions import signed_in
 
 HEADER = OpenApiParameter(
-    "Idempotency-Key",
+    KEY,
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
     OpenApiParameter.HEADER,
     description="1 to 255 printable ASCII characters. Repeat a request with its key and get the same answer.",
@@ -40,6 +41,7 @@ def idempotent(
     def decorate(
         view: Callable[Concatenate[ViewT, Request, P], Response],
     ) -> Callable[Concatenate[ViewT, Request, P], HttpResponseBase]:
+        @honours(KEY)
         @wraps(view)
         def keyed(self: ViewT, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             key = idempotency_key(request)
@@ -56,9 +58,9 @@ def idempotent(
 
 
 def idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
+    key = request.headers.get(KEY)
     if key is not None and not SANE_KEY.fullmatch(key):
-        raise ValidationError({"Idempotency-Key": ["Send 1 to 255 printable ASCII characters."]})
+        raise ValidationError({KEY: ["Send 1 to 255 printable ASCII characters."]})
     return key
 
 

@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from erp_connectors.api.authentication import ByToken
 from erp_connectors.api.parsing import StrictJSON
 from erp_connectors.api.second_factor import check_code
+from erp_connectors.api.strict import Strict
 from erp_connectors.api.throttles import LoginThrottle
 from orderflow.access.models import Token
 from orderflow.tenancy import scope
@@ -64,7 +65,7 @@ class NewToken(serializers.Serializer[Any]):
     expiry = serializers.DateTimeField()
 
 
-class Login(APIView):
+class Login(Strict, APIView):
     """Send the token as ``Authorization: Token …`` from then on."""
 
     permission_classes = [AllowAny]
@@ -92,7 +93,7 @@ class Login(APIView):
         return Response(NewToken(answer).data)
 
 
-class Logout(APIView):
+class Logout(Strict, APIView):
     """Revoke the token that this request was made with."""
 
     permission_classes = [IsAuthenticated]
@@ -104,7 +105,7 @@ class Logout(APIView):
         return Response(status=204)
 
 
-class Tokens(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
+class Tokens(Strict, mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Token]):
     """One's own tokens; nobody sees another's."""
 
     queryset = Token.objects.all()

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from erp_connectors.api.parsing import KnownFieldsOnly
+from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.tenancy.permissions import signed_in
@@ -85,7 +85,7 @@ class OwnCustomer(serializers.PrimaryKeyRelatedField[Customer]):
         return Customer.objects.visible_to(signed_in(self.context["request"]))
 
 
-class OrderChange(KnownFieldsOnly, serializers.ModelSerializer[DraftOrder]):
+class OrderChange(SomethingIn, KnownFieldsOnly, serializers.ModelSerializer[DraftOrder]):
     customer = OwnCustomer(allow_null=True, required=False)
     lines = LineIn(
         many=True,

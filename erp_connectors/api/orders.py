@@ -24,8 +24,10 @@ from erp_connectors.api.order_shapes import (
 )
 from erp_connectors.api.pagination import ByName, NewestFirst
 from erp_connectors.api.parsing import ExactJSON, StrictJSON
+from erp_connectors.api.strict import Strict
 from erp_connectors.services.push import PushResult, push, retry_push
 from orderflow.orders.approval import approve
+from orderflow.orders.deleting import delete_draft
 from orderflow.orders.drafting import change_draft, create_draft
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.orders.review import mark_ready, reject
@@ -51,7 +53,7 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return search(orders, customers, text)
 
 
-class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):
+class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):
     """Draft orders, newest first; a single one with its lines."""
 
     queryset = DraftOrder.objects.select_related("customer", "approved_by")
@@ -61,7 +63,7 @@ class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericV
     CAPABILITIES = {
         "create": Capability.APPROVE, "partial_update": Capability.APPROVE, "ready": Capability.APPROVE,
         "reject": Capability.APPROVE, "approve": Capability.APPROVE, "push": Capability.PUSH,
-        "retry_push": Capability.PUSH,
+        "retry_push": Capability.PUSH, "destroy": Capability.APPROVE,
     }  # fmt: skip
 
     def get_queryset(self) -> QuerySet[DraftOrder]:
@@ -90,7 +92,8 @@ class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericV
         )
         return Response(self._whole(draft.pk), status=201)
 
-    @extend_schema(request=OrderChange, responses=OrderWithLinesOut)
+    @extend_schema(request=OrderChange, responses=OrderWithLinesOut, parameters=[HEADER])
+    @idempotent()
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the fields given; `lines` replace all. An approval is taken back; 409 once the order is pushed."""
         told = OrderChange(data=request.data, partial=True, context={"request": request})
@@ -99,6 +102,13 @@ class Orders(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericV
             _id(pk), actor=signed_in(request), header=told.header(), lines=told.given_lines()
         )
         return Response(self._whole(draft.pk))
+
+    @extend_schema(request=None, responses={204: None}, parameters=[HEADER])
+    @idempotent()
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete an order that was never approved; 409 for any other. The audit log keeps its header."""
+        delete_draft(_id(pk), actor=signed_in(request))
+        return Response(status=204)
 
     @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
     @action(detail=True, methods=["post"])
@@ -150,7 +160,7 @@ class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter 
         fields = ["erp_customer_number"]
 
 
-class Customers(mixins.ListModelMixin, viewsets.GenericViewSet[Customer]):
+class Customers(Strict, mixins.ListModelMixin, viewsets.GenericViewSet[Customer]):
     """Whom orders are from: the ids that a new order names."""
 
     queryset = Customer.objects.all()

@@ -9,6 +9,7 @@ import msgspec
 from django import forms
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
+from django_filters.widgets import BooleanWidget
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
@@ -68,6 +69,15 @@ class KnownFieldsOnly:
         return wrong
 
 
+class SomethingIn:
+    """A serializer that refuses an object without any field, such as the one that an empty body stands for."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and not data:
+            raise ValidationError({"body": ["It is empty. Send a JSON object with at least one field."]})
+        return super().to_internal_value(data)  # type: ignore[misc]
+
+
 class IdField(serializers.UUIDField):
     """REST framework's own takes numbers, and `true`, for ids."""
 
@@ -108,15 +118,40 @@ class InstantFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]  # django-
     field_class = InstantField
 
 
+class _BooleanWidget(BooleanWidget):  # type: ignore[misc]  # django-filter has no types
+    """django-filter's own makes None, which means no filter, of whatever it does not know."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        known = super().value_from_datadict(data, files, name)
+        return data.get(name) if known is None else known
+
+
+class _BooleanField(forms.NullBooleanField):
+    def to_python(self, value: Any) -> bool | None:  # type: ignore[override]  # as NullBooleanField itself
+        if value is None or isinstance(value, bool):
+            return value
+        raise forms.ValidationError("Write true or false.")
+
+
+class StrictBooleanFilter(filters.BooleanFilter):  # type: ignore[misc]  # django-filter has no types
+    field_class = _BooleanField
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"widget": _BooleanWidget, **options})
+
+
 class StrictFilters(filters.DjangoFilterBackend):  # type: ignore[misc]  # django-filter has no types
     """``customer=`` with nothing behind it is somebody's mistake; an unfiltered list would hide it."""
+
+    # What a search box sends.
+    may_be_empty = ("search",)
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         known = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
         empty = [
             name
-            for name, wanted in known.items()
-            if not isinstance(wanted, filters.CharFilter) and "" in request.query_params.getlist(name)
+            for name in known
+            if name not in self.may_be_empty and "" in request.query_params.getlist(name)
         ]
         if empty:
             raise ValidationError({name: ["Give a value, or leave it out."] for name in empty})

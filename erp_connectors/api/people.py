@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from erp_connectors.api.strict import Strict
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability, Role
@@ -32,7 +33,7 @@ class MeOut(serializers.ModelSerializer[User]):
         return [capability for capability in Capability if user.can(capability)]
 
 
-class Me(APIView):
+class Me(Strict, APIView):
     permission_classes = [Requires(Capability.READ)]
 
     @extend_schema(responses=MeOut)

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
 from erp_connectors.api.examples import EXAMPLES, refusal
-from erp_connectors.api.parsing import KnownFieldsOnly
+from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn
 
 REFUSALS = {
     "401": "No token or session, or one that is revoked, expired or wrong; at a login also CODE_REQUIRED, CODE_WRONG.",
@@ -20,6 +20,7 @@ REFUSALS = {
     "429": "Too many; wait for Retry-After seconds.",
     "500": "A bug: report it with the request_id.",
     "502": "The archive or a server did not answer; details hold the code and a hint.",
+    "503": "The database does not answer; wait for Retry-After seconds and send the request again.",
 }
 
 
@@ -66,6 +67,7 @@ class Described(AutoSchema):
             "429": changes,
             "500": True,
             "502": changes or self.path.endswith("payload"),
+            "503": True,
         }
         return [code for code, is_possible in possible.items() if is_possible]
 
@@ -73,7 +75,7 @@ class Described(AutoSchema):
         example = OpenApiExample("example", value=refusal(int(code)))
         answer = OpenApiResponse(Error, REFUSALS[code], examples=[example])
         body = self._get_response_for_code(answer, code, ["application/json"])  # type: ignore[no-untyped-call]
-        if code == "429":
+        if code in ("429", "503"):
             body["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "seconds"}}
         return body
 
@@ -87,6 +89,8 @@ class Described(AutoSchema):
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if direction == "request" and isinstance(serializer, KnownFieldsOnly):
             schema["additionalProperties"] = False
+        if direction == "request" and isinstance(serializer, SomethingIn):
+            schema["minProperties"] = 1
         if direction == "response" and schema.get("properties"):
             schema["required"] = sorted(schema["properties"])
         return schema

@@ -4,16 +4,18 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from erp_connectors.api.strict import Strict
 from erp_connectors.registry import connector_for, connector_types
 
 
-class FileSchema(APIView):
+class FileSchema(Strict, APIView):
     """One published JSON Schema (draft 2020-12). Open to all, as the format is no secret."""
 
     permission_classes = [AllowAny]
@@ -28,6 +30,20 @@ class FileSchema(APIView):
         if name not in published:
             raise NotFound(f"There is no schema {name!r}; there is {', '.join(sorted(published))}.")
         return Response(published[name])
+
+
+class Description(Strict, SpectacularAPIView):
+    permission_classes = [AllowAny]
+    query_parameters = ("lang",)
+
+
+class DescriptionPage(Strict, SpectacularSwaggerSplitView):
+    """Its script and style are files of their own: the content security policy allows nothing inline."""
+
+    permission_classes = [AllowAny]
+    query_parameters = ("lang", "script")
+    url_name = "api-schema"
+    template_name = "erp_connectors/api_docs.html"
 
 
 def _published() -> dict[str, Any]:

@@ -78,7 +78,7 @@ def refuse_all(given: Sequence[Given]) -> None:
     _pass_through_sent(exports)
     _advance(exports, ExportStatus.FAILED, now, failed_as=FailedAs.REFUSED)
     for one in given:
-        one.export.error_json = refusal(one.ack, at=now)
+        one.export.error_json = refusal(one.ack, attempt=one.export.attempts, at=now)
     update_rows(exports, "error_json")
     _advance_drafts([export.draft_order for export in exports], DraftStatus.PUSHED, DraftStatus.ERROR)
     counters.count(counters.Name.FAILURES, REFUSED_BY_ERP.code, len(given))
@@ -161,21 +161,21 @@ def restate_refusals(given: Sequence[Given]) -> None:
     """Of several reasons another one counts than was recorded."""
     changed = []
     for one in given:
-        reason = refusal(one.ack, at=one.export.answered_at or timezone.now())
+        reason = refusal(one.ack, attempt=one.export.attempts, at=one.export.answered_at or timezone.now())
         if one.export.error_json != reason:
             one.export.error_json = reason
             changed.append(one.export)
     update_rows(changed, "error_json")
 
 
-def refusal(ack: Ack, *, at: datetime) -> dict[str, Any]:
+def refusal(ack: Ack, *, attempt: int, at: datetime) -> dict[str, Any]:
     """The ``error_json`` of an export that the ERP refused."""
     return {
         "code": REFUSED_BY_ERP.code,
         "message": ack.message or REFUSED_BY_ERP.meaning,
         "hint": REFUSED_BY_ERP.hint,
         "stage": Stage.ACK,
-        "attempt": 0,
+        "attempt": attempt,
         "time": at.isoformat(),
         "error_code": ack.error_code,
         "processed_at": ack.processed_at.isoformat() if ack.processed_at else None,
@@ -221,7 +221,7 @@ def _conflict(given: Given, now: datetime) -> dict[str, Any]:
     return {
         "answer": Answer.ACCEPTED if ack.accepted else Answer.REFUSED,
         "erp_order_id": ack.erp_order_id,
-        "error": None if ack.accepted else refusal(ack, at=now),
+        "error": None if ack.accepted else refusal(ack, attempt=given.export.attempts, at=now),
         "file": given.source,
         "time": now.isoformat(),
     }

@@ -7,13 +7,21 @@ from functools import partial
 from pathlib import PurePosixPath
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from erp_connectors import circuit
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.documents import Ability, Move, ProbeStep, Upload
-from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, PERMISSION_DENIED, REMOTE_FAILURE, Fault
+from erp_connectors.faults import (
+    FOLDER_MISSING,
+    INTERNAL_ERROR,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    REMOTE_FAILURE,
+    Fault,
+)
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
 from erp_connectors.services import abilities
@@ -29,8 +37,13 @@ from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import User
 
+log = structlog.get_logger(__name__)
+
+# A transport of another package may raise anything.
+UNEXPECTED = "connection_test.internal_error"
 PROBE_BODY = b'{"test": "connection"}\n'
 RENAME_PAUSE = 1.5
+OPEN_STEP = ("open", "Transport")
 EXPORT_STEP = ("export_path", "Orders can be written")
 ABILITIES_STEP = ("abilities", "What the server can do")
 ACK_STEP = ("ack_path", "Answers can be read and filed")
@@ -80,10 +93,14 @@ def probe_steps(
     try:
         transport = open_transport(dropzone)
     except Fault as fault:
-        yield ProbeStep("open", "Transport", 0, fault=fault)
+        yield ProbeStep(*OPEN_STEP, 0, fault=fault)
+        return
+    except Exception as error:
+        log.exception(UNEXPECTED)
+        yield ProbeStep(*OPEN_STEP, 0, fault=_internal(error))
         return
     try:
-        for step in transport.open_steps():
+        for step in _open_steps(transport):
             yield step
             if not step.ok:
                 return
@@ -92,6 +109,21 @@ def probe_steps(
         if done:
             done(transport)
         transport.close()
+
+
+def _open_steps(transport: Transport) -> Iterator[ProbeStep]:
+    try:
+        yield from transport.open_steps()
+    except Fault as fault:
+        yield ProbeStep(*OPEN_STEP, 0, fault=fault)
+    except Exception as error:
+        log.exception(UNEXPECTED)
+        yield ProbeStep(*OPEN_STEP, 0, fault=_internal(error))
+
+
+def _internal(error: Exception) -> Fault:
+    """Return the fault for what no transport should raise. The text may hold secrets, so only the log has it."""
+    return Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
 
 
 def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeStep]:
@@ -115,6 +147,9 @@ def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> Prob
         found, fault = check(able), None
     except Fault as error:
         found, fault = "", error
+    except Exception as error:
+        log.exception(UNEXPECTED)
+        found, fault = "", _internal(error)
     return ProbeStep(
         *step, round((time.perf_counter() - started) * 1000), found, fault, abilities=tuple(able)
     )

@@ -27,6 +27,7 @@ from orderflow.tenancy.models import User
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 NAMES_TRIED = 4
 NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
+STARTED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
 DELIVER_TASK = "erp_connectors.tasks.deliver"
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,14 @@ class PushRefused(Exception):
 
 class NotPushable(PushRefused):
     """The draft's status does not allow it."""
+
+
+class AlreadyStarted(NotPushable):
+    """The draft was pushed before; ``export`` is its newest."""
+
+    def __init__(self, message: str, export: ERPExport) -> None:
+        super().__init__(message)
+        self.export = export
 
 
 class NoActiveConnection(PushRefused):
@@ -55,7 +64,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
     """Start delivering an approved draft. Pushing again gives the export that exists.
 
     ``actor`` None is the system. Raises `DraftOrder.DoesNotExist` (also for another org's draft), `NotPushable`,
-    `NoActiveConnection`.
+    `AlreadyStarted` if it was pushed with another key, `NoActiveConnection`.
     """
     draft = locked([draft_id], actor).get()
     existing = _existing(draft, idempotency_key)
@@ -110,22 +119,32 @@ def _existing(draft: DraftOrder, idempotency_key: str | None) -> ERPExport | Non
     if idempotency_key:
         recent = exports.filter(created_at__gt=timezone.now() - IDEMPOTENCY_WINDOW)
         return recent.filter(idempotency_key=idempotency_key).first()
-    return exports.first() if draft.status in (DraftStatus.PUSHING, DraftStatus.PUSHED) else None
+    return exports.first() if draft.status in STARTED else None
 
 
 def _already_started(drafts: Sequence[DraftOrder]) -> dict[UUID, PushResult | PushRefused]:
-    started = [draft for draft in drafts if draft.status in (DraftStatus.PUSHING, DraftStatus.PUSHED)]
+    started = [draft for draft in drafts if draft.status in STARTED]
     exports = ERPExport.objects.filter(draft_order__in=started).order_by("created_at")
     return {export.draft_order_id: PushResult(export, created=False) for export in exports}
 
 
 def _require(draft: DraftOrder, status: DraftStatus, advice: str) -> None:
-    if draft.status != status:
+    if draft.status == status:
+        return
+    export = _newest_export(draft) if draft.status in STARTED else None
+    if export is None:
         raise NotPushable(_wrong_status(draft, advice))
+    if draft.status == DraftStatus.PUSHING:
+        raise AlreadyStarted(f"Order {draft} is on its way: export {export.pk}.", export)
+    raise AlreadyStarted(f"Order {draft} was sent already: export {export.pk}.", export)
+
+
+def _newest_export(draft: DraftOrder) -> ERPExport | None:
+    return ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at").first()
 
 
 def _wrong_status(draft: DraftOrder, advice: str) -> str:
-    return f"Order {draft.external_order_number or draft.pk} is {draft.status}: {advice}."
+    return f"Order {draft} is {draft.status}: {advice}."
 
 
 def _start_one(draft: DraftOrder, *, actor: User | None, frm: DraftStatus, key: str = "") -> ERPExport:

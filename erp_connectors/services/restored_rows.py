@@ -95,15 +95,16 @@ def _was_rendered(export: ERPExport) -> bool:
 
 def _doubt(exports: Sequence[ERPExport]) -> None:
     now = timezone.now()
-    rows = ERPExport.objects.filter(pk__in=[export.pk for export in exports])
-    rows.advance(
-        ExportStatus.FAILED,
-        frm=ExportStatus.PENDING,
-        failed_as=FailedAs.UNKNOWN,
-        error_json=_error(now),
-        next_attempt_at=None,
-        staged_destination=NOWHERE,
-    )
+    for attempts in sorted({export.attempts for export in exports}):
+        mine = [export.pk for export in exports if export.attempts == attempts]
+        ERPExport.objects.filter(pk__in=mine).advance(
+            ExportStatus.FAILED,
+            frm=ExportStatus.PENDING,
+            failed_as=FailedAs.UNKNOWN,
+            error_json=_error(now, attempts),
+            next_attempt_at=None,
+            staged_destination=NOWHERE,
+        )
     DraftOrder.objects.advance_all(
         [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
     )
@@ -168,8 +169,8 @@ def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
     return by_key(rows.select_related("draft_order").defer("payload"), "created_at", "pk")
 
 
-def _error(now: datetime) -> dict[str, object]:
-    return Fault(RESTORED).as_error(stage=Stage.SETTLE, attempt=0, at=now)
+def _error(now: datetime, attempts: int = 0) -> dict[str, object]:
+    return Fault(RESTORED).as_error(stage=Stage.SETTLE, attempt=attempts, at=now)
 
 
 def _report(exports: Sequence[ERPExport], report: Recovery, what: str) -> None:

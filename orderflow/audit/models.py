@@ -23,6 +23,7 @@ else:
 class Action(models.TextChoices):
     DRAFT_APPROVED = "DRAFT_APPROVED", _("Draft approved")
     APPROVAL_REVERTED = "APPROVAL_REVERTED", _("Approval reverted")
+    DRAFT_DELETED = "DRAFT_DELETED", _("Draft deleted")
     DRAFT_PUSH_REQUESTED = "DRAFT_PUSH_REQUESTED", _("Push requested")
     DRAFT_PUSHED = "DRAFT_PUSHED", _("Draft pushed")
     DRAFT_PUSH_FAILED = "DRAFT_PUSH_FAILED", _("Push failed")

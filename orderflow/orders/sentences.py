@@ -27,6 +27,8 @@ OF_ORDERS = (
     gettext_noop("Order %(order)s is %(status)s; only an order in review can be marked ready."),
     gettext_noop("Order %(order)s is %(status)s; only an order in review can be rejected."),
     gettext_noop("Order %(order)s is %(status)s and can't be changed any more."),
+    gettext_noop("Order %(order)s is %(status)s and can't be deleted."),
+    gettext_noop("Order %(order)s was approved before and can't be deleted. Reject it instead."),
     gettext_noop("Order %(order)s is no longer %(status)s."),
     gettext_noop("An order can't go from %(status)s to %(to)s."),
 )

@@ -73,5 +73,6 @@ def target(world, route, user):
         "reject": DraftStatus.NEEDS_REVIEW,
         "approve": DraftStatus.READY,
         "retry-push": DraftStatus.ERROR,
+        "{id}": DraftStatus.READY if route.startswith("DELETE") else DraftStatus.APPROVED,
     }
     return world.draft(fit.get(route.rpartition("/")[2], DraftStatus.APPROVED)).pk

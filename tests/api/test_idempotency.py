@@ -186,3 +186,14 @@ def test_twenty_at_once_do_it_once():
     assert len({json.dumps(answer.json(), sort_keys=True) for answer in done}) == 1
     assert sum("Idempotency-Replayed" not in answer for answer in done) == 1
     assert create(client_of(org), notes="x").json() == done[0].json()
+
+
+def test_an_order_on_its_way_that_is_pushed_with_a_new_key_names_its_export(org):
+    draft, client = factories.draft(org), client_of(org)
+    url = f"{CREATE}/{draft.pk}/push"
+    export = client.post(url, headers={"Idempotency-Key": "k-1"}).json()["erp_export_id"]
+
+    error = client.post(url, headers={"Idempotency-Key": "k-2"}).json()["error"]
+
+    assert (error["code"], error["details"]) == ("CONFLICT", {"erp_export_id": export})
+    assert "is on its way" in error["message"]

@@ -7,7 +7,14 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services import push as push_service
-from erp_connectors.services.push import NoActiveConnection, NotPushable, push, push_many, retry_push
+from erp_connectors.services.push import (
+    AlreadyStarted,
+    NoActiveConnection,
+    NotPushable,
+    push,
+    push_many,
+    retry_push,
+)
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import DraftOrder
@@ -45,9 +52,14 @@ def test_another_key_does_not_push_a_second_time(site):
     order, actor = factories.draft(site.org), factories.user(site.org)
     push(order.pk, actor=actor, idempotency_key="key-1")
 
-    with pytest.raises(NotPushable):
+    with pytest.raises(AlreadyStarted, match="is on its way") as refused:
         push(order.pk, actor=actor, idempotency_key="key-2")
-    assert ERPExport.objects.count() == 1
+    assert refused.value.export == ERPExport.objects.get()
+    with pytest.raises(AlreadyStarted, match="is on its way"):
+        retry_push(order.pk, actor=actor)
+    DraftOrder.objects.update(status=DraftStatus.PUSHED)
+    with pytest.raises(AlreadyStarted, match="was sent already"):
+        push(order.pk, actor=actor, idempotency_key="key-2")
 
 
 def test_a_key_means_nothing_for_another_order(site):

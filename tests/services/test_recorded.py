@@ -19,8 +19,8 @@ SPEAKING = [
     ROOT / "erp_connectors/models.py",
 ]
 REFUSALS = {
-    "IllegalMove", "LostRace", "NotPushable", "NoActiveConnection", "NothingToHandle", "MarkRefused", "TooMany",
-    "ConnectionConflict", "AckUnreadable", "Result",
+    "IllegalMove", "LostRace", "NotPushable", "AlreadyStarted", "NoActiveConnection", "NothingToHandle",
+    "MarkRefused", "TooMany", "ConnectionConflict", "AckUnreadable", "Result",
 }  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""What a programmer meets on the first day: the root, the kind of token, a file that is not there yet, an outage."""
+
+import sqlite3
+
+import psycopg
+import pytest
+from django.db import InterfaceError, OperationalError
+from django.test import Client
+from rest_framework.test import APIClient
+
+from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.services.push import push
+from erp_connectors.transports.filesystem import FilesystemTransport
+from orderflow import outage
+from orderflow.access.models import Token
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.roles import Role
+from tests import factories
+from tests.api.actors import make_world, sent
+from tests.api.test_idempotency import client_of
+
+API = "/api/v1/"
+
+
+@pytest.fixture
+def world(db, tmp_path, settings):
+    settings.DROPZONE_ROOTS = [str(tmp_path)]
+    return make_world(tmp_path)
+
+
+@pytest.mark.parametrize("root", ["/api/v1", "/api/v1/"])
+def test_the_root_leads_on_and_every_link_works(world, root):
+    links = APIClient().get(root).json()["links"]
+    admin = client_of(world.ours, Role.ADMIN)
+
+    answers = {name: admin.get(link).status_code for name, link in links.items()}
+    assert answers.pop("login") == 405  # takes a POST
+    assert set(answers.values()) == {200}
+
+
+@pytest.mark.parametrize("scheme", ["Token", "Bearer", "bearer"])
+def test_a_token_is_taken_in_both_schemes(world, scheme):
+    token = Token.objects.create(factories.user(world.ours))[1]
+
+    def get(header):
+        return APIClient(HTTP_AUTHORIZATION=header).get(f"{API}me").status_code
+
+    assert get(f"{scheme} {token}") == 200
+    assert {get(f"{scheme} {token}x"), get(scheme), get(f"{scheme} {token} x"), get(f"Basic {token}")} == {
+        401
+    }
+
+
+def test_the_payload_of_a_pending_export_is_not_rendered_yet(world):
+    client = client_of(world.ours)
+    export = push(world.draft().pk, actor=factories.user(world.ours)).export
+
+    answer = client.get(f"{API}erp-exports/{export.pk}/payload")
+    ERPExport.objects.update(status="FAILED", failed_as="NOT_SENT")
+    failed = client.get(f"{API}erp-exports/{export.pk}/payload")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+    assert "not rendered yet" in answer.json()["error"]["message"]
+    assert "never rendered" in failed.json()["error"]["message"]
+
+
+def test_a_refusal_names_the_attempt_that_its_event_names(world):
+    export = sent(world)
+    client_of(world.ours).post(f"{API}erp-exports/{export.pk}/mark-refused", {"note": "no"}, format="json")
+
+    export.refresh_from_db()
+    event = ERPExportEvent.objects.filter(export=export).latest("pk")
+    assert (export.error_json["attempt"], event.attempt) == (1, 1)
+
+
+@pytest.mark.parametrize("method", ["open_steps", "_stage", "_publish", "__init__"])
+def test_what_a_transport_should_not_raise_is_a_failed_step(world, monkeypatch, method):
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(FilesystemTransport, method, fail)
+    admin = client_of(world.ours, Role.ADMIN)
+
+    for url, body in (
+        (f"{API}connectors/{world.connection.pk}/test", {}),
+        (f"{API}connectors/dropzone-json-v1/test", {"config": world.config}),
+    ):
+        answer = admin.post(url, body, format="json")
+        assert (answer.status_code, answer.json()["success"]) == (200, False), answer.content
+        last = answer.json()["steps"][-1]
+        assert (last["ok"], last["error"]["code"]) == (False, "INTERNAL_ERROR")
+        assert "secret detail" not in answer.content.decode()
+    world.connection.refresh_from_db()
+    assert world.connection.last_test_success is False
+
+
+def refused_connection():
+    error = OperationalError("connection refused")
+    error.__cause__ = psycopg.OperationalError("connection refused")
+    return error
+
+
+def busy():
+    error = OperationalError("database is locked")
+    error.__cause__ = sqlite3.OperationalError("database is locked")
+    error.__cause__.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
+def no_such_table():
+    error = OperationalError("no such table")
+    error.__cause__ = sqlite3.OperationalError("no such table")
+    error.__cause__.sqlite_errorcode = sqlite3.SQLITE_ERROR
+    return error
+
+
+def shutting_down():
+    error = OperationalError("terminating connection")
+    error.__cause__ = psycopg.errors.AdminShutdown("terminating connection")
+    return error
+
+
+def cancelled():
+    error = OperationalError("canceling statement due to statement timeout")
+    error.__cause__ = psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [(refused_connection(), True), (shutting_down(), True), (busy(), True), (InterfaceError("closed"), True),
+     (no_such_table(), False), (cancelled(), False), (ValueError("x"), False), (None, False)],
+    ids=str,
+)  # fmt: skip
+def test_only_a_database_that_is_away_is_an_outage(error, away):
+    assert outage.is_outage(error) is away
+
+
+def test_an_outage_is_a_503_with_the_time_to_wait(world, monkeypatch):
+    """Through a real restart: `tests/faults/test_requests_without_database.py`."""
+
+    def fail(*args, **kwargs):
+        raise refused_connection()
+
+    client = client_of(world.ours)
+    client.raise_request_exception = False
+    browser = Client(raise_request_exception=False)
+    browser.force_login(factories.user(world.ours))
+    draft = factories.draft(world.ours, status=DraftStatus.READY)
+    monkeypatch.setattr("erp_connectors.api.orders.approve", fail)
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", fail)
+
+    told = client.post(f"{API}draft-orders/{draft.pk}/approve")
+    page = browser.get("/admin/", headers={"Accept-Language": "de"})
+
+    assert (told.status_code, told.json()["error"]["code"], told["Retry-After"]) == (503, "UNAVAILABLE", "5")
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert "Die Datenbank antwortet nicht" in page.content.decode()
