@@ -22,6 +22,23 @@ def is_on() -> bool:
     return bool(getattr(settings, "ROW_LEVEL_SECURITY", False))
 
 
+OUR_USER = "tenancy.User"
+
+
+@register(Tags.models)
+def user_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse a project's own user model: roles, orgs and logins need the fields of ours."""
+    if settings.AUTH_USER_MODEL == OUR_USER:
+        return []
+    return [
+        Error(
+            f"AUTH_USER_MODEL is {settings.AUTH_USER_MODEL!r}; OrderFlow works only with {OUR_USER!r}.",
+            hint=f"Set AUTH_USER_MODEL = {OUR_USER!r} before the first migrate: docs/embed.md.",
+            id="tenancy.E004",
+        )
+    ]
+
+
 @register(Tags.security, deploy=True)
 def row_level_security(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Silent where no database answers: others say that."""
