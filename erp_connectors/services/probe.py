@@ -83,6 +83,9 @@ def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
         opening = open_transport(dropzone).opening
     except Fault:
         return []
+    except Exception:
+        log.exception(UNEXPECTED)
+        return []
     return [*opening, EXPORT_STEP, *([ACK_STEP] if dropzone.ack_path else []), ABILITIES_STEP]
 
 
