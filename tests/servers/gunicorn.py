@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.jobs.processes import ROOT, World
-from tests.servers.processes import running, wait_until_listening
-from tests.servers.ssh import free_port
+from tests.servers.processes import free_port, running, wait_until_listening
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.parts import require_program
-from tests.servers.processes import running, wait_until_listening
-from tests.servers.ssh import free_port
+from tests.servers.processes import free_port, running, wait_until_listening
 
 # Passes on what deploy/nginx/orderflow.conf does. An ordinary user may not write to the default folders.
 _NGINX = """\
