@@ -41,3 +41,9 @@ def test_every_page_of_the_docs_can_be_found_from_the_readme() -> None:
 
     lost = {page for page in PAGES if page not in seen and "decisions" not in page.parts}
     assert {str(page.relative_to(ROOT)) for page in lost} == set()
+
+
+def test_the_page_for_erp_programmers_links_each_reader() -> None:
+    linked = set(LINK.findall((ROOT / "docs" / "erp.md").read_text(encoding="utf-8")))
+
+    assert {f"readers/{path.name}" for path in (ROOT / "docs" / "readers").iterdir()} <= linked
