@@ -11,6 +11,7 @@ from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for, is_known
+from erp_connectors.services.connections import secrets_sent_elsewhere
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.sftp.keys import load_private_key
@@ -58,6 +59,7 @@ class ConnectionForm(ModelForm):
             for described in self.described
             if self._applies(described) and (value := self._value(described)) is not None
         }
+        self._require_moved_secrets()
         self._check_private_key()
         self._check_config()
         self._require_only_active(cleaned)
@@ -80,6 +82,27 @@ class ConnectionForm(ModelForm):
         if change.clear or (described.purpose is Purpose.PASSPHRASE and self._wants_pair()):
             return None
         return change.typed or self.stored.get(described.name)
+
+    def _require_moved_secrets(self) -> None:
+        """Ask again for a secret that was left untouched and would now be sent elsewhere."""
+        untouched = [
+            described.name
+            for described in self.described
+            if described.secret and self.cleaned_data.get(described.name) == SecretChange()
+        ]
+        if not untouched:  # of a type that this deployment does not have, too
+            return
+        moved = secrets_sent_elsewhere(self.connector_type, self.stored, self.config, untouched)
+        for name in moved.keys() & self.config.keys():
+            changed = ", ".join(str(self.fields[place].label) for place in moved[name])
+            self.add_error(
+                name,
+                _(
+                    "Enter this again, because something changed: %(changed)s. "
+                    "A stored secret is only sent to the place that it was entered for."
+                )
+                % {"changed": changed},
+            )
 
     def _wants_pair(self) -> bool:
         changes = [self.cleaned_data.get(name) for name in self._names(Purpose.PRIVATE_KEY)]

@@ -137,6 +137,8 @@ class SubscriptionAdmin(ListPage, OrgColumn):
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         if getattr(obj.made, "refused", False):
             return redirect("admin:notify_subscription_change", obj.pk)
+        if obj.made.secret:
+            return self._secret(request, obj, obj.made.secret)
         return super().response_change(request, obj)
 
     def test_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:

@@ -59,6 +59,8 @@ class ConfigField:
     ``type`` is string, integer, number, boolean or date (``2026-12-31``).
     ``required`` counts where the field applies. Fields with the same
     ``group`` stand under that heading, those of a ``rare`` one folded away.
+    ``sent_to``, for a secret that is sent to a server: the fields that decide where it is sent. If one of them
+    changes, the stored secret is not kept. A secret that stays with us, like a private key, has none.
     """
 
     name: str
@@ -76,6 +78,7 @@ class ConfigField:
     least: float | None = None
     most: float | None = None
     lines: int = 1
+    sent_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ def renew_secret(subscription: Subscription, now: datetime) -> str:
     return secret
 
 
+def new_secret_only(subscription: Subscription, now: datetime) -> str:
+    """Give it a new one, which is returned to be shown; the one before signs no more. Save it then."""
+    subscription.secrets = {}
+    return renew_secret(subscription, now)
+
+
 def signing_keys(subscription: Subscription, now: datetime) -> list[str]:
     """The current one first. Raises `Fault` CONFIG_UNREADABLE."""
     values = subscription.secrets

@@ -14,7 +14,7 @@ from erp_connectors.notify.facts import way_of
 from erp_connectors.notify.letters import trial_letter
 from erp_connectors.notify.models import Channel, Subscription
 from erp_connectors.notify.payload import trial_payload
-from erp_connectors.notify.secrets import renew_secret
+from erp_connectors.notify.secrets import new_secret_only, renew_secret
 from erp_connectors.notify.sending import OUTCOME, post_signed
 from erp_connectors.notify.troubles import NotDelivered
 from orderflow import clock
@@ -63,12 +63,18 @@ def create(subscription: Subscription, *, actor: User) -> str:
 
 
 def change(subscription: Subscription, *, actor: User) -> str:
-    """As the form left it. A webhook's secret is returned where it had none. Raises `SubscriptionRefused`."""
+    """As the form left it. Raises `SubscriptionRefused`.
+
+    A webhook that had no secret, or whose URL changed, gets a new one, which is returned. The old
+    one no longer signs: a receiver must not get anything signed with the secret of another.
+    """
     with transaction.atomic():
         stored = Subscription.objects.select_for_update().select_related("org").get(pk=subscription.pk)
         secret = ""
-        if subscription.channel == Channel.WEBHOOK and stored.secret_set_at is None:
-            secret = renew_secret(subscription, timezone.now())
+        if subscription.channel == Channel.WEBHOOK and (
+            stored.secret_set_at is None or stored.url != subscription.url
+        ):
+            secret = new_secret_only(subscription, timezone.now())
         _save(subscription)
         _begin_anew(stored, subscription)
         _audit(

@@ -1,6 +1,6 @@
 """Set up, change and disable a connection; every change is checked and audited."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -90,7 +90,7 @@ def public_config(connection: ERPConnection) -> dict[str, Any]:
 def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> dict[str, Any]:
     """A config as a form or a program sends it back: a masked secret keeps its stored value.
 
-    Raises `ConfigError` where no key opens what is stored.
+    Raises `ConfigError` if no key opens what is stored, or if the change would send a kept secret elsewhere.
     """
     secrets = _secret_names(connection)
     masked = sorted(name for name in secrets if config.get(name) == UNCHANGED)
@@ -100,10 +100,47 @@ def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> d
         raise ConfigError(
             dict.fromkeys(masked, f"can't be kept, enter it anew: {fault.kind.meaning}")
         ) from None
+    _refuse_sent_elsewhere(connection.connector_type, stored, config, masked)
     return {
         key: stored.get(key) if key in secrets and value == UNCHANGED else value
         for key, value in config.items()
     }
+
+
+def secrets_sent_elsewhere(
+    connector_type: str, old: Mapping[str, Any], new: Mapping[str, Any], kept: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return the stored secrets among ``kept`` that ``new`` would send to another place, with the changed fields.
+
+    A secret is only ever sent to the host, port and user that it was entered for. Otherwise a user who may change a
+    connection could read it by pointing the connection at a server of their own.
+    """
+    described = {field.name: field for field in connector_for(connector_type).describe_config()}
+
+    def value(config: Mapping[str, Any], name: str) -> Any:
+        given = config.get(name)
+        return described[name].default if given is None and name in described else given
+
+    moved = {
+        name: [place for place in described[name].sent_to if value(old, place) != value(new, place)]
+        for name in kept
+        if old.get(name)
+    }
+    return {name: places for name, places in moved.items() if places}
+
+
+def _refuse_sent_elsewhere(
+    connector_type: str, old: Mapping[str, Any], new: Mapping[str, Any], kept: Iterable[str]
+) -> None:
+    moved = secrets_sent_elsewhere(connector_type, old, new, kept)
+    if moved:
+        raise ConfigError(
+            {
+                name: f"must be entered again, because {', '.join(places)} changed: a stored secret is only sent to "
+                "the place that it was entered for"
+                for name, places in moved.items()
+            }
+        )
 
 
 def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[str]:

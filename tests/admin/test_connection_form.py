@@ -168,10 +168,33 @@ class TestSecrets:
         assert row.secrets_set_at == {"password": ANY}
         since = row.secrets_set_at["password"]
 
-        client.post(change(row), {**SFTP, "password": "", "port": "2"})
+        client.post(change(row), {**SFTP, "password": "", "export_path": "/out"})
         row.refresh_from_db()
         assert row.secrets_set_at == {"password": since}
         assert "Set on" in client.get(change(row)).content.decode()
+
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [{"host": "attacker.example"}, {"port": "2"}, {"port": ""}, {"username": "other"}],
+        ids=str,
+    )
+    def test_it_is_asked_for_again_before_it_is_sent_elsewhere(self, client, elsewhere):
+        row = added(client)
+
+        answer = client.post(change(row), {**SFTP, "password": "", **elsewhere})
+
+        assert errors(answer).keys() == {"password"}
+        assert ERPConnection.objects.get().config == row.config
+        assert client.post(change(row), {**SFTP, "password": "again", **elsewhere}).status_code == 302
+        assert ERPConnection.objects.get().config["password"] == "again"
+
+    def test_each_is_declared_as_sent_to_a_place_or_as_staying_here(self):
+        stays = {Purpose.PRIVATE_KEY, Purpose.NEXT_PRIVATE_KEY, Purpose.PASSPHRASE}
+        for name in registry.CONNECTORS:
+            described = {field.name: field for field in registry.connector_for(name).describe_config()}
+            for field in described.values():
+                assert set(field.sent_to) <= described.keys()
+                assert bool(field.sent_to) == (field.secret and field.purpose not in stays), field.name
 
     def test_a_new_value_replaces_it(self, client):
         row = added(client)
@@ -338,7 +361,7 @@ def test_a_test_of_what_was_changed_since_counts_no_longer(client):
     client.post(reverse("admin:erp_connection_test", args=[row.pk]))
     assert "test it again" not in client.get(change(row)).content.decode()
 
-    client.post(change(row), {**SFTP, "password": "", "port": "2"})
+    client.post(change(row), {**SFTP, "password": "", "export_path": "/out"})
 
     assert "test it again" in client.get(change(row)).content.decode()
 

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.overdue import notice
+from erp_connectors.sftp.key_pairs import new_private_key
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -269,13 +270,41 @@ class TestConnectors:
         shown = integrator.get(path).json()["config"]
 
         changed = integrator.patch(
-            path, {"config": {**shown, "port": 2222, "done_marker": True}}, format="json"
+            path, {"config": {**shown, "export_path": "/out", "done_marker": True}}, format="json"
         )
 
-        assert changed.json()["config"]["port"] == 2222
+        assert changed.json()["config"]["export_path"] == "/out"
         assert changed.json()["config"]["done_marker"] is True
         row = ERPConnection.objects.get(pk=changed.json()["id"])
         assert row.config["password"] == SECRET
+
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [{"host": "attacker.example"}, {"port": 2222}, {"port": None}, {"username": "other"}],
+        ids=str,
+    )
+    def test_a_masked_secret_is_not_kept_for_another_server_or_user(self, integrator, elsewhere):
+        created = integrator.post("/api/v1/connectors", {"config": self.CONFIG}, format="json").json()
+        path, pinned = f"/api/v1/connectors/{created['id']}", {"host_key": self.CONFIG["host_key"]}
+        config = {**created["config"], **elsewhere, **pinned}
+
+        answer = integrator.patch(path, {"config": config}, format="json")
+
+        assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
+        assert answer.json()["error"]["details"].keys() == {"password"}
+        assert ERPConnection.objects.get().config == self.CONFIG
+        config = {**config, "password": "entered again"}
+        assert integrator.patch(path, {"config": config}, format="json").status_code == 200
+
+    def test_a_private_key_is_kept_for_another_server_because_it_is_never_sent(self, integrator):
+        config = {key: value for key, value in self.CONFIG.items() if key != "password"}
+        config["ssh_key"] = new_private_key()
+        created = integrator.post("/api/v1/connectors", {"config": config}, format="json").json()
+
+        changed = {**created["config"], "port": 2222}
+        answer = integrator.patch(f"/api/v1/connectors/{created['id']}", {"config": changed}, format="json")
+
+        assert answer.status_code == 200
 
     def test_a_wrong_config_names_its_keys(self, integrator):
         answer = integrator.post(

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Subscription
+from erp_connectors.notify.secrets import renew_secret, signing_keys
 from erp_connectors.services.attention import Kind
 from erp_connectors.services.overview import overview
 from orderflow.audit.models import Action, AuditLog
@@ -86,13 +87,29 @@ def test_saving_the_form_keeps_the_secret_and_what_workers_wrote(site, client):
     Subscription.objects.update(last_success_at=timezone.now())
     client.post(
         page("notify_subscription_change", row),
-        webhook("https://hooks.example.com/b", connection=str(site.connection.pk), events=["export.failed"]),
+        webhook("https://hooks.example.com/a", connection=str(site.connection.pk), events=["export.failed"]),
     )
 
     stored = Subscription.objects.get()
-    assert (stored.url, stored.events) == ("https://hooks.example.com/b", ["export.failed"])
+    assert stored.events == ["export.failed"]
     assert stored.secrets == row.secrets
     assert stored.last_success_at
+
+
+def test_another_url_gets_a_new_secret_and_nothing_signed_with_the_old_one(site, client):
+    row = by_webhook(site.connection, "https://hooks.example.com/a")
+    old = renew_secret(row, timezone.now())
+    row.save()
+
+    answer = client.post(
+        page("notify_subscription_change", row),
+        webhook("https://hooks.example.com/b", connection=str(site.connection.pk)),
+    )
+
+    (signing,) = signing_keys(Subscription.objects.get(), timezone.now())
+    assert signing != old
+    assert signing in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
 
 
 def test_replacing_the_secret_asks_first(site, client):

@@ -50,7 +50,8 @@ FIELDS = (
     ),
     ConfigField(
         "password", "string", required=False, default=None, secret=True, modes=_SFTP_ONLY, label="Password",
-        group=_LOGIN, help="Password; with a key only if the server asks for both.",
+        group=_LOGIN, sent_to=("mode", "host", "port", "username"),
+        help="Password; with a key only if the server asks for both.",
     ),
     ConfigField(
         "export_path", "string", required=True, default=None, label="Export folder", group=_FOLDERS,
