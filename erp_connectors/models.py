@@ -24,6 +24,7 @@ from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
+from orderflow.tenancy.same_org import SameOrg
 
 LIVE_STATUSES = (ExportStatus.PENDING, ExportStatus.SENT, ExportStatus.ACKED)
 
@@ -82,6 +83,7 @@ class ERPConnection(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=ConnectionStatus.values), name="connection_status_is_known"
             ),
+            models.UniqueConstraint(fields=["org", "id"], name="connection_by_org_and_id"),
         ]
         indexes = [models.Index(fields=["status", "last_poll_at"], name="connection_due_poll")]
 
@@ -203,6 +205,9 @@ class ERPExport(models.Model):
                 condition=Q(status=ExportStatus.FAILED) ^ Q(failed_as=FailedAs.NOT_FAILED),
                 name="export_failed_as_says_why",
             ),
+            models.UniqueConstraint(fields=["org", "id"], name="export_by_org_and_id"),
+            SameOrg(field="connection", name="export_connection_of_same_org"),
+            SameOrg(field="draft_order", name="export_order_of_same_org"),
         ]
         indexes = [
             models.Index(
@@ -339,6 +344,8 @@ class AckFile(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=AckFileStatus.values), name="ack_file_status_is_known"
             ),
+            SameOrg(field="connection", name="ack_file_connection_of_same_org"),
+            SameOrg(field="export", name="ack_file_export_of_same_org"),
         ]
         indexes = [
             models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),

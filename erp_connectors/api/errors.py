@@ -5,7 +5,7 @@ from math import ceil
 from typing import Any
 
 import structlog
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.views import defaults
@@ -123,6 +123,8 @@ def _config_answer(error: Exception) -> tuple[int, str, Any] | None:
         return UNPROCESSABLE, "The config is not valid; details name the keys.", error.problems
     if isinstance(error, UnknownConnectorType):
         return UNPROCESSABLE, str(error), {"connector_type": [str(error)]}
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        return UNPROCESSABLE, "The request is not valid; details name the fields.", error.message_dict
     return None
 
 

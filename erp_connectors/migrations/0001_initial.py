@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import erp_connectors.fields
+import orderflow.tenancy.same_org
 
 
 class Migration(migrations.Migration):
@@ -358,6 +359,10 @@ class Migration(migrations.Migration):
                 condition=models.Q(("status__in", ["ACTIVE", "DISABLED"])), name="connection_status_is_known"
             ),
         ),
+        migrations.AddConstraint(
+            model_name="erpconnection",
+            constraint=models.UniqueConstraint(fields=("org", "id"), name="connection_by_org_and_id"),
+        ),
         migrations.AddIndex(
             model_name="erpexport",
             index=models.Index(
@@ -440,6 +445,22 @@ class Migration(migrations.Migration):
                 name="export_failed_as_says_why",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="erpexport",
+            constraint=models.UniqueConstraint(fields=("org", "id"), name="export_by_org_and_id"),
+        ),
+        migrations.AddConstraint(
+            model_name="erpexport",
+            constraint=orderflow.tenancy.same_org.SameOrg(
+                field="connection", name="export_connection_of_same_org"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="erpexport",
+            constraint=orderflow.tenancy.same_org.SameOrg(
+                field="draft_order", name="export_order_of_same_org"
+            ),
+        ),
         migrations.AddIndex(
             model_name="ackfile",
             index=models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
@@ -468,5 +489,15 @@ class Migration(migrations.Migration):
                 ),
                 name="ack_file_status_is_known",
             ),
+        ),
+        migrations.AddConstraint(
+            model_name="ackfile",
+            constraint=orderflow.tenancy.same_org.SameOrg(
+                field="connection", name="ack_file_connection_of_same_org"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="ackfile",
+            constraint=orderflow.tenancy.same_org.SameOrg(field="export", name="ack_file_export_of_same_org"),
         ),
     ]

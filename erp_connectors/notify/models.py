@@ -13,6 +13,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notify.events import Event
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
+from orderflow.tenancy.same_org import SameOrg
 
 
 class Channel(models.TextChoices):
@@ -89,6 +90,7 @@ class Subscription(models.Model):
                 condition=Q(channel=Channel.WEBHOOK, connection=None),
                 name="webhook_once_for_all_connections",
             ),
+            SameOrg(field="connection", name="subscription_connection_of_same_org"),
         ]
         indexes: ClassVar = [
             models.Index(

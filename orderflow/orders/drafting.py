@@ -11,6 +11,7 @@ from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
+from orderflow.tenancy.same_org import require_same_org
 
 Fields = Mapping[str, Any]
 
@@ -19,10 +20,14 @@ Fields = Mapping[str, Any]
 def create_draft(
     org: Org, *, header: Fields, lines: Sequence[Fields], document: Fields | None = None
 ) -> DraftOrder:
-    """READY where nothing is missing, else NEEDS_REVIEW. ``header`` and ``lines``: validated fields of the models."""
+    """READY where nothing is missing, else NEEDS_REVIEW. ``header`` and ``lines``: validated fields of the models.
+
+    Raises `ValidationError` for a customer of another org.
+    """
     draft = DraftOrder(org=org, **header)
     if document is not None:
         draft.document = Document.objects.create(org=org, **document)
+    require_same_org(draft)
     rows = [DraftOrderLine(draft_order=draft, **line) for line in lines]
     draft.status = DraftStatus.NEEDS_REVIEW if missing_for_ready(draft, rows) else DraftStatus.READY
     draft.save()
@@ -33,10 +38,15 @@ def create_draft(
 def change_draft(
     draft_id: UUID, *, actor: User, header: Fields, lines: Sequence[Fields] | None
 ) -> DraftOrder:
-    """Change the fields given; ``lines`` replace all of them, None leaves them. Raises as `editing` does."""
+    """Change the fields given; ``lines`` replace all of them, None leaves them.
+
+    Raises as `editing` does, and `ValidationError` for a customer of another org.
+    """
     with editing(draft_id, actor=actor) as draft:
         for name, value in header.items():
             setattr(draft, name, value)
+        if "customer" in header:
+            require_same_org(draft)
         draft.save(update_fields=[*header, "updated_at"])
         if lines is not None:
             draft.lines.all().delete()

@@ -17,6 +17,7 @@ from orderflow.orders.fields import ExactDecimalField
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus, Uom
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
+from orderflow.tenancy.same_org import SameOrg
 
 is_currency = RegexValidator("^[A-Z]{3}$", _("Write an ISO 4217 code like EUR."))
 
@@ -36,6 +37,9 @@ class Customer(models.Model):
             models.Index(fields=["org", "name"], name="customer_by_org"),
             models.Index(fields=["org", "erp_customer_number"], name="customer_by_number"),
         ]
+        constraints = [
+            models.UniqueConstraint(fields=["org", "id"], name="customer_by_org_and_id"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -54,6 +58,9 @@ class Document(models.Model):
 
     class Meta:
         ordering = ["file_name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["org", "id"], name="document_by_org_and_id"),
+        ]
 
     def __str__(self) -> str:
         return self.file_name
@@ -107,6 +114,9 @@ class DraftOrder(models.Model):
             models.CheckConstraint(
                 condition=Q(currency="") | Q(currency__regex="^[A-Z]{3}$"), name="draft_currency_iso"
             ),
+            models.UniqueConstraint(fields=["org", "id"], name="draft_by_org_and_id"),
+            SameOrg(field="customer", name="draft_customer_of_same_org"),
+            SameOrg(field="document", name="draft_document_of_same_org"),
         ]
         indexes = [
             models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),

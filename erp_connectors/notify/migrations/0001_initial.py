@@ -5,6 +5,7 @@ import django.utils.timezone
 from django.db import migrations, models
 
 import erp_connectors.fields
+import orderflow.tenancy.same_org
 
 
 class Migration(migrations.Migration):
@@ -197,6 +198,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("channel", "WEBHOOK"), ("connection", None)),
                 fields=("org", "url"),
                 name="webhook_once_for_all_connections",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="subscription",
+            constraint=orderflow.tenancy.same_org.SameOrg(
+                field="connection", name="subscription_connection_of_same_org"
             ),
         ),
         migrations.AddIndex(

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import orderflow.orders.fields
+import orderflow.tenancy.same_org
 
 
 class Migration(migrations.Migration):
@@ -314,6 +315,14 @@ class Migration(migrations.Migration):
             model_name="customer",
             index=models.Index(fields=["org", "erp_customer_number"], name="customer_by_number"),
         ),
+        migrations.AddConstraint(
+            model_name="customer",
+            constraint=models.UniqueConstraint(fields=("org", "id"), name="customer_by_org_and_id"),
+        ),
+        migrations.AddConstraint(
+            model_name="document",
+            constraint=models.UniqueConstraint(fields=("org", "id"), name="document_by_org_and_id"),
+        ),
         migrations.AddIndex(
             model_name="draftorder",
             index=models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),
@@ -359,6 +368,22 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("currency", ""), ("currency__regex", "^[A-Z]{3}$"), _connector="OR"),
                 name="draft_currency_iso",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="draftorder",
+            constraint=models.UniqueConstraint(fields=("org", "id"), name="draft_by_org_and_id"),
+        ),
+        migrations.AddConstraint(
+            model_name="draftorder",
+            constraint=orderflow.tenancy.same_org.SameOrg(
+                field="customer", name="draft_customer_of_same_org"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="draftorder",
+            constraint=orderflow.tenancy.same_org.SameOrg(
+                field="document", name="draft_document_of_same_org"
             ),
         ),
         migrations.AddConstraint(
