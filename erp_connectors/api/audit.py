@@ -40,7 +40,7 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
     def by_actor(self, entries: QuerySet[AuditLog], name: str, email: str) -> QuerySet[AuditLog]:
         # Beside a join the database would read the whole log for somebody who did nothing.
-        who = list(User.objects.filter(email__iexact=email).values_list("pk", flat=True))
+        who = list(User.objects.by_email(email).values_list("pk", flat=True))
         return entries.filter(actor__in=who)
 
 

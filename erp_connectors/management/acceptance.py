@@ -68,7 +68,7 @@ def _test_connection(options: dict[str, Any]) -> ERPConnection:
 def _acting_person(connection: ERPConnection, email: str | None) -> User:
     people = User.objects.filter(org=connection.org_id, is_active=True)
     if email:
-        person = people.filter(email__iexact=email).first()
+        person = people.by_email(email).first()
         if person is None:
             raise CommandError(f"{connection.org} has nobody with the address {email}.")
         return person

@@ -54,7 +54,7 @@ def actor(email: str | None) -> User | None:
     """None is the system; raises `CommandError` for who may not push."""
     if email is None:
         return None
-    user: User | None = User.objects.filter(email__iexact=email).first()
+    user: User | None = User.objects.by_email(email).first()
     if user is None:
         raise CommandError(f"There is no user {email}.")
     if not user.can(Capability.PUSH):

@@ -3,10 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from orderflow.access import people
+from orderflow.access import lockout, people
 from orderflow.generics import ModelForm, PasswordChangeForm, SetPasswordForm, UserCreationForm
+from orderflow.tenancy.addresses import stored_form
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
 
@@ -23,7 +25,7 @@ class _Address:
     cleaned_data: dict[str, Any]
 
     def clean_email(self) -> str:
-        return str(self.cleaned_data["email"]).lower()
+        return stored_form(str(self.cleaned_data["email"]))
 
 
 class NewPersonForm(_Address, UserCreationForm):
@@ -86,6 +88,17 @@ class PasswordForm(SetPasswordForm):
 
 
 class OwnPasswordForm(PasswordChangeForm):
+    """``request`` is set by the page: the old password can be guessed only as often as at a login."""
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        old = str(self.cleaned_data["old_password"])
+        if not lockout.is_right(self.request, self.user, old, step="password change"):
+            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return old
+
     def save(self, commit: bool = True) -> User:
-        people.set_password(self.user, self.cleaned_data["new_password1"], actor=self.user)
+        """Raises `AccessChanged`."""
+        people.change_own_password(self.user, self.cleaned_data["new_password1"])
         return self.user

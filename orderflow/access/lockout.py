@@ -3,6 +3,7 @@
 Nobody can keep a named person out from everywhere: where the account logged in lately, only its own failures count.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,17 +12,24 @@ from typing import Any
 
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
+from axes.handlers.proxy import AxesProxyHandler
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import PermissionDenied
 from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
+from orderflow.access.models import Tally
 from orderflow.audit.context import client_address
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy import scope
+from orderflow.tenancy.addresses import LONGEST, stored_form
 from orderflow.tenancy.models import User
 
+# No stored address begins with it.
+NO_ADDRESS = "not an address: "
 FAMILIAR_FOR = timedelta(days=90)
 Attempts = QuerySet[AccessAttempt]
 
@@ -31,14 +39,45 @@ class LockoutBackend(AxesStandaloneBackend):  # type: ignore[misc]  # axes has n
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
         # Without a request nobody is at the door: a command asks.
-        if request is not None:
+        if request is None:
+            return
+        try:
             super().authenticate(request, **credentials)
+        except PermissionDenied:
+            mark_refused(request)
+            raise
 
 
 class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
     def get_failures(self, request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> int:
         locked = locked_until(account(request, credentials), place(request), now=timezone.now())
         return settings.AXES_FAILURE_LIMIT if locked else 0
+
+
+def mark_refused(request: HttpRequest) -> None:
+    """Make the answer that of a lock; the audit log has one entry for all attempts while it lasts."""
+    request.axes_locked_out = request.refused_by_lock = True  # type: ignore[attr-defined]  # the first is axes' own
+
+
+def is_right(request: HttpRequest, person: User, password: str, *, step: str) -> bool:
+    """Return whether a logged-in user's password is right. A wrong one counts and is audited as a failed login."""
+    credentials = {"username": person.email, "step": step}
+    if AxesProxyHandler.is_allowed(request, credentials):
+        if person.check_password(password):
+            return True
+    else:
+        mark_refused(request)
+    user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+    return False
+
+
+def is_told_already(request: HttpRequest | None, credentials: Mapping[str, Any]) -> bool:
+    """Return True for an attempt during a lock that is not the first of its span: the audit log needs one entry."""
+    if request is None or not getattr(request, "refused_by_lock", False):
+        return False
+    where = f"{account(request, credentials)} {place(request)}"
+    key = f"locked:{hashlib.sha256(where.encode()).hexdigest()}"
+    return Tally.wait(key, most=1, per=settings.AXES_COOLOFF_TIME) is not None
 
 
 def locked_until(email: str, network: str | None, *, now: datetime) -> datetime | None:
@@ -77,14 +116,18 @@ def open_locks(email: str) -> int:
 
 
 def _failed(email: str) -> Attempts:
-    attempts: Attempts = AccessAttempt.objects.filter(username=email.strip().lower()[:254])
+    attempts: Attempts = AccessAttempt.objects.filter(username=_counted_as(email))
     return attempts
 
 
 def account(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
-    """One account is counted as one, however its address is written."""
-    given = (credentials or {}).get("username") or request.POST.get("username") or ""
-    return str(given).replace("\x00", "").strip().lower()[:254]
+    """Return the name under which failures are counted: of a user that exists, the stored address."""
+    return _counted_as(str((credentials or {}).get("username") or request.POST.get("username") or ""))
+
+
+def _counted_as(email: str) -> str:
+    """Keep apart what finds different users: text that is no address of a user never counts as one that is."""
+    return stored_form(email) or NO_ADDRESS + email.replace("\x00", "\ufffd")[: LONGEST - len(NO_ADDRESS)]
 
 
 def place(request: HttpRequest) -> str | None:
@@ -111,7 +154,7 @@ def _reached(attempts: Attempts, limit: int) -> datetime | None:
 
 @scope.everything()
 def _familiar(email: str, network: str | None, now: datetime) -> bool:
-    user = User.objects.filter(email__iexact=email).first()
+    user = User.objects.by_email(email).first()
     if user is None or network is None:
         return False
     logins = AuditLog.objects.filter(

@@ -18,6 +18,17 @@ from orderflow.tenancy.roles import Role
 DECIDES_ACCESS = ("role", "is_active")
 
 
+# What a login is decided by. Each way to end sessions and tokens changes one of them.
+PROVEN_BY = ("password", "sessions_ended", "is_active", "email")
+
+
+class AccessChanged(Exception):
+    """Password, second factor, role or state changed after they were checked; start again with the new ones."""
+
+    def __str__(self) -> str:
+        return _("Your account was changed meanwhile. Nothing was done; try again.")
+
+
 class LastAdmin(Exception):
     """The org would be left with nobody who can change its people."""
 
@@ -51,6 +62,25 @@ def change_person(person: User, *, actor: User) -> None:
         )
 
 
+def lock_unchanged(person: User) -> None:
+    """Lock the user's row until the transaction ends. Raise `AccessChanged` if what was checked no longer holds.
+
+    Call it in the transaction that creates a token: a password change, a new or reset second factor and a deactivation
+    each change this row before they delete tokens. So either the change is seen here, or it waits for the token to be
+    committed and then deletes it.
+    """
+    now = User.objects.select_for_update(of=("self",)).filter(pk=person.pk).first()
+    if now is None or any(getattr(now, name) != getattr(person, name) for name in PROVEN_BY):
+        raise AccessChanged
+
+
+def change_own_password(person: User, password: str) -> None:
+    """Raises `AccessChanged` if the old password that was checked is not the present one any more."""
+    with transaction.atomic():
+        lock_unchanged(person)
+        set_password(person, password, actor=person)
+
+
 def set_password(person: User, password: str, *, actor: User) -> None:
     """Opens their locks, too: a forgotten password is why most of them closed."""
     with transaction.atomic():
@@ -72,8 +102,9 @@ def unlock(person: User, *, actor: User) -> bool:
 
 def end_access(person: User) -> None:
     """Of everybody who is logged in as this person, in a browser or with a token."""
-    Token.objects.filter(user=person).delete()
+    # The row first: a login that holds its lock has committed its token before the deletion looks for tokens.
     User.objects.filter(pk=person.pk).update(sessions_ended=F("sessions_ended") + 1)
+    Token.objects.filter(user=person).delete()
     person.refresh_from_db(fields=["sessions_ended"])
 
 

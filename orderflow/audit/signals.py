@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -24,17 +25,24 @@ def login_succeeded(sender: type[User], user: User, **_: Any) -> None:
 
 
 @receiver(user_login_failed)
-def login_failed(sender: str, credentials: dict[str, Any], **_: Any) -> None:
+def login_failed(
+    sender: str, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
+) -> None:
+    from orderflow.access.lockout import is_told_already  # noqa: PLC0415  # it imports this package
+
+    if is_told_already(request, credentials):
+        return
+    locked = {"locked": True} if getattr(request, "refused_by_lock", False) else {}
     # The tried e-mail is kept, the tried password never.
     tried = str(credentials.get("username") or credentials.get("email") or "")[:254]
     step = {"step": credentials["step"]} if "step" in credentials else {}
-    user = User.objects.filter(email__iexact=tried).first()
+    user = User.objects.by_email(tried).first()
     record(
         Entry(
             action=Action.LOGIN_FAILED,
             org_id=user.org_id if user else None,
             entity_type="User",
             entity_id=user.pk if user else "",
-            after={"email": tried, **step},
+            after={"email": tried, **step, **locked},
         )
     )

@@ -6,7 +6,9 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import login, logout
+from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.views import LoginView
+from django.forms import CharField, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -25,9 +27,20 @@ WAITING = "login_waits_for_code"
 WAITS_SECONDS = 300
 
 
+class AddressField(UsernameField):
+    """Takes an address as it was typed. Django's turns look-alike letters into those of ASCII."""
+
+    def to_python(self, value: Any) -> Any:
+        return CharField.to_python(self, value)
+
+
+class LoginForm(AdminAuthenticationForm):
+    username = AddressField(widget=TextInput(attrs={"autofocus": True}))
+
+
 class PasswordStep(LoginView):
     template_name = "admin/login.html"
-    authentication_form = AdminAuthenticationForm
+    authentication_form = LoginForm
 
     def form_valid(self, form: Any) -> HttpResponse:
         person = form.get_user()

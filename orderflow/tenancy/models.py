@@ -1,15 +1,17 @@
 """Orgs (our tenants) and the people who log in."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password, make_password
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.tenancy import scope
+from orderflow.tenancy.addresses import require_ascii, stored_form
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.roles import CAPABILITIES, Capability, Role
 
@@ -41,6 +43,11 @@ class UserQuerySet(OrgScopedQuerySet["User"]):
     # Platform staff: they act in every org, and its histories name them.
     orgless_are_shown = True
 
+    def by_email(self, email: str) -> Self:
+        """Return the user with this address, or none."""
+        address = stored_form(email)
+        return self.filter(email=address) if address else self.none()
+
 
 _Manager = BaseUserManager.from_queryset(UserQuerySet)
 
@@ -55,8 +62,9 @@ class UserManager(_Manager["User"]):  # type: ignore[valid-type, unused-ignore] 
         role: str | None = None,
         **extra: Any,
     ) -> "User":
-        """Org and role together make a member; neither makes platform staff."""
-        user = self.model(email=self.normalize_email(email).lower(), org=org, role=role, **extra)
+        """Org and role together make a member; neither makes platform staff. Raises `ValidationError`."""
+        require_ascii(email)
+        user = self.model(email=stored_form(email), org=org, role=role, **extra)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -65,12 +73,12 @@ class UserManager(_Manager["User"]):  # type: ignore[valid-type, unused-ignore] 
         return self.create_user(email, password, **extra)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
+        return self.by_email(username or "").get()
 
 
 class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ignore]  # knox has no types
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    email = models.EmailField(unique=True)
+    email = models.EmailField(unique=True, validators=[require_ascii])
     org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, blank=True, related_name="users")
     role = models.CharField(max_length=20, choices=Role.choices, null=True, blank=True)
     is_active = models.BooleanField(default=True)
@@ -93,6 +101,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
                 name="user_has_org_and_role_or_neither",
                 violation_error_message=_("Choose an org and a role; or neither, for platform staff."),
             ),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_is_lower_case"),
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_email_in_any_case_once",
@@ -116,6 +125,16 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # Django's is of the password alone, and a session must not outlive a role or being switched off either.
         return f"{super()._get_session_auth_hash(secret=secret)}.{self.sessions_ended}"  # type: ignore[misc]
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Compare as Django does, but never let the new hash of an old password overwrite a password set meanwhile."""
+
+        def renew_hash(raw: str) -> None:
+            renewed = make_password(raw)
+            if type(self).objects.filter(pk=self.pk, password=self.password).update(password=renewed):
+                self.password = renewed
+
+        return check_password(raw_password, self.password, renew_hash)
 
     @property
     def is_platform_staff(self) -> bool:

@@ -4,6 +4,8 @@ import django.db.models.deletion
 import django.db.models.functions.text
 from django.db import migrations, models
 
+import orderflow.tenancy.addresses
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -35,7 +37,12 @@ class Migration(migrations.Migration):
                     "id",
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
-                ("email", models.EmailField(max_length=254, unique=True)),
+                (
+                    "email",
+                    models.EmailField(
+                        max_length=254, unique=True, validators=[orderflow.tenancy.addresses.require_ascii]
+                    ),
+                ),
                 (
                     "role",
                     models.CharField(
@@ -79,6 +86,10 @@ class Migration(migrations.Migration):
                         ),
                         name="user_has_org_and_role_or_neither",
                         violation_error_message="Choose an org and a role; or neither, for platform staff.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
+                        name="user_email_is_lower_case",
                     ),
                     models.UniqueConstraint(
                         django.db.models.functions.text.Lower("email"),

@@ -139,7 +139,7 @@ def _into(options: dict[str, Any]) -> Into:
 def _actor(email: str | None) -> User | None:
     if email is None:
         return None
-    user: User | None = User.objects.filter(email__iexact=email).first()
+    user: User | None = User.objects.by_email(email).first()
     if user is None:
         raise CommandError(f"There is no user {email}.", returncode=NOTHING_DONE)
     if not user.can(Capability.APPROVE):

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("email", metavar="EMAIL")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        person = User.objects.filter(email__iexact=options["email"]).first()
+        person = User.objects.by_email(options["email"]).first()
         if person is None:
             raise CommandError(f"Nobody here has the e-mail address {options['email']}.")
         if not services.reset(person, actor=None):
