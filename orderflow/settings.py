@@ -350,7 +350,9 @@ AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True  # the audit log has it
 AXES_ENABLE_ADMIN = False
 # It keeps what was posted; a recovery code with a slip is nearly one.
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "sealed"]
+AXES_SENSITIVE_PARAMETERS = [
+    "username", "ip_address", "code", "sealed", "old_password", "new_password1", "new_password2",
+]  # fmt: skip
 AXES_VERBOSE = False
 SPECTACULAR_SETTINGS = {
     "TITLE": "OrderFlow ERP dropzone",

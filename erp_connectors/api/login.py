@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -21,6 +22,7 @@ from erp_connectors.api.second_factor import check_code
 from erp_connectors.api.strict import Strict
 from erp_connectors.api.throttles import LoginThrottle
 from orderflow.access.models import Token
+from orderflow.access.people import AccessChanged, lock_unchanged
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
@@ -84,10 +86,7 @@ class Login(Strict, APIView):
         if not isinstance(user, User):
             raise AuthenticationFailed("E-mail or password is wrong.")
         check_code(user, given["code"], django_request)
-        kept, token = Token.objects.create(
-            user=user, expiry=timedelta(days=given["expires_in_days"]), name=given["name"]
-        )
-        _drop_oldest(user)
+        kept, token = _new_token(user, given)
         user_logged_in.send(sender=type(user), request=django_request, user=user)
         answer = {"token": token, "id": kept.public_id, "name": kept.name, "expiry": kept.expiry}
         return Response(NewToken(answer).data)
@@ -121,6 +120,20 @@ class Tokens(Strict, mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.G
         good = Q(expiry__gt=timezone.now()) | Q(expiry=None)
         found: QuerySet[Token] = Token.objects.filter(good, user=signed_in(self.request))
         return found.order_by("-created")
+
+
+def _new_token(user: User, given: dict[str, Any]) -> tuple[Token, str]:
+    """Raises `AuthenticationFailed` if the account changed after its password and code were checked."""
+    with transaction.atomic():
+        try:
+            lock_unchanged(user)
+        except AccessChanged:
+            raise AuthenticationFailed("The account was changed during this login. Log in again.") from None
+        kept, token = Token.objects.create(
+            user=user, expiry=timedelta(days=given["expires_in_days"]), name=given["name"]
+        )
+        _drop_oldest(user)
+    return kept, token
 
 
 def _drop_oldest(user: User) -> None:

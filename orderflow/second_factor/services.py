@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from erp_connectors.crypto import Undecryptable
-from orderflow.access.people import end_access
+from orderflow.access import lockout
+from orderflow.access.people import AccessChanged, end_access, lock_unchanged
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.second_factor import codes
@@ -53,7 +54,10 @@ def set_up(person: User, secret: bytes, code: str) -> list[str]:
     if step is None:
         raise NotSetUp
     with transaction.atomic():
-        User.objects.select_for_update(of=("self",)).get(pk=person.pk)
+        try:
+            lock_unchanged(person)
+        except AccessChanged:
+            raise NotSetUp from None
         if has_one(person):
             raise NotSetUp
         factor = SecondFactor.objects.create(user=person, secret=sealed(secret, person.pk), last_step=step)
@@ -76,7 +80,7 @@ def passes(person: User, code: str, request: HttpRequest) -> bool:
                 return True
             SecondFactor.objects.filter(pk=factor.pk).update(wrong_in_a_row=F("wrong_in_a_row") + 1)
         if locked:
-            request.axes_locked_out = True  # type: ignore[attr-defined]  # as axes' own backend says it
+            lockout.mark_refused(request)
         user_login_failed.send(sender=__name__, credentials=credentials, request=request)
     return False
 

@@ -185,3 +185,64 @@ def test_the_throttle_says_how_long(user, settings):
 
     assert answer.json()["error"]["code"] == "RATE_LIMITED"
     assert 0 < int(answer["Retry-After"]) <= 60
+
+
+def failures(user):
+    return AuditLog.objects.filter(action=Action.LOGIN_FAILED, entity_id=str(user.pk))
+
+
+@FACES
+def test_attempts_during_a_lock_are_one_entry_of_the_audit_log_and_not_one_each(user, face):
+    for _ in range(5):
+        face(user.email)
+    assert failures(user).count() == 5
+
+    for _ in range(12):
+        assert face(user.email).status_code == 429
+
+    # Counted in spans of a lock's time, of which a lock can touch two.
+    assert 1 <= failures(user).count() - 5 <= 2
+    assert any(entry.after.get("locked") for entry in failures(user))
+
+
+def own_password(browser, old):
+    typed = {
+        "old_password": old,
+        "new_password1": "a-new-horse-battery",
+        "new_password2": "a-new-horse-battery",
+    }
+    return browser.post("/admin/password_change/", typed, REMOTE_ADDR="10.0.0.1")
+
+
+def test_the_own_password_page_takes_as_many_guesses_as_a_login_and_is_audited(user):
+    browser = Client()
+    browser.force_login(user)
+
+    answers = [own_password(browser, f"guess {n}") for n in range(6)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429, 429]
+    assert {entry.after["step"] for entry in failures(user)} == {"password change"}
+    assert own_password(browser, factories.PASSWORD).status_code == 429
+    user.refresh_from_db()
+    assert user.check_password(factories.PASSWORD)
+
+
+def test_the_own_password_page_keeps_nothing_that_was_typed_there(user):
+    browser = Client()
+    browser.force_login(user)
+
+    own_password(browser, "nearly the right one")
+
+    kept = str(list(AccessAttempt.objects.values()))
+    assert "nearly the right" not in kept
+    assert "a-new-horse" not in kept
+
+
+def test_the_right_password_still_changes_it_on_the_own_password_page(user):
+    browser = Client()
+    browser.force_login(user)
+
+    assert own_password(browser, factories.PASSWORD).status_code == 302
+    user.refresh_from_db()
+    assert user.check_password("a-new-horse-battery")
+    assert browser.get("/admin/").status_code == 200
