@@ -127,4 +127,5 @@ def test_no_list_of_the_api_answers_a_question_about_another_table(db, name):
     for path in across_relations(view.queryset.model):
         assert path not in filters
     asked = {f"{path}__gte": "a" for path in across_relations(view.queryset.model)}
-    assert program.get(f"/api/v1/{name}", asked).json() == before
+    answer = program.get(f"/api/v1/{name}", asked)
+    assert answer.status_code == 422 or answer.json() == before
