@@ -227,6 +227,19 @@ def _conflict(given: Given, now: datetime) -> dict[str, Any]:
     }
 
 
+def answer_of(conflict: dict[str, Any]) -> Ack:
+    """The answer that a ``conflict_json`` holds."""
+    error = conflict["error"] or {}
+    processed_at = error.get("processed_at")
+    return Ack(
+        accepted=conflict["answer"] == Answer.ACCEPTED,
+        erp_order_id=conflict["erp_order_id"],
+        error_code=error.get("error_code"),
+        message=error.get("message"),
+        processed_at=datetime.fromisoformat(processed_at) if processed_at else None,
+    )
+
+
 def _is_noted(given: Given) -> bool:
     noted, now = given.export.conflict_json or {}, _conflict(given, timezone.now())
     return all(noted.get(key) == now[key] for key in ("answer", "erp_order_id", "file"))

@@ -12,10 +12,12 @@ from uuid import UUID
 from erp_connectors.connectors.base import Connector
 from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.registry import connector_for
 from erp_connectors.services.answers import (
     BY_HAND,
     HANDLED,
     Given,
+    answer_of,
     correct_numbers,
     drop_conflicts,
     note_conflicts,
@@ -66,6 +68,31 @@ class _Several:
             return None if found.counts.ack.accepted else found
         numbers = {heard.ack.erp_order_id for heard in self.heard if heard.ack.accepted}
         return found if self.export.erp_order_id in numbers else None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the answers say that came to an export while they could change nothing; the caller applies ``given``."""
+
+    given: Given
+    _several: _Several
+    _verdict: Verdict
+
+    def settle_files(self) -> None:
+        """Record which of the files count, repeat or contradict. To be called after ``given`` was applied."""
+        _record([(self._several, self._verdict)], ())
+
+
+def waiting_answer(export: ERPExport) -> Waiting | None:
+    """The answer that counts of those that were recorded as a conflict with a newer export."""
+    conflict = export.conflict_json or {}
+    if conflict.get("answer") is None:
+        return None
+    several, connector = _Several(export, [], []), connector_for(export.connection.connector_type)
+    for row in AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT).order_by("pk"):
+        several.add(row, said_by(row, connector))
+    found = verdict(several.heard or [Heard(conflict["file"], answer_of(conflict))])
+    return Waiting(Given(export, found.counts.ack, found.counts.file), several, found)
 
 
 def settle_contradictions(

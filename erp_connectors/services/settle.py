@@ -19,13 +19,13 @@ from erp_connectors.faults import (
     FOLDER_UNSTABLE,
     NAME_TAKEN,
     NOT_FOUND,
-    REFUSED_BY_ERP,
     Fault,
 )
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_exports
 from erp_connectors.services import markers
+from erp_connectors.services.answers import accept_all, refuse_all
 from erp_connectors.services.context import (
     Delivery,
     Failure,
@@ -35,9 +35,11 @@ from erp_connectors.services.context import (
     staying_at,
     withdrawn_path,
 )
+from erp_connectors.services.contradictions import waiting_answer
 from erp_connectors.services.publishing import audit_published
 from erp_connectors.services.renewal import link
-from erp_connectors.states import Answer, ExportStatus, FailedAs, Stage
+from erp_connectors.services.telling import tell, tell_each
+from erp_connectors.states import ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock
 from orderflow.orders.models import DraftOrder
@@ -87,7 +89,8 @@ def settle_predecessors(
         if fault is None:
             free.append(export)
         elif fault.kind is not ALREADY_PUBLISHED:
-            failures.append(Failure(export, fault, Stage.SETTLE))
+            elsewhere = predecessor is not None and predecessor.connection_id != export.connection_id
+            failures.append(Failure(export, fault, Stage.SETTLE, elsewhere))
     return free, failures
 
 
@@ -190,40 +193,33 @@ def _mark_published(export: ERPExport, *, draft_from: DraftStatus) -> None:
     DraftOrder.objects.advance_all([export.draft_order_id], frm=draft_from, to=DraftStatus.PUSHED)
     add_events([export], stage=Stage.SETTLE, what="settled", detail="it had been published", at=now)
     audit_published([export])
+    tell("export.sent", [export], detail="it had been published")
 
 
 def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
-    """The predecessor reached the ERP: this export ends, and an answer that waited as a conflict is applied."""
+    """The predecessor reached the ERP. An answer that waited as a conflict is applied as one that arrives now.
+
+    Return None if the ERP refused it: then the order may be sent. Else this export ends as ALREADY_PUBLISHED.
+    """
     predecessor.refresh_from_db()
     if predecessor.failed_as != FailedAs.UNKNOWN:
         return None
-    answer = predecessor.conflict_json or {}
-    if answer.get("answer") == Answer.REFUSED:
-        predecessor.advance(
-            ExportStatus.FAILED, failed_as=FailedAs.REFUSED, error_json=answer["error"], conflict_json=None
-        )
-        counters.count(counters.Name.FAILURES, REFUSED_BY_ERP.code)
-        add_events(
-            [predecessor], stage=Stage.SETTLE, what="refused", detail="by an ack that came", at=timezone.now()
-        )
-        note_exports(Event.EXPORT_REFUSED, [predecessor], at=timezone.now())
+    waiting = waiting_answer(predecessor)
+    if waiting and not waiting.given.ack.accepted:
+        refuse_all([waiting.given])
+        waiting.settle_files()
         return None
     fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
     _end(export, fault)
-    # Approved anew means edited: the ERP holds the older version, and a person has to decide.
-    unchanged = export.approved_at == predecessor.approved_at
-    if not unchanged:
-        DraftOrder.objects.advance_all([export.draft_order_id], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR)
-        note_exports(Event.EXPORT_FAILED, [export], at=timezone.now())
     _mark_published(predecessor, draft_from=DraftStatus.PUSHING)
-    if answer.get("answer") == Answer.ACCEPTED:
-        predecessor.advance(
-            ExportStatus.ACKED,
-            erp_order_id=answer["erp_order_id"],
-            answered_at=timezone.now(),
-            conflict_json=None,
-        )
-        DraftOrder.objects.filter(pk=export.draft_order_id).update(erp_order_id=answer["erp_order_id"])
+    if waiting:
+        predecessor.draft_order.refresh_from_db()
+        accept_all([waiting.given])
+        waiting.settle_files()
+    # Approved anew means edited: the ERP holds the older version, and a person has to decide.
+    if export.approved_at != predecessor.approved_at:
+        DraftOrder.objects.advance_all([export.draft_order_id], frm=DraftStatus.PUSHED, to=DraftStatus.ERROR)
+        note_exports(Event.EXPORT_FAILED, [export], at=timezone.now())
     return fault
 
 
@@ -237,3 +233,7 @@ def _end(export: ERPExport, fault: Fault) -> None:
     )
     counters.count(counters.Name.FAILURES, fault.code)
     add_events([export], stage=Stage.SETTLE, what="failed", detail=f"{fault.code}: {fault.message}", at=now)
+    tell_each(
+        "export.failed",
+        [(export, {"code": fault.code, "message": fault.message, "stage": str(Stage.SETTLE)})],
+    )
