@@ -26,6 +26,7 @@ from erp_connectors.services.connections import public_config
 from erp_connectors.services.context import limits_of
 from erp_connectors.services.recorded import in_words
 from erp_connectors.services.target import where_of
+from erp_connectors.services.waiting_exports import move_waiting_exports
 from erp_connectors.services.wording import fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.admin import yes_or_no
@@ -42,7 +43,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     change = Capability.CONNECT
     may_add = True
     audited = True
-    actions = ("test_connections", "disable_connections")
+    actions = ("test_connections", "disable_connections", "move_waiting")
     list_display = (
         "place",
         "connector_type",
@@ -190,6 +191,28 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             self.message_user(
                 request, _("%(row)s is disabled: it sends nothing and reads no answers.") % {"row": row}
             )
+
+    @admin.action(
+        description=gettext_lazy("Move waiting exports to the active connection"), permissions=["change"]
+    )
+    def move_waiting(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
+        for row in rows:
+            try:
+                done = move_waiting_exports(row.pk, actor=signed_in(request))
+            except connections.ConnectionConflict as refused:
+                self.message_user(request, f"{row}: {in_words(refused)}", messages.ERROR)
+                continue
+            values = {"row": row, "moved": done.moved, "target": done.target, "staged": done.staged}
+            text = _("%(row)s: %(moved)s waiting exports were moved to %(target)s.") % values
+            if done.staged:
+                text += (
+                    " "
+                    + _(
+                        "%(staged)s stay: a file of them was written already. Activate the connection to send them."
+                    )
+                    % values
+                )
+            self.message_user(request, text, messages.WARNING if done.staged else messages.SUCCESS)
 
 
 def _type_of(request: HttpRequest, connection: ERPConnection | None) -> str:

@@ -20,6 +20,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services import connections, probe
 from erp_connectors.services.own_folders import require_own_acks
+from erp_connectors.services.waiting_exports import move_waiting_exports
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -72,6 +73,12 @@ class StepOut(serializers.Serializer[Any]):
 class TestOut(serializers.Serializer[Any]):
     success = serializers.BooleanField()
     steps = StepOut(many=True)
+
+
+class MovedOut(serializers.Serializer[Any]):
+    connection_id = serializers.UUIDField(help_text="the active connection that they wait on now")
+    moved = serializers.IntegerField()
+    staged = serializers.IntegerField(help_text="how many stay, as a file of them was written already")
 
 
 class SavedConnection(ConnectionOut):
@@ -129,6 +136,14 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     def test(self, request: Request, pk: str) -> Response:
         """Every step in order, up to the first that fails."""
         return Response(_tested(probe.test_connection(self.get_object().pk, actor=signed_in(request))))
+
+    @extend_schema(request=None, responses=MovedOut)
+    @action(detail=True, methods=["post"], url_path="move-waiting-exports")
+    def move_waiting_exports(self, request: Request, pk: str) -> Response:
+        """Move what waits on a disabled connection to the active one; 409 if there is none, or a worker is at it."""
+        done = move_waiting_exports(self.get_object().pk, actor=signed_in(request))
+        answer = {"connection_id": done.target.pk, "moved": done.moved, "staged": done.staged}
+        return Response(MovedOut(answer).data)
 
     @extend_schema(request=UnsavedConfig, responses=TestOut)
     @action(detail=False, methods=["post"], url_path=f"{SLUG}/test")

@@ -9,7 +9,7 @@ from django.http import FileResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound
@@ -32,20 +32,33 @@ from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.bulk_retry import AT_MOST, Outcome, bulk_retry
 from erp_connectors.services.by_hand import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
+from erp_connectors.services.waiting_exports import reason_for_waiting
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
 
 
+class WaitingOut(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
 class ExportOut(serializers.ModelSerializer[ERPExport]):
+    waiting_for = serializers.SerializerMethodField(help_text="why a PENDING export waits, else null")
+
     class Meta:
         model = ERPExport
         fields = [
             "id", "draft_order_id", "connection_id", "status", "failed_as", "filename", "export_format_version",
             "sha256", "size", "dropzone_path", "erp_order_id", "error_json", "conflict_json", "attempts",
             "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at", "payload_removed_at",
-            "events_removed_at",
+            "events_removed_at", "waiting_for",
         ]  # fmt: skip
+
+    @extend_schema_field(WaitingOut(allow_null=True))
+    def get_waiting_for(self, export: ERPExport) -> dict[str, Any] | None:
+        return reason_for_waiting(export)
 
 
 class RefusedIn(KnownFieldsOnly, serializers.Serializer[Any]):
@@ -121,7 +134,8 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         return [Requires(Capability.PUSH if changes else Capability.READ)()]
 
     def get_queryset(self) -> QuerySet[ERPExport]:
-        return ERPExport.objects.visible_to(signed_in(self.request)).defer("payload")
+        exports = ERPExport.objects.visible_to(signed_in(self.request))
+        return exports.select_related("connection").defer("payload", "connection__config")
 
     @extend_schema(request=AcceptedIn, responses=ExportOut, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="mark-accepted")

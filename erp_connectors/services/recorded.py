@@ -4,10 +4,14 @@ from django.utils.translation import gettext_noop
 
 from erp_connectors.services import server_limits
 from erp_connectors.services.push import NO_CONNECTION
+from erp_connectors.services.waiting_exports import IN_USE, NO_TARGET, STILL_ACTIVE
 from orderflow.orders.sentences import OF_ORDERS, speaker
 
 REFUSALS = (
     NO_CONNECTION,
+    STILL_ACTIVE,
+    NO_TARGET,
+    IN_USE,
     gettext_noop("There is no such order."),
     gettext_noop("There is no such order any more, or it is not yours."),
     gettext_noop("There is no such export."),

@@ -13,6 +13,7 @@ from django.db.models import Q
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.answers import BY_HAND, HANDLED
 from erp_connectors.services.recorded import in_words
+from erp_connectors.services.waiting_exports import MOVED
 from erp_connectors.services.wording import (
     ACK_FILED,
     ACK_FOUND,
@@ -135,7 +136,7 @@ def _events(exports: Sequence[ERPExport]) -> tuple[list[Step], bool]:
 
 def _event(row: ERPExportEvent, export: ERPExport) -> Step:
     who, detail = "", row.detail
-    if row.what in (BY_HAND, HANDLED):
+    if row.what in (BY_HAND, HANDLED, MOVED):
         who, _, detail = row.detail.partition(": ")
     elif row.what == "pushed":
         who, detail = export.requested_by.email if export.requested_by else "", ""

@@ -40,6 +40,7 @@ WORDINGS: dict[str, Wording] = {
     ),
     Action.DRAFT_PUSH_RETRIED: Wording(gettext_noop("The push was requested again.")),
     "pushed": Wording(gettext_noop("The push to the ERP was requested.")),
+    "moved": Wording(gettext_noop("It was moved to another connection, before any file of it was written.")),
     "rendered": Wording(gettext_noop("The order's file was made.")),
     "staged": Wording(gettext_noop("The whole file was written to the dropzone.")),
     "published": Wording(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),

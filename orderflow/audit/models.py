@@ -30,6 +30,7 @@ class Action(models.TextChoices):
     DRAFT_PUSH_RETRIED = "DRAFT_PUSH_RETRIED", _("Push retried")
     EXPORT_ACKED = "EXPORT_ACKED", _("Export acked")
     EXPORT_REFUSED = "EXPORT_REFUSED", _("Export refused")
+    EXPORT_MOVED = "EXPORT_MOVED", _("Export moved to another connection")
     MARKED_HANDLED = "MARKED_HANDLED", _("Marked as handled")
     CONNECTION_CREATED = "CONNECTION_CREATED", _("Connection created")
     CONNECTION_CHANGED = "CONNECTION_CHANGED", _("Connection changed")

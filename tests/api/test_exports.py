@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from django.core.files.storage import storages
 
-from erp_connectors.models import ERPExport
+from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push_many, retry_push
-from erp_connectors.states import ExportStatus, FailedAs
+from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -151,3 +151,21 @@ def test_a_bulk_retry_without_sensible_ids_is_refused(org, body):
     answer = client_of(org).post(f"{EXPORTS}/bulk-retry", body, format="json")
 
     assert (answer.status_code, set(answer.json()["error"]["details"])) == (422, {"export_ids"})
+
+
+def test_it_says_why_it_waits_and_a_program_moves_what_a_disabled_connection_holds(org):
+    api, old = client_of(org, Role.ADMIN), ERPConnection.objects.get()
+    (order,) = factories.drafts(org, 1)
+    export = push_many([order.pk], actor=None)[order.pk].export
+    ERPConnection.objects.filter(pk=old.pk).update(status=ConnectionStatus.DISABLED)
+    new = factories.connection(org, old.config)
+
+    waiting = api.get(f"{EXPORTS}/{export.pk}").json()
+    moved = api.post(f"/api/v1/connectors/{old.pk}/move-waiting-exports")
+    again = api.post(f"/api/v1/connectors/{new.pk}/move-waiting-exports")
+    after = api.get(f"{EXPORTS}/{export.pk}").json()
+
+    assert waiting["waiting_for"]["code"] == "CONNECTION_DISABLED"
+    assert moved.json() == {"connection_id": str(new.pk), "moved": 1, "staged": 0}
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "CONFLICT")
+    assert (after["connection_id"], after["waiting_for"]) == (str(new.pk), None)

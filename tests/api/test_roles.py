@@ -55,6 +55,8 @@ TABLE = {
     "GET connectors/{id}": SET_UP_ONE,
     "PATCH connectors/{id}": SET_UP_ONE,
     "POST connectors/{id}/test": SET_UP_ONE,
+    # The connection is active.
+    "POST connectors/{id}/move-waiting-exports": SET_UP_ONE.replace("200", "409"),
     "POST connectors/dropzone-json-v1/test": SET_UP,
 }
 CODES = {401: "AUTH_REQUIRED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT", 422: "VALIDATION_ERROR"}
