@@ -41,13 +41,18 @@ def polled(connection: ERPConnection, reason: dict[str, Any] | None, *, failed: 
     After a second failure in a row the pauses grow: a server that hangs must not keep workers from the others.
     """
     failures = connection.poll_failures_in_row + 1 if failed else 0
-    pause = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS * 2 ** min(max(failures, 1) - 1, 10))
     ERPConnection.objects.filter(pk=connection.pk).update(
         last_poll_at=now,
         poll_trouble=reason,
         poll_failures_in_row=failures,
-        poll_retry_at=now + min(pause, LONGEST_POLL_PAUSE) if failed else None,
+        poll_retry_at=now + poll_pause(failures) if failed else None,
     )
+
+
+def poll_pause(failures: int) -> timedelta:
+    """After so many failures in a row; the first is followed by the usual interval."""
+    pause = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS * 2 ** min(max(failures, 1) - 1, 10))
+    return min(pause, LONGEST_POLL_PAUSE)
 
 
 def trouble(connection: ERPConnection, *, now: datetime) -> datetime:

@@ -1,9 +1,9 @@
 """Everything that can go wrong between an approved order and the ERP, as one table.
 
 Fault
- |- TRANSIENT    the same attempt may succeed later: the export stays PENDING and is tried again
+ |- TRANSIENT    the same attempt may succeed later: the export stays PENDING, and is FAILED after the last try
  |- ORDER        this order can't go out as it is: its export is FAILED at once
- |- CONNECTION   nothing can go out this way: the circuit opens and the queue waits
+ |- CONNECTION   nothing can go out this way: the circuit opens, and every export stays PENDING until it works again
  `- FILE         what was found out about one file; the caller decides what it means
 """
 
@@ -71,9 +71,6 @@ SERVER_BUSY = FaultKind(
 REMOTE_TIMEOUT = FaultKind(
     "REMOTE_TIMEOUT", _T, _ERP, "The server stopped answering in the middle of the work.",
     _WAIT + " Raise io_timeout if the server is slow.",
-)  # fmt: skip
-DISK_FULL = FaultKind(
-    "DISK_FULL", _T, _ERP, "The dropzone's disk is full or over quota.", "Ask the ERP's operator to free space there."
 )  # fmt: skip
 REMOTE_FAILURE = FaultKind(
     "REMOTE_FAILURE", _T, _ERP, "The server reported a failure without saying which.",
@@ -198,6 +195,9 @@ PERMISSION_DENIED = FaultKind(
     "PERMISSION_DENIED", _C, _ERP, "The user may not do this in that folder.",
     "Ask the server's operator for the right to read, write, rename and delete there.",
 )  # fmt: skip
+DISK_FULL = FaultKind(
+    "DISK_FULL", _C, _ERP, "The dropzone's disk is full or over quota.", "Ask the ERP's operator to free space there."
+)  # fmt: skip
 RENAME_UNSUPPORTED = FaultKind(
     "RENAME_UNSUPPORTED", _C, _ERP, "The server can't rename files.",
     "Ask the server's operator to allow renaming, or set atomic_write to false and accept its weaker guarantee.",
@@ -212,7 +212,7 @@ OUTSIDE_ROOTS = FaultKind(
 )  # fmt: skip
 CONNECTION_DISABLED = FaultKind(
     "CONNECTION_DISABLED", _C, _US, "The connection of this export is disabled, so nothing is sent.",
-    "Activate the connection again; what waits on it then goes out by itself.",
+    "Activate the connection again, or move what waits on it to the active connection; it then goes out by itself.",
 )  # fmt: skip
 CONFIG_UNREADABLE = FaultKind(
     "CONFIG_UNREADABLE", _C, _US, "The stored configuration can't be decrypted.",

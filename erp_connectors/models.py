@@ -163,7 +163,13 @@ class ERPExport(models.Model):
     )
     approved_at = models.DateTimeField()
     payload = models.BinaryField(null=True, editable=False)
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="How often a worker has taken it; each has a temporary file name of its own."
+    )
+    failed_tries = models.PositiveIntegerField(
+        default=0,
+        help_text="Attempts that failed for a transient fault; at DELIVERY_MAX_ATTEMPTS the export is FAILED.",
+    )
     next_attempt_at = models.DateTimeField(null=True)
     staged_destination = models.CharField(max_length=700, blank=True, default="")
     staged_path = models.CharField(max_length=1200, blank=True, default="")
@@ -322,7 +328,10 @@ class AckFile(models.Model):
     decided_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(null=True)
     moved_to = models.CharField(max_length=1200, blank=True, default="")
-    stays = models.BooleanField(default=False, help_text="It is handled, and we have no right to move it.")
+    move_failures = models.PositiveIntegerField(default=0, editable=False)
+    move_retry_at = models.DateTimeField(
+        null=True, editable=False, help_text="It is handled and could not be moved: when that is tried again."
+    )
     handled_at = models.DateTimeField(
         null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
     )
@@ -356,6 +365,11 @@ class AckFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is handled and lies in the ack folder all the same, because it could not be moved."""
+        return self.move_retry_at is not None and self.moved_at is None
 
 
 def add_events(

@@ -105,7 +105,7 @@ def test_what_goes_wrong_is_counted_by_its_code(make_site, scrape):  # noqa: F81
 
     found = scrape()
     assert found["delivery_faults_total", "FOLDER_MISSING"] == 2
-    assert found["export_failures_total", "FOLDER_MISSING"] == 1
+    assert found["export_failures_total", "FOLDER_MISSING"] == 0
     assert found["circuits_opened_total", "FOLDER_MISSING"] == 1
     assert found["export_failures_total", "LOGIN_REFUSED"] == 0
 

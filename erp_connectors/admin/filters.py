@@ -40,7 +40,8 @@ class NeedsAttention(admin.SimpleListFilter):
 
 class AckNeedsAttention(NeedsAttention):
     def wanted(self) -> tuple[Q, ...]:
-        return Q(handled_at=None, status__in=UNSETTLED), Q(handled_at=None, stays=True)
+        unmoved = Q(handled_at=None, move_retry_at__isnull=False, moved_at=None)
+        return Q(handled_at=None, status__in=UNSETTLED), unmoved
 
 
 class Overdue(NeedsAttention):

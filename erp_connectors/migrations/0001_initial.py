@@ -153,7 +153,20 @@ class Migration(migrations.Migration):
                 ),
                 ("approved_at", models.DateTimeField()),
                 ("payload", models.BinaryField(null=True)),
-                ("attempts", models.PositiveIntegerField(default=0)),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="How often a worker has taken it; each has a temporary file name of its own.",
+                    ),
+                ),
+                (
+                    "failed_tries",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts that failed for a transient fault; at DELIVERY_MAX_ATTEMPTS the export is FAILED.",
+                    ),
+                ),
                 ("next_attempt_at", models.DateTimeField(null=True)),
                 ("staged_destination", models.CharField(blank=True, default="", max_length=700)),
                 ("staged_path", models.CharField(blank=True, default="", max_length=1200)),
@@ -266,10 +279,13 @@ class Migration(migrations.Migration):
                 ("decided_at", models.DateTimeField(null=True)),
                 ("moved_at", models.DateTimeField(null=True)),
                 ("moved_to", models.CharField(blank=True, default="", max_length=1200)),
+                ("move_failures", models.PositiveIntegerField(default=0, editable=False)),
                 (
-                    "stays",
-                    models.BooleanField(
-                        default=False, help_text="It is handled, and we have no right to move it."
+                    "move_retry_at",
+                    models.DateTimeField(
+                        editable=False,
+                        help_text="It is handled and could not be moved: when that is tried again.",
+                        null=True,
                     ),
                 ),
                 (

@@ -9,6 +9,7 @@ from erp_connectors.connectors.base import Dropzone
 from erp_connectors.documents import Ability, Move, Upload
 from erp_connectors.faults import NAME_TAKEN, Fault
 from erp_connectors.services import server_limits
+from erp_connectors.services.probe_files import probe_name
 from erp_connectors.transports.base import Transport
 
 # Every ability by its name, as people read it.
@@ -55,8 +56,8 @@ def noted(able: list[Ability], name: str) -> Iterator[None]:
 
 def _replaces_existing(transport: Transport, dropzone: Dropzone) -> bool | None:
     """Tried on two files whose names no ERP reads; None where it can't be told."""
-    stem = f"{dropzone.export_path.rstrip('/')}/test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}"
-    first, second = f"{stem}_1.tmp", f"{stem}_2.tmp"
+    folder, now = dropzone.export_path.rstrip("/"), timezone.now()
+    first, second = (f"{folder}/{probe_name(part, now=now)}" for part in ("1", "2"))
     try:
         staged = transport.stage([Upload(first, b"1"), Upload(second, b"2")])
         if any(staged):

@@ -38,7 +38,7 @@ def _wrong(ack: AckFile) -> tuple[str, str, str]:
         to_do = _(
             "Ask the server's operator for the right to move files in the ack folder, or have it removed."
         )
-        return _("It was read, and we have no right to move it."), in_words(ack.reason), to_do
+        return _("It was read and could not be moved. That is tried again."), in_words(ack.reason), to_do
     return (
         _("It contradicts an earlier answer."),
         in_words(ack.reason),

@@ -29,16 +29,20 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services import ack_decisions
 from erp_connectors.services.ack_decisions import Answered, Reading, Unreadable
 from erp_connectors.services.context import dropzone_of
-from erp_connectors.services.filing import Decided, Filing
+from erp_connectors.services.filing import Decided, Filing, retry_moves
 from erp_connectors.services.ledger import Noted, noted
 from erp_connectors.services.ownership import of_others
 from erp_connectors.services.pages import by_size
+from erp_connectors.services.probe_files import is_left_over
 from erp_connectors.services.renewal import link
 from erp_connectors.services.telling import working_on
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock
+from orderflow.database_faults import is_database_fault
 from orderflow.moves import LostRace
+
+MOST_LEFT_OVER = 100
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +99,12 @@ class PollReport(msgspec.Struct):
                 self.waiting += 1
 
 
+def poll_now(connection_id: UUID) -> PollReport:
+    """One round that an operator asks for: files that could not be moved are tried again at once."""
+    retry_moves(connection_id)
+    return poll(connection_id)
+
+
 def poll(connection_id: UUID, *, seconds: float | None = None, expected: Container[str] = ()) -> PollReport:
     """One round; ``busy`` where another worker is at it. Never raises `Fault`: it is in ``trouble``.
 
@@ -149,6 +159,8 @@ def _poll_one(
     except LostRace:
         raise
     except Exception as error:
+        if is_database_fault(error):
+            raise
         log.exception("poll.internal_error", connection_id=str(connection.pk))
         trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
     report.trouble = trouble.message if trouble else ""
@@ -180,6 +192,8 @@ class _Round:
         self.started = clock.now()
         self.filing = Filing(lease, transport, folder)
         self.listed: set[int] = set()
+        # Files of interrupted connection tests.
+        self.left_over: list[str] = []
         self.trouble: Fault | None = None
 
     def run(self, ends: float | None) -> Fault | None:
@@ -191,12 +205,15 @@ class _Round:
                     break
             else:
                 self.filing.forget_vanished(self.connection, self.listed)
+        self.transport.remove(self.left_over)
         return self.trouble or self.filing.trouble
 
     def _acks(self) -> Generator[Entry, None, None]:
         for entry in self.transport.list(self.folder):
             if self.connector.acknowledges(entry.name):
                 yield entry
+            elif is_left_over(entry.name, now=self.started) and len(self.left_over) < MOST_LEFT_OVER:
+                self.left_over.append(f"{self.folder}/{entry.name}")
 
     def _handle(self, listed: Sequence[Entry]) -> None:
         page = self._without_others(listed)
@@ -208,8 +225,11 @@ class _Round:
         self.listed |= {one.row.pk for one in known if one.row}
         decided = self._decide(fresh)
         moved_before = self.filing.moved
-        self.filing.file([one for one in (*settled, *decided) if not one.row.stays])
+        self.filing.file([one for one in (*settled, *decided) if self._may_move(one.row)])
         self.report.moved += self.filing.moved - moved_before
+
+    def _may_move(self, row: AckFile) -> bool:
+        return row.move_retry_at is None or row.move_retry_at <= self.started
 
     def _without_others(self, listed: Sequence[Entry]) -> Sequence[Entry]:
         answered = {entry.name: self.connector.acknowledges(entry.name) or "" for entry in listed}

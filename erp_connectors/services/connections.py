@@ -15,6 +15,7 @@ from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType, connector_for
 from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.filing import retry_moves
 from erp_connectors.services.host_keys import fingerprints, host_key_names, planned_key_names
 from erp_connectors.services.own_folders import require_own_acks
 from erp_connectors.states import ConnectionStatus, ExportStatus
@@ -237,6 +238,7 @@ def _save(connection: ERPConnection) -> None:
             connection.save()
             # What was waited for may be just what was changed.
             ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None, server_limits={})
+            retry_moves(connection.pk)
         transaction.on_commit(partial(sessions.keeper.drop, connection.pk))
     except IntegrityError:
         raise ConnectionConflict(

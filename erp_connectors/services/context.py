@@ -38,9 +38,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """``elsewhere``: it was met on another connection than the one that is being delivered."""
+
     export: ERPExport
     fault: Fault
     stage: str
+    elsewhere: bool = False
 
 
 def dropzone_of(connection: ERPConnection) -> Dropzone:

@@ -23,6 +23,7 @@ from erp_connectors.services.snapshot import count_lines
 from erp_connectors.services.telling import working_on
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import clock
+from orderflow.database_faults import is_database_fault
 from orderflow.moves import LostRace
 
 MAX_LINES_TOGETHER = 50_000
@@ -89,8 +90,8 @@ def _run_on(connection: ERPConnection, lease: Lease, report: DeliveryReport) -> 
             transport.expect(due)
             transport.open()
             if connection.circuit_open:
+                # The circuit stays open until an order has passed: a test file may fit where an order does not.
                 probe.require_usable(transport, dropzone)
-                circuit.success(connection.pk, now=clock.now())
             connector = connector_for(connection.connector_type)
             delivery = Delivery(lease, connection, connector, dropzone, transport)
             while _one_batch(delivery, report):
@@ -140,26 +141,35 @@ def _claim(lease: Lease) -> list[ERPExport]:
 def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
     """False where there is nothing more to do now."""
     exports = _claim(delivery.lease)
-    before = report.sent
+    before, slowed = report.sent, False
     for load in _loads(exports):
-        try:
-            sent, failures = _deliver_load(delivery, load)
-        except (LostRace, Fault):
-            raise
-        except Exception as error:
-            log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
-            fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
-            sent, failures = 0, [Failure(export, fault, Stage.STAGE) for export in _still_pending(load)]
+        sent, failures = _try_load(delivery, load)
         report.sent += sent
-        _record(delivery, failures, report)
+        _record(delivery, failures, report, others_sent=sent > 0)
         if report.held:
             return False
+        slowed |= any(failure.fault.transient and not failure.elsewhere for failure in failures)
     if report.sent > before:
         circuit.success(delivery.connection.pk, now=clock.now())
-    elif exports and report.postponed:
+    elif slowed:
         circuit.trouble(delivery.connection, now=clock.now())
-        return False
-    return bool(exports)
+    elif exports and delivery.connection.circuit_open:
+        # The probe has succeeded, and what failed failed for reasons of its own.
+        circuit.success(delivery.connection.pk, now=clock.now())
+    return bool(exports) and not (slowed and report.sent == before)
+
+
+def _try_load(delivery: Delivery, load: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
+    try:
+        return _deliver_load(delivery, load)
+    except (LostRace, Fault):
+        raise
+    except Exception as error:
+        if is_database_fault(error):
+            raise
+        log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
+        fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
+        return 0, [Failure(export, fault, Stage.STAGE) for export in _still_pending(load)]
 
 
 def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
@@ -199,12 +209,14 @@ def _take_steps(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, 
     return len(published), [*unsettled, *not_rendered, *not_staged, *not_published]
 
 
-def _record(delivery: Delivery, failures: Sequence[Failure], report: DeliveryReport) -> None:
+def _record(
+    delivery: Delivery, failures: Sequence[Failure], report: DeliveryReport, *, others_sent: bool
+) -> None:
     if not failures:
         return
-    failed = outcomes.record_failures(delivery.lease, delivery.connection, failures)
+    failed = outcomes.record_failures(delivery.lease, delivery.connection, failures, others_sent=others_sent)
     settle.settle_failed(delivery, failed)
-    _count(failures, failed, report)
+    _count(failures, failed, report, others_sent=others_sent)
 
 
 def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport) -> None:
@@ -222,14 +234,19 @@ def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, repo
     report.held = report.held or fault.message
 
 
-def _count(failures: Sequence[Failure], failed: Sequence[ERPExport], report: DeliveryReport) -> None:
+def _count(
+    failures: Sequence[Failure],
+    failed: Sequence[ERPExport],
+    report: DeliveryReport,
+    *,
+    others_sent: bool = False,
+) -> None:
     report.failed += len(failed)
-    held = [failure for failure in failures if failure.fault.scope is Scope.CONNECTION]
-    report.postponed += sum(1 for failure in failures if failure.fault.transient) - sum(
-        1 for failure in failures if failure.fault.transient and failure.export in failed
-    )
-    if held:
-        report.held = held[0].fault.message
+    for failure in failures:
+        if failure.fault.scope is Scope.CONNECTION and not (others_sent or failure.elsewhere):
+            report.held = report.held or failure.fault.message
+        elif failure.export not in failed:
+            report.postponed += 1
 
 
 def _still_pending(exports: Sequence[ERPExport]) -> list[ERPExport]:

@@ -3,19 +3,23 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from erp_connectors import leases
+from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import (
+    DISK_FULL,
     FOLDER_MISSING,
     NAME_TAKEN,
     NOT_FOUND,
+    OPERATION_UNSUPPORTED,
     PERMISSION_DENIED,
+    RENAME_UNSUPPORTED,
     TOO_LARGE,
     Fault,
     Scope,
@@ -25,8 +29,12 @@ from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.services.places import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.states import AckFileStatus
 from erp_connectors.transports.base import Outcomes, Presences, Transport
+from orderflow import clock
 from orderflow.bulk import update_rows
 from orderflow.paging import by_key
+
+# What a user of the server has to change first. All else is tried again with each poll.
+NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED)
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +153,7 @@ class Filing:
         broken = {
             row.pk
             for (row, _), fault in zip(wrong, outcomes, strict=True)
-            if fault and fault.scope is Scope.TRANSIENT
+            if fault and (fault.scope is Scope.TRANSIENT or fault.kind is DISK_FULL)
         }
         return [(row, target) for row, target in filed if row.pk not in broken]
 
@@ -155,11 +163,23 @@ class Filing:
                 # Absent: somebody took it since it was listed.
                 row.moved_at, row.moved_to = timezone.now(), ""
             elif outcome:
-                # No right to move it: it is remembered as handled. All else is simply tried again.
-                row.stays = outcome.kind is PERMISSION_DENIED
                 self.trouble = outcome
-        update_rows(rows, "moved_at", "moved_to", "stays")
+                if outcome.kind in NOT_ALLOWED:
+                    _try_later(row)
+        update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
         self.moved += sum(1 for row in rows if row.moved_at)
+
+
+def retry_moves(connection_id: UUID) -> None:
+    """Let the next poll move what could not be moved: the rights or the folder may be others now."""
+    waiting = AckFile.objects.filter(connection=connection_id, move_retry_at__isnull=False)
+    waiting.present().update(move_retry_at=clock.now())
+
+
+def _try_later(row: AckFile) -> None:
+    """Rights are often given late, and a file that the ERP holds open is free in a moment."""
+    row.move_failures += 1
+    row.move_retry_at = clock.now() + circuit.poll_pause(row.move_failures)
 
 
 def _bodies(rows: Sequence[AckFile]) -> dict[int, bytes]:

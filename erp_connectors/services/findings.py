@@ -14,6 +14,7 @@ class Kind(StrEnum):
     ALTERED = "altered"
     ORPHANED = "orphaned"
     UNEXPLAINED = "unexplained"
+    UNMOVED = "unmoved"
     NO_COPY = "no copy"
 
 

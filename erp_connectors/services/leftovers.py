@@ -1,4 +1,5 @@
-"""Temporary files that killed or frozen workers left in a dropzone: only our own, and only what nobody needs any more.
+"""Temporary files that killed or frozen workers, and interrupted connection tests, left in a dropzone: only our own,
+and only what nobody needs any more.
 
 What is judged here never changes again: a settled export stays settled, and an attempt that was superseded before it
 was STAGED can never be. So it does no harm where this very worker freezes and wakes up late.
@@ -11,10 +12,10 @@ from itertools import islice
 
 import structlog
 
-from erp_connectors.documents import Entry
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.services.context import Delivery
+from erp_connectors.services.probe_files import is_left_over
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow import clock
 
@@ -46,15 +47,18 @@ def sweep(delivery: Delivery) -> int:
     entries = (entry for entry in delivery.transport.list(folder) if entry.is_file)
     removed = 0
     # Listed to its end before anything is removed: a server need not list well what changes meanwhile.
-    ours = iter(list(islice((match for entry in entries if (match := _ours(entry))), MOST)))
+    names = list(islice((entry.name for entry in entries if _is_temporary(entry.name)), MOST))
+    tests = [f"{folder}/{name}" for name in names if is_left_over(name, now=timezone.now())]
+    removed += delivery.transport.remove(tests).count(True)
+    ours = iter([match for name in names if (match := NAME.fullmatch(name))])
     while page := list(islice(ours, PAGE)):
         paths = [f"{folder}/{name}" for name in _needless(delivery, folder, page)]
         removed += delivery.transport.remove(paths).count(True)
     return removed
 
 
-def _ours(entry: Entry) -> "re.Match[str] | None":
-    return NAME.fullmatch(entry.name)
+def _is_temporary(name: str) -> bool:
+    return NAME.fullmatch(name) is not None or is_left_over(name, now=timezone.now())
 
 
 def _needless(delivery: Delivery, folder: str, names: Sequence["re.Match[str]"]) -> Iterator[str]:

@@ -25,47 +25,60 @@ from orderflow.orders.states import DraftStatus
 
 
 @transaction.atomic
-def record_failures(lease: Lease, connection: ERPConnection, failures: Sequence[Failure]) -> list[ERPExport]:
-    """Postpone, hold or fail each export; returns those that are FAILED now. Raises `LostRace`."""
+def record_failures(
+    lease: Lease, connection: ERPConnection, failures: Sequence[Failure], *, others_sent: bool = False
+) -> list[ERPExport]:
+    """Postpone, hold or fail each export; return those that are FAILED now. Raises `LostRace`.
+
+    A fault of the connection ends no export. It opens the circuit, unless ``others_sent``: then the connection works,
+    and those that met the fault are postponed.
+    """
     leases.renew(lease)
     now = clock.now()
     counters.count_all(counters.Name.FAULTS, Counter(failure.fault.code for failure in failures))
-    postponed, held, final = _sort(failures)
-    _postpone(postponed, now)
-    _note(held, "held", now)
+    held = [failure for failure in failures if failure.fault.scope is Scope.CONNECTION]
+    broken = None if others_sent else next((failure for failure in held if not failure.elsewhere), None)
+    tried_again, final = _count_tries(failures)
+    _postpone(tried_again, now)
+    _hold(held, now, circuit_opens=broken is not None)
     _fail(final, now)
-    broken = next((f for f in failures if f.fault.scope is Scope.CONNECTION), None)
     if broken:
         reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
         circuit.open_circuit(connection, reason, now=now)
     return [failure.export for failure in final]
 
 
-def _sort(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure], list[Failure]]:
-    postponed: list[Failure] = []
-    held: list[Failure] = []
+def _count_tries(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure]]:
+    """Count the faults of the orders themselves; return those that are tried again, and those that are not."""
+    tried_again: list[Failure] = []
     final: list[Failure] = []
-    circuit_opened = False
     for failure in failures:
-        if (
-            failure.fault.scope is Scope.TRANSIENT
-            and failure.export.attempts < settings.DELIVERY_MAX_ATTEMPTS
-        ):
-            postponed.append(failure)
-        elif failure.fault.scope is Scope.CONNECTION and circuit_opened:
-            held.append(failure)
-        else:
-            circuit_opened |= failure.fault.scope is Scope.CONNECTION
+        if failure.fault.scope is Scope.TRANSIENT:
+            failure.export.failed_tries += 1
+            last = failure.export.failed_tries >= settings.DELIVERY_MAX_ATTEMPTS
+            (final if last else tried_again).append(failure)
+        elif failure.fault.scope is not Scope.CONNECTION:
             final.append(failure)
-    return postponed, held, final
+    return tried_again, final
 
 
 def _postpone(failures: Sequence[Failure], now: datetime) -> None:
     for failure in failures:
-        failure.export.next_attempt_at = now + circuit.backoff(failure.export.attempts)
+        failure.export.next_attempt_at = now + circuit.backoff(failure.export.failed_tries)
+        failure.export.error_json = _error(failure, now)
+    update_rows([failure.export for failure in failures], "next_attempt_at", "error_json", "failed_tries")
+    _note(failures, "postponed", now)
+
+
+def _hold(failures: Sequence[Failure], now: datetime, *, circuit_opens: bool) -> None:
+    # A circuit is tried again and again: its reason is one event of each export.
+    news = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
+    for failure in failures:
+        waits = None if circuit_opens else now + circuit.backoff(failure.export.attempts)
+        failure.export.next_attempt_at = waits
         failure.export.error_json = _error(failure, now)
     update_rows([failure.export for failure in failures], "next_attempt_at", "error_json")
-    _note(failures, "postponed", now)
+    _note(news, "held", now)
 
 
 def _fail(failures: Sequence[Failure], now: datetime) -> None:
@@ -75,7 +88,7 @@ def _fail(failures: Sequence[Failure], now: datetime) -> None:
         failure.export.error_json = _error(failure, now)
         failure.export.next_attempt_at = None
     exports = [failure.export for failure in failures]
-    update_rows(exports, "error_json", "next_attempt_at")
+    update_rows(exports, "error_json", "next_attempt_at", "failed_tries")
     for failed_as in (FailedAs.NOT_SENT, FailedAs.UNKNOWN):
         mine = [export for export in exports if _failed_as(export) == failed_as]
         ERPExport.objects.filter(pk__in=[export.pk for export in mine]).advance(

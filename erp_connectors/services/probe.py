@@ -22,15 +22,18 @@ from erp_connectors.faults import (
     REMOTE_FAILURE,
     Fault,
 )
-from erp_connectors.models import ERPConnection
+from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import open_transport
 from erp_connectors.services import abilities
 from erp_connectors.services.abilities import noted
 from erp_connectors.services.context import dropzone_of
+from erp_connectors.services.filing import retry_moves
 from erp_connectors.services.places import ERROR, PROCESSED
+from erp_connectors.services.probe_files import probe_name
 from erp_connectors.services.probe_report import ProbeReport
 from erp_connectors.services.renewal import put_in_place
 from erp_connectors.services.server_limits import as_row
+from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import clock, jobs
 from orderflow.audit.models import Action
@@ -140,8 +143,12 @@ def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeSte
 
 
 def require_usable(transport: Transport, dropzone: Dropzone) -> None:
-    """On an open transport: raises the `Fault` that keeps orders from being written."""
-    _try_export_folder(transport, dropzone)
+    """Raise the `Fault` that keeps files from being written on an open transport. Nothing is published for it."""
+    path = f"{dropzone.export_path.rstrip('/')}/{probe_name('written', now=timezone.now())}"
+    try:
+        _raise_first(transport.stage([Upload(path, PROBE_BODY, dropzone.file_mode)]))
+    finally:
+        transport.remove([path])
 
 
 def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> ProbeStep:
@@ -159,19 +166,19 @@ def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> Prob
 
 
 def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
-    stamp = f"{timezone.now():%Y%m%d_%H%M%S_%f}"
-    final = f"{dropzone.export_path.rstrip('/')}/test_connection_{stamp}.json"
-    temporary = f"{final}.tmp"
-    written = temporary if dropzone.atomic_write else final
+    """Write, rename and remove a test file, under names that no reader takes for an order."""
+    folder, now = dropzone.export_path.rstrip("/"), timezone.now()
+    written = here = f"{folder}/{probe_name('written', now=now)}"
     try:
         _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
         remarks = "".join(f"; {remark}" for remark in transport.remarks())
         if dropzone.atomic_write:
-            remarks += _renamed(lambda: transport.publish([Move(temporary, final)]))
+            here = f"{folder}/{probe_name('renamed', now=now)}"
+            remarks += _renamed(lambda: transport.publish([Move(written, here)]))
     except Fault:
-        transport.remove([written])
+        transport.remove([written, here])
         raise
-    (removed,) = transport.remove([final])
+    (removed,) = transport.remove([here])
     if isinstance(removed, Fault):
         raise removed
     how = "written, renamed and removed" if dropzone.atomic_write else "written and removed"
@@ -194,7 +201,7 @@ def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability
     ack_path = dropzone.ack_path or ""
     shared = PurePosixPath(ack_path) == PurePosixPath(dropzone.export_path)
     root = ack_path.rstrip("/")
-    name = f"test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}.json.tmp"
+    name = probe_name("answer", now=timezone.now())
     here = f"{root}/{name}"
     with noted(able, "ack_list"):
         waiting = sum(1 for _ in transport.list(ack_path))
@@ -261,4 +268,8 @@ def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits
     if ok:
         ERPConnection.objects.filter(pk=connection.pk).update(server_limits=as_row(met))
         circuit.success(connection.pk, now=now)
+        retry_moves(connection.pk)
+        ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
+            next_attempt_at=None
+        ).update(next_attempt_at=None)
         jobs.wake("erp_connectors.tasks.deliver", str(connection.pk))

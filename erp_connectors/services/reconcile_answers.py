@@ -51,6 +51,8 @@ class AnswerFiles:
         for place in (self.folder, f"{self.folder}/{ERROR}"):
             for page in by_size(self._answers(place), lambda seen: 0):
                 self._exports(page)
+                if place == self.folder:
+                    self._report_unmoved(self._without_others(page))
         for page in by_size(self._answers(f"{self.folder}/{PROCESSED}"), lambda seen: seen.entry.size):
             ours = self._without_others(page)
             self.report.answers += len(ours)
@@ -88,6 +90,19 @@ class AnswerFiles:
         exports = {export.filename: export for export in rows.only("id", "filename", "status")}
         self.answered |= {export.pk for export in exports.values() if export.status == ExportStatus.SENT}
         return exports
+
+    def _report_unmoved(self, page: Sequence[_Seen]) -> None:
+        """Answers that were handled and lie in the ack folder still, where the ERP team takes them for unread."""
+        rows = AckFile.objects.filter(connection=self.connection, move_retry_at__isnull=False).present()
+        unmoved = {
+            row.name: row for row in rows.filter(name__in=[seen.entry.name for seen in page]).defer("body")
+        }
+        for seen in page:
+            if row := unmoved.get(seen.entry.name):
+                export_id = row.export_id
+                self.report.add(
+                    Finding(kind=Kind.UNMOVED, path=seen.path, what=UNMOVED, to_do=ALLOW, export_id=export_id)
+                )
 
     def _compare_processed(self, page: Sequence[_Seen]) -> None:
         exports = self._exports(page)
@@ -140,6 +155,10 @@ class AnswerFiles:
         self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
 
 
+UNMOVED = "It was read and counted, and could not be moved out of the ack folder."
+ALLOW = (
+    "Ask the server's operator for the right to move it, then test the connection: the next poll moves it."
+)
 RESTORED = "Was the database restored from an older state?"
 AGAIN = "Move it back into the ack folder: the next poll reads it."
 LOOK = "The admin shows, under ack files, what was read, or its SHA-256; find out who changed it."

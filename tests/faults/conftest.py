@@ -119,15 +119,15 @@ def assert_told(erp: Erp, code: str, *, step: str) -> str:
 
     told(export.error_json, code)
     erp.connection.refresh_from_db(fields=["circuit_opened_at", "circuit_reason"])
-    transient = faults.FAULT_KINDS[code].scope is Scope.TRANSIENT
-    assert erp.connection.circuit_open != transient
-    if transient:
-        assert (export.status, export.attempts) == (ExportStatus.PENDING, 1)
+    of_the_connection = faults.FAULT_KINDS[code].scope is Scope.CONNECTION
+    assert erp.connection.circuit_open == of_the_connection
+    assert (export.status, export.attempts) == (ExportStatus.PENDING, 1)
+    if of_the_connection:
+        assert export.next_attempt_at is None, "it waits with the others"
+        told(erp.connection.circuit_reason, code)
+    else:
         assert export.next_attempt_at
         assert export.next_attempt_at > timezone.now()
-    else:
-        assert export.status == ExportStatus.FAILED
-        told(erp.connection.circuit_reason, code)
     message: str = export.error_json["message"]
     return message
 

@@ -109,6 +109,6 @@ def test_a_config_that_no_longer_decrypts(erp_at, asyncssh, settings):
     assert str(erp.connection.pk) in message
     settings.ENCRYPTION_MASTER_KEY = good
     assert erp.probed().ok
-    assert deliver(erp.connection.pk).sent == 1
+    assert deliver(erp.connection.pk).sent == 2
     waiting.refresh_from_db()
     assert waiting.status == ExportStatus.SENT

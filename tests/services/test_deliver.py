@@ -247,17 +247,19 @@ def test_a_missing_folder_holds_the_queue_until_a_test_succeeds(site):
 
     report = deliver(site.connection.pk)
 
-    first, *rest = ERPExport.objects.filter(pk__in=[e.pk for e in exports]).order_by("created_at", "pk")
     site.connection.refresh_from_db()
-    assert report.failed == 1
-    assert first.error_json["code"] == "FOLDER_MISSING"
-    assert {export.status for export in rest} == {ExportStatus.PENDING}
+    assert report.failed == 0
+    waiting = ERPExport.objects.filter(pk__in=[e.pk for e in exports])
+    assert {(one.status, one.error_json["code"]) for one in waiting} == {
+        (ExportStatus.PENDING, "FOLDER_MISSING")
+    }
     assert site.connection.circuit_reason["code"] == "FOLDER_MISSING"
     assert deliver(site.connection.pk).held
 
     site.inbox.with_name("away").rename(site.inbox)
     assert all(step.ok for step in run_test(site.connection.pk, actor=None))
-    assert deliver(site.connection.pk).sent == 2
+    assert deliver(site.connection.pk).sent == 3
+    assert_all_sent_once(site, exports)
 
 
 def test_an_open_circuit_is_probed_after_its_back_off(site):
@@ -268,7 +270,7 @@ def test_an_open_circuit_is_probed_after_its_back_off(site):
 
     later(site.connection)
 
-    assert deliver(site.connection.pk).sent == 2
+    assert deliver(site.connection.pk).sent == 3
     site.connection.refresh_from_db()
     assert not site.connection.circuit_open
 
@@ -302,7 +304,7 @@ def test_what_can_be_delivered_now_is_found_without_any_wake_up(site):
 def test_trouble_that_may_pass_is_tried_again_and_then_needs_a_person(site, settings, monkeypatch):
     settings.DELIVERY_MAX_ATTEMPTS = 3
     (export,) = pushed(site, 1)
-    full = faults.Fault(faults.DISK_FULL)
+    full = faults.Fault(faults.REMOTE_FAILURE)
     monkeypatch.setattr(
         "erp_connectors.transports.filesystem.FilesystemTransport._stage",
         lambda self, uploads: [full] * len(uploads),
@@ -318,7 +320,7 @@ def test_trouble_that_may_pass_is_tried_again_and_then_needs_a_person(site, sett
 
     export.refresh_from_db()
     assert (export.status, export.failed_as) == (ExportStatus.FAILED, FailedAs.NOT_SENT)
-    assert export.error_json["code"] == "DISK_FULL"
+    assert export.error_json["code"] == "REMOTE_FAILURE"
     assert export.draft_order.status == DraftStatus.ERROR
 
 

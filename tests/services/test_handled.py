@@ -1,6 +1,7 @@
 """What only a person's word settles: on record, off the lists, and nothing else changed."""
 
 import pytest
+from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks import poll
@@ -101,7 +102,7 @@ def test_a_file_that_is_well_asks_for_nobody_unless_it_can_not_be_moved(site, st
     file = AckFile(org=site.org, connection=site.connection, name="x.json", status=status)
 
     assert not ack_wants_handling(file)
-    file.stays = True
+    file.move_retry_at = timezone.now()
     assert ack_wants_handling(file)
 
 

@@ -87,11 +87,13 @@ def test_exports_of_several_requests_in_one_batch_keep_theirs(make_site, lines):
 
 def test_what_fails_says_why_and_what_is_refused_what_the_erp_said(make_site, lines):  # noqa: F811
     site = make_site()
-    push_many(factories.ids(factories.drafts(site.org, 2)), actor=None)
+    odd, fine = factories.drafts(site.org, 2)
+    push_many([odd.pk, fine.pk], actor=None)
+    odd.lines.update(internal_sku="")
     site.inbox.rmdir()
     tasks.deliver(str(site.connection.pk))
     assert {(one["event"], one["code"]) for one in lines("export.failed", "export.held")} == {
-        ("export.failed", "FOLDER_MISSING"),
+        ("export.failed", "SCHEMA_VIOLATION"),
         ("export.held", "FOLDER_MISSING"),
     }
 

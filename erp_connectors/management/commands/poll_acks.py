@@ -10,4 +10,4 @@ class Command(ConnectionsCommand):
     help = "Read the ERPs' ack files once, whether or not it is time to. Exit code 1 where a folder gave trouble."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.rounds(options, acks.poll, lambda report: bool(report.trouble))
+        self.rounds(options, acks.poll_now, lambda report: bool(report.trouble))
