@@ -48,7 +48,7 @@ def sweep(delivery: Delivery) -> int:
     removed = 0
     # Listed to its end before anything is removed: a server need not list well what changes meanwhile.
     names = list(islice((entry.name for entry in entries if _is_temporary(entry.name)), MOST))
-    tests = [f"{folder}/{name}" for name in names if is_left_over(name, now=timezone.now())]
+    tests = [f"{folder}/{name}" for name in names if is_left_over(name, now=clock.now())]
     removed += delivery.transport.remove(tests).count(True)
     ours = iter([match for name in names if (match := NAME.fullmatch(name))])
     while page := list(islice(ours, PAGE)):
@@ -58,7 +58,7 @@ def sweep(delivery: Delivery) -> int:
 
 
 def _is_temporary(name: str) -> bool:
-    return NAME.fullmatch(name) is not None or is_left_over(name, now=timezone.now())
+    return NAME.fullmatch(name) is not None or is_left_over(name, now=clock.now())
 
 
 def _needless(delivery: Delivery, folder: str, names: Sequence["re.Match[str]"]) -> Iterator[str]:
