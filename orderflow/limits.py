@@ -1,5 +1,6 @@
 """Requests that no page of ours and no program needs are refused before anything of them is read."""
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 
@@ -16,12 +17,16 @@ METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 # The API's own views answer for their methods; these are never an answer to anything.
 NEVER = ("TRACE", "TRACK", "CONNECT")
 _PIECE = 64 * 1024
+# The search box of the admin, its choices as one types, and the API's lists.
+SEARCHES = ("q", "term", "search")
+MOST_WORDS = 50
+_WORD = re.compile(r"[^\W_]+")
 
 log = structlog.get_logger(__name__)
 
 
 class LimitsMiddleware:
-    """Refuse other methods (405) and bodies larger than DATA_UPLOAD_MAX_MEMORY_SIZE (413), of any content type.
+    """Refuse other methods (405), bodies larger than DATA_UPLOAD_MAX_MEMORY_SIZE (413) and searches of many words (422).
 
     Read a body of unknown length (`Transfer-Encoding: chunked`) here. Under WSGI, Django and REST framework take a
     request without Content-Length for one without a body. If the server does not mark the end of such a body, refuse
@@ -43,7 +48,22 @@ def _refused(request: HttpRequest) -> HttpResponse | None:
         return _read_chunked(request, most)
     if _length(request) > most:
         return _too_large(request, most)
+    if any(_words(text) > MOST_WORDS for name in SEARCHES for text in request.GET.getlist(name)):
+        return _too_many_words(request)
     return None
+
+
+def _words(text: str) -> int:
+    """Count words as the searches split them: each word is a condition, and SQLite takes 1,000."""
+    return max(len(text.split()), len(_WORD.findall(text)))
+
+
+def _too_many_words(request: HttpRequest) -> HttpResponse:
+    if _is_program(request):
+        details = {"search": [f"Write at most {MOST_WORDS} words."]}
+        return JsonResponse(envelope(422, "The request is not valid.", details), status=422)
+    said = _("A search may have %(most)d words. Search for an order number, a customer or a file name.")
+    return render(request, "413.html", {"said": said % {"most": MOST_WORDS}}, status=422)
 
 
 def _is_program(request: HttpRequest) -> bool:

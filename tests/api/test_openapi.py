@@ -93,3 +93,14 @@ def test_it_is_served_to_everybody_and_names_every_route(db):
     assert "/api/v1/draft-orders/{id}/retry-push" in served["paths"]
     client = APIClient(HTTP_AUTHORIZATION=f"Token {Token.objects.create(factories.user(factories.org()))[1]}")
     assert client.get("/api/v1/docs").status_code == 200
+
+
+def test_it_is_made_once_for_all_who_ask(monkeypatch):
+    first = APIClient().get("/api/v1/schema", {"format": "json"})
+
+    def made_again(*args, **options):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", made_again)
+    assert APIClient().get("/api/v1/schema", {"format": "json"}).content == first.content
+    assert APIClient().get("/api/v1/schema", {"format": "json", "lang": "en-x"}).status_code == 200

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
+from orderflow.orders.importing import limits, reading, rows
 from orderflow.orders.management.progress import ProgressBar
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.states import DraftStatus
@@ -354,6 +355,69 @@ def test_a_gzipped_file_is_read_and_a_damaged_one_told(org, tmp_path):
     assert refused.value.returncode == 2
     path.write_bytes(whole)
     assert run(path)[0] == 0
+
+
+def bomb(path, head, chunk, tail=b"", *, megabytes=2048):
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(head)
+        for _ in range(megabytes):
+            file.write(chunk)
+        file.write(tail)
+    assert path.stat().st_size < 20 * 1024**2
+    return path
+
+
+MEGABYTE = 1024**2
+HEADER_LINE = b"external_order_number,erp_customer_number\n"
+BOMBS = {
+    # One line, one cell, one row of many lines, one order of many rows.
+    "b.jsonl.gz": (b"[", b"[]," * (MEGABYTE // 3), "an order may have 8 MB at most"),
+    "b.csv.gz": (HEADER_LINE, b"x" * MEGABYTE, "the row in line 2 is longer than 1 MB"),
+    "c.csv.gz": (HEADER_LINE + b'"', b"\n" * MEGABYTE, "longer than 1 MB"),
+    "d.csv.gz": (HEADER_LINE, b"PO-1,4711\n" * (MEGABYTE // 10), "10,000 lines at most"),
+    "e.csv.gz": (b"", b"external_order_number," * (MEGABYTE // 22), "the header"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_that_expands_without_end_is_refused_in_little_memory(org, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(limits, "MOST_BYTES", 64 * MEGABYTE)
+    head, chunk, told = BOMBS[name]
+    path = bomb(tmp_path / name, head, chunk, megabytes=1 if name == "d.csv.gz" else 60)
+
+    tracemalloc.start()
+    try:
+        code, _, trouble = run(path)
+    except CommandError as error:
+        code, trouble = error.returncode, str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert code in (1, 2)
+    assert told in trouble
+    assert peak < 40 * MEGABYTE, f"{peak / MEGABYTE:.0f} MB"
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "told"),
+    [
+        ("MOST_BYTES", 500, "more than 0 GB"),
+        ("MOST_ROWS", 2, "more than 2 "),
+        ("MOST_ORDERS", 2, "more than 2 orders"),
+    ],
+)
+def test_a_file_beyond_a_limit_is_read_no_further_and_the_limit_is_named(
+    org, tmp_path, monkeypatch, limit, most, told
+):
+    for module in (limits, reading, rows):
+        monkeypatch.setattr(module, limit, most, raising=False)
+    many = [order(f"PO-{n}") for n in range(5)]
+    cells = [f"PO-{n},4711," + "x" * 100 for n in range(5)]
+    header = "external_order_number,erp_customer_number,notes"
+    for path in (jsonl(tmp_path, *many), csv_file(tmp_path, *cells, header=header)):
+        with pytest.raises(CommandError, match=told) as refused:
+            run(path)
+        assert refused.value.returncode == 2
 
 
 def test_what_can_not_be_done_at_all_is_exit_code_2(org, tmp_path):

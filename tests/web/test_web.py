@@ -48,6 +48,26 @@ def test_the_api_reads_no_more_than_an_order_needs(member):
     assert "1048576 bytes" in answer.json()["error"]["message"]
 
 
+SEARCHES = [
+    "/admin/orders/draftorder/?q=", "/admin/orders/customer/?q=", "/admin/audit/auditlog/?q=",
+    "/admin/erp_connectors/erpexport/?q=", "/admin/erp_connectors/ackfile/?q=",
+    "/admin/autocomplete/?app_label=orders&model_name=draftorder&field_name=customer&term=",
+    "/api/v1/draft-orders?search=", "/api/v1/customers?search=",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["a ", "a-", "! "])
+def test_a_search_of_very_many_words_is_refused_and_one_of_many_is_not(member, word):
+    browser = logged_in(member)
+
+    assert {url: browser.get(url + word * 2000).status_code for url in SEARCHES} == dict.fromkeys(
+        SEARCHES, 422
+    )
+    assert {url: browser.get(url + word * 50).status_code for url in SEARCHES} == dict.fromkeys(SEARCHES, 200)
+    refused = browser.get("/api/v1/draft-orders", {"search": word * 2000}).json()["error"]
+    assert refused["details"] == {"search": ["Write at most 50 words."]}
+
+
 @pytest.mark.parametrize("length", ["-1", "1e9", "", "٣", "abc"])
 def test_a_length_that_is_no_number_breaks_nothing(length):
     assert Client().post(LOGIN, {}, CONTENT_LENGTH=length).status_code in (200, 400, 403)

@@ -1,6 +1,7 @@
 """Files as they come: JSON lines or CSV, plain or gzipped. Whatever their size, one order at a time is in memory."""
 
 import gzip
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -10,9 +11,9 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from orderflow.orders.importing.documents import Found, Problem, Unreadable
+from orderflow.orders.importing.limits import LONGEST_LINE, MB, MOST_ORDERS, MOST_ROWS, Bounded, count
 from orderflow.orders.importing.rows import as_orders, incomplete
 
-LONGEST_LINE = 32 * 1024 * 1024
 FORMATS = ("jsonl", "csv")
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 # Numbers keep their digits: a float would not.
@@ -51,10 +52,19 @@ def opened(source: Source) -> Iterator[OpenSource]:
         gzipped = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         data: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
-        yield OpenSource(raw, data, source)
+        yield OpenSource(raw, io.BufferedReader(Bounded(data)), source)
 
 
 def orders(file: OpenSource) -> Iterator[Found | Unreadable]:
+    """Raises `FileTooLarge` where the file's limits end; what came before is whole."""
+    read = 0
+    for one in _orders(file):
+        if isinstance(one, Found):
+            read = count(read, MOST_ORDERS, "orders")
+        yield one
+
+
+def _orders(file: OpenSource) -> Iterator[Found | Unreadable]:
     if file.source.format == "jsonl":
         yield from _json_lines(file.data)
         return
@@ -66,10 +76,10 @@ def orders(file: OpenSource) -> Iterator[Found | Unreadable]:
 def _json_lines(data: IO[bytes]) -> Iterator[Found | Unreadable]:
     number = 0
     while line := data.readline(LONGEST_LINE):
-        number += 1
+        number = count(number, MOST_ROWS, "lines")
         if len(line) == LONGEST_LINE:
             _skip_rest(data, line)
-            what = f"an order may have {LONGEST_LINE // 1024 // 1024} MB at most; split it"
+            what = f"an order may have {LONGEST_LINE // MB} MB at most; split it"
             yield Unreadable(Problem(number, "the whole line", what))
         elif line.strip(b" \t\r\n\xef\xbb\xbf"):
             yield _json_order(number, line.removeprefix(b"\xef\xbb\xbf"))

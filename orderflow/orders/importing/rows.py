@@ -3,10 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import IO, Any, NamedTuple
 
 from orderflow.orders.importing.documents import Found, Problem, Unreadable
+from orderflow.orders.importing.limits import LONGEST_ROW, MOST_LINES_OF_ORDER, MOST_ORDERS, RowLines, count
 
 # column: what the order or the line calls it
 OF_ORDER = {
@@ -45,12 +46,16 @@ class Row(NamedTuple):
 
 def as_orders(data: IO[bytes], unsafe: Mapping[int, str]) -> Iterator[Found | Unreadable]:
     for key, group in groupby(_rows(data), key=lambda row: row.key if isinstance(row, Row) else None):
-        members = list(group)
-        rows = [one for one in members if isinstance(one, Row)]
-        yield from (one for one in members if isinstance(one, Unreadable))
-        if rows and hash(key) in unsafe:
+        if key is None:
+            yield from (one for one in group if isinstance(one, Unreadable))
+            continue
+        rows = [row for row in islice(group, MOST_LINES_OF_ORDER + 1) if isinstance(row, Row)]
+        if hash(key) in unsafe:
             yield Unreadable(Problem(rows[0].line, "external_order_number", unsafe[hash(key)]))
-        elif rows:
+        elif len(rows) > MOST_LINES_OF_ORDER:
+            what = f"an order may have {MOST_LINES_OF_ORDER:,} lines at most; split it"
+            yield Unreadable(Problem(rows[0].line, "external_order_number", what))
+        else:
             yield _order(rows)
 
 
@@ -68,6 +73,8 @@ def incomplete(data: IO[bytes]) -> dict[int, str]:
             unsafe[key], after_unreadable = BESIDE, False
         elif key != before and key in seen:
             unsafe[key] = APART
+        if key not in seen:
+            count(len(seen), MOST_ORDERS, "orders")
         seen.add(key)
         before = key
     return unsafe
@@ -103,15 +110,17 @@ def _rows(data: IO[bytes]) -> Iterator[Row | Unreadable]:
 
 def _rows_of(text: io.TextIOWrapper) -> Iterator[Row | Unreadable]:
     csv.field_size_limit(LONGEST_CELL)
-    header = text.readline()
+    header = text.readline(LONGEST_ROW)
     columns = [name.strip() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])]
     if wrong := _wrong_columns(columns):
         yield Unreadable(Problem(1, "the header", wrong))
         return
-    reader = csv.reader(text, delimiter=_delimiter(header), strict=True)
+    lines = RowLines(text)
+    reader = csv.reader(lines, delimiter=_delimiter(header), strict=True)
     line = 2
     try:
         for cells in reader:
+            lines.next_row()
             if any(cells):
                 yield _row(line, columns, cells)
             line = reader.line_num + 2
@@ -139,6 +148,8 @@ def _delimiter(header: str) -> str:
 
 def _wrong_columns(columns: list[str]) -> str:
     known = {**OF_ORDER, **OF_LINE}
+    if len(columns) > 2 * len(known):
+        return f"has {len(columns)} columns; these are known: {', '.join(known)}"
     unknown = [name for name in columns if name not in known]
     missing = [name for name in REQUIRED if name not in columns]
     twice = sorted({name for name in columns if columns.count(name) > 1})

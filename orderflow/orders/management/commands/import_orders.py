@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from orderflow.orders.importing import Became, Into, Outcome, Problem, Summary, import_orders
+from orderflow.orders.importing.limits import FileTooLarge
 from orderflow.orders.importing.reading import FORMATS, UnknownFormat, opened, source
 from orderflow.orders.management.progress import ProgressBar
 from orderflow.tenancy.models import Org, User
@@ -48,6 +49,10 @@ class Command(BaseCommand):
             summary = self._imported(options, into)
         except UnknownFormat as error:
             raise CommandError(str(error), returncode=NOTHING_DONE) from None
+        except FileTooLarge as error:
+            again = "What was read before is in; importing it again adds nothing twice."
+            text = f"{options['file']} is too large: {error}. {again}"
+            raise CommandError(text, returncode=NOTHING_DONE) from None
         except DAMAGED as error:
             again = "What was read before is in; get the file anew and import it again."
             raise CommandError(
