@@ -1,4 +1,4 @@
-"""AES-256-GCM for connection configs: a key per org derived from the master key, bound to its connection.
+"""AES-256-GCM for secrets in the database: a key per org derived from the master key, bound to table, column and row.
 
 Stored form: ``v1.<key id>.<base64url of iv + ciphertext + tag>``. The key id is the first 8 hex digits of the
 master key's SHA-256, so that a ring of keys needs no trial and error during a rotation.
@@ -69,9 +69,22 @@ class MasterKey:
         return AESGCM(derive.derive(self.key))
 
 
-def seal(plaintext: bytes, *, key: MasterKey, org_id: UUID, connection_id: UUID) -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value is stored, so that it opens nowhere else."""
+
+    table: str
+    column: str
+    row_id: UUID
+
+    @property
+    def associated_data(self) -> bytes:
+        return f"{self.table}.{self.column}|".encode() + self.row_id.bytes
+
+
+def seal(plaintext: bytes, *, key: MasterKey, org_id: UUID, place: Place) -> str:
     iv = os.urandom(IV_BYTES)
-    sealed = iv + key.for_org(org_id).encrypt(iv, plaintext, connection_id.bytes)
+    sealed = iv + key.for_org(org_id).encrypt(iv, plaintext, place.associated_data)
     return f"{key.prefix}{base64.urlsafe_b64encode(sealed).decode()}"
 
 
@@ -80,8 +93,8 @@ def sealed_with(stored: str) -> str:
     return stored.partition(".")[2].partition(".")[0]
 
 
-def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, connection_id: UUID) -> bytes:
-    """Raises `Undecryptable`: an unknown key, a changed byte, or a value that belongs to another row."""
+def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, place: Place) -> bytes:
+    """Raises `Undecryptable`: an unknown key, a changed byte, or a value that belongs to another place."""
     version, _, rest = stored.partition(".")
     key_id, _, encoded = rest.partition(".")
     if version != VERSION:
@@ -93,6 +106,6 @@ def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, connection_i
         sealed = base64.b64decode(encoded, altchars=b"-_", validate=True)
         if base64.urlsafe_b64encode(sealed).decode() != encoded:
             raise ValueError("padding bits were changed")
-        return key.for_org(org_id).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], connection_id.bytes)
+        return key.for_org(org_id).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], place.associated_data)
     except (InvalidTag, binascii.Error, ValueError):
-        raise Undecryptable("it was changed, or copied here from another connection") from None
+        raise Undecryptable("it was changed, or copied here from another row or column") from None

@@ -8,7 +8,7 @@ import msgspec
 from django.conf import settings
 from django.db import models
 
-from erp_connectors.crypto import MasterKey, Undecryptable, seal, unseal
+from erp_connectors.crypto import MasterKey, Place, Undecryptable, seal, unseal
 from erp_connectors.faults import CONFIG_UNREADABLE, Fault
 
 
@@ -22,18 +22,22 @@ class Sealed(str):
     """The stored form; it is opened only when somebody asks for the value."""
 
 
-def reseal(stored: Sealed, *, ring: Sequence[MasterKey], org_id: UUID, connection_id: UUID) -> Sealed:
+def reseal(stored: Sealed, *, ring: Sequence[MasterKey], org_id: UUID, place: Place) -> Sealed:
     """The same config under the first key of the ring. Raises `crypto.Undecryptable`."""
-    plain = unseal(stored, ring=ring, org_id=org_id, connection_id=connection_id)
-    return Sealed(seal(plain, key=ring[0], org_id=org_id, connection_id=connection_id))
+    plain = unseal(stored, ring=ring, org_id=org_id, place=place)
+    return Sealed(seal(plain, key=ring[0], org_id=org_id, place=place))
+
+
+def place_in(model: "type[models.Model] | models.Model", column: str, row_id: UUID) -> Place:
+    return Place(model._meta.db_table, column, row_id)
 
 
 class OwnedConfig(dict[str, Any]):
     """A plain config that knows the row it is sealed for."""
 
-    def __init__(self, values: Mapping[str, Any], row: models.Model) -> None:
+    def __init__(self, values: Mapping[str, Any], row: models.Model, column: str) -> None:
         super().__init__(values)
-        self.row = row
+        self.row, self.column = row, column
 
     def __repr__(self) -> str:
         """Names only: traces, debug pages and logs show what a variable holds."""
@@ -51,11 +55,11 @@ class EncryptedConfigDescriptor:
             row.refresh_from_db(fields=[self.name])
         value = row.__dict__[self.name]
         if isinstance(value, Sealed):
-            value = row.__dict__[self.name] = OwnedConfig(_open(value, row), row)
+            value = row.__dict__[self.name] = OwnedConfig(_open(value, row, self.name), row, self.name)
         return value
 
     def __set__(self, row: models.Model, value: Any) -> None:
-        row.__dict__[self.name] = OwnedConfig(value, row) if isinstance(value, Mapping) else value
+        row.__dict__[self.name] = OwnedConfig(value, row, self.name) if isinstance(value, Mapping) else value
 
 
 if TYPE_CHECKING:
@@ -93,9 +97,9 @@ class EncryptedConfigField(_TextField):
         return Sealed(value) if isinstance(value, str) else value
 
 
-def _open(stored: Sealed, row: Any) -> dict[str, Any]:
+def _open(stored: Sealed, row: Any, column: str) -> dict[str, Any]:
     try:
-        plain = unseal(stored, ring=key_ring(), org_id=row.org_id, connection_id=row.id)
+        plain = unseal(stored, ring=key_ring(), org_id=row.org_id, place=place_in(row, column, row.id))
     except Undecryptable as error:
         raise Fault(CONFIG_UNREADABLE, f"{row.KIND} {row.id}: {error}.") from None
     value: dict[str, Any] = msgspec.json.decode(plain)
@@ -105,4 +109,6 @@ def _open(stored: Sealed, row: Any) -> dict[str, Any]:
 def _close(value: OwnedConfig) -> Sealed:
     row: Any = value.row
     plain = msgspec.json.encode(dict(value))
-    return Sealed(seal(plain, key=key_ring()[0], org_id=row.org_id, connection_id=row.id))
+    return Sealed(
+        seal(plain, key=key_ring()[0], org_id=row.org_id, place=place_in(row, value.column, row.id))
+    )

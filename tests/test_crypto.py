@@ -3,18 +3,19 @@ from uuid import uuid4
 
 import pytest
 
-from erp_connectors.crypto import BadKey, MasterKey, Undecryptable, seal, unseal
+from erp_connectors.crypto import BadKey, MasterKey, Place, Undecryptable, seal, unseal
 
 OLD, NEW = (MasterKey.from_hex(secrets.token_hex(32)) for _ in range(2))
-ORG, CONNECTION = uuid4(), uuid4()
+ORG, ROW = uuid4(), uuid4()
+PLACE = Place("erp_connectors_erpconnection", "config", ROW)
 
 
 def sealed(key: MasterKey = NEW) -> str:
-    return seal(b'{"password": "geheim"}', key=key, org_id=ORG, connection_id=CONNECTION)
+    return seal(b'{"password": "geheim"}', key=key, org_id=ORG, place=PLACE)
 
 
-def opened(stored: str, *, ring=(NEW, OLD), org_id=ORG, connection_id=CONNECTION) -> bytes:
-    return unseal(stored, ring=ring, org_id=org_id, connection_id=connection_id)
+def opened(stored: str, *, ring=(NEW, OLD), org_id=ORG, place=PLACE) -> bytes:
+    return unseal(stored, ring=ring, org_id=org_id, place=place)
 
 
 def test_what_was_sealed_comes_back():
@@ -34,10 +35,18 @@ def test_a_key_that_is_not_in_the_ring_is_named():
         opened(sealed(OLD), ring=(NEW,))
 
 
-@pytest.mark.parametrize("place", [{"org_id": uuid4()}, {"connection_id": uuid4()}])
-def test_a_value_copied_to_another_row_does_not_open(place):
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"org_id": uuid4()},
+        {"place": Place(PLACE.table, PLACE.column, uuid4())},
+        {"place": Place(PLACE.table, "secrets", ROW)},
+        {"place": Place("notify_subscription", PLACE.column, ROW)},
+    ],
+)
+def test_a_value_copied_to_another_table_column_or_row_does_not_open(elsewhere):
     with pytest.raises(Undecryptable, match="copied"):
-        opened(sealed(), **place)
+        opened(sealed(), **elsewhere)
 
 
 def test_every_flipped_character_is_noticed():

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from erp_connectors.crypto import MasterKey, Undecryptable, seal, sealed_with
-from erp_connectors.fields import Sealed, key_ring, reseal
+from erp_connectors.fields import Sealed, key_ring, place_in, reseal
 from erp_connectors.models import ERPConnection
 from erp_connectors.notify.models import Channel, Subscription
 from orderflow.audit.models import Action
@@ -144,12 +144,13 @@ def _stored(place: Sealing) -> "QuerySet[Any, tuple[Any, ...]]":
 
 
 def _fresh(place: Sealing, row: Row, ring: list[MasterKey]) -> Sealed:
+    stored_in = place_in(place.model, place.column, row.id)
     try:
-        return reseal(row.stored, ring=ring, org_id=row.owner_id, connection_id=row.id)
+        return reseal(row.stored, ring=ring, org_id=row.owner_id, place=stored_in)
     except Undecryptable:
         if place.empty is None or not place.model._default_manager.filter(place.empty, pk=row.id).exists():
             raise
-        return Sealed(seal(b"{}", key=ring[0], org_id=row.owner_id, connection_id=row.id))
+        return Sealed(seal(b"{}", key=ring[0], org_id=row.owner_id, place=stored_in))
 
 
 def _reseal(place: Sealing, row: Row, ring: list[MasterKey]) -> int:

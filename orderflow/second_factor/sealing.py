@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
-from erp_connectors.crypto import seal, unseal
+from erp_connectors.crypto import Place, seal, unseal
 from erp_connectors.fields import key_ring
+
+TABLE, COLUMN = "second_factor_secondfactor", "secret"
 
 
 def sealed(secret: bytes, person_id: UUID) -> str:
-    return seal(secret, key=key_ring()[0], org_id=person_id, connection_id=person_id)
+    return seal(secret, key=key_ring()[0], org_id=person_id, place=Place(TABLE, COLUMN, person_id))
 
 
 def opened(stored: str, person_id: UUID) -> bytes:
     """Raises `erp_connectors.crypto.Undecryptable`."""
-    return unseal(stored, ring=key_ring(), org_id=person_id, connection_id=person_id)
+    return unseal(stored, ring=key_ring(), org_id=person_id, place=Place(TABLE, COLUMN, person_id))

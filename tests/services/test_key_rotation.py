@@ -117,13 +117,11 @@ def test_what_somebody_saves_meanwhile_stays(connections, new_key, monkeypatch, 
     saved: list[int] = []
     key = new_key()
 
-    def while_somebody_saves(stored, *, ring, org_id, connection_id):
-        if connection_id == changed and not saved:
-            newer = seal(
-                b'{"password":"newer"}', key=ring[saved_with], org_id=org_id, connection_id=connection_id
-            )
+    def while_somebody_saves(stored, *, ring, org_id, place):
+        if place.row_id == changed and not saved:
+            newer = seal(b'{"password":"newer"}', key=ring[saved_with], org_id=org_id, place=place)
             saved.append(ERPConnection.objects.filter(pk=changed).update(config=Sealed(newer)))
-        return reseal(stored, ring=ring, org_id=org_id, connection_id=connection_id)
+        return reseal(stored, ring=ring, org_id=org_id, place=place)
 
     monkeypatch.setattr(key_rotation, "reseal", while_somebody_saves)
 
