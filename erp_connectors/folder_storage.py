@@ -7,6 +7,8 @@ from secrets import token_hex
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
+from orderflow.private_files import FILE_MODE, make_folder
+
 
 class FolderStorage(FileSystemStorage):
     """Django's own writes in place and under a lock: a frozen process would block every later one, and a killed
@@ -14,16 +16,14 @@ class FolderStorage(FileSystemStorage):
 
     def _save(self, name: str, content: "File[bytes]") -> str:
         path = Path(self.path(name))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
         try:
-            with temporary.open("xb") as file:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
                 for chunk in content.chunks():
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            if self.file_permissions_mode is not None:
-                temporary.chmod(self.file_permissions_mode)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ PROGRAMS = {
     "ssh": "apt install openssh-client",
     "ssh-keygen": "apt install openssh-client",
     "sshd": "apt install openssh-server",
+    "systemd-analyze": "apt install systemd",
 }
 OTHER_NAMES = {"chromium": ("chromium-browser", "google-chrome")}
 # A user's PATH may lack the folders of servers.

@@ -87,6 +87,28 @@ def test_a_unit_starts_what_there_is_as_the_user_that_owns_nothing(path: Path) -
         assert arguments[0] == "orderflow.wsgi"
 
 
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_has_low_exposure_by_systemds_own_measure(path: Path) -> None:
+    program = require_program("systemd-analyze")
+    rated = [program, "security", "--offline=true", "--no-pager", "--threshold=20", str(path)]
+    done = subprocess.run(rated, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+def test_no_container_has_rights_or_an_image_of_any_version() -> None:
+    most = {
+        "postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
+        "caddy": {"NET_BIND_SERVICE"},
+    }
+    for name, service in COMPOSE["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert set(service.get("cap_add", [])) <= most.get(name, set()), name
+        assert name in OURS or re.search(r":.*\d.*[.-].*\d", service["image"]), name
+        assert "S3_ROOT_PASSWORD" not in str(service) or name in ("s3", "bucket"), name
+
+
 def test_a_stop_waits_longer_than_the_workers_may_take() -> None:
     service = unit(DEPLOY / "systemd" / "orderflow-workers.service")["Service"]
 

@@ -1,6 +1,9 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy as _
+
+from orderflow import private_files
 
 
 class TenancyConfig(AppConfig):
@@ -10,5 +13,6 @@ class TenancyConfig(AppConfig):
     def ready(self) -> None:
         from orderflow.tenancy import checks, enforcement  # noqa: PLC0415  # need the models
 
+        connection_created.connect(private_files.on_connection, dispatch_uid="private files")
         pre_migrate.connect(enforcement.claim_for_migrations, sender=self)
         post_migrate.connect(checks.after_migrate, sender=self)

@@ -373,8 +373,8 @@ BOMBS = {
     # One line, one cell, one row of many lines, one order of many rows.
     "b.jsonl.gz": (b"[", b"[]," * (MEGABYTE // 3), "an order may have 8 MB at most"),
     "b.csv.gz": (HEADER_LINE, b"x" * MEGABYTE, "the row in line 2 is longer than 1 MB"),
-    "c.csv.gz": (HEADER_LINE + b'"', b"\n" * MEGABYTE, "longer than 1 MB"),
-    "d.csv.gz": (HEADER_LINE, b"PO-1,4711\n" * (MEGABYTE // 10), "10,000 lines at most"),
+    "c.csv.gz": (HEADER_LINE + b'"', (b"x" * 99 + b"\n") * (MEGABYTE // 100), "longer than 1 MB"),
+    "d.csv.gz": (HEADER_LINE, b"PO-1,4711\n" * 12_000, "10,000 lines at most"),
     "e.csv.gz": (b"", b"external_order_number," * (MEGABYTE // 22), "the header"),
 }
 
