@@ -18,7 +18,6 @@ from erp_connectors.services import gauges
 from erp_connectors.services.gauges import ConnectionGauges
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow import clock, jobs
-from orderflow.audit import sealing
 
 PREFIX = "orderflow"
 PURPOSES = ("delivery", "poll")
@@ -89,9 +88,6 @@ class _Overall(Collector):
         oldest = _age(backlog.oldest, self._now)
         yield _gauge("archive_backlog_exports", "Exports whose copy the archive lacks still.", backlog.count)
         yield _gauge("archive_backlog_oldest_seconds", "Age of the oldest of them.", oldest)
-        tail = sealing.tail()
-        unsealed = "Age of the oldest audit entry that is not sealed yet."
-        yield _gauge("audit_unsealed_oldest_seconds", unsealed, _age(tail.oldest, self._now))
         removing = "Seconds since a daily run of retention came to its end; 0 where all is kept for ever."
         yield _gauge("retention_age_seconds", removing, _age(finished_at(), self._now))
         yield _gauge("orders_in_error", "Orders that wait for a person.", gauges.orders_in_error())

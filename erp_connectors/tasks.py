@@ -15,7 +15,6 @@ from erp_connectors.services import acks, overdue
 from erp_connectors.services import deliver as delivery
 from erp_connectors.services import sweep as due
 from orderflow import clock, jobs
-from orderflow.audit import sealing
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
 from orderflow.tenancy import scope
@@ -24,7 +23,6 @@ DELIVER = "erp_connectors.tasks.deliver"
 POLL = "erp_connectors.tasks.poll"
 POLL_IF_DUE = "erp_connectors.tasks.poll_if_due"
 NOTIFY = "erp_connectors.tasks.notify"
-SEAL = "erp_connectors.tasks.seal_audit"
 
 log = structlog.get_logger(__name__)
 
@@ -52,10 +50,6 @@ def notify(subscription_id: str, request_id: str = "") -> str:
     return _edge("notify", lambda: f"{sending.send(UUID(subscription_id))} sent", request_id)
 
 
-def seal_audit() -> str:
-    return _edge("seal_audit", _seal_audit)
-
-
 def prune(run_id: str) -> str:
     return _edge("prune", lambda: _prune(UUID(run_id)))
 
@@ -76,8 +70,6 @@ def _sweep() -> str:
         jobs.enqueue(DELIVER, str(connection_id))
     for run_id in runs.due(clock.now()):
         jobs.enqueue(runs.TASK, str(run_id))
-    if sealing.due(clock.now()):
-        jobs.enqueue(SEAL)
     for run_id in retention.due(clock.now()):
         jobs.enqueue(retention.TASK, str(run_id))
     runs.forget_old(clock.now())
@@ -97,13 +89,6 @@ def _notify() -> str:
         jobs.enqueue(NOTIFY, str(subscription_id))
     sending.forget_old(clock.now())
     return f"{made} notifications made, {len(woken)} receivers woken"
-
-
-def _seal_audit() -> str:
-    sealed = sealing.seal()
-    if sealed.more and not sealed.busy:
-        jobs.enqueue(SEAL)
-    return f"{sealed.entries} audit entries sealed"
 
 
 def _prune(run_id: UUID) -> str:

@@ -21,7 +21,6 @@ TASKS = frozenset(
         "erp_connectors.tasks.poll_due",
         "erp_connectors.tasks.poll_if_due",
         "erp_connectors.tasks.prune",
-        "erp_connectors.tasks.seal_audit",
         "erp_connectors.tasks.sweep",
         "orderflow.heartbeat.tasks.beat",
     }

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from erp_connectors.crypto import BadKey, MasterKey
 from orderflow import development
 from orderflow import environment as env
+from orderflow.private_files import make_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Installed as a package there is no checkout, and Python's own folders are no place for data.
@@ -171,7 +172,7 @@ def _database() -> dict[str, Any]:
                 "ROW_LEVEL_SECURITY is true, and SQLite has none. Let DATABASE_URL name a PostgreSQL database, or "
                 "remove ROW_LEVEL_SECURITY."
             )
-        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(config["NAME"]).resolve().parent)
         # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
@@ -468,6 +469,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Three lines for each task, some of which are enqueued every few seconds only to look for work.
         "django-q": {"level": "INFO" if _LOG_LEVEL == "DEBUG" else "WARNING"},
+        # Evidence, whatever LOG_LEVEL is: docs/security/audit.md.
+        "orderflow.audit.entries": {"level": "INFO"},
         "axes": {"level": "WARNING"},  # four lines for each login; the audit log says it in one
         # What matters of a session becomes a Fault with a hint; paramiko logs traces of the same.
         "paramiko": {"level": "CRITICAL"},

@@ -77,7 +77,6 @@ def test_a_day_is_counted_from_push_to_answer(make_site, scrape):  # noqa: F811
     assert found["export_failures_total", "REFUSED_BY_ERP"] == 1
     assert found["ack_files_total", "APPLIED"] == 4
     assert found["orders_in_error",] == 1
-    assert 0 < found["audit_unsealed_oldest_seconds",] < 120
     assert [found["delivery_seconds_bucket", le] for le in ("10.0", "30.0", "+Inf")] == [0, 4, 4]
     assert 80 <= found["delivery_seconds_sum",] < 120
     assert [found["ack_seconds_bucket", le] for le in ("120.0", "300.0", "+Inf")] == [0, 4, 4]
@@ -149,11 +148,11 @@ def test_workers_and_the_archives_backlog_are_told(make_site, scrape):  # noqa: 
 
 def test_a_scrape_asks_as_much_of_one_connection_as_of_many(make_site, scrape, django_assert_num_queries):  # noqa: F811
     make_site()
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(8):
         scrape()
     for _ in range(5):
         make_site()
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(8):
         scrape()
 
 

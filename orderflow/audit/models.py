@@ -86,14 +86,6 @@ class AuditLogQuerySet(OrgScopedQuerySet["AuditLog"]):
         raise AppendOnly("An audit entry can't be deleted.")
 
 
-class AuditSealQuerySet(OrgScopedQuerySet["AuditSeal"]):
-    def update(self, **values: Any) -> NoReturn:
-        raise AppendOnly("A seal can't be changed.")
-
-    def delete(self) -> NoReturn:
-        raise AppendOnly("A seal can't be deleted.")
-
-
 class AuditLog(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, related_name="audit_log")
@@ -134,36 +126,3 @@ class AuditLog(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnly("An audit entry can't be deleted.")
-
-
-class AuditSeal(models.Model):
-    """A link of an org's chain (``org`` null: of what belongs to none): which entry comes where, and its hash."""
-
-    org = models.ForeignKey(Org, on_delete=models.PROTECT, null=True, related_name="audit_seals")
-    seq = models.PositiveBigIntegerField(help_text="From 1, without a gap.")
-    entry = models.OneToOneField(AuditLog, on_delete=models.PROTECT, related_name="seal")
-    hash = models.CharField(max_length=64, help_text="SHA-256 over the hash before it and the entry.")
-    sealed_at = models.DateTimeField(default=timezone.now)
-
-    objects = AuditSealQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "audit seal"
-        # Two who seal at once collide on these: nobody has to hold a lock.
-        constraints = [
-            models.UniqueConstraint(fields=["org", "seq"], name="one_seal_per_place_in_a_chain"),
-            models.UniqueConstraint(
-                fields=["seq"], condition=models.Q(org=None), name="one_seal_per_place_without_org"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.org_id or '-'}:{self.seq}:{self.hash}"
-
-    def save(self, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly("A seal can't be changed.")
-        super().save(**kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("A seal can't be deleted.")

@@ -37,8 +37,7 @@ def test_the_sweep_wakes_what_a_lost_wake_up_left_behind() -> None:
     push(factories.draft(org, status=DraftStatus.APPROVED).pk, actor=None)
     OrmQ.objects.all().delete()
     assert tasks.sweep().startswith("1 deliveries woken, 0 copies archived late, 0 exports overdue")
-    # The push is in the audit log, and is to be sealed.
-    assert queued() == [(tasks.DELIVER, (str(connection.pk),)), (tasks.SEAL, ())]
+    assert queued() == [(tasks.DELIVER, (str(connection.pk),))]
 
 
 def test_each_connection_is_polled_by_a_task_of_its_own_when_its_time_has_come() -> None:

@@ -69,7 +69,7 @@ def test_each_command_has_help_without_an_environment_variable(checkout):
     done = run(checkout, "-c", EACH)
 
     assert done.returncode == 0, done.stderr
-    assert {"migrate", "run_workers", "verify_audit"} <= {*done.stdout.split()}
+    assert {"migrate", "run_workers", "doctor"} <= {*done.stdout.split()}
     assert files(checkout) == before
 
 

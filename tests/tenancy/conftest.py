@@ -78,7 +78,7 @@ def put_up() -> Iterator[App]:
         cursor.execute(f"CREATE ROLE {made.role} LOGIN PASSWORD '{made.password}'")
         cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {made.role}")
         cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {made.role}")
-        cursor.execute(f"REVOKE UPDATE, DELETE ON audit_auditlog, audit_auditseal FROM {made.role}")
+        cursor.execute(f"REVOKE UPDATE, DELETE ON audit_auditlog FROM {made.role}")
         cursor.execute(f"REVOKE INSERT, UPDATE ON django_q_task FROM {made.role}")
         cursor.execute(f"REVOKE INSERT, DELETE ON django_q_schedule FROM {made.role}")
     try:

@@ -8,7 +8,6 @@ from orderflow.tenancy.policies import ELSEWHERE, SHARED, path_of, tables, undec
 # What is unique over all orgs tells by a refusal that another org has it.
 UNIQUE_OVER_ALL_ORGS = {
     "access.Token.public_id": "random",
-    "audit.AuditSeal.one_seal_per_place_without_org": "of no org",
     "erp_connectors.ERPExport.filename": "a push takes another name",
     "retention.RetentionRun.day": "of the daily run over all orgs",
     "tenancy.Org.slug": "platform staff choose it",

@@ -19,7 +19,6 @@ from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Happening, Notification, Subscription
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from orderflow.access.models import Token
-from orderflow.audit import sealing
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Document, DraftOrder, ImportedOrder
 from orderflow.orders.states import DraftStatus
@@ -30,8 +29,8 @@ from tests import databases, factories
 from tests.tenancy.conftest import all_the_way, put_up, tenant_in
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
-# Entries and seals may not be changed by the role at all.
-APPEND_ONLY = {"audit_auditlog", "audit_auditseal"}
+# Entries may not be changed by the role at all.
+APPEND_ONLY = {"audit_auditlog"}
 BY_POLICY = "row-level security"
 
 
@@ -78,7 +77,6 @@ def _world(django_db_setup, django_db_blocker, tmp_path_factory):
             ours, theirs = tenant_in(folder), tenant_in(folder)
             for tenant in (ours, theirs):
                 fill(tenant)
-            sealing.seal()
             yield app, ours, theirs, factories.user(None)
         finally:
             databases.empty(connections["default"])

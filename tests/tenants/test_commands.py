@@ -71,10 +71,6 @@ def import_orders(stage: Stage) -> None:
     stage.said.pop()
 
 
-def verify_audit(stage: Stage) -> None:
-    assert "exit code" not in stage.call("verify_audit", org=stage.one.org.slug)
-
-
 def deliver(stage: Stage) -> None:
     stage.call("deliver", connection=stage.one.connection.pk)
     assert stage.one.export(PENDING).status == ExportStatus.SENT
@@ -171,7 +167,6 @@ def is_run_apart(stage: Stage) -> None:
 
 COMMANDS: dict[str, Callable[[Stage], None]] = {
     "import_orders": import_orders,
-    "verify_audit": verify_audit,
     "deliver": deliver,
     "poll_acks": poll_acks,
     "push": push,

@@ -22,7 +22,6 @@ from erp_connectors.notify.signing import signed_headers
 from erp_connectors.retention import runs as retention
 from erp_connectors.states import ExportStatus
 from orderflow import jobs
-from orderflow.audit.models import AuditSeal
 from orderflow.heartbeat.tasks import beat
 from orderflow.orders.states import DraftStatus
 from tests.notify.conftest import mailbox as mailbox
@@ -82,15 +81,6 @@ def notify(both: Any) -> None:
     assert not mine(Notification, both[0].org).unsent().exists()
 
 
-def seal_audit(both: Any) -> None:
-    """All chains, each with its own org's entries."""
-    tasks.seal_audit()
-    for twin in both:
-        assert {seal.entry.org_id for seal in mine(AuditSeal, twin.org).select_related("entry")} == {
-            twin.org.pk
-        }
-
-
 def poll_if_due(both: Any) -> None:
     tasks.poll_if_due(str(both[0].connection.pk))
 
@@ -113,14 +103,13 @@ def show_life(both: Any) -> None:
 
 
 # Those of all orgs change rows of both.
-OF_ALL = {"erp_connectors.tasks.seal_audit", "erp_connectors.tasks.sweep", "erp_connectors.tasks.poll_due"}
+OF_ALL = {"erp_connectors.tasks.sweep", "erp_connectors.tasks.poll_due"}
 JOBS: dict[str, Callable[[Any], None]] = {
     "erp_connectors.tasks.deliver": deliver,
     "erp_connectors.tasks.poll": poll,
     "erp_connectors.tasks.poll_if_due": poll_if_due,
     "erp_connectors.tasks.carry_out": carry_out,
     "erp_connectors.tasks.notify": notify,
-    "erp_connectors.tasks.seal_audit": seal_audit,
     "erp_connectors.tasks.sweep": sweep,
     "erp_connectors.tasks.poll_due": poll_due,
     "erp_connectors.tasks.prune": prune,

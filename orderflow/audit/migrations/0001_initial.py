@@ -53,81 +53,18 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "audit entry",
                 "verbose_name_plural": "audit log",
+                "indexes": [
+                    models.Index(fields=["org", "-created_at"], name="audit_by_org"),
+                    models.Index(fields=["org", "action", "-created_at"], name="audit_by_action"),
+                    models.Index(fields=["entity_type", "entity_id", "-created_at"], name="audit_by_entity"),
+                    models.Index(fields=["-created_at"], name="audit_by_time"),
+                    models.Index(fields=["entity_id"], name="audit_by_entity_id"),
+                    models.Index(
+                        condition=models.Q(("request_id", ""), _negated=True),
+                        fields=["request_id"],
+                        name="audit_by_request",
+                    ),
+                ],
             },
-        ),
-        migrations.CreateModel(
-            name="AuditSeal",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("seq", models.PositiveBigIntegerField(help_text="From 1, without a gap.")),
-                (
-                    "hash",
-                    models.CharField(
-                        help_text="SHA-256 over the hash before it and the entry.", max_length=64
-                    ),
-                ),
-                ("sealed_at", models.DateTimeField(default=django.utils.timezone.now)),
-                (
-                    "entry",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="seal", to="audit.auditlog"
-                    ),
-                ),
-                (
-                    "org",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="audit_seals",
-                        to="tenancy.org",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "audit seal",
-            },
-        ),
-        migrations.AddIndex(
-            model_name="auditlog",
-            index=models.Index(fields=["org", "-created_at"], name="audit_by_org"),
-        ),
-        migrations.AddIndex(
-            model_name="auditlog",
-            index=models.Index(fields=["org", "action", "-created_at"], name="audit_by_action"),
-        ),
-        migrations.AddIndex(
-            model_name="auditlog",
-            index=models.Index(fields=["entity_type", "entity_id", "-created_at"], name="audit_by_entity"),
-        ),
-        migrations.AddIndex(
-            model_name="auditlog",
-            index=models.Index(fields=["-created_at"], name="audit_by_time"),
-        ),
-        migrations.AddIndex(
-            model_name="auditlog",
-            index=models.Index(fields=["entity_id"], name="audit_by_entity_id"),
-        ),
-        migrations.AddIndex(
-            model_name="auditlog",
-            index=models.Index(
-                condition=models.Q(("request_id", ""), _negated=True),
-                fields=["request_id"],
-                name="audit_by_request",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="auditseal",
-            constraint=models.UniqueConstraint(fields=("org", "seq"), name="one_seal_per_place_in_a_chain"),
-        ),
-        migrations.AddConstraint(
-            model_name="auditseal",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("org", None)), fields=("seq",), name="one_seal_per_place_without_org"
-            ),
         ),
     ]

@@ -2,7 +2,7 @@ from django.db import migrations
 
 from orderflow.audit.append_only import protect, unprotect
 
-TABLES = ("audit_auditlog", "audit_auditseal")
+TABLES = ("audit_auditlog",)
 
 
 def forwards(apps, schema_editor):
