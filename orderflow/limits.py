@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class LimitsMiddleware:
-    """Refuse other methods (405), bodies larger than DATA_UPLOAD_MAX_MEMORY_SIZE (413) and searches of many words (422).
+    """Refuse other methods (405), bodies above DATA_UPLOAD_MAX_MEMORY_SIZE (413) and searches of many words (422).
 
     Read a body of unknown length (`Transfer-Encoding: chunked`) here. Under WSGI, Django and REST framework take a
     request without Content-Length for one without a body. If the server does not mark the end of such a body, refuse
