@@ -23,7 +23,6 @@ from tests import factories
 # Pairs that may cross, and why.
 MAY_CROSS = {
     "retention.RetentionShare.run": "a run over all orgs has a share of each",
-    "audit.AuditSeal.entry": "written by one function, from the entry itself",
 }
 # Tables without an org of their own that point to two rows of orgs: no foreign key can compare those. One function
 # each writes them, from rows of one org.
