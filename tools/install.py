@@ -20,7 +20,7 @@ def main(venv: Path, lock: Path) -> None:
     wanted = f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {ours}"
     if same_python and _read(stamp) == wanted:
         return
-    print(f"Installing {lock} into {venv}, once: one to several minutes, without output until it ends.", flush=True)
+    print(f"Installing {lock} into {venv}, once: minutes without output.", flush=True)
     stamp.unlink(missing_ok=True)
     if not (same_python and _output(python, "-m", "pip", "--version")):
         _run(
