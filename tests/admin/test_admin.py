@@ -203,10 +203,10 @@ class TestConnections:
         client.post(reverse("admin:erp_connectors_erpconnection_add"), self.FORM)
         row = ERPConnection.objects.get()
 
-        client.post(change_page(row), {**self.FORM, "password": "", "port": "2222"})
+        client.post(change_page(row), {**self.FORM, "password": "", "connect_timeout": "25"})
 
         row = ERPConnection.objects.get()
-        assert (row.config["password"], row.config["port"]) == (SECRET, 2222)
+        assert (row.config["password"], row.config["connect_timeout"]) == (SECRET, 25)
 
     def test_a_wrong_field_is_told_at_the_field(self, client):
         page = client.post(

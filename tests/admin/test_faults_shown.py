@@ -208,11 +208,12 @@ class TestConnections:
 
     def test_its_type_stays_what_it_is(self, org, connection):
         as_role(org, Role.ADMIN).post(
-            address(connection, "change", connection.pk), self.form(connector_type="OTHER", port="2")
+            address(connection, "change", connection.pk),
+            self.form(connector_type="OTHER", connect_timeout="25"),
         )
 
         row = ERPConnection.objects.get()
-        assert (row.connector_type, row.config["port"]) == ("DROPZONE_JSON_V1", 2)
+        assert (row.connector_type, row.config["connect_timeout"]) == ("DROPZONE_JSON_V1", 25)
 
     def test_the_button_tests_and_leads_back(self, org, connection):
         client = as_role(org, Role.INTEGRATOR)

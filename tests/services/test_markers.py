@@ -6,8 +6,8 @@ import pytest
 from erp_connectors.models import ERPExport
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.probe import test_connection as run_test
-from erp_connectors.services.push import push_many, retry_push
-from erp_connectors.states import ExportStatus, FailedAs
+from erp_connectors.services.push import push_many
+from erp_connectors.states import ExportStatus
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.services.conftest import Killed, die
@@ -120,21 +120,18 @@ class TestOnAServer:
         assert deliver(site.connection.pk).sent == 1
         assert there(site) == with_markers([export])
 
-    def test_a_marker_that_may_not_be_written_needs_a_person_and_the_order_is_not_sent_twice(
-        self, site, behaviour
-    ):
+    def test_an_order_waits_while_its_marker_may_not_be_written_and_is_not_sent_twice(self, site, behaviour):
         (export,) = pushed(site, 1)
         self.refuse_markers(behaviour, asyncssh.SFTPPermissionDenied("no"))
 
         deliver(site.connection.pk)
 
         export.refresh_from_db()
-        assert (export.status, export.failed_as) == (ExportStatus.FAILED, FailedAs.UNKNOWN)
+        assert export.status == ExportStatus.PENDING
         assert export.error_json["code"] == "PERMISSION_DENIED"
 
         behaviour.interfere = None
         assert all(step.ok for step in run_test(site.connection.pk, actor=None))
-        retry_push(export.draft_order_id, actor=None)
         deliver(site.connection.pk)
 
         export.refresh_from_db()
