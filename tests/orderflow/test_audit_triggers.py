@@ -14,6 +14,7 @@ from django.utils import timezone
 from orderflow.audit import append_only
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record
+from orderflow.tenancy.policies import CLAIM
 from tests import factories
 
 WHY = "append-only"
@@ -136,6 +137,7 @@ def test_a_role_of_its_own_for_the_program_can_add_entries_and_not_lift_the_prot
             host=settings["host"], port=settings["port"], dbname=settings["dbname"], user=role,
             password=password, autocommit=True,
         ) as app:  # fmt: skip
+            app.execute("SELECT set_config(%s, '*', false)", [CLAIM])  # for row-level security
             app.execute(
                 "INSERT INTO audit_auditlog (id, action, entity_type, entity_id, user_agent, request_id, created_at)"
                 " VALUES (gen_random_uuid(), 'LOGIN_FAILED', '', '', '', '', now())"

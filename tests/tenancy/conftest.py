@@ -48,7 +48,7 @@ class App:
         return app
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _superuser_without_policies(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Let these tests begin as a superuser without row-level security: they install, remove and break it themselves."""
     bound = connections["default"]
