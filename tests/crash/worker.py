@@ -70,6 +70,7 @@ def _start(run: Run) -> int:
 
 def _live(run: Run, report: int) -> None:
     """The whole life of a worker, in its own process."""
+    from orderflow.tenancy import scope  # noqa: PLC0415  # needs Django
     from tests.crash.points import Points, install  # noqa: PLC0415  # needs Django
 
     for name, value in run.settings.items():
@@ -78,7 +79,8 @@ def _live(run: Run, report: int) -> None:
     install(points, lose=run.lose)
     code = 0
     try:
-        said = _task(run)
+        with scope.everything():  # as in the queue's workers
+            said = _task(run)
     except BaseException:  # noqa: BLE001  # a process' edge: it is shown, and the test fails by the code
         said, code = traceback.format_exc(), 1
     os.write(

@@ -24,6 +24,7 @@ def test_another_user_model_is_refused(tmp_path: Path, command: list[str]) -> No
         "ORDERFLOW_ENV": "development",
         "VAR_DIR": str(tmp_path / "var"),
         "DATABASE_URL": f"sqlite:///{tmp_path}/var/db.sqlite3",
+        "ROW_LEVEL_SECURITY": "false",
     }
     done = subprocess.run(
         [sys.executable, "manage.py", *command],
