@@ -7,6 +7,7 @@ the processes of the matrix do not.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 
 from django.db import connection
 
@@ -30,7 +31,7 @@ class Actor:
         self._go = threading.Event()
         self._ended = False
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), daemon=True)
         self._thread.start()
         self._wait()
 
