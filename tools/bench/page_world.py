@@ -18,10 +18,10 @@ WHERE status = 'ACKED' AND abs(hashtext(id::text)) % 5000 = 0
 """
 _ACK_FILES = """
 INSERT INTO erp_connectors_ackfile (org_id, connection_id, export_id, name, size, mtime, status, reason, body,
-  first_seen_at, decided_at, moved_at, moved_to, stays)
+  first_seen_at, decided_at, moved_at, moved_to)
 SELECT org_id, connection_id, CASE WHEN n < 4 THEN NULL ELSE id END, 'ack_' || filename, 90, 0,
   CASE n WHEN 0 THEN 'UNMATCHED' WHEN 1 THEN 'MALFORMED' ELSE 'APPLIED' END, '', '{}', answered_at, answered_at,
-  answered_at, '', false
+  answered_at, ''
 FROM erp_connectors_erpexport, LATERAL (SELECT abs(hashtext(id::text)) % 2000 AS n) s WHERE answered_at IS NOT NULL
 """
 
