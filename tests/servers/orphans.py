@@ -22,6 +22,7 @@ _READY_SECONDS = 300
 @dataclass
 class Arguments:
     """``signal`` is sent once ``folder`` holds ``files`` files: to the process, or to its process group as Ctrl-C does.
+    A process that has ended by then gets none.
 
     ``seconds``: time that the descendants get to end.
     """
@@ -39,17 +40,23 @@ def main(arguments: Arguments) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     process = subprocess.Popen(arguments.command, stdout=sys.stderr, start_new_session=True)
     deadline = time.monotonic() + _READY_SECONDS
-    while len(list(Path(arguments.folder).iterdir())) < arguments.files:
-        if process.poll() is not None or time.monotonic() > deadline:
+    while not _is_ready(arguments):
+        ended = process.poll() is not None
+        if (ended and not _is_ready(arguments)) or time.monotonic() > deadline:
             _kill_all()
             sys.exit("the program was not ready")
         time.sleep(0.1)
-    (os.killpg if arguments.to_group else os.kill)(process.pid, arguments.signal)
+    with suppress(ProcessLookupError):
+        (os.killpg if arguments.to_group else os.kill)(process.pid, arguments.signal)
     deadline = time.monotonic() + arguments.seconds
     while _descendants() and time.monotonic() < deadline:
         time.sleep(0.1)
     print(json.dumps([_arguments(pid) for pid in _descendants()]))
     _kill_all()
+
+
+def _is_ready(arguments: Arguments) -> bool:
+    return len(list(Path(arguments.folder).iterdir())) >= arguments.files
 
 
 def _descendants() -> list[int]:

@@ -31,6 +31,8 @@ time.sleep(600)
 '''
 start([sys.executable, "-c", stubborn, sys.argv[1]])
 start(["sleep", "600"])
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.02)
 """
 
 
