@@ -38,6 +38,8 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
+    # A shell lets what it runs in the background ignore Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(arguments.command, stdout=sys.stderr, start_new_session=True)
     deadline = time.monotonic() + _READY_SECONDS
     while not _is_ready(arguments):
