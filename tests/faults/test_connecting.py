@@ -19,7 +19,11 @@ from tests.servers.gate import SILENT, gate
 from tests.servers.ssh import free_port, new_key, private_text, public_line
 
 SLOW = 0.4
-paces = pytest.mark.parametrize("pace", [SILENT, SLOW], ids=["says nothing", "says a byte at a time"])
+paces = pytest.mark.parametrize(
+    "pace",
+    [SILENT, pytest.param(SLOW, marks=pytest.mark.deep)],
+    ids=["says nothing", "says a byte at a time"],
+)
 
 
 def test_the_name_is_unknown(erp_at, asyncssh):

@@ -53,7 +53,11 @@ def sent_once(erp, export):
 
 
 @pytest.mark.parametrize("operation", ["write", "rename"])
-@pytest.mark.parametrize("pace", [SILENT, SLOW], ids=["says nothing", "says a byte at a time"])
+@pytest.mark.parametrize(
+    "pace",
+    [SILENT, pytest.param(SLOW, marks=pytest.mark.deep)],
+    ids=["says nothing", "says a byte at a time"],
+)
 def test_the_server_stops_answering(erp_at, asyncssh, behaviour, operation, pace):
     with gate(asyncssh.port) as peer:
         erp = erp_at(asyncssh, port=peer.port, **QUICK)

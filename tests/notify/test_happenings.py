@@ -192,6 +192,7 @@ def test_another_connections_and_another_orgs_changes_are_not_told(make_site):
     assert noted() == []
 
 
+@pytest.mark.deep
 def test_a_thousand_failures_by_one_cause_are_one_notification_that_names_five(site):
     by_mail(site.connection, "a@example.com", events=[Event.EXPORT_REFUSED])
     exports = sent(site, 1000)

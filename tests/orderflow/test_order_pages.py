@@ -52,6 +52,7 @@ def act(client, action, *drafts):
     return client.post(reverse(LIST), data, follow=True).content.decode()
 
 
+@pytest.mark.deep
 def test_an_order_of_five_hundred_lines_is_edited(org, ops):
     draft = factories.draft(org, lines=500)
 

@@ -461,6 +461,7 @@ def test_a_batch_takes_the_same_statements_however_many_orders_it_has(org, tmp_p
     assert few == many
 
 
+@pytest.mark.deep
 def test_a_long_file_does_not_fill_the_memory(org, tmp_path):
     path = tmp_path / "long.jsonl"
     with path.open("wb") as file:

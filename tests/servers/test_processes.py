@@ -14,6 +14,7 @@ from tests.jobs.processes import ROOT
 from tests.servers.orphans import Arguments
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.skipif(sys.platform != "linux", reason="adopts orphans, so needs Linux"),
     pytest.mark.timeout(600),
 ]
@@ -62,7 +63,6 @@ def test_programs_end_with_the_process_that_started_them(ready: Path, *, hangs: 
     assert left == []
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize(
     ("workers", "number", "to_group"),
     [(0, signal.SIGTERM, False), (2, signal.SIGKILL, False), (2, signal.SIGINT, True)],

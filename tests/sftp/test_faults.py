@@ -178,6 +178,7 @@ def test_what_answers_without_being_ssh(server, handle, expected):
     assert code in expected
 
 
+@pytest.mark.deep
 def test_failures_leave_no_thread_behind(server):
     before = threading.active_count()
     for _ in range(8):

@@ -240,6 +240,7 @@ def test_openssh_with_a_folder_that_never_rests(tmp_path):
     assert {None, "FOLDER_UNSTABLE"} <= set(answers), "the folder was never away at the right moment"
 
 
+@pytest.mark.deep
 def test_proving_many_absences_costs_the_round_trips_of_one(tmp_path):
     (tmp_path / "in").mkdir()
     spent = {}

@@ -137,6 +137,7 @@ for headers in ({"HTTP_X_FORWARDED_PROTO": "https"}, {}):
 """
 
 
+@pytest.mark.deep
 def test_in_production_cookies_are_bound_to_host_and_tls_and_browsers_told_to_stay_with_it(tmp_path):
     done = manage(tmp_path, "shell", "--no-imports", "-c", PRODUCTION, **good())
     names, secure, cookie, plain = done.stdout.splitlines()[:4]
