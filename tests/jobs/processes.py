@@ -68,8 +68,8 @@ class Running:
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{self.said()[-3000:]}"
             time.sleep(0.1)
 
-    def wait_until_said(self, text: str, *, times: int = 1) -> None:
-        self.wait_for(lambda: self.said().count(text) >= times, f"{text!r}, {times} times")
+    def wait_until_said(self, text: str, *, times: int = 1, seconds: float = 40) -> None:
+        self.wait_for(lambda: self.said().count(text) >= times, f"{text!r}, {times} times", seconds=seconds)
 
 
 def new_world(folder: Path, **settings: str) -> World:
