@@ -13,7 +13,7 @@ from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.export_pages import ExportPages
 from erp_connectors.admin.filters import NeedsAttention, Overdue, Since
-from erp_connectors.admin.linked_filters import Unsettled
+from erp_connectors.admin.linked_filters import Delayed, Unsettled
 from erp_connectors.admin.list_pages import (
     LAST_DAYS,
     NEEDS_ATTENTION,
@@ -55,7 +55,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
     sortable_by = ("created",)
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, Overdue, Since, Unsettled, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, Since, Unsettled, Delayed, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",

@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.models import ERPExport
+from erp_connectors.services import troubles
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.orders.states import DraftStatus
 
@@ -34,8 +36,9 @@ class NeedsAttention(admin.SimpleListFilter):
     def wanted(self) -> tuple[Q, ...]:
         late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
         # One that was retried, or whose order is in review or rejected, needs nobody any more.
+        delayed = Q(pk__in=troubles.delayed(ERPExport.objects.all(), now=timezone.now()).values("pk"))
         failed = Q(status=ExportStatus.FAILED, draft_order__status=DraftStatus.ERROR)
-        return failed, Q(conflict_json__isnull=False), late
+        return failed, Q(conflict_json__isnull=False), late, delayed
 
 
 class AckNeedsAttention(NeedsAttention):

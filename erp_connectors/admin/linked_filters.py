@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from erp_connectors.services.troubles import STRAY, stray, unsettled
+from erp_connectors.services.troubles import STRAY, delayed, stray, unsettled
 
 
 class Unsettled(admin.SimpleListFilter):
@@ -31,6 +31,24 @@ class Unsettled(admin.SimpleListFilter):
         failed_as, code, error_code = [*chosen.split(":", 2), ""][:3]
         alike = unsettled(exports).filter(failed_as=failed_as)
         return _with_error(_with_error(alike, "code", code), "error_code", error_code)
+
+
+class Delayed(admin.SimpleListFilter):
+    """Exports that wait because each attempt meets a fault: all of them, or those with one fault's code."""
+
+    title = _("delayed by a fault")
+    parameter_name = "delayed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        return [("all", _("Yes")), *([(chosen, chosen)] if chosen not in ("", "all") else [])]
+
+    def queryset(self, request: HttpRequest, exports: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        if chosen is None:
+            return exports
+        found = delayed(exports, now=timezone.now())
+        return found if chosen == "all" else _with_error(found, "code", chosen)
 
 
 def _with_error(exports: QuerySet[Any], key: str, value: str) -> QuerySet[Any]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from erp_connectors.admin.linked_filters import StrayFiles, Unsettled
+from erp_connectors.admin.linked_filters import Delayed, StrayFiles, Unsettled
 from erp_connectors.services.attention import Kind, Need
 from erp_connectors.states import AckFileStatus
 from orderflow.orders.states import DraftStatus
@@ -139,6 +139,15 @@ RULES: dict[Kind, Rule] = {
         hint=_("Ask the ERP team which answer is right."),
     ),
     Kind.FAILED: _failure(_counted("%(n)s order could not be sent", "%(n)s orders could not be sent")),
+    Kind.DELAYED: Rule(
+        tone=Tone.TROUBLE,
+        title=_counted(
+            "%(n)s order is delayed: each attempt meets a fault",
+            "%(n)s orders are delayed: each attempt meets a fault",
+        ),
+        page=_EXPORTS,
+        query=lambda need: {Delayed.parameter_name: need.code or "all"},
+    ),
     Kind.REFUSED: _failure(
         _counted("%(n)s order was refused by the ERP", "%(n)s orders were refused by the ERP")
     ),

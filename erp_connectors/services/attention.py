@@ -17,7 +17,7 @@ from erp_connectors.notify.troubles import worded
 from erp_connectors.services import overdue
 from erp_connectors.services.cautions import Caution, Why
 from erp_connectors.services.health import Health, State, Trouble
-from erp_connectors.services.troubles import contradicted, stray, unheard, unsettled
+from erp_connectors.services.troubles import contradicted, delayed, stray, unheard, unsettled
 from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -36,20 +36,21 @@ class Kind(IntEnum):
     OUTCOME_UNKNOWN = 6
     CONTRADICTED = 7
     FAILED = 8
-    REFUSED = 9
-    OVERDUE = 10
-    ANSWERS_UNREAD = 11
-    MALFORMED = 12
-    UNMATCHED = 13
-    TEST_FAILED = 14
-    RUNS_OUT = 15
-    PLAN_OVERDUE = 16
-    UNTESTED = 17
-    WEAK = 18
-    NOT_NOTIFIED = 19
-    TO_PUSH = 20
-    TO_APPROVE = 21
-    TO_REVIEW = 22
+    DELAYED = 9
+    REFUSED = 10
+    OVERDUE = 11
+    ANSWERS_UNREAD = 12
+    MALFORMED = 13
+    UNMATCHED = 14
+    TEST_FAILED = 15
+    RUNS_OUT = 16
+    PLAN_OVERDUE = 17
+    UNTESTED = 18
+    WEAK = 19
+    NOT_NOTIFIED = 20
+    TO_PUSH = 21
+    TO_APPROVE = 22
+    TO_REVIEW = 23
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +93,13 @@ OF_AN_ORDER = {
 
 
 def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
-    """Six statements."""
+    """Seven statements."""
     exports = ERPExport.objects.visible_to(user).order_by()
     needs = [
         *_of_connections(health),
         *_of_cautions(health),
         *_failed(exports),
+        *_delayed(exports, now),
         *_contradicted(exports),
         *_overdue(health),
         *_stray(AckFile.objects.visible_to(user).order_by(), now),
@@ -172,6 +174,23 @@ _OF_A_FAILURE: dict[str, Kind] = {
     FailedAs.UNKNOWN: Kind.OUTCOME_UNKNOWN,
     FailedAs.REFUSED: Kind.REFUSED,
 }
+
+
+def _delayed(exports: QuerySet[Any], now: datetime) -> Iterator[Need]:
+    groups = delayed(exports, now=now).values("org", "connection", code=KT("error_json__code"))
+    counted = groups.annotate(
+        how_many=Count("pk"), since=Min("created_at"), said=Max(KT("error_json__message"))
+    )
+    for row in counted:
+        yield Need(
+            kind=Kind.DELAYED,
+            org_id=row["org"],
+            count=row["how_many"],
+            since=row["since"],
+            connection_id=row["connection"],
+            trouble=Trouble.of({"code": row["code"] or "", "message": row["said"]}),
+            code=row["code"] or "",
+        )
 
 
 def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:

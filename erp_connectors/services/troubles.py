@@ -7,12 +7,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.notify.models import Subscription
-from erp_connectors.states import AckFileStatus, ExportStatus
+from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
 from orderflow.orders.states import DraftStatus
 
 # Until a person has marked it as handled, and for no longer than somebody may still ask about it.
 STRAY_FOR = timedelta(days=14)
 FAILURES_THAT_LAST = 3
+DELAYED_AFTER = timedelta(minutes=30)
 STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
@@ -23,6 +24,20 @@ def unsettled(exports: QuerySet[Any]) -> QuerySet[Any]:
     )
     failed = exports.filter(status=ExportStatus.FAILED, draft_order__status=DraftStatus.ERROR)
     return failed.filter(~Exists(newer))
+
+
+def delayed(exports: QuerySet[Any], *, now: datetime) -> QuerySet[Any]:
+    """Exports that meet the same fault at each attempt while their connection works: others pass them.
+
+    A fault of the connection never ends an export (SPEC 5), so nothing else would name one that alone meets it.
+    """
+    return exports.filter(
+        status=ExportStatus.PENDING,
+        error_json__isnull=False,
+        created_at__lt=now - DELAYED_AFTER,
+        connection__status=ConnectionStatus.ACTIVE,
+        connection__circuit_opened_at=None,
+    )
 
 
 def contradicted(exports: QuerySet[ERPExport]) -> QuerySet[ERPExport]:

@@ -1,6 +1,7 @@
 """The front page as each role gets it: what it says, what there is to press, and where that leads."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from erp_connectors.admin.overview_rules import RULES
-from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED
+from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, Fault
 from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.services.attention import Kind
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
@@ -43,6 +44,8 @@ def trouble(org, working):
     export(working, ExportStatus.ACKED, conflict_json={"file": "x", "erp_order_id": "SO-2"})
     for _ in range(2):
         export(working, overdue_at=NOW)
+    late = Fault(FOLDER_MISSING, "in /in").as_error(stage="stage", attempt=1, at=NOW)
+    export(working, ExportStatus.PENDING, error_json=late, created_at=NOW - timedelta(days=1))
     for what in (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED):
         AckFile.objects.create(org=org, connection=working, name=what, status=what)
     for status in (DraftStatus.READY, DraftStatus.NEEDS_REVIEW, DraftStatus.APPROVED):
@@ -197,6 +200,6 @@ def test_the_page_costs_the_same_however_much_there_is(
         hold(theirs)
         failed(theirs, FOLDER_MISSING)
     # The session, the user, the user's org, and what the overview itself asks.
-    for client, asked in zip(clients, (15, 14), strict=True):
+    for client, asked in zip(clients, (16, 15), strict=True):
         with django_assert_num_queries(asked):
             client.get(FRONT)

@@ -242,6 +242,35 @@ def test_another_orgs_trouble_is_seen_by_its_people_and_by_staff_only(org, worki
     assert len(everything.needs) == 3
 
 
+class TestDelayed:
+    LATE = NOW - timedelta(hours=1)
+
+    def waiting(self, working, **fields):
+        error = Fault(FOLDER_MISSING, "in /in").as_error(stage="stage", attempt=1, at=NOW)
+        values = {"created_at": self.LATE, "error_json": error, **fields}
+        return export(working, ExportStatus.PENDING, **values)
+
+    def test_an_export_that_meets_a_fault_again_and_again_is_named(self, org, working):
+        self.waiting(working)
+
+        (need,) = [need for need in seen(org).needs if need.kind is Kind.DELAYED]
+
+        assert (need.count, need.code, need.since) == (1, "FOLDER_MISSING", self.LATE)
+
+    def test_not_yet_while_it_is_young_or_has_met_none(self, org, working):
+        self.waiting(working, created_at=NOW)
+        self.waiting(working, error_json=None)
+
+        assert Kind.DELAYED not in kinds(org)
+
+    def test_on_a_held_connection_only_the_hold_is_named(self, org, working):
+        self.waiting(working)
+        hold(working)
+
+        assert Kind.DELAYED not in kinds(org)
+        assert Kind.HELD in kinds(org)
+
+
 class TestDaily:
     def test_exports_count_on_the_day_it_is_where_the_viewer_is(self, org, working):
         late = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
@@ -295,5 +324,5 @@ def test_the_overview_costs_the_same_however_much_there_is(org, working, tmp_pat
         factories.draft(org, status=DraftStatus.READY, lines=0)
 
     for user in users:
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             overview(user, now=NOW)
