@@ -20,6 +20,7 @@ from erp_connectors.states import (
     FailedAs,
     Standing,
 )
+from orderflow.input_rules.fields import KeyField
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
@@ -144,7 +145,7 @@ class ERPExport(models.Model):
     failed_as = models.CharField(
         max_length=10, choices=FailedAs.choices, blank=True, default=FailedAs.NOT_FAILED
     )
-    erp_order_id = models.CharField(max_length=255, blank=True, default="")
+    erp_order_id = KeyField(max_length=255, blank=True, default="")
     error_json = models.JSONField(null=True, blank=True)
     conflict_json = models.JSONField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=255, blank=True, default="")

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 from erp_connectors.services.handled import NothingToHandle
 from erp_connectors.services.push import PushRefused
 from erp_connectors.services.recorded import in_words
+from orderflow.input_rules.forms import NotesText
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.tenancy.admin import OrgScopedAdmin, may
@@ -64,7 +65,7 @@ class Act:
 
 
 class NoteForm(forms.Form):
-    note = forms.CharField(
+    note = NotesText(
         label=gettext_lazy("Note"), max_length=MAX_NOTE, widget=forms.Textarea(attrs={"rows": 3})
     )
 

@@ -23,6 +23,7 @@ from erp_connectors.services.by_hand import (
     mark_refused,
 )
 from erp_connectors.services.recorded import in_words
+from orderflow.input_rules.forms import KeyText, NotesText
 from orderflow.moves import LostRace
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.models import User
@@ -37,7 +38,7 @@ class RefusedForm(forms.Form):
     means = gettext_lazy(
         "The order goes to ERROR, with your note as the reason; then it can be corrected and pushed again."
     )
-    note = forms.CharField(
+    note = NotesText(
         label=gettext_lazy("Note"),
         max_length=MAX_NOTE,
         widget=forms.Textarea(attrs={"rows": 3}),
@@ -51,7 +52,7 @@ class RefusedForm(forms.Form):
 class AcceptedForm(RefusedForm):
     title = gettext_lazy("Mark as accepted by the ERP")
     means = gettext_lazy("The order is done, and can't be sent again.")
-    erp_order_id = forms.CharField(label=gettext_lazy("ERP number"), max_length=MAX_ORDER_ID)
+    erp_order_id = KeyText(label=gettext_lazy("ERP number"), max_length=MAX_ORDER_ID)
     field_order = ("erp_order_id", "note")
 
     def mark(self, export_id: UUID, actor: User) -> Marked:

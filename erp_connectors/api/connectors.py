@@ -11,6 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from erp_connectors.api.input_fields import TrueOrFalse
 from erp_connectors.api.pagination import NewestFirst
 from erp_connectors.api.parsing import SomethingIn, StrictJSON
 from erp_connectors.api.strict import Strict
@@ -48,13 +49,13 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
 class NewConnection(serializers.Serializer[Any]):
     connector_type = serializers.CharField(default="DROPZONE_JSON_V1")
     config = serializers.DictField()
-    test_on_save = serializers.BooleanField(default=False)
+    test_on_save = TrueOrFalse(default=False)
 
 
 class ConnectionChange(SomethingIn, serializers.Serializer[Any]):
     config = serializers.DictField(required=False, help_text="replaces the config; masked secrets are kept")
     status = serializers.ChoiceField(ConnectionStatus.choices, required=False)
-    test_on_save = serializers.BooleanField(default=False)
+    test_on_save = TrueOrFalse(default=False)
 
 
 class UnsavedConfig(serializers.Serializer[Any]):

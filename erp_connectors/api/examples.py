@@ -7,13 +7,13 @@ EXPORT_ID = "7d4b1c9e-64a5-4ab9-8f0b-9a3c5f2d1e77"
 CONNECTION_ID = "0b5f3c1a-8a39-4a7e-9d64-2f6b1c7e4d10"
 FILENAME = "sales_order_550e8400_20261123_100000_abc12345.json"
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "mode": "sftp",
     "host": "erp.example.com",
     "port": 22,
     "username": "orderflow",
-    "password": "********",
-    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5Yc0Q0…",
+    "password": "correct horse battery",
+    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHMwCHH0TBaOfJSd4sdQ5gwsm7j/UwAXxaJnI06ctNuO",
     "export_path": "/in",
     "ack_path": "/acks",
 }
@@ -76,7 +76,7 @@ CONNECTION: dict[str, Any] = {
     "id": CONNECTION_ID,
     "connector_type": "DROPZONE_JSON_V1",
     "status": "ACTIVE",
-    "config": CONFIG,
+    "config": {**CONFIG, "password": "********"},
     "last_test_at": "2026-11-23T09:00:00Z",
     "last_test_success": True,
     "circuit_opened_at": None,

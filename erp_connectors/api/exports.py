@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from erp_connectors.api.idempotency import HEADER, idempotent
+from erp_connectors.api.input_fields import KeyText, NotesText, TrueOrFalse
 from erp_connectors.api.pagination import NewestFirst, OldestFirst
 from erp_connectors.api.parsing import (
     IdField,
@@ -62,11 +63,11 @@ class ExportOut(serializers.ModelSerializer[ERPExport]):
 
 
 class RefusedIn(KnownFieldsOnly, serializers.Serializer[Any]):
-    note = serializers.CharField(max_length=MAX_NOTE, help_text="who said so, and why; people read it")
+    note = NotesText(max_length=MAX_NOTE, help_text="who said so, and why; people read it")
 
 
 class AcceptedIn(RefusedIn):
-    erp_order_id = serializers.CharField(max_length=MAX_ORDER_ID)
+    erp_order_id = KeyText(max_length=MAX_ORDER_ID)
 
 
 class EventOut(serializers.ModelSerializer[ERPExportEvent]):
@@ -77,7 +78,7 @@ class EventOut(serializers.ModelSerializer[ERPExportEvent]):
 
 class BulkRetryIn(KnownFieldsOnly, serializers.Serializer[Any]):
     export_ids = serializers.ListField(child=IdField(), min_length=1, max_length=AT_MOST)
-    dry_run = serializers.BooleanField(default=False, help_text="change nothing, and say what would happen")
+    dry_run = TrueOrFalse(default=False, help_text="change nothing, and say what would happen")
 
 
 class RetriedOut(serializers.Serializer[Any]):

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from erp_connectors.api.strict import KEY, honours
 from orderflow.idempotency.services import Answer, Keyed, fingerprint, once
+from orderflow.input_rules.keys import KEY_FIELDS, normal_form
 from orderflow.tenancy.permissions import signed_in
 
 HEADER = OpenApiParameter(
@@ -76,11 +77,13 @@ def _keyed(request: Request, key: str) -> Keyed:
     )
 
 
-def _sorted(value: Any) -> Any:
-    """The order of keys in an object says nothing."""
+def _sorted(value: Any, name: str = "") -> Any:
+    """Return the value with its objects' keys in order, and what identifies an order in its normal form."""
     if isinstance(value, dict):
-        return {str(key): _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        return {str(key): _sorted(value[key], str(key)) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return normal_form(value) if name in KEY_FIELDS and isinstance(value, str) else value
 
 
 def _answer(response: Response) -> Answer:

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from erp_connectors.api.authentication import ByToken
+from erp_connectors.api.input_fields import OneLineText, WholeNumber
 from erp_connectors.api.parsing import StrictJSON
 from erp_connectors.api.second_factor import check_code
 from erp_connectors.api.strict import Strict
@@ -41,10 +42,10 @@ class Credentials(serializers.Serializer[Any]):
         max_length=40,
         help_text="of the second factor, where the account has one; a recovery code works, too, once",
     )
-    name = serializers.CharField(
+    name = OneLineText(
         max_length=100, default="", allow_blank=True, help_text="what the token is for; shown in the list"
     )
-    expires_in_days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=90)
+    expires_in_days = WholeNumber(min_value=1, max_value=MOST_DAYS, default=90)
 
 
 class TokenOut(serializers.ModelSerializer[Token]):

@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn
+from erp_connectors.api.input_fields import Amount, WholeNumber
+from erp_connectors.api.parsing import IdField, KnownFieldsOnly, SomethingIn
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.tenancy.permissions import signed_in
@@ -63,9 +64,9 @@ class OrderWithLinesOut(OrderOut):
 class LineIn(KnownFieldsOnly, serializers.ModelSerializer[DraftOrderLine]):
     """Only the number is required: what else is missing is said in ``missing``, and keeps the order in review."""
 
-    line_no = serializers.IntegerField(min_value=1, max_value=2_147_483_647)
-    qty = serializers.DecimalField(max_digits=18, decimal_places=3, default=Decimal)
-    unit_price = serializers.DecimalField(max_digits=18, decimal_places=4, allow_null=True, default=None)
+    line_no = WholeNumber(min_value=1, max_value=2_147_483_647)
+    qty = Amount(max_digits=18, decimal_places=3, default=Decimal)
+    unit_price = Amount(max_digits=18, decimal_places=4, allow_null=True, default=None)
 
     class Meta:
         model = DraftOrderLine
@@ -80,6 +81,15 @@ class DocumentIn(KnownFieldsOnly, serializers.ModelSerializer[Document]):
 
 class OwnCustomer(serializers.PrimaryKeyRelatedField[Customer]):
     """Of another org's there is no sign."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"pk_field": IdField(), **options})
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # REST framework's own takes an empty text for null.
+        if data == "":
+            self.fail("incorrect_type", data_type="str")
+        return super().run_validation(data)
 
     def get_queryset(self) -> Any:
         return Customer.objects.visible_to(signed_in(self.context["request"]))

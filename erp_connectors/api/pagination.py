@@ -115,10 +115,11 @@ class ByCursor(CursorPagination):
 
     def get_schema_operation_parameters(self, view: Any) -> Any:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
-        parameters = super().get_schema_operation_parameters(view)
+        cursor = {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"}
+        schemas = {self.page_size_query_param: limit, self.cursor_query_param: cursor}
         return [
-            {**told, "schema": limit} if told["name"] == self.page_size_query_param else told
-            for told in parameters
+            {**described, "schema": schemas[described["name"]]}
+            for described in super().get_schema_operation_parameters(view)
         ]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 from django import forms
+from django.db import models
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 from django_filters.widgets import BooleanWidget
@@ -14,6 +15,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
+
+from erp_connectors.api.input_fields import CurrencyText, Day, KeyText, NotesText, OneLineText, WholeNumber
+from orderflow.input_rules.fields import CurrencyField, KeyField, NotesField, OneLineField
+from orderflow.input_rules.strict_json import DuplicateKey, decode
 
 
 class TooLarge(APIException):
@@ -31,7 +36,9 @@ class StrictJSON(JSONParser):
         if len(body) > self.max_body:
             raise TooLarge(f"The body is larger than {self.max_body} bytes.")
         try:
-            return self.decoder.decode(body)
+            return decode(body, self.decoder)
+        except DuplicateKey as error:
+            raise ParseError(f"The body is ambiguous: {error}.") from None
         except (msgspec.DecodeError, ValueError) as error:
             raise ParseError(f"The body is not valid JSON: {error}") from None
         except RecursionError:
@@ -46,7 +53,20 @@ class ExactJSON(StrictJSON):
 
 
 class KnownFieldsOnly:
-    """A serializer that refuses what it does not know, and makes no text of numbers: no mistake is lost in silence."""
+    """A serializer that refuses what it does not know, and makes no text of numbers: no mistake is lost in silence.
+
+    The fields of a model follow the rules of `orderflow.input_rules`.
+    """
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        KeyField: KeyText,
+        OneLineField: OneLineText,
+        NotesField: NotesText,
+        CurrencyField: CurrencyText,
+        models.DateField: Day,
+        models.PositiveBigIntegerField: WholeNumber,
+    }
 
     def to_internal_value(self, data: Any) -> Any:
         wrong = self._mistakes(data) if isinstance(data, dict) else {}

@@ -13,6 +13,7 @@ from erp_connectors.services.answers import BY_HAND, Given, accept_all, conflict
 from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.input_rules.keys import normal_form
 from orderflow.tenancy.models import User
 
 MAX_NOTE = 2000
@@ -41,7 +42,7 @@ class Marked:
 
 def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str) -> Marked:
     """Raises `MarkRefused`, `InvalidAnswer`, and `ERPExport.DoesNotExist` (also for another org's export)."""
-    number = erp_order_id.strip()
+    number = normal_form(erp_order_id)
     _require(note=_note_problem(note), erp_order_id=_number_problem(number))
     ack = Ack(accepted=True, erp_order_id=number, error_code=None, message=None, processed_at=None)
     return _mark(export_id, ack, actor=actor, note=note.strip())

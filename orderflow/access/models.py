@@ -8,13 +8,15 @@ from django.db.models import F
 from django.utils import timezone
 from knox.models import AbstractAuthToken
 
+from orderflow.input_rules.fields import OneLineField
+
 
 class Token(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
     """A program's key to the API. Only its digest is kept."""
 
     # The primary key is the digest, which nobody is shown.
     public_id = models.UUIDField(unique=True, default=uuid4, editable=False)
-    name = models.CharField(max_length=100, blank=True, default="")
+    name = OneLineField(max_length=100, blank=True, default="")
 
     def __str__(self) -> str:
         return self.name or str(self.public_id)

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,6 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext, gettext_lazy
 
 from orderflow.generics import InlineFormSet, TabularInline
+from orderflow.input_rules import forms
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.orders.editing import editing
@@ -60,6 +62,7 @@ class LineInline(TabularInline):
         "customer_sku_raw",
     ]  # fmt: skip
     extra = 0
+    formfield_overrides = {models.PositiveIntegerField: {"form_class": forms.WholeNumber}}
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         # In a table the heading stands for the label, which a screen reader does not find.

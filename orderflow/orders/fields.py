@@ -1,5 +1,6 @@
 """A decimal that comes back exactly as it went in, on SQLite too."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,15 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
+from orderflow.input_rules import forms
+
 if TYPE_CHECKING:
     _DecimalField = models.DecimalField[Any, Any]
 else:
     _DecimalField = models.DecimalField
+
+
+_PLAIN = re.compile(r"[0-9.eE+-]+")
 
 
 class ExactDecimalField(_DecimalField):
@@ -37,7 +43,8 @@ class ExactDecimalField(_DecimalField):
             return None
         try:
             number = Decimal(str(value))
-            if not number.is_finite():
+            # Decimal also takes 1_000, and the digits of every script.
+            if not number.is_finite() or (isinstance(value, str) and not _PLAIN.fullmatch(value)):
                 raise InvalidOperation
             scaled = number.quantize(Decimal(1).scaleb(-(self.decimal_places or 0)), context=self.context)
         except (InvalidOperation, ValueError):
@@ -45,6 +52,9 @@ class ExactDecimalField(_DecimalField):
             raise ValidationError(said % {"value": repr(value), "n": self.max_digits}) from None
         # Rounding would change an order: validators refuse what has too many decimals instead.
         return scaled if scaled == number else number
+
+    def formfield(self, **options: Any) -> Any:
+        return super().formfield(**{"form_class": forms.Amount, **options})
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None or hasattr(value, "resolve_expression"):

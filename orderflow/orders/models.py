@@ -10,8 +10,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
+from orderflow.input_rules.fields import CurrencyField, KeyField, NotesField, OneLineField
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.fields import ExactDecimalField
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus, Uom
@@ -19,15 +19,13 @@ from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
 
-is_currency = RegexValidator("^[A-Z]{3}$", _("Write an ISO 4217 code like EUR."))
-
 
 class Customer(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="customers")
-    name = models.CharField(max_length=200)
-    erp_customer_number = models.CharField(max_length=50, blank=True, default="")
-    default_currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
+    name = OneLineField(max_length=200)
+    erp_customer_number = KeyField(max_length=50, blank=True, default="")
+    default_currency = CurrencyField(blank=True, default="")
 
     objects = OrgScopedQuerySet["Customer"].as_manager()
 
@@ -50,7 +48,7 @@ class Document(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="documents")
-    file_name = models.CharField(max_length=255)
+    file_name = OneLineField(max_length=255)
     sha256 = models.CharField(max_length=64, validators=[RegexValidator("^[0-9a-f]{64}$", "64 hex digits.")])
     size = models.PositiveBigIntegerField()
 
@@ -84,11 +82,11 @@ class DraftOrder(models.Model):
     document = models.ForeignKey(
         Document, on_delete=models.PROTECT, null=True, blank=True, related_name="draft_orders"
     )
-    external_order_number = models.CharField("order number", max_length=100, blank=True, default="")
+    external_order_number = KeyField("order number", max_length=100, blank=True, default="")
     order_date = models.DateField(null=True, blank=True)
-    currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
+    currency = CurrencyField(blank=True, default="")
     requested_delivery_date = models.DateField(null=True, blank=True)
-    notes = models.TextField(blank=True, default="")
+    notes = NotesField(blank=True, default="")
     status = models.CharField(
         max_length=15, choices=DraftStatus.choices, default=DraftStatus.NEW, editable=False
     )
@@ -100,7 +98,7 @@ class DraftOrder(models.Model):
         related_name="approved_orders",
     )
     approved_at = models.DateTimeField(null=True, editable=False)
-    erp_order_id = models.CharField("ERP number", max_length=255, blank=True, default="", editable=False)
+    erp_order_id = KeyField("ERP number", max_length=255, blank=True, default="", editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -153,13 +151,13 @@ class DraftOrderLine(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     draft_order = models.ForeignKey(DraftOrder, on_delete=models.CASCADE, related_name="lines")
     line_no = models.PositiveIntegerField("no.")
-    internal_sku = models.CharField("SKU", max_length=100, blank=True, default="")
-    customer_sku_raw = models.CharField("customer's SKU", max_length=200, blank=True, default="")
-    product_description = models.CharField("description", max_length=500, blank=True, default="")
+    internal_sku = KeyField("SKU", max_length=100, blank=True, default="")
+    customer_sku_raw = KeyField("customer's SKU", max_length=200, blank=True, default="")
+    product_description = OneLineField("description", max_length=500, blank=True, default="")
     qty = ExactDecimalField("quantity", max_digits=18, decimal_places=3, default=Decimal(0))
     uom = models.CharField("unit", max_length=3, choices=Uom.choices, blank=True, default="")
     unit_price = ExactDecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
-    currency = models.CharField(max_length=3, blank=True, default="", validators=[is_currency])
+    currency = CurrencyField(blank=True, default="")
 
     objects = DraftOrderLineQuerySet.as_manager()
 
@@ -184,10 +182,10 @@ class ImportedOrder(models.Model):
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="imported_orders")
     # As the file had it: a person may correct the draft's own.
-    external_order_number = models.CharField(max_length=100)
+    external_order_number = KeyField(max_length=100)
     draft_order = models.OneToOneField(DraftOrder, on_delete=models.CASCADE, related_name="imported_as")
     sha256 = models.CharField(max_length=64)
-    file_name = models.CharField(max_length=255)
+    file_name = OneLineField(max_length=255)
     file_line = models.PositiveBigIntegerField()
     imported_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from orderflow.input_rules.fields import OneLineField
 from orderflow.tenancy import scope
 from orderflow.tenancy.addresses import require_ascii, stored_form
 from orderflow.tenancy.querysets import OrgScopedQuerySet
@@ -22,7 +23,7 @@ class OrgQuerySet(OrgScopedQuerySet["Org"]):
 
 class Org(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    name = models.CharField(max_length=200)
+    name = OneLineField(max_length=200)
     slug = models.SlugField(max_length=60, unique=True)
     settings = models.JSONField(default=dict, blank=True)
 

@@ -79,7 +79,7 @@ def test_a_refusal_is_recorded_with_its_reason(ops, export):
 def test_what_is_missing_or_contradicts_changes_nothing(ops, export):
     assert "This field is required" in ops.post(page(ACCEPTED, export), {"note": "x"}).content.decode()
     unreadable = ops.post(page(ACCEPTED, export), {**TOLD, "erp_order_id": "SO\u20281"})
-    assert "readable characters" in unreadable.content.decode()
+    assert "contains a line break" in unreadable.content.decode()
     assert again(export).status == ExportStatus.SENT
 
     ops.post(page(ACCEPTED, export), TOLD, follow=True)

@@ -11,6 +11,7 @@ from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1.ack_json import Constant, Fraction, Integer, read_object
 from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
 from erp_connectors.documents import Ack
+from orderflow.input_rules.keys import normal_form
 
 ACCEPTED_PREFIX = "ack_"
 REFUSED_PREFIX = "error_"
@@ -77,7 +78,7 @@ def _order_id(value: object, *, ascii_only: bool) -> str:
         )
     if not isinstance(value, str):
         raise AckUnreadable(f'"erp_order_id" is {_shown(value)}; write a text in double quotes')
-    text = value.strip(PADDING)
+    text = normal_form(value.strip(PADDING))
     _require_sound("erp_order_id", text)
     if ascii_only and not text.isascii():
         raise AckUnreadable(

@@ -29,19 +29,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=200)),
                 ("erp_customer_number", models.CharField(blank=True, default="", max_length=50)),
-                (
-                    "default_currency",
-                    models.CharField(
-                        blank=True,
-                        default="",
-                        max_length=3,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Z]{3}$", "Write an ISO 4217 code like EUR."
-                            )
-                        ],
-                    ),
-                ),
+                ("default_currency", models.CharField(blank=True, default="", max_length=3)),
                 (
                     "org",
                     models.ForeignKey(
@@ -98,19 +86,7 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, default="", max_length=100, verbose_name="order number"),
                 ),
                 ("order_date", models.DateField(blank=True, null=True)),
-                (
-                    "currency",
-                    models.CharField(
-                        blank=True,
-                        default="",
-                        max_length=3,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Z]{3}$", "Write an ISO 4217 code like EUR."
-                            )
-                        ],
-                    ),
-                ),
+                ("currency", models.CharField(blank=True, default="", max_length=3)),
                 ("requested_delivery_date", models.DateField(blank=True, null=True)),
                 ("notes", models.TextField(blank=True, default="")),
                 (
@@ -239,19 +215,7 @@ class Migration(migrations.Migration):
                         blank=True, decimal_places=4, max_digits=18, null=True
                     ),
                 ),
-                (
-                    "currency",
-                    models.CharField(
-                        blank=True,
-                        default="",
-                        max_length=3,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^[A-Z]{3}$", "Write an ISO 4217 code like EUR."
-                            )
-                        ],
-                    ),
-                ),
+                ("currency", models.CharField(blank=True, default="", max_length=3)),
                 (
                     "draft_order",
                     models.ForeignKey(
