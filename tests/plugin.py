@@ -167,4 +167,4 @@ def _postgres(world: ExitStack, run: Path) -> str:
         return given
     from tests.servers.postgres import postgres_server  # noqa: PLC0415  # not needed on SQLite
 
-    return world.enter_context(postgres_server(run / "postgres"))
+    return world.enter_context(postgres_server(run / "postgres", autovacuum=False))

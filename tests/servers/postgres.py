@@ -30,10 +30,11 @@ _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 @contextmanager
-def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
+def postgres_server(folder: Path, *, durable: bool = False, autovacuum: bool = True) -> Iterator[str]:
     """Run a server whose files live in `folder`; yields its URL, `postgres://…/postgres`.
 
-    ``durable``: each commit waits for the disk, as in production.
+    ``durable``: each commit waits for the disk, as in production. ``autovacuum``: False for tables that tests fill
+    and empty again: statistics taken while they are empty let the planner choose nested loops over thousands of rows.
     """
     folder.mkdir(parents=True)
     password = secrets.token_hex(16)
@@ -41,7 +42,7 @@ def postgres_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
     port = free_port()
     url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
     with (folder / "log").open("wb") as log:
-        chosen = {**_OPTIONS, **_DURABLE} if durable else _OPTIONS
+        chosen = {**_OPTIONS, **(_DURABLE if durable else {}), "autovacuum": "on" if autovacuum else "off"}
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         command = unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
         with running(command, grace=_START_SECONDS, stdout=log, stderr=log, cwd=folder) as server:
