@@ -182,7 +182,13 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = 60
         config["CONN_HEALTH_CHECKS"] = True
-        config["OPTIONS"] = {**_database_timeouts(), **config.get("OPTIONS", {})}
+        # Send values apart from the statement's text, which every session of the same role reads in `pg_stat_activity`,
+        # also behind row-level security.
+        config["OPTIONS"] = {
+            **_database_timeouts(),
+            **config.get("OPTIONS", {}),
+            "server_side_binding": True,
+        }
         # Such a cursor outlives its transaction. Behind a pooler the next FETCH may reach another client's cursor.
         config["DISABLE_SERVER_SIDE_CURSORS"] = True
         if ROW_LEVEL_SECURITY:
