@@ -1,6 +1,7 @@
 """Every case and program of the benchmark runs with few rows, beside real programs, in a path with a space."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,13 @@ def test_a_scrape_is_measured(database: str) -> None:
 
 def test_the_cost_of_row_level_security_is_measured() -> None:
     assert "median of" in run("tools.bench.wall", "300")
+
+
+def test_two_commits_are_compared() -> None:
+    require_program("sshd")
+    said = run(
+        "tools.bench.against", "HEAD", "--rounds", "1", "--case", "upload", "--files", "2", "--round-trip", "0",
+        "--peer", "none",
+    )  # fmt: skip
+
+    assert re.search(r"\| 2 files of 20 KB, 0 ms round trip \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", said)
