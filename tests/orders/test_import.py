@@ -13,13 +13,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from orderflow.orders.importing import limits, reading, rows
+from orderflow.orders.importing import json_lines, limits, reading, rows
 from orderflow.orders.management.progress import ProgressBar
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
 from tests import factories
+from tests.orders.importing import HEADER, csv_file, run
 
 pytestmark = pytest.mark.django_db
 
@@ -48,25 +49,6 @@ def jsonl(folder, *orders, name="orders.jsonl"):
     lines = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in orders]
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path
-
-
-HEADER = "external_order_number,erp_customer_number,order_date,currency,internal_sku,qty,uom,unit_price"
-
-
-def csv_file(folder, *rows, header=HEADER):
-    path = Path(folder) / "orders.csv"
-    path.write_text("\n".join([header, *rows]) + "\n")
-    return path
-
-
-def run(path, *arguments, org="acme"):
-    """Exit code, what was said on stdout, what on stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        call_command("import_orders", str(path), "--org", org, *arguments, stdout=out, stderr=err)
-    except SystemExit as end:
-        return int(end.code or 0), out.getvalue(), err.getvalue()
-    return 0, out.getvalue(), err.getvalue()
 
 
 def test_orders_come_in_whole_and_ready(org, tmp_path):
@@ -159,7 +141,8 @@ WRONG = {
     "blank number": (order("  "), "external_order_number: is missing"),
     "long number": (order("x" * 101), "external_order_number: has 101 characters, 100 at most"),
     "number as number": (order(5), "external_order_number: 5 is not text"),
-    "NUL": (order("PO\x00"), "external_order_number: holds characters that are not UTF-8, or NUL"),
+    "NUL": (order("PO\x00"), "external_order_number: contains the character U+0000, which is not allowed; Remove"),
+    "twice": (b'{"currency": "EUR", "currency": "CHF"}', "the whole line: not JSON (the key 'currency' is there twice"),
     "no customer": (order(customer=None), "customer: is missing"),
     "no customer number": (order(customer={"name": "X"}), "customer.erp_customer_number: is missing"),
     "unknown customer": (order(customer={"erp_customer_number": "9"}), "erp_customer_number 9: no customer of"),
@@ -167,7 +150,7 @@ WRONG = {
     "unknown line field": (order(lines=[{"sku": "1"}]), "lines[0].sku: is no field of an order"),
     "date": (order(order_date="02.11.2026"), "order_date: '02.11.2026' is not a date; write it like 2026-11-02"),
     "no such day": (order(order_date="2026-02-30"), "order_date: '2026-02-30' is not a date"),
-    "currency": (order(currency="€"), "currency: '€' is not a currency"),
+    "currency": (order(currency="€"), "currency: “€” is not a currency of ISO 4217; Write a code"),
     "lines": (order(lines={}), "lines: must be a list"),
     "line": (order(lines=["x"]), "lines[0]: must be an object"),
     "comma": (order(lines=[{"qty": "1,5"}]), "lines[0].qty: '1,5' is not a number; write it like 1234.5"),
@@ -250,7 +233,8 @@ def test_a_dry_run_says_the_same_and_changes_nothing(org, tmp_path):
     assert not ImportedOrder.objects.exists()
     assert Customer.objects.count() == 1
     real = run(path, "--create-customers")
-    assert dry[1].replace("would be imported", "imported").replace("would be added", "added") == real[1]
+    said = dry[1][dry[1].index("2 orders would") :].replace("would be imported", "imported")
+    assert said.replace("would be added", "added") == real[1]
     assert (dry[0], dry[2]) == (real[0], real[2])
 
 
@@ -260,7 +244,7 @@ def test_a_summary_for_programs(org, tmp_path):
     assert code == 1
     assert json.loads(said) == {
         "ready": 1, "needs_review": 1, "there_already": 0, "differs": 0, "refused": 1, "created_customers": 0,
-        "lacking": {"it has no lines": 1}, "dry_run": False,
+        "lacking": {"it has no lines": 1}, "dry_run": False, "skipped": 0, "warnings": 0,
     }  # fmt: skip
 
 
@@ -315,18 +299,6 @@ def test_csv_that_is_wrong_brings_in_no_half_order(org, tmp_path, wrong):
     assert not DraftOrder.objects.filter(external_order_number="PO-1").exists()
 
 
-def test_csv_that_is_not_utf_8_says_what_to_do(org, tmp_path):
-    path = tmp_path / "orders.csv"
-    path.write_bytes(f"{HEADER}\nPO-1,4711,,EUR,Kabel-".encode() + b"\xfc,1,M,\n")
-
-    code, _, trouble = run(path)
-
-    assert code == 1
-    assert (
-        "line 2, internal_sku: holds characters that are not UTF-8, or NUL; save the file as UTF-8" in trouble
-    )
-
-
 @pytest.mark.parametrize(
     ("header", "told"),
     [
@@ -350,9 +322,8 @@ def test_a_gzipped_file_is_read_and_a_damaged_one_told(org, tmp_path):
     whole = gzip.compress(json.dumps(order()).encode())
     path.write_bytes(whole[:-10])
 
-    with pytest.raises(CommandError, match="is damaged") as refused:
-        run(path)
-    assert refused.value.returncode == 2
+    code, _, trouble = run(path)
+    assert (code, "is damaged" in trouble) == (2, True)
     path.write_bytes(whole)
     assert run(path)[0] == 0
 
@@ -386,10 +357,7 @@ def test_a_small_file_that_expands_without_end_is_refused_in_little_memory(org, 
     path = bomb(tmp_path / name, head, chunk, megabytes=1 if name == "d.csv.gz" else 60)
 
     tracemalloc.start()
-    try:
-        code, _, trouble = run(path)
-    except CommandError as error:
-        code, trouble = error.returncode, str(error)
+    code, _, trouble = run(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -409,25 +377,24 @@ def test_a_small_file_that_expands_without_end_is_refused_in_little_memory(org, 
 def test_a_file_beyond_a_limit_is_read_no_further_and_the_limit_is_named(
     org, tmp_path, monkeypatch, limit, most, told
 ):
-    for module in (limits, reading, rows):
+    for module in (limits, reading, rows, json_lines):
         monkeypatch.setattr(module, limit, most, raising=False)
     many = [order(f"PO-{n}") for n in range(5)]
     cells = [f"PO-{n},4711," + "x" * 100 for n in range(5)]
     header = "external_order_number,erp_customer_number,notes"
     for path in (jsonl(tmp_path, *many), csv_file(tmp_path, *cells, header=header)):
-        with pytest.raises(CommandError, match=told) as refused:
-            run(path)
-        assert refused.value.returncode == 2
+        code, _, trouble = run(path)
+        assert (code, told in trouble) == (2, True)
 
 
 def test_what_can_not_be_done_at_all_is_exit_code_2(org, tmp_path):
     path = jsonl(tmp_path, order())
-    path.with_suffix(".txt").write_text("")
+    path.with_suffix(".dat").write_text("x")
     viewer, other = factories.user(org, Role.VIEWER), factories.user(factories.org())
 
     for arguments, told in [
         (("/nowhere.jsonl", "--org", "acme"), "can't be read: No such file"),
-        ((path.with_suffix(".txt"), "--org", "acme"), "say which it is with --format"),
+        ((path.with_suffix(".dat"), "--org", "acme"), "say which it is with --format"),
         ((path, "--org", "nobody"), "There is no org nobody"),
         ((path,), "--org SLUG"),
         ((path, "--as", "nobody@example.com"), "There is no user"),
@@ -572,18 +539,3 @@ def test_a_wholesalers_month_comes_in_and_again_adds_nothing(org, tmp_path, requ
     assert f"{len(orders)} there already" in said
     assert DraftOrder.objects.filter(status=DraftStatus.READY).count() == len(orders)
     assert DraftOrderLine.objects.count() == sum(len(one["lines"]) for one in orders)
-
-
-def test_the_documented_examples_come_in(org, tmp_path):
-    page = (Path(__file__).resolve().parents[2] / "docs" / "import.md").read_text()
-    for format_ in ("json", "csv"):
-        (block,) = page.split(f"```{format_}\n")[1:]
-        path = tmp_path / f"PO.{format_}"
-        path.write_text(block.split("```")[0].replace("PO-12345", f"PO-{format_}"))
-        kind = "csv" if format_ == "csv" else "jsonl"
-
-        assert run(path, "--format", kind) == (
-            0,
-            "1 orders imported into ACME\n       1 READY for approval\n",
-            "",
-        )

@@ -1,18 +1,22 @@
 """Orders from a file: each whole or not at all, none twice however often the file is read, whatever its size.
 
-reading, rows   the file, one order at a time
-checking        is it an order? all its problems at once
-writing         batches into the database
+formats, encodings      what the file is
+delimited, workbook     bytes into a table; json_lines: bytes into orders
+columns, rows           a table into orders
+amounts, dates, values  one value
+checking                is it an order? all its problems at once
+writing                 batches into the database
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orderflow.orders.importing.checking import check
-from orderflow.orders.importing.documents import OrderIn, Unreadable
+from orderflow.orders.importing.checking import Checker, remarks
+from orderflow.orders.importing.documents import Found, OrderIn, Unreadable
 from orderflow.orders.importing.documents import Problem as Problem
-from orderflow.orders.importing.reading import OpenSource, orders
+from orderflow.orders.importing.documents import Remark as Remark
+from orderflow.orders.importing.reading import Reading
 from orderflow.orders.importing.writing import Became as Became
 from orderflow.orders.importing.writing import Checked, digest, there, write
 from orderflow.orders.importing.writing import Into as Into
@@ -20,9 +24,9 @@ from orderflow.orders.importing.writing import Outcome as Outcome
 
 ORDERS_PER_BATCH, LINES_PER_BATCH = 200, 5_000
 
-# What the import tells while it runs; the position in the file, in bytes, says how far it has come.
-Tell = Callable[["Became | Problem"], None]
-Progress = Callable[[int], None]
+# What the import tells while it runs; the share of the file says how far it has come.
+Tell = Callable[["Became | Problem | Remark"], None]
+Progress = Callable[[float], None]
 
 
 @dataclass(slots=True)
@@ -32,20 +36,22 @@ class Summary:
     outcomes: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
     created_customers: set[str] = field(default_factory=set)
+    remarks: int = 0
+    first: OrderIn | None = None
 
     @property
     def trouble(self) -> bool:
         return bool(self.outcomes[Outcome.REFUSED] or self.outcomes[Outcome.DIFFERENT])
 
 
-def import_orders(file: OpenSource, into: Into, *, tell: Tell, progress: Progress) -> Summary:
+def import_orders(file: Reading, into: Into, *, tell: Tell, progress: Progress) -> Summary:
     summary = Summary()
     earlier: dict[int, str] = {}
     for batch in _batches(_checked(file, summary, tell, progress)):
         repeated = list(_repeated(batch, earlier)) if into.dry_run else []
         lines = {one.line for one in repeated}
         fresh = [one for one in batch if one.line not in lines]
-        written = write(fresh, into, file_name=file.source.path.name)
+        written = write(fresh, into, file_name=file.path.name)
         summary.created_customers |= written.created_customers
         for became in [*repeated, *written.became]:
             _count(became, summary)
@@ -53,19 +59,28 @@ def import_orders(file: OpenSource, into: Into, *, tell: Tell, progress: Progres
     return summary
 
 
-def _checked(file: OpenSource, summary: Summary, tell: Tell, progress: Progress) -> Iterator[Checked]:
-    for found in orders(file):
-        progress(file.raw.tell())
-        if isinstance(found, Unreadable):
-            result: OrderIn | list[Problem] = [found.problem]
-        else:
-            result = check(found)
-        if isinstance(result, OrderIn):
-            yield Checked(found.line, result)
+def _checked(file: Reading, summary: Summary, tell: Tell, progress: Progress) -> Iterator[Checked]:
+    checker = Checker(file.conventions)
+    for found in file.orders:
+        progress(file.share())
+        problems, order = _result(found, checker)
+        if order is None or isinstance(found, Unreadable):
+            summary.outcomes[Outcome.REFUSED] += 1
+            for problem in problems:
+                tell(problem)
             continue
-        summary.outcomes[Outcome.REFUSED] += 1
-        for problem in result:
-            tell(problem)
+        for remark in remarks(found, order):
+            summary.remarks += 1
+            tell(remark)
+        summary.first = summary.first or order
+        yield Checked(found.line, order)
+
+
+def _result(found: Found | Unreadable, checker: Checker) -> tuple[list[Problem], OrderIn | None]:
+    if isinstance(found, Unreadable):
+        return [found.problem], None
+    result = checker.check(found)
+    return ([], result) if isinstance(result, OrderIn) else (result, None)
 
 
 def _batches(checked: Iterator[Checked]) -> Iterator[list[Checked]]:

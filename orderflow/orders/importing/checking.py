@@ -1,89 +1,122 @@
 """Is what was found an order? Every problem of it at once, each with its place and what to write instead."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from orderflow.input_rules.keys import described, look_alikes
 from orderflow.orders.importing import values
-from orderflow.orders.importing.documents import Found, LineIn, OrderIn, Problem
-from orderflow.orders.importing.values import Refused
+from orderflow.orders.importing.documents import Found, LineIn, Names, OrderIn, Problem, Remark
+from orderflow.orders.importing.values import Conventions, Convert, Refused
 
-Convert = Callable[[Any], Any]
-HEADER: dict[str, Convert] = {
-    "external_order_number": values.required_text(100),
-    "order_date": values.day,
-    "currency": values.currency,
-    "requested_delivery_date": values.day,
-    "notes": values.text(100_000, lines=True),
-}
-CUSTOMER: dict[str, Convert] = {
-    "erp_customer_number": values.required_text(50),
-    "name": values.text(200),
-}
-LINE: dict[str, Convert] = {
-    "line_no": values.line_no,
-    "internal_sku": values.text(100),
-    "customer_sku_raw": values.text(200),
-    "product_description": values.text(500, lines=True),
-    "qty": values.quantity,
-    "uom": values.uom,
-    "unit_price": values.price,
-    "currency": values.currency,
-}
+
+class Checker:
+    """Checks the orders of one file, which writes all its numbers and dates in one way."""
+
+    def __init__(self, conventions: Conventions) -> None:
+        day = values.day(conventions)
+        self._header: dict[str, Convert] = {
+            "external_order_number": values.required_key(100),
+            "order_date": day,
+            "currency": values.currency,
+            "requested_delivery_date": day,
+            "notes": values.lines(100_000),
+        }
+        self._customer: dict[str, Convert] = {
+            "erp_customer_number": values.required_key(50),
+            "name": values.text(200),
+        }
+        self._line: dict[str, Convert] = {
+            "line_no": values.line_no,
+            "internal_sku": values.key(100),
+            "customer_sku_raw": values.key(200),
+            "product_description": values.text(500),
+            "qty": values.quantity(conventions),
+            "uom": values.uom,
+            "unit_price": values.price(conventions),
+            "currency": values.currency,
+        }
+
+    def check(self, found: Found) -> OrderIn | list[Problem]:
+        problems: list[Problem] = []
+        at = _Place(found.line, "", found.names.of_order)
+        customer, lines = found.fields.get("customer"), found.fields.get("lines", [])
+        rest = {name: value for name, value in found.fields.items() if name not in ("customer", "lines")}
+        header = _converted(rest, self._header, at, problems)
+        if not isinstance(customer, Mapping):
+            what = "is missing; write an object with erp_customer_number"
+            problems.append(Problem(found.line, "customer", what))
+            customer = {"erp_customer_number": "-"}
+        in_table = found.names != Names()
+        place = at if in_table else at._replace(prefix="customer.")
+        who = _converted(customer, self._customer, place, problems)
+        checked = self._lines(found, lines, problems)
+        if problems:
+            return problems
+        return OrderIn(
+            **header,
+            customer_number=who["erp_customer_number"],
+            customer_name=who["name"],
+            lines=tuple(checked),
+        )
+
+    def _lines(self, found: Found, lines: Any, problems: list[Problem]) -> list[LineIn]:
+        if not isinstance(lines, list):
+            problems.append(Problem(found.line, "lines", "must be a list of order lines"))
+            return []
+        checked: list[LineIn] = []
+        numbers: set[int] = set()
+        for position, line in enumerate(lines):
+            at = _place_of_line(found, position)
+            if not isinstance(line, Mapping):
+                problems.append(Problem(at.line, at.prefix.rstrip("."), "must be an object"))
+                continue
+            before = len(problems)
+            fields = _converted(line, self._line, at, problems)
+            if len(problems) > before:
+                continue
+            fields["line_no"] = fields["line_no"] or position + 1
+            if fields["line_no"] in numbers:
+                what = f"{fields['line_no']} is there twice; number the lines of an order differently, or not at all"
+                problems.append(Problem(at.line, at.called("line_no"), what))
+            numbers.add(fields["line_no"])
+            checked.append(LineIn(**fields))
+        return checked
 
 
 class _Place(NamedTuple):
-    """Where fields are: a line of the file, and what stands before their names."""
+    """Where fields are: a line of the file, what stands before their names, and what a table calls them."""
 
     line: int
     prefix: str = ""
+    headings: Mapping[str, str] = {}
+
+    def called(self, name: str) -> str:
+        return self.headings.get(name, f"{self.prefix}{name}")
 
 
-def check(found: Found) -> OrderIn | list[Problem]:
-    problems: list[Problem] = []
-    at = _Place(found.line)
-    customer, lines = found.fields.get("customer"), found.fields.get("lines", [])
-    rest = {name: value for name, value in found.fields.items() if name not in ("customer", "lines")}
-    header = _converted(rest, HEADER, at, problems)
-    if not isinstance(customer, Mapping):
-        what = "is missing; write an object with erp_customer_number"
-        problems.append(Problem(found.line, "customer", what))
-        customer = {"erp_customer_number": "-"}
-    who = _converted(customer, CUSTOMER, at._replace(prefix="" if found.at else "customer."), problems)
-    checked = _lines(found, lines, problems)
-    if problems:
-        return problems
-    return OrderIn(
-        **header,
-        customer_number=who["erp_customer_number"],
-        customer_name=who["name"],
-        lines=tuple(checked),
-    )
+def remarks(found: Found, order: OrderIn) -> list[Remark]:
+    """Return what is odd about an order's keys, and was not changed."""
+    called = found.names.of_order.get
+    keys = [
+        (found.line, called("external_order_number", "external_order_number"), order.external_order_number),
+        (found.line, called("erp_customer_number", "erp_customer_number"), order.customer_number),
+    ]
+    for position, line in enumerate(order.lines):
+        at = _place_of_line(found, position)
+        keys += [(at.line, at.called("internal_sku"), line.internal_sku)]
+        keys += [(at.line, at.called("customer_sku_raw"), line.customer_sku_raw)]
+    what = "has letters of another script that look like Latin ones: {}; nothing was changed, check that it is meant"
+    return [
+        Remark(line, name, f"{key} {what.format(described(letters))}")
+        for line, name, key in keys
+        if (letters := look_alikes(key))
+    ]
 
 
-def _lines(found: Found, lines: Any, problems: list[Problem]) -> list[LineIn]:
-    if not isinstance(lines, list):
-        problems.append(Problem(found.line, "lines", "must be a list of order lines"))
-        return []
-    checked: list[LineIn] = []
-    numbers: set[int] = set()
-    for position, line in enumerate(lines):
-        at = _Place(found.at[position]) if found.at else _Place(found.line, f"lines[{position}].")
-        if not isinstance(line, Mapping):
-            problems.append(Problem(at.line, at.prefix.rstrip("."), "must be an object"))
-            continue
-        before = len(problems)
-        fields = _converted(line, LINE, at, problems)
-        if len(problems) > before:
-            continue
-        fields["line_no"] = fields["line_no"] or position + 1
-        if fields["line_no"] in numbers:
-            what = (
-                f"{fields['line_no']} is there twice; number the lines of an order differently, or not at all"
-            )
-            problems.append(Problem(at.line, f"{at.prefix}line_no", what))
-        numbers.add(fields["line_no"])
-        checked.append(LineIn(**fields))
-    return checked
+def _place_of_line(found: Found, position: int) -> _Place:
+    if found.at:
+        return _Place(found.at[position], "", found.names.of_line)
+    return _Place(found.line, f"lines[{position}].")
 
 
 def _converted(
@@ -99,5 +132,5 @@ def _converted(
         try:
             converted[name] = convert(given.get(name))
         except Refused as refused:
-            problems.append(Problem(at.line, f"{at.prefix}{name}", str(refused)))
+            problems.append(Problem(at.line, at.called(name), str(refused)))
     return converted

@@ -16,12 +16,28 @@ class Problem(NamedTuple):
     what: str
 
 
+class Remark(NamedTuple):
+    """Something about an order that a user should look at, and that stops nothing."""
+
+    line: int
+    field: str
+    what: str
+
+
+class Names(NamedTuple):
+    """The headings of a table by the names of our fields."""
+
+    of_order: Mapping[str, str] = {}
+    of_line: Mapping[str, str] = {}
+
+
 class Found(NamedTuple):
-    """One order as the file has it. ``at`` are the lines of its order lines where each has one of its own (CSV)."""
+    """One order as the file has it. ``at`` are the lines of its order lines if each has one of its own (a table)."""
 
     line: int
     fields: Mapping[str, Any]
     at: tuple[int, ...] = ()
+    names: Names = Names()
 
 
 class Unreadable(NamedTuple):

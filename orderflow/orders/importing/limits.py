@@ -39,9 +39,10 @@ class Bounded(io.RawIOBase):
 class RowLines:
     """The lines of a text for csv.reader; `next_row` after each row, so that no row grows without bound."""
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
+    def __init__(self, text: io.TextIOWrapper, *, line: int) -> None:
+        """``line``: the last that was read before, which is the header's."""
         self._text = text
-        self._line = 1  # the header was read before
+        self._line = line
         self._in_row = self._rows = 0
 
     def __iter__(self) -> Iterator[str]:

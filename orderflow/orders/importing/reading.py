@@ -1,101 +1,120 @@
-"""Files as they come: JSON lines or CSV, plain or gzipped. Whatever their size, one order at a time is in memory."""
+"""Files as they come, whatever their format and size, as orders one at a time, and how they were understood."""
 
 import gzip
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import msgspec
-
+from orderflow.orders.importing.amounts import Sign
+from orderflow.orders.importing.columns import BadColumns, ColumnMap, match
+from orderflow.orders.importing.dates import DateFormat, date_format
+from orderflow.orders.importing.delimited import delimited
 from orderflow.orders.importing.documents import Found, Problem, Unreadable
-from orderflow.orders.importing.limits import LONGEST_LINE, MB, MOST_ORDERS, MOST_ROWS, Bounded, count
-from orderflow.orders.importing.rows import as_orders, incomplete
-
-FORMATS = ("jsonl", "csv")
-_ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
-# Numbers keep their digits: a float would not.
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
-
-
-class UnknownFormat(Exception):
-    """The file's name does not tell what is in it."""
+from orderflow.orders.importing.encodings import encoding_of, shown
+from orderflow.orders.importing.formats import WORKBOOKS, Format, format_of, is_gzipped
+from orderflow.orders.importing.json_lines import json_orders
+from orderflow.orders.importing.limits import MOST_ORDERS, Bounded, count
+from orderflow.orders.importing.rows import Survey, as_orders, survey
+from orderflow.orders.importing.tables import Table
+from orderflow.orders.importing.understood import Understood, of_json, of_table
+from orderflow.orders.importing.values import Conventions
+from orderflow.orders.importing.workbook import unpacked, workbook
 
 
-class Source(NamedTuple):
+class Options(NamedTuple):
+    """What the user says about a file; None is found out, or refused with a suggestion."""
+
+    format: Format | None = None
+    encoding: str | None = None
+    decimal: Sign | None = None
+    dates: DateFormat | None = None
+    columns: ColumnMap | None = None
+    sheet: str | None = None
+
+
+class Reading(NamedTuple):
+    """``share`` is how much of the file has been read, from 0 to 1."""
+
     path: Path
-    format: str
-
-
-class OpenSource(NamedTuple):
-    """``raw`` is the file on disk: its position is how far the reading has come, gzipped or not."""
-
-    raw: IO[bytes]
-    data: IO[bytes]
-    source: Source
-
-
-def source(path: Path, format_: str | None = None) -> Source:
-    """Raises `UnknownFormat`."""
-    ending = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    chosen = format_ or _ENDINGS.get(ending.lower())
-    if chosen is None:
-        raise UnknownFormat(f"{path.name} ends neither in .jsonl nor in .csv: say which it is with --format.")
-    return Source(path, chosen)
+    conventions: Conventions
+    understood: Understood
+    orders: Iterator[Found | Unreadable]
+    share: Callable[[], float]
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[OpenSource]:
-    with source.path.open("rb") as raw:
-        gzipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        data: Any = gzip.GzipFile(fileobj=raw) if gzipped else raw
-        yield OpenSource(raw, io.BufferedReader(Bounded(data)), source)
+def reading(path: Path, options: Options) -> Iterator[Reading]:
+    """Raise `UnknownFormat`, `UnknownEncoding`, `BadWorkbook`, `FileTooLarge`; the orders raise `FileTooLarge` only."""
+    format_ = format_of(path, options.format)
+    file = _File(path)
+    if format_ == "jsonl":
+        with file.open() as data:
+            encoding = encoding_of(data.read(400), options.encoding)
+        with file.open() as data:
+            orders = _limited(json_orders(data, encoding))
+            yield Reading(path, Conventions(), of_json(shown(encoding)), orders, file.share)
+    elif format_ in WORKBOOKS:
+        with unpacked(path, options.sheet) as rows:
+            yield _of_table(path, options, workbook(rows, format_), lambda: _share(rows))
+    else:
+        yield _of_table(path, options, delimited(file.open, options.encoding), file.share)
 
 
-def orders(file: OpenSource) -> Iterator[Found | Unreadable]:
-    """Raises `FileTooLarge` where the file's limits end; what came before is whole."""
+class _File:
+    """A file that is opened for each reading; gzipped or not, its position on the disk is how far it has come."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._raw: IO[bytes] | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        with self._path.open("rb") as self._raw:
+            gzipped = is_gzipped(self._raw.read(2))
+            self._raw.seek(0)
+            data: Any = gzip.GzipFile(fileobj=self._raw) if gzipped else self._raw
+            yield io.BufferedReader(Bounded(data))
+
+    def share(self) -> float:
+        return _share(self._raw) if self._raw and not self._raw.closed else 1.0
+
+
+def _share(file: IO[bytes]) -> float:
+    size = os.fstat(file.fileno()).st_size
+    return min(file.tell() / size, 1.0) if size else 1.0
+
+
+def _of_table(path: Path, options: Options, table: Table, share: Callable[[], float]) -> Reading:
+    if table.header is None:
+        return Reading(path, Conventions(), Understood(), iter(()), share)
+    try:
+        columns = match(table.header.cells, options.columns)
+    except BadColumns as wrong:
+        header = Unreadable(Problem(table.header.line, "the header", str(wrong)))
+        return Reading(path, Conventions(), Understood(), iter([header]), share)
+    found = survey(table, columns)
+    conventions = _conventions(options, table, found)
+    orders = _limited(as_orders(table, columns, found.unsafe))
+    return Reading(path, conventions, of_table(table, columns, found, conventions), orders, share)
+
+
+def _conventions(options: Options, table: Table, found: Survey) -> Conventions:
+    mapping = options.columns
+    stated = options.decimal or (mapping.decimal if mapping else None)
+    dates = options.dates
+    if dates is None and mapping and mapping.date_format:
+        dates = date_format(mapping.date_format)
+    sign = stated or ("point" if table.point_is_usual else found.numbers.sign)
+    known = {} if dates is None else {"dates": dates}
+    return Conventions(sign=sign, stated=stated is not None, is_table=True, **known)
+
+
+def _limited(orders: Iterator[Found | Unreadable]) -> Iterator[Found | Unreadable]:
     read = 0
-    for one in _orders(file):
+    for one in orders:
         if isinstance(one, Found):
             read = count(read, MOST_ORDERS, "orders")
         yield one
-
-
-def _orders(file: OpenSource) -> Iterator[Found | Unreadable]:
-    if file.source.format == "jsonl":
-        yield from _json_lines(file.data)
-        return
-    with opened(file.source) as again:
-        unsafe = incomplete(again.data)
-    yield from as_orders(file.data, unsafe)
-
-
-def _json_lines(data: IO[bytes]) -> Iterator[Found | Unreadable]:
-    number = 0
-    while line := data.readline(LONGEST_LINE):
-        number = count(number, MOST_ROWS, "lines")
-        if len(line) == LONGEST_LINE:
-            _skip_rest(data, line)
-            what = f"an order may have {LONGEST_LINE // MB} MB at most; split it"
-            yield Unreadable(Problem(number, "the whole line", what))
-        elif line.strip(b" \t\r\n\xef\xbb\xbf"):
-            yield _json_order(number, line.removeprefix(b"\xef\xbb\xbf"))
-
-
-def _json_order(number: int, line: bytes) -> Found | Unreadable:
-    try:
-        value = _decoder.decode(line)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        what = f"not JSON ({error}); write one order as one object in one line, in UTF-8"
-        return Unreadable(Problem(number, "the whole line", what))
-    if not isinstance(value, dict):
-        return Unreadable(Problem(number, "the whole line", "must be one order as an object: {...}"))
-    return Found(number, value)
-
-
-def _skip_rest(data: IO[bytes], line: bytes) -> None:
-    while line and not line.endswith(b"\n"):
-        line = data.readline(1024 * 1024)

@@ -1,160 +1,228 @@
-"""CSV: one row per order line; consecutive rows with the same customer and order number are one order."""
+"""Rows of a table into orders: consecutive rows with the same customer and order number are one order."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from orderflow.input_rules.keys import normal_form
+from orderflow.orders.importing.amounts import Evidence
+from orderflow.orders.importing.columns import OF_LINE, OF_ORDER, REQUIRED, Columns, matches
 from orderflow.orders.importing.documents import Found, Problem, Unreadable
-from orderflow.orders.importing.limits import LONGEST_ROW, MOST_LINES_OF_ORDER, MOST_ORDERS, RowLines, count
+from orderflow.orders.importing.limits import MOST_LINES_OF_ORDER, MOST_ORDERS, count
+from orderflow.orders.importing.tables import Table, TableRow, trimmed
 
-# column: what the order or the line calls it
-OF_ORDER = {
-    "external_order_number": "external_order_number",
-    "erp_customer_number": "erp_customer_number",
-    "customer_name": "customer_name",
-    "order_date": "order_date",
-    "currency": "currency",
-    "requested_delivery_date": "requested_delivery_date",
-    "notes": "notes",
-}
-OF_LINE = {
-    "line_no": "line_no",
-    "internal_sku": "internal_sku",
-    "customer_sku_raw": "customer_sku_raw",
-    "product_description": "product_description",
-    "qty": "qty",
-    "uom": "uom",
-    "unit_price": "unit_price",
-    "line_currency": "currency",
-}
-REQUIRED = ("external_order_number", "erp_customer_number")
-LONGEST_CELL = 1024 * 1024
 APART = "the rows of this order do not stand together; sort the file by customer and order number"
 BESIDE = "a row beside it can't be read and may be part of it; mend that row"
+TOTALS = frozenset(
+    {
+        "total",
+        "totals",
+        "sum",
+        "grand total",
+        "summe",
+        "gesamt",
+        "gesamtsumme",
+        "somme",
+        "totale",
+        "suma",
+        "totaal",
+    }
+)
+AMOUNTS = ("qty", "unit_price")
 
 
 class Row(NamedTuple):
     line: int
     cells: dict[str, str]
+    # None: as the map says, the row gives the order no line.
+    has_line: bool = True
+    skipped: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
         return self.cells["erp_customer_number"], self.cells["external_order_number"]
 
 
-def as_orders(data: IO[bytes], unsafe: Mapping[int, str]) -> Iterator[Found | Unreadable]:
-    for key, group in groupby(_rows(data), key=lambda row: row.key if isinstance(row, Row) else None):
+class Total(NamedTuple):
+    """The last row, which is a total and no order line."""
+
+    line: int
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a first reading of the whole table shows. ``unsafe``: orders that may have rows elsewhere, and why."""
+
+    unsafe: dict[int, str] = field(default_factory=dict)
+    numbers: Evidence = field(default_factory=Evidence)
+    orders: int = 0
+    skipped: int = 0
+    total: int = 0
+
+
+def survey(table: Table, columns: Columns) -> Survey:
+    """Read the table once beforehand, as no part of an order may go in for the whole."""
+    found = Survey()
+    seen: set[int] = set()
+    before, after_unreadable = 0, False
+    for row in _rows(table, columns):
+        if isinstance(row, Total):
+            found.total = row.line
+            continue
+        if isinstance(row, Unreadable):
+            found.unsafe[before], after_unreadable = BESIDE, True
+            continue
+        found.numbers.add(row.line, (row.cells[name] for name in AMOUNTS if name in row.cells))
+        key = hash(row.key)
+        if after_unreadable:
+            found.unsafe[key], after_unreadable = BESIDE, False
+        elif key != before and key in seen:
+            found.unsafe[key] = APART
+        if key not in seen:
+            count(len(seen), MOST_ORDERS, "orders")
+            found.skipped += row.skipped
+        seen.add(key)
+        before = key
+    found.orders = len(seen)
+    return found
+
+
+def as_orders(table: Table, columns: Columns, unsafe: Mapping[int, str]) -> Iterator[Found | Unreadable]:
+    rows = (row for row in _rows(table, columns) if not isinstance(row, Total))
+    for key, group in groupby(rows, key=lambda row: row.key if isinstance(row, Row) else None):
         if key is None:
             yield from (one for one in group if isinstance(one, Unreadable))
             continue
-        rows = [row for row in islice(group, MOST_LINES_OF_ORDER + 1) if isinstance(row, Row)]
+        together = [row for row in islice(group, MOST_LINES_OF_ORDER + 1) if isinstance(row, Row)]
+        name = columns.names.of_order.get("external_order_number", "external_order_number")
         if hash(key) in unsafe:
-            yield Unreadable(Problem(rows[0].line, "external_order_number", unsafe[hash(key)]))
-        elif len(rows) > MOST_LINES_OF_ORDER:
-            what = f"an order may have {MOST_LINES_OF_ORDER:,} lines at most; split it"
-            yield Unreadable(Problem(rows[0].line, "external_order_number", what))
-        else:
-            yield _order(rows)
-
-
-def incomplete(data: IO[bytes]) -> dict[int, str]:
-    """Which orders may have rows elsewhere, and why: read once beforehand, as no part may go in for the whole."""
-    unsafe: dict[int, str] = {}
-    seen: set[int] = set()
-    before, after_unreadable = 0, False
-    for row in _rows(data):
-        if isinstance(row, Unreadable):
-            unsafe[before], after_unreadable = BESIDE, True
+            yield Unreadable(Problem(together[0].line, name, unsafe[hash(key)]))
+        elif together[0].skipped:
             continue
-        key = hash(row.key)
-        if after_unreadable:
-            unsafe[key], after_unreadable = BESIDE, False
-        elif key != before and key in seen:
-            unsafe[key] = APART
-        if key not in seen:
-            count(len(seen), MOST_ORDERS, "orders")
-        seen.add(key)
-        before = key
-    return unsafe
+        elif len(together) > MOST_LINES_OF_ORDER:
+            what = f"an order may have {MOST_LINES_OF_ORDER:,} lines at most; split it"
+            yield Unreadable(Problem(together[0].line, name, what))
+        else:
+            yield _order(together, columns)
 
 
-def _order(rows: Sequence[Row]) -> Found | Unreadable:
-    first = rows[0]
+def _order(rows: Sequence[Row], columns: Columns) -> Found | Unreadable:
+    first, names = rows[0], columns.names
     for row in rows[1:]:
-        for name in OF_ORDER:
+        for name, target in OF_ORDER.items():
             if row.cells.get(name, "") not in ("", first.cells.get(name, "")):
                 what = f"differs from line {first.line} of the same order; leave it empty or write the same"
-                return Unreadable(Problem(row.line, name, what))
+                return Unreadable(Problem(row.line, names.of_order.get(target, name), what))
     header = {target: first.cells[name] for name, target in OF_ORDER.items() if name in first.cells}
     customer = {
         "erp_customer_number": header.pop("erp_customer_number"),
         "name": header.pop("customer_name", ""),
     }
+    with_line = [row for row in rows if row.has_line]
     lines = [
-        {target: row.cells[name] for name, target in OF_LINE.items() if name in row.cells} for row in rows
+        {target: row.cells[name] for name, target in OF_LINE.items() if name in row.cells}
+        for row in with_line
     ]
     fields: dict[str, Any] = {**header, "customer": customer, "lines": lines}
-    return Found(first.line, fields, tuple(row.line for row in rows))
+    return Found(first.line, fields, tuple(row.line for row in with_line), names)
 
 
-def _rows(data: IO[bytes]) -> Iterator[Row | Unreadable]:
-    # What is not UTF-8 comes out as surrogates, which the check of each field refuses by name.
-    text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    try:
-        yield from _rows_of(text)
-    finally:
-        text.detach()  # else it would close the file with itself
+def _rows(table: Table, columns: Columns) -> Iterator[Row | Unreadable | Total]:
+    """Yield each row as its fields. A row that looks like a total is one only if nothing comes below it."""
+    before: Row | None = None
+    maybe_total: Row | None = None
+    for row in _mapped(table, columns):
+        if maybe_total is not None:
+            yield _without_key(maybe_total, columns)
+            maybe_total = None
+        if isinstance(row, Unreadable):
+            yield row
+            continue
+        row = _with_key_of(row, before, columns)  # noqa: PLW2901
+        if _looks_like_a_total(row, columns):
+            maybe_total = row
+        elif not all(row.cells[name] for name in REQUIRED):
+            yield _without_key(row, columns)
+        else:
+            yield row
+            before = row
+    if maybe_total is not None:
+        yield Total(maybe_total.line)
 
 
-def _rows_of(text: io.TextIOWrapper) -> Iterator[Row | Unreadable]:
-    csv.field_size_limit(LONGEST_CELL)
-    header = text.readline(LONGEST_ROW)
-    columns = [name.strip() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])]
-    if wrong := _wrong_columns(columns):
-        yield Unreadable(Problem(1, "the header", wrong))
-        return
-    lines = RowLines(text)
-    reader = csv.reader(lines, delimiter=_delimiter(header), strict=True)
-    line = 2
-    try:
-        for cells in reader:
-            lines.next_row()
-            if any(cells):
-                yield _row(line, columns, cells)
-            line = reader.line_num + 2
-    except csv.Error as error:
-        what = f"not CSV ({error}); nothing from here on was read: mend this line and import again"
-        yield Unreadable(Problem(line, "the whole line", what))
+def _mapped(table: Table, columns: Columns) -> Iterator[Row | Unreadable]:
+    width = len(columns.headings)
+    for row in table.rows():
+        if isinstance(row, Unreadable):
+            yield row
+            continue
+        cells = trimmed(row.cells)
+        if not cells:
+            continue
+        if len(cells) > width or (table.refuses_short_rows and len(row.cells) < width):
+            yield Unreadable(Problem(row.line, "the whole line", _wrong_width(row.cells, width)))
+            continue
+        yield _fields(TableRow(row.line, cells + [""] * (width - len(cells))), columns)
 
 
-def _row(line: int, columns: list[str], cells: list[str]) -> Row | Unreadable:
-    if len(cells) != len(columns):
-        what = (
-            f"has {len(cells)} cells where the header has {len(columns)}; quote cells that hold a delimiter"
-        )
-        return Unreadable(Problem(line, "the whole line", what))
-    row = Row(line, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)})
+def _wrong_width(cells: Sequence[str], width: int) -> str:
+    return f"has {len(cells)} cells where the header has {width}; quote cells that hold a delimiter"
+
+
+def _fields(row: TableRow, columns: Columns) -> Row:
+    cells = {name: _first_filled(row.cells, several) for name, several in columns.positions.items()}
     for name in REQUIRED:
-        if not row.cells[name]:
-            return Unreadable(Problem(line, name, "is empty; write it in every row of the order"))
+        if name in cells and type(cells[name]) is str:
+            cells[name] = normal_form(cells[name])
+    mapping = columns.map
+    if mapping is None:
+        return Row(row.line, cells)
+    has_line = not _any_matches(row.cells, mapping.skip_lines, columns)
+    if mapping.order_once:
+        has_line = has_line and any(cells.get(name) for name in OF_LINE)
+    skipped = _any_matches(row.cells, mapping.skip_orders, columns)
+    fixed = {name: value for name, value in mapping.fixed.items() if not cells.get(name)}
+    return Row(row.line, cells | fixed, has_line, skipped)
+
+
+def _first_filled(cells: Sequence[str], several: tuple[int, ...]) -> str:
+    filled = (cells[position] for position in several if cells[position].strip())
+    return next(filled, "")
+
+
+def _any_matches(cells: Sequence[str], rules: Mapping[str, list[str]], columns: Columns) -> bool:
+    for heading, values in rules.items():
+        position = columns.position(heading)
+        if position is not None and matches(cells[position], values):
+            return True
+    return False
+
+
+def _with_key_of(row: Row, before: Row | None, columns: Columns) -> Row:
+    """Let a row without a customer, or without any key if the map says so, belong to the order above it."""
+    customer, number = row.key
+    if before is None or customer:
+        return row
+    once = columns.map is not None and columns.map.order_once
+    if number == before.key[1] or (once and not number):
+        key = dict(zip(("erp_customer_number", "external_order_number"), before.key, strict=True))
+        return row._replace(cells=row.cells | key)
     return row
 
 
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
+def _looks_like_a_total(row: Row, columns: Columns) -> bool:
+    """Whether it names no order, no customer and no product: numbers, and perhaps the word."""
+    if columns.map is not None and columns.map.order_once:
+        return False
+    fixed = columns.map.fixed if columns.map else {}
+    texts = [value.strip() for name, value in row.cells.items() if name not in (*AMOUNTS, *fixed)]
+    return all(not text or text.casefold().rstrip(":") in TOTALS for text in texts)
 
 
-def _wrong_columns(columns: list[str]) -> str:
-    known = {**OF_ORDER, **OF_LINE}
-    if len(columns) > 2 * len(known):
-        return f"has {len(columns)} columns; these are known: {', '.join(known)}"
-    unknown = [name for name in columns if name not in known]
-    missing = [name for name in REQUIRED if name not in columns]
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if unknown:
-        return f"unknown columns {', '.join(map(repr, unknown))}; these are known: {', '.join(known)}"
-    if missing:
-        return f"the columns {', '.join(missing)} are missing"
-    return f"columns that stand there twice: {', '.join(twice)}" if twice else ""
+def _without_key(row: Row, columns: Columns) -> Unreadable:
+    name = next(name for name in REQUIRED if not row.cells[name] or row.cells[name].casefold() in TOTALS)
+    what = "is empty; write it in every row of the order"
+    if name == "erp_customer_number":
+        what = "is empty; write it in the first row of the order, or in each"
+    return Unreadable(Problem(row.line, columns.names.of_order.get(name, name), what))

@@ -3,44 +3,78 @@
 import re
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
+from django.core.exceptions import ValidationError
+
+from orderflow.input_rules.currencies import require_currency
+from orderflow.input_rules.text import KEY, LINES, ONE_LINE, TextRule
+from orderflow.orders.importing import amounts
+from orderflow.orders.importing.cells import DateCell, NumberCell
+from orderflow.orders.importing.changed_by_spreadsheet import CHANGED, is_changed
+from orderflow.orders.importing.dates import ISO, DateFormat, date_format, suggestion
 from orderflow.orders.states import Uom
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_BREAK = re.compile(r"[\r\n]")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+Convert = Callable[[Any], Any]
+_UNDECODED = re.compile(r"[\ud800-\udfff]")
 _NUMBER = re.compile(r"[0-9.eE+-]{1,60}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class Refused(Exception):
     """What is wrong with a value, and what to write instead."""
 
 
-def text(longest: int, *, lines: bool = False) -> Callable[[Any], str]:
+class Conventions(NamedTuple):
+    """How this file writes numbers and dates. ``stated``: the user said which decimal sign it is."""
+
+    sign: amounts.Sign | None = "point"
+    stated: bool = False
+    dates: DateFormat = date_format(ISO)
+    # JSON has numbers of its own; as text they are written like these.
+    is_table: bool = False
+
+
+def text(longest: int, rule: TextRule = ONE_LINE) -> Convert:
     def convert(value: Any) -> str:
         if value is None:
             return ""
         if not isinstance(value, str):
             raise Refused(f"{value!r:.60} is not text; put it in quotes")
-        if _UNSTORABLE.search(value):
-            raise Refused("holds characters that are not UTF-8, or NUL; save the file as UTF-8")
+        if _UNDECODED.search(value):
+            raise Refused(
+                "holds bytes that are not UTF-8; save the file as UTF-8, or say its encoding, for example "
+                "--encoding windows-1252"
+            )
         if len(value) > longest:
             raise Refused(f"has {len(value)} characters, {longest} at most")
-        if not lines and _BREAK.search(value):
-            raise Refused("has a line break; write it in one line")
-        return value.strip()
+        return _clean(value, rule)
 
     return convert
 
 
-def required_text(longest: int) -> Callable[[Any], str]:
-    convert = text(longest)
+def lines(longest: int) -> Convert:
+    convert = text(longest, LINES)
+    return lambda value: convert(value).strip()
+
+
+def key(longest: int) -> Convert:
+    convert = text(longest, KEY)
+
+    def checked(value: Any) -> str:
+        if isinstance(value, str) and is_changed(value):
+            raise Refused(f"{str(value)[:40]!r}: {CHANGED}")
+        converted: str = convert(value)
+        return converted
+
+    return checked
+
+
+def required_key(longest: int) -> Convert:
+    convert = key(longest)
 
     def required(value: Any) -> str:
-        converted = convert(value)
+        converted: str = convert(value)
         if not converted:
             raise Refused(
                 "is missing; by customer and order number an order is known when it is imported again"
@@ -50,22 +84,34 @@ def required_text(longest: int) -> Callable[[Any], str]:
     return required
 
 
-def day(value: Any) -> date | None:
-    written = _short(value)
-    if not written:
-        return None
-    try:
-        if _DAY.fullmatch(written):
-            return date.fromisoformat(written)
-    except ValueError:
-        pass
-    raise Refused(f"{written!r} is not a date; write it like 2026-11-02")
+def day(conventions: Conventions) -> Convert:
+    def convert(value: Any) -> date | None:
+        written = _short(value)
+        if not written:
+            return None
+        try:
+            if isinstance(value, DateCell):
+                return date.fromisoformat(value)
+            return conventions.dates.parse(written)
+        except ValueError:
+            pass
+        what = f"{written!r} is not a date"
+        if conventions.dates.name == ISO:
+            what += "; write it like 2026-11-02"
+        else:
+            what += f" of the format {conventions.dates.name}"
+        raise Refused(what + (suggestion(written) if conventions.is_table else ""))
+
+    return convert
 
 
 def currency(value: Any) -> str:
     written = _short(value)
-    if written and not _CURRENCY.fullmatch(written):
-        raise Refused(f"{written!r} is not a currency; write an ISO 4217 code like EUR")
+    if written:
+        try:
+            require_currency(written)
+        except ValidationError as wrong:
+            raise Refused(_said(wrong)) from None
     return written
 
 
@@ -79,32 +125,24 @@ def uom(value: Any) -> str:
 def line_no(value: Any) -> int | None:
     if value is None or value == "":
         return None
-    written = str(value)
+    written = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]{0,5}", written):
         raise Refused(f"{written[:30]!r} is not a line number; write 1 to 999999")
     return int(written)
 
 
-def quantity(value: Any) -> Decimal:
-    return _number(value, places=3) or Decimal(0)
+def quantity(conventions: Conventions) -> Convert:
+    return lambda value: _number(value, conventions, places=3) or Decimal(0)
 
 
-def price(value: Any) -> Decimal | None:
-    return _number(value, places=4)
+def price(conventions: Conventions) -> Convert:
+    return lambda value: _number(value, conventions, places=4)
 
 
-def _number(value: Any, *, places: int) -> Decimal | None:
-    if value is None or value == "":
+def _number(value: Any, conventions: Conventions, *, places: int) -> Decimal | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    try:
-        # Decimal itself would take 1_000, and digits of every script.
-        if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
-            raise InvalidOperation
-        number = Decimal(value)
-        if not number.is_finite():
-            raise InvalidOperation
-    except (InvalidOperation, ValueError):
-        raise Refused(f"{value!r:.40} is not a number; write it like 1234.5, with a point") from None
+    number = _of_table(value, conventions) if conventions.is_table else _of_json(value)
     whole = 18 - places
     if number and number.adjusted() >= whole:
         raise Refused(f"{number:.40} is too big; {whole} digits before the point at most")
@@ -114,7 +152,41 @@ def _number(value: Any, *, places: int) -> Decimal | None:
     return scaled
 
 
+def _of_table(value: str, conventions: Conventions) -> Decimal:
+    written = value if isinstance(value, NumberCell) else value.strip()
+    try:
+        return amounts.parse(written, conventions.sign, stated=conventions.stated)
+    except amounts.NotANumber as wrong:
+        raise Refused(str(wrong)) from None
+
+
+def _of_json(value: Any) -> Decimal:
+    try:
+        # Decimal itself would take 1_000, and digits of every script.
+        if not isinstance(value, bool) and _NUMBER.fullmatch(str(value)):
+            number = Decimal(value)
+            if number.is_finite():
+                return number
+    except (ArithmeticError, ValueError, TypeError):
+        pass
+    raise Refused(f"{value!r:.40} is not a number; write it like 1234.5, with a point")
+
+
 def _short(value: Any) -> str:
     if value is not None and not isinstance(value, str):
         raise Refused(f"{value!r:.60} is not text; put it in quotes")
-    return text(60)(value)
+    short: str = text(60)(value)
+    return short
+
+
+def _clean(value: str, rule: TextRule) -> str:
+    try:
+        return rule.clean(value)
+    except ValidationError as wrong:
+        raise Refused(_said(wrong)) from None
+
+
+def _said(wrong: ValidationError) -> str:
+    """Return the message to stand behind a field's name: small at its beginning, without a full stop."""
+    said = wrong.messages[0].removeprefix("It ").rstrip(".")
+    return said.replace(". ", "; ")

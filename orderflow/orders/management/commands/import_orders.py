@@ -11,9 +11,16 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from orderflow.orders.importing import Became, Into, Outcome, Problem, Summary, import_orders
+from orderflow.orders.importing import Became, Into, Outcome, Problem, Remark, Summary, import_orders
+from orderflow.orders.importing.amounts import SIGNS
+from orderflow.orders.importing.columns import BadColumns, column_map, shipped
+from orderflow.orders.importing.dates import BadFormat, date_format
+from orderflow.orders.importing.encodings import UnknownEncoding
+from orderflow.orders.importing.formats import FORMATS, UnknownFormat
 from orderflow.orders.importing.limits import FileTooLarge
-from orderflow.orders.importing.reading import FORMATS, UnknownFormat, opened, source
+from orderflow.orders.importing.reading import Options, reading
+from orderflow.orders.importing.understood import Understood, order_in_words
+from orderflow.orders.importing.workbook import BadWorkbook
 from orderflow.orders.management.progress import ProgressBar
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Capability
@@ -21,12 +28,14 @@ from orderflow.tenancy.roles import Capability
 NOTHING_DONE = 2
 REVIEWS_SHOWN = 20
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+UNFIT = (BadColumns, BadFormat, UnknownFormat, UnknownEncoding, BadWorkbook)
+FAILURES = (*UNFIT, *DAMAGED, FileTooLarge, OSError, OperationalError)
 
 
 class Command(BaseCommand):
     help = (
-        "Import orders from JSON lines or CSV (docs/import.md), plain or gzipped. Importing a file again adds "
-        "only what is missing. Exit code 0: all are in; 1: some are not; 2: nothing was imported, or not to the end."
+        "Import orders from JSON lines, CSV or a workbook (docs/import.md). Importing a file again adds only what "
+        "is missing. Exit code 0: all are in; 1: some are not; 2: nothing was imported, or not to the end."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,49 +44,66 @@ class Command(BaseCommand):
         parser.add_argument(
             "--as", dest="email", metavar="EMAIL", help="in whose name; default: the system's"
         )
-        parser.add_argument("--format", choices=FORMATS, help="default: by the file's name")
+        parser.add_argument("--format", choices=FORMATS, help="default: by the file's content and name")
+        parser.add_argument(
+            "--columns",
+            metavar="MAP",
+            help=f"which column is which field: {', '.join(shipped())}, or the path of a map of your own",
+        )
+        parser.add_argument(
+            "--decimal", choices=sorted(SIGNS), help="the decimal sign; default: by the numbers"
+        )
+        parser.add_argument(
+            "--encoding", help="such as windows-1252; default: by the byte order mark, else UTF-8"
+        )
+        parser.add_argument("--date-format", metavar="FORMAT", help="such as DD.MM.YYYY; default: YYYY-MM-DD")
+        parser.add_argument(
+            "--sheet", metavar="NAME", help="of a workbook; default: the only one with anything in it"
+        )
         parser.add_argument(
             "--create-customers", action="store_true", help="add customers whose number is unknown"
         )
-        parser.add_argument("--dry-run", action="store_true", help="say what would happen; change nothing")
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="say how the file is understood and what would happen; change nothing",
+        )
         parser.add_argument("--json", action="store_true", help="the summary as one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        into = _into(options)
+        path: Path = options["file"]
         self.reviews = 0
         try:
-            summary = self._imported(options, into)
-        except UnknownFormat as error:
-            raise CommandError(str(error), returncode=NOTHING_DONE) from None
-        except FileTooLarge as error:
-            again = "What was read before is in; importing it again adds nothing twice."
-            text = f"{options['file']} is too large: {error}. {again}"
-            raise CommandError(text, returncode=NOTHING_DONE) from None
-        except DAMAGED as error:
-            again = "What was read before is in; get the file anew and import it again."
-            raise CommandError(
-                f"{options['file']} is damaged ({error}). {again}", returncode=NOTHING_DONE
-            ) from None
-        except OSError as error:
-            text = f"{options['file']} can't be read: {error.strerror or error}."
-            raise CommandError(text, returncode=NOTHING_DONE) from None
-        except OperationalError as error:
-            text = f"The database can't be reached: {str(error).strip()}. Import the file again: what is in stays once."
-            raise CommandError(text, returncode=NOTHING_DONE) from None
-        self._sum_up(summary, into, as_json=options["json"])
+            into, how = _into(options), _options(options)
+            summary, understood = self._imported(path, how, into)
+        except FAILURES as error:
+            raise CommandError(_failure(path, error), returncode=NOTHING_DONE) from None
+        if not summary.outcomes.total() and not understood.skipped:
+            text = f"{path} holds no orders: there is nothing below its header. Export it again."
+            raise CommandError(text, returncode=NOTHING_DONE)
+        if options["json"]:
+            self._sum_up_for_programs(summary, understood, into)
+        else:
+            self._sum_up(summary, understood, into)
         if summary.trouble:
             sys.exit(1)
 
-    def _imported(self, options: dict[str, Any], into: Into) -> Summary:
-        path: Path = options["file"]
-        with opened(source(path, options["format"])) as file, ProgressBar(path.stat().st_size) as self.bar:
-            return import_orders(
-                file, into, tell=lambda one: self._tell(path.name, one), progress=self.bar.at
+    def _imported(self, path: Path, how: Options, into: Into) -> tuple[Summary, Understood]:
+        with reading(path, how) as file, ProgressBar(path.stat().st_size) as self.bar:
+            size = path.stat().st_size
+            summary = import_orders(
+                file,
+                into,
+                tell=lambda one: self._tell(path.name, one),
+                progress=lambda share: self.bar.at(int(share * size)),
             )
+            return summary, file.understood
 
-    def _tell(self, file: str, one: Became | Problem) -> None:
+    def _tell(self, file: str, one: Became | Problem | Remark) -> None:
         if isinstance(one, Problem):
             self._trouble(f"{file}, line {one.line}, {one.field}: {one.what}")
+        elif isinstance(one, Remark):
+            self._trouble(f"{file}, line {one.line}, {one.field}: warning: {one.what}")
         elif one.outcome in (Outcome.REFUSED, Outcome.DIFFERENT):
             customer, number = one.order.key
             field = (
@@ -96,25 +122,34 @@ class Command(BaseCommand):
         self.bar.clear()
         self.stderr.write(text)
 
-    def _sum_up(self, summary: Summary, into: Into, *, as_json: bool) -> None:
-        numbers = {outcome.value.replace(" ", "_").lower(): summary.outcomes[outcome] for outcome in Outcome}
-        created = len(summary.created_customers)
-        if as_json:
-            whole = {
-                **numbers, "created_customers": created, "lacking": dict(summary.lacking), "dry_run": into.dry_run,
-            }  # fmt: skip
-            self.stdout.write(msgspec.json.encode(whole).decode())
-            return
+    def _sum_up_for_programs(self, summary: Summary, understood: Understood, into: Into) -> None:
+        whole: dict[str, Any] = {
+            outcome.value.replace(" ", "_").lower(): summary.outcomes[outcome] for outcome in Outcome
+        }
+        whole |= {
+            "created_customers": len(summary.created_customers), "lacking": dict(summary.lacking),
+            "dry_run": into.dry_run, "skipped": understood.skipped, "warnings": summary.remarks,
+        }  # fmt: skip
+        if into.dry_run:
+            whole["understood"] = _facts(summary, understood)
+        self.stdout.write(msgspec.json.encode(whole).decode())
+
+    def _sum_up(self, summary: Summary, understood: Understood, into: Into) -> None:
+        for name, text in _facts(summary, understood).items() if into.dry_run else ():
+            self.stdout.write(f"{name:>14}: {text}")
         new = summary.outcomes[Outcome.READY] + summary.outcomes[Outcome.NEEDS_REVIEW]
         did = "would be imported" if into.dry_run else "imported"
         self.stdout.write(f"{new} orders {did} into {into.org}")
-        for outcome, text in _TEXTS.items():
-            if summary.outcomes[outcome]:
-                self.stdout.write(f"{summary.outcomes[outcome]:8} {text}")
-        for gap, orders in summary.lacking.most_common():
-            self.stdout.write(f"{orders:8}   of them: {gap}")
-        if created:
-            self.stdout.write(f"{created:8} customers {'would be ' if into.dry_run else ''}added")
+        numbers = [(summary.outcomes[outcome], text) for outcome, text in _TEXTS.items()]
+        numbers += [(orders, f"  of them: {gap}") for gap, orders in summary.lacking.most_common()]
+        added = f"customers {'would be ' if into.dry_run else ''}added"
+        numbers += [(len(summary.created_customers), added)]
+        numbers += [(understood.skipped, "skipped, as the column map says")]
+        for number, text in numbers:
+            if number:
+                self.stdout.write(f"{number:8} {text}")
+        if understood.total:
+            self.stdout.write(f"Line {understood.total} is a total and was left out.")
 
 
 _TEXTS = {
@@ -124,6 +159,42 @@ _TEXTS = {
     Outcome.REFUSED: "refused; see above",
     Outcome.NEEDS_REVIEW: "NEEDS_REVIEW",
 }
+
+
+def _failure(path: Path, error: Exception) -> str:
+    """Return what happened and what to do."""
+    if isinstance(error, UNFIT):
+        about_the_file = isinstance(error, UnknownEncoding | BadWorkbook)
+        return f"{path}: {error}." if about_the_file else f"{str(error).rstrip('.')}."
+    if isinstance(error, FileTooLarge):
+        again = "What was read before is in; importing it again adds nothing twice."
+        return f"{path} is too large: {error}. {again}"
+    if isinstance(error, DAMAGED):
+        again = "What was read before is in; get the file anew and import it again."
+        return f"{path} is damaged ({error}). {again}"
+    if isinstance(error, OperationalError):
+        said = str(error).strip()
+        return f"The database can't be reached: {said}. Import the file again: what is in stays once."
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{path} can't be read: {said}."
+
+
+def _facts(summary: Summary, understood: Understood) -> dict[str, str]:
+    facts = dict(understood.facts)
+    return facts | {"first order": order_in_words(summary.first)} if facts and summary.first else facts
+
+
+def _options(options: dict[str, Any]) -> Options:
+    """Raise `BadColumns`, `BadFormat`."""
+    dates, columns = options["date_format"], options["columns"]
+    return Options(
+        format=options["format"],
+        encoding=options["encoding"],
+        decimal=options["decimal"],
+        dates=date_format(dates) if dates else None,
+        columns=column_map(columns) if columns else None,
+        sheet=options["sheet"],
+    )
 
 
 def _into(options: dict[str, Any]) -> Into:

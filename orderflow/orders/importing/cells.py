@@ -1,0 +1,45 @@
+"""Cells of a spreadsheet that are no text, as text that remembers its kind."""
+
+from decimal import Decimal
+from typing import Any
+
+# A spreadsheet keeps 15 digits of a number.
+MOST_DIGITS = 15
+
+
+class NumberCell(str):
+    """A number with all the digits that a spreadsheet shows, and a point."""
+
+    __slots__ = ()
+
+
+class DateCell(str):
+    """A day as 2026-11-02; a time of day is left out."""
+
+    __slots__ = ()
+
+
+class BooleanCell(str):
+    __slots__ = ()
+
+
+def cell(value: Any) -> str:
+    """Return the text of what a workbook holds in one cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return BooleanCell("TRUE" if value else "FALSE")
+    if isinstance(value, Decimal | int | float):
+        return NumberCell(_digits(Decimal(value)))
+    if isinstance(value, dict):
+        return DateCell(str(value["day"])[:10])
+    return str(value)
+
+
+def _digits(number: Decimal) -> str:
+    """Leave out what only binary arithmetic added: 3.3000000000000003 is shown as 3.3."""
+    if not number.is_finite():
+        return str(number)
+    shown = Decimal(f"{number:.{MOST_DIGITS}g}")
+    whole = shown == shown.to_integral_value()
+    return f"{shown.quantize(Decimal(1)):f}" if whole and shown.adjusted() < 25 else f"{shown.normalize():f}"

@@ -1,0 +1,114 @@
+"""Delimited text: comma, semicolon, tab or pipe between the cells, in any encoding; a line ``sep=;`` may precede it."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import IO, NamedTuple
+
+from orderflow.orders.importing.documents import Problem, Unreadable
+from orderflow.orders.importing.encodings import Encoding, UnknownEncoding, encoding_of, shown
+from orderflow.orders.importing.limits import LONGEST_ROW, RowLines
+from orderflow.orders.importing.tables import Table, TableRow
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+LONGEST_CELL = 1024 * 1024
+_SEP = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
+
+Open = Callable[[], AbstractContextManager[IO[bytes]]]
+
+
+class _Layout(NamedTuple):
+    encoding: Encoding
+    delimiter: str
+    # Lines before the header.
+    skip: int
+
+
+def delimited(open_: Open, encoding: str | None) -> Table:
+    """Raise `UnknownEncoding`, `FileTooLarge`."""
+    layout, header = _layout(open_, encoding)
+    described = (
+        (
+            "format",
+            f"text with a {DELIMITERS.get(layout.delimiter, repr(layout.delimiter))} between the cells",
+        ),
+        ("encoding", shown(layout.encoding)),
+    )
+    return Table(
+        header,
+        lambda: _rows(open_, layout),
+        described,
+        point_is_usual=layout.delimiter == ",",
+        refuses_short_rows=True,
+    )
+
+
+def _layout(open_: Open, stated: str | None) -> tuple[_Layout, TableRow | None]:
+    with open_() as data:
+        encoding = encoding_of(data.read(400), stated)
+    with open_() as data:
+        text = _text(data, encoding)
+        delimiter, skip = "", 0
+        try:
+            while line := text.readline(LONGEST_ROW):
+                if found := _SEP.fullmatch(line):
+                    delimiter = found[1]
+                elif line.strip(" \t\r\n,;|"):
+                    delimiter = delimiter or _delimiter(line)
+                    return _Layout(encoding, delimiter, skip), TableRow(skip + 1, _cells(line, delimiter))
+                skip += 1
+        except UnicodeError as error:
+            what = f"it is not {encoding.name.upper()} ({error}); say which encoding it is with --encoding"
+            raise UnknownEncoding(what) from None
+        finally:
+            text.detach()
+    return _Layout(encoding, ",", skip), None
+
+
+def _cells(header: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return [header]
+
+
+def _delimiter(header: str) -> str:
+    outside = _QUOTED.sub("", header)
+    return max(DELIMITERS, key=outside.count)
+
+
+def _rows(open_: Open, layout: _Layout) -> Iterator[TableRow | Unreadable]:
+    """Yield what stands below the header."""
+    csv.field_size_limit(LONGEST_CELL)
+    with open_() as data:
+        text = _text(data, layout.encoding)
+        try:
+            for _ in range(layout.skip + 1):
+                text.readline(LONGEST_ROW)
+            yield from _below(text, layout)
+        finally:
+            text.detach()  # else it would close the file with itself
+
+
+def _below(text: io.TextIOWrapper, layout: _Layout) -> Iterator[TableRow | Unreadable]:
+    lines = RowLines(text, line=layout.skip + 1)
+    reader = csv.reader(lines, delimiter=layout.delimiter, strict=True)
+    first = line = layout.skip + 2
+    try:
+        for cells in reader:
+            lines.next_row()
+            yield TableRow(line, cells)
+            line = reader.line_num + first
+    except csv.Error as error:
+        what = f"not CSV ({error}); nothing from here on was read: mend this line and import again"
+        yield Unreadable(Problem(line, "the whole line", what))
+    except UnicodeError as error:
+        what = f"is not {layout.encoding.name.upper()} ({error}); say which encoding it is with --encoding"
+        yield Unreadable(Problem(line, "the whole line", what))
+
+
+def _text(data: IO[bytes], encoding: Encoding) -> io.TextIOWrapper:
+    return io.TextIOWrapper(data, encoding=encoding.name, errors=encoding.errors, newline="")

@@ -1,0 +1,107 @@
+"""Workbooks (.xlsx, .ods), unpacked into lines of JSON by a process of its own.
+
+A small workbook can expand to gigabytes, or claim a cell in the last row of the last column. The other process has
+limits of memory, time and output, so that such a file ends it and nothing else.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import msgspec
+
+from orderflow.orders.importing.cells import cell
+from orderflow.orders.importing.documents import Unreadable
+from orderflow.orders.importing.limits import LONGEST_ROW, MB, MOST_ROWS, FileTooLarge, count
+from orderflow.orders.importing.tables import Table, TableRow
+
+MOST_EXPANDED = 512 * MB
+# Of the process that reads it: address space, output and processor time.
+MOST_MEMORY, MOST_OUTPUT, MOST_SECONDS = 1536 * MB, 1024 * MB, 120
+_UNPACK = Path(__file__).with_name("unpack_workbook.py")
+_decoder = msgspec.json.Decoder(list[Any], float_hook=Decimal)
+
+
+class BadWorkbook(Exception):
+    """The text says what is wrong and what to do."""
+
+
+@contextmanager
+def unpacked(path: Path, sheet: str | None) -> Iterator[IO[bytes]]:
+    """Give the rows of one sheet as lines of JSON. Raise `BadWorkbook`, `FileTooLarge`."""
+    _require_moderate(path)
+    with TemporaryFile() as rows:
+        _run(path, sheet, rows)
+        rows.seek(0)
+        yield rows
+
+
+def workbook(rows: IO[bytes], kind: str) -> Table:
+    rows.seek(0)
+    name = str(_decoder.decode(rows.readline())[0])
+    header = next((row for row in _rows(rows) if any(text.strip() for text in row.cells)), None)
+    start = 0 if header is None else header.line
+
+    def below() -> Iterator[TableRow | Unreadable]:
+        return (row for row in _rows(rows) if row.line > start)
+
+    return Table(header, below, (("format", f"{kind} workbook, sheet {name!r}"),))
+
+
+def _rows(rows: IO[bytes]) -> Iterator[TableRow]:
+    rows.seek(0)
+    rows.readline(LONGEST_ROW)  # the sheet's name
+    number = 0
+    while line := rows.readline(LONGEST_ROW):
+        if len(line) == LONGEST_ROW:
+            raise FileTooLarge(f"row {number + 1} is longer than {LONGEST_ROW // MB} MB")
+        number = count(number, MOST_ROWS, "rows")
+        yield TableRow(number, [cell(value) for value in _decoder.decode(line)])
+
+
+def _require_moderate(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            expanded = sum(entry.file_size for entry in packed.infolist())
+    except zipfile.BadZipFile as error:
+        raise BadWorkbook(f"it is damaged ({error}); save the workbook again") from None
+    if expanded > MOST_EXPANDED:
+        raise FileTooLarge(f"it expands to more than {MOST_EXPANDED // MB} MB; save it as CSV, or split it")
+
+
+def _run(path: Path, sheet: str | None, rows: IO[bytes]) -> None:
+    limits = [str(MOST_MEMORY), str(MOST_OUTPUT), str(MOST_SECONDS)]
+    command = [sys.executable, "-I", str(_UNPACK), str(path), sheet or "", *limits]
+    # It needs nothing of our environment, which holds secrets.
+    environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    try:
+        done = subprocess.run(
+            command,
+            stdout=rows,
+            stderr=subprocess.PIPE,
+            env=environment,
+            check=False,
+            timeout=2 * MOST_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise FileTooLarge(_too_much("time")) from None
+    said = done.stderr.decode("utf-8", "replace").strip()
+    if done.returncode == REFUSED:
+        raise BadWorkbook(said)
+    if done.returncode:
+        raise FileTooLarge(_too_much("memory or time"))
+
+
+def _too_much(what: str) -> str:
+    return f"reading it takes too much {what}; save it as CSV, or split it"
+
+
+# As `unpack_workbook` exits if it can say what is wrong with a file.
+REFUSED = 3

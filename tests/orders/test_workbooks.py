@@ -1,0 +1,318 @@
+"""Workbooks: .xlsx and .ods are read as they are shown; one that is too large ends its reader and nothing else."""
+
+import struct
+import subprocess
+import zipfile
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orderflow.orders.importing import unpack_workbook, workbook
+from orderflow.orders.models import DraftOrder, DraftOrderLine
+from tests import factories
+from tests.orders.importing import HEADER, run
+from tests.orders.workbooks import ods, pack, sheet_xml, xlsx
+
+HEAD = HEADER.split(",")
+ROW = ["PO-1", "4711", date(2026, 11, 2), "EUR", "INT-1", 10.5, "M", 1.25]
+READY = "1 orders imported into ACME\n       1 READY for approval\n"
+WRITE: dict[str, Any] = {"xlsx": xlsx, "ods": ods}
+
+
+@pytest.fixture
+def org(db):
+    made = factories.org(slug="acme", name="ACME")
+    factories.customer(made)
+    return made
+
+
+@pytest.fixture(params=["xlsx", "ods"])
+def write(request: pytest.FixtureRequest, tmp_path):
+    return lambda *rows, name=None, **options: WRITE[request.param](
+        tmp_path / (name or f"orders.{request.param}"), rows, **options
+    )
+
+
+def test_a_workbook_is_read(org, write):
+    assert run(write(HEAD, ROW)) == (0, READY, "")
+
+    draft, line = DraftOrder.objects.get(), DraftOrderLine.objects.get()
+    assert (draft.external_order_number, str(draft.order_date)) == ("PO-1", "2026-11-02")
+    assert (line.qty, line.unit_price, line.internal_sku) == (Decimal("10.5"), Decimal("1.25"), "INT-1")
+
+
+@pytest.mark.parametrize(
+    "name", ["orders.csv", "orders.txt", "orders", "orders.xls", "orders.ods", "orders.xlsx"]
+)
+def test_a_workbook_with_another_name_is_recognised_by_its_bytes(org, write, name):
+    assert run(write(HEAD, ROW, name=name)) == (0, READY, "")
+
+
+def test_numbers_have_the_digits_that_are_shown(org, write):
+    row = [4711001, 4711, date(2026, 11, 2), "EUR", 999, 1.1 * 3, "M", 0.1 + 0.2]
+
+    assert run(write(HEAD, row))[0] == 0
+    draft, line = DraftOrder.objects.get(), DraftOrderLine.objects.get()
+    assert (draft.external_order_number, draft.customer.erp_customer_number) == ("4711001", "4711")
+    assert (line.internal_sku, line.qty, line.unit_price) == ("999", Decimal("3.3"), Decimal("0.3"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        (0, 1.2345678901234568e17),
+        (0, 4.5),
+        (0, date(2026, 2, 1)),
+        (0, True),
+        (4, 4006381333931.5),
+        (4, date(2026, 2, 1)),
+    ],
+)
+def test_a_key_that_the_workbook_does_not_hold_as_it_was_is_refused(org, write, column, value):
+    row = [*ROW]
+    row[column] = value
+
+    code, _, trouble = run(write(HEAD, row))
+
+    assert code == 1
+    assert f"line 2, {HEAD[column]}: " in trouble
+    assert "a spreadsheet has changed this" in trouble
+
+
+def test_a_number_as_text_follows_the_rules_of_text_files(org, write):
+    row = [*ROW[:5], "1.234", *ROW[6:]]
+
+    code, _, trouble = run(write(HEAD, row))
+
+    assert code == 1
+    assert "line 2, qty: '1.234' can mean 1.234 or 1234" in trouble
+    assert run(write(HEAD, row), "--decimal", "comma")[0] == 0
+
+
+def test_a_date_as_text_needs_its_format(org, write):
+    row = [*ROW[:2], "02.11.2026", *ROW[3:]]
+
+    assert "--date-format DD.MM.YYYY" in run(write(HEAD, row))[2]
+    assert run(write(HEAD, row), "--date-format", "DD.MM.YYYY")[0] == 0
+
+
+def test_rows_keep_their_numbers_and_short_rows_are_whole(org, write):
+    bad = ["PO-2", "4711", None, "EUR", "INT-1", "x"]
+
+    code, _, trouble = run(write([], HEAD, ROW, [], bad))
+
+    assert code == 1
+    assert "line 5, qty: 'x' is not a number" in trouble
+    assert DraftOrder.objects.count() == 1
+
+
+def test_a_total_and_columns_with_capitals_are_understood(org, write):
+    said = run(
+        write([name.upper() for name in HEAD], ROW, ["Total", None, None, None, None, 10.5]), "--dry-run"
+    )[1]
+
+    assert "workbook, sheet 'Orders'" in said
+    assert "Line 3 is a total and was left out." in said
+
+
+def test_a_formula_that_failed_is_refused(org, write):
+    head = [*HEAD, "customer_sku_raw"]
+
+    code, _, trouble = run(
+        write(head, ["#N/A", *ROW[1:]], ["PO-2", *ROW[1:5], "#REF!", "M", 1], [*ROW, "#NAME?"])
+    )
+
+    assert code == 1
+    for line, name, said in [
+        (2, "external_order_number", "a spreadsheet has changed this"),
+        (3, "qty", "is not a number"),
+        (4, "customer_sku_raw", "a spreadsheet has changed this"),
+    ]:
+        assert [one for one in trouble.splitlines() if f"line {line}, {name}: '#" in one and said in one]
+
+
+def test_of_several_sheets_one_is_named(org, tmp_path):
+    path = xlsx(tmp_path / "o.xlsx", [], sheets={"Notes": [["x"]], "Orders & more": [HEAD, ROW], "Empty": []})
+
+    code, _, trouble = run(path)
+
+    assert code == 2
+    assert "has 2 sheets: 'Notes', 'Orders & more'; say which one has the orders with --sheet" in trouble
+    assert run(path, "--sheet", "Orders & more") == (0, READY, "")
+    assert "has no sheet 'Nope'; it has 'Notes', 'Orders & more', 'Empty'" in run(path, "--sheet", "Nope")[2]
+
+
+def test_a_hidden_sheet_does_not_count(org, tmp_path):
+    sheets = {"Lists": [["EUR"]], "Orders": [HEAD, ROW]}
+
+    assert run(xlsx(tmp_path / "o.xlsx", [], sheets=sheets, hidden=["Lists"])) == (0, READY, "")
+
+
+@pytest.mark.parametrize("rows", [[], [HEAD]])
+def test_a_workbook_without_an_order_is_an_error(org, write, rows):
+    code, _, trouble = run(write(*rows))
+
+    assert code == 2
+    assert "holds no orders" in trouble or "has no sheet with anything in it" in trouble
+
+
+OTHERS = {
+    "old.xls": (b"\xd0\xcf\x11\xe0" + b"\0" * 500, "is a workbook of the old kind (.xls), or one with a password"),
+    "page.xls": (b"<html><table><tr><td>PO-1", "is a web page or XML, whatever its name says"),
+    "cut.xlsx": (b"PK\x03\x04\x14\x00\x06\x00\x08\x00", "is a damaged workbook or archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_only_looks_like_a_workbook_is_refused_with_what_to_do(org, tmp_path, name):
+    content, said = OTHERS[name]
+    (tmp_path / name).write_bytes(content)
+
+    code, _, trouble = run(tmp_path / name)
+
+    assert code == 2
+    assert f"{name} {said}" in trouble
+
+
+def test_an_archive_of_files_is_refused(org, tmp_path):
+    code, _, trouble = run(pack(tmp_path / "orders.zip", {"orders.csv": HEADER.encode()}))
+
+    assert code == 2
+    assert "is a zip archive; unpack it" in trouble
+
+
+def test_text_with_the_name_of_a_workbook_is_read_as_text(org, tmp_path):
+    (tmp_path / "orders.xlsx").write_text(f"{HEADER}\nPO-1,4711,2026-11-02,EUR,INT-1,10.5,M,1.25\n")
+
+    assert run(tmp_path / "orders.xlsx") == (0, READY, "")
+
+
+def test_a_workbook_whose_parts_are_damaged_is_refused(org, tmp_path):
+    path = xlsx(tmp_path / "o.xlsx", [HEAD, ROW])
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"][:200]
+
+    code, _, trouble = run(pack(path, parts))
+
+    assert code == 2
+    assert "can't be read as a workbook" in trouble
+
+
+# Limits
+
+
+def test_a_workbook_that_expands_without_end_is_refused_before_it_is_read(org, tmp_path, monkeypatch):
+    monkeypatch.setattr(workbook, "MOST_EXPANDED", 32 * 1024**2)
+    path = tmp_path / "bomb.xlsx"
+    xlsx(path, [HEAD, ROW])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed, packed.open("xl/media/x", "w") as part:
+        for _ in range(40):
+            part.write(b"\0" * 1024**2)
+    assert path.stat().st_size < 1024**2
+
+    code, _, trouble = run(path)
+
+    assert code == 2
+    assert "it expands to more than 32 MB; save it as CSV, or split it" in trouble
+
+
+def test_a_workbook_that_lies_about_its_size_ends_only_its_reader(org, tmp_path, monkeypatch):
+    """The archive says 100 bytes for a sheet that has a gigabyte."""
+    monkeypatch.setattr(workbook, "MOST_MEMORY", 300 * 1024**2)
+    path = xlsx(tmp_path / "bomb.xlsx", [HEAD, ROW])
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist() if "sheet1" not in name}
+    pack(path, parts)
+    text = "x" * 1024**2
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
+        packed.open("xl/worksheets/sheet1.xml", "w") as part,
+    ):
+        part.write(sheet_xml([HEAD])[: -len("</sheetData></worksheet>")].encode())
+        part.write(b'<row r="2"><c r="A2" t="inlineStr"><is><t>')
+        for _ in range(500):
+            part.write(text.encode())
+    _understate(path, b"xl/worksheets/sheet1.xml", 100)
+
+    code, _, trouble = run(path)
+
+    assert code == 2
+    assert "reading it takes too much memory or time" in trouble or "can't be read as a workbook" in trouble
+
+
+def _understate(path, name, size):
+    """Overwrite the uncompressed size in the archive's directory."""
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02", 0, data.rindex(name))
+    struct.pack_into("<I", data, at + 24, size)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "ods"])
+def test_a_cell_in_the_last_row_of_the_last_column_ends_only_its_reader(org, tmp_path, kind):
+    """A table as wide and as long as the format allows has 17 billion cells."""
+    path = tmp_path / f"bomb.{kind}"
+    if kind == "xlsx":
+        xlsx(path, [HEAD, ROW])
+        with zipfile.ZipFile(path) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        end = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+        parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"].replace(b"</sheetData>", end)
+    else:
+        ods(path, [HEAD, ROW])
+        with zipfile.ZipFile(path) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        cell = b'<table:table-cell table:number-columns-repeated="16384" office:value-type="float" office:value="1"/>'
+        end = (
+            b'<table:table-row table:number-rows-repeated="1048576">'
+            + cell
+            + b"</table:table-row></table:table>"
+        )
+        parts["content.xml"] = parts["content.xml"].replace(b"</table:table>", end)
+
+    code, _, trouble = run(pack(path, parts))
+
+    assert code == 2
+    assert "too much memory" in trouble or "can't be read as a workbook" in trouble
+
+
+def test_an_entity_that_expands_without_end_is_not_expanded(org, tmp_path):
+    path = xlsx(tmp_path / "o.xlsx", [HEAD, ["&lol;", *ROW[1:]]])
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    laughs = "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
+    sheet = parts["xl/worksheets/sheet1.xml"].replace(b"&amp;lol;", b"&lol9;")
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace(
+        b"?>", f'?><!DOCTYPE x [<!ENTITY lol0 "lol">{laughs}]>'.encode(), 1
+    )
+
+    code, said, _ = run(pack(path, parts))
+
+    assert code != 0 or "READY" in said
+    assert not DraftOrder.objects.filter(external_order_number__contains="lollol").exists()
+
+
+def test_rows_beyond_the_limit_are_refused(org, write, monkeypatch):
+    monkeypatch.setattr(workbook, "MOST_ROWS", 3)
+
+    code, _, trouble = run(write(HEAD, *[[f"PO-{n}", *ROW[1:]] for n in range(5)]))
+
+    assert code == 2
+    assert "more than 3 rows" in trouble
+
+
+def test_the_reader_gets_nothing_of_our_environment(org, tmp_path, monkeypatch):
+    seen, run_program = [], subprocess.run
+
+    def watched(*args, **options):
+        seen.append(options["env"])
+        return run_program(*args, **options)
+
+    monkeypatch.setattr(subprocess, "run", watched)
+    run(xlsx(tmp_path / "o.xlsx", [HEAD, ROW]))
+
+    assert seen[0].keys() <= {"PATH", "LANG"}
+    assert unpack_workbook.REFUSED == workbook.REFUSED
