@@ -66,11 +66,11 @@ class Amount(serializers.DecimalField):
         super().__init__(max_digits, decimal_places, **options)
         whole = max_digits - decimal_places
         schema = {
-            "type": "string",
+            "type": ["string", "number"],
             "format": "decimal",
             "pattern": numbers.decimal_pattern(whole, decimal_places),
         }
-        nullable = {"type": ["string", "null"]} if self.allow_null else {}
+        nullable = {"type": ["string", "number", "null"]} if self.allow_null else {}
         extend_schema_field(schema | nullable)(self)  # type: ignore[type-var]  # stubs know classes only
 
     def to_internal_value(self, data: Any) -> Any:

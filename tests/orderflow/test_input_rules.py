@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import Path
 from unicodedata import normalize
 
 import msgspec
@@ -181,3 +182,16 @@ def test_other_json_is_read_as_ever():
     assert decode(text, msgspec.json.Decoder()) == msgspec.json.decode(text)
     with pytest.raises(msgspec.DecodeError):
         decode(b"[NaN]", msgspec.json.Decoder())
+
+
+def test_the_texts_of_real_orders_stay_as_they_are():
+    """So the order files of orders that are clean do not change."""
+    with (Path(__file__).resolve().parents[1] / "orders" / "orders.jsonl").open() as lines:
+        orders = [msgspec.json.decode(line) for line in lines]
+    texts = [(KEY, order["external_order_number"]) for order in orders]
+    texts += [(ONE_LINE, order["customer"]["name"]) for order in orders]
+    texts += [(KEY, line["internal_sku"]) for order in orders for line in order["lines"]]
+    texts += [(ONE_LINE, line["product_description"]) for order in orders for line in order["lines"]]
+
+    assert len(texts) > 400
+    assert [text for rule, text in texts if rule.clean(text) != text] == []

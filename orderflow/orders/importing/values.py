@@ -187,6 +187,6 @@ def _clean(value: str, rule: TextRule) -> str:
 
 
 def _said(wrong: ValidationError) -> str:
-    """Return the message to stand behind a field's name: small at its beginning, without a full stop."""
-    said = wrong.messages[0].removeprefix("It ").rstrip(".")
-    return said.replace(". ", "; ")
+    """Return the message as it stands behind a field's name: its sentences as parts of one."""
+    sentences = wrong.messages[0].removeprefix("It ").rstrip(".").split(". ")
+    return "; ".join(sentence[:1].lower() + sentence[1:] for sentence in sentences)
