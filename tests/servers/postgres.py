@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,11 @@ def postgres_server(folder: Path, *, durable: bool = False, autovacuum: bool = T
         chosen = {**_OPTIONS, **(_DURABLE if durable else {}), "autovacuum": "on" if autovacuum else "off"}
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         command = unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
-        with running(command, grace=_START_SECONDS, stdout=log, stderr=log, cwd=folder) as server:
+        # After SIGTERM it would wait for its clients; SIGKILL would leave those of its processes that run a query.
+        ends = (signal.SIGINT, signal.SIGQUIT)
+        with running(
+            command, grace=_START_SECONDS, signals=ends, stdout=log, stderr=log, cwd=folder
+        ) as server:
             wait_until_ready(server, url, log=folder / "log", advice=_ADVICE)
             yield url
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from socket import create_connection, create_server
 from typing import Any
 
-# PostgreSQL waits for its clients after SIGTERM and cuts them off after SIGINT. Seconds to wait after each.
-_SIGNALS = {signal.SIGTERM: 2.0, signal.SIGINT: 5.0, signal.SIGKILL: 1.0}
+# PostgreSQL waits for its clients after SIGTERM, cuts them off after SIGINT and kills its processes, which are not in its
+# process group, after SIGQUIT. Seconds to wait after each.
+_SIGNALS = {signal.SIGTERM: 2.0, signal.SIGINT: 5.0, signal.SIGQUIT: 8.0, signal.SIGKILL: 1.0}
 # The pipe is the standard input until the program takes the place of the shell.
 _REPORT_AND_BECOME = ["sh", "-c", 'echo $$ >&0; exec "$@" </dev/null', "sh"]
 _lock = threading.Lock()
@@ -44,23 +45,30 @@ def adopt(pid: int) -> None:
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], *, grace: float = 30, **options: Any
+    command: Sequence[str | Path],
+    *,
+    grace: float = 30,
+    signals: Sequence[int] = (signal.SIGTERM,),
+    **options: Any,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a program until the block ends; ``grace``: seconds from SIGTERM to SIGKILL."""
+    """Run a program until the block ends; then send the signals, and SIGKILL last, each ``grace`` seconds later."""
     process = start(command, **options)
     try:
         yield process
     finally:
-        stop(process, grace=grace)
+        stop(process, grace=grace, signals=signals)
 
 
-def stop(process: "subprocess.Popen[bytes]", *, grace: float = 30) -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(grace)
-    except subprocess.TimeoutExpired:
+def stop(
+    process: "subprocess.Popen[bytes]", *, grace: float = 30, signals: Sequence[int] = (signal.SIGTERM,)
+) -> None:
+    for number in signals:
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
