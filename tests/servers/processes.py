@@ -19,8 +19,8 @@ from pathlib import Path
 from socket import create_connection, create_server
 from typing import Any
 
-# PostgreSQL waits for its clients after SIGTERM, cuts them off after SIGINT and kills its processes after SIGQUIT. They are
-# not in its process group. Seconds to wait after each.
+# PostgreSQL waits for its clients after SIGTERM, cuts them off after SIGINT and kills its processes after SIGQUIT; they
+# are not in its process group. Seconds to wait after each.
 _SIGNALS = {signal.SIGTERM: 2.0, signal.SIGINT: 5.0, signal.SIGQUIT: 8.0, signal.SIGKILL: 1.0}
 # The pipe is the standard input until the program takes the place of the shell.
 _REPORT_AND_BECOME = ["sh", "-c", 'echo $$ >&0; exec "$@" </dev/null', "sh"]
