@@ -43,11 +43,15 @@ REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToHandle, PushRefus
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What will happen, in sentences and facts; ``obstacles``: what has to be done before it can."""
+    """What will happen, in sentences and facts; ``obstacles``: what has to be done before it can.
+
+    ``warnings``: what to check first; none of it blocks.
+    """
 
     sentences: Sequence[str]
     facts: Sequence[tuple[str, str]] = ()
     obstacles: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from erp_connectors.services.timeline import exports_of
 from erp_connectors.states import FailedAs
 from orderflow.orders.approval import approve
 from orderflow.orders.models import DraftOrder
+from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.review import mark_ready, reject, take_back
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus
@@ -42,6 +43,7 @@ def _ready(draft: DraftOrder) -> Prospect:
         [_("The order counts as complete and checked, and waits for its approval. Nothing is sent.")],
         _facts(draft),
         [in_words(one) for one in missing_for_ready(draft)],
+        _warnings(draft),
     )
 
 
@@ -55,6 +57,7 @@ def _approve(draft: DraftOrder) -> Prospect:
         ],
         _facts(draft),
         [in_words(one) for one in missing_for_ready(draft)],
+        _warnings(draft),
     )
 
 
@@ -93,7 +96,12 @@ def _delivery(draft: DraftOrder, sentences: list[str]) -> Prospect:
     connection = active_connections([draft]).get(draft.org_id)
     if connection is None:
         return Prospect(sentences, _facts(draft), [_(NO_CONNECTION)])
-    return Prospect(sentences, [*_facts(draft), *_where(draft, connection)])
+    facts = [*_facts(draft), *_where(draft, connection)]
+    return Prospect(sentences, facts, warnings=_warnings(draft))
+
+
+def _warnings(draft: DraftOrder) -> list[str]:
+    return [warning.text() for warning in warnings_of(draft)]
 
 
 def _where(draft: DraftOrder, connection: ERPConnection) -> list[tuple[str, str]]:

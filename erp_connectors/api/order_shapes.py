@@ -4,11 +4,15 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from erp_connectors.api.codes import WARNING_CODES
 from erp_connectors.api.input_fields import Amount, WholeNumber
 from erp_connectors.api.parsing import IdField, KnownFieldsOnly, SomethingIn
+from erp_connectors.states import ExportStatus
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
+from orderflow.orders.order_warnings import OrderWarning, warnings_of
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.tenancy.permissions import signed_in
 
@@ -44,18 +48,38 @@ class OrderOut(serializers.ModelSerializer[DraftOrder]):
         model = DraftOrder
         fields = [
             "id", "external_order_number", "status", "customer", "customer_name", "order_date", "currency",
-            "requested_delivery_date", "notes", "approved_by", "approved_at", "erp_order_id", "created_at",
+            "requested_delivery_date", "notes", "approved_by", "approved_at", "approved_customer_number",
+            "approved_customer_name", "erp_order_id", "created_at",
         ]  # fmt: skip
 
 
-class OrderWithLinesOut(OrderOut):
+class WarningOut(serializers.Serializer[OrderWarning]):
+    code = serializers.ChoiceField(WARNING_CODES)
+    message = serializers.CharField(source="english", help_text="for people, in English")
+    params = serializers.DictField(help_text="the values in the message, by name")
+
+
+class OrderWithWarningsOut(OrderOut):
+    warnings = serializers.SerializerMethodField(
+        help_text="what to check before the order is approved or pushed; nothing of it blocks"
+    )
+
+    class Meta(OrderOut.Meta):
+        fields = [*OrderOut.Meta.fields, "warnings"]
+
+    @extend_schema_field(WarningOut(many=True))
+    def get_warnings(self, draft: DraftOrder) -> list[dict[str, Any]]:
+        return warnings_out(draft)
+
+
+class OrderWithLinesOut(OrderWithWarningsOut):
     lines = LineOut(many=True)
     missing = serializers.SerializerMethodField(
         help_text="what the order lacks before it can be READY, one sentence each, lines by number"
     )
 
-    class Meta(OrderOut.Meta):
-        fields = [*OrderOut.Meta.fields, "missing", "lines"]
+    class Meta(OrderWithWarningsOut.Meta):
+        fields = [*OrderWithWarningsOut.Meta.fields, "missing", "lines"]
 
     def get_missing(self, draft: DraftOrder) -> list[str]:
         return missing_for_ready(draft)
@@ -134,4 +158,9 @@ class NewOrder(OrderChange):
 class Pushed(serializers.Serializer[Any]):
     draft_order_id = serializers.UUIDField()
     erp_export_id = serializers.UUIDField()
-    status = serializers.CharField(help_text="of the export")
+    status = serializers.ChoiceField(ExportStatus.choices, help_text="of the export")
+    warnings = WarningOut(many=True, help_text="of the order")
+
+
+def warnings_out(draft: DraftOrder) -> list[dict[str, Any]]:
+    return [dict(WarningOut(warning).data) for warning in warnings_of(draft)]

@@ -13,23 +13,25 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from erp_connectors.api.idempotency import HEADER, idempotency_key, idempotent
+from erp_connectors.api.idempotency import HEADER, Made, idempotency_key, idempotent
 from erp_connectors.api.order_shapes import (
     CustomerOut,
     NewOrder,
     OrderChange,
     OrderOut,
     OrderWithLinesOut,
+    OrderWithWarningsOut,
     Pushed,
 )
 from erp_connectors.api.pagination import ByName, NewestFirst
 from erp_connectors.api.parsing import ExactJSON, StrictJSON
-from erp_connectors.api.strict import Strict
+from erp_connectors.api.strict import Strict, takes_body
 from erp_connectors.services.push import PushResult, push, retry_push
 from orderflow.orders.approval import approve
 from orderflow.orders.deleting import delete_draft
 from orderflow.orders.drafting import change_draft, create_draft
 from orderflow.orders.models import Customer, DraftOrder
+from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.review import mark_ready, reject
 from orderflow.orders.search import search
 from orderflow.orders.states import DraftStatus
@@ -79,7 +81,8 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         return [Requires(self.CAPABILITIES.get(self.action, Capability.READ))()]
 
     @extend_schema(request=NewOrder, responses={201: OrderWithLinesOut}, parameters=[HEADER])
-    @idempotent()
+    @idempotent(location=Made("draftorder-detail", "id"))
+    @takes_body
     def create(self, request: Request) -> Response:
         """A new order: READY where nothing is missing, else NEEDS_REVIEW, and `missing` says what."""
         told = NewOrder(data=request.data, context={"request": request})
@@ -94,6 +97,7 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     @extend_schema(request=OrderChange, responses=OrderWithLinesOut, parameters=[HEADER])
     @idempotent()
+    @takes_body
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the fields given; `lines` replace all. An approval is taken back; 409 once the order is pushed."""
         told = OrderChange(data=request.data, partial=True, context={"request": request})
@@ -110,30 +114,30 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         delete_draft(_id(pk), actor=signed_in(request))
         return Response(status=204)
 
-    @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
+    @extend_schema(request=None, responses=OrderWithWarningsOut, parameters=[HEADER])
     @action(detail=True, methods=["post"])
     @idempotent()
     def ready(self, request: Request, pk: str) -> Response:
         """NEEDS_REVIEW (or EXTRACTED) to READY; 422 with what is missing, 409 in any other status."""
-        return Response(OrderOut(mark_ready(_id(pk), actor=signed_in(request))).data)
+        return Response(OrderWithWarningsOut(mark_ready(_id(pk), actor=signed_in(request))).data)
 
-    @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
+    @extend_schema(request=None, responses=OrderWithWarningsOut, parameters=[HEADER])
     @action(detail=True, methods=["post"])
     @idempotent()
     def reject(self, request: Request, pk: str) -> Response:
         """NEEDS_REVIEW to REJECTED, for good; 409 in any other status."""
-        return Response(OrderOut(reject(_id(pk), actor=signed_in(request))).data)
+        return Response(OrderWithWarningsOut(reject(_id(pk), actor=signed_in(request))).data)
 
-    @extend_schema(request=None, responses=OrderOut, parameters=[HEADER])
+    @extend_schema(request=None, responses=OrderWithWarningsOut, parameters=[HEADER])
     @action(detail=True, methods=["post"])
     @idempotent()
     def approve(self, request: Request, pk: str) -> Response:
         """READY to APPROVED; 409 in any other status, 422 where something is missing."""
-        return Response(OrderOut(approve(_id(pk), actor=signed_in(request))).data)
+        return Response(OrderWithWarningsOut(approve(_id(pk), actor=signed_in(request))).data)
 
     @extend_schema(request=None, responses={202: Pushed, 200: Pushed}, parameters=[HEADER])
     @action(detail=True, methods=["post"])
-    @idempotent(repeated_status=200)
+    @idempotent(repeated_status=200, location=Made("erpexport-detail", "erp_export_id"))
     def push(self, request: Request, pk: str) -> Response:
         """Start the delivery of an APPROVED order: 202. Repeated: 200 with the same export."""
         result = push(_id(pk), actor=signed_in(request), idempotency_key=idempotency_key(request))
@@ -141,7 +145,7 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     @extend_schema(request=None, responses={202: Pushed}, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="retry-push")
-    @idempotent()
+    @idempotent(location=Made("erpexport-detail", "erp_export_id"))
     def retry_push(self, request: Request, pk: str) -> Response:
         """A new export for an order in ERROR: 202; 409 in any other status."""
         return _pushed(retry_push(_id(pk), actor=signed_in(request)))
@@ -184,7 +188,12 @@ def _org(request: Request, customer: Customer | None) -> Org:
 
 def _pushed(result: PushResult) -> Response:
     export = result.export
-    body = {"draft_order_id": export.draft_order_id, "erp_export_id": export.pk, "status": export.status}
+    body = {
+        "draft_order_id": export.draft_order_id,
+        "erp_export_id": export.pk,
+        "status": export.status,
+        "warnings": warnings_of(export.draft_order),
+    }
     return Response(Pushed(body).data, status=202 if result.created else 200)
 
 

@@ -15,6 +15,7 @@ from erp_connectors.services.push import NO_CONNECTION, active_connections
 from erp_connectors.services.recorded import in_words
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder, DraftOrderLine
+from orderflow.orders.order_warnings import OrderWarning, warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -50,6 +51,7 @@ class World:
 
     newest: Mapping[UUID, ERPExport]
     connected: frozenset[UUID]
+    warnings: Mapping[UUID, Sequence[OrderWarning]]
 
 
 def preview(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Group]:
@@ -75,22 +77,25 @@ def counts(groups: Iterable[Group]) -> Counter[str]:
 
 def _judge_all(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Judged]:
     orders = list(DraftOrder.objects.visible_to(actor).filter(pk__in=ids).select_related("customer"))
-    world, judge = _world(action, orders), _JUDGES[action]
     if action in (BulkAction.READY, BulkAction.APPROVE):
         needed = Prefetch("lines", DraftOrderLine.objects.order_by("line_no"))
         orders = list(
             DraftOrder.objects.filter(pk__in=[o.pk for o in orders]).prefetch_related(needed, "customer")
         )
+    world, judge = _world(action, orders), _JUDGES[action]
     by_id = {order.pk: order for order in orders}
     return [judge(by_id[pk], world) for pk in ids if pk in by_id]
 
 
 def _world(action: BulkAction, orders: Sequence[DraftOrder]) -> World:
+    concerned = [order for order in orders if order.status in _BEFORE[action]]
+    warnings = warnings_by_order(concerned) if concerned else {}
     if action not in (BulkAction.PUSH, BulkAction.RETRY):
-        return World({}, frozenset())
+        return World({}, frozenset(), warnings)
     exports = ERPExport.objects.filter(draft_order__in=orders).order_by("created_at", "pk")
     plain = exports.only("draft_order", "status", "failed_as", "erp_order_id", "sha256", "created_at")
-    return World({export.draft_order_id: export for export in plain}, frozenset(active_connections(orders)))
+    newest = {export.draft_order_id: export for export in plain}
+    return World(newest, frozenset(active_connections(orders)), warnings)
 
 
 def _ready(order: DraftOrder, world: World) -> Judged:
@@ -98,7 +103,7 @@ def _ready(order: DraftOrder, world: World) -> Judged:
         return Judged(order, Outcome.SAME, _("Ready already."))
     if order.status not in (_S.EXTRACTED, _S.NEEDS_REVIEW):
         return _wrong_status(order)
-    return _complete(order, _("Complete: it then waits for approval."))
+    return _complete(order, world, _("Complete: it then waits for approval."))
 
 
 def _approve(order: DraftOrder, world: World) -> Judged:
@@ -106,7 +111,7 @@ def _approve(order: DraftOrder, world: World) -> Judged:
         return Judged(order, Outcome.SAME, _("Approved already."))
     if order.status != _S.READY:
         return _wrong_status(order)
-    return _complete(order, _("Approved by you; nothing is sent yet."))
+    return _complete(order, world, _("Approved by you; nothing is sent yet."))
 
 
 def _reject(order: DraftOrder, world: World) -> Judged:
@@ -125,7 +130,7 @@ def _push(order: DraftOrder, world: World) -> Judged:
         return _wrong_status(order)
     if order.org_id not in world.connected:
         return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return Judged(order, Outcome.DONE, _("New: each is sent to the ERP, once, as one file."))
+    return _done(order, world, _("New: each is sent to the ERP, once, as one file."))
 
 
 def _retry(order: DraftOrder, world: World) -> Judged:
@@ -136,9 +141,17 @@ def _retry(order: DraftOrder, world: World) -> Judged:
         return _wrong_status(order)
     if order.org_id not in world.connected:
         return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return Judged(order, Outcome.DONE, _(WHY[FailedAs(newest.failed_as)]))
+    return _done(order, world, _(WHY[FailedAs(newest.failed_as)]))
 
 
+# The statuses that an action begins at: only these orders can be changed by it.
+_BEFORE: dict[BulkAction, frozenset[DraftStatus]] = {
+    BulkAction.READY: frozenset({_S.EXTRACTED, _S.NEEDS_REVIEW}),
+    BulkAction.APPROVE: frozenset({_S.READY}),
+    BulkAction.PUSH: frozenset({_S.APPROVED}),
+    BulkAction.RETRY: frozenset({_S.ERROR}),
+    BulkAction.REJECT: frozenset(),
+}
 _JUDGES: dict[BulkAction, Callable[[DraftOrder, World], Judged]] = {
     BulkAction.READY: _ready,
     BulkAction.APPROVE: _approve,
@@ -156,13 +169,22 @@ def _so_far(export: ERPExport) -> str:
     return _("On its way already; nothing is sent twice.")
 
 
-def _complete(order: DraftOrder, words: str) -> Judged:
+def _complete(order: DraftOrder, world: World, words: str) -> Judged:
     missing = missing_for_ready(order)
     if missing:
         return Judged(
             order, Outcome.REFUSED, _("Something is missing."), "; ".join(in_words(one) for one in missing)
         )
-    return Judged(order, Outcome.DONE, words)
+    return _done(order, world, words)
+
+
+def _done(order: DraftOrder, world: World, words: str) -> Judged:
+    """Orders with warnings are a group of their own, so that they can be looked at first."""
+    warnings = world.warnings.get(order.pk, ())
+    if not warnings:
+        return Judged(order, Outcome.DONE, words)
+    detail = " ".join(warning.text() for warning in warnings)
+    return Judged(order, Outcome.DONE, f"{words} {_('With warnings: check these.')}", detail)
 
 
 def _wrong_status(order: DraftOrder) -> Judged:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from erp_connectors.management.reporting import ReportingCommand
 from erp_connectors.services.push import PushRefused, PushResult
 from orderflow.orders.models import DraftOrder
+from orderflow.orders.order_warnings import warnings_of
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
 
@@ -20,10 +21,16 @@ class Pushed(msgspec.Struct, frozen=True):
     filename: str
     status: str
     created: bool
+    warnings: list[str]
 
     def lines(self) -> list[str]:
         done = "is on its way" if self.created else f"was pushed before; its export is {self.status}"
-        return [f"{self.draft_order_id}: {done}", f"  export {self.erp_export_id}, file {self.filename}"]
+        warned = [f"  warning: {warning}" for warning in self.warnings]
+        return [
+            f"{self.draft_order_id}: {done}",
+            f"  export {self.erp_export_id}, file {self.filename}",
+            *warned,
+        ]
 
 
 class PushingCommand(ReportingCommand):
@@ -46,7 +53,8 @@ class PushingCommand(ReportingCommand):
         except DraftOrder.DoesNotExist:
             raise CommandError(f"There is no order {draft_id} that this user may see.") from None
         export = result.export
-        report = Pushed(draft_id, export.pk, export.filename, str(export.status), result.created)
+        warnings = [warning.english() for warning in warnings_of(export.draft_order)]
+        report = Pushed(draft_id, export.pk, export.filename, str(export.status), result.created, warnings)
         self.show(report, as_json=options["json"])
 
 

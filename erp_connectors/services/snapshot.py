@@ -8,7 +8,7 @@ from django.db.models import Count
 
 from erp_connectors.documents import OrderCustomer, OrderDocument, OrderLine, SourceDocument
 from erp_connectors.faults import ORDER_INCOMPLETE, RENDER_FAILED, Fault
-from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
+from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 
 
 def count_lines(draft_ids: Collection[UUID]) -> dict[UUID, int]:
@@ -89,11 +89,7 @@ def _document(draft: DraftOrder, lines: list[OrderLine], line_count: int) -> Ord
         org_slug=draft.org.slug,
         approved_at=draft.approved_at,
         approved_by=draft.approved_by.email,
-        customer=OrderCustomer(
-            id=draft.customer.pk,
-            erp_customer_number=draft.customer.erp_customer_number or None,
-            name=draft.customer.name,
-        ),
+        customer=_customer(draft, draft.customer),
         external_order_number=draft.external_order_number or None,
         order_date=draft.order_date,
         currency=draft.currency,
@@ -102,6 +98,14 @@ def _document(draft: DraftOrder, lines: list[OrderLine], line_count: int) -> Ord
         lines=tuple(lines),
         source_document=_source(draft.document),
     )
+
+
+def _customer(draft: DraftOrder, customer: Customer) -> OrderCustomer:
+    """As approved. A row that came into the database approved has none of that; then as the customer is now."""
+    name, number = draft.approved_customer_name, draft.approved_customer_number
+    if not name:
+        name, number = customer.name, customer.erp_customer_number
+    return OrderCustomer(id=customer.pk, erp_customer_number=number or None, name=name)
 
 
 def _source(document: Document | None) -> SourceDocument | None:

@@ -14,8 +14,10 @@ from orderflow.generics import InlineFormSet, TabularInline
 from orderflow.input_rules import forms
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
+from orderflow.orders.drafting import IDENTIFYING
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
+from orderflow.orders.same_number import hold_customers
 from orderflow.orders.sentences import said
 from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.admin import OrgScopedAdmin, may
@@ -151,6 +153,8 @@ class DraftOrderAdmin(OrgScopedAdmin):
             return
         with editing(form.instance.pk, actor=signed_in(request)) as locked:
             before = locked.status
+            if form.instance.customer_id and not IDENTIFYING.isdisjoint(form.changed_data):
+                hold_customers([form.instance.customer_id])
             # Only what the form shows: the row's status may have moved on since the form was filled.
             form.instance.save(update_fields=[*form.changed_data, "updated_at"])
             super().save_related(request, form, formsets, change)

@@ -29,7 +29,9 @@ def approve(draft_id: UUID, *, actor: User) -> DraftOrder:
     if draft.status != DraftStatus.READY:
         raise IllegalMove(f"Order {draft} is {draft.status}; only a READY order can be approved.")
     require_ready(draft)
-    draft.advance(DraftStatus.APPROVED, approved_by=actor, approved_at=timezone.now())
+    draft.advance(
+        DraftStatus.APPROVED, approved_by=actor, approved_at=timezone.now(), **_customer_as_it_is(draft)
+    )
     record(
         Entry(
             action=Action.DRAFT_APPROVED,
@@ -40,6 +42,16 @@ def approve(draft_id: UUID, *, actor: User) -> DraftOrder:
         )
     )
     return draft
+
+
+def _customer_as_it_is(draft: DraftOrder) -> dict[str, str]:
+    """Freeze what is approved: a customer that is renamed or renumbered later does not change the order."""
+    customer = draft.customer
+    assert customer is not None  # noqa: S101  # a READY order has one
+    return {
+        "approved_customer_number": customer.erp_customer_number,
+        "approved_customer_name": customer.name,
+    }
 
 
 def require_ready(draft: DraftOrder) -> None:

@@ -9,11 +9,14 @@ from django.db import transaction
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.same_number import hold_customers
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.same_org import require_same_org
 
 Fields = Mapping[str, Any]
+# An order that gets another of these may become one that the customer has already.
+IDENTIFYING = frozenset({"customer", "external_order_number"})
 
 
 @transaction.atomic
@@ -28,6 +31,8 @@ def create_draft(
     if document is not None:
         draft.document = Document.objects.create(org=org, **document)
     require_same_org(draft)
+    if draft.customer_id:
+        hold_customers([draft.customer_id])
     rows = [DraftOrderLine(draft_order=draft, **line) for line in lines]
     draft.status = DraftStatus.NEEDS_REVIEW if missing_for_ready(draft, rows) else DraftStatus.READY
     draft.save()
@@ -47,6 +52,8 @@ def change_draft(
             setattr(draft, name, value)
         if "customer" in header:
             require_same_org(draft)
+        if draft.customer_id and not IDENTIFYING.isdisjoint(header):
+            hold_customers([draft.customer_id])
         draft.save(update_fields=[*header, "updated_at"])
         if lines is not None:
             draft.lines.all().delete()

@@ -36,7 +36,13 @@ def editing(draft_id: UUID, *, actor: User) -> Iterator[DraftOrder]:
 def back_to_review(draft: DraftOrder, actor: User) -> None:
     """For a draft that the caller holds locked."""
     before = {"status": draft.status, "approved_by": draft.approved_by.email if draft.approved_by else None}
-    draft.advance(DraftStatus.NEEDS_REVIEW, approved_by=None, approved_at=None)
+    draft.advance(
+        DraftStatus.NEEDS_REVIEW,
+        approved_by=None,
+        approved_at=None,
+        approved_customer_number="",
+        approved_customer_name="",
+    )
     record(
         Entry(
             action=Action.APPROVAL_REVERTED,

@@ -76,8 +76,9 @@ class DraftOrderQuerySet(OrgScopedQuerySet["DraftOrder"]):
 class DraftOrder(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="draft_orders")
+    # Its index is `draft_by_customer`.
     customer = models.ForeignKey(
-        Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="draft_orders"
+        Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="draft_orders", db_index=False
     )
     document = models.ForeignKey(
         Document, on_delete=models.PROTECT, null=True, blank=True, related_name="draft_orders"
@@ -98,7 +99,15 @@ class DraftOrder(models.Model):
         related_name="approved_orders",
     )
     approved_at = models.DateTimeField(null=True, editable=False)
+    # The customer as approved: a connector writes these, whatever the customer is called by then.
+    approved_customer_number = models.CharField(max_length=50, blank=True, default="", editable=False)
+    approved_customer_name = models.CharField(max_length=200, blank=True, default="", editable=False)
     erp_order_id = KeyField("ERP number", max_length=255, blank=True, default="", editable=False)
+    erp_number_doubtful_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When it was noticed that another order has this ERP number, or that it is a placeholder.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -121,7 +130,18 @@ class DraftOrder(models.Model):
             models.Index(fields=["org", "-created_at"], name="draft_by_org"),
             # A handful among all there are, counted at each scrape.
             models.Index(fields=["org"], name="draft_in_error", condition=Q(status=DraftStatus.ERROR)),
+            models.Index(fields=["customer", "-created_at"], name="draft_by_customer"),
             models.Index(fields=["org", "external_order_number"], name="draft_by_number"),
+            models.Index(
+                fields=["org", "erp_order_id", "erp_number_doubtful_at"],
+                name="draft_by_erp_number",
+                condition=~Q(erp_order_id=""),
+            ),
+            models.Index(
+                fields=["org", "-erp_number_doubtful_at"],
+                name="draft_erp_number_doubtful",
+                condition=Q(erp_number_doubtful_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

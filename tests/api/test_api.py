@@ -72,7 +72,7 @@ def test_from_approval_to_the_dropzone(world):
     deliver(world.connection.pk)
 
     assert pushed.status_code == 202
-    assert set(pushed.json()) == {"draft_order_id", "erp_export_id", "status"}
+    assert set(pushed.json()) == {"draft_order_id", "erp_export_id", "status", "warnings"}
     export = ops.get(f"/api/v1/erp-exports/{pushed.json()['erp_export_id']}").json()
     assert export["status"] == "SENT"
     payload = ops.get(f"/api/v1/erp-exports/{export['id']}/payload")

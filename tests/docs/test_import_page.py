@@ -3,12 +3,15 @@
 import json
 import re
 import shlex
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
 
 from erp_connectors import tasks
 from erp_connectors.services.push import push
+from orderflow.orders import order_warnings
 from orderflow.orders.approval import approve
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -26,6 +29,9 @@ FILES = {name: text for _, name, text in BLOCKS if name}
 def test_each_command_of_the_page_says_what_the_page_says(tmp_path, monkeypatch):
     factories.customer(factories.org(slug="acme", name="ACME"))
     monkeypatch.chdir(tmp_path)
+    # Later the delivery dates of the page are in the past, which is a warning.
+    then = SimpleNamespace(now=lambda: datetime(2026, 11, 3, tzinfo=UTC))
+    monkeypatch.setattr(order_warnings, "timezone", then)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     commands = [text for language, _, text in BLOCKS if language == "sh"]

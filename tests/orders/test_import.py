@@ -51,6 +51,29 @@ def jsonl(folder, *orders, name="orders.jsonl"):
     return path
 
 
+def test_what_is_odd_is_in_the_report_and_keeps_no_order_out(org, tmp_path):
+    odd = order(order_date="0001-01-01")
+    odd["lines"][0]["unit_price"] = "0"
+
+    code, said, trouble = run(jsonl(tmp_path, order("PO-2"), odd))
+
+    assert (code, DraftOrder.objects.filter(status=DraftStatus.READY).count()) == (0, 2)
+    assert "line 2: order PO-1 has warnings: The unit price is zero" in trouble
+    assert "1 with the warning ORDER_DATE_IMPLAUSIBLE" in said
+    _, said, _ = run(jsonl(tmp_path, {**odd, "external_order_number": "PO-3"}), "--json")
+    assert json.loads(said)["order_warnings"] == {"PRICE_NOT_POSITIVE": 1, "ORDER_DATE_IMPLAUSIBLE": 1}
+
+
+def test_an_order_that_came_in_another_way_is_told_and_left_alone(org, tmp_path):
+    factories.draft(org, customer=Customer.objects.get(), external_order_number="PO-1")
+
+    code, said, trouble = run(jsonl(tmp_path, order()))
+
+    assert (code, DraftOrder.objects.count()) == (0, 1)
+    assert "line 1: order PO-1 is there already: the same order number came in another way" in trouble
+    assert "1 there already" in said
+
+
 def test_orders_come_in_whole_and_ready(org, tmp_path):
     code, said, trouble = run(jsonl(tmp_path, order(), order("PO-2", notes="Eilig\nbitte")))
 
@@ -244,7 +267,7 @@ def test_a_summary_for_programs(org, tmp_path):
     assert code == 1
     assert json.loads(said) == {
         "ready": 1, "needs_review": 1, "there_already": 0, "differs": 0, "refused": 1, "created_customers": 0,
-        "lacking": {"it has no lines": 1}, "dry_run": False, "skipped": 0, "warnings": 0,
+        "lacking": {"it has no lines": 1}, "dry_run": False, "skipped": 0, "warnings": 0, "order_warnings": {},
     }  # fmt: skip
 
 
@@ -423,7 +446,7 @@ def test_a_batch_takes_the_same_statements_however_many_orders_it_has(org, tmp_p
         return len(captured)
 
     few = statements(jsonl(tmp_path, *(order(f"A-{n}", lines=[]) for n in range(3))))
-    many = statements(jsonl(tmp_path, *(order(f"B-{n}", lines=[]) for n in range(60))))
+    many = statements(jsonl(tmp_path, *(order(f"B-{n}", lines=[]) for n in range(40))))
 
     assert few == many
 

@@ -35,6 +35,7 @@ class Summary:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
     created_customers: set[str] = field(default_factory=set)
     remarks: int = 0
     first: OrderIn | None = None
@@ -107,6 +108,7 @@ def _repeated(batch: Sequence[Checked], earlier: dict[int, str]) -> Iterator[Bec
 
 def _count(one: Became, summary: Summary) -> None:
     summary.outcomes[one.outcome] += 1
+    summary.warnings.update(warning.code.value for warning in one.warnings)
     if one.outcome == Outcome.NEEDS_REVIEW:
         # "line 7: SKU is missing" of many orders is one gap, told once.
         summary.lacking.update({gap.split(": ")[-1] for gap in one.why})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from django.db import transaction
@@ -13,11 +13,14 @@ from django.db import transaction
 from orderflow.orders.importing.customers import Known, customers_of
 from orderflow.orders.importing.documents import OrderIn
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
+from orderflow.orders.order_warnings import LineFacts, OrderWarning, warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.same_number import hold_customers
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
 
 LINES_PER_STATEMENT = 1000
+ELSEWHERE = "the same order number came in another way already (API or admin); that order was left as it is"
 DIFFERENT = "was imported before with other contents; the order was left as it is: change it in OrderFlow"
 
 
@@ -45,12 +48,13 @@ class Checked(NamedTuple):
 
 
 class Became(NamedTuple):
-    """``why``: what a NEEDS_REVIEW order lacks, or why one was refused."""
+    """``why``: what a NEEDS_REVIEW order lacks, or why one was refused or left as it was."""
 
     line: int
     order: OrderIn
     outcome: Outcome
     why: list[str]
+    warnings: Sequence[OrderWarning] = ()
 
 
 class Written(NamedTuple):
@@ -74,6 +78,7 @@ def write(batch: Sequence[Checked], into: Into, *, file_name: str) -> Written:
 
 def _written(batch: Sequence[Checked], known: Known, into: Into, file_name: str) -> Iterator[Became]:
     theirs: dict[tuple[str, str], _New] = {}
+    hold_customers([customer.pk for customer in known.customers.values()])
     before = _imported_before(batch, known)
     for one in batch:
         key, number = one.order.key, one.order.customer_number
@@ -88,8 +93,10 @@ def _written(batch: Sequence[Checked], known: Known, into: Into, file_name: str)
 
 
 def there(one: Checked, contents: str) -> Became:
-    if contents in ("", digest(one.order)):
+    if contents == digest(one.order):
         return Became(*one, Outcome.THERE, [])
+    if not contents:
+        return Became(*one, Outcome.THERE, [ELSEWHERE])
     return Became(*one, Outcome.DIFFERENT, [DIFFERENT])
 
 
@@ -121,18 +128,24 @@ def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
             "draft_order", flat=True
         )
     )
-    drafts: list[DraftOrder] = []
-    lines: list[DraftOrderLine] = []
+    made: list[tuple[Checked, DraftOrder, list[str]]] = []
+    lines: dict[UUID, list[DraftOrderLine]] = {}
     for checked, mark in new:
         if mark.draft_order_id not in ours:
             yield Became(*checked, Outcome.THERE, [])
             continue
         draft, own, missing = _draft(checked.order, mark, into.org)
-        drafts.append(draft)
-        lines += own
-        yield Became(*checked, Outcome(draft.status), missing)
+        made.append((checked, draft, missing))
+        lines[draft.pk] = own
+    drafts = [draft for _checked, draft, _missing in made]
+    facts = {pk: [LineFacts.of(line) for line in own] for pk, own in lines.items()}
+    warnings = warnings_by_order(drafts, lines=facts)
     DraftOrder.objects.bulk_create(drafts, batch_size=LINES_PER_STATEMENT)
-    DraftOrderLine.objects.bulk_create(lines, batch_size=LINES_PER_STATEMENT)
+    DraftOrderLine.objects.bulk_create(
+        [line for own in lines.values() for line in own], batch_size=LINES_PER_STATEMENT
+    )
+    for checked, draft, missing in made:
+        yield Became(*checked, Outcome(draft.status), missing, warnings[draft.pk])
 
 
 def _draft(

@@ -110,9 +110,25 @@ class Migration(migrations.Migration):
                 ),
                 ("approved_at", models.DateTimeField(editable=False, null=True)),
                 (
+                    "approved_customer_number",
+                    models.CharField(blank=True, default="", editable=False, max_length=50),
+                ),
+                (
+                    "approved_customer_name",
+                    models.CharField(blank=True, default="", editable=False, max_length=200),
+                ),
+                (
                     "erp_order_id",
                     models.CharField(
                         blank=True, default="", editable=False, max_length=255, verbose_name="ERP number"
+                    ),
+                ),
+                (
+                    "erp_number_doubtful_at",
+                    models.DateTimeField(
+                        editable=False,
+                        help_text="When it was noticed that another order has this ERP number, or that it is a placeholder.",
+                        null=True,
                     ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
@@ -131,6 +147,7 @@ class Migration(migrations.Migration):
                     "customer",
                     models.ForeignKey(
                         blank=True,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="draft_orders",
@@ -303,7 +320,27 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="draftorder",
+            index=models.Index(fields=["customer", "-created_at"], name="draft_by_customer"),
+        ),
+        migrations.AddIndex(
+            model_name="draftorder",
             index=models.Index(fields=["org", "external_order_number"], name="draft_by_number"),
+        ),
+        migrations.AddIndex(
+            model_name="draftorder",
+            index=models.Index(
+                condition=models.Q(("erp_order_id", ""), _negated=True),
+                fields=["org", "erp_order_id", "erp_number_doubtful_at"],
+                name="draft_by_erp_number",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="draftorder",
+            index=models.Index(
+                condition=models.Q(("erp_number_doubtful_at__isnull", False)),
+                fields=["org", "-erp_number_doubtful_at"],
+                name="draft_erp_number_doubtful",
+            ),
         ),
         migrations.AddConstraint(
             model_name="draftorder",

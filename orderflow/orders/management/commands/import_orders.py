@@ -4,6 +4,7 @@ import gzip
 import sys
 import zlib
 from argparse import ArgumentParser
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Capability
 
 NOTHING_DONE = 2
-REVIEWS_SHOWN = 20
+REMARKS_SHOWN = 20
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 UNFIT = (BadColumns, BadFormat, UnknownFormat, UnknownEncoding, BadWorkbook)
 FAILURES = (*UNFIT, *DAMAGED, FileTooLarge, OSError, OperationalError)
@@ -72,7 +73,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
-        self.reviews = 0
+        self.remarks: Counter[str] = Counter()
         try:
             into, how = _into(options), _options(options)
             summary, understood = self._imported(path, how, into)
@@ -112,11 +113,21 @@ class Command(BaseCommand):
                 else f"external_order_number {number}"
             )
             self._trouble(f"{file}, line {one.line}, {field}: {'; '.join(one.why)}")
-        elif one.outcome == Outcome.NEEDS_REVIEW:
-            self.reviews += 1
-            if self.reviews <= REVIEWS_SHOWN:
-                number = one.order.external_order_number
-                self._trouble(f"{file}, line {one.line}: order {number} needs review: {'; '.join(one.why)}")
+        else:
+            self._remark(file, one)
+
+    def _remark(self, file: str, one: Became) -> None:
+        """What does not keep the order out; the first few of each kind."""
+        where = f"{file}, line {one.line}: order {one.order.external_order_number}"
+        remarks = {
+            "needs review": "; ".join(one.why) if one.outcome == Outcome.NEEDS_REVIEW else "",
+            "is there already": "; ".join(one.why) if one.outcome == Outcome.THERE else "",
+            "has warnings": " ".join(warning.english() for warning in one.warnings),
+        }
+        for kind, text in remarks.items():
+            self.remarks[kind] += bool(text)
+            if text and self.remarks[kind] <= REMARKS_SHOWN:
+                self._trouble(f"{where} {kind}: {text}")
 
     def _trouble(self, text: str) -> None:
         self.bar.clear()
@@ -129,6 +140,7 @@ class Command(BaseCommand):
         whole |= {
             "created_customers": len(summary.created_customers), "lacking": dict(summary.lacking),
             "dry_run": into.dry_run, "skipped": understood.skipped, "warnings": summary.remarks,
+            "order_warnings": dict(summary.warnings),
         }  # fmt: skip
         if into.dry_run:
             whole["understood"] = _facts(summary, understood)
@@ -142,6 +154,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{new} orders {did} into {into.org}")
         numbers = [(summary.outcomes[outcome], text) for outcome, text in _TEXTS.items()]
         numbers += [(orders, f"  of them: {gap}") for gap, orders in summary.lacking.most_common()]
+        numbers += [(orders, f"with the warning {code}") for code, orders in summary.warnings.most_common()]
         added = f"customers {'would be ' if into.dry_run else ''}added"
         numbers += [(len(summary.created_customers), added)]
         numbers += [(understood.skipped, "skipped, as the column map says")]

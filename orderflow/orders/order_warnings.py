@@ -1,0 +1,363 @@
+"""What is odd about an order and does not block it: a code and parameters each; text is made where it is shown.
+
+The API, the admin, the import and the commands all ask here.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from itertools import islice
+from statistics import median
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Count, Exists, F, OuterRef, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from orderflow.orders.erp_numbers import is_placeholder
+from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
+from orderflow.orders.states import DraftStatus
+
+# ISO 4217 currencies without a minor unit.
+WITHOUT_DECIMALS = frozenset(
+    {
+        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
+        "XOF", "XPF",
+    }
+)  # fmt: skip
+# Midnight comes last to 12 hours behind UTC: what is past there is past everywhere.
+LAST_ZONE = timedelta(hours=12)
+OLDEST, ORDERED_AHEAD, DELIVERED_AHEAD = timedelta(days=1826), timedelta(days=31), timedelta(days=1095)
+# A quantity is unusual beside at least so many earlier ones of the same article and unit.
+EARLIER_ORDERS, ENOUGH, FACTOR = 20, 3, 5
+LISTED_LINES, LISTED_ORDERS = 10, 3
+SKUS_PER_STATEMENT = 5000
+_S = DraftStatus
+SENT = (_S.APPROVED, _S.PUSHING, _S.PUSHED)
+
+
+class Code(StrEnum):
+    ORDER_NUMBER_REPEATED = "ORDER_NUMBER_REPEATED"
+    CUSTOMER_CHANGED = "CUSTOMER_CHANGED"
+    LINE_CURRENCY_DIFFERS = "LINE_CURRENCY_DIFFERS"
+    PRICE_NOT_POSITIVE = "PRICE_NOT_POSITIVE"
+    PRICE_HAS_DECIMALS = "PRICE_HAS_DECIMALS"
+    QUANTITY_UNUSUAL = "QUANTITY_UNUSUAL"
+    ORDER_DATE_IMPLAUSIBLE = "ORDER_DATE_IMPLAUSIBLE"
+    DELIVERY_DATE_IMPLAUSIBLE = "DELIVERY_DATE_IMPLAUSIBLE"
+    DELIVERY_DATE_PAST = "DELIVERY_DATE_PAST"
+    DELIVERY_BEFORE_ORDER_DATE = "DELIVERY_BEFORE_ORDER_DATE"
+    ERP_NUMBER_SHARED = "ERP_NUMBER_SHARED"
+    ERP_NUMBER_PLACEHOLDER = "ERP_NUMBER_PLACEHOLDER"
+
+
+TEXTS: Mapping[Code, str] = {
+    Code.ORDER_NUMBER_REPEATED: gettext_noop(
+        "The same order number again: another order of this customer has it (%(count)s in all, the newest is "
+        "%(status)s). Check that nothing is ordered twice."
+    ),
+    Code.CUSTOMER_CHANGED: gettext_noop(
+        "The customer was changed after the approval. The order is sent as approved, with %(approved)s; now the "
+        "customer is %(now)s. To send that, take the approval back and approve again."
+    ),
+    Code.LINE_CURRENCY_DIFFERS: gettext_noop(
+        "The order is in %(currency)s, but some lines are in another currency (lines: %(lines)s)."
+    ),
+    Code.PRICE_NOT_POSITIVE: gettext_noop("The unit price is zero or below (lines: %(lines)s)."),
+    Code.PRICE_HAS_DECIMALS: gettext_noop(
+        "%(currency)s has no decimals, but the unit price has (lines: %(lines)s)."
+    ),
+    Code.QUANTITY_UNUSUAL: gettext_noop(
+        "The quantity is far above what this customer usually orders (lines: %(lines)s)."
+    ),
+    Code.ORDER_DATE_IMPLAUSIBLE: gettext_noop("The order date %(date)s is implausible. Check the year."),
+    Code.DELIVERY_DATE_IMPLAUSIBLE: gettext_noop(
+        "The requested delivery date %(date)s is implausible. Check the year."
+    ),
+    Code.DELIVERY_DATE_PAST: gettext_noop("The requested delivery date %(date)s is in the past."),
+    Code.DELIVERY_BEFORE_ORDER_DATE: gettext_noop(
+        "The requested delivery date %(date)s is before the order date %(order_date)s."
+    ),
+    Code.ERP_NUMBER_SHARED: gettext_noop(
+        "The ERP gave its number %(number)s to another order, too. Ask the ERP team which order it stands for."
+    ),
+    Code.ERP_NUMBER_PLACEHOLDER: gettext_noop(
+        "The ERP number %(number)s looks like a placeholder. Ask the ERP team for the real number."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWarning:
+    """``params`` are plain JSON values: texts, numbers, and lists of them."""
+
+    code: Code
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """In the active language."""
+        return _(TEXTS[self.code]) % {
+            name: _shown(name, value, self.params) for name, value in self.params.items()
+        }
+
+    def english(self) -> str:
+        """For answers and reports, which have no language."""
+        with translation.override("en"):
+            return self.text()
+
+
+class LineFacts(NamedTuple):
+    """What warnings need of a line."""
+
+    line_no: int
+    internal_sku: str
+    qty: Decimal
+    uom: str
+    unit_price: Decimal | None
+    currency: str
+
+    @classmethod
+    def of(cls, line: DraftOrderLine) -> "LineFacts":
+        return cls(line.line_no, line.internal_sku, line.qty, line.uom, line.unit_price, line.currency)
+
+
+def warnings_of(draft: DraftOrder, lines: Sequence[DraftOrderLine] | None = None) -> list[OrderWarning]:
+    """Return the warnings of one order. ``lines`` are those of an order that is not in the database yet."""
+    given = None if lines is None else {draft.pk: [LineFacts.of(line) for line in lines]}
+    return warnings_by_order([draft], lines=given)[draft.pk]
+
+
+def warnings_by_order(
+    drafts: Sequence[DraftOrder],
+    *,
+    lines: Mapping[UUID, Sequence[LineFacts]] | None = None,
+    now: datetime | None = None,
+) -> dict[UUID, list[OrderWarning]]:
+    """Return the warnings of each order, in a few statements however many orders there are.
+
+    A PUSHED order has only those that concern what the ERP did, a REJECTED one none.
+    """
+    now = now or timezone.now()
+    found: dict[UUID, list[OrderWarning]] = {draft.pk: [] for draft in drafts}
+    alive = [draft for draft in drafts if draft.status != _S.REJECTED]
+    unsent = [draft for draft in alive if draft.status != _S.PUSHED]
+    for pk, warning in _repeated(alive).items():
+        found[pk].append(warning)
+    if unsent:
+        lines = _lines(unsent) if lines is None else lines
+        usual = _Usual(unsent, lines)
+        customers = _customers(unsent)
+        for draft in unsent:
+            found[draft.pk] += _customer_changed(draft, customers)
+            found[draft.pk] += _of_lines(draft, lines.get(draft.pk, ()), usual)
+            found[draft.pk] += _of_dates(draft, (now - LAST_ZONE).date())
+    for pk, warning in _erp_numbers(alive):
+        found[pk].append(warning)
+    return found
+
+
+def _repeated(drafts: Sequence[DraftOrder]) -> dict[UUID, OrderWarning]:
+    numbered = [draft for draft in drafts if draft.customer_id and draft.external_order_number]
+    if not numbered:
+        return {}
+    same = DraftOrder.objects.filter(
+        org__in={draft.org_id for draft in numbered},
+        customer__in={draft.customer_id for draft in numbered},
+        external_order_number__in={draft.external_order_number for draft in numbered},
+    ).exclude(status=_S.REJECTED)
+    key = ("customer", "external_order_number")
+    counted = same.order_by().values(*key).annotate(n=Count("pk"))
+    counts = {(row["customer"], row["external_order_number"]): row["n"] for row in counted}
+    if not any(
+        counts.get((draft.customer_id, draft.external_order_number), 0) > _own(draft) for draft in numbered
+    ):
+        return {}
+    newest: dict[tuple[UUID | None, str], list[tuple[UUID, str]]] = defaultdict(list)
+    rank = Window(RowNumber(), partition_by=[F(name) for name in key], order_by=F("created_at").desc())
+    ranked = same.order_by("-created_at").annotate(rank=rank).filter(rank__lte=LISTED_ORDERS + 1)
+    for pk, customer, number, status in ranked.values_list("pk", *key, "status"):
+        newest[customer, number].append((pk, status))
+    warnings = {}
+    for draft in numbered:
+        same_key = (draft.customer_id, draft.external_order_number)
+        others = [one for one in newest[same_key] if one[0] != draft.pk][:LISTED_ORDERS]
+        if others:
+            params = {
+                "count": counts[same_key] + 1 - _own(draft),
+                "status": others[0][1],
+                "order_ids": [str(pk) for pk, _status in others],
+            }
+            warnings[draft.pk] = OrderWarning(Code.ORDER_NUMBER_REPEATED, params)
+    return warnings
+
+
+def _own(draft: DraftOrder) -> int:
+    """Return how often the order itself is among the rows of the database."""
+    return 0 if draft._state.adding else 1  # Django documents `_state`
+
+
+def _customers(drafts: Sequence[DraftOrder]) -> Mapping[UUID, Customer]:
+    """Return the customers of those that have a frozen one to be compared with."""
+    ids = {draft.customer_id for draft in drafts if draft.customer_id and draft.approved_customer_name}
+    return Customer.objects.in_bulk(ids) if ids else {}
+
+
+def _customer_changed(draft: DraftOrder, customers: Mapping[UUID, Customer]) -> list[OrderWarning]:
+    customer = customers.get(draft.customer_id) if draft.customer_id else None
+    if customer is None or not draft.approved_customer_name:
+        return []
+    approved = (draft.approved_customer_name, draft.approved_customer_number)
+    now = (customer.name, customer.erp_customer_number)
+    if approved == now:
+        return []
+    return [OrderWarning(Code.CUSTOMER_CHANGED, {"approved": _named(*approved), "now": _named(*now)})]
+
+
+def _named(name: str, number: str) -> str:
+    return f"{name} ({number})" if number else name
+
+
+def _of_lines(draft: DraftOrder, lines: Sequence[LineFacts], usual: "_Usual") -> list[OrderWarning]:
+    currency = draft.currency
+    kinds: dict[Code, list[int]] = {
+        Code.LINE_CURRENCY_DIFFERS: [
+            line.line_no for line in lines if line.currency and currency and line.currency != currency
+        ],
+        Code.PRICE_NOT_POSITIVE: [
+            line.line_no for line in lines if line.unit_price is not None and line.unit_price <= 0
+        ],
+        Code.PRICE_HAS_DECIMALS: [line.line_no for line in lines if _has_decimals(line, currency)],
+        Code.QUANTITY_UNUSUAL: [line.line_no for line in lines if usual.is_far_below(draft, line)],
+    }
+    return [
+        OrderWarning(
+            code,
+            {
+                **({"currency": currency} if "currency" in TEXTS[code] else {}),
+                "lines": numbers[:LISTED_LINES],
+                "count": len(numbers),
+            },
+        )
+        for code, numbers in kinds.items()
+        if numbers
+    ]
+
+
+def _has_decimals(line: LineFacts, currency: str) -> bool:
+    price = line.unit_price
+    return (
+        price is not None
+        and (line.currency or currency) in WITHOUT_DECIMALS
+        and price != price.to_integral_value()
+    )
+
+
+def _of_dates(draft: DraftOrder, today: date) -> list[OrderWarning]:
+    ordered, wanted = draft.order_date, draft.requested_delivery_date
+    found = []
+    if ordered and not today - OLDEST <= ordered <= today + ORDERED_AHEAD:
+        found.append(OrderWarning(Code.ORDER_DATE_IMPLAUSIBLE, {"date": ordered.isoformat()}))
+    if wanted is None:
+        return found
+    said = {"date": wanted.isoformat()}
+    if not today - OLDEST <= wanted <= today + DELIVERED_AHEAD:
+        found.append(OrderWarning(Code.DELIVERY_DATE_IMPLAUSIBLE, said))
+    elif wanted < today:
+        found.append(OrderWarning(Code.DELIVERY_DATE_PAST, said))
+    elif ordered and wanted < ordered:
+        found.append(
+            OrderWarning(Code.DELIVERY_BEFORE_ORDER_DATE, {**said, "order_date": ordered.isoformat()})
+        )
+    return found
+
+
+class _Usual:
+    """What the customers of these orders ordered before, by article and unit."""
+
+    def __init__(self, drafts: Sequence[DraftOrder], lines: Mapping[UUID, Sequence[LineFacts]]) -> None:
+        self._quantities: dict[tuple[UUID, str, str], list[Decimal]] = defaultdict(list)
+        customers = {draft.customer_id for draft in drafts if draft.customer_id}
+        skus = sorted({line.internal_sku for own in lines.values() for line in own if line.internal_sku})
+        earlier = self._earlier(customers, {draft.pk for draft in drafts}) if skus else {}
+        for some in _pages(skus, SKUS_PER_STATEMENT) if earlier else ():
+            rows = DraftOrderLine.objects.filter(
+                draft_order__in=list(earlier), internal_sku__in=some
+            ).order_by()
+            for draft_id, sku, uom, qty in rows.values_list("draft_order", "internal_sku", "uom", "qty"):
+                self._quantities[earlier[draft_id], sku, uom].append(qty)
+
+    def is_far_below(self, draft: DraftOrder, line: LineFacts) -> bool:
+        if draft.customer_id is None or line.qty is None:
+            return False
+        known = self._quantities.get((draft.customer_id, line.internal_sku, line.uom), ())
+        if len(known) < ENOUGH:
+            return False
+        return line.qty >= FACTOR * median(known) and line.qty > max(known)
+
+    @staticmethod
+    def _earlier(customers: Collection[UUID], own: Collection[UUID]) -> dict[UUID, UUID]:
+        """Return the newest orders of each customer that were approved, with the customer."""
+        sent = DraftOrder.objects.filter(customer__in=customers, status__in=SENT).exclude(pk__in=own)
+        if len(customers) == 1:
+            # Read from the end of an index, however many orders the customer has.
+            return dict(sent.order_by("-created_at").values_list("pk", "customer")[:EARLIER_ORDERS])
+        rank = Window(RowNumber(), partition_by=F("customer"), order_by=F("created_at").desc())
+        ranked = sent.order_by().annotate(rank=rank).filter(rank__lte=EARLIER_ORDERS)
+        return dict(ranked.values_list("pk", "customer"))
+
+
+def _lines(drafts: Sequence[DraftOrder]) -> dict[UUID, list[LineFacts]]:
+    lines: dict[UUID, list[LineFacts]] = {}
+    unread = []
+    for draft in drafts:
+        if "lines" in getattr(draft, "_prefetched_objects_cache", {}):
+            lines[draft.pk] = [LineFacts.of(line) for line in draft.lines.all()]
+        else:
+            lines[draft.pk] = []
+            unread.append(draft.pk)
+    rows = DraftOrderLine.objects.filter(draft_order__in=unread).order_by("draft_order", "line_no")
+    for draft_id, *facts in rows.values_list("draft_order", *LineFacts._fields) if unread else ():
+        lines[draft_id].append(LineFacts(*facts))
+    return lines
+
+
+def _erp_numbers(drafts: Sequence[DraftOrder]) -> Iterable[tuple[UUID, OrderWarning]]:
+    numbered = {draft.pk: draft for draft in drafts if draft.erp_order_id}
+    if not numbered:
+        return
+    for pk in (
+        DraftOrder.objects.filter(pk__in=numbered).filter(shares_erp_number()).values_list("pk", flat=True)
+    ):
+        yield pk, OrderWarning(Code.ERP_NUMBER_SHARED, {"number": numbered[pk].erp_order_id})
+    for pk, draft in numbered.items():
+        if is_placeholder(draft.erp_order_id):
+            yield pk, OrderWarning(Code.ERP_NUMBER_PLACEHOLDER, {"number": draft.erp_order_id})
+
+
+def shares_erp_number() -> Exists:
+    """Condition: another order of the org has the same ERP number. One index look-up for each order."""
+    others = DraftOrder.objects.order_by().filter(org=OuterRef("org"), erp_order_id=OuterRef("erp_order_id"))
+    return Exists(others.exclude(pk=OuterRef("pk")))
+
+
+def _shown(name: str, value: Any, params: Mapping[str, Any]) -> str:
+    if name == "status":
+        return str(DraftStatus(value).label)
+    if name == "lines":
+        listed = ", ".join(map(str, value))
+        return listed if params["count"] <= len(value) else _("%(listed)s and more, %(n)s in all") % {
+            "listed": listed, "n": params["count"],
+        }  # fmt: skip
+    return str(value)
+
+
+def _pages(values: Sequence[str], size: int) -> Iterable[list[str]]:
+    left = iter(values)
+    while page := list(islice(left, size)):
+        yield page
