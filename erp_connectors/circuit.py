@@ -35,17 +35,26 @@ def success(connection_id: UUID, *, now: datetime) -> bool:
     return closed
 
 
-def polled(connection: ERPConnection, reason: dict[str, Any] | None, *, failed: bool, now: datetime) -> None:
-    """The ack folder was looked at, with or without trouble.
+def polled(
+    connection: ERPConnection,
+    reason: dict[str, Any] | None,
+    *,
+    failed: bool,
+    now: datetime,
+    misnamed: dict[str, Any] | None = None,
+) -> None:
+    """The ack folder was looked at, with or without trouble. ``misnamed`` None: not to its end.
 
     After a second failure in a row the pauses grow: a server that hangs must not keep workers from the others.
     """
+    changed = misnamed is not None and misnamed != connection.misnamed_answers
     failures = connection.poll_failures_in_row + 1 if failed else 0
     ERPConnection.objects.filter(pk=connection.pk).update(
         last_poll_at=now,
         poll_trouble=reason,
         poll_failures_in_row=failures,
         poll_retry_at=now + poll_pause(failures) if failed else None,
+        **({"misnamed_answers": misnamed} if changed else {}),
     )
 
 

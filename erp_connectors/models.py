@@ -64,6 +64,11 @@ class ERPConnection(models.Model):
     poll_trouble = models.JSONField(null=True, editable=False)
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
+    misnamed_answers = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="Files that the last poll saw in the ack folder and that are probably answers with a wrong name.",
+    )
     server_limits = models.JSONField(default=dict, editable=False)
 
     KIND: ClassVar[str] = "Connection"
@@ -359,6 +364,7 @@ class AckFile(models.Model):
         ]
         indexes = [
             models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
+            models.Index(fields=["org", "-first_seen_at"], name="ack_file_by_org"),
             models.Index(
                 fields=["org", "first_seen_at"], name="ack_file_with_text", condition=Q(body__isnull=False)
             ),

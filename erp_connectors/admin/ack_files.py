@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -30,7 +31,7 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     chips = (NEEDS_ATTENTION, TODAY, LAST_DAYS)
     linked = (*OrgColumn.linked, "connection__id__exact")
     nothing_yet = _("No ack files yet. They are listed here once the ERP answers an export.")
-    list_display = ("name", "shown_status", "why", "export", "seen_at")
+    list_display = ("name", "shown_status", "why", "export_page", "seen_at")
     sortable_by = ()
     list_filter = (AckNeedsAttention, SeenSince, StrayFiles, "status", "first_seen_at")
     list_select_related = ("export", "org")
@@ -38,8 +39,8 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     search_help_text = _("Name of the ack file, order number, ERP number, customer's name or number")
     show_full_result_count = False
     fields = readonly_fields = (
-        "name", "status", "why", "export", "content", "size", "first_seen_at", "decided_at", "moved_at", "moved_to",
-        "left_there", "connection",
+        "name", "status", "why", "export_page", "content", "size", "first_seen_at", "decided_at", "moved_at",
+        "moved_to", "left_there", "connection",
     )  # fmt: skip
 
     def seen(self, row: AckFile) -> str:
@@ -63,6 +64,13 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
     @admin.display(description=_("reason"))
     def why(self, ack: AckFile) -> str:
         return in_words(ack.reason)
+
+    @admin.display(description=_("export"))
+    def export_page(self, ack: AckFile) -> SafeString | str:
+        if ack.export is None:
+            return ""
+        page = reverse("admin:erp_connectors_erpexport_change", args=[ack.export_id])
+        return format_html('<a href="{}">{}</a>', page, ack.export)
 
     @admin.display(description=_("first seen"))
     def seen_at(self, ack: AckFile) -> SafeString | str:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from erp_connectors.services.troubles import STRAY, delayed, stray, unsettled
+from erp_connectors.services.troubles import STRAY, delayed, doubtful, stray, unsettled
 
 
 class Unsettled(admin.SimpleListFilter):
@@ -65,3 +65,14 @@ class StrayFiles(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, files: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
         return stray(files, now=timezone.now()).filter(status=chosen) if chosen else files
+
+
+class ErpNumberDoubtful(admin.SimpleListFilter):
+    title = _("doubtful ERP number")
+    parameter_name = "erp_number"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, orders: QuerySet[Any]) -> QuerySet[Any]:
+        return doubtful(orders, now=timezone.now()) if self.value() else orders

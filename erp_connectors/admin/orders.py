@@ -12,6 +12,7 @@ from erp_connectors.admin.acts import Acting
 from erp_connectors.admin.bulk_runs import start_run
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.filters import NeedsAttention, OrderOverdue, Since
+from erp_connectors.admin.linked_filters import ErpNumberDoubtful
 from erp_connectors.admin.list_pages import (
     LAST_DAYS,
     NEEDS_ATTENTION,
@@ -33,6 +34,7 @@ from erp_connectors.services.timeline import exports_of, timeline
 from erp_connectors.services.wording import fault_message
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
+from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.sheet import sheet_of
 from orderflow.orders.states import DraftStatus
 
@@ -68,7 +70,7 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
         "external_order_number", "customer", "shown_status", "trouble", "erp_order_id", "line_count", "created"
     ]  # fmt: skip
     sortable_by = ("created",)
-    list_filter = [OrderNeedsAttention, OrderOverdue, Since, *DraftOrderAdmin.list_filter]
+    list_filter = [OrderNeedsAttention, OrderOverdue, Since, ErpNumberDoubtful, *DraftOrderAdmin.list_filter]
     search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -110,6 +112,7 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
             situation = situation_of_order(draft, exports)
             context |= {
                 "situation": situation,
+                "warnings": [warning.text() for warning in warnings_of(draft)],
                 "exports": exports,
                 "several": len(exports) > 1,
                 "timeline": timeline(draft, exports),

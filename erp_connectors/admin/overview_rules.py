@@ -7,7 +7,7 @@ from enum import StrEnum
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from erp_connectors.admin.linked_filters import Delayed, StrayFiles, Unsettled
+from erp_connectors.admin.linked_filters import Delayed, ErpNumberDoubtful, StrayFiles, Unsettled
 from erp_connectors.services.attention import Kind, Need
 from erp_connectors.states import AckFileStatus
 from orderflow.orders.states import DraftStatus
@@ -167,6 +167,26 @@ RULES: dict[Kind, Rule] = {
         AckFileStatus.MALFORMED,
         _counted("%(n)s ack file can't be understood", "%(n)s ack files can't be understood"),
         _("Tell the ERP team what is wrong with them: the reason lies beside each file in error/."),
+    ),
+    Kind.MISNAMED: Rule(
+        tone=Tone.TROUBLE,
+        title=_counted(
+            "%(n)s file in the ack folder is not read because of its name",
+            "%(n)s files in the ack folder are not read because of their names",
+        ),
+        hint=_(
+            "Have the ERP team rename them and use that form of name from now on. The next poll reads them."
+        ),
+    ),
+    Kind.ERP_NUMBER_DOUBTFUL: Rule(
+        tone=Tone.TODO,
+        title=_counted("%(n)s order has a doubtful ERP number", "%(n)s orders have a doubtful ERP number"),
+        page=_ORDERS,
+        query=lambda need: {ErpNumberDoubtful.parameter_name: "yes"},
+        hint=_(
+            "The ERP gave one number to several orders, or a placeholder such as N/A. "
+            "Ask the ERP team for the real numbers."
+        ),
     ),
     Kind.UNMATCHED: _stray(
         AckFileStatus.UNMATCHED,

@@ -4,22 +4,25 @@ from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from erp_connectors.api.codes import FAULT_CODES
+from erp_connectors.api.idempotency import Made, locates
 from erp_connectors.api.input_fields import TrueOrFalse
 from erp_connectors.api.pagination import NewestFirst
-from erp_connectors.api.parsing import SomethingIn, StrictJSON
-from erp_connectors.api.strict import Strict
+from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn, StrictJSON
+from erp_connectors.api.strict import Strict, takes_body
 from erp_connectors.documents import ProbeStep
-from erp_connectors.faults import Fault
+from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services import connections, probe
+from erp_connectors.services.misnamed import Misnamed, MisnamedFile, misnamed_of
 from erp_connectors.services.own_folders import require_own_acks
 from erp_connectors.services.waiting_exports import move_waiting_exports
 from erp_connectors.states import ConnectionStatus
@@ -27,17 +30,39 @@ from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
 
 SLUG = "dropzone-json-v1"
+MADE = Made("erpconnection-detail", "id")
+
+
+class MisnamedFileOut(serializers.Serializer[MisnamedFile]):
+    name = serializers.CharField()
+    expected_name = serializers.CharField()
+    export_id = serializers.UUIDField(allow_null=True, help_text="null: the name does not say which")
+    since = serializers.DateTimeField()
+
+
+class MisnamedOut(serializers.Serializer[Misnamed]):
+    count = serializers.IntegerField()
+    more = serializers.BooleanField(help_text="there are more than `count`")
+    files = MisnamedFileOut(many=True, help_text="the first of them")
 
 
 class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
+    misnamed_answers = serializers.SerializerMethodField(
+        help_text="files in the ack folder that are probably answers and are not read because of their names"
+    )
     config = serializers.SerializerMethodField(help_text="secrets are masked")
 
     class Meta:
         model = ERPConnection
         fields = [
             "id", "connector_type", "status", "config", "last_test_at", "last_test_success", "circuit_opened_at",
-            "circuit_reason", "last_success_at", "last_poll_at", "poll_trouble", "created_at", "updated_at",
+            "circuit_reason", "last_success_at", "last_poll_at", "poll_trouble", "misnamed_answers", "created_at",
+            "updated_at",
         ]  # fmt: skip
+
+    @extend_schema_field(MisnamedOut)
+    def get_misnamed_answers(self, connection: ERPConnection) -> dict[str, Any]:
+        return dict(MisnamedOut(misnamed_of(connection)).data)
 
     def get_config(self, connection: ERPConnection) -> dict[str, Any]:
         try:
@@ -46,20 +71,27 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
             return {"error": fault.message, "hint": fault.kind.hint}
 
 
-class NewConnection(serializers.Serializer[Any]):
+class NewConnection(KnownFieldsOnly, serializers.Serializer[Any]):
     connector_type = serializers.CharField(default="DROPZONE_JSON_V1")
     config = serializers.DictField()
     test_on_save = TrueOrFalse(default=False)
 
 
-class ConnectionChange(SomethingIn, serializers.Serializer[Any]):
+class ConnectionChange(SomethingIn, KnownFieldsOnly, serializers.Serializer[Any]):
     config = serializers.DictField(required=False, help_text="replaces the config; masked secrets are kept")
     status = serializers.ChoiceField(ConnectionStatus.choices, required=False)
     test_on_save = TrueOrFalse(default=False)
 
 
-class UnsavedConfig(serializers.Serializer[Any]):
+class UnsavedConfig(KnownFieldsOnly, serializers.Serializer[Any]):
     config = serializers.DictField()
+
+
+class StepErrorOut(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(FAULT_CODES)
+    message = serializers.CharField()
+    who_can_fix_it = serializers.ChoiceField([(side.value, side.value) for side in Side])
+    hint = serializers.CharField()
 
 
 class StepOut(serializers.Serializer[Any]):
@@ -68,7 +100,7 @@ class StepOut(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     duration_ms = serializers.IntegerField()
     found = serializers.CharField()
-    error = serializers.DictField(allow_null=True)
+    error = StepErrorOut(allow_null=True)
 
 
 class TestOut(serializers.Serializer[Any]):
@@ -109,6 +141,8 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
         return Response(ConnectionOut(self.get_object()).data)
 
     @extend_schema(request=NewConnection, responses={201: SavedConnection})
+    @takes_body
+    @locates(MADE)
     def create(self, request: Request) -> Response:
         new = _valid(NewConnection, request)
         org = signed_in(request).org
@@ -122,6 +156,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
         return self._saved(request, created, test=new["test_on_save"], status=201)
 
     @extend_schema(request=ConnectionChange, responses=SavedConnection)
+    @takes_body
     def partial_update(self, request: Request, pk: str) -> Response:
         change, existing = _valid(ConnectionChange, request), self.get_object()
         config = change.get("config")
@@ -148,6 +183,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
 
     @extend_schema(request=UnsavedConfig, responses=TestOut)
     @action(detail=False, methods=["post"], url_path=f"{SLUG}/test")
+    @takes_body
     def test_unsaved(self, request: Request) -> Response:
         """Test a config before it is saved."""
         connector = connector_for("DROPZONE_JSON_V1")
@@ -161,7 +197,9 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:
         steps = probe.test_connection(saved.pk, actor=signed_in(request)) if test else None
         body = dict(ConnectionOut(ERPConnection.objects.get(pk=saved.pk)).data)
-        return Response(body | {"test": _tested(steps) if steps is not None else None}, status=status)
+        headers = MADE.headers(body) if status == 201 else {}
+        answer = body | {"test": _tested(steps) if steps is not None else None}
+        return Response(answer, status=status, headers=headers)
 
 
 def _valid(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:

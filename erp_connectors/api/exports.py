@@ -1,5 +1,6 @@
 """Exports: what was sent, when, what became of it; and what the ERP answered to a person."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from erp_connectors.api.codes import FAULT_CODES, STAGES
 from erp_connectors.api.idempotency import HEADER, idempotent
 from erp_connectors.api.input_fields import KeyText, NotesText, TrueOrFalse
 from erp_connectors.api.pagination import NewestFirst, OldestFirst
@@ -27,12 +29,13 @@ from erp_connectors.api.parsing import (
     StrictBooleanFilter,
     StrictJSON,
 )
-from erp_connectors.api.strict import CONDITIONS, Strict, honours
+from erp_connectors.api.strict import CONDITIONS, Strict, honours, takes_body
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved, open_verified
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.bulk_retry import AT_MOST, Outcome, bulk_retry
 from erp_connectors.services.by_hand import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
+from erp_connectors.services.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.services.waiting_exports import reason_for_waiting
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
@@ -40,13 +43,27 @@ from orderflow.tenancy.roles import Capability
 
 
 class WaitingOut(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    code = serializers.ChoiceField(FAULT_CODES)
     message = serializers.CharField()
     hint = serializers.CharField()
 
 
+class UnreadAnswerOut(serializers.Serializer[UnreadAnswer]):
+    ack_file_id = serializers.IntegerField(
+        allow_null=True, help_text="null: a misnamed file, which is left alone"
+    )
+    name = serializers.CharField()
+    why = serializers.ChoiceField([(why.value, why.value) for why in Why])
+    reason = serializers.CharField(help_text="in English; empty for a misnamed file")
+    expected_name = serializers.CharField(help_text="of a misnamed file, else empty")
+    since = serializers.DateTimeField()
+
+
 class ExportOut(serializers.ModelSerializer[ERPExport]):
     waiting_for = serializers.SerializerMethodField(help_text="why a PENDING export waits, else null")
+    unread_answers = serializers.SerializerMethodField(
+        help_text="files that seem to answer this export and could not be read, while no other answer came"
+    )
 
     class Meta:
         model = ERPExport
@@ -54,12 +71,19 @@ class ExportOut(serializers.ModelSerializer[ERPExport]):
             "id", "draft_order_id", "connection_id", "status", "failed_as", "filename", "export_format_version",
             "sha256", "size", "dropzone_path", "erp_order_id", "error_json", "conflict_json", "attempts",
             "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at", "payload_removed_at",
-            "events_removed_at", "waiting_for",
+            "events_removed_at", "waiting_for", "unread_answers",
         ]  # fmt: skip
 
     @extend_schema_field(WaitingOut(allow_null=True))
     def get_waiting_for(self, export: ERPExport) -> dict[str, Any] | None:
         return reason_for_waiting(export)
+
+    @extend_schema_field(UnreadAnswerOut(many=True))
+    def get_unread_answers(self, export: ERPExport) -> list[dict[str, Any]]:
+        found: Mapping[UUID, Any] | None = self.context.get("unread_answers")
+        if found is None:
+            found = unread_answers([export])
+        return [dict(UnreadAnswerOut(answer).data) for answer in found.get(export.pk, ())]
 
 
 class RefusedIn(KnownFieldsOnly, serializers.Serializer[Any]):
@@ -71,6 +95,8 @@ class AcceptedIn(RefusedIn):
 
 
 class EventOut(serializers.ModelSerializer[ERPExportEvent]):
+    stage = serializers.ChoiceField(STAGES)
+
     class Meta:
         model = ERPExportEvent
         fields = ["at", "stage", "attempt", "what", "detail"]
@@ -129,6 +155,8 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     filterset_class = ExportFilter
     parser_classes = [StrictJSON]
     paged_actions = ("list", "events")
+    # Of a page of a list, read at once.
+    unread_answers: Mapping[UUID, Any] | None = None
 
     def get_permissions(self) -> list[BasePermission]:
         changes = self.action in ("mark_accepted", "mark_refused", "bulk_retry")
@@ -138,9 +166,19 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         exports = ERPExport.objects.visible_to(signed_in(self.request))
         return exports.select_related("connection").defer("payload", "connection__config")
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        page = super().paginate_queryset(queryset)
+        if page is not None and self.action == "list":
+            self.unread_answers = unread_answers(page)
+        return page
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "unread_answers": self.unread_answers}
+
     @extend_schema(request=AcceptedIn, responses=ExportOut, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="mark-accepted")
     @idempotent()
+    @takes_body
     def mark_accepted(self, request: Request, pk: str) -> Response:
         """The ERP told a person that it accepted the order; 409 where that contradicts what is recorded."""
         told = _valid(AcceptedIn(data=request.data))
@@ -152,6 +190,7 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @extend_schema(request=RefusedIn, responses=ExportOut, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="mark-refused")
     @idempotent()
+    @takes_body
     def mark_refused(self, request: Request, pk: str) -> Response:
         """The ERP told a person that it refuses the order, which goes to ERROR; 409 as above."""
         told = _valid(RefusedIn(data=request.data))
@@ -161,6 +200,7 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @extend_schema(request=BulkRetryIn, responses=BulkRetryOut, parameters=[HEADER], filters=False)
     @action(detail=False, methods=["post"], url_path="bulk-retry", pagination_class=None)
     @idempotent()
+    @takes_body
     def bulk_retry(self, request: Request) -> Response:
         """Retry the pushes of many exports. With `dry_run` it only says what would become of each, and why."""
         told = _valid(BulkRetryIn(data=request.data))
@@ -172,7 +212,7 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def events(self, request: Request, pk: str) -> Response:
         """The timeline, oldest first; after `events_removed_at` only what proves the delivery and the answer."""
         events = ERPExportEvent.objects.filter(export=self.get_object())
-        page: Any = self.paginate_queryset(events)  # type: ignore[arg-type]  # the rows of another model
+        page = self.paginate_queryset(events)
         return self.get_paginated_response(EventOut(page, many=True).data)
 
     @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})

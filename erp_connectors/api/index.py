@@ -20,6 +20,7 @@ ENTRIES = {
     "me": "api-me",
     "draft_orders": "draftorder-list",
     "erp_exports": "erpexport-list",
+    "ack_files": "ackfile-list",
     "customers": "customer-list",
     "connectors": "erpconnection-list",
     "audit_log": "auditlog-list",

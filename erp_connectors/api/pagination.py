@@ -139,6 +139,10 @@ class NewestFirst(ByCursor):
     ordering = ("-created_at", "-id")
 
 
+class NewestSeenFirst(ByCursor):
+    ordering = ("-first_seen_at", "-id")
+
+
 class ByName(ByCursor):
     ordering = ("name", "id")
 

@@ -1,6 +1,7 @@
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
+from erp_connectors.api.ack_files import AckFiles
 from erp_connectors.api.audit import AuditEntries
 from erp_connectors.api.connectors import Connectors
 from erp_connectors.api.errors import no_such_route
@@ -14,6 +15,7 @@ from erp_connectors.api.schemas import Description, DescriptionPage, FileSchema
 router = SimpleRouter(trailing_slash=False)
 router.register("draft-orders", Orders)
 router.register("erp-exports", Exports)
+router.register("ack-files", AckFiles)
 router.register("connectors", Connectors)
 router.register("customers", Customers)
 router.register("audit-log", AuditEntries)

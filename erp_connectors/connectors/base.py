@@ -108,6 +108,14 @@ class AckUnreadable(ValueError):
         super().__init__(why)
 
 
+@dataclass(frozen=True, slots=True)
+class MisnamedAnswer:
+    """A file that is probably meant as an answer; ``filename`` of the export that its name seems to answer, if any."""
+
+    filename: str | None
+    expected_name: str
+
+
 class Connector(ABC, Generic[ConfigT]):
     connector_type: ClassVar[str]
     format_version: ClassVar[str]
@@ -149,6 +157,10 @@ class Connector(ABC, Generic[ConfigT]):
     @abstractmethod
     def acknowledges(self, name: str) -> str | None:
         """The export file name that an ack file's name answers; None: not an ack file of this connector."""
+
+    def misnamed_answer(self, name: str) -> MisnamedAnswer | None:
+        """For a name that `acknowledges` does not know: what the file should be called, if it looks like an answer."""
+        return None
 
     @abstractmethod
     def parse_ack(self, name: str, body: bytes) -> Ack:

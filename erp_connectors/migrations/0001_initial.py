@@ -73,6 +73,14 @@ class Migration(migrations.Migration):
                 ("poll_trouble", models.JSONField(editable=False, null=True)),
                 ("poll_retry_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_failures_in_row", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "misnamed_answers",
+                    models.JSONField(
+                        default=dict,
+                        editable=False,
+                        help_text="Files that the last poll saw in the ack folder and that are probably answers with a wrong name.",
+                    ),
+                ),
                 ("server_limits", models.JSONField(default=dict, editable=False)),
                 (
                     "org",
@@ -480,6 +488,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="ackfile",
             index=models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
+        ),
+        migrations.AddIndex(
+            model_name="ackfile",
+            index=models.Index(fields=["org", "-first_seen_at"], name="ack_file_by_org"),
         ),
         migrations.AddIndex(
             model_name="ackfile",

@@ -67,8 +67,10 @@ def decide(
     _give_up_overwritten([reading.noted for reading in readings])
     rows = [_row(connection, reading.noted) for reading in readings]
     answered = []
+    meant = _meant(connection, connector, readings)
     for row, reading in zip(rows, readings, strict=True):
         if isinstance(reading, Unreadable):
+            row.export = meant.get(connector.acknowledges(reading.noted.entry.name) or "")
             _judge_unreadable(row, reading, poll_started)
         else:
             answered.append((row, reading))
@@ -118,6 +120,19 @@ def _exports(connection: ERPConnection, filenames: Sequence[str]) -> dict[str, E
         .order_by("pk")
     )
     return {export.filename: export for export in found}
+
+
+def _meant(
+    connection: ERPConnection, connector: Connector[object], readings: Sequence[Reading]
+) -> dict[str, ERPExport]:
+    """The exports whose answers can't be read, so that these are shown with them. Nothing of an export changes."""
+    unreadable = [reading.noted.entry.name for reading in readings if isinstance(reading, Unreadable)]
+    names = {connector.acknowledges(name) or "" for name in unreadable}
+    printable = [name for name in names if name and name.isprintable()]
+    if not printable:
+        return {}
+    rows = ERPExport.objects.for_org(connection.org_id).filter(filename__in=printable)
+    return {export.filename: export for export in rows.only("id", "filename", "org")}
 
 
 def replaced_among(exports: Sequence[ERPExport]) -> set[object]:

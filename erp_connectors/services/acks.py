@@ -4,6 +4,7 @@ import time
 from collections.abc import Container, Generator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from erp_connectors import circuit, leases, tracing
-from erp_connectors.connectors.base import AckUnreadable, Connector
+from erp_connectors.connectors.base import AckUnreadable, Connector, Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Entry
 from erp_connectors.faults import (
@@ -31,6 +32,7 @@ from erp_connectors.services.ack_decisions import Answered, Reading, Unreadable
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.filing import Decided, Filing, retry_moves
 from erp_connectors.services.ledger import Noted, noted
+from erp_connectors.services.misnamed import MisnamedAnswers
 from erp_connectors.services.ownership import of_others
 from erp_connectors.services.pages import by_size
 from erp_connectors.services.probe_files import is_left_over
@@ -64,6 +66,8 @@ class PollReport(msgspec.Struct):
     waiting: int = 0
     moved: int = 0
     others: int = 0
+    misnamed: list[str] = msgspec.field(default_factory=list)
+    misnamed_more: int = 0
     trouble: str = ""
     busy: bool = False
     more: bool = False
@@ -79,7 +83,9 @@ class PollReport(msgspec.Struct):
         done = f"{self.connection_id}: {self.listed} ack files" + (f": {', '.join(counts)}" if counts else "")
         done += f"; {self.others} of other orgs" if self.others else ""
         trouble = [f"  trouble: {self.trouble}"] if self.trouble else []
-        return [done, *trouble, *(["  there are more"] if self.more else [])]
+        misnamed = [f"  wrong name: {line}" for line in self.misnamed]
+        misnamed += [f"  and {self.misnamed_more} more with a wrong name"] if self.misnamed_more else []
+        return [done, *trouble, *misnamed, *(["  there are more"] if self.more else [])]
 
     def count(self, row: AckFile, reading: Reading) -> None:
         match row.status:
@@ -145,14 +151,17 @@ def _poll_one(
         report.trouble = CONNECTION_DISABLED.meaning
         return
     trouble: Fault | None = None
+    misnamed: dict[str, Any] | None = None
     ended_early = True
     try:
         dropzone = dropzone_of(connection)
         if dropzone.ack_path:
             with link(connection.pk, dropzone) as transport:
-                folder = dropzone.ack_path.rstrip("/")
-                round_ = _Round(lease, connection, transport, folder=folder, report=report, expected=expected)
+                round_ = _Round(lease, connection, transport, dropzone, report=report, expected=expected)
                 trouble = round_.run(ends)
+                misnamed = round_.misnamed_answers
+        else:
+            misnamed = {}
         ended_early = False
     except Fault as fault:
         trouble = fault
@@ -166,7 +175,7 @@ def _poll_one(
     report.trouble = trouble.message if trouble else ""
     now = clock.now()
     reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
-    circuit.polled(connection, reason, failed=ended_early, now=now)
+    circuit.polled(connection, reason, failed=ended_early, now=now, misnamed=misnamed)
 
 
 class _Round:
@@ -177,8 +186,8 @@ class _Round:
         lease: Lease,
         connection: ERPConnection,
         transport: Transport,
+        dropzone: Dropzone,
         *,
-        folder: str,
         report: PollReport,
         expected: Container[str],
     ) -> None:
@@ -186,7 +195,7 @@ class _Round:
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
         self.transport = transport
-        self.folder = folder
+        self.folder = folder = (dropzone.ack_path or "").rstrip("/")
         self.report = report
         self.expected = expected
         self.started = clock.now()
@@ -194,6 +203,9 @@ class _Round:
         self.listed: set[int] = set()
         # Files of interrupted connection tests.
         self.left_over: list[str] = []
+        self.misnamed = MisnamedAnswers(connection, self.connector, dropzone, now=self.started)
+        # None until the folder was listed to its end.
+        self.misnamed_answers: dict[str, Any] | None = None
         self.trouble: Fault | None = None
 
     def run(self, ends: float | None) -> Fault | None:
@@ -205,6 +217,7 @@ class _Round:
                     break
             else:
                 self.filing.forget_vanished(self.connection, self.listed)
+                self._note_misnamed()
         self.transport.remove(self.left_over)
         return self.trouble or self.filing.trouble
 
@@ -214,6 +227,19 @@ class _Round:
                 yield entry
             elif is_left_over(entry.name, now=self.started) and len(self.left_over) < MOST_LEFT_OVER:
                 self.left_over.append(f"{self.folder}/{entry.name}")
+            else:
+                self.misnamed.see(entry)
+
+    def _note_misnamed(self) -> None:
+        """After the answers of this poll were applied: what lies beside them is no answer that is missing."""
+        self.misnamed_answers = found = self.misnamed.as_json()
+        self.report.misnamed = [
+            f"{file['name']!r} is not read; expected is {file['expected']!r}"
+            for file in found.get("files", ())
+        ]
+        self.report.misnamed_more = found.get("count", 0) - len(self.report.misnamed)
+        if found.get("count") and not self.connection.misnamed_answers.get("count"):
+            log.warning("acks.misnamed", connection_id=str(self.connection.pk), files=found["count"])
 
     def _handle(self, listed: Sequence[Entry]) -> None:
         page = self._without_others(listed)

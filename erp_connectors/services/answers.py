@@ -27,6 +27,7 @@ from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.bulk import update_rows
 from orderflow.moves import LostRace
+from orderflow.orders.doubtful_numbers import mark_doubtful
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -62,6 +63,7 @@ def accept_all(given: Sequence[Given]) -> None:
     update_rows(exports, "erp_order_id", "error_json")
     drafts = [export.draft_order for export in exports]
     update_rows(drafts, "erp_order_id")
+    mark_doubtful(drafts, now=now)
     for frm in (DraftStatus.ERROR, DraftStatus.PUSHING):
         _advance_drafts(drafts, frm, DraftStatus.PUSHED)
     _add_events(given, "acked", now, [f"ERP number {one.ack.erp_order_id}" for one in given])
@@ -144,6 +146,7 @@ def correct_numbers(given: Sequence[Given]) -> None:
         one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
     update_rows([one.export for one in given], "erp_order_id")
     update_rows([one.export.draft_order for one in given], "erp_order_id")
+    mark_doubtful([one.export.draft_order for one in given], now=clock.now())
     details = [
         f"ERP number {one.ack.erp_order_id} by {one.source}, instead of {number}"
         for one, number in zip(given, before, strict=True)

@@ -17,7 +17,8 @@ from erp_connectors.notify.troubles import worded
 from erp_connectors.services import overdue
 from erp_connectors.services.cautions import Caution, Why
 from erp_connectors.services.health import Health, State, Trouble
-from erp_connectors.services.troubles import contradicted, delayed, stray, unheard, unsettled
+from erp_connectors.services.misnamed import misnamed_of
+from erp_connectors.services.troubles import contradicted, delayed, doubtful, stray, unheard, unsettled
 from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -41,16 +42,18 @@ class Kind(IntEnum):
     OVERDUE = 11
     ANSWERS_UNREAD = 12
     MALFORMED = 13
-    UNMATCHED = 14
-    TEST_FAILED = 15
-    RUNS_OUT = 16
-    PLAN_OVERDUE = 17
-    UNTESTED = 18
-    WEAK = 19
-    NOT_NOTIFIED = 20
-    TO_PUSH = 21
-    TO_APPROVE = 22
-    TO_REVIEW = 23
+    MISNAMED = 14
+    UNMATCHED = 15
+    TEST_FAILED = 16
+    RUNS_OUT = 17
+    PLAN_OVERDUE = 18
+    ERP_NUMBER_DOUBTFUL = 19
+    UNTESTED = 20
+    WEAK = 21
+    NOT_NOTIFIED = 22
+    TO_PUSH = 23
+    TO_APPROVE = 24
+    TO_REVIEW = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class Need:
         return f"{self.failed_as}:{self.code}:{self.error_code}" if self.failed_as else ""
 
 
+SHOWN_FILES = 3
 OF_A_STATE = {
     State.HOST_KEY_CHANGED: Kind.HOST_KEY_CHANGED,
     State.UNREADABLE: Kind.UNREADABLE,
@@ -93,7 +97,7 @@ OF_AN_ORDER = {
 
 
 def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
-    """Seven statements."""
+    """Eight statements."""
     exports = ERPExport.objects.visible_to(user).order_by()
     needs = [
         *_of_connections(health),
@@ -103,6 +107,8 @@ def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> li
         *_contradicted(exports),
         *_overdue(health),
         *_stray(AckFile.objects.visible_to(user).order_by(), now),
+        *_misnamed(health),
+        *_doubtful_numbers(user, now),
         *_not_notified(user),
         *_orders(user),
     ]
@@ -217,6 +223,33 @@ def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
     for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
         kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
         yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _misnamed(health: Iterable[Health]) -> Iterator[Need]:
+    for one in health:
+        found = misnamed_of(one.connection)
+        if found.count and one.connection.status == ConnectionStatus.ACTIVE:
+            named = _("“%(name)s” should be called “%(expected)s”")
+            shown = [
+                named % {"name": file.name, "expected": file.expected_name}
+                for file in found.files[:SHOWN_FILES]
+            ]
+            yield Need(
+                kind=Kind.MISNAMED,
+                org_id=one.connection.org_id,
+                connection_id=one.connection.pk,
+                count=found.count,
+                since=min(file.since for file in found.files),
+                trouble=Trouble("", f"{'; '.join(shown)}.", ""),
+            )
+
+
+def _doubtful_numbers(user: User, now: datetime) -> Iterator[Need]:
+    marked = doubtful(DraftOrder.objects.visible_to(user), now=now).order_by()
+    for org, how_many, since in marked.values_list("org").annotate(
+        Count("pk"), Min("erp_number_doubtful_at")
+    ):
+        yield Need(kind=Kind.ERP_NUMBER_DOUBTFUL, org_id=org, count=how_many, since=since)
 
 
 def _not_notified(user: User) -> Iterator[Need]:

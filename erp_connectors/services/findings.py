@@ -15,6 +15,7 @@ class Kind(StrEnum):
     ORPHANED = "orphaned"
     UNEXPLAINED = "unexplained"
     UNMOVED = "unmoved"
+    MISNAMED = "misnamed"
     NO_COPY = "no copy"
 
 

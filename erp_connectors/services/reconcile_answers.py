@@ -16,11 +16,13 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.findings import Finding, Kind, Reconciliation
 from erp_connectors.services.kept_answers import digest
+from erp_connectors.services.misnamed import MisnamedAnswers
 from erp_connectors.services.ownership import of_others
 from erp_connectors.services.pages import by_size
 from erp_connectors.services.places import ERROR, PROCESSED
-from erp_connectors.states import ExportStatus
+from erp_connectors.states import AckFileStatus, ExportStatus
 from erp_connectors.transports.base import Transport
+from orderflow import clock
 
 # What a poll puts behind a name that was taken already.
 NUMBERED = re.compile(r"(?P<name>.+)\.[0-9]+")
@@ -42,6 +44,7 @@ class AnswerFiles:
         self.folder = dropzone.ack_path.rstrip("/") if dropzone.ack_path else None
         self.transport = transport
         self.report = report
+        self.misnamed = MisnamedAnswers(connection, self.connector, dropzone, now=clock.now())
         self.answered: set[UUID] = set()
 
     def compare(self) -> set[UUID]:
@@ -57,11 +60,14 @@ class AnswerFiles:
             ours = self._without_others(page)
             self.report.answers += len(ours)
             self._compare_processed(ours)
+        self._report_misnamed()
         return self.answered
 
     def _answers(self, place: str) -> Iterator[_Seen]:
         try:
             for entry in self.transport.list(place):
+                if place == self.folder and self.connector.acknowledges(entry.name) is None:
+                    self.misnamed.see(entry)
                 if entry.is_file and (filename := self._answered_by(entry.name)):
                     yield _Seen(entry, f"{place}/{entry.name}", filename)
         except Fault as fault:
@@ -104,6 +110,16 @@ class AnswerFiles:
                     Finding(kind=Kind.UNMOVED, path=seen.path, what=UNMOVED, to_do=ALLOW, export_id=export_id)
                 )
 
+    def _report_misnamed(self) -> None:
+        for file in self.misnamed.files():
+            path = f"{self.folder}/{file.name}"
+            to_do = RENAME % {"name": file.expected_name}
+            self.report.add(
+                Finding(kind=Kind.MISNAMED, path=path, what=MISNAMED, to_do=to_do, export_id=file.export_id)
+            )
+            # An answer came, whatever it says: its order is not lost.
+            self.answered |= {file.export_id} if file.export_id else set()
+
     def _compare_processed(self, page: Sequence[_Seen]) -> None:
         exports = self._exports(page)
         handled = self._handled(exports)
@@ -132,7 +148,8 @@ class AnswerFiles:
     def _handled(self, exports: dict[str, ERPExport]) -> dict[str, list[AckFile]]:
         names = {export.pk: export.filename for export in exports.values()}
         handled: dict[str, list[AckFile]] = defaultdict(list)
-        for row in AckFile.objects.for_org(self.connection.org_id).filter(export__in=list(names)):
+        rows = AckFile.objects.for_org(self.connection.org_id).filter(export__in=list(names))
+        for row in rows.exclude(status__in=(AckFileStatus.WAITING, AckFileStatus.MALFORMED)):
             if row.export_id:
                 handled[names[row.export_id]].append(row)
         return handled
@@ -155,6 +172,8 @@ class AnswerFiles:
         self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
 
 
+MISNAMED = "It is probably an answer, but no poll reads a file of this name."
+RENAME = "Have the ERP team call it %(name)s, and use that form from now on."
 UNMOVED = "It was read and counted, and could not be moved out of the ack folder."
 ALLOW = (
     "Ask the server's operator for the right to move it, then test the connection: the next poll moves it."

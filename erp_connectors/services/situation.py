@@ -16,6 +16,7 @@ from erp_connectors.services.overdue import Deadline
 from erp_connectors.services.push import NO_CONNECTION, active_connections
 from erp_connectors.services.recorded import in_words
 from erp_connectors.services.target import target_of
+from erp_connectors.services.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.services.wording import Tone, duration, fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow import clock
@@ -61,6 +62,9 @@ def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situ
     if export.conflict_json:
         return _contradicted(export)
     found = _BY_EXPORT_STATUS[ExportStatus(export.status)](export)
+    unread = unread_answers([export]).get(export.pk, ())
+    if unread and counting(exports) in (export, None):
+        return _unread(found, unread)
     return _as_failed(found, export, exports) if export.status == ExportStatus.FAILED else found
 
 
@@ -238,6 +242,41 @@ _BY_EXPORT_STATUS = {
     ExportStatus.ACKED: _acked,
     ExportStatus.FAILED: _failed,
 }
+
+
+def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
+    """An answer came and changed nothing, which is why the export still waits."""
+    newest = answers[-1]
+    names = {"name": newest.name, "expected": newest.expected_name}
+    if newest.why is Why.MISNAMED:
+        return replace(
+            found,
+            tone=Tone.TROUBLE,
+            state=_("An answer of the ERP has a wrong name, so it is not read."),
+            why=_("“%(name)s” in the ack folder should be called “%(expected)s”.") % names,
+            to_do=_(
+                "Have the ERP team rename it and use that form of name from now on. The next poll reads it."
+            ),
+        )
+    if newest.why is Why.NOT_READABLE_YET:
+        return replace(
+            found,
+            tone=Tone.WAITING,
+            state=_("An answer of the ERP came and can't be read yet."),
+            why=f"{newest.name}: {in_words(newest.reason)}",
+            to_do=_("It is looked at again at the next poll."),
+        )
+    return replace(
+        found,
+        tone=Tone.TROUBLE,
+        state=_("An answer of the ERP came that could not be read."),
+        why=f"{newest.name}: {in_words(newest.reason)}",
+        to_do=_(
+            "Have the ERP team write the answer again under the same name. If they tell you what it says, "
+            "record that on the export's page."
+        ),
+        action=found.action or "mark-accepted",
+    )
 
 
 def _as_failed(found: Situation, export: ERPExport, exports: Sequence[ERPExport]) -> Situation:

@@ -7,7 +7,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.notify.models import Subscription
-from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
+from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
+from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
 # Until a person has marked it as handled, and for no longer than somebody may still ask about it.
@@ -46,8 +47,14 @@ def contradicted(exports: QuerySet[ERPExport]) -> QuerySet[ERPExport]:
 
 def stray(files: QuerySet[AckFile], *, now: datetime) -> QuerySet[AckFile]:
     """Ack files that changed nothing, and that no later file has made good."""
-    unanswered = Q(export=None) | Q(export__status=ExportStatus.SENT)
+    open_ = Q(export__status__in=(ExportStatus.PENDING, ExportStatus.SENT))
+    unanswered = Q(export=None) | open_ | Q(export__failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN))
     return files.filter(unanswered, status__in=STRAY, handled_at=None, first_seen_at__gte=now - STRAY_FOR)
+
+
+def doubtful(orders: QuerySet[DraftOrder], *, now: datetime) -> QuerySet[DraftOrder]:
+    """Orders whose ERP number another order has, too, or that got a placeholder; noticed lately."""
+    return orders.filter(erp_number_doubtful_at__gte=now - STRAY_FOR)
 
 
 def unheard(subscriptions: QuerySet[Subscription]) -> QuerySet[Subscription]:

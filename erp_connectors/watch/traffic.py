@@ -1,6 +1,6 @@
 """What goes on: connections, and exports that do not move though nothing holds them. For `doctor`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
@@ -10,8 +10,10 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services import gauges
 from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.health import Health, State, health_of_all
+from erp_connectors.services.misnamed import listed, misnamed_of
 from erp_connectors.services.overdue import HINT, MEANING
 from erp_connectors.services.probe import probe_steps
+from erp_connectors.services.troubles import doubtful
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from erp_connectors.watch.findings import Finding, error, ok, some, warning
 from orderflow import clock
@@ -32,6 +34,7 @@ def connections() -> Iterator[Finding]:
             yield make(f"{_name(one)}: {_told(one)}", (one.trouble and one.trouble.hint) or OPEN_IT)
         elif one.state is State.UNTESTED:
             yield warning(f"{_name(one)} was never tested.", OPEN_IT)
+    yield from _misnamed(found)
     if not found:
         yield warning("There is no active connection: orders can't be pushed.", "Add one in the admin.")
     else:
@@ -64,6 +67,17 @@ def reachability(connection: ERPConnection) -> list[Finding]:
     if failed and failed.fault:
         return [error(f"{name}: {failed.label}: {failed.fault.message}", failed.fault.kind.hint)]
     return [ok(f"{name}: {len(steps)} steps in {sum(step.duration_ms for step in steps)} ms")]
+
+
+def _misnamed(found: Sequence[Health]) -> Iterator[Finding]:
+    for one in found:
+        misnamed = misnamed_of(one.connection)
+        if misnamed.count and one.connection.status == ConnectionStatus.ACTIVE:
+            yield warning(
+                f"{_name(one)}: {misnamed.amount} files in the ack folder are not read because of their names: "
+                f"{listed(misnamed.files)}.",
+                "Have the ERP team rename them and use that form of name from now on.",
+            )
 
 
 def _not_moving(now: datetime) -> Iterator[Finding]:
@@ -109,6 +123,13 @@ def _for_a_person() -> Iterator[Finding]:
         yield warning(
             f"{some(in_error, 'order is', 'orders are')} in ERROR.",
             "The admin's front page says why, and what to do.",
+        )
+    numbers = doubtful(DraftOrder.objects.all(), now=clock.now()).count()
+    if numbers:
+        yield warning(
+            f"{some(numbers, 'order has', 'orders have')} an ERP number that other orders have, too, "
+            "or a placeholder.",
+            "Ask the ERP team for the real numbers; the orders' pages say which.",
         )
     late = ERPExport.objects.overdue().count()
     if late:

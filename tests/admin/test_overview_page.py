@@ -200,6 +200,6 @@ def test_the_page_costs_the_same_however_much_there_is(
         hold(theirs)
         failed(theirs, FOLDER_MISSING)
     # The session, the user, the user's org, and what the overview itself asks.
-    for client, asked in zip(clients, (16, 15), strict=True):
+    for client, asked in zip(clients, (17, 16), strict=True):
         with django_assert_num_queries(asked):
             client.get(FRONT)

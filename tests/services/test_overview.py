@@ -324,5 +324,5 @@ def test_the_overview_costs_the_same_however_much_there_is(org, working, tmp_pat
         factories.draft(org, status=DraftStatus.READY, lines=0)
 
     for user in users:
-        with django_assert_num_queries(13):
+        with django_assert_num_queries(14):
             overview(user, now=NOW)

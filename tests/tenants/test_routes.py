@@ -56,6 +56,7 @@ IDS: tuple[tuple[str, Any], ...] = (
     ("/admin/orders/draftorder/", DraftOrder),
     ("/admin/tenancy/org/", Org),
     ("/admin/tenancy/user/", User),
+    ("/api/v1/ack-files/", AckFile),
     ("/api/v1/auth/tokens/", Token),
     ("/api/v1/connectors/", ERPConnection),
     ("/api/v1/draft-orders/", DraftOrder),

@@ -6,8 +6,16 @@ from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from erp_connectors.connectors.base import ConfigField, Connector, Dropzone, Schemas
-from erp_connectors.connectors.dropzone_json_v1 import ack, ack_schema, config, description, payload, renewal
+from erp_connectors.connectors.base import ConfigField, Connector, Dropzone, MisnamedAnswer, Schemas
+from erp_connectors.connectors.dropzone_json_v1 import (
+    ack,
+    ack_names,
+    ack_schema,
+    config,
+    description,
+    payload,
+    renewal,
+)
 from erp_connectors.documents import Ack, OrderDocument
 from erp_connectors.transports.base import Renewed
 
@@ -47,6 +55,9 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
 
     def acknowledges(self, name: str) -> str | None:
         return ack.acknowledges(name)
+
+    def misnamed_answer(self, name: str) -> MisnamedAnswer | None:
+        return ack_names.misnamed_answer(name)
 
     def parse_ack(self, name: str, body: bytes) -> Ack:
         return ack.parse(name, body)
