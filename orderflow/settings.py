@@ -369,7 +369,14 @@ SPECTACULAR_SETTINGS = {
         "`Token …` under *Authorize*."
     ),
     "VERSION": "1",
+    "SERVERS": [{"url": "/", "description": "This installation"}],
+    "CONTACT": {"name": "The operators of this installation"},
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "erp_connectors.api.schema.complete",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
@@ -384,6 +391,11 @@ SPECTACULAR_SETTINGS = {
         "ExportStatus": "erp_connectors.states.ExportStatus",
         "ConnectionStatus": "erp_connectors.states.ConnectionStatus",
         "FailedAs": "erp_connectors.states.FailedAs",
+        "AckFileStatus": "erp_connectors.states.AckFileStatus",
+        "FaultCode": "erp_connectors.api.codes.FAULT_CODES",
+        "WarningCode": "erp_connectors.api.codes.WARNING_CODES",
+        "Stage": "erp_connectors.api.codes.STAGES",
+        "ErrorCode": "erp_connectors.api.errors.ERROR_CODES",
     },
 }
 

@@ -41,6 +41,9 @@ CODES = {
     502: "DEPENDENCY_ERROR",
     503: "UNAVAILABLE",
 }
+# With those of `second_factor`.
+ALL_CODES = sorted({*CODES.values(), "CODE_REQUIRED", "CODE_WRONG", "SECOND_FACTOR_MISSING"})
+ERROR_CODES = [(code, code) for code in ALL_CODES]
 AWAY = "The database does not answer. Send the request again in a few seconds."
 FAILED = "Something went wrong here. Report it with the request_id."
 UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY

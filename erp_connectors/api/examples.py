@@ -29,8 +29,15 @@ ORDER: dict[str, Any] = {
     "notes": "Urgent delivery",
     "approved_by": "ops@acme.example",
     "approved_at": "2026-11-23T09:59:00Z",
+    "approved_customer_number": "4711",
+    "approved_customer_name": "Muster GmbH",
     "erp_order_id": "",
     "created_at": "2026-11-23T09:12:00Z",
+}
+WARNING: dict[str, Any] = {
+    "code": "DELIVERY_DATE_PAST",
+    "message": "The requested delivery date 2026-11-20 is in the past.",
+    "params": {"date": "2026-11-20"},
 }
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ORG_ID = "2c9e4d3b-7a10-4f62-a9a7-3c1d5e6f7081"
@@ -66,8 +73,9 @@ STEP = {
     "duration_ms": 41,
     "found": "",
     "error": {
-        "code": "AUTH_REJECTED",
+        "code": "LOGIN_REFUSED",
         "message": "The server refused the login of orderflow.",
+        "who_can_fix_it": "us",
         "hint": "Compare user name and password with what the server's operator gave you.",
     },
 }
@@ -84,6 +92,18 @@ CONNECTION: dict[str, Any] = {
     "last_success_at": "2026-11-23T10:00:01Z",
     "last_poll_at": "2026-11-23T10:01:00Z",
     "poll_trouble": None,
+    "misnamed_answers": {
+        "count": 1,
+        "more": False,
+        "files": [
+            {
+                "name": f"{FILENAME}.txt",
+                "expected_name": f"ack_{FILENAME}",
+                "export_id": EXPORT_ID,
+                "since": "2026-11-23T10:01:00Z",
+            }
+        ],
+    },
     "created_at": "2026-11-01T08:00:00Z",
     "updated_at": "2026-11-23T09:00:00Z",
 }
@@ -116,7 +136,8 @@ EXAMPLES: dict[str, Any] = {
         "current": True,
     },
     "OrderOut": ORDER,
-    "OrderWithLinesOut": {**ORDER, "missing": [], "lines": [LINE]},
+    "OrderWithWarningsOut": {**ORDER, "warnings": [WARNING]},
+    "OrderWithLinesOut": {**ORDER, "warnings": [WARNING], "missing": [], "lines": [LINE]},
     "NewOrder": {**WRITTEN, "document": {"file_name": "order.pdf", "sha256": SHA256, "size": 48_213}},
     "OrderChange": WRITTEN,
     "CustomerOut": CUSTOMER,
@@ -161,7 +182,12 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
-    "Pushed": {"draft_order_id": ORDER_ID, "erp_export_id": EXPORT_ID, "status": "PENDING"},
+    "Pushed": {
+        "draft_order_id": ORDER_ID,
+        "erp_export_id": EXPORT_ID,
+        "status": "PENDING",
+        "warnings": [WARNING],
+    },
     "ExportOut": {
         "id": EXPORT_ID,
         "draft_order_id": ORDER_ID,
@@ -185,6 +211,31 @@ EXAMPLES: dict[str, Any] = {
         "payload_removed_at": None,
         "events_removed_at": None,
         "waiting_for": None,
+        "unread_answers": [
+            {
+                "ack_file_id": 17,
+                "name": f"ack_{FILENAME}",
+                "why": "MALFORMED",
+                "reason": '"status" is missing; write "ACKED" or "FAILED"',
+                "expected_name": "",
+                "since": "2026-11-23T10:01:00Z",
+            }
+        ],
+    },
+    "AckFileOut": {
+        "id": 17,
+        "name": f"ack_{FILENAME}",
+        "status": "MALFORMED",
+        "reason": '"status" is missing; write "ACKED" or "FAILED"',
+        "export_id": EXPORT_ID,
+        "draft_order_id": ORDER_ID,
+        "connection_id": CONNECTION_ID,
+        "size": 52,
+        "first_seen_at": "2026-11-23T10:01:00Z",
+        "decided_at": "2026-11-23T10:02:00Z",
+        "moved_at": "2026-11-23T10:02:00Z",
+        "moved_to": f"/acks/error/ack_{FILENAME}",
+        "handled_at": None,
     },
     "MovedOut": {"connection_id": CONNECTION_ID, "moved": 12, "staged": 0},
     "AcceptedIn": {"erp_order_id": "SO-2026-000123", "note": "Mrs Muster (ERP) on the phone, 11:20"},
@@ -206,6 +257,11 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
         "GONE",
         "The content of this file was removed by retention.",
         {"code": "PAYLOAD_REMOVED", "removed_at": "2027-03-01T04:00:00Z"},
+    ),
+    412: (
+        "PRECONDITION_FAILED",
+        "The payload is not the one that If-Match or If-Unmodified-Since asks for.",
+        {},
     ),
     422: (
         "VALIDATION_ERROR",

@@ -1,11 +1,13 @@
 """``Idempotency-Key`` on what changes something: repeating a request that was cut off is safe."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+import msgspec
 from django.http import HttpResponse, HttpResponseBase
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -13,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from erp_connectors.api.strict import KEY, honours
+from erp_connectors.api.strict import KEY, HandlerT, honours
 from orderflow.idempotency.services import Answer, Keyed, fingerprint, once
 from orderflow.input_rules.keys import KEY_FIELDS, normal_form
 from orderflow.tenancy.permissions import signed_in
@@ -31,13 +33,33 @@ ViewT = TypeVar("ViewT", bound=APIView)
 P = ParamSpec("P")
 
 
+class Made(NamedTuple):
+    """The object that an answer is about: the name of its route, and which key of the answer has its id."""
+
+    route: str
+    key: str
+
+    def headers(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        return {"Location": reverse(self.route, args=[answer[self.key]])}
+
+
+def locates(made: Made | None) -> Callable[[HandlerT], HandlerT]:
+    """Declare what the Location header of an answer leads to, for the description."""
+
+    def decorate(handler: HandlerT) -> HandlerT:
+        handler.location = made  # type: ignore[attr-defined]
+        return handler
+
+    return decorate
+
+
 def idempotent(
-    *, repeated_status: int | None = None
+    *, repeated_status: int | None = None, location: Made | None = None
 ) -> Callable[
     [Callable[Concatenate[ViewT, Request, P], Response]],
     Callable[Concatenate[ViewT, Request, P], HttpResponseBase],
 ]:
-    """``repeated_status``: of a repeated answer, where it differs from the first one's."""
+    """``repeated_status``: of a repeated answer, where it differs from the first one's. ``location``: what was made."""
 
     def decorate(
         view: Callable[Concatenate[ViewT, Request, P], Response],
@@ -47,13 +69,17 @@ def idempotent(
         def keyed(self: ViewT, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             key = idempotency_key(request)
             if key is None:
-                return view(self, request, *args, **kwargs)
+                response = view(self, request, *args, **kwargs)
+                for name, value in (location.headers(response.data) if location else {}).items():
+                    response[name] = value
+                return response
             answer, again = once(_keyed(request, key), lambda: _answer(view(self, request, *args, **kwargs)))
             status = repeated_status if again and repeated_status else answer.status
             headers = {REPLAYED: "true"} if again else {}
+            headers |= location.headers(msgspec.json.decode(answer.body)) if location else {}
             return HttpResponse(answer.body, status=status, content_type="application/json", headers=headers)
 
-        return keyed
+        return locates(location)(keyed)
 
     return decorate
 

@@ -18,9 +18,9 @@ from rest_framework.views import APIView
 
 from erp_connectors.api.authentication import ByToken
 from erp_connectors.api.input_fields import OneLineText, WholeNumber
-from erp_connectors.api.parsing import StrictJSON
+from erp_connectors.api.parsing import KnownFieldsOnly, StrictJSON
 from erp_connectors.api.second_factor import check_code
-from erp_connectors.api.strict import Strict
+from erp_connectors.api.strict import Strict, takes_body
 from erp_connectors.api.throttles import LoginThrottle
 from orderflow.access.models import Token
 from orderflow.access.people import AccessChanged, lock_unchanged
@@ -32,7 +32,7 @@ TOKENS_KEPT = 20
 MOST_DAYS = 365
 
 
-class Credentials(serializers.Serializer[Any]):
+class Credentials(KnownFieldsOnly, serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
     password = serializers.CharField(trim_whitespace=False, write_only=True, max_length=1000)
     code = serializers.CharField(
@@ -78,6 +78,7 @@ class Login(Strict, APIView):
 
     @extend_schema(operation_id="login", tags=["auth"], request=Credentials, responses=NewToken)
     @scope.everything()  # who logs in is nobody yet, and may be anybody
+    @takes_body
     def post(self, request: Request) -> Response:
         credentials = Credentials(data=request.data)
         credentials.is_valid(raise_exception=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,6 +29,9 @@ class MeOut(serializers.ModelSerializer[User]):
         model = User
         fields = ["id", "email", "org", "role", "capabilities"]
 
+    @extend_schema_field(
+        serializers.ListField(child=serializers.ChoiceField([(one.value, one.value) for one in Capability]))
+    )
     def get_capabilities(self, user: User) -> list[str]:
         return [capability for capability in Capability if user.can(capability)]
 

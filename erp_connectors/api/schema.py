@@ -1,5 +1,6 @@
 """The OpenAPI description: what every operation may answer, and an example of each request and answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -7,14 +8,19 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS
 
+from erp_connectors.api import descriptions
+from erp_connectors.api.descriptions import OPERATIONS, Words
+from erp_connectors.api.errors import ERROR_CODES
 from erp_connectors.api.examples import EXAMPLES, refusal
 from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn
+from erp_connectors.api.strict import KEY
 
 REFUSALS = {
     "401": "No token or session, or one that is revoked, expired or wrong; at a login also CODE_REQUIRED, CODE_WRONG.",
     "403": "Your role does not include it, or a session came without its CSRF token; SECOND_FACTOR_MISSING.",
     "404": "There is no such object, or it is another org's.",
     "409": "Not possible as things stand; the message says why.",
+    "412": "The payload is not the one that If-Match or If-Unmodified-Since asks for.",
     "410": "Retention has removed the content; details hold the code and when.",
     "422": "The request is not valid; details name the fields.",
     "429": "Too many; wait for Retry-After seconds.",
@@ -25,7 +31,7 @@ REFUSALS = {
 
 
 class ErrorBody(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    code = serializers.ChoiceField(ERROR_CODES)
     message = serializers.CharField(help_text="for people")
     details = serializers.DictField(help_text="by field, where fields are the matter")
     request_id = serializers.CharField(help_text="finds the request in the log")
@@ -35,7 +41,37 @@ class Error(serializers.Serializer[Any]):
     error = ErrorBody()
 
 
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's hook after all operations: describe their tags; name the root without its slash."""
+    paths = {path.rstrip("/"): operations for path, operations in result["paths"].items()}
+    return {**result, "paths": paths, "tags": descriptions.TAGS}
+
+
 class Described(AutoSchema):
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is not None:
+            # An explicit nothing: without it generated clients ask for a token before one can log in.
+            operation.setdefault("security", [])
+        return operation
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super().get_auth()
+        return [] if {} in found else found
+
+    def get_summary(self) -> str:
+        return self._words().summary
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular's
+        return self._words().description or super().get_description()
+
+    def _words(self) -> Words:
+        return OPERATIONS.get(self.get_operation_id(), Words(""))
+
+    @property
+    def _handler(self) -> Any:
+        return getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+
     def _get_examples(
         self, serializer: Any, direction: str, media_type: str, status_code: Any = None, extras: Any = None
     ) -> Any:
@@ -53,16 +89,33 @@ class Described(AutoSchema):
         for code in self._refusals():
             if code not in bodies:
                 bodies[code] = self._refusal(code)
+        for code, body in bodies.items():
+            body["headers"] = {**self._headers(code), **body.get("headers", {})}
         return dict(sorted(bodies.items()))
+
+    def _headers(self, code: str) -> dict[str, Any]:
+        keyed = KEY in getattr(self._handler, "honoured_headers", ())
+        located = getattr(self._handler, "location", None) is not None
+        wanted: dict[str, Mapping[str, Any]] = {
+            "always": descriptions.REQUEST_ID,
+            "replayed": descriptions.REPLAYED if keyed and code < "300" else {},
+            "location": descriptions.LOCATION if located and code < "300" else {},
+            "retry": descriptions.RETRY_AFTER if code in ("429", "503") or (keyed and code == "409") else {},
+            "authenticate": descriptions.AUTHENTICATE if code == "401" else {},
+            "etag": descriptions.ETAG if self.path.endswith("payload") and code in ("200", "304") else {},
+        }
+        return {name: header for headers in wanted.values() for name, header in headers.items()}
 
     def _refusals(self) -> list[str]:
         with_id, changes = "{" in self.path, self.method not in SAFE_METHODS
+        knows_callers = bool(self.view.get_authenticators()) or self.path.endswith("login")
         possible = {
-            "401": self.get_auth() != [{}] or self.path.endswith("login"),
-            "403": self.get_auth() != [{}] or self.path.endswith("login"),
+            "401": knows_callers,
+            "403": knows_callers,
             "404": with_id,
             "409": changes,
             "410": self.path.endswith("payload"),
+            "412": self.path.endswith("payload"),
             "422": True,
             "429": changes,
             "500": True,
@@ -74,10 +127,7 @@ class Described(AutoSchema):
     def _refusal(self, code: str) -> Any:
         example = OpenApiExample("example", value=refusal(int(code)))
         answer = OpenApiResponse(Error, REFUSALS[code], examples=[example])
-        body = self._get_response_for_code(answer, code, ["application/json"])  # type: ignore[no-untyped-call]
-        if code in ("429", "503"):
-            body["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "seconds"}}
-        return body
+        return self._get_response_for_code(answer, code, ["application/json"])  # type: ignore[no-untyped-call]
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         if isinstance(field, serializers.JSONField):
@@ -87,6 +137,8 @@ class Described(AutoSchema):
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         """An answer has all its fields, always; a request only those there are, where others are refused."""
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        # A serializer's docstring is for who reads the code.
+        schema.pop("description", None)
         if direction == "request" and isinstance(serializer, KnownFieldsOnly):
             schema["additionalProperties"] = False
         if direction == "request" and isinstance(serializer, SomethingIn):

@@ -21,6 +21,9 @@ HEADERS = (KEY, *CONDITIONS, "X-HTTP-Method-Override", "X-HTTP-Method", "X-Metho
 HEADERS_OF_CHANGES = (*HEADERS, "If-None-Match", "Content-Range")
 NOT_HONOURED = "This route does not honour the header. Send the request without it."
 
+NO_SUCH_FIELD = "There is no such field."
+NO_BODY = "This route takes no body. Send none, or an empty object."
+
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 
@@ -34,8 +37,14 @@ def honours(*headers: str) -> Callable[[HandlerT], HandlerT]:
     return decorate
 
 
+def takes_body(handler: HandlerT) -> HandlerT:
+    """Declare that a view's method reads the body, and so refuses fields that it does not know by itself."""
+    handler.takes_body = True  # type: ignore[attr-defined]
+    return handler
+
+
 class Strict(_View):
-    """A view that refuses query parameters and headers that it would ignore. Every view of the API is one."""
+    """A view that refuses parameters, headers and bodies that it would ignore. Every view of the API is one."""
 
     # Of a list: those of its filters and pages come beside these.
     query_parameters: ClassVar[Collection[str]] = ()
@@ -47,7 +56,11 @@ class Strict(_View):
         handler = getattr(self, (request.method or "").lower(), None)
         if handler is None:
             return
-        problems = {**self._query_problems(request), **self._header_problems(request, handler)}
+        problems = {
+            **self._query_problems(request),
+            **self._header_problems(request, handler),
+            **self._body_problems(request, handler),
+        }
         if problems:
             raise ValidationError(problems)
 
@@ -77,3 +90,12 @@ class Strict(_View):
         honoured = getattr(handler, "honoured_headers", ())
         watched = HEADERS if request.method in SAFE_METHODS else HEADERS_OF_CHANGES
         return {name: [NOT_HONOURED] for name in watched if name in request.headers and name not in honoured}
+
+    def _body_problems(self, request: Request, handler: Callable[..., Any]) -> dict[str, list[str]]:
+        """An empty object is what many clients send where there is nothing to say."""
+        if request.method in SAFE_METHODS or getattr(handler, "takes_body", False):
+            return {}
+        body = request.data
+        if isinstance(body, Mapping):
+            return {str(name): [NO_SUCH_FIELD] for name in body}
+        return {} if body is None else {"body": [NO_BODY]}

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
 from orderflow.access.models import Token
@@ -68,6 +69,9 @@ def target(world, route, user):
         return sent(world).pk
     if "connectors" in route:
         return world.connection.pk
+    if "ack-files" in route:
+        name = f"ack_{uuid4()}.json"
+        return AckFile.objects.create(org=world.ours, connection=world.connection, name=name).pk
     fit = {
         "ready": DraftStatus.NEEDS_REVIEW,
         "reject": DraftStatus.NEEDS_REVIEW,

@@ -61,3 +61,39 @@ def test_it_logs_in_lists_and_pushes(client_package, live_server, tmp_path, sett
 
     refused = made("api.draft_orders.draft_orders_approve_create").sync_detailed(order.pk, client=client)
     assert (refused.status_code, refused.parsed.error.code) == (409, "CONFLICT")
+
+
+CALLS = """
+from made.api.auth import login
+from made.api.draft_orders import draft_orders_list
+from made.client import AuthenticatedClient, Client
+from made.models import CredentialsRequest, NewToken
+
+anonymous = Client(base_url="https://orders.example.com")
+token = login.sync(client=anonymous, body=CredentialsRequest(email="a@b.example", password="x"))
+assert isinstance(token, NewToken)
+draft_orders_list.sync(client=AuthenticatedClient(base_url="https://orders.example.com", token=token.token))
+"""
+
+
+def test_a_type_checker_lets_a_program_log_in_without_a_token(client_package, tmp_path):
+    made = Path(str(importlib.import_module(client_package).__file__)).parents[1]
+    program = tmp_path / "program.py"
+    program.write_text(CALLS)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--config-file=",
+            "--follow-imports=silent",
+            "--cache-dir",
+            tmp_path / "cache",
+            program,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=made,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

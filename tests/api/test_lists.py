@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from erp_connectors.models import ERPExport, add_events
+from erp_connectors.models import AckFile, ERPExport, add_events
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record_many
 from orderflow.orders import search
@@ -159,7 +159,15 @@ def test_pages_keep_their_filter(client, org):
     assert [len(page) for page in pages] == [2, 1]
 
 
-LISTS = ["draft-orders", "erp-exports", "connectors", "customers", "audit-log", "erp-exports/{id}/events"]
+LISTS = [
+    "draft-orders",
+    "erp-exports",
+    "connectors",
+    "customers",
+    "audit-log",
+    "erp-exports/{id}/events",
+    "ack-files",
+]
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -245,6 +253,13 @@ def add_timeline(org, how_many, config):
         add_events([ERPExport.objects.get()], stage="stage", what="staged", at=timezone.now())
 
 
+def add_ack_files(org, how_many, config):
+    add_exports(org, how_many, config)
+    for export in ERPExport.objects.filter(ack_files=None):
+        name = f"ack_{export.filename}"
+        AckFile.objects.create(org=org, connection=export.connection, export=export, name=name)
+
+
 ADD = {
     "draft-orders": add_exports,
     "erp-exports": add_exports,
@@ -252,6 +267,7 @@ ADD = {
     "customers": add_customers,
     "audit-log": add_audit_entries,
     "erp-exports/{id}/events": add_timeline,
+    "ack-files": add_ack_files,
 }
 
 

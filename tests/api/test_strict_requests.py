@@ -190,3 +190,50 @@ def test_the_description_of_the_api_and_its_page_open_as_before(client):
     assert settings.ROOT_URLCONF  # the site's, not a test's
     for query in ("schema", "schema?format=json", "schema?lang=de", "docs", "docs?script="):
         assert client.get(f"{API}{query}").status_code == 200, query
+
+
+def routes_without_body():
+    """From the description: what is not described there is read by nothing."""
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    for path, methods in paths.items():
+        for method in set(methods) & {"post", "patch", "put", "delete"}:
+            if "requestBody" not in methods[method]:
+                yield f"{method.upper()} {path.removeprefix(API)}"
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_every_route_without_a_body_refuses_one(client, world, user, keyed):
+    wrong = {}
+    for route in sorted(routes_without_body()):
+        method, path = route.split(" ")
+        path = path.replace("{id}", str(target(world, route, user)))
+        headers = (
+            {"Idempotency-Key": "k"} if keyed and path.startswith(("draft-orders", "erp-exports")) else {}
+        )
+        send = getattr(client, method.lower())
+        said = refused(send(f"{API}{path}", {"aproved": True}, format="json", headers=headers))
+        lists = refused(send(f"{API}{path}", [1], format="json", headers=headers))
+        if (said, lists) != ({"aproved"}, {"body"}):
+            wrong[route] = said, lists
+    assert wrong == {}
+
+
+def test_an_empty_object_stands_for_no_body(client, world, user):
+    draft = world.draft(DraftStatus.READY)
+
+    assert client.post(f"{API}draft-orders/{draft.pk}/approve", {}, format="json").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("route", "sent_body"),
+    [
+        ("POST auth/login", {"email": "a@b.example", "password": "x", "expires": 3}),
+        ("POST connectors", {"config": {}, "name": "x"}),
+        ("POST connectors/dropzone-json-v1/test", {"config": {}, "mode": "x"}),
+    ],
+)
+def test_a_field_that_no_request_knows_is_refused(client, route, sent_body):
+    answer = client.post(f"{API}{route.split(' ')[1]}", sent_body, format="json")
+
+    (unknown,) = set(sent_body) & {"expires", "name", "mode"}
+    assert answer.json()["error"]["details"][unknown] == ["There is no such field."]
