@@ -319,6 +319,39 @@ def test_half_a_utf_16_file_is_refused(org, tmp_path):
     assert "is not UTF-16" in trouble
 
 
+def test_a_heading_that_is_not_utf_8_is_refused_with_what_to_say(org, tmp_path):
+    path = csv_file(tmp_path, f"{ROW};x", header=f"{HEADER};Stra\u00dfe".replace(",", ";"), encoding="cp1252")
+
+    code, _, trouble = run(path)
+
+    assert code == 1
+    assert "line 1, the header: column 9 holds bytes that are not UTF-8" in trouble
+    assert "--encoding windows-1252" in trouble
+
+
+def test_a_heading_with_a_control_character_is_refused_and_not_printed(org, tmp_path):
+    _, _, trouble = run(csv_file(tmp_path, ROW, header=f"{HEADER},\x1b[2Jx"))
+
+    assert "line 1, the header: column 9: It contains the character U+001B" in trouble
+    assert "\x1b" not in trouble
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("o.jsonl", ("--decimal", "comma")),
+        ("o.jsonl", ("--columns", "shopify")),
+        ("o.jsonl", ("--date-format", "DD.MM.YYYY")),
+        ("o.jsonl", ("--sheet", "x")),
+        ("o.csv", ("--sheet", "x")),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(org, tmp_path, name, arguments):
+    code, _, trouble = run(csv_file(tmp_path, ROW, name=name), *arguments)
+
+    assert (code, f"{arguments[0]} does not apply to a file of the format" in trouble) == (2, True)
+
+
 # What was understood
 
 

@@ -126,7 +126,8 @@ def _converted(
         if name not in known:
             # A misspelt field would otherwise be an order that lacks something.
             what = f"is no field of an order; known here: {', '.join(known)}"
-            problems.append(Problem(at.line, f"{at.prefix}{name[:60]}", what))
+            shown = name[:60] if name.isprintable() else ascii(name[:60])
+            problems.append(Problem(at.line, f"{at.prefix}{shown}", what))
     converted = {}
     for name, convert in known.items():
         try:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from django.core.exceptions import ValidationError
 
+from orderflow.input_rules.text import ONE_LINE
 from orderflow.orders.importing.amounts import Sign
 from orderflow.orders.importing.documents import Names
 from orderflow.orders.importing.tables import trimmed
@@ -38,6 +40,7 @@ REQUIRED = ("external_order_number", "erp_customer_number")
 SHIPPED = Path(__file__).parent / "column_maps"
 MOST_COLUMNS = 2_000
 ANY = "*"
+_UNDECODED = re.compile(r"[\ud800-\udfff]")
 
 Headings = str | list[str]
 
@@ -109,10 +112,22 @@ def column_map(name: str) -> ColumnMap:
 
 def match(header: Sequence[str], mapping: ColumnMap | None) -> Columns:
     """Raise `BadColumns`."""
-    headings = [name.strip() for name in trimmed(list(header))]
+    headings = [_heading(position, name) for position, name in enumerate(trimmed(list(header)), 1)]
     if len(headings) > MOST_COLUMNS:
         raise BadColumns(f"has {len(headings)} columns; {MOST_COLUMNS} at most")
     return _by_map(headings, mapping) if mapping else _by_our_names(headings)
+
+
+def _heading(position: int, name: str) -> str:
+    if _UNDECODED.search(name):
+        raise BadColumns(
+            f"column {position} holds bytes that are not UTF-8; save the file as UTF-8, or say its encoding, for "
+            "example --encoding windows-1252"
+        )
+    try:
+        return ONE_LINE.clean(name)
+    except ValidationError as wrong:
+        raise BadColumns(f"column {position}: {wrong.messages[0]}") from None
 
 
 def _by_our_names(headings: Sequence[str]) -> Columns:

@@ -14,7 +14,7 @@ from orderflow.orders.importing.dates import DateFormat, date_format
 from orderflow.orders.importing.delimited import delimited
 from orderflow.orders.importing.documents import Found, Problem, Unreadable
 from orderflow.orders.importing.encodings import encoding_of, shown
-from orderflow.orders.importing.formats import WORKBOOKS, Format, format_of, is_gzipped
+from orderflow.orders.importing.formats import WORKBOOKS, Format, UnknownFormat, format_of, is_gzipped
 from orderflow.orders.importing.json_lines import json_orders
 from orderflow.orders.importing.limits import MOST_ORDERS, Bounded, count
 from orderflow.orders.importing.rows import Survey, as_orders, survey
@@ -49,6 +49,7 @@ class Reading(NamedTuple):
 def reading(path: Path, options: Options) -> Iterator[Reading]:
     """Raise `UnknownFormat`, `UnknownEncoding`, `BadWorkbook`, `FileTooLarge`; the orders raise `FileTooLarge` only."""
     format_ = format_of(path, options.format)
+    _require_fitting(options, format_)
     file = _File(path)
     if format_ == "jsonl":
         with file.open() as data:
@@ -61,6 +62,17 @@ def reading(path: Path, options: Options) -> Iterator[Reading]:
             yield _of_table(path, options, workbook(rows, format_), lambda: _share(rows))
     else:
         yield _of_table(path, options, delimited(file.open, options.encoding), file.share)
+
+
+def _require_fitting(options: Options, format_: Format) -> None:
+    """Raise `UnknownFormat` if an option would be ignored."""
+    text = {"encoding": options.encoding}
+    table = {"columns": options.columns, "decimal": options.decimal, "date-format": options.dates}
+    sheet = {"sheet": options.sheet}
+    unused = {"jsonl": table | sheet, "csv": sheet}.get(format_, text)
+    if given := [f"--{name}" for name, value in unused.items() if value is not None]:
+        verb = "does" if len(given) == 1 else "do"
+        raise UnknownFormat(f"{', '.join(given)} {verb} not apply to a file of the format {format_}.")
 
 
 class _File:

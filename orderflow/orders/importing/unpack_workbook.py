@@ -26,7 +26,9 @@ def main(path: str, sheet: str, *limits: str) -> None:
         (resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, output), (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
     ):  # fmt: skip
-        resource.setrlimit(what, (most, most))
+        _, hardest = resource.getrlimit(what)
+        lower = most if hardest == resource.RLIM_INFINITY else min(most, hardest)
+        resource.setrlimit(what, (lower, lower))
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # not by its name, which may say another format
             chosen = _sheet(CalamineWorkbook.from_filelike(file), sheet)

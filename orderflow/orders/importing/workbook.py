@@ -95,8 +95,10 @@ def _run(path: Path, sheet: str | None, rows: IO[bytes]) -> None:
     said = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode == REFUSED:
         raise BadWorkbook(said)
-    if done.returncode:
+    if done.returncode < 0 or "MemoryError" in said:
         raise FileTooLarge(_too_much("memory or time"))
+    if done.returncode:
+        raise BadWorkbook(f"it can't be read ({said.splitlines()[-1] if said else 'no reason given'})")
 
 
 def _too_much(what: str) -> str:
