@@ -20,17 +20,12 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from orderflow.input_rules.currencies import DECIMALS
+from orderflow.input_rules.keys import described, look_alikes
 from orderflow.orders.erp_numbers import is_placeholder
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
 
-# ISO 4217 currencies without a minor unit.
-WITHOUT_DECIMALS = frozenset(
-    {
-        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
-        "XOF", "XPF",
-    }
-)  # fmt: skip
 # Midnight comes last to 12 hours behind UTC: what is past there is past everywhere.
 LAST_ZONE = timedelta(hours=12)
 OLDEST, ORDERED_AHEAD, DELIVERED_AHEAD = timedelta(days=1826), timedelta(days=31), timedelta(days=1095)
@@ -44,6 +39,7 @@ SENT = (_S.APPROVED, _S.PUSHING, _S.PUSHED)
 
 class Code(StrEnum):
     ORDER_NUMBER_REPEATED = "ORDER_NUMBER_REPEATED"
+    LETTERS_LOOK_ALIKE = "LETTERS_LOOK_ALIKE"
     CUSTOMER_CHANGED = "CUSTOMER_CHANGED"
     LINE_CURRENCY_DIFFERS = "LINE_CURRENCY_DIFFERS"
     PRICE_NOT_POSITIVE = "PRICE_NOT_POSITIVE"
@@ -61,6 +57,10 @@ TEXTS: Mapping[Code, str] = {
     Code.ORDER_NUMBER_REPEATED: gettext_noop(
         "The same order number again: another order of this customer has it (%(count)s in all, the newest is "
         "%(status)s). Check that nothing is ordered twice."
+    ),
+    Code.LETTERS_LOOK_ALIKE: gettext_noop(
+        "Letters of another script look like Latin ones: %(letters)s, in %(keys)s. Check that they are meant; "
+        "to the ERP they are other letters."
     ),
     Code.CUSTOMER_CHANGED: gettext_noop(
         "The customer was changed after the approval. The order is sent as approved, with %(approved)s; now the "
@@ -154,6 +154,7 @@ def warnings_by_order(
         usual = _Usual(unsent, lines)
         customers = _customers(unsent)
         for draft in unsent:
+            found[draft.pk] += _look_alikes(draft, lines.get(draft.pk, ()))
             found[draft.pk] += _customer_changed(draft, customers)
             found[draft.pk] += _of_lines(draft, lines.get(draft.pk, ()), usual)
             found[draft.pk] += _of_dates(draft, (now - LAST_ZONE).date())
@@ -200,6 +201,17 @@ def _repeated(drafts: Sequence[DraftOrder]) -> dict[UUID, OrderWarning]:
 def _own(draft: DraftOrder) -> int:
     """Return how often the order itself is among the rows of the database."""
     return 0 if draft._state.adding else 1  # Django documents `_state`
+
+
+def _look_alikes(draft: DraftOrder, lines: Sequence[LineFacts]) -> list[OrderWarning]:
+    keys = dict.fromkeys([draft.external_order_number, *(line.internal_sku for line in lines)])
+    letters = {letter for key in keys for letter in look_alikes(key)}
+    if not letters:
+        return []
+    listed = [key for key in keys if look_alikes(key)][:LISTED_LINES]
+    return [
+        OrderWarning(Code.LETTERS_LOOK_ALIKE, {"letters": described(tuple(sorted(letters))), "keys": listed})
+    ]
 
 
 def _customers(drafts: Sequence[DraftOrder]) -> Mapping[UUID, Customer]:
@@ -253,7 +265,7 @@ def _has_decimals(line: LineFacts, currency: str) -> bool:
     price = line.unit_price
     return (
         price is not None
-        and (line.currency or currency) in WITHOUT_DECIMALS
+        and DECIMALS.get(line.currency or currency) == 0
         and price != price.to_integral_value()
     )
 
@@ -349,6 +361,8 @@ def shares_erp_number() -> Exists:
 def _shown(name: str, value: Any, params: Mapping[str, Any]) -> str:
     if name == "status":
         return str(DraftStatus(value).label)
+    if name == "keys":
+        return ", ".join(value)
     if name == "lines":
         listed = ", ".join(map(str, value))
         return listed if params["count"] <= len(value) else _("%(listed)s and more, %(n)s in all") % {

@@ -80,6 +80,8 @@ def test_of_twenty_orders_with_one_number_at_once_each_but_the_first_carries_the
     ("header", "line", "expected"),
     [
         ({}, {"currency": "USD"}, Code.LINE_CURRENCY_DIFFERS),
+        ({}, {"internal_sku": "\u0410-1"}, Code.LETTERS_LOOK_ALIKE),
+        ({"external_order_number": "P\u041e-7"}, {}, Code.LETTERS_LOOK_ALIKE),
         ({}, {"unit_price": Decimal(0)}, Code.PRICE_NOT_POSITIVE),
         ({}, {"unit_price": Decimal("-0.01")}, Code.PRICE_NOT_POSITIVE),
         ({"currency": "JPY"}, {"unit_price": Decimal("1.5"), "currency": "JPY"}, Code.PRICE_HAS_DECIMALS),
@@ -214,6 +216,7 @@ def test_every_code_has_a_text_in_both_languages_that_its_parameters_fill():
     params = {
         "count": 2, "status": "PUSHED", "order_ids": [], "approved": "A", "now": "B", "currency": "EUR",
         "lines": [1], "date": "2026-01-01", "order_date": "2026-01-02", "number": "0",
+        "letters": "L", "keys": ["K"],
     }  # fmt: skip
     assert set(TEXTS) == set(Code)
     for code in Code:

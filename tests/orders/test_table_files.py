@@ -420,6 +420,18 @@ def test_letters_of_another_script_are_reported_and_make_another_order(org, tmp_
     code, _, trouble = run(csv_file(tmp_path, ROW.replace("PO-1", "P\u041e-1")))
 
     assert code == 0
-    assert "line 2, external_order_number: warning: P\u041e-1 has letters of another script" in trouble
-    assert "\u041e (U+041E, Cyrillic Capital Letter O)" in trouble
+    said = "\u041e (U+041E, Cyrillic Capital Letter O), in P\u041e-1"
+    assert (
+        f"line 2: order P\u041e-1 has warnings: Letters of another script look like Latin ones: {said}"
+        in trouble
+    )
     assert DraftOrder.objects.count() == 2
+
+
+def test_a_customer_number_with_letters_of_another_script_is_reported(org, tmp_path):
+    path = csv_file(tmp_path, ROW.replace("4711", "\u041a4711"))
+
+    code, _, trouble = run(path, "--create-customers")
+
+    assert code == 0
+    assert "line 2, erp_customer_number: warning: \u041a4711: letters of another script" in trouble

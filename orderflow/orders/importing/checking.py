@@ -95,22 +95,13 @@ class _Place(NamedTuple):
 
 
 def remarks(found: Found, order: OrderIn) -> list[Remark]:
-    """Return what is odd about an order's keys, and was not changed."""
-    called = found.names.of_order.get
-    keys = [
-        (found.line, called("external_order_number", "external_order_number"), order.external_order_number),
-        (found.line, called("erp_customer_number", "erp_customer_number"), order.customer_number),
-    ]
-    for position, line in enumerate(order.lines):
-        at = _place_of_line(found, position)
-        keys += [(at.line, at.called("internal_sku"), line.internal_sku)]
-        keys += [(at.line, at.called("customer_sku_raw"), line.customer_sku_raw)]
-    what = "has letters of another script that look like Latin ones: {}; nothing was changed, check that it is meant"
-    return [
-        Remark(line, name, f"{key} {what.format(described(letters))}")
-        for line, name, key in keys
-        if (letters := look_alikes(key))
-    ]
+    """Return what is odd about the customer's number; what is about the order itself, `order_warnings` says."""
+    letters = look_alikes(order.customer_number)
+    if not letters:
+        return []
+    name = found.names.of_order.get("erp_customer_number", "customer.erp_customer_number")
+    what = f"letters of another script look like Latin ones: {described(letters)}; check that they are meant"
+    return [Remark(found.line, name, f"{order.customer_number}: {what}")]
 
 
 def _place_of_line(found: Found, position: int) -> _Place:

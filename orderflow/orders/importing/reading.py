@@ -23,6 +23,9 @@ from orderflow.orders.importing.understood import Understood, of_json, of_table
 from orderflow.orders.importing.values import Conventions
 from orderflow.orders.importing.workbook import unpacked, workbook
 
+# Which options do not apply to a format; workbooks have an encoding of their own.
+_UNUSED = {"jsonl": ("columns", "decimal", "date-format", "sheet"), "csv": ("sheet",)}
+
 
 class Options(NamedTuple):
     """What the user says about a file; None is found out, or refused with a suggestion."""
@@ -66,11 +69,9 @@ def reading(path: Path, options: Options) -> Iterator[Reading]:
 
 def _require_fitting(options: Options, format_: Format) -> None:
     """Raise `UnknownFormat` if an option would be ignored."""
-    text = {"encoding": options.encoding}
-    table = {"columns": options.columns, "decimal": options.decimal, "date-format": options.dates}
-    sheet = {"sheet": options.sheet}
-    unused = {"jsonl": table | sheet, "csv": sheet}.get(format_, text)
-    if given := [f"--{name}" for name, value in unused.items() if value is not None]:
+    values = options._asdict() | {"date-format": options.dates}
+    unused = _UNUSED.get(format_, ("encoding",))
+    if given := [f"--{name}" for name in unused if values[name] is not None]:
         verb = "does" if len(given) == 1 else "do"
         raise UnknownFormat(f"{', '.join(given)} {verb} not apply to a file of the format {format_}.")
 
