@@ -15,6 +15,11 @@ from datetime import UTC, datetime
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 # Whoever runs the service could steer it there; systemd and signals do that already.
 control_socket_disable = True
+# Threads for clients, and threads for the application: orderflow/gunicorn_worker.py says why.
+worker_class = "orderflow.gunicorn_worker.Worker"
+threads = 128
+# A file is passed on like any other answer.
+sendfile = False
 # Each request has one line of ours, with its ids; gunicorn's would say it again.
 accesslog = None
 

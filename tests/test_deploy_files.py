@@ -6,11 +6,14 @@ import shutil
 import subprocess
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import pytest
 import yaml
 from django.core.management import get_commands
 
+from orderflow import gunicorn_conf
+from orderflow.gunicorn_worker import LARGEST_BODY, Worker
 from tests.parts import require_program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +112,13 @@ def test_no_container_has_rights_or_an_image_of_any_version() -> None:
         assert "S3_ROOT_PASSWORD" not in str(service) or name in ("s3", "bucket"), name
 
 
+def test_only_the_proxy_is_open_and_it_reaches_the_web_server_only() -> None:
+    services = COMPOSE["services"]
+    assert [name for name, service in services.items() if "ports" in service] == ["caddy"]
+    assert {name for name, service in services.items() if "front" in service["networks"]} == {"caddy", "web"}
+    assert services["caddy"]["networks"] == ["front"]
+
+
 def test_a_stop_waits_longer_than_the_workers_may_take() -> None:
     service = unit(DEPLOY / "systemd" / "orderflow-workers.service")["Service"]
 
@@ -129,11 +139,26 @@ def test_the_image_has_all_that_runs() -> None:
     assert {f"!{name}" for name in copied} <= set((ROOT / ".dockerignore").read_text().split())
 
 
-def test_the_proxy_lets_the_largest_order_through(settings: object) -> None:
-    limit = re.search(r"client_max_body_size (\d+)m", (DEPLOY / "nginx" / "orderflow.conf").read_text())
+@pytest.mark.parametrize(
+    ("file", "directive"),
+    [("nginx/orderflow.conf", r"client_max_body_size (\d+)m;"), ("compose/Caddyfile", r"max_size (\d+)MiB")],
+)
+def test_the_proxies_and_gunicorn_let_the_largest_order_through(
+    file: str, directive: str, settings: Any
+) -> None:
+    limit = re.search(directive, (DEPLOY / file).read_text())
 
     assert limit is not None
-    assert int(limit[1]) * 1024 * 1024 == getattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE")  # noqa: B009
+    assert int(limit[1]) * 1024 * 1024 == settings.DATA_UPLOAD_MAX_MEMORY_SIZE == LARGEST_BODY
+
+
+def test_web_servers_start_with_the_worker_that_slow_clients_cannot_stop() -> None:
+    commands = (unit(DEPLOY / "systemd" / "orderflow-web.service")["Service"]["ExecStart"],
+                (DEPLOY / "Dockerfile").read_text().replace('", "', " "))  # fmt: skip
+
+    assert all("--config python:orderflow.gunicorn_conf" in command for command in commands)
+    assert not any(option in command for command in commands for option in ("--threads", "--worker-class"))
+    assert gunicorn_conf.worker_class == f"{Worker.__module__}.{Worker.__qualname__}"
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"orderflow-manage ([a-z_]+)", DEPLOY_PAGE))))

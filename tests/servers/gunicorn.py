@@ -13,7 +13,8 @@ def gunicorn(world: World, *arguments: str) -> Iterator[int]:
     """Yield the port of 127.0.0.1 where it listens."""
     port, log = free_port(), world.folder / "web.log"
     bind = ("--bind", f"127.0.0.1:{port}")
-    command = [sys.executable, "-m", "gunicorn", "orderflow.wsgi", *bind, *arguments]
+    config = ("--config", "python:orderflow.gunicorn_conf")
+    command = [sys.executable, "-m", "gunicorn", "orderflow.wsgi", *config, *bind, *arguments]
     with (
         log.open("wb") as output,
         running(command, cwd=ROOT, env=world.env, stdout=output, stderr=output) as process,

@@ -1,6 +1,11 @@
-"""Real reverse proxies (Debian's packages) in front of a web server on 127.0.0.1."""
+"""Real reverse proxies (Debian's packages) with the configuration in deploy/, in front of a server on 127.0.0.1.
+
+What differs: plain HTTP on a free port, announced to the server as https.
+"""
 
 import os
+import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +13,8 @@ from pathlib import Path
 from tests.parts import require_program
 from tests.servers.processes import free_port, running, wait_until_listening
 
-# Passes on what deploy/nginx/orderflow.conf does. An ordinary user may not write to the default folders.
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+# An ordinary user may not write to the default folders.
 _NGINX = """\
 {user}
 daemon off;
@@ -22,50 +28,60 @@ http {{
     fastcgi_temp_path "{folder}/fastcgi";
     uwsgi_temp_path "{folder}/uwsgi";
     scgi_temp_path "{folder}/scgi";
-    server {{
-        listen 127.0.0.1:{port};
-        client_max_body_size {most};
-        location / {{
-            proxy_pass http://127.0.0.1:{web};
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-        }}
-    }}
-}}
-"""
-_CADDY = """\
-{{
-    admin off
-    auto_https off
-}}
-http://127.0.0.1:{port} {{
-    bind 127.0.0.1
-    reverse_proxy 127.0.0.1:{web}
+    {shipped}
 }}
 """
 
 
 @contextmanager
-def nginx(folder: Path, web: int, *, most: str = "12m") -> Iterator[int]:
-    """Yield its port; it reads a whole body, of at most ``most`` bytes, before it passes it on with its length."""
+def nginx(folder: Path, web: int, **changes: str) -> Iterator[int]:
+    """Yield its port. ``changes``: directives with another value, such as ``client_max_body_size="1m"``."""
     program, port = require_program("nginx"), free_port()
     folder.mkdir(parents=True)
     user = "user root;" if os.geteuid() == 0 else ""
     config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(user=user, folder=folder, port=port, web=web, most=most))
+    config.write_text(_NGINX.format(user=user, folder=folder, shipped=_shipped_nginx(port, web, changes)))
     with _proxy([program, "-e", "stderr", "-c", str(config)], folder, port):
         yield port
 
 
+def _shipped_nginx(port: int, web: int, changes: dict[str, str]) -> str:
+    text = (DEPLOY / "nginx" / "orderflow.conf").read_text()
+    text = re.sub(r"server \{\s+listen 80;.*?\n\}\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n    ssl_\w+ [^\n]*", "", text).replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{web}").replace("$scheme;", "https;")
+    for name, value in changes.items():
+        text, found = re.subn(rf"\b{name} [^;]*;", f"{name} {value};", text)
+        assert found, name
+    return text.replace("include proxy_params", "include /etc/nginx/proxy_params")
+
+
 @contextmanager
 def caddy(folder: Path, web: int) -> Iterator[int]:
-    """Yield its port; it passes a chunked body on as it comes."""
+    """Yield its port."""
     program, port = require_program("caddy"), free_port()
     folder.mkdir(parents=True)
     config = folder / "Caddyfile"
-    config.write_text(_CADDY.format(port=port, web=web))
+    config.write_text(_shipped_caddy(port, web, _version(program)))
     with _proxy([program, "run", "--config", str(config), "--adapter", "caddyfile"], folder, port):
         yield port
+
+
+def _shipped_caddy(port: int, web: int, version: tuple[int, ...]) -> str:
+    text = (DEPLOY / "compose" / "Caddyfile").read_text()
+    text = text.replace("{$SITE_NAME} {", f"http://127.0.0.1:{port} {{\n\tbind 127.0.0.1", 1)
+    text = text.replace("admin off", "admin off\n\tauto_https off", 1)
+    text = text.replace("web:8000 {", f"127.0.0.1:{web} {{\n\t\theader_up X-Forwarded-Proto https", 1)
+    if version < (2, 7):
+        text = text.replace("request_buffers ", "buffer_requests\n\t\tmax_buffer_size ")
+    return text
+
+
+def _version(program: str) -> tuple[int, ...]:
+    said = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    assert found, said
+    return int(found[1]), int(found[2])
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def _require_free(port: int) -> None:
 
 def _web(port: int) -> list[str]:
     options = ["--config", "python:orderflow.gunicorn_conf", "--bind", f"127.0.0.1:{port}"]
-    return [sys.executable, "-m", "gunicorn", "orderflow.wsgi", *options, "--workers", "1", "--threads", "8"]
+    return [sys.executable, "-m", "gunicorn", "orderflow.wsgi", *options, "--workers", "1"]
 
 
 def _wait_until_it_answers(programs: dict[str, Guarded], port: int) -> None:

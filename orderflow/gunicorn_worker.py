@@ -1,0 +1,303 @@
+"""gunicorn's threaded worker, changed so that slow clients do not occupy the threads that run the application.
+
+gunicorn's own worker does not limit how long a client may take to send headers or body, or to take the answer: as many
+slow clients as it has threads stop it. Here, threads that only read and write (`threads`) serve the clients, within
+time limits. Few others (`answering_threads`), each with a database connection, run the application on requests that
+have arrived completely. The heartbeat of a threaded worker says nothing about its threads, so a request that runs
+longer than gunicorn's `timeout` ends its worker.
+
+The process that starts the workers imports this module once, as it does `gunicorn_conf`: import nothing of ours here.
+"""
+
+import errno
+import json
+import os
+import selectors
+import socket
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from types import SimpleNamespace
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import NoMoreData
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+KIB = 1024
+# DATA_UPLOAD_MAX_MEMORY_SIZE: the application refuses what is larger, and reads nothing of it.
+LARGEST_BODY = 12 * KIB**2
+# Of one body and of one answer. A larger one is kept in a temporary file.
+IN_MEMORY = 256 * KIB
+# So many large bodies at a time; others get 503.
+LARGE_BODIES = 8
+PIECE = 64 * KIB
+_ERROR = (
+    "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """``first`` seconds, one more for each ``rate`` bytes that arrive, and ``most`` in all."""
+
+    what: str
+    first: float
+    rate: int
+    most: float
+
+
+class TooSlow(Exception):
+    """A client did not send the rest in time."""
+
+
+class Busy(Exception):
+    """Too many large bodies are being received."""
+
+
+class ClientSocket(socket.socket):
+    """A client's connection; while a `Limit` is set, `recv` raises `TooSlow` after its time."""
+
+    _limit: Limit | None = None
+    _since = 0.0
+    _received = 0
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(fileno=accepted.detach())
+
+    def allow(self, limit: Limit | None) -> None:
+        self._limit, self._since, self._received = limit, time.monotonic(), 0
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        if self._limit is None:
+            return super().recv(size, flags)
+        try:
+            self.settimeout(self._left(self._limit))
+            data = super().recv(size, flags)
+        except TimeoutError:
+            raise TooSlow(self._limit.what) from None
+        self._received += len(data)
+        return data
+
+    def _left(self, limit: Limit) -> float:
+        allowed = min(limit.first + self._received / limit.rate, limit.most)
+        left = self._since + allowed - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
+    def close(self, graceful: bool = False) -> None:
+        """Close at once. gunicorn would wait up to two seconds for the client, in the thread that accepts others."""
+        util.close(self.sock)
+
+
+class Answer:
+    """Passes an answer from the thread that makes it, which never waits, to the thread that sends it.
+
+    To gunicorn it is the socket.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed with its last reference
+        self._written = self._sent = 0
+        self._complete = self._unwanted = False
+
+    def sendall(self, data: bytes) -> None:
+        """Raise `BrokenPipeError` if the client is gone."""
+        with self._changed:
+            if self._unwanted:
+                raise BrokenPipeError(errno.EPIPE, "the client is gone")
+            self._file.seek(self._written)
+            self._file.write(data)
+            self._written += len(data)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._complete = True
+            self._changed.notify_all()
+
+    def shutdown(self, how: int) -> None:
+        """Refuse, so that gunicorn goes on to `close`: the sending thread closes the connection."""
+        raise OSError(errno.ENOTCONN, "not a socket")
+
+    def send_to(self, client: socket.socket, seconds: float) -> bool:
+        """Send until the answer is complete; False if the client did not take `PIECE` bytes in so many seconds."""
+        try:
+            while piece := self._next_piece():
+                client.settimeout(seconds)
+                client.sendall(piece)
+        except OSError:
+            with self._changed:
+                self._unwanted = True
+            return False
+        return True
+
+    def _next_piece(self) -> bytes:
+        """Wait for it; empty at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._written > self._sent or self._complete)
+            self._file.seek(self._sent)
+            piece = self._file.read(PIECE)
+            self._sent += len(piece)
+            return piece
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    since: float
+    what: str
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """See the module."""
+
+    alive: bool
+    head = Limit("headers", first=10, rate=500, most=20)
+    body = Limit("body", first=10, rate=1 * KIB, most=60)
+    piece_seconds = 20.0
+    answering_threads = 4
+
+    def init_process(self) -> None:
+        self.answering = ThreadPoolExecutor(self.answering_threads, thread_name_prefix="answering")
+        self.running: dict[int, Running] = {}
+        self.large_bodies = threading.BoundedSemaphore(LARGE_BODIES)
+        super().init_process()
+
+    def run(self) -> None:
+        super().run()
+        if self.nr_conns:
+            # Python would wait for their threads, and the arbiter for the process.
+            os._exit(0)
+
+    def accept(self, listener: Any) -> None:
+        """Wait for the first bytes without a thread."""
+        try:
+            accepted, address = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        conn = Connection(self.cfg, ClientSocket(accepted), address, listener.getsockname())
+        conn.timeout = time.monotonic() + self.head.first
+        self.nr_conns += 1
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def handle(self, conn: Connection) -> Any:
+        """Serve one request, in a thread that reads and writes only."""
+        conn.sock.allow(self.head)
+        keep = super().handle(conn)
+        conn.sock.allow(None)
+        if not keep:
+            util.close_graceful(conn.sock)
+        return keep
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        with ExitStack() as places:
+            self._receive(req, conn.sock, places)
+            answer = Answer()
+            target = SimpleNamespace(sock=answer, client=conn.client, server=conn.server)
+            # An empty context for each request: nothing of one is left for the next in its thread.
+            made = self.answering.submit(copy_context().run, self._answer, req, target)
+            sent = answer.send_to(conn.sock, self.piece_seconds)
+            return bool(made.result()) and sent
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        if not isinstance(exc, TooSlow | Busy):
+            super().handle_error(req, client, addr, exc)
+            return
+        ip = addr[0] if addr else ""
+        if isinstance(exc, TooSlow):
+            self.log.warning("Request from ip=%s ended: its %s came too slowly", ip, exc)
+            said = _error(
+                req, "408 Request Timeout", "TIMEOUT", "The request came too slowly. Send it again."
+            )
+        else:
+            self.log.warning("Request from ip=%s refused: too many large bodies at once", ip)
+            said = _error(
+                req, "503 Service Unavailable", "UNAVAILABLE", "Send the request again in a few seconds."
+            )
+        with suppress(OSError):
+            client.settimeout(1)
+            client.sendall(said)
+
+    def notify(self) -> None:
+        """Tell the arbiter that this worker is alive; end it if one of its requests hangs."""
+        super().notify()
+        for thread, running in list(self.running.items()):
+            if self.alive and time.monotonic() - running.since > self.cfg.timeout:
+                frame = sys._current_frames().get(thread)  # noqa: SLF001  # documented, for this purpose
+                where = "".join(traceback.format_stack(frame)[-20:])
+                self.log.critical(
+                    "Ending the worker: %s runs for over %s s\n%s", running.what, self.cfg.timeout, where
+                )
+                self.alive = False
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        # gunicorn sets a time limit of its own for what is left of the body.
+        conn.sock.allow(None)
+        return bool(super()._keepalive_after(conn, keepalive))
+
+    def _receive(self, req: Any, client: ClientSocket, places: ExitStack) -> None:
+        """Replace the body by a complete copy; a large one holds a place until ``places`` is closed.
+
+        Raise `TooSlow`, `Busy`, or gunicorn's errors if the body is malformed or breaks off.
+        """
+        reader = req.body.reader
+        length = reader.length if isinstance(reader, LengthReader) else None
+        # gunicorn would ask for the body only after it has arrived.
+        asks, req._expected_100_continue = req._expected_100_continue, False  # noqa: SLF001
+        if length == 0 or (length or 0) > LARGEST_BODY:
+            return
+        if asks:
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.allow(self.body)
+        body, left = SpooledTemporaryFile(IN_MEMORY), LARGEST_BODY + 1  # noqa: SIM115  # the application reads it
+        while left and (data := req.body.read(min(PIECE, left))):
+            if body.tell() <= IN_MEMORY < body.tell() + len(data):
+                self._take_place(places)
+            body.write(data)
+            left -= len(data)
+        if length is not None and body.tell() < length:
+            raise NoMoreData
+        if not left:
+            req.force_close()  # the rest stays unread
+        body.seek(0)
+        req.body = body
+
+    def _take_place(self, places: ExitStack) -> None:
+        if not self.large_bodies.acquire(blocking=False):
+            raise Busy
+        places.callback(self.large_bodies.release)
+
+    def _answer(self, req: Any, target: Any) -> bool:
+        thread = threading.get_ident()
+        self.running[thread] = Running(time.monotonic(), f"{req.method} {req.path}")
+        try:
+            return bool(super().handle_request(req, target))
+        finally:
+            del self.running[thread]
+            target.sock.close()
+
+
+def _error(req: Any, status: str, code: str, message: str) -> bytes:
+    """Return a whole answer: the API's form of an error for its paths, else text."""
+    kind, body = "text/plain", message
+    if req is not None and req.path.startswith("/api/"):
+        kind = "application/json"
+        body = json.dumps({"error": {"code": code, "message": message, "details": {}, "request_id": ""}})
+    more = "Retry-After: 5\r\n" if status.startswith("503") else ""
+    head = _ERROR.format(status=status, kind=kind, length=len(body), more=more)
+    return f"{head}\r\n{body}".encode()
