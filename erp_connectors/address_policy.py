@@ -17,11 +17,10 @@ METADATA = frozenset(
 THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 # Networks whose last 32 bits are an IPv4 address: compatible, translated (SIIT), NAT64.
 _ENDS_IN_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
-# For NAT64 within a site, with a prefix of any length that RFC 6052 knows.
+# For NAT64 within a site, with a prefix of any length below.
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
-_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
+NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # RFC 6052
 _ISATAP = (0x00005EFE, 0x02005EFE)
-LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
 
 def refusal(address: Address, *, loopback: bool, nat64: Sequence[IPv6Network] = ()) -> str:
@@ -68,7 +67,7 @@ def _unpacked(address: IPv6Address, nat64: Sequence[IPv6Network]) -> Iterator[IP
     yield from (_after(number, network.prefixlen) for network in nat64 if address in network)
     if address in _LOCAL_NAT64:
         # Which length it has is not known. Where no address lies there are zeros, and 0.0.0.0/8 leads nowhere.
-        places = (_after(number, length) for length in _NAT64_LENGTHS if length >= _LOCAL_NAT64.prefixlen)
+        places = (_after(number, length) for length in NAT64_LENGTHS if length >= _LOCAL_NAT64.prefixlen)
         yield from (place for place in places if place not in THIS_NETWORK)
 
 

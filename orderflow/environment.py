@@ -12,7 +12,6 @@ from environs import Env, EnvError
 
 _env = Env()
 _ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
-_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
 _MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
 ValueT = TypeVar("ValueT")
 
@@ -60,12 +59,13 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
         ) from None
 
 
-def nat64_prefixes(name: str) -> list[IPv6Network]:
-    """IPv6 networks of the lengths that RFC 6052 knows."""
+def nat64_prefixes(name: str, lengths: Collection[int]) -> list[IPv6Network]:
+    """Return IPv6 networks of these prefix lengths."""
     found = [network for network in networks(name) if isinstance(network, IPv6Network)]
-    if len(found) < len(items(name)) or any(network.prefixlen not in _NAT64_LENGTHS for network in found):
+    if len(found) < len(items(name)) or any(network.prefixlen not in lengths for network in found):
         raise ImproperlyConfigured(
-            f"{name} can't be understood; write IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits, separated by commas."
+            f"{name} can't be understood; write IPv6 prefixes, separated by commas. Their length is one of "
+            f"{', '.join(map(str, lengths))} bits."
         )
     return found
 

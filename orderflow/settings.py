@@ -10,6 +10,7 @@ import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from erp_connectors.address_policy import NAT64_LENGTHS
 from erp_connectors.crypto import BadKey, MasterKey
 from orderflow import development
 from orderflow import environment as env
@@ -216,7 +217,7 @@ def _archive() -> dict[str, Any]:
     from botocore.config import Config  # noqa: PLC0415  # only where S3 is used
 
     return {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "erp_connectors.s3_clients.RestrictedS3Storage",
         "OPTIONS": {
             "bucket_name": bucket,
             "endpoint_url": endpoint or None,
@@ -259,7 +260,7 @@ WHITENOISE_AUTOREFRESH = DEVELOPMENT
 
 DROPZONE_ROOTS = env.folders("DROPZONE_ROOTS", [str(VAR / "dropzone")])
 SFTP_ALLOWED_HOSTS = env.items("SFTP_ALLOWED_HOSTS")
-NAT64_PREFIXES = env.nat64_prefixes("NAT64_PREFIXES")
+NAT64_PREFIXES = env.nat64_prefixes("NAT64_PREFIXES", NAT64_LENGTHS)
 SFTP_ALLOW_LOOPBACK = env.flag("SFTP_ALLOW_LOOPBACK", DEVELOPMENT)
 ACK_POLL_INTERVAL_SECONDS = env.number("ACK_POLL_INTERVAL_SECONDS", 60)
 ACK_BATCH_SIZE = env.number("ACK_BATCH_SIZE", 200)
@@ -285,6 +286,7 @@ EMAIL_HOST, EMAIL_PORT = _MAIL.get("EMAIL_HOST", ""), _MAIL.get("EMAIL_PORT", 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.get("EMAIL_HOST_USER", ""), _MAIL.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = "erp_connectors.notify.smtp.EmailBackend"
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "OrderFlow <orderflow@localhost>")
 WEBHOOK_PRIVATE_HOSTS = env.items("WEBHOOK_PRIVATE_HOSTS")
 WEBHOOK_ALLOW_HTTP = env.flag("WEBHOOK_ALLOW_HTTP", default=False)

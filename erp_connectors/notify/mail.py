@@ -3,35 +3,51 @@
 import smtplib
 from collections.abc import Callable, Sequence
 
+import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.utils import DNS_NAME
 
+from erp_connectors.checked_connections import AddressRefused
 from erp_connectors.notify.letters import Letter
 from erp_connectors.notify.troubles import ADDRESS_REFUSED, NotDelivered
 from erp_connectors.sftp.hiding import hiding
+
+log = structlog.get_logger(__name__)
 
 
 def post(letter: Letter, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]) -> None:
     """``reached`` is told of each address that the mail server took. Raises `NotDelivered` after the last one."""
     if not settings.MAIL_IS_SET_UP:
         raise NotDelivered("MAIL_NOT_SET_UP")
-    refused: list[str] = []
     try:
-        with get_connection() as server:
-            for address in addresses:
-                try:
-                    server.send_messages([_message(letter, address, message_id)])
-                except smtplib.SMTPRecipientsRefused as error:
-                    refused.append(f"{address}: {_said(*error.recipients[address])}")
-                else:
-                    reached(address)
+        refused = _refused_addresses(letter, addresses, message_id, reached)
+    except AddressRefused as error:
+        # Where it leads is for the operator, not for the org's users.
+        log.warning("mail.address_refused", error=str(error))
+        raise NotDelivered("MAIL_SERVER_FORBIDDEN") from None
     except smtplib.SMTPResponseException as error:
         raise NotDelivered("MAIL_SERVER_REFUSED", f"({_said(error.smtp_code, error.smtp_error)})") from None
     except (smtplib.SMTPException, OSError) as error:
         raise NotDelivered("MAIL_SERVER_SILENT", f"({type(error).__name__})") from None
     if refused:
         raise NotDelivered(ADDRESS_REFUSED, f"({'; '.join(refused)})"[:400])
+
+
+def _refused_addresses(
+    letter: Letter, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]
+) -> list[str]:
+    """Send to each address; return those that the mail server refused, with what it says."""
+    refused: list[str] = []
+    with get_connection() as server:
+        for address in addresses:
+            try:
+                server.send_messages([_message(letter, address, message_id)])
+            except smtplib.SMTPRecipientsRefused as error:
+                refused.append(f"{address}: {_said(*error.recipients[address])}")
+            else:
+                reached(address)
+    return refused
 
 
 def _message(letter: Letter, address: str, message_id: str) -> EmailMessage:

@@ -86,6 +86,10 @@ REASONS = {
     "MAIL_SERVER_SILENT": Reason(
         gettext_noop("Our mail server could not be reached."), gettext_noop("Tell whoever runs OrderFlow.")
     ),
+    "MAIL_SERVER_FORBIDDEN": Reason(
+        gettext_noop("The name of our mail server leads to an address that is never connected to."),
+        gettext_noop("Tell whoever runs OrderFlow."),
+    ),
     "MAIL_SERVER_REFUSED": Reason(
         gettext_noop("Our mail server did not take the mail."), gettext_noop("Tell whoever runs OrderFlow.")
     ),

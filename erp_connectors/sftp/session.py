@@ -14,7 +14,6 @@ import paramiko
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
-from erp_connectors.address_policy import LOOPBACK, Address
 from erp_connectors.sftp import algorithms
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
@@ -44,6 +43,8 @@ from erp_connectors.sftp.other_services import USUAL_PORTS, first_line, other_se
 from erp_connectors.sftp.pipeline import Pipeline
 
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
+LOOPBACK = ipaddress.ip_address("127.0.0.1")
+Allow = Callable[[ipaddress.IPv4Address | ipaddress.IPv6Address], None]
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
 # paramiko hands on whatever it ran into while it parsed what the peer sent.
 PEER_ERRORS = (
@@ -69,7 +70,7 @@ class PatientSocket(socket.socket):
         return sent
 
 
-def connect_tcp(host: str, port: int, *, timeout: float, allow: Callable[[Address], None]) -> PatientSocket:
+def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> PatientSocket:
     """Look the name up once and connect to one of its addresses, none of which ``allow`` may have raised for.
 
     Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
@@ -98,7 +99,7 @@ def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
         raise NameNotFound(f"{host}: {getattr(error, 'strerror', None) or 'not a host name'}") from None
 
 
-def _require_other_machine(sock: PatientSocket, allow: Callable[[Address], None]) -> None:
+def _require_other_machine(sock: PatientSocket, allow: Allow) -> None:
     """An address of this very machine is as good as loopback, whatever it looks like."""
     try:
         if sock.getsockname()[0] == sock.getpeername()[0]:

@@ -31,7 +31,7 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 @pytest.fixture
 def mailbox(settings: Any) -> Iterator[MailServer]:
     with mail_server() as running:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "erp_connectors.notify.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", running.port
         settings.MAIL_IS_SET_UP = True
         yield running

@@ -1,13 +1,16 @@
 """Mails through a real SMTP server: what they say, in whose language, and to whom once."""
 
+import socket
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from erp_connectors import circuit
-from erp_connectors.notify import subscriptions
+from erp_connectors.notify import mail, subscriptions
+from erp_connectors.notify.letters import Letter
 from erp_connectors.notify.models import Notification, Subscription
+from erp_connectors.notify.troubles import NotDelivered
 from erp_connectors.services.acks import poll
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -172,3 +175,19 @@ def test_without_a_mail_server_a_test_says_so(site):
     tried = subscriptions.send_test(subscription.pk, actor=factories.user(site.org, Role.ADMIN))
 
     assert tried.trouble.code == "MAIL_NOT_SET_UP"
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+def test_a_mail_server_whose_name_leads_to_credentials_is_not_connected_to(
+    mailbox, settings, monkeypatch, over_tls
+):
+    settings.EMAIL_HOST, settings.EMAIL_USE_SSL = "mail.example.com", over_tls
+    metadata = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 25))]
+    connected = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: metadata)
+    monkeypatch.setattr(socket.socket, "connect", lambda _sock, address: connected.append(address))
+
+    with pytest.raises(NotDelivered, match="MAIL_SERVER_FORBIDDEN"):
+        mail.post(Letter("subject", "body"), ["it@example.com"], "id", connected.append)
+
+    assert connected == []
