@@ -332,7 +332,10 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["erp_connectors.api.parsing.StrictFilters"],
     "DEFAULT_SCHEMA_CLASS": "erp_connectors.api.schema.Described",
     "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
-    "DEFAULT_THROTTLE_CLASSES": ["erp_connectors.api.throttles.WriteThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "erp_connectors.api.throttles.WriteThrottle",
+        "erp_connectors.api.throttles.PublicThrottle",
+    ],
     "COERCE_DECIMAL_TO_STRING": True,
 }
 KNOX_TOKEN_MODEL = "access.Token"  # noqa: S105  # a model, not a secret

@@ -117,7 +117,7 @@ class Described(AutoSchema):
             "410": self.path.endswith("payload"),
             "412": self.path.endswith("payload"),
             "422": True,
-            "429": changes,
+            "429": changes or self.get_auth() == [{}],
             "500": True,
             "502": changes or self.path.endswith("payload"),
             "503": True,

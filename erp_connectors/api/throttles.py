@@ -1,4 +1,4 @@
-"""How often one may ask; counted in the database, so that all processes count together."""
+"""How often one may ask. Logins and changes are counted in the database, so that all processes count together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from rest_framework.throttling import BaseThrottle
+from rest_framework.throttling import AnonRateThrottle, BaseThrottle
 
 from orderflow.access.lockout import place
 from orderflow.access.models import Tally
@@ -44,3 +44,15 @@ class WriteThrottle(Throttle):
         if request.method in SAFE_METHODS or not request.user.is_authenticated:
             return True
         return self.counted(f"writes:{request.user.pk}", settings.WRITES_PER_MINUTE)
+
+
+class PublicThrottle(AnonRateThrottle):
+    """What anybody may read, from one address.
+
+    Each process counts by itself, in memory: a count in the database would cost more than such an answer.
+    """
+
+    rate = "120/min"
+
+    def get_ident(self, request: Request) -> str:
+        return str(place(request._request))  # noqa: SLF001

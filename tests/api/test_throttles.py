@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
+from erp_connectors.api import schemas
+from erp_connectors.api.throttles import PublicThrottle
 from orderflow.access.models import Tally, Token
 from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
@@ -63,3 +66,33 @@ def test_writes_are_throttled_and_reads_are_not(db, settings):
     assert 0 < int(answers[-1]["Retry-After"]) <= 60
     assert ops.get("/api/v1/draft-orders").status_code == 200
     assert colleague.post(path).status_code == 409
+
+
+@pytest.mark.parametrize("path", ["schema", "docs", "schemas/orderflow_ack_v1.schema.json", ""])
+def test_what_anybody_may_read_is_throttled_by_address(db, monkeypatch, path):
+    monkeypatch.setattr(PublicThrottle, "rate", "2/min")
+    PublicThrottle.cache.clear()
+    stranger, other = APIClient(REMOTE_ADDR="203.0.113.7"), APIClient(REMOTE_ADDR="203.0.113.8")
+    member = client(factories.user(factories.org()))
+
+    assert [stranger.get(f"/api/v1/{path}").status_code for _ in range(3)] == [200, 200, 429]
+    assert 0 < int(stranger.get(f"/api/v1/{path}")["Retry-After"]) <= 60
+    assert other.get(f"/api/v1/{path}").status_code == 200
+    assert {member.get(f"/api/v1/{path}").status_code for _ in range(5)} == {200}
+    PublicThrottle.cache.clear()
+
+
+def test_the_description_is_made_once(db, monkeypatch):
+    made = []
+    generate = SchemaGenerator.get_schema
+
+    def counting(*args, **options):
+        made.append(1)
+        return generate(*args, **options)
+
+    monkeypatch.setattr(schemas, "_descriptions", {})
+    monkeypatch.setattr(SchemaGenerator, "get_schema", counting)
+
+    answers = {APIClient().get("/api/v1/schema").content for _ in range(3)}
+
+    assert (len(answers), len(made)) == (1, 1)
