@@ -492,7 +492,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Three lines for each task, some of which are enqueued every few seconds only to look for work.
         "django-q": {"level": "INFO" if _LOG_LEVEL == "DEBUG" else "WARNING"},
-        # Evidence, whatever LOG_LEVEL is: docs/security/audit.md.
+        # Evidence, whatever LOG_LEVEL is: docs/security/checklist.md.
         "orderflow.audit.entries": {"level": "INFO"},
         "axes": {"level": "WARNING"},  # four lines for each login; the audit log says it in one
         # What matters of a session becomes a Fault with a hint; paramiko logs traces of the same.

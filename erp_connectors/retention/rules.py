@@ -1,4 +1,4 @@
-"""What retention may take, and why the rest stays: docs/security/retention.md as conditions of a query."""
+"""What retention may take, and why the rest stays: docs/retention.md as conditions of a query."""
 
 from collections.abc import Mapping
 from datetime import datetime

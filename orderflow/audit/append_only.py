@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 MIGRATION = ("audit", "0002_append_only")
 TABLES = ("audit_auditlog",)
-WHY = "The audit log is append-only: entries are never changed or removed (docs/security/audit.md)."
+WHY = "The audit log is append-only: entries are never changed or removed (docs/security/threat-model.md)."
 FUTURE = "An audit entry can not be dated in the future: set the clock right."
 REMEDY = "Find out who took them away; then run: manage.py migrate, as the tables' owner."
 

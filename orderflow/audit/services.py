@@ -12,7 +12,7 @@ from orderflow.audit.context import current
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.models import User
 
-# The evidence is the copy of these lines on another machine: docs/security/audit.md has their schema.
+# The evidence is the copy of these lines on another machine: docs/security/checklist.md has their schema.
 log = structlog.get_logger("orderflow.audit.entries")
 
 

@@ -1,6 +1,6 @@
 """The key parsers under atheris, which looks for input that reaches code that none before it reached.
 
-It is no part of the suite, nor of any lock: docs/security/fuzzing.md says how it is run.
+It is no part of the suite, nor of any lock: tests/fuzz/README.md says how it is run.
 """
 
 import sys

@@ -124,7 +124,7 @@ def test_the_migration_can_be_taken_back_and_applied_again():
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
 def test_a_role_of_its_own_for_the_program_can_add_entries_and_not_lift_the_protection():
-    """As docs/security/audit.md sets it up."""
+    """As docs/security/threat-model.md sets it up."""
     role, password = f"app_{secrets.token_hex(4)}", secrets.token_hex(16)
     execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
     execute(f"GRANT {role} TO CURRENT_USER")  # to drop later what it owns

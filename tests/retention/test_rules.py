@@ -63,7 +63,7 @@ class Case:
     archived: int = OLD
 
     def kept(self) -> bool:
-        """By the numbered rules of docs/security/retention.md, all but the age; said anew, not asked of the code."""
+        """By the numbered rules of docs/retention.md, all but the age; said anew, not asked of the code."""
         standings = {self.standing, self.sibling}
         return bool(
             self.order not in (DraftStatus.PUSHED, DraftStatus.REJECTED)

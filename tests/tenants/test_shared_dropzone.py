@@ -272,7 +272,7 @@ def test_an_acceptance_run_of_one_neither_takes_nor_answers_the_others_orders(bo
 
 
 def test_an_answer_to_no_order_at_all_goes_to_whoever_polls_first(both, server):
-    """Nobody can tell whose it is: docs/security/tenants.md says so."""
+    """Nobody can tell whose it is: docs/security/threat-model.md says so."""
     sent(both)
     (server.root / "ack" / STRAY).write_text(ACKED.format(""))
 
