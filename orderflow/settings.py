@@ -149,7 +149,9 @@ LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
+# Off unless set, as it needs PostgreSQL and a second database role: deploy/orderflow.env.example sets it.
 ROW_LEVEL_SECURITY = env.flag("ROW_LEVEL_SECURITY", default=False)
+DATABASE_APP_ROLE = env.text("DATABASE_APP_ROLE")
 
 
 def _database_timeouts() -> dict[str, int]:

@@ -14,5 +14,5 @@ class TenancyConfig(AppConfig):
         from orderflow.tenancy import checks, enforcement  # noqa: PLC0415  # need the models
 
         connection_created.connect(private_files.on_connection, dispatch_uid="private files")
-        pre_migrate.connect(enforcement.claim_for_migrations, sender=self)
+        pre_migrate.connect(enforcement.refuse_hidden_rows, sender=self)
         post_migrate.connect(checks.after_migrate, sender=self)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection, connections
 
-from orderflow.tenancy import enforcement
+from orderflow.tenancy import enforcement, privileges
 from orderflow.tenancy.policies import undeclared
 
 APPLY = (
@@ -51,8 +51,12 @@ def row_level_security(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def after_migrate(using: str, **signal: Any) -> None:
-    """New tables come with their policies, and changed ones are made anew."""
-    if not is_on() or connections[using].vendor != "postgresql":
+    """Give new tables their policies and make changed ones anew; grant the program's role what it needs."""
+    if connections[using].vendor != "postgresql":
+        return
+    if role := getattr(settings, "DATABASE_APP_ROLE", ""):
+        privileges.grant(connections[using], role)
+    if not is_on():
         return
     try:
         enforcement.apply(connections[using])

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ProgrammingError
 
-from orderflow.tenancy.policies import CLAIM, Policy, Table, tables
+from orderflow.tenancy.policies import Policy, Table, tables
 from orderflow.tenancy.postgresql.base import DatabaseWrapper
 
 # Whoever uses a table waits behind us for so long, where somebody else doesn't let go of it.
@@ -86,14 +87,20 @@ def role(connection: BaseDatabaseWrapper) -> RoleStanding:
     return RoleStanding(name, tuple(bypass), tuple(owner_of))
 
 
-def claim_for_migrations(using: str, **signal: Any) -> None:
-    """For a setting that was taken back before the policies were; with it on, the engine's own schema editor claims."""
+def refuse_hidden_rows(using: str, **signal: Any) -> None:
+    """Before `migrate`: raise `CommandError` if policies would hide rows from migrations.
+
+    That is so if ROW_LEVEL_SECURITY was taken back before the policies were: only the engine that it chooses sends the
+    claim with each statement.
+    """
     connection = connections[using]
     if connection.vendor != "postgresql" or isinstance(connection, DatabaseWrapper):
         return
-    if any(one.enforced for one in standings(connection)):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, '*', false)", [CLAIM])
+    if any(one.enforced for one in standings(connection)) and not role(connection).bypass:
+        raise CommandError(
+            "Row-level security hides every row from this program, as ROW_LEVEL_SECURITY is not set. Set it to true, "
+            "or run `manage.py row_level_security --remove` as the tables' owner."
+        )
 
 
 def _wrong(table: Table, switches: tuple[bool, bool], found: Sequence[_Found]) -> Iterator[str]:

@@ -61,16 +61,12 @@ def test_with_a_single_server_session_too(tmp_path):
         assert detect(behind) is Pooling.TRANSACTION
 
 
-def test_doctor_names_it_and_warns_of_row_level_security(tmp_path, settings):
+def test_doctor_names_it(tmp_path):
     (finding,) = deployment.pooler()
     assert finding.level is Level.OK
-    settings.ROW_LEVEL_SECURITY = False
     with pooled(tmp_path / "pooler", pool_size=3):
         (finding,) = deployment.pooler()
         assert (finding.level, "transaction mode" in finding.what) == (Level.OK, True)
-        settings.ROW_LEVEL_SECURITY = True
-        (finding,) = deployment.pooler()
-        assert finding.level is Level.ERROR
 
 
 def test_a_transaction_is_bound_and_its_session_is_not(tmp_path, site, settings):  # noqa: F811

@@ -20,7 +20,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks import poll
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.push import push
-from orderflow.tenancy import enforcement, scope
+from orderflow.tenancy import enforcement, privileges, scope
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.policies import CLAIM
 from orderflow.tenancy.postgresql.base import DatabaseWrapper
@@ -76,11 +76,7 @@ def put_up() -> Iterator[App]:
     enforcement.apply(owner)
     with owner.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {made.role} LOGIN PASSWORD '{made.password}'")
-        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {made.role}")
-        cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {made.role}")
-        cursor.execute(f"REVOKE UPDATE, DELETE ON audit_auditlog FROM {made.role}")
-        cursor.execute(f"REVOKE INSERT, UPDATE ON django_q_task FROM {made.role}")
-        cursor.execute(f"REVOKE INSERT, DELETE ON django_q_schedule FROM {made.role}")
+    privileges.grant(owner, made.role)
     try:
         yield made
     finally:
@@ -97,12 +93,12 @@ def app(transactional_db: None) -> Iterator[App]:
 
 
 @contextmanager
-def at_work_as(app: App) -> Iterator[DatabaseWrapper]:
+def at_work_as(app: App, **options: Any) -> Iterator[DatabaseWrapper]:
     """The program itself uses that role, as `ROW_LEVEL_SECURITY=true` has it; nothing is claimed."""
     owner = connections["default"]
-    walled = DatabaseWrapper(
-        {**owner.settings_dict, "USER": app.role, "PASSWORD": app.password, "CONN_MAX_AGE": 60}, "default"
-    )
+    access = {"USER": app.role, "PASSWORD": app.password, "CONN_MAX_AGE": 60}
+    access["OPTIONS"] = {**owner.settings_dict["OPTIONS"], **options}
+    walled = DatabaseWrapper({**owner.settings_dict, **access}, "default")
     connections["default"] = walled
     try:
         with override_settings(ROW_LEVEL_SECURITY=True), scope.within(scope.NOTHING):

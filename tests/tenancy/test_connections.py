@@ -1,19 +1,33 @@
-"""The claim follows the scope: past transactions that are taken back, lost connections and cursors that stay open."""
+"""The claim goes with each transaction: past rollbacks, lost connections and cursors that stay open, and no further."""
 
+import os
 import threading
+from contextlib import nullcontext
 from contextvars import copy_context
+from urllib.parse import urlsplit
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    ProgrammingError,
+    connection,
+    connections,
+    transaction,
+)
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
+from psycopg.pq import Trace
 
 from orderflow import jobs
+from orderflow.access.models import Token
 from orderflow.orders.models import Customer
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.policies import CLAIM
 from tests import databases, factories
+from tests.plugin import SUPERUSER_URL
 from tests.tenancy.conftest import at_work_as, put_up
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
@@ -36,9 +50,9 @@ def _world(django_db_setup, django_db_blocker):
             databases.empty(connections["default"])
 
 
-@pytest.fixture
-def wall(db, _world):
-    with at_work_as(_world[0]) as walled:
+@pytest.fixture(params=[False, True], ids=["client binding", "server binding"])
+def wall(db, _world, request):
+    with at_work_as(_world[0], server_side_binding=request.param) as walled:
         yield walled
 
 
@@ -52,8 +66,8 @@ def seen():
 
 
 def told():
-    """By the server, past what the program believes."""
-    return connection.connection.execute("SELECT current_setting(%s, true)", [CLAIM]).fetchone()[0]
+    """What the open transaction was told, or else the session, asked past the engine."""
+    return connection.connection.execute("SELECT current_setting(%s, true)", [CLAIM]).fetchone()[0] or ""
 
 
 def test_nobody_said_anything_and_nothing_is_seen(orgs):
@@ -82,20 +96,42 @@ def test_an_error_ends_a_scope_too(orgs):
     assert seen() == set()
 
 
-def test_the_claim_is_told_again_after_a_transaction_that_was_taken_back(orgs):
-    ours, theirs = orgs
-    with scope.within(scope.of_orgs(theirs.pk)):
-        seen()
+def test_the_session_is_told_nothing(orgs):
+    ours, _ = orgs
     with scope.within(scope.of_orgs(ours.pk)):
+        assert seen() == {ours.pk}
+        assert told() == ""
+        with transaction.atomic():
+            assert seen() == {ours.pk}
+            assert told() == str(ours.pk)
+        assert told() == ""
         with pytest.raises(Undone), transaction.atomic():
             assert seen() == {ours.pk}
             raise Undone
-        # The server is back at what was told before.
-        assert told() == str(theirs.pk)
+        assert told() == ""
         assert seen() == {ours.pk}
 
 
-def test_and_after_a_savepoint(orgs):
+def test_a_transaction_is_told_that_began_past_the_engine(orgs):
+    """As `orderflow.clock` asks the server: psycopg begins the transaction with that statement."""
+    ours, _ = orgs
+    with scope.within(scope.of_orgs(ours.pk)):
+        for _ in range(2):
+            with transaction.atomic():
+                connection.connection.execute("SELECT clock_timestamp()")
+                assert seen() == {ours.pk}
+
+
+def test_a_scope_that_ends_within_a_transaction_ends_there(orgs):
+    ours, _ = orgs
+    with transaction.atomic():
+        with scope.within(scope.of_orgs(ours.pk)):
+            assert seen() == {ours.pk}
+        assert seen() == set()
+        assert told() == ""
+
+
+def test_the_claim_is_told_again_after_a_savepoint_was_rolled_back(orgs):
     ours, theirs = orgs
     with transaction.atomic(), scope.within(scope.of_orgs(theirs.pk)):
         seen()
@@ -106,6 +142,15 @@ def test_and_after_a_savepoint(orgs):
             assert told() == str(theirs.pk)
             assert seen() == {ours.pk}
         assert seen() == {theirs.pk}
+
+
+def test_and_after_a_savepoint_that_was_the_first_statement(orgs):
+    ours, _ = orgs
+    with transaction.atomic(), scope.within(scope.of_orgs(ours.pk)):
+        with pytest.raises(Undone), transaction.atomic():
+            assert seen() == {ours.pk}
+            raise Undone
+        assert seen() == {ours.pk}
 
 
 def test_and_where_somebody_was_found_out_within_it(orgs):
@@ -205,18 +250,17 @@ def test_rows_that_are_read_bit_by_bit_are_of_who_asked(orgs):
             assert {first.org_id, *(row.org_id for row in rows)} == {org.pk for org in orgs}
 
 
-def test_it_is_told_once_however_many_statements_follow(orgs, wall):
+def test_a_transaction_is_told_once_however_many_statements_follow(orgs, wall):
     ours, _ = orgs
     told_times = count_tellings(wall)
     with scope.within(scope.of_orgs(ours.pk)), CaptureQueriesContext(connection) as asked:
-        for _ in range(5):
-            seen()
-    assert (len(asked), told_times()) == (5, 1)
-
-    with scope.everything():
+        with transaction.atomic():
+            for _ in range(5):
+                seen()
+        assert (len([one for one in asked if "SELECT" in one["sql"]]), told_times()) == (5, 1)
         seen()
         seen()
-    assert told_times() == 2
+    assert told_times() == 3
 
 
 def count_tellings(wall):
@@ -229,6 +273,119 @@ def count_tellings(wall):
 
     wall.connection.execute = counting
     return lambda: len(said)
+
+
+@pytest.mark.parametrize(("atomic", "trips"), [(False, 1), (True, 2)])
+def test_a_claim_costs_no_round_trip(orgs, wall, tmp_path, atomic, trips):
+    """A transaction has one for its BEGIN, with a claim or without. F: what we send; B: what comes back."""
+    ours, _ = orgs
+    with scope.within(scope.of_orgs(ours.pk)):
+        seen()
+        pgconn = wall.connection.pgconn
+        with (tmp_path / "trace").open("w+b") as file, transaction.atomic() if atomic else nullcontext():
+            pgconn.trace(file.fileno())
+            pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
+            seen()
+            pgconn.untrace()
+    directions = "".join(line[0] for line in (tmp_path / "trace").read_text().splitlines())
+
+    assert directions.count("FB") == trips, directions
+
+
+def test_every_kind_of_statement_works_in_autocommit(orgs):
+    ours, _ = orgs
+    with scope.within(scope.of_orgs(ours.pk)):
+        made = factories.customer(ours, name="Made")
+        token = Token.objects.create(factories.user(ours))[0]  # its key is made by the database
+        assert token.pk
+        assert Customer.objects.filter(pk=made.pk).update(name="Changed") == 1
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_customer SET name = 'Again' WHERE id = %s RETURNING name", [made.pk]
+            )
+            assert (cursor.rowcount, cursor.fetchone(), cursor.description[0].name) == (1, ("Again",), "name")
+            cursor.execute("SELECT n, '%' FROM generate_series(1, 3) n")
+            assert [*cursor] == [(1, "%"), (2, "%"), (3, "%")]
+            cursor.execute("SELECT 100 % 7")
+            assert cursor.fetchone() == (2,)
+            cursor.executemany(
+                "UPDATE orders_customer SET name = %s WHERE id = %s", [("A", made.pk), ("B", made.pk)]
+            )
+            cursor.execute("SELECT name FROM orders_customer WHERE name = 'B'; SELECT 2")
+            assert cursor.fetchall() == [("B",)]
+            assert cursor.nextset()
+            assert cursor.fetchall() == [(2,)]
+            cursor.execute(
+                "UPDATE orders_customer SET name = 'several'; UPDATE orders_customer SET name = 'C';"
+            )
+        assert Customer.objects.get(pk=made.pk).name == "C"
+        assert {row.org_id for row in Customer.objects.iterator(chunk_size=1)} == {ours.pk}
+        made.delete()
+        assert told() == ""
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_errors_are_djangos_and_the_connection_goes_on(orgs, around):
+    ours, theirs = orgs
+
+    def fails(kind, statement, *parameters, all_seen=False):
+        with (
+            pytest.raises(kind) as failed,
+            transaction.atomic() if around else nullcontext(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement, parameters)
+        assert type(failed.value) is kind
+        assert seen() == ({ours.pk, theirs.pk} if all_seen else {ours.pk})
+
+    with scope.within(scope.of_orgs(ours.pk)):
+        (mine,) = Customer.objects.filter(org=ours)[:1]
+        fails(ProgrammingError, "SELECT nothing")
+        fails(DataError, "SELECT 1/0")
+        fails(IntegrityError, "UPDATE orders_customer SET name = NULL WHERE id = %s", mine.pk)
+        # A foreign key is checked when the transaction ends, which in autocommit is with the statement.
+        with scope.everything():
+            fails(
+                IntegrityError,
+                "UPDATE orders_customer SET org_id = gen_random_uuid() WHERE id = %s",
+                mine.pk,
+                all_seen=True,
+            )
+        fails(
+            ProgrammingError,
+            "INSERT INTO orders_customer SELECT gen_random_uuid(), 'x', '', '', %s",
+            theirs.pk,
+        )
+        with pytest.raises(ProgrammingError), connection.cursor() as cursor:
+            cursor.execute("SELECT %s, %s", [1])
+        assert seen() == {ours.pk}
+        assert told() == ""
+
+
+@pytest.mark.usefixtures("orgs")
+def test_what_runs_only_outside_a_transaction_runs_there():
+    owner = _owner(connections["default"])
+    try:
+        with scope.everything(), owner.cursor() as cursor:
+            cursor.execute("CREATE INDEX CONCURRENTLY made_here ON orders_customer (name)")
+            cursor.execute("DROP INDEX CONCURRENTLY made_here")
+            cursor.execute("VACUUM orders_customer")
+        with scope.within(scope.NOTHING), owner.cursor() as cursor:
+            cursor.execute("/* any other */ VACUUM orders_customer")
+        with owner.schema_editor(atomic=False) as editor:
+            editor.execute("CREATE INDEX CONCURRENTLY made_here ON orders_customer (name)")
+            editor.execute("DROP INDEX CONCURRENTLY made_here")
+            with editor.connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM orders_customer")
+                assert cursor.fetchone()[0] >= 2
+    finally:
+        owner.close()
+
+
+def _owner(walled):
+    server = urlsplit(os.environ[SUPERUSER_URL])
+    access = {"USER": server.username, "PASSWORD": server.password}
+    return type(walled)({**walled.settings_dict, **access}, "default")
 
 
 def test_another_thread_sees_nothing_unless_it_takes_the_context_along(orgs):

@@ -1,23 +1,52 @@
-"""Django's PostgreSQL, telling the server whose rows may be seen: `orderflow.tenancy.scope`.
+"""Django's PostgreSQL backend that sends the claim of `orderflow.tenancy.scope` with the statements that it is for.
 
-Told when it differs from what this connection was told last, before the next statement: once or twice a request, never
-for each statement.
+The claim is a setting of the transaction (`set_config(…, true)`), never of the session: behind a pooler that pools
+transactions the next statement may reach another session, and another client's statement reaches this one.
+
+- In a transaction the claim is sent with the first statement, and again when the scope changes or a savepoint was
+  rolled back.
+- In autocommit each statement is sent together with the claim, in one sequence of messages (psycopg's pipeline mode),
+  which PostgreSQL runs as one transaction. It costs no round trip.
+- Statements that PostgreSQL runs only outside a transaction (`VACUUM`, `CREATE INDEX CONCURRENTLY`) are sent alone:
+  they read no rows on behalf of an org. `scope.within(scope.NOTHING)` does the same for any other statement.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
+from django.db.backends.utils import CursorWrapper
+from psycopg import Error, OperationalError, ServerCursor
 from psycopg.pq import TransactionStatus
 
 from orderflow.tenancy import scope
 from orderflow.tenancy.policies import CLAIM
 
+_SET = "SELECT set_config(%s, %s, true)"
+_UNKNOWN = None
+# Transaction control, and what PostgreSQL refuses to run in a transaction.
+_ALONE = re.compile(
+    r"""\s*(
+      (?P<ends>COMMIT | END | ROLLBACK | ABORT | PREPARE\s+TRANSACTION)
+    | BEGIN | START\s+TRANSACTION | SAVEPOINT | RELEASE
+    | VACUUM | CLUSTER | REINDEX
+    | CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY | DROP\s+INDEX\s+CONCURRENTLY
+    | ALTER\s+TABLE\s.*\sDETACH\s+PARTITION\s.*\sCONCURRENTLY
+    | (CREATE | ALTER | DROP)\s+(DATABASE | TABLESPACE | SUBSCRIPTION | SYSTEM)
+    )\b""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+# Their implicit commit does not fail.
+_READS = re.compile(r"[\s(]*SELECT\b", re.IGNORECASE)
+
 
 class SchemaEditor(DatabaseSchemaEditor):
-    """A migration reads and writes every org's rows: of a table's owner, too, some would else be hidden."""
+    """Let a migration read and write the rows of every org; otherwise policies bind the tables' owner, too."""
 
     def __enter__(self) -> Any:
         self._scope = scope.everything()
@@ -33,50 +62,159 @@ class SchemaEditor(DatabaseSchemaEditor):
             self._scope.__exit__(None, None, None)
 
 
+class _Claiming:
+    """Claim also for the calls that Django passes on to psycopg's cursor as they are."""
+
+    db: "DatabaseWrapper"
+    cursor: Any
+
+    @contextmanager
+    def copy(self, *statement: Any, **options: Any) -> Iterator[Any]:
+        copy = getattr(super(), "copy", self.cursor.copy)
+        with self.db.claimed(self.cursor.connection), copy(*statement, **options) as copied:
+            yield copied
+
+    def stream(self, *statement: Any, **options: Any) -> Iterator[Any]:
+        with self.db.claimed(self.cursor.connection):
+            yield from self.cursor.stream(*statement, **options)
+
+    def callproc(self, *call: Any, **options: Any) -> Any:
+        with self.db.claimed(self.cursor.connection):
+            return super().callproc(*call, **options)  # type: ignore[misc]  # of the class beside this one
+
+
+class ClaimingCursor(_Claiming, CursorWrapper):
+    pass
+
+
+class ClaimingDebugCursor(_Claiming, base.CursorDebugWrapper):
+    pass
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     SchemaEditorClass = SchemaEditor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._told: str | None = None
-        # A cursor may outlive the scope that it was opened in.
-        self.execute_wrappers.append(self._before_a_statement)
+        # What the open transaction has been told.
+        self._claimed: str | None = ""
+        # Not when a cursor is made: it may outlive the scope that it was opened in.
+        self.execute_wrappers.append(self._with_claim)
 
-    def create_cursor(self, name: str | None = None) -> Any:
-        self._tell()
-        return super().create_cursor(name)
+    def make_cursor(self, cursor: Any) -> Any:
+        return ClaimingCursor(cursor, self)
 
-    def init_connection_state(self) -> None:
-        self._told = None
-        super().init_connection_state()
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        return ClaimingDebugCursor(cursor, self)
 
-    def _before_a_statement(self, execute: Callable[..., Any], *statement: Any) -> Any:
-        self._tell()
-        return execute(*statement)
-
-    def _tell(self) -> None:
+    def _with_claim(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
+        cursor = context["cursor"].cursor
+        connection, statement = cursor.connection, (sql, params, many, context)
+        if isinstance(sql, str) and (alone := _ALONE.match(sql)):
+            if alone["ends"]:
+                self._claimed = _UNKNOWN  # a savepoint's rollback takes back what was told since
+            return execute(*statement)
         claim = scope.current().claim
-        if claim == self._told or self._in_failed_transaction():
-            return
-        with self.wrap_database_errors:
-            self.connection.execute("SELECT set_config(%s, %s, false)", [CLAIM, claim])
-        self._told = claim
+        if not self._must_claim(connection, claim):
+            return execute(*statement)
+        if isinstance(cursor, ServerCursor) or _may_be_several(sql):
+            with self.claimed(connection):
+                return execute(*statement)
+        with self._telling(connection, claim), self.wrap_database_errors:
+            if _is_outside(connection) and not _READS.match(sql):
+                return self._in_one_message(connection, claim, lambda: execute(*statement))
+            # Outside a transaction PostgreSQL makes one of the two.
+            with _pipeline(connection):
+                connection.execute(_SET, [CLAIM, claim])
+                return execute(*statement)
 
-    def _in_failed_transaction(self) -> bool:
-        # There only the end of it is listened to, and nothing can be read.
-        return bool(self.connection.info.transaction_status == TransactionStatus.INERROR)
+    def _in_one_message(self, connection: Any, claim: str, execute: Callable[[], Any]) -> Any:
+        """Run a statement in a transaction of its own; all is sent before the first answer is read.
 
-    # What was told within a transaction is forgotten with it by the server, too.
+        COMMIT is a statement here: psycopg cannot read an error of the implicit commit at the end of a pipeline, as
+        of a deferred constraint.
+        """
+        try:
+            with _pipeline(connection):
+                connection.execute("BEGIN")
+                connection.execute(_SET, [CLAIM, claim])
+                done = execute()
+                connection.execute("COMMIT")
+                return done
+        finally:
+            if _status(connection) == TransactionStatus.INERROR:
+                connection.rollback()
 
-    def _rollback(self) -> None:
-        self._told = None
-        super()._rollback()  # type: ignore[misc]  # the stubs leave these out
+    @contextmanager
+    def claimed(self, connection: Any) -> Iterator[None]:
+        """Run the body in a transaction that has been told the claim: the open one, or else one of its own."""
+        claim = scope.current().claim
+        if not self._must_claim(connection, claim):
+            yield
+        elif _is_outside(connection):
+            with self.wrap_database_errors, connection.transaction():
+                connection.execute(_SET, [CLAIM, claim])
+                yield
+        else:
+            with self._telling(connection, claim), self.wrap_database_errors:
+                connection.execute(_SET, [CLAIM, claim])
+            yield
 
-    def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)  # type: ignore[misc]
-        self._told = None
+    def _must_claim(self, connection: Any, claim: str) -> bool:
+        status = _status(connection)
+        if status == TransactionStatus.IDLE:
+            self._claimed = ""
+        # A failed transaction takes only its end, and a lost connection takes nothing.
+        dead = status in (TransactionStatus.INERROR, TransactionStatus.UNKNOWN)
+        return not dead and claim != self._claimed
+
+    @contextmanager
+    def _telling(self, connection: Any, claim: str) -> Iterator[None]:
+        self._claimed = _UNKNOWN
+        yield
+        self._claimed = claim if _status(connection) == TransactionStatus.INTRANS else ""
 
     def _commit(self) -> None:
-        if self.connection is not None and self._in_failed_transaction():
-            self._told = None  # the server makes a rollback of it
-        super()._commit()  # type: ignore[misc]
+        super()._commit()  # type: ignore[misc]  # the stubs leave these out
+        self._claimed = ""
+
+    def _rollback(self) -> None:
+        super()._rollback()  # type: ignore[misc]
+        self._claimed = ""
+
+
+@contextmanager
+def _pipeline(connection: Any) -> Iterator[None]:
+    """Raise `OperationalError` for a lost connection: psycopg's pipeline takes the server's farewell for an answer."""
+    try:
+        with connection.pipeline():
+            yield
+    except (IndexError, ValueError, AssertionError) as error:
+        if _is_usable(connection):
+            raise
+        connection.close()
+        raise OperationalError("the connection is lost") from error
+
+
+def _is_usable(connection: Any) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except Error:
+        return False
+    return True
+
+
+def _status(connection: Any) -> TransactionStatus:
+    return TransactionStatus(connection.pgconn.transaction_status)
+
+
+def _is_outside(connection: Any) -> bool:
+    """Return whether a statement would be a transaction of its own."""
+    return bool(connection.autocommit) and _status(connection) == TransactionStatus.IDLE
+
+
+def _may_be_several(sql: Any) -> bool:
+    """Several statements in one text are possible in the simple protocol only, and not in a pipeline."""
+    return not isinstance(sql, str) or ";" in sql.rstrip("; \t\r\n")
