@@ -140,7 +140,10 @@ def test_a_second_factor_is_not_set_up_by_a_session_that_has_ended(user):
 
 def waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND datname = current_database())"
+        )
         return bool(cursor.fetchone()[0])
 
 
