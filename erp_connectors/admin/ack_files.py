@@ -15,12 +15,13 @@ from erp_connectors.admin.export_acts import ACK_ACTS
 from erp_connectors.admin.filters import AckNeedsAttention, SeenSince
 from erp_connectors.admin.linked_filters import StrayFiles
 from erp_connectors.admin.list_pages import LAST_DAYS, NEEDS_ATTENTION, TODAY, ListPage, badge, short_time
-from erp_connectors.admin.list_search import search_acks
 from erp_connectors.models import AckFile
 from erp_connectors.services.ack_situation import situation_of_ack
 from erp_connectors.services.papers import SHOWN_ACK_SIGNS, readable
 from erp_connectors.services.recorded import in_words
+from erp_connectors.services.search import search_acks
 from orderflow.tenancy.admin import yes_or_no
+from orderflow.tenancy.permissions import signed_in
 
 
 @admin.register(AckFile)
@@ -55,7 +56,7 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         text = search_term.strip()
-        return (search_acks(request, queryset, text) if text else queryset), False
+        return (search_acks(signed_in(request), queryset, text) if text else queryset), False
 
     @admin.display(description=_("status"))
     def shown_status(self, ack: AckFile) -> SafeString:

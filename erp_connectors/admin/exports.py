@@ -26,11 +26,12 @@ from erp_connectors.admin.list_pages import (
     badge,
     short_time,
 )
-from erp_connectors.admin.list_search import search_exports
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
+from erp_connectors.services.search import search_exports
 from erp_connectors.services.wording import fault_message
 from erp_connectors.states import ExportStatus
+from orderflow.tenancy.permissions import signed_in
 
 
 @admin.register(ERPExport)
@@ -68,7 +69,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         text = search_term.strip()
-        return (search_exports(request, queryset, text) if text else queryset), False
+        return (search_exports(signed_in(request), queryset, text) if text else queryset), False
 
     @admin.display(description=_("status"))
     def shown_status(self, export: ERPExport) -> SafeString:

@@ -25,10 +25,10 @@ from erp_connectors.admin.list_pages import (
     badge,
     short_time,
 )
-from erp_connectors.admin.list_search import search_orders
 from erp_connectors.admin.order_acts import ORDER_ACTS
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
+from erp_connectors.services.search import search_orders
 from erp_connectors.services.situation import situation_of_order
 from erp_connectors.services.timeline import exports_of, timeline
 from erp_connectors.services.wording import fault_message
@@ -37,6 +37,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.sheet import sheet_of
 from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.permissions import signed_in
 
 admin.site.unregister(DraftOrder)
 
@@ -82,7 +83,7 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         text = search_term.strip()
-        return (search_orders(request, queryset, text) if text else queryset), False
+        return (search_orders(signed_in(request), queryset, text) if text else queryset), False
 
     @admin.display(description=_("status"))
     def shown_status(self, draft: DraftOrder) -> SafeString:

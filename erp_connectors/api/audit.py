@@ -8,6 +8,7 @@ from erp_connectors.api.pagination import NewestFirst
 from erp_connectors.api.parsing import InstantFilter
 from erp_connectors.api.strict import Strict
 from orderflow.audit.models import Action, AuditLog
+from orderflow.audit.search import search
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -31,12 +32,18 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
     entity_id = filters.CharFilter(label="id of what was changed")
     actor = filters.CharFilter(method="by_actor", label="e-mail")
     request_id = filters.CharFilter()
+    search = filters.CharFilter(
+        method="matching", label="order number, ERP number, file name, id, e-mail or request id"
+    )
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
     created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = AuditLog
         fields = ["action", "entity_id", "request_id"]
+
+    def matching(self, entries: QuerySet[AuditLog], name: str, text: str) -> QuerySet[AuditLog]:
+        return search(entries, signed_in(self.request), text)
 
     def by_actor(self, entries: QuerySet[AuditLog], name: str, email: str) -> QuerySet[AuditLog]:
         # Beside a join the database would read the whole log for somebody who did nothing.

@@ -35,6 +35,8 @@ from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.review import mark_ready, reject
 from orderflow.orders.search import search
 from orderflow.orders.states import DraftStatus
+from orderflow.search.lookups import contains
+from orderflow.search.normal_form import words
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -51,8 +53,7 @@ class OrderFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         fields = ["status", "customer"]
 
     def matching(self, orders: QuerySet[DraftOrder], name: str, text: str) -> QuerySet[DraftOrder]:
-        customers = Customer.objects.visible_to(signed_in(self.request))
-        return search(orders, customers, text)
+        return search(orders, signed_in(self.request), text)
 
 
 class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[DraftOrder]):
@@ -157,11 +158,14 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
 class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     erp_customer_number = filters.CharFilter()
-    search = filters.CharFilter(field_name="name", lookup_expr="icontains", label="a part of the name")
+    search = filters.CharFilter(method="matching", label="a part of the name")
 
     class Meta:
         model = Customer
         fields = ["erp_customer_number"]
+
+    def matching(self, customers: QuerySet[Customer], name: str, text: str) -> QuerySet[Customer]:
+        return customers.filter(contains(text, "name")) if words(text) else customers.none()
 
 
 class Customers(Strict, mixins.ListModelMixin, viewsets.GenericViewSet[Customer]):

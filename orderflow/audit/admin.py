@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from orderflow.audit.filters import KINDS, ActorFilter, KindFilter
 from orderflow.audit.models import AuditLog
 from orderflow.audit.reading import About, Change, abouts, changes
+from orderflow.audit.search import search
 from orderflow.tenancy.admin import OrgScopedAdmin
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -45,7 +46,9 @@ class AuditLogAdmin(OrgScopedAdmin):
     list_select_related = ("actor", "org")
     linked = (*OrgScopedAdmin.linked, "entity_id", "request_id")
     search_fields = ("entity_id", "actor__email", "request_id")
-    search_help_text = gettext_lazy("Id of what it is about, e-mail of who did it, request id")
+    search_help_text = gettext_lazy(
+        "Order number, ERP number, file name, id of what it is about, e-mail of who did it, request id"
+    )
     ordering = ("-created_at",)
     show_full_result_count = False
     show_facets: ClassVar[Any] = admin.ShowFacets.NEVER
@@ -55,6 +58,10 @@ class AuditLogAdmin(OrgScopedAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return EntryList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search(queryset, signed_in(request), text) if text else queryset), False
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)

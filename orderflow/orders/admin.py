@@ -18,6 +18,7 @@ from orderflow.orders.drafting import IDENTIFYING
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.same_number import hold_customers
+from orderflow.orders.search import search
 from orderflow.orders.sentences import said
 from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.admin import OrgScopedAdmin, may
@@ -108,6 +109,10 @@ class DraftOrderAdmin(OrgScopedAdmin):
         counted = Coalesce(Subquery(lines.annotate(n=Count("pk")).values("n")), 0)
         orders: QuerySet[Any] = super().get_queryset(request).annotate(counted_lines=counted)
         return orders
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text = search_term.strip()
+        return (search(queryset, signed_in(request), text) if text else queryset), False
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return super().get_inlines(request, obj) if obj is None or obj.counted_lines <= EDITABLE_LINES else []

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from orderflow.generics import ModelAdmin
 from orderflow.paging import IdsFirst
+from orderflow.search.lookups import search_fields
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -62,6 +63,13 @@ class OrgScopedAdmin(ModelAdmin):
         except (OverflowError, ValueError) as error:
             # Of an address that somebody typed: a year that no calendar has is noticed only by the query.
             raise IncorrectLookupParameters from error
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Search in the normal form of the fields."""
+        fields = self.get_search_fields(request)
+        if not fields or not search_term.strip():
+            return queryset, False
+        return search_fields(queryset, search_term, *fields), False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may(request, self.view)

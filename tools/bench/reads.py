@@ -146,6 +146,8 @@ def _other_reads(org: Org, client: APIClient, chance: random.Random) -> Iterator
     yield _read("audit-log")
     yield _deep("audit-log", client)
     yield _each("audit-log", "entity_id=", entries, lambda one: {"entity_id": one.entity_id})
+    orders = some(DraftOrder.objects.for_org(org), chance)
+    yield _each("audit-log", "search=", orders, lambda one: {"search": one.external_order_number})
     yield _read("audit-log", action="DRAFT_PUSHED")
     yield _read("audit-log", action="KEYS_ROTATED")
     yield _read("audit-log", actor="nobody@example.com")

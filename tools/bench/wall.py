@@ -1,7 +1,7 @@
-"""`python -m tools.bench.wall [EXPORTS]`: what row-level security costs, as a ratio.
+"""`python -m tools.bench.wall [EXPORTS [TEXT]]`: what row-level security costs, as a ratio.
 
-Two databases of the same rows, one with policies; each read is asked of both in turn, so that whatever else the
-machine does slows both.
+Two databases of the same rows, one with policies; each read (whose name contains TEXT) is asked of both in turn, so
+that whatever else the machine does slows both.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Any
 TIMES = 40
 
 
-def main(exports: int) -> None:
+def main(exports: int, text: str = "") -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         from tests.servers.postgres import postgres_server  # noqa: PLC0415  # makes no world of its own
@@ -31,7 +31,7 @@ def main(exports: int) -> None:
         from orderflow.tenancy import scope  # noqa: PLC0415
 
         with scope.everything():
-            _compare(exports, folder)
+            _compare(exports, folder, text)
 
 
 def _prepare(folder: Path, url: str) -> None:
@@ -48,7 +48,7 @@ def _prepare(folder: Path, url: str) -> None:
     django.setup()
 
 
-def _compare(exports: int, folder: Path) -> None:
+def _compare(exports: int, folder: Path, text: str) -> None:
     from django.core.management import call_command  # noqa: PLC0415
     from django.test import override_settings  # noqa: PLC0415
 
@@ -58,7 +58,7 @@ def _compare(exports: int, folder: Path) -> None:
     largest = read_world.fill(exports, str(folder))[0]
     with override_settings(ALLOWED_HOSTS=["testserver"]):
         client = reads.client_of(largest)
-        asked = list(reads.reads(largest, client))
+        asked = [read for read in reads.reads(largest, client) if text in read.name]
         ratios = []
         with _both() as sides:
             for read in asked:
@@ -132,4 +132,4 @@ def _in_turn(client: Any, paths: list[str], sides: list[Any]) -> list[list[float
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000, "".join(sys.argv[2:3]))

@@ -1,23 +1,22 @@
 from django.db import migrations
 
-# What orderflow/orders/search.py asks for. Part of PostgreSQL itself, unlike trigrams; SQLite reads the org's orders.
-CREATE = """
-CREATE INDEX draft_numbers ON orders_draftorder USING gin (
-    array_to_tsvector(array_remove(
-        regexp_split_to_array(lower(external_order_number || ' ' || erp_order_id), '[^0-9a-z]+'), ''
-    ))
-)
-"""
+from orderflow.search import postgresql
 
 
+# Functions, triggers and an index of PostgreSQL's own. On SQLite a search reads the org's orders.
 def create(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(CREATE)
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_schema())")
+            (schema,) = cursor.fetchone()
+        for statement in postgresql.create(schema):
+            schema_editor.execute(statement, params=None)
 
 
 def drop(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("DROP INDEX draft_numbers")
+        for statement in postgresql.drop():
+            schema_editor.execute(statement, params=None)
 
 
 class Migration(migrations.Migration):
