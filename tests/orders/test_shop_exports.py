@@ -112,6 +112,29 @@ def test_a_map_of_the_users_own(org, tmp_path, own_map):
     ]  # fmt: skip
 
 
+def test_a_total_is_left_out_although_the_map_fixes_the_customer(org, tmp_path, own_map):
+    factories.customer(org)
+    path = csv_file(tmp_path, "PO-1;A-1;2", "Summe;;2", header="Bestellnummer;Artikel;Menge")
+
+    code, said, trouble = run(path, "--columns", own_map)
+
+    assert (code, trouble) == (0, "")
+    assert "Line 3 is a total and was left out." in said
+
+
+def test_only_the_first_row_has_the_number_although_the_map_fixes_the_customer(org, tmp_path, own_map):
+    factories.customer(org)
+    Path(own_map).write_text(f"order_once = true\n{OWN}")
+    path = csv_file(
+        tmp_path, "PO-1;A-1;2", ";A-2;3", ";;", "PO-2;A-3;1", header="Bestellnummer;Artikel;Menge"
+    )
+
+    assert run(path, "--columns", own_map)[0] == 0
+    assert sorted(DraftOrderLine.objects.values_list("draft_order__external_order_number", "internal_sku")) == [
+        ("PO-1", "A-1"), ("PO-1", "A-2"), ("PO-2", "A-3"),
+    ]  # fmt: skip
+
+
 def test_problems_are_told_with_the_headings_of_the_file(org, tmp_path, own_map):
     factories.customer(org)
     path = csv_file(tmp_path, "NULL;1E+12;x", header="Bestellnummer;Artikel;Menge")

@@ -44,12 +44,13 @@ class Evidence:
 
     def add(self, line: int, texts: Iterable[str]) -> None:
         for text in texts:
-            if isinstance(text, NumberCell):
+            number = text.strip()
+            if isinstance(text, NumberCell) or number.isdigit() or not number:
                 continue
-            for sign in proves(text.strip()):
+            for sign in proves(number):
                 self.seen[sign] += 1
-                self.example.setdefault(sign, (line, text.strip()))
-            self.open += _EITHER.fullmatch(text.strip()) is not None
+                self.example.setdefault(sign, (line, number))
+            self.open += _EITHER.fullmatch(number) is not None
 
     @property
     def sign(self) -> Sign | None:

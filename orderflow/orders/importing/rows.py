@@ -187,6 +187,8 @@ def _fields(row: TableRow, columns: Columns) -> Row:
 
 
 def _first_filled(cells: Sequence[str], several: tuple[int, ...]) -> str:
+    if len(several) == 1:
+        return cells[several[0]]
     filled = (cells[position] for position in several if cells[position].strip())
     return next(filled, "")
 
@@ -201,14 +203,17 @@ def _any_matches(cells: Sequence[str], rules: Mapping[str, list[str]], columns: 
 
 def _with_key_of(row: Row, before: Row | None, columns: Columns) -> Row:
     """Let a row without a customer, or without any key if the map says so, belong to the order above it."""
-    customer, number = row.key
-    if before is None or customer:
+    if before is None:
         return row
+    customer, number = row.key
     once = columns.map is not None and columns.map.order_once
-    if number == before.key[1] or (once and not number):
-        key = dict(zip(("erp_customer_number", "external_order_number"), before.key, strict=True))
-        return row._replace(cells=row.cells | key)
-    return row
+    same = (not customer and number == before.key[1]) or (
+        once and not number and customer in ("", before.key[0])
+    )
+    if not same:
+        return row
+    key = dict(zip(("erp_customer_number", "external_order_number"), before.key, strict=True))
+    return row._replace(cells=row.cells | key)
 
 
 def _looks_like_a_total(row: Row, columns: Columns) -> bool:
@@ -216,6 +221,9 @@ def _looks_like_a_total(row: Row, columns: Columns) -> bool:
     if columns.map is not None and columns.map.order_once:
         return False
     fixed = columns.map.fixed if columns.map else {}
+    customer = "" if "erp_customer_number" in fixed else row.cells["erp_customer_number"]
+    if customer and customer.casefold().rstrip(":") not in TOTALS:
+        return False
     texts = [value.strip() for name, value in row.cells.items() if name not in (*AMOUNTS, *fixed)]
     return all(not text or text.casefold().rstrip(":") in TOTALS for text in texts)
 

@@ -19,6 +19,7 @@ from orderflow.orders.states import Uom
 Convert = Callable[[Any], Any]
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
 _NUMBER = re.compile(r"[0-9.eE+-]{1,60}")
+_UNITS = tuple(Uom.values)
 
 
 class Refused(Exception):
@@ -117,8 +118,8 @@ def currency(value: Any) -> str:
 
 def uom(value: Any) -> str:
     written = _short(value)
-    if written and written not in Uom.values:
-        raise Refused(f"{written!r} is not a unit; write one of {' '.join(Uom.values)}")
+    if written and written not in _UNITS:
+        raise Refused(f"{written!r} is not a unit; write one of {' '.join(_UNITS)}")
     return written
 
 
