@@ -70,8 +70,8 @@ class Amount(serializers.DecimalField):
             "format": "decimal",
             "pattern": numbers.decimal_pattern(whole, decimal_places),
         }
-        nullable = {"type": ["string", "number", "null"]} if self.allow_null else {}
-        extend_schema_field(schema | nullable)(self)  # type: ignore[type-var]  # stubs know classes only
+        # drf-spectacular adds "null" to the types where it is allowed.
+        extend_schema_field(schema)(self)  # type: ignore[type-var]  # stubs know classes only
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, bool) or (isinstance(data, str) and not numbers.DECIMAL.fullmatch(data)):

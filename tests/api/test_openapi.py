@@ -1,6 +1,7 @@
 """The description of the API: complete, with an example of everything, and nothing in it asked from elsewhere."""
 
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -181,3 +182,22 @@ def test_headers_of_answers_are_described(schema, operation, code, header):
 
     assert described["description"]
     assert described["schema"]
+
+
+def test_every_schema_is_a_json_schema_and_no_operation_has_anothers_name(schema):
+    wrong = {}
+    for name, one in schema["components"]["schemas"].items():
+        try:
+            jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **one})
+        except ValueError as error:
+            wrong[name] = str(error).splitlines()[0]
+    ids = [operation["operationId"] for _, operation in operations(schema)]
+
+    assert wrong == {}
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_parameters_of_a_path_are_those_in_its_braces(schema):
+    for name, operation in operations(schema):
+        in_path = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", name)), name
