@@ -12,7 +12,7 @@ from erp_connectors.api import descriptions
 from erp_connectors.api.descriptions import OPERATIONS, Words
 from erp_connectors.api.errors import ERROR_CODES
 from erp_connectors.api.examples import EXAMPLES, refusal
-from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn
+from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn, StrictFilters
 from erp_connectors.api.strict import KEY
 
 REFUSALS = {
@@ -47,12 +47,22 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     return {**result, "paths": paths, "tags": descriptions.TAGS}
 
 
+def _forbid_empty_filters(operation: dict[str, Any]) -> None:
+    """As `StrictFilters` does."""
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        plain = schema.get("type") == "string" and not {"enum", "format", "minLength"} & set(schema)
+        if parameter["in"] == "query" and plain and parameter["name"] not in StrictFilters.may_be_empty:
+            schema["minLength"] = 1
+
+
 class Described(AutoSchema):
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
         if operation is not None:
             # An explicit nothing: without it generated clients ask for a token before one can log in.
             operation.setdefault("security", [])
+            _forbid_empty_filters(operation)
         return operation
 
     def get_auth(self) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.access.models import Token
 from orderflow.orders.order_warnings import Code
+from orderflow.tenancy.roles import Role
 from tests import factories
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -201,3 +202,16 @@ def test_the_parameters_of_a_path_are_those_in_its_braces(schema):
     for name, operation in operations(schema):
         in_path = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
         assert in_path == set(re.findall(r"{(\w+)}", name)), name
+
+
+def test_an_empty_filter_is_refused_as_described(schema, db):
+    client = APIClient()
+    client.force_authenticate(factories.user(factories.org(), Role.ADMIN))
+    tried = 0
+    for name, operation in operations(schema):
+        for one in operation.get("parameters", []):
+            if one["in"] == "query" and one["schema"].get("minLength") == 1 and "{" not in name:
+                tried += 1
+                answer = client.get(name.removeprefix("GET "), {one["name"]: ""})
+                assert answer.status_code == 422, (name, one["name"])
+    assert tried >= 4

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.internal.constants_ast import Constants
 from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
 from orderflow.access.models import Token
@@ -88,6 +89,15 @@ def test_nothing_is_found(world, actor, record_property):
     record_property("operations", len(run.tried))
     record_property("cases", run.tried.total())
     assert run.found == {}, "\n\n".join(f"{route}: {text}" for (route, _), text in run.found.items())
+
+
+def test_no_check_is_switched_off():
+    load_all_checks()
+    checks = schemathesis.Config().projects.default.checks
+    off = {name for name in CHECKS.get_all_names() if not getattr(checks, name).enabled}
+
+    # A limit of time, which this machine may exceed for reasons of its own.
+    assert off <= {"max_response_time"}
 
 
 def without_cursor(case):
