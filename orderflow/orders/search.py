@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models import BooleanField, Case, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 from django.db.models.lookups import Contains
 
@@ -38,9 +38,19 @@ def search(orders: QuerySet[DraftOrder], user: User, text: str) -> QuerySet[Draf
     if not few:
         return orders.filter(numbered)
     theirs = (
-        Q(customer__in=few) if len(few) <= FEW_CUSTOMERS else Q(customer__in=found.order_by().values("pk"))
+        Q(customer__in=few)
+        if len(few) <= FEW_CUSTOMERS
+        else _as_filter(Q(customer__in=found.order_by().values("pk")))
     )
     return orders.filter(numbered | theirs)
+
+
+def _as_filter(condition: Q) -> Q:
+    """Let PostgreSQL read the newest orders and compare each, as many match.
+
+    It expects few customers to match, and would read all orders of each before it sorts them.
+    """
+    return Q(Case(When(condition, then=Value(True)), default=Value(False), output_field=BooleanField()))
 
 
 def search_numbers(orders: QuerySet[DraftOrder], user: User, text: str) -> QuerySet[DraftOrder]:
