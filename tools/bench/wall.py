@@ -1,13 +1,13 @@
-"""`python -m tools.bench.wall [EXPORTS [TEXT]]`: what row-level security costs, as a ratio.
+"""`python -m tools.bench.wall --exports 60000 --only search`: what row-level security costs, as a ratio.
 
-Two databases of the same rows, one with policies; each read (whose name contains TEXT) is asked of both in turn, so
-that whatever else the machine does slows both.
+Two databases of the same rows, one with policies; each read is asked of both in turn, so that whatever else the
+machine does slows both.
 """
 
+import argparse
 import os
 import secrets
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,10 +15,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-TIMES = 40
 
-
-def main(exports: int, text: str = "") -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.wall")
+    parser.add_argument("--exports", type=int, default=50_000)
+    parser.add_argument("--only", default="", metavar="TEXT", help="only reads whose name contains it")
+    parser.add_argument("--times", type=int, default=40, help="requests for each read and database")
+    options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         from tests.servers.postgres import postgres_server  # noqa: PLC0415  # makes no world of its own
@@ -31,7 +34,7 @@ def main(exports: int, text: str = "") -> None:
         from orderflow.tenancy import scope  # noqa: PLC0415
 
         with scope.everything():
-            _compare(exports, folder, text)
+            _compare(options, folder)
 
 
 def _prepare(folder: Path, url: str) -> None:
@@ -48,21 +51,21 @@ def _prepare(folder: Path, url: str) -> None:
     django.setup()
 
 
-def _compare(exports: int, folder: Path, text: str) -> None:
+def _compare(options: argparse.Namespace, folder: Path) -> None:
     from django.core.management import call_command  # noqa: PLC0415
     from django.test import override_settings  # noqa: PLC0415
 
     from tools.bench import read_world, reads  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    largest = read_world.fill(exports, str(folder))[0]
+    largest = read_world.fill(options.exports, str(folder))[0]
     with override_settings(ALLOWED_HOSTS=["testserver"]):
         client = reads.client_of(largest)
-        asked = [read for read in reads.reads(largest, client) if text in read.name]
+        asked = [read for read in reads.reads(largest, client) if options.only in read.name]
         ratios = []
         with _both() as sides:
             for read in asked:
-                seconds = _in_turn(client, read.paths, sides)
+                seconds = _in_turn(client, read.paths, sides, times=options.times)
                 without, behind = (statistics.median(one) for one in seconds)
                 ratios.append(behind / without)
                 print(
@@ -116,11 +119,11 @@ def _copy(owner: Any, name: str) -> None:
     )
 
 
-def _in_turn(client: Any, paths: list[str], sides: list[Any]) -> list[list[float]]:
+def _in_turn(client: Any, paths: list[str], sides: list[Any], *, times: int) -> list[list[float]]:
     from django.db import connections  # noqa: PLC0415
 
     seconds: list[list[float]] = [[], []]
-    for n in range(TIMES):
+    for n in range(times):
         for side, took in zip(sides, seconds, strict=True):
             connections["default"] = side
             began = time.perf_counter()
@@ -132,4 +135,4 @@ def _in_turn(client: Any, paths: list[str], sides: list[Any]) -> list[list[float
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000, "".join(sys.argv[2:3]))
+    main()
