@@ -42,8 +42,8 @@ demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; 
 serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127.0.0.1:8000/admin/
 	@$(PYTHON) -m tools.demo serve $(ARGS)
 
-# More than the two cores that the time is promised for: many tests wait for a server that does not answer.
-PYTEST = $(PYTHON) -m pytest -n 4
+# One more than the two cores that the time is promised for: some tests wait for a server that does not answer.
+PYTEST = $(PYTHON) -m pytest -n 3
 
 test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and PostgreSQL; ARGS="-k push" for a part
 	$(PYTEST) --tier=everyday --database=sqlite $(ARGS)

@@ -107,6 +107,7 @@ def test_three(): skip_or_fail("serverd", "apt install server")
 """
 
 
+@pytest.mark.deep
 def test_the_summary_has_one_line_for_each_missing_program(tmp_path: Path) -> None:
     (tmp_path / "test_missing.py").write_text(MISSING)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

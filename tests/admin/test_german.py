@@ -26,7 +26,7 @@ from tests import factories, second_factors
 from tests.admin.test_every_page import World, address, names, world
 from tests.test_translations import SAME
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.deep, pytest.mark.django_db]
 PLACEHOLDER = re.compile(r"(%\(\w+\)[sd]|%[sd]|\{\w*\})")
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
 UNREAD = {"script", "style", "pre", "code", "textarea"}

@@ -200,6 +200,7 @@ def test_the_simulated_erp_says_what_is_senseless_about_an_option(
         run("simulate_erp", "--folder", *folders, *arguments)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("command", ["deliver", "poll_acks"])
 def test_a_database_that_can_not_be_reached_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
     nowhere = f"postgres://orderflow:secret@127.0.0.1:{free_port()}/orderflow"

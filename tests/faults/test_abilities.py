@@ -6,6 +6,8 @@ import pytest
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.probe import test_connection as run_test
 
+pytestmark = pytest.mark.deep
+
 
 def recorded(erp):
     run_test(erp.connection.pk, actor=None)

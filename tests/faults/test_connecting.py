@@ -18,10 +18,12 @@ from tests.servers.asyncssh_server import asyncssh_server
 from tests.servers.gate import SILENT, gate
 from tests.servers.ssh import free_port, new_key, private_text, public_line
 
+pytestmark = pytest.mark.deep
+
 SLOW = 0.4
 paces = pytest.mark.parametrize(
     "pace",
-    [SILENT, pytest.param(SLOW, marks=pytest.mark.deep)],
+    [SILENT, SLOW],
     ids=["says nothing", "says a byte at a time"],
 )
 

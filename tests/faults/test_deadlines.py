@@ -12,6 +12,8 @@ from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.gate import SILENT, gate
 
+pytestmark = pytest.mark.deep
+
 # One byte in this time is, beside deadlines of a second, what a byte a minute is beside those of half a minute.
 SLOW = 2.0
 MUCH = b"x" * (24 << 20)
@@ -51,7 +53,7 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("pace", [SILENT, pytest.param(SLOW, marks=pytest.mark.deep)], ids=["silent", "slow"])
+@pytest.mark.parametrize("pace", [SILENT, SLOW], ids=["silent", "slow"])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_no_operation_waits_longer(server, operation, pace):
     with gate(server.port) as peer, transport_to(server, peer) as transport:
@@ -79,7 +81,7 @@ def test_a_peer_that_takes_nothing_does_not_hold_a_writer(tmp_path):
     assert {fault.code for fault in outcomes} == {"REMOTE_TIMEOUT"}
 
 
-@pytest.mark.parametrize("pace", [SILENT, pytest.param(SLOW, marks=pytest.mark.deep)], ids=["silent", "slow"])
+@pytest.mark.parametrize("pace", [SILENT, SLOW], ids=["silent", "slow"])
 def test_a_kept_session_that_has_died_is_noticed_in_time(server, pace):
     with gate(server.port) as peer, transport_to(server, peer) as transport:
         assert transport.resume()

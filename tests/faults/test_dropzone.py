@@ -14,6 +14,8 @@ from tests.faults.conftest import QUICK, assert_told, told
 from tests.servers.asyncssh_server import DropConnection
 from tests.servers.gate import SILENT, gate
 
+pytestmark = pytest.mark.deep
+
 SLOW = 0.4
 WRITES = ("open", "write")
 
@@ -55,7 +57,7 @@ def sent_once(erp, export):
 @pytest.mark.parametrize("operation", ["write", "rename"])
 @pytest.mark.parametrize(
     "pace",
-    [SILENT, pytest.param(SLOW, marks=pytest.mark.deep)],
+    [SILENT, SLOW],
     ids=["says nothing", "says a byte at a time"],
 )
 def test_the_server_stops_answering(erp_at, asyncssh, behaviour, operation, pace):

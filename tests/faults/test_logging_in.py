@@ -14,6 +14,8 @@ from tests.servers.hostile_sftp import Attacks, Files, StepwiseGate, hostile_ser
 from tests.servers.proftpd import proftpd_server
 from tests.servers.ssh import PASSWORD, new_key, private_text
 
+pytestmark = pytest.mark.deep
+
 KEY, PASSWORD_STEP, QUESTIONS = "publickey", "password", "keyboard-interactive"
 
 

@@ -15,6 +15,8 @@ from tests.parts import require_program
 from tests.servers.hostile_sftp import U32, Attacks, hostile_server, packet, raw_server
 from tests.servers.proftpd import proftpd_server
 
+pytestmark = pytest.mark.deep
+
 
 class QuietServer(ThreadingHTTPServer):
     def handle_error(self, request, client_address):

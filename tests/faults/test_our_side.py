@@ -16,6 +16,8 @@ from orderflow import settings as deployed
 from tests.faults.conftest import assert_told, told
 from tests.servers.ssh import free_port
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture
 def archive_at(monkeypatch, s3):

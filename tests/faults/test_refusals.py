@@ -8,6 +8,8 @@ from erp_connectors.sftp import wire
 from tests.faults.conftest import assert_told
 from tests.servers.hostile_sftp import Attacks, hostile_server, status
 
+pytestmark = pytest.mark.deep
+
 
 def steps_of(erp):
     return {step.name: step for step in run_test(erp.connection.pk, actor=None)}

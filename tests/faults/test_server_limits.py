@@ -19,6 +19,8 @@ from tests.servers.hostile_sftp import Attacks, Files, Opening, hostile_server
 from tests.servers.odd_sftp import Limit, StrictFiles, erlang, few_files
 from tests.servers.ssh import PASSWORD
 
+pytestmark = pytest.mark.deep
+
 ORDERS = 70
 ACK_FOLDERS = frozenset({"/", "/in", "/ack", "/ack/processed", "/ack/error"})
 

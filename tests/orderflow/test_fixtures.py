@@ -16,6 +16,8 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
 
+pytestmark = pytest.mark.deep
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 

@@ -11,6 +11,8 @@ from django.core.files.base import ContentFile
 from erp_connectors.folder_storage import FolderStorage
 from tests.jobs.processes import new_world
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(autouse=True)
 def _open_umask() -> Iterator[None]:

@@ -224,6 +224,7 @@ def test_many_wrong_codes_at_once_are_counted_one_by_one(person, secret):
     assert AccessAttempt.objects.get().failures_since_start == 5
 
 
+@pytest.mark.deep
 def test_after_a_hundred_wrong_codes_from_wherever_only_a_recovery_code_is_taken(person, settings):
     settings.AXES_FAILURE_LIMIT = settings.LOGIN_FAILURES_PER_ADDRESS = 1_000
     settings.LOGIN_FAILURES_PER_ACCOUNT = 1_000

@@ -54,6 +54,7 @@ def good():
     }
 
 
+@pytest.mark.deep
 def test_production_with_its_secrets_passes_the_deployment_check(tmp_path):
     done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **good())
 
@@ -219,6 +220,7 @@ def test_the_public_address_is_read_without_its_last_slash(monkeypatch):
             env.site("THIS")
 
 
+@pytest.mark.deep
 def test_development_makes_its_secrets_once_for_its_owner_only(tmp_path):
     show = "from django.conf import settings as s; print(s.SECRET_KEY, s.ENCRYPTION_MASTER_KEY)"
     first, second = (

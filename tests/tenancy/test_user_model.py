@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = "from orderflow.settings import *\nAUTH_USER_MODEL = 'auth.User'\n"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("command", [["check"], ["migrate", "--verbosity", "0"]])
 def test_another_user_model_is_refused(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "theirs.py").write_text(SETTINGS)
