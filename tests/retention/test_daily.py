@@ -134,6 +134,8 @@ def test_two_at_once_take_everything_once(configured, old):
 
     found = together(*[lambda: runs.work(daily)] * 2, *[lambda: runs.work(run.pk)] * 2)
 
+    # What one holds is left out by the others; if each met it so, it is for the next run.
+    found.append(runs.work(runs.begin(org=None, older_than=DAYS).pk))
     assert sum(one.removed for one in found) == 90
     assert copies(exports) == [False] * 30
     told = AuditLog.objects.filter(action=Action.CONTENTS_REMOVED).values_list("after", flat=True)
