@@ -300,4 +300,4 @@ def _error(req: Any, status: str, code: str, message: str) -> bytes:
         body = json.dumps({"error": {"code": code, "message": message, "details": {}, "request_id": ""}})
     more = "Retry-After: 5\r\n" if status.startswith("503") else ""
     head = _ERROR.format(status=status, kind=kind, length=len(body), more=more)
-    return f"{head}\r\n{body}".encode()
+    return f"{head}{body}".encode()
