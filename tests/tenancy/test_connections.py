@@ -18,7 +18,7 @@ from django.db import (
 )
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
-from psycopg.pq import Trace
+from psycopg.pq import Trace, TransactionStatus
 
 from orderflow import jobs
 from orderflow.access.models import Token
@@ -360,6 +360,23 @@ def test_errors_are_djangos_and_the_connection_goes_on(orgs, around):
             cursor.execute("SELECT %s, %s", [1])
         assert seen() == {ours.pk}
         assert told() == ""
+
+
+@pytest.mark.parametrize("values", [["a\0b"], [object()], []], ids=["NUL", "no type", "too few"])
+def test_a_statement_that_cannot_be_sent_leaves_no_transaction_open(orgs, wall, values):
+    ours, theirs = orgs
+    with scope.within(scope.of_orgs(ours.pk)):
+        for statement in (
+            "UPDATE orders_customer SET name = %s",
+            "SELECT name FROM orders_customer WHERE name = %s",
+        ):
+            with pytest.raises((DatabaseError, ValueError)), connection.cursor() as cursor:
+                cursor.execute(statement, values)
+            assert wall.connection.info.transaction_status == TransactionStatus.IDLE
+        with transaction.atomic():
+            assert seen() == {ours.pk}
+    with scope.within(scope.of_orgs(theirs.pk)):
+        assert seen() == {theirs.pk}
 
 
 @pytest.mark.usefixtures("orgs")

@@ -144,7 +144,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 connection.execute("COMMIT")
                 return done
         finally:
-            if _status(connection) == TransactionStatus.INERROR:
+            # Still open if psycopg could not send the statement: one of its values has no form in the database.
+            if _status(connection) in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
                 connection.rollback()
 
     @contextmanager
