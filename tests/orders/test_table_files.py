@@ -435,3 +435,27 @@ def test_a_customer_number_with_letters_of_another_script_is_reported(org, tmp_p
 
     assert code == 0
     assert "line 2, erp_customer_number: warning: \u041a4711: letters of another script" in trouble
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r\n"])
+def test_rows_between_two_stray_quotes_do_not_become_a_note(org, tmp_path, mark):
+    """A unit of length, and a quote that nobody doubled: an order would be gone, and the import content."""
+    notes = ['"two bars of 12', "", "", 'pipe 1/2"', "last"]
+    rows = [f"{ROW.replace('PO-1', f'PO-{n}')},{note}" for n, note in enumerate(notes)]
+    path = tmp_path / "orders.csv"
+    path.write_bytes(mark.join([f"{HEADER},notes", *rows, ""]).encode())
+
+    code, _, trouble = run(path)
+
+    assert code == 1
+    assert "line 2, the whole line: a cell holds what looks like 3 more rows" in trouble
+    assert not DraftOrder.objects.filter(external_order_number="PO-0").exists()
+
+
+def test_a_note_of_several_lines_stays_one(org, tmp_path):
+    path = csv_file(
+        tmp_path, f'{ROW},"Ring twice,\nthen wait, please.\n\nThanks, Anna"', header=f"{HEADER},notes"
+    )
+
+    assert run(path)[0] == 0
+    assert DraftOrder.objects.get().notes == "Ring twice,\nthen wait, please.\n\nThanks, Anna"

@@ -16,6 +16,9 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 LONGEST_CELL = 1024 * 1024
 _SEP = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
+_BREAK = re.compile("\r\n|\r|\n")
+# So few delimiters may stand in a note by chance.
+FEW = 3
 
 Open = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -25,6 +28,8 @@ class _Layout(NamedTuple):
     delimiter: str
     # Lines before the header.
     skip: int
+    # Cells of the header.
+    width: int = 0
 
 
 def delimited(open_: Open, encoding: str | None) -> Table:
@@ -58,7 +63,8 @@ def _layout(open_: Open, stated: str | None) -> tuple[_Layout, TableRow | None]:
                     delimiter = found[1]
                 elif line.strip(" \t\r\n,;|"):
                     delimiter = delimiter or _delimiter(line)
-                    return _Layout(encoding, delimiter, skip), TableRow(skip + 1, _cells(line, delimiter))
+                    cells = _cells(line, delimiter)
+                    return _Layout(encoding, delimiter, skip, len(cells)), TableRow(skip + 1, cells)
                 skip += 1
         except UnicodeError as error:
             what = f"it is not {encoding.name.upper()} ({error}); say which encoding it is with --encoding"
@@ -100,14 +106,26 @@ def _below(text: io.TextIOWrapper, layout: _Layout) -> Iterator[TableRow | Unrea
     try:
         for cells in reader:
             lines.next_row()
-            yield TableRow(line, cells)
-            line = reader.line_num + first
+            below = reader.line_num + first
+            swallowed = _swallowed(line, cells, layout) if below > line + 1 else None
+            yield swallowed or TableRow(line, cells)
+            line = below
     except csv.Error as error:
         what = f"not CSV ({error}); nothing from here on was read: mend this line and import again"
         yield Unreadable(Problem(line, "the whole line", what))
     except UnicodeError as error:
         what = f"is not {layout.encoding.name.upper()} ({error}); say which encoding it is with --encoding"
         yield Unreadable(Problem(line, "the whole line", what))
+
+
+def _swallowed(line: int, cells: list[str], layout: _Layout) -> Unreadable | None:
+    """Refuse a cell that has exactly the delimiters of rows: a quote before and one behind them made a text of them."""
+    for cell in cells:
+        breaks = len(_BREAK.findall(cell))
+        if breaks and layout.width > FEW and cell.count(layout.delimiter) == breaks * (layout.width - 1):
+            what = f"a cell holds what looks like {breaks} more rows: remove the quotes around them, or its line breaks"
+            return Unreadable(Problem(line, "the whole line", what))
+    return None
 
 
 def _text(data: IO[bytes], encoding: Encoding) -> io.TextIOWrapper:
