@@ -14,7 +14,7 @@ from erp_connectors.documents import Entry
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.ledger import ledger_name
 from erp_connectors.services.ownership import of_others
-from erp_connectors.services.places import REASON_SUFFIX
+from erp_connectors.services.places import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.states import ExportStatus, FailedAs
 
 # So many are looked up in a poll, and so many of them are kept by name; the rest is "more".
@@ -78,7 +78,8 @@ class MisnamedAnswers:
 
     def see(self, entry: Entry) -> None:
         """For a file that the connector does not know as an answer."""
-        if not entry.is_file or entry.name.endswith(REASON_SUFFIX):
+        # Some servers do not tell a folder from a file.
+        if not entry.is_file or entry.name in (PROCESSED, ERROR) or entry.name.endswith(REASON_SUFFIX):
             return
         meant = self._connector.misnamed_answer(entry.name)
         if meant is None or (self._with_orders and _begins_with_export(entry.name, meant)):
@@ -115,10 +116,12 @@ class MisnamedAnswers:
     def as_json(self) -> dict[str, Any]:
         """For the connection's row; empty if there is nothing. Files that may still be written count after a while."""
         files = self._found()
-        young = [file for file in files if _may_be_unfinished(file, self._now)]
-        shown = [file for file in files if file not in young]
         if not files:
             return {}
+        young: list[MisnamedFile] = []
+        shown: list[MisnamedFile] = []
+        for file in files:
+            (young if _may_be_unfinished(file, self._now) else shown).append(file)
         return {
             "count": len(shown),
             "more": self._more,

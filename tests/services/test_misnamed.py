@@ -7,12 +7,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from erp_connectors.documents import Entry
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.registry import connector_for
 from erp_connectors.services import misnamed
 from erp_connectors.services.acks import poll
 from erp_connectors.services.attention import Kind
+from erp_connectors.services.context import dropzone_of
 from erp_connectors.services.findings import Kind as Found
-from erp_connectors.services.misnamed import misnamed_of
+from erp_connectors.services.misnamed import MisnamedAnswers, misnamed_of
 from erp_connectors.services.overview import overview
 from erp_connectors.services.reconcile import reconcile
 from erp_connectors.watch import traffic
@@ -82,6 +85,17 @@ def test_a_strange_file_is_none(site, name):
     poll(site.connection.pk)
 
     assert again(site).misnamed_answers == {}
+
+
+def test_our_own_folders_are_none_where_the_server_does_not_say_what_a_name_is(site):
+    connection = again(site)
+    found = MisnamedAnswers(
+        connection, connector_for(connection.connector_type), dropzone_of(connection), now=timezone.now()
+    )
+    for name in ("processed", "error"):
+        found.see(Entry(name, size=0, mtime=0, is_file=True))
+
+    assert found.as_json() == {}
 
 
 def test_once_it_is_renamed_it_is_read_and_no_longer_shown(site):
