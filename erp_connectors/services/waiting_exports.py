@@ -24,6 +24,7 @@ from orderflow.tenancy.models import User
 
 # The event of an export that was moved.
 MOVED = "moved"
+AT_ONCE = 5000
 STILL_ACTIVE = gettext_noop(
     "This connection is active: what waits on it goes out by itself, or once its fault is corrected."
 )
@@ -81,9 +82,16 @@ def _move(lease: Lease, source: ERPConnection, actor: User) -> MovedExports:
     movable = list(
         waiting.filter(staged_at=None).select_for_update(of=("self",)).defer("payload").order_by("pk")
     )
-    ERPExport.objects.filter(pk__in=[export.pk for export in movable]).update(
-        connection=target, next_attempt_at=None, error_json=None, failed_tries=0, updated_at=timezone.now()
-    )
+    # An outage of days may leave more than PostgreSQL takes values in one statement.
+    for start in range(0, len(movable), AT_ONCE):
+        page = [export.pk for export in movable[start : start + AT_ONCE]]
+        ERPExport.objects.filter(pk__in=page).update(
+            connection=target,
+            next_attempt_at=None,
+            error_json=None,
+            failed_tries=0,
+            updated_at=timezone.now(),
+        )
     _record(movable, source, target, actor)
     if movable:
         jobs.wake(DELIVER_TASK, str(target.pk))

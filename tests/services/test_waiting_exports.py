@@ -6,6 +6,7 @@ from django.utils import timezone
 from erp_connectors import leases
 from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services import waiting_exports
 from erp_connectors.services.connections import ConnectionConflict
 from erp_connectors.services.deliver import deliver
 from erp_connectors.services.waiting_exports import move_waiting_exports, reason_for_waiting
@@ -44,6 +45,15 @@ def integrator(site):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_more_than_one_statement_takes_are_moved_all(site, replace, integrator, monkeypatch):
+    monkeypatch.setattr(waiting_exports, "AT_ONCE", 2)
+    pushed(site)
+    new, _ = replace()
+
+    assert move_waiting_exports(site.connection.pk, actor=integrator).moved == 3
+    assert ERPExport.objects.filter(connection=new).count() == 3
 
 
 def test_what_waits_is_moved_and_sent_once(site, replace, integrator):
