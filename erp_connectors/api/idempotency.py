@@ -8,6 +8,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 import msgspec
 from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
+from django.utils.encoding import escape_uri_path
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -95,7 +96,8 @@ def _keyed(request: Request, key: str) -> Keyed:
     user = signed_in(request)
     return Keyed(
         scope=f"org {user.org_id}" if user.org_id else f"user {user.pk}",
-        operation=f"{request.method} {request.path}"[:200],
+        # As it was sent: no database column holds a zero byte.
+        operation=f"{request.method} {escape_uri_path(request.path)}"[:200],
         key=key,
         fingerprint=fingerprint(
             request.META.get("QUERY_STRING", "").encode(), JSONRenderer().render(_sorted(request.data))

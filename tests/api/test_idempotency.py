@@ -197,3 +197,12 @@ def test_an_order_on_its_way_that_is_pushed_with_a_new_key_names_its_export(org)
 
     assert (error["code"], error["details"]) == ("CONFLICT", {"erp_export_id": export})
     assert "is on its way" in error["message"]
+
+
+@pytest.mark.parametrize("pk", ["%00", "a%00b", "%E4"])
+def test_a_key_with_an_id_that_no_order_can_have_is_not_found(db, pk):
+    client = client_of(factories.org())
+
+    answer = client.post(f"/api/v1/draft-orders/{pk}/push", headers={"Idempotency-Key": "k1"})
+
+    assert answer.status_code == 404
