@@ -1,4 +1,4 @@
-"""Fields of requests, read as strictly as the API's description says; texts follow `orderflow.input_rules`.
+"""Serializer fields that accept exactly what the OpenAPI description says; texts follow `orderflow.input_rules`.
 
 REST framework's own accept more than they describe: `1_000`, digits of every script, `"yes"` for true, `20261102` for a
 day, and control characters.
@@ -25,7 +25,7 @@ class _RuledText(serializers.CharField):
         self.validators.append(RegexValidator(self.rule.pattern))
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Check the text as it was sent: what REST framework strips counts, too."""
+        """Check the text before REST framework strips it: a control character at an end is refused, too."""
         if isinstance(data, str):
             try:
                 data = self.rule.clean(data)

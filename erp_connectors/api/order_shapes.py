@@ -12,8 +12,9 @@ from erp_connectors.api.input_fields import Amount, WholeNumber
 from erp_connectors.api.parsing import IdField, KnownFieldsOnly, SomethingIn
 from erp_connectors.states import ExportStatus
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
-from orderflow.orders.order_warnings import OrderWarning, warnings_of
+from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.warning_texts import OrderWarning
 from orderflow.tenancy.permissions import signed_in
 
 LINE_FIELDS = [

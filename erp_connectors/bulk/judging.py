@@ -15,9 +15,10 @@ from erp_connectors.services.push import NO_CONNECTION, active_connections
 from erp_connectors.services.recorded import in_words
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder, DraftOrderLine
-from orderflow.orders.order_warnings import OrderWarning, warnings_by_order
+from orderflow.orders.order_warnings import warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
+from orderflow.orders.warning_texts import OrderWarning
 from orderflow.tenancy.models import User
 
 AT_ONCE = 500

@@ -1,4 +1,4 @@
-"""One search for what users have at hand: an order's or the ERP's number, a customer, a file's name."""
+"""Search orders, exports and ack files by order number, ERP number, customer or file name."""
 
 import re
 from uuid import UUID
@@ -16,6 +16,7 @@ _ANSWER = re.compile("^(ack|error)_(?=sales_order_)")
 
 
 def search_orders(user: User, orders: QuerySet[DraftOrder], text: str) -> QuerySet[DraftOrder]:
+    """Return the orders found by the file name of an export, or as `orderflow.orders.search` does."""
     file_name = _file_name(text)
     if file_name:
         exports = ERPExport.objects.visible_to(user).filter(filename__startswith=file_name)
@@ -24,6 +25,7 @@ def search_orders(user: User, orders: QuerySet[DraftOrder], text: str) -> QueryS
 
 
 def search_exports(user: User, exports: QuerySet[ERPExport], text: str) -> QuerySet[ERPExport]:
+    """Return the exports found by file name, or whose order ``text`` finds."""
     file_name = _file_name(text)
     if file_name:
         return exports.filter(filename__startswith=file_name)
@@ -32,7 +34,7 @@ def search_exports(user: User, exports: QuerySet[ERPExport], text: str) -> Query
 
 
 def search_acks(user: User, acks: QuerySet[AckFile], text: str) -> QuerySet[AckFile]:
-    """Search by the file's own name, or by the export that it answers."""
+    """Return the ack files whose name contains ``text``, or whose export it finds."""
     named = acks.filter(contains(text, "name"))
     if _file_name(text):
         return named
@@ -41,7 +43,7 @@ def search_acks(user: User, acks: QuerySet[AckFile], text: str) -> QuerySet[AckF
 
 
 def export_ids(user: User, text: str) -> list[str]:
-    """Return the ids of exports that a file name finds, or the number of their order; for the audit log."""
+    """Return the ids of exports found by file name or by order number; for the audit log. At most `MOST`."""
     exports = ERPExport.objects.visible_to(user)
     file_name = _file_name(text)
     found = (
@@ -53,6 +55,6 @@ def export_ids(user: User, text: str) -> list[str]:
 
 
 def _file_name(text: str) -> str:
-    """Return as much of an export's file name as the text begins with, also if it is the name of an answer."""
+    """Return the (partial) export file name that ``text`` is or, as the name of an answer, contains; else empty."""
     name = _ANSWER.sub("", text.strip())
     return name.replace(".json.json", ".json") if name.startswith("sales_order_") else ""

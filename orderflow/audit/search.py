@@ -9,14 +9,14 @@ from orderflow.search.lookups import contains
 from orderflow.search.normal_form import words
 from orderflow.tenancy.models import User
 
-# Ids of the things that a text finds for a user.
+# Return the ids of the entities that a text finds for a user.
 Finder = Callable[[User, str], list[str]]
 MOST_PEOPLE = 100
 _finders: list[Finder] = []
 
 
 def finds_entities(finder: Finder) -> None:
-    """Let the search of the audit log find entries about the things that ``finder`` returns."""
+    """Register ``finder``: the audit log's search includes entries about the entities that it returns."""
     if finder not in _finders:
         _finders.append(finder)
 
@@ -33,6 +33,6 @@ def search(entries: QuerySet[AuditLog], user: User, text: str) -> QuerySet[Audit
 
 
 def _people(user: User) -> QuerySet[User]:
-    """Return who may be named in the log: also platform staff, who act in every org."""
+    """Return the users whose entries may be searched: also platform staff, who act in every org."""
     everyone = User.objects.visible_to(user)
     return everyone | User.objects.filter(org=None) if user.is_active else everyone

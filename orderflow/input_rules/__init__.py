@@ -1,9 +1,10 @@
-"""One set of rules for text, numbers and codes that users write, by API, admin, import or ack file.
+"""One set of rules for text, numbers and codes from users and ERPs: API, admin, import and ack files.
 
 text        which characters a text may contain, and the form in which it is stored
-keys        one normal form for what identifies an order, a customer or a product
+keys        one normal form for numbers that identify an order, a customer or a product
 numbers     how a number is written
 currencies  ISO 4217
-strict_json a JSON text whose objects have each key once
+strict_json JSON without duplicate keys
 fields      model fields that apply the rules
+forms       form fields that apply the rules
 """

@@ -1,4 +1,4 @@
-"""ISO 4217, list one as published on 2026-01-01 (amendment 180: Bulgaria pays in EUR): code and decimals.
+"""Currency codes and their decimals: ISO 4217, list one as published on 2026-01-01 (amendment 180).
 
 Codes without a minor unit are left out: precious metals, bond market units, SDR, XTS for tests and XXX for no currency.
 """
@@ -21,7 +21,7 @@ DECIMALS: dict[str, int] = {
 }
 CODES = tuple(sorted(DECIMALS))
 
-# Written often, and on no current list.
+# Codes that users often write and that are not on the list, with the code that is probably meant.
 _MEANT = {
     "RMB": "CNY", "CNH": "CNY", "NTD": "TWD", "UKP": "GBP", "STG": "GBP", "GBX": "GBP", "EUO": "EUR", "SFR": "CHF",
     "FRS": "CHF", "NIS": "ILS", "YEN": "JPY", "DOL": "USD", "USS": "USD", "AUS": "AUD", "RUR": "RUB", "TRL": "TRY",

@@ -1,4 +1,4 @@
-"""Model fields that apply the rules: forms and serializers of a model follow, and every query compares normal forms.
+"""Model fields that apply the rules. Forms and serializers of a model inherit them; queries compare normal forms.
 
 Migrations see Django's own fields, so that a change of a rule needs no migration.
 """
@@ -23,7 +23,7 @@ else:
 
 
 class RuledText(_Field):
-    """``clean`` refuses what the rule refuses; what is saved or looked up is in the rule's normal form."""
+    """``clean`` raises `ValidationError` as the rule does; saved and looked-up values are in the rule's normal form."""
 
     rule: ClassVar[TextRule]
     django_path: ClassVar[str] = "django.db.models.CharField"
@@ -43,26 +43,26 @@ class RuledText(_Field):
 
 
 class KeyField(RuledText, _CharField):
-    """Identify an order, a customer or a product."""
+    """A number that identifies an order, a customer or a product."""
 
     rule = KEY
 
 
 class OneLineField(RuledText, _CharField):
-    """Hold a name or a description."""
+    """A name or a description."""
 
     rule = ONE_LINE
 
 
 class NotesField(RuledText, _TextField):
-    """Hold text with line breaks."""
+    """Text with line breaks."""
 
     rule = LINES
     django_path = "django.db.models.TextField"
 
 
 class CurrencyField(_CharField):
-    """Hold a code of ISO 4217, or nothing if it is blank."""
+    """A code of ISO 4217; may be empty if ``blank``."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"max_length": 3})

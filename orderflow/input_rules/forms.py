@@ -1,4 +1,4 @@
-"""Form fields that apply the rules where no model field does."""
+"""Form fields that apply the rules, for forms without a model field."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ class _RuledText(forms.CharField):
     rule: ClassVar[TextRule]
 
     def clean(self, value: Any) -> Any:
-        """Check the text as it was sent: what Django strips counts, too."""
+        """Check the text before Django strips it: a control character at an end is refused, too."""
         return super().clean(self.rule.clean(value) if isinstance(value, str) else value)
 
 

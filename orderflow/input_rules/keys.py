@@ -26,7 +26,7 @@ KEY_FIELDS = frozenset(
 
 _IGNORABLE = re.compile(f"[{IGNORABLE}]")
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-# Word and mail programs write these for the hyphen on the keyboard.
+# Word processors and mail programs write these for the hyphen on the keyboard.
 _HYPHENS = "\u2010\u2011\u2012\u2013\u2212\ufe63"
 _FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 _PLAIN = str.maketrans({**dict.fromkeys(_SPACES, " "), **dict.fromkeys(_HYPHENS, "-")}) | _FULL_WIDTH
@@ -45,7 +45,7 @@ _LATIN = str.maketrans(*_CYRILLIC) | str.maketrans(*_GREEK)
 
 
 def normal_form(text: str) -> str:
-    """Return the text in NFC, without invisible characters, with plain spaces and hyphens, and none at its ends.
+    """Return the text in NFC, without invisible characters, with plain spaces and hyphens, stripped of spaces.
 
     Full-width letters and digits become plain ones. Letters of other scripts stay: see `look_alikes`.
     """
@@ -55,7 +55,7 @@ def normal_form(text: str) -> str:
 
 
 def look_alikes(text: str) -> tuple[str, ...]:
-    """Return the Cyrillic and Greek letters that make a text look like a Latin one; empty if it shows its script."""
+    """Return the Cyrillic and Greek letters of a text that looks Latin; empty if any letter shows another script."""
     if text.isascii():
         return ()
     others = [sign for sign in text.translate(_LATIN) if sign.isalpha() and not sign.isascii()]

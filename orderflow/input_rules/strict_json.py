@@ -1,4 +1,4 @@
-"""JSON whose objects have each key once: of two values, the one that is dropped may be the one that was meant."""
+"""Decode JSON and refuse duplicate keys: a decoder that keeps one of two values may drop the right one."""
 
 import json
 from typing import Any
@@ -7,13 +7,13 @@ import msgspec
 
 
 class DuplicateKey(ValueError):
-    """A key is there twice in one object."""
+    """An object has the same key twice."""
 
 
 def decode(text: bytes, decoder: "msgspec.json.Decoder[Any]") -> Any:
-    """Raise `msgspec.DecodeError`, `RecursionError` or `DuplicateKey`."""
+    """Return the decoded value. Raise `msgspec.DecodeError`, `RecursionError` or `DuplicateKey`."""
     value = decoder.decode(text)
-    # msgspec keeps the last value in silence. What it accepted is valid, so that this pass looks at keys only.
+    # msgspec silently keeps the last value. The text is valid JSON here, so this pass checks the keys only.
     json.loads(text, object_pairs_hook=_require_unique, parse_int=len, parse_float=len)
     return value
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from orderflow.input_rules import keys
 
-# What XML 1.0 cannot hold, the C1 controls (Windows-1252 read as Latin-1), and code points that are no characters.
+# Characters that XML 1.0 excludes, C1 controls (Windows-1252 read as Latin-1), and Unicode noncharacters.
 _IN_NO_TEXT = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff"
 _LINE_BREAKS = r"\u000a\u000d\u2028\u2029"
 _HALF_OF_A_PAIR = r"\ud800-\udfff"
@@ -40,6 +40,7 @@ class TextRule:
         return self.normal(text)
 
     def check(self, text: str) -> None:
+        """Raise `ValidationError` on a control character or a line break that the rule does not allow."""
         if found := _REFUSED.search(text):
             raise ValidationError(
                 _("It contains the character U+%(code)s, which is not allowed. Remove it."),
@@ -64,7 +65,7 @@ def _lines(text: str) -> str:
 
 
 _ONE_LINE_PATTERN = f"^[^{_IN_NO_TEXT}{_LINE_BREAKS}]*$"
-# What identifies something: order number, SKU, customer number, ERP number.
+# Order number, SKU, customer number, ERP number.
 KEY = TextRule(_ONE_LINE_PATTERN, _key)
 # A name or a description.
 ONE_LINE = TextRule(_ONE_LINE_PATTERN, _one_line)

@@ -1,4 +1,4 @@
-"""Orders whose ERP number probably does not stand for them alone are marked, so that a count of them costs nothing."""
+"""Mark orders with a doubtful ERP number (shared or a placeholder), so that counting them is cheap."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,10 +9,10 @@ from orderflow.orders.order_warnings import shares_erp_number
 
 
 def mark_doubtful(drafts: Sequence[DraftOrder], *, now: datetime) -> None:
-    """Mark those of these orders that got such a number, and the earlier orders that have the same one.
+    """Mark these orders if their number is doubtful, and the earlier orders that have the same number.
 
-    The caller has just written the numbers. Two transactions that give one number at the same moment do not see each
-    other; then the warning on the orders' pages and in the API, which looks again each time, is all there is.
+    The caller has just written the numbers. Two concurrent transactions with the same number do not see each other's.
+    Then no order is marked, but the warnings on the orders' pages and in the API are computed anew and still appear.
     """
     ids = [draft.pk for draft in drafts]
     shared = set(
@@ -24,7 +24,7 @@ def mark_doubtful(drafts: Sequence[DraftOrder], *, now: datetime) -> None:
     for org in {draft.org_id for draft in drafts if draft.pk in shared}:
         numbers = {draft.erp_order_id for draft in drafts if draft.pk in shared and draft.org_id == org}
         earlier = unmarked.filter(org=org, erp_order_id__in=numbers)
-        # Whoever holds one of them marks it; waiting for each other's would be a deadlock.
+        # Skip locked rows: the transaction that holds one marks it, and waiting for each other would be a deadlock.
         free = earlier.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
         DraftOrder.objects.filter(pk__in=list(free)).update(erp_number_doubtful_at=now)
     cleared = [draft.pk for draft in drafts if draft.erp_number_doubtful_at and draft.pk not in doubtful]

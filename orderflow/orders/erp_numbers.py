@@ -1,8 +1,8 @@
-"""ERP numbers that an ERP gave to an order and that probably do not stand for one."""
+"""Recognise placeholders that an ERP sends in place of an ERP number."""
 
 import re
 
-# Compared in small letters and without signs, so that "N/A", "n.a." and "-n/a-" are one.
+# Compared in lower case and without punctuation, so that "N/A", "n.a." and "-n/a-" are one.
 PLACEHOLDERS = frozenset(
     {
         "", "na", "nan", "nil", "null", "none", "no", "unknown", "undefined", "empty", "tbd", "tba", "todo", "test",

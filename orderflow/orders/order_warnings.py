@@ -1,35 +1,32 @@
-"""What is odd about an order and does not block it: a code and parameters each; text is made where it is shown.
+"""Find what is unusual about an order. A warning blocks nothing; `warning_texts` has its codes and texts.
 
-The API, the admin, the import and the commands all ask here.
+The API, the admin, the import and the commands use this module.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from itertools import islice
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
-from django.utils import timezone, translation
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils import timezone
 
 from orderflow.input_rules.currencies import DECIMALS
 from orderflow.input_rules.keys import described, look_alikes
 from orderflow.orders.erp_numbers import is_placeholder
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
+from orderflow.orders.warning_texts import TEXTS, Code, OrderWarning
 
-# Midnight comes last to 12 hours behind UTC: what is past there is past everywhere.
+# The last time zone is 12 hours behind UTC: a date that is past there is past everywhere.
 LAST_ZONE = timedelta(hours=12)
 OLDEST, ORDERED_AHEAD, DELIVERED_AHEAD = timedelta(days=1826), timedelta(days=31), timedelta(days=1095)
-# A quantity is unusual beside at least so many earlier ones of the same article and unit.
+# A quantity is unusual only if there are at least ENOUGH earlier ones of the same article and unit.
 EARLIER_ORDERS, ENOUGH, FACTOR = 20, 3, 5
 LISTED_LINES, LISTED_ORDERS = 10, 3
 SKUS_PER_STATEMENT = 5000
@@ -37,83 +34,8 @@ _S = DraftStatus
 SENT = (_S.APPROVED, _S.PUSHING, _S.PUSHED)
 
 
-class Code(StrEnum):
-    ORDER_NUMBER_REPEATED = "ORDER_NUMBER_REPEATED"
-    LETTERS_LOOK_ALIKE = "LETTERS_LOOK_ALIKE"
-    CUSTOMER_CHANGED = "CUSTOMER_CHANGED"
-    LINE_CURRENCY_DIFFERS = "LINE_CURRENCY_DIFFERS"
-    PRICE_NOT_POSITIVE = "PRICE_NOT_POSITIVE"
-    PRICE_HAS_DECIMALS = "PRICE_HAS_DECIMALS"
-    QUANTITY_UNUSUAL = "QUANTITY_UNUSUAL"
-    ORDER_DATE_IMPLAUSIBLE = "ORDER_DATE_IMPLAUSIBLE"
-    DELIVERY_DATE_IMPLAUSIBLE = "DELIVERY_DATE_IMPLAUSIBLE"
-    DELIVERY_DATE_PAST = "DELIVERY_DATE_PAST"
-    DELIVERY_BEFORE_ORDER_DATE = "DELIVERY_BEFORE_ORDER_DATE"
-    ERP_NUMBER_SHARED = "ERP_NUMBER_SHARED"
-    ERP_NUMBER_PLACEHOLDER = "ERP_NUMBER_PLACEHOLDER"
-
-
-TEXTS: Mapping[Code, str] = {
-    Code.ORDER_NUMBER_REPEATED: gettext_noop(
-        "The same order number again: another order of this customer has it (%(count)s in all, the newest is "
-        "%(status)s). Check that nothing is ordered twice."
-    ),
-    Code.LETTERS_LOOK_ALIKE: gettext_noop(
-        "Letters of another script look like Latin ones: %(letters)s, in %(keys)s. Check that they are meant; "
-        "to the ERP they are other letters."
-    ),
-    Code.CUSTOMER_CHANGED: gettext_noop(
-        "The customer was changed after the approval. The order is sent as approved, with %(approved)s; now the "
-        "customer is %(now)s. To send that, take the approval back and approve again."
-    ),
-    Code.LINE_CURRENCY_DIFFERS: gettext_noop(
-        "The order is in %(currency)s, but some lines are in another currency (lines: %(lines)s)."
-    ),
-    Code.PRICE_NOT_POSITIVE: gettext_noop("The unit price is zero or below (lines: %(lines)s)."),
-    Code.PRICE_HAS_DECIMALS: gettext_noop(
-        "%(currency)s has no decimals, but the unit price has (lines: %(lines)s)."
-    ),
-    Code.QUANTITY_UNUSUAL: gettext_noop(
-        "The quantity is far above what this customer usually orders (lines: %(lines)s)."
-    ),
-    Code.ORDER_DATE_IMPLAUSIBLE: gettext_noop("The order date %(date)s is implausible. Check the year."),
-    Code.DELIVERY_DATE_IMPLAUSIBLE: gettext_noop(
-        "The requested delivery date %(date)s is implausible. Check the year."
-    ),
-    Code.DELIVERY_DATE_PAST: gettext_noop("The requested delivery date %(date)s is in the past."),
-    Code.DELIVERY_BEFORE_ORDER_DATE: gettext_noop(
-        "The requested delivery date %(date)s is before the order date %(order_date)s."
-    ),
-    Code.ERP_NUMBER_SHARED: gettext_noop(
-        "The ERP gave its number %(number)s to another order, too. Ask the ERP team which order it stands for."
-    ),
-    Code.ERP_NUMBER_PLACEHOLDER: gettext_noop(
-        "The ERP number %(number)s looks like a placeholder. Ask the ERP team for the real number."
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class OrderWarning:
-    """``params`` are plain JSON values: texts, numbers, and lists of them."""
-
-    code: Code
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """In the active language."""
-        return _(TEXTS[self.code]) % {
-            name: _shown(name, value, self.params) for name, value in self.params.items()
-        }
-
-    def english(self) -> str:
-        """For answers and reports, which have no language."""
-        with translation.override("en"):
-            return self.text()
-
-
-class LineFacts(NamedTuple):
-    """What warnings need of a line."""
+class WarningLine(NamedTuple):
+    """The fields of a line that warnings depend on."""
 
     line_no: int
     internal_sku: str
@@ -123,25 +45,26 @@ class LineFacts(NamedTuple):
     currency: str
 
     @classmethod
-    def of(cls, line: DraftOrderLine) -> "LineFacts":
+    def of(cls, line: DraftOrderLine) -> "WarningLine":
         return cls(line.line_no, line.internal_sku, line.qty, line.uom, line.unit_price, line.currency)
 
 
 def warnings_of(draft: DraftOrder, lines: Sequence[DraftOrderLine] | None = None) -> list[OrderWarning]:
-    """Return the warnings of one order. ``lines`` are those of an order that is not in the database yet."""
-    given = None if lines is None else {draft.pk: [LineFacts.of(line) for line in lines]}
-    return warnings_by_order([draft], lines=given)[draft.pk]
+    """Return the warnings of one order. Pass ``lines`` if the order is not in the database yet."""
+    by_order = None if lines is None else {draft.pk: [WarningLine.of(line) for line in lines]}
+    return warnings_by_order([draft], lines=by_order)[draft.pk]
 
 
 def warnings_by_order(
     drafts: Sequence[DraftOrder],
     *,
-    lines: Mapping[UUID, Sequence[LineFacts]] | None = None,
+    lines: Mapping[UUID, Sequence[WarningLine]] | None = None,
     now: datetime | None = None,
 ) -> dict[UUID, list[OrderWarning]]:
-    """Return the warnings of each order, in a few statements however many orders there are.
+    """Return the warnings of each order by its id; the number of statements does not depend on the number of orders.
 
-    A PUSHED order has only those that concern what the ERP did, a REJECTED one none.
+    A PUSHED order has only repeated order numbers and doubtful ERP numbers, a REJECTED one no warnings.
+    ``now`` is the current time unless a test sets it.
     """
     now = now or timezone.now()
     found: dict[UUID, list[OrderWarning]] = {draft.pk: [] for draft in drafts}
@@ -151,7 +74,7 @@ def warnings_by_order(
         found[pk].append(warning)
     if unsent:
         lines = _lines(unsent) if lines is None else lines
-        usual = _Usual(unsent, lines)
+        usual = _UsualQuantities(unsent, lines)
         customers = _customers(unsent)
         for draft in unsent:
             found[draft.pk] += _look_alikes(draft, lines.get(draft.pk, ()))
@@ -199,11 +122,11 @@ def _repeated(drafts: Sequence[DraftOrder]) -> dict[UUID, OrderWarning]:
 
 
 def _own(draft: DraftOrder) -> int:
-    """Return how often the order itself is among the rows of the database."""
+    """Return 1 if the order itself is in the database, else 0."""
     return 0 if draft._state.adding else 1  # Django documents `_state`
 
 
-def _look_alikes(draft: DraftOrder, lines: Sequence[LineFacts]) -> list[OrderWarning]:
+def _look_alikes(draft: DraftOrder, lines: Sequence[WarningLine]) -> list[OrderWarning]:
     keys = dict.fromkeys([draft.external_order_number, *(line.internal_sku for line in lines)])
     letters = {letter for key in keys for letter in look_alikes(key)}
     if not letters:
@@ -215,7 +138,7 @@ def _look_alikes(draft: DraftOrder, lines: Sequence[LineFacts]) -> list[OrderWar
 
 
 def _customers(drafts: Sequence[DraftOrder]) -> Mapping[UUID, Customer]:
-    """Return the customers of those that have a frozen one to be compared with."""
+    """Return the customers of the orders that have a frozen customer to compare."""
     ids = {draft.customer_id for draft in drafts if draft.customer_id and draft.approved_customer_name}
     return Customer.objects.in_bulk(ids) if ids else {}
 
@@ -235,7 +158,9 @@ def _named(name: str, number: str) -> str:
     return f"{name} ({number})" if number else name
 
 
-def _of_lines(draft: DraftOrder, lines: Sequence[LineFacts], usual: "_Usual") -> list[OrderWarning]:
+def _of_lines(
+    draft: DraftOrder, lines: Sequence[WarningLine], usual: "_UsualQuantities"
+) -> list[OrderWarning]:
     currency = draft.currency
     kinds: dict[Code, list[int]] = {
         Code.LINE_CURRENCY_DIFFERS: [
@@ -245,7 +170,7 @@ def _of_lines(draft: DraftOrder, lines: Sequence[LineFacts], usual: "_Usual") ->
             line.line_no for line in lines if line.unit_price is not None and line.unit_price <= 0
         ],
         Code.PRICE_HAS_DECIMALS: [line.line_no for line in lines if _has_decimals(line, currency)],
-        Code.QUANTITY_UNUSUAL: [line.line_no for line in lines if usual.is_far_below(draft, line)],
+        Code.QUANTITY_UNUSUAL: [line.line_no for line in lines if usual.is_exceeded(draft, line)],
     }
     return [
         OrderWarning(
@@ -261,7 +186,7 @@ def _of_lines(draft: DraftOrder, lines: Sequence[LineFacts], usual: "_Usual") ->
     ]
 
 
-def _has_decimals(line: LineFacts, currency: str) -> bool:
+def _has_decimals(line: WarningLine, currency: str) -> bool:
     price = line.unit_price
     return (
         price is not None
@@ -277,22 +202,22 @@ def _of_dates(draft: DraftOrder, today: date) -> list[OrderWarning]:
         found.append(OrderWarning(Code.ORDER_DATE_IMPLAUSIBLE, {"date": ordered.isoformat()}))
     if wanted is None:
         return found
-    said = {"date": wanted.isoformat()}
+    params = {"date": wanted.isoformat()}
     if not today - OLDEST <= wanted <= today + DELIVERED_AHEAD:
-        found.append(OrderWarning(Code.DELIVERY_DATE_IMPLAUSIBLE, said))
+        found.append(OrderWarning(Code.DELIVERY_DATE_IMPLAUSIBLE, params))
     elif wanted < today:
-        found.append(OrderWarning(Code.DELIVERY_DATE_PAST, said))
+        found.append(OrderWarning(Code.DELIVERY_DATE_PAST, params))
     elif ordered and wanted < ordered:
         found.append(
-            OrderWarning(Code.DELIVERY_BEFORE_ORDER_DATE, {**said, "order_date": ordered.isoformat()})
+            OrderWarning(Code.DELIVERY_BEFORE_ORDER_DATE, {**params, "order_date": ordered.isoformat()})
         )
     return found
 
 
-class _Usual:
-    """What the customers of these orders ordered before, by article and unit."""
+class _UsualQuantities:
+    """Quantities that the customers of these orders ordered before, by article and unit."""
 
-    def __init__(self, drafts: Sequence[DraftOrder], lines: Mapping[UUID, Sequence[LineFacts]]) -> None:
+    def __init__(self, drafts: Sequence[DraftOrder], lines: Mapping[UUID, Sequence[WarningLine]]) -> None:
         self._quantities: dict[tuple[UUID, str, str], list[Decimal]] = defaultdict(list)
         customers = {draft.customer_id for draft in drafts if draft.customer_id}
         skus = sorted({line.internal_sku for own in lines.values() for line in own if line.internal_sku})
@@ -304,7 +229,8 @@ class _Usual:
             for draft_id, sku, uom, qty in rows.values_list("draft_order", "internal_sku", "uom", "qty"):
                 self._quantities[earlier[draft_id], sku, uom].append(qty)
 
-    def is_far_below(self, draft: DraftOrder, line: LineFacts) -> bool:
+    def is_exceeded(self, draft: DraftOrder, line: WarningLine) -> bool:
+        """Return whether the quantity is far above the usual ones."""
         if draft.customer_id is None or line.qty is None:
             return False
         known = self._quantities.get((draft.customer_id, line.internal_sku, line.uom), ())
@@ -314,28 +240,28 @@ class _Usual:
 
     @staticmethod
     def _earlier(customers: Collection[UUID], own: Collection[UUID]) -> dict[UUID, UUID]:
-        """Return the newest orders of each customer that were approved, with the customer."""
+        """Return the customer of each of the newest approved orders, by the order's id."""
         sent = DraftOrder.objects.filter(customer__in=customers, status__in=SENT).exclude(pk__in=own)
         if len(customers) == 1:
-            # Read from the end of an index, however many orders the customer has.
+            # Read from the end of an index: fast also for a customer with many orders.
             return dict(sent.order_by("-created_at").values_list("pk", "customer")[:EARLIER_ORDERS])
         rank = Window(RowNumber(), partition_by=F("customer"), order_by=F("created_at").desc())
         ranked = sent.order_by().annotate(rank=rank).filter(rank__lte=EARLIER_ORDERS)
         return dict(ranked.values_list("pk", "customer"))
 
 
-def _lines(drafts: Sequence[DraftOrder]) -> dict[UUID, list[LineFacts]]:
-    lines: dict[UUID, list[LineFacts]] = {}
+def _lines(drafts: Sequence[DraftOrder]) -> dict[UUID, list[WarningLine]]:
+    lines: dict[UUID, list[WarningLine]] = {}
     unread = []
     for draft in drafts:
         if "lines" in getattr(draft, "_prefetched_objects_cache", {}):
-            lines[draft.pk] = [LineFacts.of(line) for line in draft.lines.all()]
+            lines[draft.pk] = [WarningLine.of(line) for line in draft.lines.all()]
         else:
             lines[draft.pk] = []
             unread.append(draft.pk)
     rows = DraftOrderLine.objects.filter(draft_order__in=unread).order_by("draft_order", "line_no")
-    for draft_id, *facts in rows.values_list("draft_order", *LineFacts._fields) if unread else ():
-        lines[draft_id].append(LineFacts(*facts))
+    for draft_id, *values in rows.values_list("draft_order", *WarningLine._fields) if unread else ():
+        lines[draft_id].append(WarningLine(*values))
     return lines
 
 
@@ -353,22 +279,9 @@ def _erp_numbers(drafts: Sequence[DraftOrder]) -> Iterable[tuple[UUID, OrderWarn
 
 
 def shares_erp_number() -> Exists:
-    """Condition: another order of the org has the same ERP number. One index look-up for each order."""
+    """Return the condition that another order of the org has the same ERP number. One index look-up per order."""
     others = DraftOrder.objects.order_by().filter(org=OuterRef("org"), erp_order_id=OuterRef("erp_order_id"))
     return Exists(others.exclude(pk=OuterRef("pk")))
-
-
-def _shown(name: str, value: Any, params: Mapping[str, Any]) -> str:
-    if name == "status":
-        return str(DraftStatus(value).label)
-    if name == "keys":
-        return ", ".join(value)
-    if name == "lines":
-        listed = ", ".join(map(str, value))
-        return listed if params["count"] <= len(value) else _("%(listed)s and more, %(n)s in all") % {
-            "listed": listed, "n": params["count"],
-        }  # fmt: skip
-    return str(value)
 
 
 def _pages(values: Sequence[str], size: int) -> Iterable[list[str]]:

@@ -15,7 +15,7 @@ from orderflow.search.normal_form import normal_form, words
 from orderflow.search.postgresql import FIND
 from orderflow.tenancy.models import User
 
-# So many are looked up one by one; where more match, the newest of them are not far.
+# Up to so many matches are looked up by id. If more match, reading the newest orders soon fills a page.
 FEW_CUSTOMERS, FEW_ORDERS = 200, 1_000
 LOOKED_AT, MANY = 400, 50
 
@@ -46,9 +46,9 @@ def search(orders: QuerySet[DraftOrder], user: User, text: str) -> QuerySet[Draf
 
 
 def _as_filter(condition: Q) -> Q:
-    """Let PostgreSQL read the newest orders and compare each, as many match.
+    """Let PostgreSQL read the newest orders and compare each, for a condition that many orders match.
 
-    It expects few customers to match, and would read all orders of each before it sorts them.
+    The planner expects few matches. Without this it would read and sort all orders of each customer.
     """
     return Q(Case(When(condition, then=Value(True)), default=Value(False), output_field=BooleanField()))
 
@@ -83,7 +83,7 @@ def _common(orders: QuerySet[DraftOrder], wanted: Iterable[str]) -> bool:
 
 
 def _by_index(alias: str, user: User, wanted: Iterable[str]) -> list[UUID]:
-    """Return the ids of the orders that match, but not more than one above the few."""
+    """Return the ids of the matching orders, at most `FEW_ORDERS` + 1."""
     orgs = None if user.is_platform_staff else [user.org_id]
     prefixes = " & ".join(f"'{word}':*" for word in wanted)
     with connections[alias].cursor() as cursor:

@@ -20,17 +20,17 @@ class NormalForm(Func):
 
 
 def contains(text: str, *fields: str) -> Q:
-    """Return the condition that the normal form of ``text`` is part of that of one of the fields."""
+    """Return the condition that one of the fields contains ``text``, both in normal form."""
     return _any_of(Contains, normal_form(text).strip(), fields)
 
 
 def begins(text: str, *fields: str) -> Q:
-    """Return the condition that one of the fields begins with ``text`` in normal form."""
+    """Return the condition that one of the fields begins with ``text``, both in normal form."""
     return _any_of(StartsWith, normal_form(text), fields)
 
 
 def search_fields(rows: RowsT, text: str, *fields: str) -> RowsT:
-    """Return the rows that have each word of ``text`` somewhere in one of the fields; none if there is no word."""
+    """Return the rows that have each word of ``text`` in one of the fields; no rows if ``text`` has no word."""
     wanted = words(text)
     for word in wanted:
         rows = rows.filter(contains(word, *fields))

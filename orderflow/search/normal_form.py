@@ -1,4 +1,4 @@
-"""The normal form of search text: what is searched and what is typed are compared in this form only.
+"""The normal form of search text: stored text and search text are compared in this form only.
 
 Case, accents and the spelling of umlauts do not count: "Müller", "MUELLER" and "Muller" have one form, as have
 "Straße" and "STRASSE". Punctuation only separates words. Ideographs and kana are words of one character, as their
@@ -13,7 +13,7 @@ from unicodedata import normalize
 
 Ranges = tuple[tuple[int, int], ...]
 
-# Of a form; so a word is no longer than an entry of an index may be.
+# Characters of a normal form, so that no word exceeds the size of an index entry.
 LONGEST = 500
 # Accents and points: of Latin, Greek, Cyrillic, Hebrew and Arabic. Vowel signs of other scripts are letters.
 MARKS: Ranges = (
@@ -33,7 +33,7 @@ SEPARATORS: Ranges = (
 ONE_CHARACTER_WORDS: Ranges = (
     (0x3041, 0x30FA), (0x30FC, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x323AF),
 )  # fmt: skip
-# Letters that have no accent to remove, and what is written instead of them. "æ" is "ae", which is "a": see below.
+# Letters without a removable accent, and their replacements. "æ" is "ae", which is "a": see below.
 SPELLINGS = {
     "ß": "ss", "þ": "th", "æ": "a", "œ": "o", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i", "ł": "l", "ŧ": "t",
 }  # fmt: skip
@@ -61,12 +61,12 @@ def words(text: str) -> list[str]:
 
 
 def count_words(text: str) -> int:
-    """Return how many words ``text`` has, the same word as often as it comes, and marks that are no words, too."""
+    """Return the number of words of ``text``, with repetitions; punctuation between blanks counts as a word."""
     return max(len(text.split()), len(_form(text).split()))
 
 
 def fold_letter(text: str) -> str:
-    """Return ``text``, which has no accents any more, without case and special letters."""
+    """Return ``text`` (without accents) in lower case, with `SPELLINGS` replaced."""
     return text.casefold().translate(_SPELLINGS)
 
 

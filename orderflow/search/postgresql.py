@@ -1,8 +1,8 @@
-"""What PostgreSQL needs for the search: the normal form as a function, and an index of order numbers.
+"""SQL for the search on PostgreSQL: the normal form as a function, and an index of order numbers.
 
 The index has a table of its own, `orders_number_forms`, which triggers fill. Behind row-level security PostgreSQL may
 not ask an index of words of the orders' own table before the policy, as it does not know that comparing words reveals
-nothing; so it would read every order of the org. Nobody but its owner reads this table. The program asks the function
+nothing; so it would read every order of the org. Only the owner can read this table. The program calls the function
 `orderflow_find_orders`, which runs as the owner and returns only orders of the orgs that the transaction claims.
 """
 
@@ -25,21 +25,21 @@ from orderflow.tenancy.policies import CLAIM
 
 TABLE, INDEX, FIND = "orders_number_forms", "orders_number_words", "orderflow_find_orders"
 ORDERS = "orders_draftorder"
-# Each word of a form as a lexeme; the query has a prefix for each word that is searched for.
+# Each word of a form as a lexeme; the query has a prefix for each search word.
 WORDS = "array_to_tsvector(string_to_array(btrim(form), ' '))"
-# Letters of these are common; translate() compares each character of a text with all that it is given.
+# translate() compares each character with its whole list, so that rare letters have a second one, run if needed.
 COMMON: Ranges = ((0x0080, 0x024F), (0x0370, 0x03FF), (0x0400, 0x045F))
-# No script beyond has capitals.
+# No script beyond this code point has upper case.
 END_OF_CASES = 0x20000
 _FORM_OF = f"{FUNCTION}({{0}}external_order_number || ' ' || {{0}}erp_order_id)"
 
 
 def create(schema: str) -> Iterator[str]:
-    """Yield the statements; ``schema`` is the quoted name of the one that has the orders' table."""
+    """Yield the statements that create function, table and triggers; ``schema`` is the quoted schema of the orders."""
     yield from _normal_form(schema)
     yield f"CREATE TABLE {TABLE} (order_id uuid PRIMARY KEY, org_id uuid NOT NULL, form text NOT NULL)"
     yield f"CREATE INDEX {INDEX} ON {TABLE} USING gin ({WORDS})"
-    # Without FORCE: it binds all but the owner, whose functions read and write the table.
+    # Without FORCE: only the owner, whose functions read and write the table, is exempt.
     yield f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY"
     yield from _triggers(schema)
     yield _find(schema)
@@ -50,6 +50,7 @@ def create(schema: str) -> Iterator[str]:
 
 
 def drop() -> Iterator[str]:
+    """Yield the statements that undo `create`."""
     for name in ("inserted", "updated", "deleted"):
         yield f"DROP TRIGGER orderflow_number_{name} ON {ORDERS}"
         yield f"DROP FUNCTION orderflow_number_{name}()"
@@ -80,7 +81,7 @@ BEGIN
   RETURN left(' ' || btrim(regexp_replace(t, '[{characters(SEPARATORS)}]+', ' ', 'g'), ' '), {LONGEST});
 END $$
 """
-    # Nearly every text is ASCII only. PostgreSQL puts this expression in the place of the call.
+    # Nearly every text is ASCII. PostgreSQL inlines this expression.
     ascii_only = "replace(replace(replace(lower(t COLLATE \"C\"), 'ae', 'a'), 'oe', 'o'), 'ue', 'u')"
     yield f"""
 CREATE FUNCTION {FUNCTION}(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -92,7 +93,7 @@ $$
 
 
 def _letters() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Return letters that are folded: to one of common scripts, to one of others, to several."""
+    """Return the letters to replace: common ones by one letter, rare ones by one letter, any by several letters."""
     common: dict[str, str] = {}
     rare: dict[str, str] = {}
     several: dict[str, str] = {}
@@ -111,7 +112,7 @@ def _is_in(code: int, ranges: Ranges) -> bool:
 
 
 def _ranges(letters: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Yield runs of letters that follow each other."""
+    """Yield the ranges of consecutive code points."""
     codes = sorted(map(ord, letters))
     first = codes[0]
     for code, following in zip(codes, [*codes[1:], 0], strict=True):
@@ -156,7 +157,7 @@ END $$
 
 
 def found(schema: str, orgs: str, query: str, most: str) -> str:
-    """Return the statement that asks the index."""
+    """Return the statement that queries the index."""
     return (
         f"SELECT order_id FROM {schema}.{TABLE} WHERE {WORDS} @@ {query}::tsquery"
         f" AND ({orgs} IS NULL OR org_id = ANY ({orgs})) LIMIT {most}"
@@ -164,7 +165,7 @@ def found(schema: str, orgs: str, query: str, most: str) -> str:
 
 
 def _find(schema: str) -> str:
-    """``orgs`` NULL: any. A database without row-level security does not know of claims."""
+    """Return the statement that creates `FIND`. ``orgs`` NULL: any. Claims count only with row-level security."""
     return f"""
 CREATE FUNCTION {FIND}(orgs uuid[], words text, most integer) RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50

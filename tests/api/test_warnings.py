@@ -163,4 +163,4 @@ def test_the_command_that_pushes_says_it(org, buyer, capsys):
 
     call_command("push", str(drafts[1].pk))
 
-    assert "warning: The same order number again" in capsys.readouterr().out
+    assert "warning: Another order of this customer has the same order number" in capsys.readouterr().out

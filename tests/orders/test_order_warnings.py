@@ -12,8 +12,9 @@ from django.utils import timezone, translation
 from orderflow.orders.drafting import create_draft
 from orderflow.orders.erp_numbers import is_placeholder
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
-from orderflow.orders.order_warnings import TEXTS, Code, OrderWarning, warnings_by_order, warnings_of
+from orderflow.orders.order_warnings import warnings_by_order, warnings_of
 from orderflow.orders.states import DraftStatus
+from orderflow.orders.warning_texts import TEXTS, Code, OrderWarning
 from tests import factories
 from tests.services.test_concurrency import THREADS, together
 

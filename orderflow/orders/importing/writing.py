@@ -13,10 +13,11 @@ from django.db import transaction
 from orderflow.orders.importing.customers import Known, customers_of
 from orderflow.orders.importing.documents import OrderIn
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
-from orderflow.orders.order_warnings import LineFacts, OrderWarning, warnings_by_order
+from orderflow.orders.order_warnings import WarningLine, warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.same_number import hold_customers
 from orderflow.orders.states import DraftStatus
+from orderflow.orders.warning_texts import OrderWarning
 from orderflow.tenancy.models import Org, User
 
 LINES_PER_STATEMENT = 1000
@@ -138,8 +139,8 @@ def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
         made.append((checked, draft, missing))
         lines[draft.pk] = own
     drafts = [draft for _checked, draft, _missing in made]
-    facts = {pk: [LineFacts.of(line) for line in own] for pk, own in lines.items()}
-    warnings = warnings_by_order(drafts, lines=facts)
+    warning_lines = {pk: [WarningLine.of(line) for line in own] for pk, own in lines.items()}
+    warnings = warnings_by_order(drafts, lines=warning_lines)
     DraftOrder.objects.bulk_create(drafts, batch_size=LINES_PER_STATEMENT)
     DraftOrderLine.objects.bulk_create(
         [line for own in lines.values() for line in own], batch_size=LINES_PER_STATEMENT
