@@ -1,7 +1,7 @@
-"""Connections to the archive's server and the mail server, which the operator chose.
+"""Open TCP connections to the archive and the mail server, which the operator chose.
 
-Private networks and this machine are allowed. What the address policy refuses to everybody is refused here, too: the
-owner of a name decides where it leads. The name is looked up once for each connection, which goes to a checked address.
+Private networks and this machine are allowed. Other addresses that the address policy refuses are refused: the owner of
+a host name decides which address it has. The name is looked up once, and the connection goes to the checked address.
 """
 
 import socket
@@ -17,11 +17,11 @@ DEFAULT_SECONDS = 10.0
 
 
 class AddressRefused(Exception):
-    """The text names host and address. No OSError: clients would take it for a failed connection and lose the text."""
+    """The message names host and address. Not an OSError: clients would drop the message."""
 
 
 def connect(host: str, port: int, seconds: float = DEFAULT_SECONDS) -> socket.socket:
-    """Raise `AddressRefused`, or the OSErrors that `socket.create_connection` raises."""
+    """Return a connected socket. Raise `AddressRefused`, or the OSErrors of `socket.create_connection`."""
 
     def require_allowed(address: IPv4Address | IPv6Address) -> None:
         if why := refusal(address, loopback=True, nat64=settings.NAT64_PREFIXES):

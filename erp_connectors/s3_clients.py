@@ -17,7 +17,7 @@ from erp_connectors.checked_connections import DEFAULT_SECONDS
 
 
 class _Checked:
-    """Mixin for urllib3's connections."""
+    """Mixin for urllib3's connections: connect to checked addresses."""
 
     def _new_conn(self: Any) -> socket.socket:
         seconds = self.timeout if isinstance(self.timeout, int | float) else DEFAULT_SECONDS
@@ -53,15 +53,15 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 def restrict(client: Any) -> None:
     """Let a boto3 client connect to checked addresses only.
 
-    All of its requests go through this one session, those that follow a redirect included. botocore looks for
-    credentials by sessions of its own, so an instance's role still works.
+    All of its requests use this one session, also after a redirect. botocore looks up credentials with other sessions,
+    so an instance's role still works.
     """
     session = client._endpoint.http_session  # noqa: SLF001  # botocore has no public way to choose connections
     session._pool_classes_by_scheme = session._manager.pool_classes_by_scheme = _POOLS  # noqa: SLF001
 
 
 class RestrictedS3Storage(S3Storage):  # type: ignore[misc]  # django-storages has no types
-    """Each thread has a client of its own."""
+    """S3 storage with restricted clients; django-storages has one client per thread."""
 
     @property
     def connection(self) -> Any:

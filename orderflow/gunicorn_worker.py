@@ -2,7 +2,7 @@
 
 gunicorn's own worker does not limit how long a client may take to send headers or body, or to take the answer: as many
 slow clients as it has threads stop it. Here, threads that only read and write (`threads`) serve the clients, within
-time limits. Few others (`answering_threads`), each with a database connection, run the application on requests that
+time limits. A few others (`answering_threads`), each with a database connection, run the application on requests that
 have arrived completely. The heartbeat of a threaded worker says nothing about its threads, so a request that runs
 longer than gunicorn's `timeout` ends its worker.
 
@@ -33,11 +33,11 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 KIB = 1024
-# DATA_UPLOAD_MAX_MEMORY_SIZE: the application refuses what is larger, and reads nothing of it.
+# As DATA_UPLOAD_MAX_MEMORY_SIZE: the application refuses a larger body without reading it.
 LARGEST_BODY = 12 * KIB**2
-# Of one body and of one answer. A larger one is kept in a temporary file.
+# Of one body or answer. A larger one goes to a temporary file.
 IN_MEMORY = 256 * KIB
-# So many large bodies at a time; others get 503.
+# Bodies above IN_MEMORY that one process receives at a time; further ones get 503.
 LARGE_BODIES = 8
 PIECE = 64 * KIB
 _ERROR = (
@@ -47,7 +47,7 @@ _ERROR = (
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``first`` seconds, one more for each ``rate`` bytes that arrive, and ``most`` in all."""
+    """Time limit: ``first`` seconds, plus one for each ``rate`` bytes received, at most ``most`` in all."""
 
     what: str
     first: float
@@ -56,7 +56,7 @@ class Limit:
 
 
 class TooSlow(Exception):
-    """A client did not send the rest in time."""
+    """A client did not send headers or body in time."""
 
 
 class Busy(Exception):
@@ -64,7 +64,7 @@ class Busy(Exception):
 
 
 class ClientSocket(socket.socket):
-    """A client's connection; while a `Limit` is set, `recv` raises `TooSlow` after its time."""
+    """A client's connection; `recv` raises `TooSlow` if the `Limit` that is set has passed."""
 
     _limit: Limit | None = None
     _since = 0.0
@@ -74,6 +74,7 @@ class ClientSocket(socket.socket):
         super().__init__(fileno=accepted.detach())
 
     def allow(self, limit: Limit | None) -> None:
+        """Start a time limit now; None removes it."""
         self._limit, self._since, self._received = limit, time.monotonic(), 0
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
@@ -102,9 +103,9 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Answer:
-    """Passes an answer from the thread that makes it, which never waits, to the thread that sends it.
+    """A buffer between the thread that writes an answer, which never waits, and the thread that sends it.
 
-    To gunicorn it is the socket.
+    gunicorn uses it as the socket.
     """
 
     def __init__(self) -> None:
@@ -114,7 +115,7 @@ class Answer:
         self._complete = self._unwanted = False
 
     def sendall(self, data: bytes) -> None:
-        """Raise `BrokenPipeError` if the client is gone."""
+        """Add to the answer. Raise `BrokenPipeError` if the client is gone."""
         with self._changed:
             if self._unwanted:
                 raise BrokenPipeError(errno.EPIPE, "the client is gone")
@@ -129,11 +130,11 @@ class Answer:
             self._changed.notify_all()
 
     def shutdown(self, how: int) -> None:
-        """Refuse, so that gunicorn goes on to `close`: the sending thread closes the connection."""
+        """Raise `OSError`, so that gunicorn calls only `close`: the sending thread closes the connection."""
         raise OSError(errno.ENOTCONN, "not a socket")
 
     def send_to(self, client: socket.socket, seconds: float) -> bool:
-        """Send until the answer is complete; False if the client did not take `PIECE` bytes in so many seconds."""
+        """Send until the answer is complete. Return False if the client did not take `PIECE` bytes in ``seconds``."""
         try:
             while piece := self._next_piece():
                 client.settimeout(seconds)
@@ -145,7 +146,7 @@ class Answer:
         return True
 
     def _next_piece(self) -> bytes:
-        """Wait for it; empty at the end."""
+        """Wait for the next piece and return it; empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._written > self._sent or self._complete)
             self._file.seek(self._sent)
@@ -156,12 +157,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Running:
+    """A request that the application is working on: since when (monotonic seconds), and its method and path."""
+
     since: float
     what: str
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """See the module."""
+    """gunicorn's threaded worker with the changes that the module describes."""
 
     alive: bool
     head = Limit("headers", first=10, rate=500, most=20)
@@ -182,7 +185,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             os._exit(0)
 
     def accept(self, listener: Any) -> None:
-        """Wait for the first bytes without a thread."""
+        """Accept a client; no thread is used before its first bytes arrive."""
         try:
             accepted, address = listener.accept()
         except OSError as error:
@@ -196,7 +199,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle(self, conn: Connection) -> Any:
-        """Serve one request, in a thread that reads and writes only."""
+        """Serve one request, in a thread that only reads and writes."""
         conn.sock.allow(self.head)
         keep = super().handle(conn)
         conn.sock.allow(None)
@@ -209,7 +212,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._receive(req, conn.sock, places)
             answer = Answer()
             target = SimpleNamespace(sock=answer, client=conn.client, server=conn.server)
-            # An empty context for each request: nothing of one is left for the next in its thread.
+            # A new context for each request, so that none inherits variables of an earlier one in its thread.
             made = self.answering.submit(copy_context().run, self._answer, req, target)
             sent = answer.send_to(conn.sock, self.piece_seconds)
             return bool(made.result()) and sent
@@ -221,17 +224,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         ip = addr[0] if addr else ""
         if isinstance(exc, TooSlow):
             self.log.warning("Request from ip=%s ended: its %s came too slowly", ip, exc)
-            said = _error(
+            answer = _error(
                 req, "408 Request Timeout", "TIMEOUT", "The request came too slowly. Send it again."
             )
         else:
             self.log.warning("Request from ip=%s refused: too many large bodies at once", ip)
-            said = _error(
+            answer = _error(
                 req, "503 Service Unavailable", "UNAVAILABLE", "Send the request again in a few seconds."
             )
         with suppress(OSError):
             client.settimeout(1)
-            client.sendall(said)
+            client.sendall(answer)
 
     def notify(self) -> None:
         """Tell the arbiter that this worker is alive; end it if one of its requests hangs."""
@@ -293,7 +296,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _error(req: Any, status: str, code: str, message: str) -> bytes:
-    """Return a whole answer: the API's form of an error for its paths, else text."""
+    """Return a complete HTTP answer: the API's error format for its paths, else text."""
     kind, body = "text/plain", message
     if req is not None and req.path.startswith("/api/"):
         kind = "application/json"

@@ -1,11 +1,11 @@
-"""The words of the OpenAPI description: a summary of each operation, the tags, and the headers of answers."""
+"""Texts of the OpenAPI description: summaries of operations, tags, and headers of answers."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Words(NamedTuple):
-    """``description`` empty: the method's docstring is it."""
+    """If ``description`` is empty, the method's docstring is used."""
 
     summary: str
     description: str = ""

@@ -105,13 +105,13 @@ class DocumentIn(KnownFieldsOnly, serializers.ModelSerializer[Document]):
 
 
 class OwnCustomer(serializers.PrimaryKeyRelatedField[Customer]):
-    """Of another org's there is no sign."""
+    """A customer of the user's org; another org's id is refused like an unknown one."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"pk_field": IdField(), **options})
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        # REST framework's own takes an empty text for null.
+        # REST framework would treat an empty text as null.
         if data == "":
             self.fail("incorrect_type", data_type="str")
         return super().run_validation(data)

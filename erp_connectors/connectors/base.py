@@ -110,7 +110,7 @@ class AckUnreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MisnamedAnswer:
-    """A file that is probably meant as an answer; ``filename`` of the export that its name seems to answer, if any."""
+    """A file that is probably an answer; ``filename``: the export file that its name contains, if any."""
 
     filename: str | None
     expected_name: str
@@ -159,7 +159,7 @@ class Connector(ABC, Generic[ConfigT]):
         """The export file name that an ack file's name answers; None: not an ack file of this connector."""
 
     def misnamed_answer(self, name: str) -> MisnamedAnswer | None:
-        """For a name that `acknowledges` does not know: what the file should be called, if it looks like an answer."""
+        """Return the expected name for a name that `acknowledges` does not know; None if it is no answer."""
         return None
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Django's e-mail backend, with connections that the address policy allows only."""
+"""Django's e-mail backend, restricted to addresses that the address policy allows."""
 
 import smtplib
 import socket
@@ -17,7 +17,7 @@ class SMTP(smtplib.SMTP):
 
 
 class SMTPOverTLS(smtplib.SMTP_SSL, SMTP):
-    """`smtplib.SMTP_SSL` gets its socket from the class behind it, which is ours here."""
+    """`smtplib.SMTP_SSL` calls `_get_socket` of the next class, which is ours."""
 
 
 class EmailBackend(DjangoBackend):

@@ -1,6 +1,6 @@
-"""Files in an ack folder that are probably answers but have a name that no poll reads: found, counted, never touched.
+"""Find and count files in an ack folder that are probably answers but have a wrong name. They are never touched.
 
-A poll lists its folder anyway; what it finds here is kept in the connection's row, however many files there are.
+A poll passes the entries of its listing; the result is stored in the connection's row, with a limit on the names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ from erp_connectors.services.ownership import of_others
 from erp_connectors.services.places import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.states import ExportStatus, FailedAs
 
-# So many are looked up in a poll, and so many of them are kept by name; the rest is "more".
+# Files that one poll looks up, and names that are stored.
 LOOKED_AT, KEPT = 2000, 50
-# What programs call a file that they are still writing. Left behind, it is an answer that never comes.
+# Endings of files that are still being written. A file that keeps one for `WRITTEN_WITHIN` counts as misnamed.
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".writing", ".uploading", ".crdownload", "~")
 WRITTEN_WITHIN = timedelta(hours=1)
 
@@ -48,7 +48,7 @@ class Misnamed:
 
 
 def misnamed_of(connection: ERPConnection) -> Misnamed:
-    """Return what the last complete poll has found."""
+    """Return the misnamed files that the last complete poll found."""
     found: Mapping[str, Any] = connection.misnamed_answers or {}
     files = tuple(
         MisnamedFile(
@@ -63,21 +63,21 @@ def misnamed_of(connection: ERPConnection) -> Misnamed:
 
 
 class MisnamedAnswers:
-    """What one listing of an ack folder shows. `see` costs a look at the name, the rest a few statements."""
+    """Collect misnamed answers of one listing. `see` runs no statement; `files` and `as_json` run a few."""
 
     def __init__(
         self, connection: ERPConnection, connector: Connector[object], dropzone: Dropzone, *, now: datetime
     ) -> None:
         self._connection = connection
         self._connector = connector
-        # There, a name without a prefix is the order file itself.
+        # If both folders are one, a name without a prefix is the order file itself.
         self._with_orders = dropzone.export_path.rstrip("/") == (dropzone.ack_path or "").rstrip("/")
         self._now = now
         self._seen: list[tuple[Entry, MisnamedAnswer]] = []
         self._more = False
 
     def see(self, entry: Entry) -> None:
-        """For a file that the connector does not know as an answer."""
+        """Add a file whose name the connector does not know as an answer, if it looks like one."""
         # Some servers do not tell a folder from a file.
         if not entry.is_file or entry.name in (PROCESSED, ERROR) or entry.name.endswith(REASON_SUFFIX):
             return
@@ -90,7 +90,7 @@ class MisnamedAnswers:
             self._more = True
 
     def files(self) -> list[MisnamedFile]:
-        """Return all that count. Not other orgs' files, those of answered exports, or those still being written."""
+        """Return the misnamed files, without those of other orgs, of answered exports, or still being written."""
         return [file for file in self._found() if not _may_be_unfinished(file, self._now)]
 
     def _found(self) -> list[MisnamedFile]:
@@ -114,7 +114,7 @@ class MisnamedAnswers:
         return files
 
     def as_json(self) -> dict[str, Any]:
-        """For the connection's row; empty if there is nothing. Files that may still be written count after a while."""
+        """Return the value for `ERPConnection.misnamed_answers`; empty if there are no files."""
         files = self._found()
         if not files:
             return {}
@@ -154,12 +154,12 @@ def _begins_with_export(name: str, meant: MisnamedAnswer) -> bool:
 
 
 def _is_its_file(entry: Entry, meant: MisnamedAnswer, export: ERPExport) -> bool:
-    """The order file itself, for example if both folders are one under two names."""
+    """Return whether this is the order file itself, as if one folder has two paths."""
     return _begins_with_export(entry.name, meant) and entry.size == export.size
 
 
 def _is_answered(export: ERPExport) -> bool:
-    """Then it is a copy, a log or a marker beside the answer."""
+    """Return whether an answer was read; the file is then a copy, a log or a marker beside it."""
     return export.status == ExportStatus.ACKED or export.failed_as == FailedAs.REFUSED
 
 

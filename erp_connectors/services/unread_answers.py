@@ -1,4 +1,4 @@
-"""Answers that came for an export and could not be read: malformed, not readable yet, or under a wrong name."""
+"""Answers of an export that were not read: malformed, not readable yet, or misnamed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class UnreadAnswer:
 
 
 def unread_answers(exports: Sequence[ERPExport]) -> dict[UUID, list[UnreadAnswer]]:
-    """Return those of exports that no later answer has settled, oldest first. One statement.
+    """Return the unread answers of each export without an applied answer, oldest first. One statement.
 
-    ``exports`` with their connection.
+    ``exports`` must have been read with their connection.
     """
     open_ = {export.pk: export for export in exports if _is_unanswered(export)}
     found: dict[UUID, list[UnreadAnswer]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Whether the second wall stands as the setting says: for `check --deploy`, `doctor`, and after each `migrate`."""
+"""Check that row-level security is as the setting says: for `check --deploy`, `doctor`, and after each `migrate`."""
 
 from collections.abc import Iterator
 from typing import Any

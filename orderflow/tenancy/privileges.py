@@ -1,4 +1,4 @@
-"""What the database role that the program uses may do, if the tables belong to another: for `migrate` by the owner.
+"""Grant the program's database role its privileges; `migrate` calls this as the owner of the tables.
 
 `DATABASE_APP_ROLE` names the role. It reads and writes rows, but cannot change the audit log, run code by the queue's
 tables, or change a table or a policy.

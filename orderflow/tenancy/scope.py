@@ -1,7 +1,7 @@
-"""Whose rows this thread of work may see: what a database with row-level security is told before anything is read.
+"""The scope of the current context: the orgs whose rows it may see, which PostgreSQL enforces by row-level security.
 
-The first wall is `for_org`; this is the second (docs/security/row-level-security.md). Nobody says anything: nothing
-is seen. A new thread begins with nothing, too: whoever starts one for work on rows takes the context along.
+It is the second barrier after `for_org` (docs/security/row-level-security.md). Without a scope, no rows are visible. A
+new thread has no scope: copy the context to it.
 """
 
 from collections.abc import Iterator

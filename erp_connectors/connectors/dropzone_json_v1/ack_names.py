@@ -1,11 +1,11 @@
-"""Names of files in the ack folder that are probably meant as answers and that no poll reads."""
+"""Recognise misnamed answers: files in the ack folder that are probably answers but have a wrong name."""
 
 import re
 
 from erp_connectors.connectors.base import MisnamedAnswer
 
 ACCEPTED_PREFIX, REFUSED_PREFIX, SUFFIX = "ack_", "error_", ".json"
-# In place of the export's name where a file's own does not tell which one it answers.
+# Stands for the export's name if the file's name does not contain one.
 ANY_EXPORT = "sales_order_…"
 _EXPORT = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}", re.IGNORECASE | re.ASCII)
 # "ack-4711.json", "ACK 4711.json", "error.json", "ack_4711.txt"; not "acknowledgements" or "errors.log".
@@ -14,7 +14,7 @@ _REFUSED = re.compile(r"err|nack|nak|nok|fail|reject|refus|fehler", re.IGNORECAS
 
 
 def misnamed_answer(name: str) -> MisnamedAnswer | None:
-    """For a name that `ack.acknowledges` does not know. None if it does not look like an answer."""
+    """Return the expected name for a name that `ack.acknowledges` does not know; None if it is no answer."""
     found = _EXPORT.search(name)
     if found is None and not _LIKE_AN_ANSWER.match(name):
         return None

@@ -1,11 +1,11 @@
-"""Orders from a file: each whole or not at all, none twice however often the file is read, whatever its size.
+"""Import orders from a file of any size: each order completely or not at all, and never twice.
 
-formats, encodings      what the file is
-delimited, workbook     bytes into a table; json_lines: bytes into orders
-columns, rows           a table into orders
+formats, encodings      recognise the file
+delimited, workbook     bytes to a table; json_lines: bytes to orders
+columns, rows           a table to orders
 amounts, dates, values  one value
-checking                is it an order? all its problems at once
-writing                 batches into the database
+checking                check an order and list all its problems
+writing                 write batches to the database
 """
 
 from collections import Counter
@@ -24,14 +24,14 @@ from orderflow.orders.importing.writing import Outcome as Outcome
 
 ORDERS_PER_BATCH, LINES_PER_BATCH = 200, 5_000
 
-# What the import tells while it runs; the share of the file says how far it has come.
+# Called for each order, problem and remark; and with the share of the file that was read, from 0 to 1.
 Tell = Callable[["Became | Problem | Remark"], None]
 Progress = Callable[[float], None]
 
 
 @dataclass(slots=True)
 class Summary:
-    """Numbers only: a million orders must not fill the memory."""
+    """Counts of an import. No lists: a million orders must not fill the memory."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
@@ -46,6 +46,7 @@ class Summary:
 
 
 def import_orders(file: Reading, into: Into, *, tell: Tell, progress: Progress) -> Summary:
+    """Import all orders of ``file``. Raise `FileTooLarge`; the batches before it stay imported."""
     summary = Summary()
     earlier: dict[int, str] = {}
     for batch in _batches(_checked(file, summary, tell, progress)):
@@ -98,7 +99,7 @@ def _batches(checked: Iterator[Checked]) -> Iterator[list[Checked]]:
 
 
 def _repeated(batch: Sequence[Checked], earlier: dict[int, str]) -> Iterator[Became]:
-    """A dry run leaves nothing in the database by which it could know an order of an earlier batch again."""
+    """Yield the orders that an earlier batch of a dry run had: nothing of that batch is in the database."""
     for one in batch:
         contents = digest(one.order)
         if hash(one.order.key) in earlier:
@@ -110,5 +111,5 @@ def _count(one: Became, summary: Summary) -> None:
     summary.outcomes[one.outcome] += 1
     summary.warnings.update(warning.code.value for warning in one.warnings)
     if one.outcome == Outcome.NEEDS_REVIEW:
-        # "line 7: SKU is missing" of many orders is one gap, told once.
+        # "line 7: SKU is missing" of many orders is counted as one gap.
         summary.lacking.update({gap.split(": ")[-1] for gap in one.why})

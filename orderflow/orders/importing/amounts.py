@@ -1,4 +1,4 @@
-"""Quantities and prices as files write them: with a point or a comma, and no guessing between the two."""
+"""Parse quantities and prices with a decimal point or comma. An ambiguous number is refused, not guessed."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ _SHAPE = {
     sign: re.compile(rf"[+-]?[0-9]*{re.escape(mark)}[0-9]+|[+-]?[0-9]+{re.escape(mark)}")
     for sign, mark in SIGNS.items()
 }
-# 1.234 may be a little more than one, or one thousand two hundred and thirty-four.
+# 1.234 may be 1.234 or 1234.
 _EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _GROUPED = {
     sign: re.compile(
@@ -31,7 +31,7 @@ _GROUPED = {
 
 
 class NotANumber(Exception):
-    """The text says what is wrong and what to do."""
+    """The message says what is wrong and what to do."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Evidence:
 
 
 def proves(text: str) -> list[Sign]:
-    """Return the sign that this number can only have; none if it is whole, either, or no number."""
+    """Return the decimal sign that the number proves; empty if it is whole, ambiguous or no number."""
     if not text or text.isdigit() or _EITHER.fullmatch(text):
         return []
     found: list[Sign] = []

@@ -1,4 +1,4 @@
-"""Cells of a spreadsheet that are no text, as text that remembers its kind."""
+"""Cells of a spreadsheet that are numbers, dates or booleans, as subclasses of str."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,7 +8,7 @@ MOST_DIGITS = 15
 
 
 class NumberCell(str):
-    """A number with all the digits that a spreadsheet shows, and a point."""
+    """A number with all the digits that a spreadsheet shows, and a decimal point."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class BooleanCell(str):
 
 
 def cell(value: Any) -> str:
-    """Return the text of what a workbook holds in one cell."""
+    """Return the text of one cell's value."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -37,7 +37,7 @@ def cell(value: Any) -> str:
 
 
 def _digits(number: Decimal) -> str:
-    """Leave out what only binary arithmetic added: 3.3000000000000003 is shown as 3.3."""
+    """Return the digits without errors of binary arithmetic: 3.3 for 3.3000000000000003."""
     if not number.is_finite():
         return str(number)
     shown = Decimal(f"{number:.{MOST_DIGITS}g}")

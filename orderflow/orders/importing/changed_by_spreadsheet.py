@@ -1,4 +1,4 @@
-"""Recognise what a spreadsheet or a program made of a number: two different orders may look the same afterwards."""
+"""Recognise numbers that a spreadsheet has changed: two different order numbers may look the same afterwards."""
 
 import re
 
@@ -25,7 +25,7 @@ _CHANGED = re.compile(
 
 
 def is_changed(text: str) -> bool:
-    """Whether this cannot be the order number, SKU or customer number that was meant."""
+    """Return whether a spreadsheet has changed this order number, SKU or customer number."""
     if isinstance(text, DateCell | BooleanCell):
         return True
     if isinstance(text, NumberCell):

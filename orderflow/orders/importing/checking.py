@@ -1,4 +1,4 @@
-"""Is what was found an order? Every problem of it at once, each with its place and what to write instead."""
+"""Check what was found in a file: return an order, or all its problems, each with its place and the correction."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from orderflow.orders.importing.values import Conventions, Convert, Refused
 
 
 class Checker:
-    """Checks the orders of one file, which writes all its numbers and dates in one way."""
+    """Check the orders of one file, whose numbers and dates all follow the same conventions."""
 
     def __init__(self, conventions: Conventions) -> None:
         day = values.day(conventions)
@@ -84,7 +84,7 @@ class Checker:
 
 
 class _Place(NamedTuple):
-    """Where fields are: a line of the file, what stands before their names, and what a table calls them."""
+    """Where fields are: the line of the file, a prefix of their names, and a table's headings by field."""
 
     line: int
     prefix: str = ""
@@ -95,7 +95,7 @@ class _Place(NamedTuple):
 
 
 def remarks(found: Found, order: OrderIn) -> list[Remark]:
-    """Return what is odd about the customer's number; what is about the order itself, `order_warnings` says."""
+    """Return remarks about the customer's number. `order_warnings` covers the order itself."""
     letters = look_alikes(order.customer_number)
     if not letters:
         return []
@@ -115,7 +115,7 @@ def _converted(
 ) -> dict[str, Any]:
     for name in given:
         if name not in known:
-            # A misspelt field would otherwise be an order that lacks something.
+            # Otherwise a misspelt field would silently be missing from the order.
             what = f"is no field of an order; known here: {', '.join(known)}"
             shown = name[:60] if name.isprintable() else ascii(name[:60])
             problems.append(Problem(at.line, f"{at.prefix}{shown}", what))

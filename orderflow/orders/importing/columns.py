@@ -1,4 +1,4 @@
-"""Which column of a table is which field: by our names, or by a column map (`column_maps/*.toml`, docs/import.md)."""
+"""Match the columns of a table with fields: by our names, or by a column map (`column_maps/*.toml`, docs/import.md)."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ from orderflow.orders.importing.amounts import Sign
 from orderflow.orders.importing.documents import Names
 from orderflow.orders.importing.tables import trimmed
 
-# column: what the order or the line calls it
+# By the name of the column, the field of the order or of the line.
 OF_ORDER = {
     "external_order_number": "external_order_number",
     "erp_customer_number": "erp_customer_number",
@@ -60,7 +60,7 @@ class ColumnMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     order_once: bool = False
     decimal: Sign | None = None
     date_format: str | None = None
-    # Not in the file: its name.
+    # The map's own name; not a key of the file.
     name: str = ""
 
 
@@ -74,7 +74,7 @@ class Columns(NamedTuple):
 
     @property
     def names(self) -> Names:
-        """What problems call the fields, as the order and the line name them."""
+        """Return the headings that problems show, by the fields of the order and of the line."""
         heading = {field: self.headings[several[0]] for field, several in self.positions.items()}
         of_order = {OF_ORDER[field]: name for field, name in heading.items() if field in OF_ORDER}
         of_order["name"] = heading.get("customer_name", "customer_name")
@@ -85,7 +85,7 @@ class Columns(NamedTuple):
 
 
 class BadColumns(ValueError):
-    """The text says what is wrong and what to do."""
+    """The message says what is wrong and what to do."""
 
 
 def shipped() -> list[str]:
@@ -93,7 +93,7 @@ def shipped() -> list[str]:
 
 
 def column_map(name: str) -> ColumnMap:
-    """Return a map that is shipped, by its name, or one of the user's, by its path. Raise `BadColumns`."""
+    """Return a shipped map by its name, or a user's map by its path. Raise `BadColumns`."""
     path = SHIPPED / f"{name}.toml" if name in shipped() else Path(name)
     try:
         read = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ColumnMap)
@@ -111,7 +111,7 @@ def column_map(name: str) -> ColumnMap:
 
 
 def match(header: Sequence[str], mapping: ColumnMap | None) -> Columns:
-    """Raise `BadColumns`."""
+    """Return the position of each field in a row. Raise `BadColumns`."""
     headings = [_heading(position, name) for position, name in enumerate(trimmed(list(header)), 1)]
     if len(headings) > MOST_COLUMNS:
         raise BadColumns(f"has {len(headings)} columns; {MOST_COLUMNS} at most")
@@ -175,12 +175,12 @@ def _all(headings: Sequence[str], wanted: Headings) -> tuple[int, ...]:
 
 
 def _key(heading: str) -> str:
-    """Capitals, blanks and hyphens make no difference."""
+    """Return a heading for comparison: case, blanks and hyphens make no difference."""
     return re.sub(r"[\s-]+", "_", heading.strip().casefold())
 
 
 def _advice(headings: Sequence[str]) -> str:
-    """Say what would read these columns: a map that is shipped, one to write, or the names that are known."""
+    """Return what to do: use a shipped map, rename the columns, or write a map."""
     for name in shipped():
         columns = column_map(name).columns
         if all(_all(headings, columns[field]) for field in ("external_order_number", "internal_sku", "qty")):
@@ -191,8 +191,8 @@ def _advice(headings: Sequence[str]) -> str:
     return f"these are known: {known}{hint}. Rename them, or say which is which in a file: --columns FILE"
 
 
-# What people call the fields, in English and German; for suggestions only.
-_CALLED = {
+# Common headings of the fields in English and German; for suggestions only.
+_COMMON_HEADINGS = {
     "external_order_number": "order number, order no, order, po number, purchase order, bestellnummer, auftragsnummer",
     "erp_customer_number": "customer number, customer no, customer, account, kundennummer, kunde, debitor",
     "customer_name": "customer name, company, name, firma, kundenname",
@@ -208,18 +208,18 @@ _CALLED = {
     "uom": "unit, uom, einheit, me",
     "unit_price": "price, unit price, preis, einzelpreis, stueckpreis",
 }
-_FIELD_CALLED = {name: field for field, names in _CALLED.items() for name in names.split(", ")}
+_FIELD_BY_HEADING = {name: field for field, names in _COMMON_HEADINGS.items() for name in names.split(", ")}
 
 
 def _guess(heading: str) -> str:
     key = _key(heading)
     if key in KNOWN:
         return ""
-    close = get_close_matches(key.replace("_", " "), _FIELD_CALLED, n=1, cutoff=0.85)
-    return _FIELD_CALLED[close[0]] if close else ""
+    close = get_close_matches(key.replace("_", " "), _FIELD_BY_HEADING, n=1, cutoff=0.85)
+    return _FIELD_BY_HEADING[close[0]] if close else ""
 
 
 def matches(value: str, wanted: Iterable[Any]) -> bool:
-    """Whether a cell's value is one of those for which a row or an order is left out."""
+    """Return whether a cell's value is one of ``wanted``; `ANY` matches every value that is not empty."""
     text = value.strip().casefold()
     return any(bool(text) if one == ANY else text == one.casefold() for one in wanted)

@@ -1,4 +1,4 @@
-"""Dates as files write them, by a format of the letters YYYY, YY, MM and DD."""
+"""Parse dates by a format of YYYY, YY, MM and DD."""
 
 import re
 from datetime import date
@@ -9,7 +9,7 @@ _TOKENS = {"YYYY": r"(?P<year>[0-9]{4})", "YY": r"(?P<short>[0-9]{2})", "MM": r"
 _TOKENS |= {"DD": r"(?P<day>[0-9]{1,2})"}
 _TOKEN = re.compile("YYYY|YY|MM|DD")
 _PERCENT = {"%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD"}
-# A time of day behind the date is left out.
+# A time of day after the date is ignored.
 _TIME = (
     r"(?:[T ]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[AaPp][Mm])?"
     r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?)?"
@@ -18,7 +18,7 @@ _CENTURY = 2000
 
 
 class BadFormat(ValueError):
-    """The text says what a format looks like."""
+    """The message says how to write a format."""
 
 
 class DateFormat(NamedTuple):
@@ -26,7 +26,7 @@ class DateFormat(NamedTuple):
     pattern: "re.Pattern[str]"
 
     def parse(self, text: str) -> date:
-        """Raise ValueError."""
+        """Return the date; ignore a time of day after it. Raise ValueError."""
         found = self.pattern.fullmatch(text)
         if found is None:
             raise ValueError(text)
@@ -53,7 +53,7 @@ def date_format(name: str) -> DateFormat:
 
 
 def suggestion(text: str) -> str:
-    """Return what to write after a date that does not fit: the option that would read it, if there is one."""
+    """Return the option that would read this date, as the end of a message; empty if there is none."""
     found = re.match(r"([0-9]{1,4})([./-])([0-9]{1,2})\2([0-9]{2,4})(?![0-9])", text)
     if found and len(found[1]) == 4:
         return f"; if it is a date: --date-format YYYY{found[2]}MM{found[2]}DD" if found[2] != "-" else ""

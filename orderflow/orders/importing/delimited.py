@@ -1,4 +1,4 @@
-"""Delimited text: comma, semicolon, tab or pipe between the cells, in any encoding; a line ``sep=;`` may precede it."""
+"""Read delimited text: comma, semicolon, tab or pipe, in any encoding, optionally after a line ``sep=;``."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ class _Layout(NamedTuple):
 
 
 def delimited(open_: Open, encoding: str | None) -> Table:
-    """Raise `UnknownEncoding`, `FileTooLarge`."""
+    """Return the table. Raise `UnknownEncoding`, `FileTooLarge`."""
     layout, header = _layout(open_, encoding)
     described = (
         (
@@ -87,7 +87,7 @@ def _delimiter(header: str) -> str:
 
 
 def _rows(open_: Open, layout: _Layout) -> Iterator[TableRow | Unreadable]:
-    """Yield what stands below the header."""
+    """Yield the rows below the header."""
     csv.field_size_limit(LONGEST_CELL)
     with open_() as data:
         text = _text(data, layout.encoding)

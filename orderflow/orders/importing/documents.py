@@ -1,4 +1,4 @@
-"""What travels from a file into the database: what was found, what of it is an order, and what is wrong with it."""
+"""Values of an import: what was found in a file, the order made of it, and its problems."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Problem(NamedTuple):
-    """``line`` of the file, the field as the file names it, and what is wrong and what to write instead."""
+    """Why an order is refused: line and field of the file, ``what`` is wrong and how to correct it."""
 
     line: int
     field: str
@@ -17,7 +17,7 @@ class Problem(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """Something about an order that a user should look at, and that stops nothing."""
+    """Something that a user should check; the order is imported."""
 
     line: int
     field: str
@@ -25,14 +25,14 @@ class Remark(NamedTuple):
 
 
 class Names(NamedTuple):
-    """The headings of a table by the names of our fields."""
+    """The headings of a table, by our field names."""
 
     of_order: Mapping[str, str] = {}
     of_line: Mapping[str, str] = {}
 
 
 class Found(NamedTuple):
-    """One order as the file has it. ``at`` are the lines of its order lines if each has one of its own (a table)."""
+    """One order as the file has it. ``at``: for a table, the line in the file of each order line."""
 
     line: int
     fields: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Found(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A place in the file that is no order."""
+    """A part of the file that cannot be read as an order."""
 
     problem: Problem
 
@@ -73,5 +73,5 @@ class OrderIn(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes it the same order when the file is read again."""
+        """Return what identifies the order when the file is imported again."""
         return self.customer_number, self.external_order_number

@@ -1,4 +1,4 @@
-"""Which encoding a file is in: by its byte order mark, by the zeros of UTF-16, or as the user says."""
+"""Find the encoding of a file: as the user says, by its byte order mark, or by the zero bytes of UTF-16."""
 
 import codecs
 from typing import NamedTuple
@@ -14,23 +14,23 @@ _MARKS = (
 
 
 class UnknownEncoding(ValueError):
-    """The text says which encodings there are."""
+    """The message says which encoding to choose."""
 
 
 class Encoding(NamedTuple):
-    """``how`` the encoding was found, in words."""
+    """``how``: how the encoding was found, in words."""
 
     name: str
     how: str
 
     @property
     def errors(self) -> str:
-        """Let a wrong byte pass to the check of its field, which names the place, if the encoding contains ASCII."""
+        """Return `surrogateescape` if possible, so that the check of a field finds a wrong byte and names the field."""
         return "strict" if self.name.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
 def encoding_of(head: bytes, stated: str | None) -> Encoding:
-    """Raise `UnknownEncoding`."""
+    """Return the encoding of a file that begins with ``head``. Raise `UnknownEncoding`."""
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if stated is not None:
         return Encoding(_codec(stated), "as --encoding says")

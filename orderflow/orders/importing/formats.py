@@ -1,4 +1,4 @@
-"""What a file is: by its first bytes if they say so, else by its name."""
+"""Recognise the format of a file: by its first bytes, else by its name."""
 
 import zipfile
 from pathlib import Path
@@ -9,7 +9,7 @@ FORMATS: tuple[Format, ...] = ("jsonl", "csv", "xlsx", "ods")
 WORKBOOKS = ("xlsx", "ods")
 _ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".psv": "csv", ".txt": "csv",
-    # A table that was given the ending of a workbook.
+    # A text table with the ending of a workbook.
     ".xlsx": "csv", ".ods": "csv", ".xls": "csv",
 }  # fmt: skip
 _ZIP, _OLD_OFFICE, _GZIP = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b"
@@ -17,11 +17,11 @@ _WEB_PAGE = (b"<html", b"<!doctype html", b"<table", b"<?xml")
 
 
 class UnknownFormat(Exception):
-    """The text says what the file seems to be, and what to do."""
+    """The message says what the file seems to be, and what to do."""
 
 
 def format_of(path: Path, stated: Format | None = None) -> Format:
-    """Raise `UnknownFormat`, `OSError`."""
+    """Return the format of a file. Raise `UnknownFormat`, `OSError`."""
     with path.open("rb") as file:
         head = file.read(64)
     if head.startswith(_ZIP):
@@ -56,7 +56,7 @@ def _by_name(path: Path) -> Format:
 
 
 def _zipped(path: Path) -> Format:
-    """Tell a workbook from any other archive, whatever its name."""
+    """Return the format of a workbook, by its content. Raise `UnknownFormat` for any other archive."""
     try:
         with zipfile.ZipFile(path) as packed:
             names = {entry.filename for entry in packed.infolist()}

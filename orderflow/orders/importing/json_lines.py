@@ -1,4 +1,4 @@
-"""One order a line, as a JSON object. Whatever the file's size, one order at a time is in memory."""
+"""Read JSON lines: one order per line, as an object. Only one order at a time is in memory."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def json_orders(data: IO[bytes], encoding: Encoding) -> Iterator[Found | Unreada
 
 
 def _reader(data: IO[bytes], encoding: Encoding) -> _ReadLine:
-    """Return what reads a line as UTF-8."""
+    """Return a function that reads one line as UTF-8."""
     if encoding.name.startswith("utf-8"):
         return data.readline
     text = io.TextIOWrapper(data, encoding=encoding.name, newline="\n")

@@ -1,4 +1,4 @@
-"""Limits of an import file, which hold for what a gzipped one expands to: 3 MB can become gigabytes."""
+"""Limits of an import file. They apply to the expanded content: 3 MB of gzip can become gigabytes."""
 
 import io
 from collections.abc import Iterator
@@ -37,10 +37,10 @@ class Bounded(io.RawIOBase):
 
 
 class RowLines:
-    """The lines of a text for csv.reader; `next_row` after each row, so that no row grows without bound."""
+    """Yield the lines of a text to csv.reader; call `next_row` after each row. Raise `FileTooLarge` for a long row."""
 
     def __init__(self, text: io.TextIOWrapper, *, line: int) -> None:
-        """``line``: the last that was read before, which is the header's."""
+        """``line``: number of the line that was read last, the header's."""
         self._text = text
         self._line = line
         self._in_row = self._rows = 0
@@ -59,7 +59,7 @@ class RowLines:
 
 
 def count(so_far: int, most: int, what: str) -> int:
-    """Return one more; raise `FileTooLarge` above ``most``."""
+    """Return ``so_far`` + 1; raise `FileTooLarge` above ``most``."""
     if so_far >= most:
         raise FileTooLarge(f"it has more than {most:,} {what}; split it")
     return so_far + 1

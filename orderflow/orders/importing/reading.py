@@ -1,4 +1,4 @@
-"""Files as they come, whatever their format and size, as orders one at a time, and how they were understood."""
+"""Read a file of any format and size as orders, one at a time, and report how it was understood."""
 
 import gzip
 import io
@@ -23,12 +23,12 @@ from orderflow.orders.importing.understood import Understood, of_json, of_table
 from orderflow.orders.importing.values import Conventions
 from orderflow.orders.importing.workbook import unpacked, workbook
 
-# Which options do not apply to a format; workbooks have an encoding of their own.
+# Options that do not apply to a format. A workbook states its own encoding.
 _UNUSED = {"jsonl": ("columns", "decimal", "date-format", "sheet"), "csv": ("sheet",)}
 
 
 class Options(NamedTuple):
-    """What the user says about a file; None is found out, or refused with a suggestion."""
+    """Options of the user about a file. None: recognise it, or refuse the file with a suggestion."""
 
     format: Format | None = None
     encoding: str | None = None
@@ -50,7 +50,10 @@ class Reading(NamedTuple):
 
 @contextmanager
 def reading(path: Path, options: Options) -> Iterator[Reading]:
-    """Raise `UnknownFormat`, `UnknownEncoding`, `BadWorkbook`, `FileTooLarge`; the orders raise `FileTooLarge` only."""
+    """Open a file. Raise `UnknownFormat`, `UnknownEncoding`, `BadWorkbook`, `FileTooLarge`.
+
+    Iterating over ``orders`` raises `FileTooLarge` only.
+    """
     format_ = format_of(path, options.format)
     _require_fitting(options, format_)
     file = _File(path)
@@ -77,7 +80,7 @@ def _require_fitting(options: Options, format_: Format) -> None:
 
 
 class _File:
-    """A file that is opened for each reading; gzipped or not, its position on the disk is how far it has come."""
+    """A file that may be gzipped, and is opened for each reading; its position on disk is the progress."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

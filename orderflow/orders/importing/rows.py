@@ -1,4 +1,4 @@
-"""Rows of a table into orders: consecutive rows with the same customer and order number are one order."""
+"""Group rows of a table to orders: consecutive rows with the same customer and order number are one order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ AMOUNTS = ("qty", "unit_price")
 class Row(NamedTuple):
     line: int
     cells: dict[str, str]
-    # None: as the map says, the row gives the order no line.
+    # False: by the column map, the row is no order line.
     has_line: bool = True
     skipped: bool = False
 
@@ -45,14 +45,14 @@ class Row(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The last row, which is a total and no order line."""
+    """The last row, if it is a total and no order line."""
 
     line: int
 
 
 @dataclass(slots=True)
 class Survey:
-    """What a first reading of the whole table shows. ``unsafe``: orders that may have rows elsewhere, and why."""
+    """Result of a first pass over the table. ``unsafe``: why an order may be incomplete, by the hash of its key."""
 
     unsafe: dict[int, str] = field(default_factory=dict)
     numbers: Evidence = field(default_factory=Evidence)
@@ -62,7 +62,7 @@ class Survey:
 
 
 def survey(table: Table, columns: Columns) -> Survey:
-    """Read the table once beforehand, as no part of an order may go in for the whole."""
+    """Read the whole table once before the import, so that no incomplete order is imported."""
     found = Survey()
     seen: set[int] = set()
     before, after_unreadable = 0, False
@@ -89,6 +89,7 @@ def survey(table: Table, columns: Columns) -> Survey:
 
 
 def as_orders(table: Table, columns: Columns, unsafe: Mapping[int, str]) -> Iterator[Found | Unreadable]:
+    """Yield each order of the table; refuse those in ``unsafe``."""
     rows = (row for row in _rows(table, columns) if not isinstance(row, Total))
     for key, group in groupby(rows, key=lambda row: row.key if isinstance(row, Row) else None):
         if key is None:
@@ -129,7 +130,7 @@ def _order(rows: Sequence[Row], columns: Columns) -> Found | Unreadable:
 
 
 def _rows(table: Table, columns: Columns) -> Iterator[Row | Unreadable | Total]:
-    """Yield each row as its fields. A row that looks like a total is one only if nothing comes below it."""
+    """Yield each row as fields. A row that looks like a total is one only if it is the last."""
     before: Row | None = None
     maybe_total: Row | None = None
     for row in _mapped(table, columns):
@@ -202,7 +203,7 @@ def _any_matches(cells: Sequence[str], rules: Mapping[str, list[str]], columns: 
 
 
 def _with_key_of(row: Row, before: Row | None, columns: Columns) -> Row:
-    """Let a row without a customer, or without any key if the map says so, belong to the order above it."""
+    """Copy the key of the row above to a row without a customer, or without any key if the map allows that."""
     if before is None:
         return row
     customer, number = row.key
@@ -217,7 +218,7 @@ def _with_key_of(row: Row, before: Row | None, columns: Columns) -> Row:
 
 
 def _looks_like_a_total(row: Row, columns: Columns) -> bool:
-    """Whether it names no order, no customer and no product: numbers, and perhaps the word."""
+    """Return whether the row has no order, customer or product: only numbers, and possibly a word for *total*."""
     if columns.map is not None and columns.map.order_once:
         return False
     fixed = columns.map.fixed if columns.map else {}

@@ -1,4 +1,4 @@
-"""A file as a table: rows of text with their line numbers, whatever it was read from."""
+"""A file as a table: rows of text with their line numbers, for each format."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Table(NamedTuple):
 
 
 def trimmed(cells: list[str]) -> list[str]:
-    """Leave out the empty cells at the end."""
+    """Return the cells without empty ones at the end."""
     last = len(cells)
     while last and not cells[last - 1].strip():
         last -= 1

@@ -1,4 +1,4 @@
-"""How a file was understood, for the user to compare with what was meant: `import_orders --dry-run` prints it."""
+"""How a file was understood, as `import_orders --dry-run` prints it for the user to check."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

@@ -1,6 +1,6 @@
-"""Write one sheet of a workbook as lines of JSON: its name, then its rows. Run by `workbook`, with limits of its own.
+"""Write one sheet of a workbook as lines of JSON: its name, then its rows. `workbook` runs this in its own process.
 
-python -I unpack_workbook.py FILE SHEET MEMORY OUTPUT SECONDS
+python -I unpack_workbook.py FILE SHEET MEMORY OUTPUT SECONDS (bytes of address space, bytes of output, CPU seconds)
 """
 
 import json
@@ -68,7 +68,7 @@ def _sheet(workbook: CalamineWorkbook, wanted: str) -> CalamineSheet:
 def _write(sheet: CalamineSheet, errors: Mapping[tuple[int, int], str]) -> None:
     write = sys.stdout.write
     write(json.dumps([sheet.name]) + "\n")
-    # A row is yielded from the sheet's first on, a cell from the first column that holds anything.
+    # `iter_rows` begins at the sheet's first row, but at the first column that is not empty.
     _, first_column = sheet.start or (0, 0)
     by_row: dict[int, _Cells] = {}
     for (row_number, column), text in errors.items():
@@ -89,11 +89,11 @@ def _plain(value: Any) -> Any:
     return None if value == "" else value
 
 
-# calamine leaves cells empty whose formula failed: a number that was lost would look like one that is not there.
+# calamine returns an empty cell if a formula failed, so that a lost number would look like an absent one.
 
 
 def _errors(path: str, sheet: str) -> _Cells:
-    """Return what stands in the cells whose formula failed."""
+    """Return the error text of each cell whose formula failed, by row and column from 0."""
     with zipfile.ZipFile(path) as packed:
         if "xl/workbook.xml" in packed.namelist():
             return _errors_of_xlsx(packed, _part_of(packed, sheet))

@@ -1,4 +1,4 @@
-"""One value of a file at a time. What is absent (null, empty) is not wrong here: a READY order is another question."""
+"""Convert and check single values. An absent value (null, empty) passes; readiness is checked elsewhere."""
 
 import re
 from collections.abc import Callable
@@ -23,16 +23,16 @@ _UNITS = tuple(Uom.values)
 
 
 class Refused(Exception):
-    """What is wrong with a value, and what to write instead."""
+    """The message says what is wrong with a value, and how to correct it."""
 
 
 class Conventions(NamedTuple):
-    """How this file writes numbers and dates. ``stated``: the user said which decimal sign it is."""
+    """Number and date formats of a file. ``stated``: the user chose the decimal sign."""
 
     sign: amounts.Sign | None = "point"
     stated: bool = False
     dates: DateFormat = date_format(ISO)
-    # JSON has numbers of its own; as text they are written like these.
+    # False for JSON: its numbers, also those in strings, follow JSON's notation.
     is_table: bool = False
 
 
@@ -163,7 +163,7 @@ def _of_table(value: str, conventions: Conventions) -> Decimal:
 
 def _of_json(value: Any) -> Decimal:
     try:
-        # Decimal itself would take 1_000, and digits of every script.
+        # Decimal itself accepts 1_000, and digits of every script.
         if not isinstance(value, bool) and _NUMBER.fullmatch(str(value)):
             number = Decimal(value)
             if number.is_finite():
@@ -188,6 +188,6 @@ def _clean(value: str, rule: TextRule) -> str:
 
 
 def _said(wrong: ValidationError) -> str:
-    """Return the message as it stands behind a field's name: its sentences as parts of one."""
+    """Return the message as one clause that follows a field's name."""
     sentences = wrong.messages[0].removeprefix("It ").rstrip(".").split(". ")
     return "; ".join(sentence[:1].lower() + sentence[1:] for sentence in sentences)

@@ -1,7 +1,7 @@
-"""Workbooks (.xlsx, .ods), unpacked into lines of JSON by a process of its own.
+"""Read workbooks (.xlsx, .ods), unpacked to lines of JSON by a separate process.
 
-A small workbook can expand to gigabytes, or claim a cell in the last row of the last column. The other process has
-limits of memory, time and output, so that such a file ends it and nothing else.
+A small workbook can expand to gigabytes, or have a cell in the last row of the last column. The separate process has
+limits of memory, time and output, so that such a file ends only that process.
 """
 
 import os
@@ -30,12 +30,12 @@ _decoder = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 
 
 class BadWorkbook(Exception):
-    """The text says what is wrong and what to do."""
+    """The message says what is wrong and what to do."""
 
 
 @contextmanager
 def unpacked(path: Path, sheet: str | None) -> Iterator[IO[bytes]]:
-    """Give the rows of one sheet as lines of JSON. Raise `BadWorkbook`, `FileTooLarge`."""
+    """Yield a file with the rows of one sheet as lines of JSON. Raise `BadWorkbook`, `FileTooLarge`."""
     _require_moderate(path)
     with TemporaryFile() as rows:
         _run(path, sheet, rows)
@@ -79,7 +79,7 @@ def _require_moderate(path: Path) -> None:
 def _run(path: Path, sheet: str | None, rows: IO[bytes]) -> None:
     limits = [str(MOST_MEMORY), str(MOST_OUTPUT), str(MOST_SECONDS)]
     command = [sys.executable, "-I", str(_UNPACK), str(path), sheet or "", *limits]
-    # It needs nothing of our environment, which holds secrets.
+    # Our environment holds secrets; the process needs none of them.
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     try:
         done = subprocess.run(
@@ -105,5 +105,5 @@ def _too_much(what: str) -> str:
     return f"reading it takes too much {what}; save it as CSV, or split it"
 
 
-# As `unpack_workbook` exits if it can say what is wrong with a file.
+# Exit code of `unpack_workbook` if stderr says what is wrong with the file.
 REFUSED = 3

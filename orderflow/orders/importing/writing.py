@@ -1,4 +1,4 @@
-"""A batch of checked orders into the database, in one transaction and a handful of statements."""
+"""Write a batch of checked orders to the database, in one transaction and a few statements."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ def there(one: Checked, contents: str) -> Became:
 
 
 def _imported_before(batch: Sequence[Checked], known: Known) -> dict[tuple[str, str], str]:
-    """The digest of what was imported; empty for an order that came here another way."""
+    """Return the digest of each order that exists; empty for an order that was not imported."""
     numbers = {one.order.external_order_number for one in batch}
     customers = {customer.pk: number for number, customer in known.customers.items()}
     by_hand = DraftOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
@@ -120,8 +120,8 @@ def _imported_before(batch: Sequence[Checked], known: Known) -> dict[tuple[str, 
 
 
 def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
-    """The marks come first: of two imports at once, the database lets one through, and the other sees that it lost."""
-    # In one order, or two imports could wait for each other.
+    """Insert the marks first: of two concurrent imports the database accepts one, and the other sees that it lost."""
+    # Sorted, so that two imports cannot deadlock.
     marks = sorted((one.mark for one in new), key=lambda mark: (mark.customer_id, mark.external_order_number))
     ImportedOrder.objects.bulk_create(marks, ignore_conflicts=True)
     ours = set(

@@ -1,14 +1,14 @@
-"""Django's PostgreSQL backend that sends the claim of `orderflow.tenancy.scope` with the statements that it is for.
+"""Django's PostgreSQL backend, which sends the claim of `orderflow.tenancy.scope` with each statement.
 
 The claim is a setting of the transaction (`set_config(…, true)`), never of the session: behind a pooler that pools
-transactions the next statement may reach another session, and another client's statement reaches this one.
+transactions, the next statement may reach another session, and another client's statement this one.
 
 - In a transaction the claim is sent with the first statement, and again when the scope changes or a savepoint was
   rolled back.
 - In autocommit each statement is sent together with the claim, in one sequence of messages (psycopg's pipeline mode),
   which PostgreSQL runs as one transaction. It costs no round trip.
 - Statements that PostgreSQL runs only outside a transaction (`VACUUM`, `CREATE INDEX CONCURRENTLY`) are sent alone:
-  they read no rows on behalf of an org. `scope.within(scope.NOTHING)` does the same for any other statement.
+  they read no org's rows. `scope.within(scope.NOTHING)` does the same for any other statement.
 """
 
 import re
@@ -41,7 +41,7 @@ _ALONE = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
-# Their implicit commit does not fail.
+# Reads need no explicit COMMIT: their implicit commit does not fail.
 _READS = re.compile(r"[\s(]*SELECT\b", re.IGNORECASE)
 
 
@@ -63,7 +63,7 @@ class SchemaEditor(DatabaseSchemaEditor):
 
 
 class _Claiming:
-    """Claim also for the calls that Django passes on to psycopg's cursor as they are."""
+    """Send the claim also for calls that Django passes directly to psycopg's cursor."""
 
     db: "DatabaseWrapper"
     cursor: Any
@@ -96,9 +96,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # What the open transaction has been told.
+        # The claim that the open transaction has.
         self._claimed: str | None = ""
-        # Not when a cursor is made: it may outlive the scope that it was opened in.
+        # For each statement, not for each cursor: a cursor may outlive the scope that it was opened in.
         self.execute_wrappers.append(self._with_claim)
 
     def make_cursor(self, cursor: Any) -> Any:
@@ -114,7 +114,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection, statement = cursor.connection, (sql, params, many, context)
         if isinstance(sql, str) and (alone := _ALONE.match(sql)):
             if alone["ends"]:
-                self._claimed = _UNKNOWN  # a savepoint's rollback takes back what was told since
+                self._claimed = _UNKNOWN  # a rollback to a savepoint also undoes a later claim
             return execute(*statement)
         claim = scope.current().claim
         if not self._must_claim(connection, claim):
@@ -122,19 +122,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if isinstance(cursor, ServerCursor) or _may_be_several(sql):
             with self.claimed(connection):
                 return execute(*statement)
-        with self._telling(connection, claim), self.wrap_database_errors:
+        with self._recording(connection, claim), self.wrap_database_errors:
             if _is_outside(connection) and not _READS.match(sql):
                 return self._in_one_message(connection, claim, lambda: execute(*statement))
-            # Outside a transaction PostgreSQL makes one of the two.
+            # Outside a transaction, PostgreSQL runs both statements as one transaction.
             with _pipeline(connection):
                 connection.execute(_SET, [CLAIM, claim])
                 return execute(*statement)
 
     def _in_one_message(self, connection: Any, claim: str, execute: Callable[[], Any]) -> Any:
-        """Run a statement in a transaction of its own; all is sent before the first answer is read.
+        """Run a statement in its own transaction; everything is sent before the first answer is read.
 
-        COMMIT is a statement here: psycopg cannot read an error of the implicit commit at the end of a pipeline, as
-        of a deferred constraint.
+        COMMIT is explicit: psycopg cannot read an error of the implicit commit at the end of a pipeline, such as
+        that of a deferred constraint.
         """
         try:
             with _pipeline(connection):
@@ -150,7 +150,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @contextmanager
     def claimed(self, connection: Any) -> Iterator[None]:
-        """Run the body in a transaction that has been told the claim: the open one, or else one of its own."""
+        """Run the body in a transaction that has the claim: the open one, or a new one."""
         claim = scope.current().claim
         if not self._must_claim(connection, claim):
             yield
@@ -159,7 +159,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 connection.execute(_SET, [CLAIM, claim])
                 yield
         else:
-            with self._telling(connection, claim), self.wrap_database_errors:
+            with self._recording(connection, claim), self.wrap_database_errors:
                 connection.execute(_SET, [CLAIM, claim])
             yield
 
@@ -167,12 +167,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         status = _status(connection)
         if status == TransactionStatus.IDLE:
             self._claimed = ""
-        # A failed transaction takes only its end, and a lost connection takes nothing.
+        # A failed transaction accepts only ROLLBACK, and a lost connection nothing.
         dead = status in (TransactionStatus.INERROR, TransactionStatus.UNKNOWN)
         return not dead and claim != self._claimed
 
     @contextmanager
-    def _telling(self, connection: Any, claim: str) -> Iterator[None]:
+    def _recording(self, connection: Any, claim: str) -> Iterator[None]:
+        """Remember the claim if the body sent it within a transaction that is still open."""
         self._claimed = _UNKNOWN
         yield
         self._claimed = claim if _status(connection) == TransactionStatus.INTRANS else ""
@@ -188,7 +189,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 @contextmanager
 def _pipeline(connection: Any) -> Iterator[None]:
-    """Raise `OperationalError` for a lost connection: psycopg's pipeline takes the server's farewell for an answer."""
+    """Raise `OperationalError` for a lost connection: psycopg's pipeline fails on the server's closing message."""
     try:
         with connection.pipeline():
             yield
