@@ -87,7 +87,7 @@ def test_anything_sent_to_any_route_is_answered(world, actor):
     before = everything()
 
     def check(route, body, kind, headers, parameters, real):
-        method, path = route.split()
+        method, path = route.split(" ")
         known = next((str(pk) for name, pk in ids.items() if path.startswith(name)), "x")
         path = path.replace("{id}", known if real else quote(str(body[:20]), safe="")).replace("{name}", "x")
         with transaction.atomic():
