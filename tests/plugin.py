@@ -74,9 +74,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from tests.scheduling import OneBrowser  # noqa: PLC0415  # xdist is not needed to run in one process
+    from tests.scheduling import ByExpensiveParts  # noqa: PLC0415  # xdist is not needed to run in one process
 
-    return OneBrowser(config, log)
+    return ByExpensiveParts(config, log)
 
 
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:

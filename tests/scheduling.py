@@ -3,11 +3,16 @@
 from xdist.scheduler import LoadScopeScheduling
 
 
-class OneBrowser(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Hand out tests one by one, but all tests in a browser to one worker, so that a run starts one Chromium.
+class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hand out tests one by one, but those that share an expensive part to one worker.
 
+    So a run starts one Chromium, and each production site once.
     xdist's own groups rename items, which pytest 9.2 ignores.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if "_in_browser.py::" in nodeid else nodeid
+        if "_in_browser.py::" in nodeid:
+            return "browser"
+        if nodeid.startswith("tests/production/"):
+            return f"production {nodeid.partition('[')[2]}"
+        return nodeid

@@ -1,4 +1,4 @@
-"""Codes and texts of order warnings. A warning is stored as code and parameters; text is made when it is shown."""
+"""Codes and texts of order warnings. A warning consists of code and parameters; its text is made when it is shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
