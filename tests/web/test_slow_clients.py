@@ -108,7 +108,7 @@ SENT = {
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 def test_an_ordinary_request_is_answered_at_once_beside_many_slow_ones(web: Web, sent: bytes) -> None:
     with slow_clients(web, sent) as links:
-        assert web.seconds_for_an_ordinary_request() < 1
+        assert web.seconds_for_an_ordinary_request() < 5
         answers = [read_all(link) for link in links]
 
     status = b"HTTP/1.1 408" if sent else b""
@@ -151,14 +151,14 @@ def test_more_slow_clients_than_there_are_threads_to_read_delay_others_for_secon
 def test_a_client_that_does_not_read_occupies_nothing(web: Web) -> None:
     asked = ORDINARY.replace(b"GET /", b"GET /large")
     with slow_clients(web, asked, receives=4096) as links:
-        assert web.seconds_for_an_ordinary_request() < 6
-        assert web.seconds_for_an_ordinary_request() < 1
+        assert web.seconds_for_an_ordinary_request() < 15
+        assert web.seconds_for_an_ordinary_request() < 5
         assert len(read_all(links[0])) < LARGE
 
 
 def test_a_client_that_does_not_close_delays_no_other(web: Web) -> None:
     with slow_clients(web, ORDINARY):
-        assert web.seconds_for_an_ordinary_request() < 1
+        assert web.seconds_for_an_ordinary_request() < 5
 
 
 def test_an_answer_is_passed_on_while_it_is_made(web: Web) -> None:
