@@ -90,3 +90,13 @@ def test_work_goes_on_once_the_database_answers_again(silenced: Silenced) -> Non
         )
         *replaced, _last = workers.groups()
         assert [group_of(leader) for leader in replaced] == [{} for _ in replaced]
+
+
+def test_workers_that_hang_are_replaced(silenced: Silenced) -> None:
+    with silenced.world.running(*options()) as workers:
+        workers.wait_for(lambda: bool(silenced.beats(workers)), "a first heartbeat", seconds=60)
+        (first,) = workers.groups()
+        silenced.between.silence_connected()
+        workers.wait_until_said("started", times=2, seconds=120)
+        assert group_of(first) == {}
+        workers.wait_for(lambda: bool(silenced.beats(workers)), "a heartbeat of the new workers", seconds=60)

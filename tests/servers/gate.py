@@ -20,6 +20,8 @@ class Gate:
         self._after_greeting = after_greeting
         self._deaf = False
         self._pace: float | None = None
+        # Of the connections in their order, so many are silent.
+        self._silenced = 0
         self.spoilt: int | None = None
         self._closed = threading.Event()
         self._sockets: list[socket.socket] = []
@@ -32,6 +34,10 @@ class Gate:
 
     def choke(self, seconds_per_byte: float = SILENT) -> None:
         self._pace = seconds_per_byte
+
+    def silence_connected(self) -> None:
+        """Hold back what the server sends to those who are connected now, for ever; others are answered."""
+        self._silenced = self.accepted
 
     def deafen(self) -> None:
         """Take nothing more from the client, until its buffers and ours are full."""
@@ -56,7 +62,8 @@ class Gate:
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._sockets += (client, server)
                 threading.Thread(target=self._forth, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._back, args=(server, client), daemon=True).start()
+                back = (server, client, self.accepted)
+                threading.Thread(target=self._back, args=back, daemon=True).start()
 
     def _forth(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -67,10 +74,12 @@ class Gate:
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
 
-    def _back(self, server: socket.socket, client: socket.socket) -> None:
+    def _back(self, server: socket.socket, client: socket.socket, number: int) -> None:
         greeted, passed = self._after_greeting is None, 0
         with suppress(OSError):
             while data := server.recv(1 << 16):
+                if number <= self._silenced:
+                    self._closed.wait()
                 data, passed = self._spoil(data, passed), passed + len(data)
                 if not greeted:
                     line, newline, data = data.partition(b"\n")
