@@ -146,7 +146,7 @@ def correct_numbers(given: Sequence[Given]) -> None:
         one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
     update_rows([one.export for one in given], "erp_order_id")
     update_rows([one.export.draft_order for one in given], "erp_order_id")
-    mark_doubtful([one.export.draft_order for one in given], now=clock.now())
+    mark_doubtful([one.export.draft_order for one in given], now=clock.now(), before=before)
     details = [
         f"ERP number {one.ack.erp_order_id} by {one.source}, instead of {number}"
         for one, number in zip(given, before, strict=True)

@@ -6,8 +6,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from erp_connectors.documents import Ack
 from erp_connectors.models import ERPExport
 from erp_connectors.services.acks import poll
+from erp_connectors.services.answers import Given, correct_numbers
 from erp_connectors.services.attention import Kind
 from erp_connectors.services.by_hand import mark_accepted
 from erp_connectors.services.overview import overview
@@ -108,3 +110,17 @@ def test_a_constant_number_takes_no_more_statements_the_more_orders_have_it(
     with django_assert_max_num_queries(70):
         poll(site.connection.pk)
     assert len(marked()) == 21
+
+
+def test_a_corrected_number_leaves_no_doubt_on_the_order_that_had_the_same(site):
+    first, second = sent(site, 2)
+    accept(site, first, "SO-1")
+    accept(site, second, "SO-1")
+    assert marked() == {first.draft_order_id, second.draft_order_id}
+
+    second.refresh_from_db()
+    ack = Ack(accepted=True, erp_order_id="SO-2", error_code=None, message=None, processed_at=None)
+    correct_numbers([Given(second, ack, "a file")])
+
+    assert marked() == set()
+    assert Kind.ERP_NUMBER_DOUBTFUL not in needs(site)
