@@ -259,6 +259,11 @@ class ERPExport(models.Model):
         return self.status == ExportStatus.SENT and self.overdue_at is not None
 
     @property
+    def is_answered(self) -> bool:
+        """True if an answer of the ERP, or a person's record of one, counts."""
+        return self.status == ExportStatus.ACKED or self.failed_as == FailedAs.REFUSED
+
+    @property
     def standing(self) -> Standing:
         """What this row means to an arriving answer."""
         if self.status == ExportStatus.PENDING:

@@ -125,3 +125,7 @@ class AckFileStatus(models.TextChoices):
     CONFLICT = "CONFLICT", _("Conflict")
     UNMATCHED = "UNMATCHED", _("Matches no export")
     MALFORMED = "MALFORMED", _("Malformed")
+
+
+# Ack files that a person has to look at, until they are marked as handled.
+UNSETTLED_ACKS = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)

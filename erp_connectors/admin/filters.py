@@ -12,10 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services import troubles
-from erp_connectors.states import AckFileStatus, ExportStatus
+from erp_connectors.states import ExportStatus
 from orderflow.orders.states import DraftStatus
-
-UNSETTLED = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
 class NeedsAttention(admin.SimpleListFilter):
@@ -43,8 +41,7 @@ class NeedsAttention(admin.SimpleListFilter):
 
 class AckNeedsAttention(NeedsAttention):
     def wanted(self) -> tuple[Q, ...]:
-        unmoved = Q(handled_at=None, move_retry_at__isnull=False, moved_at=None)
-        return Q(handled_at=None, status__in=UNSETTLED), unmoved
+        return troubles.ACKS_THAT_NEED_ATTENTION
 
 
 class Overdue(NeedsAttention):

@@ -1,6 +1,9 @@
 """Ack files: what the ERP answered, and what became of each file."""
 
-from django.db.models import Q, QuerySet
+from functools import reduce
+from operator import or_
+
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import mixins, serializers, viewsets
 
@@ -8,11 +11,10 @@ from erp_connectors.api.pagination import NewestSeenFirst
 from erp_connectors.api.parsing import InstantFilter, StrictBooleanFilter
 from erp_connectors.api.strict import Strict
 from erp_connectors.models import AckFile
+from erp_connectors.services.troubles import ACKS_THAT_NEED_ATTENTION
 from erp_connectors.states import AckFileStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
-
-UNSETTLED = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
 class AckFileOut(serializers.ModelSerializer[AckFile]):
@@ -37,7 +39,7 @@ class AckFileFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter h
     draft_order_id = filters.UUIDFilter(field_name="export__draft_order_id")
     connection_id = filters.UUIDFilter(field_name="connection_id")
     needs_attention = StrictBooleanFilter(
-        method="by_attention", label="not settled, and not marked as handled"
+        method="by_attention", label="not settled or not moved, and not marked as handled"
     )
     first_seen_after = InstantFilter(field_name="first_seen_at", lookup_expr="gte")
     first_seen_before = InstantFilter(field_name="first_seen_at", lookup_expr="lt")
@@ -47,7 +49,7 @@ class AckFileFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter h
         fields = ["status", "export_id", "connection_id"]
 
     def by_attention(self, files: QuerySet[AckFile], name: str, wanted: bool) -> QuerySet[AckFile]:
-        open_ = Q(handled_at=None, status__in=UNSETTLED)
+        open_ = reduce(or_, ACKS_THAT_NEED_ATTENTION)
         return files.filter(open_ if wanted else ~open_)
 
 

@@ -20,6 +20,8 @@ from erp_connectors.api.input_fields import CurrencyText, Day, KeyText, NotesTex
 from orderflow.input_rules.fields import CurrencyField, KeyField, NotesField, OneLineField
 from orderflow.input_rules.strict_json import DuplicateKey, decode
 
+NO_SUCH_FIELD = "There is no such field."
+
 
 class TooLarge(APIException):
     status_code = 413
@@ -82,7 +84,7 @@ class KnownFieldsOnly:
 
     def _mistakes(self, data: dict[str, Any]) -> dict[str, list[str]]:
         fields: dict[str, Any] = self.fields  # type: ignore[attr-defined]
-        wrong = {str(name): ["There is no such field."] for name in sorted(set(data) - set(fields))}
+        wrong = {str(name): [NO_SUCH_FIELD] for name in sorted(set(data) - set(fields))}
         for name, field in fields.items():
             if name in data and isinstance(field, serializers.CharField):
                 wrong |= {name: why} if (why := _not_a_text(data[name], field)) else {}

@@ -9,6 +9,8 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
+from erp_connectors.api.parsing import NO_SUCH_FIELD
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView as _View
 else:
@@ -21,7 +23,6 @@ HEADERS = (KEY, *CONDITIONS, "X-HTTP-Method-Override", "X-HTTP-Method", "X-Metho
 HEADERS_OF_CHANGES = (*HEADERS, "If-None-Match", "Content-Range")
 NOT_HONOURED = "This route does not honour the header. Send the request without it."
 
-NO_SUCH_FIELD = "There is no such field."
 NO_BODY = "This route takes no body. Send none, or an empty object."
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])

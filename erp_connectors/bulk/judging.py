@@ -89,8 +89,9 @@ def _judge_all(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[
 
 
 def _world(action: BulkAction, orders: Sequence[DraftOrder]) -> World:
-    concerned = [order for order in orders if order.status in _BEFORE[action]]
-    warnings = warnings_by_order(concerned) if concerned else {}
+    # Who rejects an order need not check it first.
+    checked = [] if action is BulkAction.REJECT else [o for o in orders if o.status in _BEFORE[action]]
+    warnings = warnings_by_order(checked)
     if action not in (BulkAction.PUSH, BulkAction.RETRY):
         return World({}, frozenset(), warnings)
     exports = ERPExport.objects.filter(draft_order__in=orders).order_by("created_at", "pk")
@@ -102,7 +103,7 @@ def _world(action: BulkAction, orders: Sequence[DraftOrder]) -> World:
 def _ready(order: DraftOrder, world: World) -> Judged:
     if order.status == _S.READY:
         return Judged(order, Outcome.SAME, _("Ready already."))
-    if order.status not in (_S.EXTRACTED, _S.NEEDS_REVIEW):
+    if order.status not in _BEFORE[BulkAction.READY]:
         return _wrong_status(order)
     return _complete(order, world, _("Complete: it then waits for approval."))
 
@@ -110,7 +111,7 @@ def _ready(order: DraftOrder, world: World) -> Judged:
 def _approve(order: DraftOrder, world: World) -> Judged:
     if order.status == _S.APPROVED:
         return Judged(order, Outcome.SAME, _("Approved already."))
-    if order.status != _S.READY:
+    if order.status not in _BEFORE[BulkAction.APPROVE]:
         return _wrong_status(order)
     return _complete(order, world, _("Approved by you; nothing is sent yet."))
 
@@ -118,7 +119,7 @@ def _approve(order: DraftOrder, world: World) -> Judged:
 def _reject(order: DraftOrder, world: World) -> Judged:
     if order.status == _S.REJECTED:
         return Judged(order, Outcome.SAME, _("Rejected already."))
-    if order.status != _S.NEEDS_REVIEW:
+    if order.status not in _BEFORE[BulkAction.REJECT]:
         return _wrong_status(order)
     return Judged(order, Outcome.DONE, _("Never sent. This can't be undone."))
 
@@ -127,7 +128,7 @@ def _push(order: DraftOrder, world: World) -> Judged:
     newest = world.newest.get(order.pk)
     if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
         return Judged(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
-    if order.status != _S.APPROVED:
+    if order.status not in _BEFORE[BulkAction.PUSH]:
         return _wrong_status(order)
     if order.org_id not in world.connected:
         return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
@@ -138,20 +139,20 @@ def _retry(order: DraftOrder, world: World) -> Judged:
     newest = world.newest.get(order.pk)
     if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
         return Judged(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
-    if order.status != _S.ERROR or newest is None:
+    if order.status not in _BEFORE[BulkAction.RETRY] or newest is None:
         return _wrong_status(order)
     if order.org_id not in world.connected:
         return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
     return _done(order, world, _(WHY[FailedAs(newest.failed_as)]))
 
 
-# The statuses that an action begins at: only these orders can be changed by it.
+# The statuses in which an action changes an order.
 _BEFORE: dict[BulkAction, frozenset[DraftStatus]] = {
     BulkAction.READY: frozenset({_S.EXTRACTED, _S.NEEDS_REVIEW}),
     BulkAction.APPROVE: frozenset({_S.READY}),
     BulkAction.PUSH: frozenset({_S.APPROVED}),
     BulkAction.RETRY: frozenset({_S.ERROR}),
-    BulkAction.REJECT: frozenset(),
+    BulkAction.REJECT: frozenset({_S.NEEDS_REVIEW}),
 }
 _JUDGES: dict[BulkAction, Callable[[DraftOrder, World], Judged]] = {
     BulkAction.READY: _ready,

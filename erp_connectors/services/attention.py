@@ -154,25 +154,34 @@ def _together(found: Sequence[Caution]) -> Trouble:
 
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
-    why = {"code": KT("error_json__code"), "error_code": KT("error_json__error_code")}
-    groups = unsettled(exports).values("org", "connection", "failed_as", **why)
+    for need, row in _by_fault(Kind.FAILED, unsettled(exports), error_code=KT("error_json__error_code")):
+        yield replace(
+            need,
+            kind=_OF_A_FAILURE.get(row["failed_as"], need.kind),
+            failed_as=row["failed_as"],
+            error_code=row["error_code"] or "",
+        )
+
+
+def _by_fault(kind: Kind, exports: QuerySet[Any], **more: Any) -> Iterator[tuple[Need, dict[str, Any]]]:
+    """Exports of one connection that met the same fault, as one need, and the row of the query."""
+    groups = exports.values("org", "connection", "failed_as", code=KT("error_json__code"), **more)
     # Which one does not matter: an example says more than a code.
     counted = groups.annotate(
         how_many=Count("pk"), since=Min("created_at"), said=Max(KT("error_json__message"))
     )
     for row in counted:
         code = row["code"] or ""
-        yield Need(
-            kind=_OF_A_FAILURE.get(row["failed_as"], Kind.FAILED),
+        need = Need(
+            kind=kind,
             org_id=row["org"],
             count=row["how_many"],
             since=row["since"],
             connection_id=row["connection"],
             trouble=Trouble.of({"code": code, "message": row["said"]}),
-            failed_as=row["failed_as"],
             code=code,
-            error_code=row["error_code"] or "",
         )
+        yield need, row
 
 
 _OF_A_FAILURE: dict[str, Kind] = {
@@ -183,20 +192,8 @@ _OF_A_FAILURE: dict[str, Kind] = {
 
 
 def _delayed(exports: QuerySet[Any], now: datetime) -> Iterator[Need]:
-    groups = delayed(exports, now=now).values("org", "connection", code=KT("error_json__code"))
-    counted = groups.annotate(
-        how_many=Count("pk"), since=Min("created_at"), said=Max(KT("error_json__message"))
-    )
-    for row in counted:
-        yield Need(
-            kind=Kind.DELAYED,
-            org_id=row["org"],
-            count=row["how_many"],
-            since=row["since"],
-            connection_id=row["connection"],
-            trouble=Trouble.of({"code": row["code"] or "", "message": row["said"]}),
-            code=row["code"] or "",
-        )
+    for need, _row in _by_fault(Kind.DELAYED, delayed(exports, now=now)):
+        yield need
 
 
 def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:

@@ -15,7 +15,6 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.ledger import ledger_name
 from erp_connectors.services.ownership import of_others
 from erp_connectors.services.places import ERROR, PROCESSED, REASON_SUFFIX
-from erp_connectors.states import ExportStatus, FailedAs
 
 # Files that one poll looks up, and names that are stored.
 LOOKED_AT, KEPT = 2000, 50
@@ -101,8 +100,9 @@ class MisnamedAnswers:
         files = []
         for entry, meant in self._seen:
             export = exports.get(meant.filename or "")
+            # Beside an answer that was read it is a copy, a log or a marker.
             if meant.filename in theirs or (
-                export and (_is_answered(export) or _is_its_file(entry, meant, export))
+                export and (export.is_answered or _is_its_file(entry, meant, export))
             ):
                 continue
             name = ledger_name(entry.name)
@@ -118,15 +118,15 @@ class MisnamedAnswers:
         files = self._found()
         if not files:
             return {}
-        young: list[MisnamedFile] = []
-        shown: list[MisnamedFile] = []
-        for file in files:
-            (young if _may_be_unfinished(file, self._now) else shown).append(file)
+        shown = [file for file in files if not _may_be_unfinished(file, self._now)]
         return {
             "count": len(shown),
             "more": self._more,
             "files": [_as_json(file) for file in shown[:KEPT]],
-            "unfinished": {file.name: file.since.isoformat() for file in young[:KEPT]},
+            # All of them: one whose time is forgotten would count as young at each poll.
+            "unfinished": {
+                file.name: file.since.isoformat() for file in files if _is_called_unfinished(file.name)
+            },
         }
 
     def _exports(self, names: Iterable[str]) -> dict[str, ERPExport]:
@@ -158,14 +158,12 @@ def _is_its_file(entry: Entry, meant: MisnamedAnswer, export: ERPExport) -> bool
     return _begins_with_export(entry.name, meant) and entry.size == export.size
 
 
-def _is_answered(export: ERPExport) -> bool:
-    """Return whether an answer was read; the file is then a copy, a log or a marker beside it."""
-    return export.status == ExportStatus.ACKED or export.failed_as == FailedAs.REFUSED
+def _is_called_unfinished(name: str) -> bool:
+    return name.lower().endswith(UNFINISHED) or name.startswith(".")
 
 
 def _may_be_unfinished(file: MisnamedFile, now: datetime) -> bool:
-    being_written = file.name.lower().endswith(UNFINISHED) or file.name.startswith(".")
-    return being_written and now - file.since < WRITTEN_WITHIN
+    return _is_called_unfinished(file.name) and now - file.since < WRITTEN_WITHIN
 
 
 def _as_json(file: MisnamedFile) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.notify.models import Subscription
-from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
+from erp_connectors.states import UNSETTLED_ACKS, AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -15,6 +15,11 @@ from orderflow.orders.states import DraftStatus
 STRAY_FOR = timedelta(days=14)
 FAILURES_THAT_LAST = 3
 DELAYED_AFTER = timedelta(minutes=30)
+# Each has an index of its own, which an OR of them would not use in a long list.
+ACKS_THAT_NEED_ATTENTION = (
+    Q(handled_at=None, status__in=UNSETTLED_ACKS),
+    Q(handled_at=None, move_retry_at__isnull=False, moved_at=None),
+)
 STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.misnamed import misnamed_of
-from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
+from erp_connectors.states import AckFileStatus
 
 
 class Why(StrEnum):
@@ -35,7 +35,7 @@ def unread_answers(exports: Sequence[ERPExport]) -> dict[UUID, list[UnreadAnswer
 
     ``exports`` must have been read with their connection.
     """
-    open_ = {export.pk: export for export in exports if _is_unanswered(export)}
+    open_ = {export.pk: export for export in exports if not export.is_answered}
     found: dict[UUID, list[UnreadAnswer]] = defaultdict(list)
     for row in _not_understood(list(open_)) if open_ else ():
         why = Why.MALFORMED if row.status == AckFileStatus.MALFORMED else Why.NOT_READABLE_YET
@@ -49,10 +49,6 @@ def unread_answers(exports: Sequence[ERPExport]) -> dict[UUID, list[UnreadAnswer
                     UnreadAnswer(file.name, Why.MISNAMED, "", file.expected_name, file.since)
                 )
     return {pk: sorted(answers, key=lambda answer: answer.since) for pk, answers in found.items()}
-
-
-def _is_unanswered(export: ERPExport) -> bool:
-    return export.status != ExportStatus.ACKED and export.failed_as != FailedAs.REFUSED
 
 
 def _not_understood(export_ids: Sequence[UUID]) -> Sequence[AckFile]:

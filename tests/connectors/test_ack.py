@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, acknowledges, parse
+from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, parse
+from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 
 NAME = "sales_order_550e8400_20251227_100000_abc12345.json"
 ACKED = b'{"status": "ACKED", "erp_order_id": "SO-2025-000123", "processed_at": "2025-12-26T10:01:00Z"}'

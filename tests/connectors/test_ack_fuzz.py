@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, acknowledges, parse
+from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, parse
+from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.documents import Ack
 
 NAMES = st.sampled_from(["ack_x.json", "error_x.json", "ACK_X.JSON", "Error_x.json.json"])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from erp_connectors.acceptance.scenario import BadScenario, load
 from erp_connectors.connectors.base import AckUnreadable, ConfigError
 from erp_connectors.connectors.dropzone_json_v1 import config as dropzone_config
-from erp_connectors.connectors.dropzone_json_v1.ack import acknowledges, parse
+from erp_connectors.connectors.dropzone_json_v1.ack import parse
+from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.documents import Ack
 from erp_connectors.faults import Fault
 from erp_connectors.transports.allowed_hosts import AllowedHosts, is_host_or_network, network_of, plain_name

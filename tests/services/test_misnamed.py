@@ -78,7 +78,16 @@ def test_a_name_like_an_answer_without_an_export_is_found_too(site, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["readme.txt", "acknowledgements.pdf", "errors.log", ".DS_Store", "price_list.json"]
+    "name",
+    [
+        "readme.txt",
+        "acknowledgements.pdf",
+        "errors.log",
+        "error.log",
+        "ack.lock",
+        ".DS_Store",
+        "price_list.json",
+    ],
 )
 def test_a_strange_file_is_none(site, name):
     site.answer(name, b"x")
@@ -139,6 +148,20 @@ def test_a_file_that_is_being_written_counts_after_a_while(site):
         f"ack_{export.filename}.tmp",
         True,
     )
+
+
+def test_many_files_that_are_never_finished_are_all_counted(site):
+    for n in range(misnamed.KEPT + 10):
+        site.answer(f"ack_{n}.tmp", ACKED)
+    poll(site.connection.pk)
+    row = again(site)
+    long_ago = (timezone.now() - timedelta(hours=2)).isoformat()
+    row.misnamed_answers["unfinished"] = dict.fromkeys(row.misnamed_answers["unfinished"], long_ago)
+    ERPConnection.objects.filter(pk=row.pk).update(misnamed_answers=row.misnamed_answers)
+
+    for _ in range(2):
+        poll(site.connection.pk)
+        assert misnamed_of(again(site)).count == misnamed.KEPT + 10
 
 
 def test_the_order_files_themselves_are_none_where_both_folders_are_one(make_site):

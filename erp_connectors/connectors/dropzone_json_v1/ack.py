@@ -1,41 +1,24 @@
-"""What the ERP writes back: the names of ack files and what is in them.
+"""What the ERP writes back: what is in ack files.
 
 Whatever can mean only one thing is accepted, however clumsily it is written; what decides is never guessed.
 """
 
 import re
 from datetime import UTC, datetime
-from string import ascii_lowercase, ascii_uppercase
 
 from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1.ack_json import Constant, Fraction, Integer, read_object
+from erp_connectors.connectors.dropzone_json_v1.ack_names import is_acceptance
 from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
 from erp_connectors.documents import Ack
 from orderflow.input_rules.keys import normal_form
 
-ACCEPTED_PREFIX = "ack_"
-REFUSED_PREFIX = "error_"
-SUFFIX = ".json"
 MAX_ORDER_ID = 255
 MAX_TEXT = 2000
 
 _KEYS = ("status", "erp_order_id", "error_code", "message", "processed_at")
-# Only ASCII: no other letter becomes one of an export's name.
-_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
-
-
-def acknowledges(name: str) -> str | None:
-    """``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``; None is not an ack file."""
-    lower = name.translate(_LOWER)
-    prefix = next((prefix for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX) if lower.startswith(prefix)), None)
-    if prefix is None or not lower.endswith(SUFFIX):
-        return None
-    answered = lower.removeprefix(prefix)
-    while answered.endswith(SUFFIX):
-        answered = answered.removesuffix(SUFFIX)
-    return answered + SUFFIX if answered else None
 
 
 def parse(name: str, body: bytes) -> Ack:
@@ -59,7 +42,7 @@ def _accepted(name: str, value: object) -> bool:
     status = value.strip(PADDING).upper() if isinstance(value, str) else None
     if status not in ("ACKED", "FAILED"):
         raise AckUnreadable(f'"status" is {_shown(value)}; write "ACKED" or "FAILED"')
-    expected = "ACKED" if name.translate(_LOWER).startswith(ACCEPTED_PREFIX) else "FAILED"
+    expected = "ACKED" if is_acceptance(name) else "FAILED"
     if status != expected:
         raise AckUnreadable(
             f'the file name says {expected}, "status" says {status}; they must agree: '

@@ -1,6 +1,7 @@
-"""Recognise misnamed answers: files in the ack folder that are probably answers but have a wrong name."""
+"""The names of ack files: which export a name answers, and which names are probably meant as answers."""
 
 import re
+from string import ascii_lowercase, ascii_uppercase
 
 from erp_connectors.connectors.base import MisnamedAnswer
 
@@ -8,15 +9,36 @@ ACCEPTED_PREFIX, REFUSED_PREFIX, SUFFIX = "ack_", "error_", ".json"
 # Stands for the export's name if the file's name does not contain one.
 ANY_EXPORT = "sales_order_…"
 _EXPORT = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}", re.IGNORECASE | re.ASCII)
-# "ack-4711.json", "ACK 4711.json", "error.json", "ack_4711.txt"; not "acknowledgements" or "errors.log".
+# "ack-4711.json", "ACK 4711.json", "error.json", "ack_4711.txt"; not "acknowledgements".
 _LIKE_AN_ANSWER = re.compile(r"\s*(n?ack|error|err)([\W_]|$)", re.IGNORECASE | re.ASCII)
+# Files that programs leave in a folder; one that names an export may be an answer nevertheless.
+_OTHER_FILES = (".log", ".lock", ".pid")
+# Only ASCII: no other letter becomes one of an export's name.
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _REFUSED = re.compile(r"err|nack|nak|nok|fail|reject|refus|fehler", re.IGNORECASE | re.ASCII)
 
 
+def acknowledges(name: str) -> str | None:
+    """``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``; None is not an ack file."""
+    lower = name.translate(_LOWER)
+    prefix = next((prefix for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX) if lower.startswith(prefix)), None)
+    if prefix is None or not lower.endswith(SUFFIX):
+        return None
+    answered = lower.removeprefix(prefix)
+    while answered.endswith(SUFFIX):
+        answered = answered.removesuffix(SUFFIX)
+    return answered + SUFFIX if answered else None
+
+
+def is_acceptance(name: str) -> bool:
+    """Return whether an ack file's name says that the ERP accepted the order."""
+    return name.translate(_LOWER).startswith(ACCEPTED_PREFIX)
+
+
 def misnamed_answer(name: str) -> MisnamedAnswer | None:
-    """Return the expected name for a name that `ack.acknowledges` does not know; None if it is no answer."""
+    """Return the expected name for a name that `acknowledges` does not know; None if it is no answer."""
     found = _EXPORT.search(name)
-    if found is None and not _LIKE_AN_ANSWER.match(name):
+    if found is None and (not _LIKE_AN_ANSWER.match(name) or name.lower().endswith(_OTHER_FILES)):
         return None
     export = found[0].lower() + SUFFIX if found else None
     rest = name.replace(found[0], "", 1) if found else name

@@ -54,7 +54,7 @@ class DropzoneJsonV1(Connector[config.DropzoneConfig]):
         return Schemas(export=payload.schema(), ack=ack_schema.SCHEMA)
 
     def acknowledges(self, name: str) -> str | None:
-        return ack.acknowledges(name)
+        return ack_names.acknowledges(name)
 
     def misnamed_answer(self, name: str) -> MisnamedAnswer | None:
         return ack_names.misnamed_answer(name)
