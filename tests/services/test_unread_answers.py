@@ -120,6 +120,9 @@ def test_the_api_lists_ack_files_by_export_and_state(site):
     assert listed(f"?draft_order_id={export.draft_order_id}") == [name]
     assert listed(f"?connection_id={site.connection.pk}&needs_attention=true") == [name]
     assert listed("?needs_attention=false") == ["ack_x.json"]
+    applied = AckFile.objects.filter(name="ack_x.json")
+    applied.update(status="APPLIED", handled_at=None, move_retry_at=timezone.now())
+    assert listed("?needs_attention=true") == ["ack_x.json", name], "one that was not moved"
     assert listed("?first_seen_before=2020-01-01T00:00:00Z") == []
     row = client.get(f"{API}ack-files/{AckFile.objects.get(name=name).pk}").json()
     assert (row["export_id"], row["draft_order_id"]) == (str(export.pk), str(export.draft_order_id))
