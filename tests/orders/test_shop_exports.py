@@ -199,6 +199,32 @@ def test_a_file_without_the_columns_of_its_map_is_refused_with_those_it_has(org,
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "named"),
+    [
+        ("Bestellnummer;Artikel;Menge;Artikel", "PO-1;A-1;2;B-1", "'Artikel'"),
+        ("Bestellnummer;Artikel;Menge;MENGE ", "PO-1;A-1;2;3", "'Menge', 'MENGE'"),
+        ("Bestellnummer;Artikel;Menge;Status;status", "PO-1;A-1;2;;void", "'Status', 'status'"),
+    ],
+)
+def test_a_heading_of_the_map_in_two_columns_is_refused(org, tmp_path, own_map, header, row, named):
+    factories.customer(org)
+    Path(own_map).write_text(f'{OWN}\n[skip_orders]\n"Status" = ["void"]\n')
+
+    code, _, trouble = run(csv_file(tmp_path, row, header=header), "--columns", own_map)
+
+    assert code == 1
+    assert f"line 1, the header: columns that the map reads appear more than once: {named}; " in trouble
+    assert not DraftOrder.objects.exists()
+
+
+def test_a_heading_that_the_map_does_not_read_may_be_in_two_columns(org, tmp_path, own_map):
+    factories.customer(org)
+    path = csv_file(tmp_path, "PO-1;A-1;2;x;y", header="Bestellnummer;Artikel;Menge;Text;Text")
+
+    assert run(path, "--columns", own_map)[0] == 0
+
+
 def test_unknown_headings_are_refused_with_what_they_may_be(org, tmp_path):
     code, _, trouble = run(csv_file(tmp_path, "1;2;3", header="Bestellnummer;Kundennummer;Menge"))
 

@@ -2,10 +2,11 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from django.core.exceptions import ValidationError
@@ -64,13 +65,29 @@ class ColumnMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     name: str = ""
 
 
+class Rule(NamedTuple):
+    """Whether a cell of a row has one of the values; `ANY` is every value that is not empty."""
+
+    position: int
+    values: Sequence[str]
+
+    def matches(self, cells: Sequence[str]) -> bool:
+        text = cells[self.position].strip().casefold()
+        return any(bool(text) if one == ANY else text == one.casefold() for one in self.values)
+
+
 class Columns(NamedTuple):
-    """``positions`` of each field in a row, of which the first that is not empty counts; ``ignored`` headings."""
+    """``positions`` of each field in a row, of which the first that is not empty counts; ``ignored`` headings.
+
+    ``skip_orders`` and ``skip_lines``: the map's rules for the columns that the file has.
+    """
 
     positions: Mapping[str, tuple[int, ...]]
     headings: Sequence[str]
-    ignored: Sequence[str]
+    ignored: Sequence[str] = ()
     map: ColumnMap | None = None
+    skip_orders: Sequence[Rule] = ()
+    skip_lines: Sequence[Rule] = ()
 
     @property
     def names(self) -> Names:
@@ -79,9 +96,6 @@ class Columns(NamedTuple):
         of_order = {OF_ORDER[field]: name for field, name in heading.items() if field in OF_ORDER}
         of_order["name"] = heading.get("customer_name", "customer_name")
         return Names(of_order, {OF_LINE[field]: name for field, name in heading.items() if field in OF_LINE})
-
-    def position(self, heading: str) -> int | None:
-        return _find(self.headings, heading)
 
 
 class BadColumns(ValueError):
@@ -141,10 +155,11 @@ def _by_our_names(headings: Sequence[str]) -> Columns:
         raise BadColumns(f"the columns {', '.join(missing)} are missing; {_advice(headings)}")
     if twice := sorted({field for field in fields if fields.count(field) > 1}):
         raise BadColumns(f"columns that stand there twice: {', '.join(twice)}")
-    return Columns({field: (position,) for position, field in enumerate(fields)}, headings, ())
+    return Columns({field: (position,) for position, field in enumerate(fields)}, headings)
 
 
 def _by_map(headings: Sequence[str], mapping: ColumnMap) -> Columns:
+    _require_each_once(headings, mapping)
     positions: dict[str, tuple[int, ...]] = {}
     for field, wanted in mapping.columns.items():
         found = _all(headings, wanted)
@@ -155,14 +170,43 @@ def _by_map(headings: Sequence[str], mapping: ColumnMap) -> Columns:
             raise BadColumns(f"{what} {', '.join(map(repr, headings[:30]))}")
     read = {position for several in positions.values() for position in several}
     ignored = [name for position, name in enumerate(headings) if name and position not in read]
-    return Columns(positions, headings, ignored, mapping)
+    return Columns(
+        positions,
+        headings,
+        ignored,
+        mapping,
+        skip_orders=_rules(headings, mapping.skip_orders),
+        skip_lines=_rules(headings, mapping.skip_lines),
+    )
+
+
+def _require_each_once(headings: Sequence[str], mapping: ColumnMap) -> None:
+    """Raise `BadColumns` if a heading that the map reads is in several columns: one of them may hold other values."""
+    of_fields = (heading for wanted in mapping.columns.values() for heading in _several(wanted))
+    read = {_folded(heading) for heading in (*of_fields, *mapping.skip_orders, *mapping.skip_lines)}
+    columns = Counter(map(_folded, headings))
+    repeated = [name for name in headings if columns[_folded(name)] > 1 and _folded(name) in read]
+    if repeated:
+        named = ", ".join(dict.fromkeys(map(repr, repeated)))
+        raise BadColumns(
+            f"columns that the map reads appear more than once: {named}; rename or remove all but one of each"
+        )
+
+
+def _rules(headings: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> list[Rule]:
+    found = ((_find(headings, heading), values) for heading, values in wanted.items())
+    return [Rule(position, values) for position, values in found if position is not None]
 
 
 def _find(headings: Sequence[str], wanted: str) -> int | None:
     for position, name in enumerate(headings):
-        if name.casefold() == wanted.strip().casefold():
+        if _folded(name) == _folded(wanted):
             return position
     return None
+
+
+def _folded(heading: str) -> str:
+    return heading.strip().casefold()
 
 
 def _several(wanted: Headings) -> list[str]:
@@ -176,7 +220,7 @@ def _all(headings: Sequence[str], wanted: Headings) -> tuple[int, ...]:
 
 def _key(heading: str) -> str:
     """Return a heading for comparison: case, blanks and hyphens make no difference."""
-    return re.sub(r"[\s-]+", "_", heading.strip().casefold())
+    return re.sub(r"[\s-]+", "_", _folded(heading))
 
 
 def _advice(headings: Sequence[str]) -> str:
@@ -217,9 +261,3 @@ def _guess(heading: str) -> str:
         return ""
     close = get_close_matches(key.replace("_", " "), _FIELD_BY_HEADING, n=1, cutoff=0.85)
     return _FIELD_BY_HEADING[close[0]] if close else ""
-
-
-def matches(value: str, wanted: Iterable[Any]) -> bool:
-    """Return whether a cell's value is one of ``wanted``; `ANY` matches every value that is not empty."""
-    text = value.strip().casefold()
-    return any(bool(text) if one == ANY else text == one.casefold() for one in wanted)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from orderflow.input_rules.keys import normal_form
 from orderflow.orders.importing.amounts import Evidence
-from orderflow.orders.importing.columns import OF_LINE, OF_ORDER, REQUIRED, Columns, matches
+from orderflow.orders.importing.columns import OF_LINE, OF_ORDER, REQUIRED, Columns
 from orderflow.orders.importing.documents import Found, Problem, Unreadable
 from orderflow.orders.importing.limits import MOST_LINES_OF_ORDER, MOST_ORDERS, count
 from orderflow.orders.importing.tables import Table, TableRow, trimmed
@@ -179,10 +179,10 @@ def _fields(row: TableRow, columns: Columns) -> Row:
     mapping = columns.map
     if mapping is None:
         return Row(row.line, cells)
-    has_line = not _any_matches(row.cells, mapping.skip_lines, columns)
+    has_line = not any(rule.matches(row.cells) for rule in columns.skip_lines)
     if mapping.order_once:
         has_line = has_line and any(cells.get(name) for name in OF_LINE)
-    skipped = _any_matches(row.cells, mapping.skip_orders, columns)
+    skipped = any(rule.matches(row.cells) for rule in columns.skip_orders)
     fixed = {name: value for name, value in mapping.fixed.items() if not cells.get(name)}
     return Row(row.line, cells | fixed, has_line, skipped)
 
@@ -192,14 +192,6 @@ def _first_filled(cells: Sequence[str], several: tuple[int, ...]) -> str:
         return cells[several[0]]
     filled = (cells[position] for position in several if cells[position].strip())
     return next(filled, "")
-
-
-def _any_matches(cells: Sequence[str], rules: Mapping[str, list[str]], columns: Columns) -> bool:
-    for heading, values in rules.items():
-        position = columns.position(heading)
-        if position is not None and matches(cells[position], values):
-            return True
-    return False
 
 
 def _with_key_of(row: Row, before: Row | None, columns: Columns) -> Row:
