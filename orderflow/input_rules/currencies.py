@@ -35,8 +35,14 @@ def require_currency(code: str) -> None:
     if code in DECIMALS:
         return
     meant = _MEANT.get(code.upper()) or (code.upper() if code.upper() in DECIMALS else "")
+    if meant:
+        raise ValidationError(
+            _("“%(code)s” is not a currency of ISO 4217. Write %(meant)s."),
+            code="currency_misspelt",
+            params={"code": code[:30], "meant": meant},
+        )
     raise ValidationError(
-        _("“%(code)s” is not a currency of ISO 4217. Write %(example)s."),
+        _("“%(code)s” is not a currency of ISO 4217. Write a code like EUR."),
         code="currency",
-        params={"code": code[:30], "example": meant or _("a code like EUR")},
+        params={"code": code[:30]},
     )

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import threading
 import tracemalloc
 from decimal import Decimal
@@ -13,7 +14,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from orderflow.orders.importing import json_lines, limits, reading, rows
+from orderflow.input_rules import currencies, text
+from orderflow.orders.importing import json_lines, limits, reading, rows, values
 from orderflow.orders.management.progress import ProgressBar
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.states import DraftStatus
@@ -172,8 +174,10 @@ WRONG = {
     "unknown field": (order(delivery="2026-11-05"), "delivery: is no field of an order; known here"),
     "unknown line field": (order(lines=[{"sku": "1"}]), "lines[0].sku: is no field of an order"),
     "date": (order(order_date="02.11.2026"), "order_date: '02.11.2026' is not a date; write it like 2026-11-02"),
+    "line break": (order(lines=[{"uom": "M\nM"}]), "lines[0].uom: contains a line break; write it in one line"),
     "no such day": (order(order_date="2026-02-30"), "order_date: '2026-02-30' is not a date"),
-    "currency": (order(currency="€"), "currency: “€” is not a currency of ISO 4217; write a code"),
+    "currency": (order(currency="€"), "currency: “€” is not a currency of ISO 4217; write a code like EUR"),
+    "currency meant": (order(currency="eur"), "currency: “eur” is not a currency of ISO 4217; write EUR"),
     "lines": (order(lines={}), "lines: must be a list"),
     "line": (order(lines=["x"]), "lines[0]: must be an object"),
     "comma": (order(lines=[{"qty": "1,5"}]), "lines[0].qty: '1,5' is not a number; write it like 1234.5"),
@@ -186,6 +190,12 @@ WRONG = {
     "line number": (order(lines=[{"line_no": 0}]), "lines[0].line_no: '0' is not a line number"),
     "line number twice": (order(lines=[{"line_no": 2}, {}]), "lines[1].line_no: 2 is there twice"),
 }  # fmt: skip
+
+
+def test_each_error_of_the_text_and_currency_rules_has_a_clause():
+    sources = [Path(module.__file__).read_text() for module in (text, currencies)]
+
+    assert set(re.findall(r'code="(\w+)"', "".join(sources))) == set(values._CLAUSES)
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -285,7 +285,7 @@ def test_bytes_that_are_not_utf_8_are_refused_with_what_to_say(org, tmp_path):
 
     assert code == 1
     assert (
-        "line 2, internal_sku: holds bytes that are not UTF-8; save the file as UTF-8, or say its encoding"
+        "line 2, internal_sku: contains bytes that are not UTF-8; save the file as UTF-8, or say its encoding"
         in trouble
     )
     assert run(path, "--encoding", "windows-1252")[0] == 0
@@ -325,14 +325,17 @@ def test_a_heading_that_is_not_utf_8_is_refused_with_what_to_say(org, tmp_path):
     code, _, trouble = run(path)
 
     assert code == 1
-    assert "line 1, the header: column 9 holds bytes that are not UTF-8" in trouble
+    assert "line 1, the header: column 9 contains bytes that are not UTF-8" in trouble
     assert "--encoding windows-1252" in trouble
 
 
 def test_a_heading_with_a_control_character_is_refused_and_not_printed(org, tmp_path):
     _, _, trouble = run(csv_file(tmp_path, ROW, header=f"{HEADER},\x1b[2Jx"))
 
-    assert "line 1, the header: column 9: It contains the character U+001B" in trouble
+    assert (
+        "line 1, the header: column 9 contains the character U+001B, which is not allowed; remove it"
+        in trouble
+    )
     assert "\x1b" not in trouble
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from django.core.exceptions import ValidationError
 
 from orderflow.input_rules.text import ONE_LINE
 from orderflow.orders.importing.amounts import Sign
 from orderflow.orders.importing.documents import Names
 from orderflow.orders.importing.tables import trimmed
+from orderflow.orders.importing.values import Refused, clean
 
 # By the name of the column, the field of the order or of the line.
 OF_ORDER = {
@@ -41,7 +41,6 @@ REQUIRED = ("external_order_number", "erp_customer_number")
 SHIPPED = Path(__file__).parent / "column_maps"
 MOST_COLUMNS = 2_000
 ANY = "*"
-_UNDECODED = re.compile(r"[\ud800-\udfff]")
 
 Headings = str | list[str]
 
@@ -133,15 +132,10 @@ def match(header: Sequence[str], mapping: ColumnMap | None) -> Columns:
 
 
 def _heading(position: int, name: str) -> str:
-    if _UNDECODED.search(name):
-        raise BadColumns(
-            f"column {position} holds bytes that are not UTF-8; save the file as UTF-8, or say its encoding, for "
-            "example --encoding windows-1252"
-        )
     try:
-        return ONE_LINE.clean(name)
-    except ValidationError as wrong:
-        raise BadColumns(f"column {position}: {wrong.messages[0]}") from None
+        return clean(name, ONE_LINE)
+    except Refused as refused:
+        raise BadColumns(f"column {position} {refused}") from None
 
 
 def _by_our_names(headings: Sequence[str]) -> Columns:

@@ -20,6 +20,13 @@ Convert = Callable[[Any], Any]
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
 _NUMBER = re.compile(r"[0-9.eE+-]{1,60}")
 _UNITS = tuple(Uom.values)
+# By the code of an error of `input_rules`: the clause that follows the name of a field.
+_CLAUSES = {
+    "control_character": "contains the character U+%(code)s, which is not allowed; remove it",
+    "line_break": "contains a line break; write it in one line",
+    "currency": "“%(code)s” is not a currency of ISO 4217; write a code like EUR",
+    "currency_misspelt": "“%(code)s” is not a currency of ISO 4217; write %(meant)s",
+}
 
 
 class Refused(Exception):
@@ -42,16 +49,25 @@ def text(longest: int, rule: TextRule = ONE_LINE) -> Convert:
             return ""
         if not isinstance(value, str):
             raise Refused(f"{value!r:.60} is not text; put it in quotes")
-        if _UNDECODED.search(value):
-            raise Refused(
-                "holds bytes that are not UTF-8; save the file as UTF-8, or say its encoding, for example "
-                "--encoding windows-1252"
-            )
+        cleaned = clean(value, rule)
         if len(value) > longest:
             raise Refused(f"has {len(value)} characters, {longest} at most")
-        return _clean(value, rule)
+        return cleaned
 
     return convert
+
+
+def clean(value: str, rule: TextRule) -> str:
+    """Return the text in the form to store. Raise `Refused`."""
+    if _UNDECODED.search(value):
+        raise Refused(
+            "contains bytes that are not UTF-8; save the file as UTF-8, or say its encoding, for example "
+            "--encoding windows-1252"
+        )
+    try:
+        return rule.clean(value)
+    except ValidationError as wrong:
+        raise _refused(wrong) from None
 
 
 def lines(longest: int) -> Convert:
@@ -112,7 +128,7 @@ def currency(value: Any) -> str:
         try:
             require_currency(written)
         except ValidationError as wrong:
-            raise Refused(_said(wrong)) from None
+            raise _refused(wrong) from None
     return written
 
 
@@ -180,14 +196,5 @@ def _short(value: Any) -> str:
     return short
 
 
-def _clean(value: str, rule: TextRule) -> str:
-    try:
-        return rule.clean(value)
-    except ValidationError as wrong:
-        raise Refused(_said(wrong)) from None
-
-
-def _said(wrong: ValidationError) -> str:
-    """Return the message as one clause that follows a field's name."""
-    sentences = wrong.messages[0].removeprefix("It ").rstrip(".").split(". ")
-    return "; ".join(sentence[:1].lower() + sentence[1:] for sentence in sentences)
+def _refused(wrong: ValidationError) -> Refused:
+    return Refused(_CLAUSES[wrong.code or ""] % (wrong.params or {}))
