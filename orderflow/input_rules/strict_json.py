@@ -24,5 +24,5 @@ def _require_unique(pairs: list[tuple[str, object]]) -> None:
         return
     for name, _ in pairs:
         if name not in names:
-            raise DuplicateKey(f"the key {name[:60]!r} is there twice in one object; send it once")
+            raise DuplicateKey(f"the key {name[:60]!r} appears twice in one object; send it once")
         names.discard(name)

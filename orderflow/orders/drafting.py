@@ -8,7 +8,7 @@ from django.db import transaction
 
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Document, DraftOrder, DraftOrderLine
-from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.readiness import gaps
 from orderflow.orders.same_number import hold_customers
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
@@ -34,7 +34,7 @@ def create_draft(
     if draft.customer_id:
         hold_customers([draft.customer_id])
     rows = [DraftOrderLine(draft_order=draft, **line) for line in lines]
-    draft.status = DraftStatus.NEEDS_REVIEW if missing_for_ready(draft, rows) else DraftStatus.READY
+    draft.status = DraftStatus.NEEDS_REVIEW if gaps(draft, rows) else DraftStatus.READY
     draft.save()
     DraftOrderLine.objects.bulk_create(rows, batch_size=1000)
     return draft

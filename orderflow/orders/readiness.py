@@ -1,28 +1,65 @@
-"""What a draft still lacks before it can be approved, in words."""
+"""What a draft still lacks before it can be approved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple
 
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 
 
-def missing_for_ready(draft: DraftOrder, lines: Sequence[DraftOrderLine] | None = None) -> list[str]:
-    """Empty: complete. Otherwise one sentence per gap, naming the field or the line.
+class GapCode(StrEnum):
+    CUSTOMER_MISSING = "CUSTOMER_MISSING"
+    CURRENCY_MISSING = "CURRENCY_MISSING"
+    NO_LINES = "NO_LINES"
+    QUANTITY_NOT_POSITIVE = "QUANTITY_NOT_POSITIVE"
+    UNIT_MISSING = "UNIT_MISSING"
+    SKU_MISSING = "SKU_MISSING"
 
-    ``lines`` are those of a draft that is not in the database yet.
-    """
-    missing = []
+
+GAP_TEXTS = {
+    GapCode.CUSTOMER_MISSING: "customer is missing",
+    GapCode.CURRENCY_MISSING: "currency is missing",
+    GapCode.NO_LINES: "it has no lines",
+    GapCode.QUANTITY_NOT_POSITIVE: "quantity must be above 0",
+    GapCode.UNIT_MISSING: "unit is missing",
+    GapCode.SKU_MISSING: "SKU is missing",
+}
+
+
+class Gap(NamedTuple):
+    """``line_no`` None: the gap is in the order's header."""
+
+    code: GapCode
+    line_no: int | None = None
+
+    def english(self) -> str:
+        text = GAP_TEXTS[self.code]
+        return text if self.line_no is None else f"line {self.line_no}: {text}"
+
+
+def missing_for_ready(draft: DraftOrder) -> list[str]:
+    """Return one sentence per gap, naming the field or the line; empty if the draft is complete."""
+    return [gap.english() for gap in gaps(draft, list(draft.lines.all()))]
+
+
+def gaps(draft: DraftOrder, lines: Sequence[DraftOrderLine]) -> list[Gap]:
+    """Return what the draft lacks; ``lines`` are its lines, also of a draft that is not in the database yet."""
+    return [*_gaps_of_header(draft, lines), *(gap for line in lines for gap in _gaps_of_line(line))]
+
+
+def _gaps_of_header(draft: DraftOrder, lines: Sequence[DraftOrderLine]) -> Iterator[Gap]:
     if draft.customer_id is None:
-        missing.append("customer is missing")
+        yield Gap(GapCode.CUSTOMER_MISSING)
     if not draft.currency:
-        missing.append("currency is missing")
-    lines = list(draft.lines.all()) if lines is None else lines
+        yield Gap(GapCode.CURRENCY_MISSING)
     if not lines:
-        missing.append("it has no lines")
-    for line in lines:
-        if line.qty is None or line.qty <= 0:
-            missing.append(f"line {line.line_no}: quantity must be above 0")
-        if not line.uom:
-            missing.append(f"line {line.line_no}: unit is missing")
-        if not line.internal_sku:
-            missing.append(f"line {line.line_no}: SKU is missing")
-    return missing
+        yield Gap(GapCode.NO_LINES)
+
+
+def _gaps_of_line(line: DraftOrderLine) -> Iterator[Gap]:
+    if line.qty is None or line.qty <= 0:
+        yield Gap(GapCode.QUANTITY_NOT_POSITIVE, line.line_no)
+    if not line.uom:
+        yield Gap(GapCode.UNIT_MISSING, line.line_no)
+    if not line.internal_sku:
+        yield Gap(GapCode.SKU_MISSING, line.line_no)

@@ -130,7 +130,7 @@ def test_a_key_that_is_there_twice_is_refused_and_named(client, path):
     answer = client.post(path, body, content_type="application/json")
 
     assert answer.status_code == 422
-    assert "the key 'qty' is there twice" in answer.json()["error"]["message"]
+    assert "the key 'qty' appears twice" in answer.json()["error"]["message"]
 
 
 def test_an_empty_cursor_is_refused_as_the_description_says(client):

@@ -172,7 +172,7 @@ def test_a_plain_number_is_accepted(text):
     ],
 )
 def test_a_key_that_is_there_twice_is_refused_and_named(text, key):
-    with pytest.raises(DuplicateKey, match=f"'{key}' is there twice"):
+    with pytest.raises(DuplicateKey, match=f"'{key}' appears twice"):
         decode(text, msgspec.json.Decoder())
 
 

@@ -63,7 +63,7 @@ def test_what_is_odd_is_in_the_report_and_keeps_no_order_out(org, tmp_path):
     assert "line 2: order PO-1 has warnings: The unit price is zero" in trouble
     assert "1 with the warning ORDER_DATE_IMPLAUSIBLE" in said
     _, said, _ = run(jsonl(tmp_path, {**odd, "external_order_number": "PO-3"}), "--json")
-    assert json.loads(said)["order_warnings"] == {"PRICE_NOT_POSITIVE": 1, "ORDER_DATE_IMPLAUSIBLE": 1}
+    assert json.loads(said)["warnings"] == {"PRICE_NOT_POSITIVE": 1, "ORDER_DATE_IMPLAUSIBLE": 1}
 
 
 def test_an_order_that_came_in_another_way_is_told_and_left_alone(org, tmp_path):
@@ -72,8 +72,8 @@ def test_an_order_that_came_in_another_way_is_told_and_left_alone(org, tmp_path)
     code, said, trouble = run(jsonl(tmp_path, order()))
 
     assert (code, DraftOrder.objects.count()) == (0, 1)
-    assert "line 1: order PO-1 is there already: the same order number came in another way" in trouble
-    assert "1 there already" in said
+    assert "line 1: order PO-1 already exists: an order with the same number came in another way" in trouble
+    assert "1 already in OrderFlow" in said
 
 
 def test_orders_come_in_whole_and_ready(org, tmp_path):
@@ -99,7 +99,7 @@ def test_importing_again_adds_nothing_and_says_so(org, tmp_path):
 
     assert code == 0
     assert "1 READY for approval" in said
-    assert "2 there already" in said
+    assert "2 already in OrderFlow" in said
     assert DraftOrder.objects.count() == 3
 
 
@@ -122,7 +122,7 @@ def test_what_was_entered_by_hand_is_not_imported_beside_it(org, tmp_path):
     code, said, _ = run(jsonl(tmp_path, order()))
 
     assert code == 0
-    assert "1 there already" in said
+    assert "1 already in OrderFlow" in said
     assert DraftOrder.objects.count() == 2
 
 
@@ -133,7 +133,7 @@ def test_an_order_that_changed_since_is_left_and_told(org, tmp_path):
 
     assert code == 1
     assert "line 1, external_order_number PO-1: was imported before with other contents" in trouble
-    assert "1 there with other contents" in said
+    assert "1 already in OrderFlow with other contents" in said
     assert DraftOrder.objects.get().currency == "EUR"
 
 
@@ -167,11 +167,11 @@ WRONG = {
     "long number": (order("x" * 101), "external_order_number: has 101 characters, 100 at most"),
     "number as number": (order(5), "external_order_number: 5 is not text"),
     "NUL": (order("PO\x00"), "external_order_number: contains the character U+0000, which is not allowed; remove"),
-    "twice": (b'{"currency": "EUR", "currency": "CHF"}', "the whole line: not JSON (the key 'currency' is there twice"),
+    "twice": (b'{"currency": "EUR", "currency": "CHF"}', "the whole line: not JSON (the key 'currency' appears twice"),
     "no customer": (order(customer=None), "customer: is missing"),
     "no customer number": (order(customer={"name": "X"}), "customer.erp_customer_number: is missing"),
     "unknown customer": (order(customer={"erp_customer_number": "9"}), "erp_customer_number 9: no customer of"),
-    "unknown field": (order(delivery="2026-11-05"), "delivery: is no field of an order; known here"),
+    "unknown field": (order(delivery="2026-11-05"), "delivery: is no field of an order; known fields"),
     "unknown line field": (order(lines=[{"sku": "1"}]), "lines[0].sku: is no field of an order"),
     "date": (order(order_date="02.11.2026"), "order_date: '02.11.2026' is not a date; write it like 2026-11-02"),
     "line break": (order(lines=[{"uom": "M\nM"}]), "lines[0].uom: contains a line break; write it in one line"),
@@ -188,7 +188,7 @@ WRONG = {
     "decimals": (order(lines=[{"unit_price": "1.23456"}]), "lines[0].unit_price: 1.23456 has more than 4 decimals"),
     "unit": (order(lines=[{"uom": "NAR"}]), "lines[0].uom: 'NAR' is not a unit; write one of ST M CM"),
     "line number": (order(lines=[{"line_no": 0}]), "lines[0].line_no: '0' is not a line number"),
-    "line number twice": (order(lines=[{"line_no": 2}, {}]), "lines[1].line_no: 2 is there twice"),
+    "line number twice": (order(lines=[{"line_no": 2}, {}]), "lines[1].line_no: 2 is used twice"),
 }  # fmt: skip
 
 
@@ -276,8 +276,8 @@ def test_a_summary_for_programs(org, tmp_path):
 
     assert code == 1
     assert json.loads(said) == {
-        "ready": 1, "needs_review": 1, "there_already": 0, "differs": 0, "refused": 1, "created_customers": 0,
-        "lacking": {"it has no lines": 1}, "dry_run": False, "skipped": 0, "warnings": 0, "order_warnings": {},
+        "ready": 1, "needs_review": 1, "exists": 0, "differs": 0, "refused": 1, "created_customers": 0,
+        "gaps": {"NO_LINES": 1}, "dry_run": False, "skipped": 0, "remarks": 0, "warnings": {},
     }  # fmt: skip
 
 
@@ -307,8 +307,8 @@ def test_a_spreadsheets_csv_is_read_too(org, tmp_path, delimiter):
     assert run(path) == (0, "1 orders imported into ACME\n       1 READY for approval\n", "")
 
 
-APART = "external_order_number: the rows of this order do not stand together"
-BESIDE = "external_order_number: a row beside it can't be read"
+APART = "external_order_number: the rows of this order are not next to each other"
+BESIDE = "external_order_number: the row before or after it can't be read"
 CSV_WRONG = {
     "value": (["PO-1,4711,,EUR,INT-1,1,M,", "PO-1,4711,,EUR,INT-1,x,M,"], 3, "qty: 'x' is not a number"),
     "cells": (["PO-1,4711,,EUR"], 2, "the whole line: has 4 cells where the header has 8"),
@@ -340,7 +340,7 @@ def test_csv_that_is_wrong_brings_in_no_half_order(org, tmp_path, wrong):
             "unknown columns 'sku'; these are known: external_order",
         ),
         ("external_order_number,qty", "the columns erp_customer_number are missing"),
-        (f"{HEADER},qty", "columns that stand there twice: qty"),
+        (f"{HEADER},qty", "columns that appear more than once: qty"),
     ],
 )
 def test_a_header_that_is_wrong_is_told(org, tmp_path, header, told):
@@ -431,7 +431,7 @@ def test_what_can_not_be_done_at_all_is_exit_code_2(org, tmp_path):
         ((path, "--org", "nobody"), "There is no org nobody"),
         ((path,), "--org SLUG"),
         ((path, "--as", "nobody@example.com"), "There is no user"),
-        ((path, "--as", viewer.email), "may not bring in orders"),
+        ((path, "--as", viewer.email), "may not import orders"),
         ((path, "--as", other.email, "--org", "acme"), "does not belong to ACME"),
     ]:
         with pytest.raises(CommandError, match=told) as refused:
@@ -537,7 +537,7 @@ def test_an_import_waits_for_another_that_has_not_committed_and_then_leaves_its_
         assert thread.is_alive()
     thread.join()
 
-    assert "1 there already" in results[0][1]
+    assert "1 already in OrderFlow" in results[0][1]
     assert DraftOrder.objects.count() == 1
 
 
@@ -569,6 +569,6 @@ def test_a_wholesalers_month_comes_in_and_again_adds_nothing(org, tmp_path, requ
     code, said, _ = run(path, "--create-customers")
 
     assert code == 0
-    assert f"{len(orders)} there already" in said
+    assert f"{len(orders)} already in OrderFlow" in said
     assert DraftOrder.objects.filter(status=DraftStatus.READY).count() == len(orders)
     assert DraftOrderLine.objects.count() == sum(len(one["lines"]) for one in orders)

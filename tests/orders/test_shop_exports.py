@@ -55,7 +55,7 @@ def test_the_orders_of_a_shop_come_in_ready(org, shop):
 def test_importing_it_again_adds_nothing(org, shop):
     run(EXPORTS / f"{shop}.csv", "--columns", shop, "--create-customers")
 
-    assert "2 there already" in run(EXPORTS / f"{shop}.csv", "--columns", shop)[1]
+    assert "2 already in OrderFlow" in run(EXPORTS / f"{shop}.csv", "--columns", shop)[1]
     assert DraftOrder.objects.count() == 2
 
 

@@ -402,7 +402,7 @@ def test_an_order_whose_number_only_looks_the_same_is_there_already(org, tmp_pat
     code, said, _ = run(csv_file(tmp_path, ROW.replace("PO-1", number)))
 
     assert (code, DraftOrder.objects.count()) == (0, 1)
-    assert "1 there already" in said
+    assert "1 already in OrderFlow" in said
 
 
 def test_rows_of_an_order_whose_keys_only_look_the_same_are_one_order(org, tmp_path):
@@ -437,7 +437,7 @@ def test_a_customer_number_with_letters_of_another_script_is_reported(org, tmp_p
     code, _, trouble = run(path, "--create-customers")
 
     assert code == 0
-    assert "line 2, erp_customer_number: warning: \u041a4711: letters of another script" in trouble
+    assert "line 2, erp_customer_number: remark: \u041a4711: letters of another script" in trouble
 
 
 @pytest.mark.parametrize("mark", ["\n", "\r\n"])

@@ -1,11 +1,11 @@
-"""Check what was found in a file: return an order, or all its problems, each with its place and the correction."""
+"""Check the orders of a file: return an order, or all its problems, each with its location and the correction."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from orderflow.input_rules.keys import described, look_alikes
 from orderflow.orders.importing import values
-from orderflow.orders.importing.documents import Found, LineIn, Names, OrderIn, Problem, Remark
+from orderflow.orders.importing.documents import LineIn, Names, OrderIn, Problem, RawOrder, Remark
 from orderflow.orders.importing.values import Conventions, Convert, Refused
 
 
@@ -36,20 +36,20 @@ class Checker:
             "currency": values.currency,
         }
 
-    def check(self, found: Found) -> OrderIn | list[Problem]:
+    def check(self, raw: RawOrder) -> OrderIn | list[Problem]:
         problems: list[Problem] = []
-        at = _Place(found.line, "", found.names.of_order)
-        customer, lines = found.fields.get("customer"), found.fields.get("lines", [])
-        rest = {name: value for name, value in found.fields.items() if name not in ("customer", "lines")}
+        at = _Location(raw.line, "", raw.names.of_order)
+        customer, lines = raw.fields.get("customer"), raw.fields.get("lines", [])
+        rest = {name: value for name, value in raw.fields.items() if name not in ("customer", "lines")}
         header = _converted(rest, self._header, at, problems)
         if not isinstance(customer, Mapping):
             what = "is missing; write an object with erp_customer_number"
-            problems.append(Problem(found.line, "customer", what))
+            problems.append(Problem(raw.line, "customer", what))
             customer = {"erp_customer_number": "-"}
-        in_table = found.names != Names()
-        place = at if in_table else at._replace(prefix="customer.")
-        who = _converted(customer, self._customer, place, problems)
-        checked = self._lines(found, lines, problems)
+        in_table = raw.names != Names()
+        customer_at = at if in_table else at._replace(prefix="customer.")
+        who = _converted(customer, self._customer, customer_at, problems)
+        checked = self._lines(raw, lines, problems)
         if problems:
             return problems
         return OrderIn(
@@ -59,14 +59,14 @@ class Checker:
             lines=tuple(checked),
         )
 
-    def _lines(self, found: Found, lines: Any, problems: list[Problem]) -> list[LineIn]:
+    def _lines(self, raw: RawOrder, lines: Any, problems: list[Problem]) -> list[LineIn]:
         if not isinstance(lines, list):
-            problems.append(Problem(found.line, "lines", "must be a list of order lines"))
+            problems.append(Problem(raw.line, "lines", "must be a list of order lines"))
             return []
         checked: list[LineIn] = []
         numbers: set[int] = set()
         for position, line in enumerate(lines):
-            at = _place_of_line(found, position)
+            at = _location_of_line(raw, position)
             if not isinstance(line, Mapping):
                 problems.append(Problem(at.line, at.prefix.rstrip("."), "must be an object"))
                 continue
@@ -76,14 +76,16 @@ class Checker:
                 continue
             fields["line_no"] = fields["line_no"] or position + 1
             if fields["line_no"] in numbers:
-                what = f"{fields['line_no']} is there twice; number the lines of an order differently, or not at all"
+                what = (
+                    f"{fields['line_no']} is used twice; give each line of an order its own number, or none"
+                )
                 problems.append(Problem(at.line, at.called("line_no"), what))
             numbers.add(fields["line_no"])
             checked.append(LineIn(**fields))
         return checked
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """Where fields are: the line of the file, a prefix of their names, and a table's headings by field."""
 
     line: int
@@ -94,29 +96,29 @@ class _Place(NamedTuple):
         return self.headings.get(name, f"{self.prefix}{name}")
 
 
-def remarks(found: Found, order: OrderIn) -> list[Remark]:
+def remarks(raw: RawOrder, order: OrderIn) -> list[Remark]:
     """Return remarks about the customer's number. `order_warnings` covers the order itself."""
     letters = look_alikes(order.customer_number)
     if not letters:
         return []
-    name = found.names.of_order.get("erp_customer_number", "customer.erp_customer_number")
+    name = raw.names.of_order.get("erp_customer_number", "customer.erp_customer_number")
     what = f"letters of another script look like Latin ones: {described(letters)}; check that they are meant"
-    return [Remark(found.line, name, f"{order.customer_number}: {what}")]
+    return [Remark(raw.line, name, f"{order.customer_number}: {what}")]
 
 
-def _place_of_line(found: Found, position: int) -> _Place:
-    if found.at:
-        return _Place(found.at[position], "", found.names.of_line)
-    return _Place(found.line, f"lines[{position}].")
+def _location_of_line(raw: RawOrder, position: int) -> _Location:
+    if raw.at:
+        return _Location(raw.at[position], "", raw.names.of_line)
+    return _Location(raw.line, f"lines[{position}].")
 
 
 def _converted(
-    given: Mapping[str, Any], known: Mapping[str, Convert], at: _Place, problems: list[Problem]
+    given: Mapping[str, Any], known: Mapping[str, Convert], at: _Location, problems: list[Problem]
 ) -> dict[str, Any]:
     for name in given:
         if name not in known:
             # Otherwise a misspelt field would silently be missing from the order.
-            what = f"is no field of an order; known here: {', '.join(known)}"
+            what = f"is no field of an order; known fields: {', '.join(known)}"
             shown = name[:60] if name.isprintable() else ascii(name[:60])
             problems.append(Problem(at.line, f"{at.prefix}{shown}", what))
     converted = {}

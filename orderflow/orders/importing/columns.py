@@ -148,7 +148,7 @@ def _by_our_names(headings: Sequence[str]) -> Columns:
     if missing := [name for name in REQUIRED if name not in fields]:
         raise BadColumns(f"the columns {', '.join(missing)} are missing; {_advice(headings)}")
     if twice := sorted({field for field in fields if fields.count(field) > 1}):
-        raise BadColumns(f"columns that stand there twice: {', '.join(twice)}")
+        raise BadColumns(f"columns that appear more than once: {', '.join(twice)}")
     return Columns({field: (position,) for position, field in enumerate(fields)}, headings)
 
 

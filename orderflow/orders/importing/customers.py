@@ -13,7 +13,7 @@ UNKNOWN = (
 )
 
 
-class Known(NamedTuple):
+class KnownCustomers(NamedTuple):
     """``refused`` says of a number why no customer can be chosen for it."""
 
     customers: Mapping[str, Customer]
@@ -21,7 +21,7 @@ class Known(NamedTuple):
     created: frozenset[str]
 
 
-def customers_of(orders: Sequence[OrderIn], org: Org, *, create: bool) -> Known:
+def customers_of(orders: Sequence[OrderIn], org: Org, *, create: bool) -> KnownCustomers:
     """Within a transaction. Those who are missing are created only where ``create`` says so, and only once."""
     wanted = {order.customer_number: order for order in orders}
     found = _found(org, wanted)
@@ -39,7 +39,7 @@ def customers_of(orders: Sequence[OrderIn], org: Org, *, create: bool) -> Known:
         for number, several in found.items()
         if len(several) > 1
     }
-    return Known({number: several[0] for number, several in found.items()}, refused, created)
+    return KnownCustomers({number: several[0] for number, several in found.items()}, refused, created)
 
 
 def _found(org: Org, numbers: Mapping[str, OrderIn] | set[str]) -> dict[str, list[Customer]]:

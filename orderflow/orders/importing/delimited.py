@@ -111,7 +111,7 @@ def _below(text: io.TextIOWrapper, layout: _Layout) -> Iterator[TableRow | Unrea
             yield swallowed or TableRow(line, cells)
             line = below
     except csv.Error as error:
-        what = f"not CSV ({error}); nothing from here on was read: mend this line and import again"
+        what = f"not CSV ({error}); nothing from here on was read: correct this line and import again"
         yield Unreadable(Problem(line, "the whole line", what))
     except UnicodeError as error:
         what = f"is not {layout.encoding.name.upper()} ({error}); say which encoding it is with --encoding"

@@ -1,4 +1,4 @@
-"""Values of an import: what was found in a file, the order made of it, and its problems."""
+"""Values of an import: an order as the file has it, the checked order, and its problems."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -31,8 +31,8 @@ class Names(NamedTuple):
     of_line: Mapping[str, str] = {}
 
 
-class Found(NamedTuple):
-    """One order as the file has it. ``at``: for a table, the line in the file of each order line."""
+class RawOrder(NamedTuple):
+    """An order as the file has it. ``at``: for a table, the line in the file of each order line."""
 
     line: int
     fields: Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import IO, Any
 import msgspec
 
 from orderflow.input_rules.strict_json import decode
-from orderflow.orders.importing.documents import Found, Problem, Unreadable
+from orderflow.orders.importing.documents import Problem, RawOrder, Unreadable
 from orderflow.orders.importing.encodings import Encoding
 from orderflow.orders.importing.limits import LONGEST_LINE, MB, MOST_ROWS, count
 
@@ -17,7 +17,7 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _ReadLine = Callable[[int], bytes]
 
 
-def json_orders(data: IO[bytes], encoding: Encoding) -> Iterator[Found | Unreadable]:
+def json_orders(data: IO[bytes], encoding: Encoding) -> Iterator[RawOrder | Unreadable]:
     read = _reader(data, encoding)
     number = 0
     try:
@@ -44,7 +44,7 @@ def _reader(data: IO[bytes], encoding: Encoding) -> _ReadLine:
     return lambda most: text.readline(most).encode()
 
 
-def _order(number: int, line: bytes) -> Found | Unreadable:
+def _order(number: int, line: bytes) -> RawOrder | Unreadable:
     try:
         value: Any = decode(line, _decoder)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -52,7 +52,7 @@ def _order(number: int, line: bytes) -> Found | Unreadable:
         return Unreadable(Problem(number, "the whole line", what))
     if not isinstance(value, dict):
         return Unreadable(Problem(number, "the whole line", "must be one order as an object: {...}"))
-    return Found(number, value)
+    return RawOrder(number, value)
 
 
 def _skip_rest(read: _ReadLine, line: bytes) -> None:

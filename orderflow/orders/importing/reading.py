@@ -1,4 +1,4 @@
-"""Read a file of any format and size as orders, one at a time, and report how it was understood."""
+"""Read a file of any format and size as orders, one at a time, and describe it."""
 
 import gzip
 import io
@@ -12,14 +12,14 @@ from orderflow.orders.importing.amounts import Sign
 from orderflow.orders.importing.columns import BadColumns, ColumnMap, match
 from orderflow.orders.importing.dates import DateFormat, date_format
 from orderflow.orders.importing.delimited import delimited
-from orderflow.orders.importing.documents import Found, Problem, Unreadable
+from orderflow.orders.importing.documents import Problem, RawOrder, Unreadable
 from orderflow.orders.importing.encodings import encoding_of, shown
+from orderflow.orders.importing.file_description import FileDescription, describe_json, describe_table
 from orderflow.orders.importing.formats import WORKBOOKS, Format, UnknownFormat, format_of, is_gzipped
 from orderflow.orders.importing.json_lines import json_orders
 from orderflow.orders.importing.limits import MOST_ORDERS, Bounded, count
-from orderflow.orders.importing.rows import Survey, as_orders, survey
+from orderflow.orders.importing.rows import TableScan, as_orders, scan
 from orderflow.orders.importing.tables import Table
-from orderflow.orders.importing.understood import Understood, of_json, of_table
 from orderflow.orders.importing.values import Conventions
 from orderflow.orders.importing.workbook import unpacked, workbook
 
@@ -43,8 +43,8 @@ class Reading(NamedTuple):
 
     path: Path
     conventions: Conventions
-    understood: Understood
-    orders: Iterator[Found | Unreadable]
+    description: FileDescription
+    orders: Iterator[RawOrder | Unreadable]
     share: Callable[[], float]
 
 
@@ -62,7 +62,7 @@ def reading(path: Path, options: Options) -> Iterator[Reading]:
             encoding = encoding_of(data.read(400), options.encoding)
         with file.open() as data:
             orders = _limited(json_orders(data, encoding))
-            yield Reading(path, Conventions(), of_json(shown(encoding)), orders, file.share)
+            yield Reading(path, Conventions(), describe_json(shown(encoding)), orders, file.share)
     elif format_ in WORKBOOKS:
         with unpacked(path, options.sheet) as rows:
             yield _of_table(path, options, workbook(rows, format_), lambda: _share(rows))
@@ -105,32 +105,32 @@ def _share(file: IO[bytes]) -> float:
 
 def _of_table(path: Path, options: Options, table: Table, share: Callable[[], float]) -> Reading:
     if table.header is None:
-        return Reading(path, Conventions(), Understood(), iter(()), share)
+        return Reading(path, Conventions(), FileDescription(), iter(()), share)
     try:
         columns = match(table.header.cells, options.columns)
     except BadColumns as wrong:
         header = Unreadable(Problem(table.header.line, "the header", str(wrong)))
-        return Reading(path, Conventions(), Understood(), iter([header]), share)
-    found = survey(table, columns)
-    conventions = _conventions(options, table, found)
-    orders = _limited(as_orders(table, columns, found.unsafe))
-    return Reading(path, conventions, of_table(table, columns, found, conventions), orders, share)
+        return Reading(path, Conventions(), FileDescription(), iter([header]), share)
+    scanned = scan(table, columns)
+    conventions = _conventions(options, table, scanned)
+    orders = _limited(as_orders(table, columns, scanned.unsafe))
+    return Reading(path, conventions, describe_table(table, columns, scanned, conventions), orders, share)
 
 
-def _conventions(options: Options, table: Table, found: Survey) -> Conventions:
+def _conventions(options: Options, table: Table, scanned: TableScan) -> Conventions:
     mapping = options.columns
     stated = options.decimal or (mapping.decimal if mapping else None)
     dates = options.dates
     if dates is None and mapping and mapping.date_format:
         dates = date_format(mapping.date_format)
-    sign = stated or ("point" if table.point_is_usual else found.numbers.sign)
+    sign = stated or ("point" if table.point_is_usual else scanned.numbers.sign)
     known = {} if dates is None else {"dates": dates}
     return Conventions(sign=sign, stated=stated is not None, is_table=True, **known)
 
 
-def _limited(orders: Iterator[Found | Unreadable]) -> Iterator[Found | Unreadable]:
+def _limited(orders: Iterator[RawOrder | Unreadable]) -> Iterator[RawOrder | Unreadable]:
     read = 0
     for one in orders:
-        if isinstance(one, Found):
+        if isinstance(one, RawOrder):
             read = count(read, MOST_ORDERS, "orders")
         yield one

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from orderflow.input_rules.keys import normal_form
 from orderflow.orders.importing.amounts import Evidence
 from orderflow.orders.importing.columns import OF_LINE, OF_ORDER, REQUIRED, Columns
-from orderflow.orders.importing.documents import Found, Problem, Unreadable
+from orderflow.orders.importing.documents import Problem, RawOrder, Unreadable
 from orderflow.orders.importing.limits import MOST_LINES_OF_ORDER, MOST_ORDERS, count
 from orderflow.orders.importing.tables import Table, TableRow, trimmed
 
-APART = "the rows of this order do not stand together; sort the file by customer and order number"
-BESIDE = "a row beside it can't be read and may be part of it; mend that row"
+APART = "the rows of this order are not next to each other; sort the file by customer and order number"
+BESIDE = "the row before or after it can't be read and may be part of it; correct that row"
 TOTALS = frozenset(
     {
         "total",
@@ -51,8 +51,8 @@ class Total(NamedTuple):
 
 
 @dataclass(slots=True)
-class Survey:
-    """Result of a first pass over the table. ``unsafe``: why an order may be incomplete, by the hash of its key."""
+class TableScan:
+    """Result of a first reading of the table. ``unsafe``: why an order may be incomplete, by the hash of its key."""
 
     unsafe: dict[int, str] = field(default_factory=dict)
     numbers: Evidence = field(default_factory=Evidence)
@@ -61,34 +61,34 @@ class Survey:
     total: int = 0
 
 
-def survey(table: Table, columns: Columns) -> Survey:
-    """Read the whole table once before the import, so that no incomplete order is imported."""
-    found = Survey()
+def scan(table: Table, columns: Columns) -> TableScan:
+    """Read the whole table before the import, so that no incomplete order is imported."""
+    scanned = TableScan()
     seen: set[int] = set()
     before, after_unreadable = 0, False
     for row in _rows(table, columns):
         if isinstance(row, Total):
-            found.total = row.line
+            scanned.total = row.line
             continue
         if isinstance(row, Unreadable):
-            found.unsafe[before], after_unreadable = BESIDE, True
+            scanned.unsafe[before], after_unreadable = BESIDE, True
             continue
-        found.numbers.add(row.line, (row.cells[name] for name in AMOUNTS if name in row.cells))
+        scanned.numbers.add(row.line, (row.cells[name] for name in AMOUNTS if name in row.cells))
         key = hash(row.key)
         if after_unreadable:
-            found.unsafe[key], after_unreadable = BESIDE, False
+            scanned.unsafe[key], after_unreadable = BESIDE, False
         elif key != before and key in seen:
-            found.unsafe[key] = APART
+            scanned.unsafe[key] = APART
         if key not in seen:
             count(len(seen), MOST_ORDERS, "orders")
-            found.skipped += row.skipped
+            scanned.skipped += row.skipped
         seen.add(key)
         before = key
-    found.orders = len(seen)
-    return found
+    scanned.orders = len(seen)
+    return scanned
 
 
-def as_orders(table: Table, columns: Columns, unsafe: Mapping[int, str]) -> Iterator[Found | Unreadable]:
+def as_orders(table: Table, columns: Columns, unsafe: Mapping[int, str]) -> Iterator[RawOrder | Unreadable]:
     """Yield each order of the table; refuse those in ``unsafe``."""
     rows = (row for row in _rows(table, columns) if not isinstance(row, Total))
     for key, group in groupby(rows, key=lambda row: row.key if isinstance(row, Row) else None):
@@ -108,7 +108,7 @@ def as_orders(table: Table, columns: Columns, unsafe: Mapping[int, str]) -> Iter
             yield _order(together, columns)
 
 
-def _order(rows: Sequence[Row], columns: Columns) -> Found | Unreadable:
+def _order(rows: Sequence[Row], columns: Columns) -> RawOrder | Unreadable:
     first, names = rows[0], columns.names
     for row in rows[1:]:
         for name, target in OF_ORDER.items():
@@ -126,7 +126,7 @@ def _order(rows: Sequence[Row], columns: Columns) -> Found | Unreadable:
         for row in with_line
     ]
     fields: dict[str, Any] = {**header, "customer": customer, "lines": lines}
-    return Found(first.line, fields, tuple(row.line for row in with_line), names)
+    return RawOrder(first.line, fields, tuple(row.line for row in with_line), names)
 
 
 def _rows(table: Table, columns: Columns) -> Iterator[Row | Unreadable | Total]:

@@ -4,30 +4,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
 from django.db import transaction
 
-from orderflow.orders.importing.customers import Known, customers_of
+from orderflow.orders.importing.customers import KnownCustomers, customers_of
 from orderflow.orders.importing.documents import OrderIn
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.order_warnings import WarningLine, warnings_by_order
-from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.readiness import Gap, gaps
 from orderflow.orders.same_number import hold_customers
 from orderflow.orders.states import DraftStatus
 from orderflow.orders.warning_texts import OrderWarning
 from orderflow.tenancy.models import Org, User
 
 LINES_PER_STATEMENT = 1000
-ELSEWHERE = "the same order number came in another way already (API or admin); that order was left as it is"
-DIFFERENT = "was imported before with other contents; the order was left as it is: change it in OrderFlow"
+ELSEWHERE = "an order with the same number came in another way (API or admin); that order was left as it is"
+OTHER_CONTENTS = (
+    "was imported before with other contents; the order was left as it is: change it in OrderFlow"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Into:
-    """Where the orders go; ``actor`` None is the system."""
+class ImportTarget:
+    """The org that receives the orders; ``actor`` None is the system."""
 
     org: Org
     actor: User | None = None
@@ -38,46 +41,51 @@ class Into:
 class Outcome(StrEnum):
     READY = "READY"
     NEEDS_REVIEW = "NEEDS_REVIEW"
-    THERE = "there already"
-    DIFFERENT = "differs"
-    REFUSED = "refused"
+    # The order exists already and is left as it is.
+    EXISTS = "EXISTS"
+    # It exists with other contents and is left as it is.
+    DIFFERS = "DIFFERS"
+    REFUSED = "REFUSED"
 
 
-class Checked(NamedTuple):
+class CheckedOrder(NamedTuple):
     line: int
     order: OrderIn
 
 
-class Became(NamedTuple):
-    """``why``: what a NEEDS_REVIEW order lacks, or why one was refused or left as it was."""
+class ImportResult(NamedTuple):
+    """``reason``: why an order was refused or left as it was. ``gaps``: what a NEEDS_REVIEW order lacks."""
 
     line: int
     order: OrderIn
     outcome: Outcome
-    why: list[str]
+    reason: str = ""
+    gaps: Sequence[Gap] = ()
     warnings: Sequence[OrderWarning] = ()
 
 
-class Written(NamedTuple):
-    became: list[Became]
+class WrittenBatch(NamedTuple):
+    results: list[ImportResult]
     created_customers: frozenset[str]
 
 
 class _New(NamedTuple):
-    checked: Checked
+    checked: CheckedOrder
     mark: ImportedOrder
 
 
-def write(batch: Sequence[Checked], into: Into, *, file_name: str) -> Written:
+def write(batch: Sequence[CheckedOrder], target: ImportTarget, *, file_name: str) -> WrittenBatch:
     with transaction.atomic():
-        known = customers_of([one.order for one in batch], into.org, create=into.create_customers)
-        became = list(_written(batch, known, into, file_name))
-        if into.dry_run:
+        known = customers_of([one.order for one in batch], target.org, create=target.create_customers)
+        results = list(_written(batch, known, target, file_name))
+        if target.dry_run:
             transaction.set_rollback(True)
-    return Written(sorted(became), known.created)
+    return WrittenBatch(sorted(results, key=attrgetter("line")), known.created)
 
 
-def _written(batch: Sequence[Checked], known: Known, into: Into, file_name: str) -> Iterator[Became]:
+def _written(
+    batch: Sequence[CheckedOrder], known: KnownCustomers, target: ImportTarget, file_name: str
+) -> Iterator[ImportResult]:
     theirs: dict[tuple[str, str], _New] = {}
     hold_customers([customer.pk for customer in known.customers.values()])
     before = _imported_before(batch, known)
@@ -85,28 +93,29 @@ def _written(batch: Sequence[Checked], known: Known, into: Into, file_name: str)
         key, number = one.order.key, one.order.customer_number
         contents = theirs[key].mark.sha256 if key in theirs else before.get(key)
         if number in known.refused:
-            yield Became(*one, Outcome.REFUSED, [known.refused[number]])
+            yield ImportResult(*one, Outcome.REFUSED, known.refused[number])
         elif contents is not None:
-            yield there(one, contents)
+            yield existing(one, contents)
         else:
-            theirs[key] = _New(one, _mark(one, known.customers[number], into, file_name))
-    yield from _inserted(list(theirs.values()), into)
+            theirs[key] = _New(one, _mark(one, known.customers[number], target, file_name))
+    yield from _inserted(list(theirs.values()), target)
 
 
-def there(one: Checked, contents: str) -> Became:
+def existing(one: CheckedOrder, contents: str) -> ImportResult:
+    """Return the result for an order that exists; ``contents`` is its digest, empty if it was not imported."""
     if contents == digest(one.order):
-        return Became(*one, Outcome.THERE, [])
+        return ImportResult(*one, Outcome.EXISTS)
     if not contents:
-        return Became(*one, Outcome.THERE, [ELSEWHERE])
-    return Became(*one, Outcome.DIFFERENT, [DIFFERENT])
+        return ImportResult(*one, Outcome.EXISTS, ELSEWHERE)
+    return ImportResult(*one, Outcome.DIFFERS, OTHER_CONTENTS)
 
 
-def _imported_before(batch: Sequence[Checked], known: Known) -> dict[tuple[str, str], str]:
+def _imported_before(batch: Sequence[CheckedOrder], known: KnownCustomers) -> dict[tuple[str, str], str]:
     """Return the digest of each order that exists; empty for an order that was not imported."""
     numbers = {one.order.external_order_number for one in batch}
     customers = {customer.pk: number for number, customer in known.customers.items()}
     by_hand = DraftOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
-    there = dict.fromkeys(
+    digests = dict.fromkeys(
         (
             (customers[who], number)
             for who, number in by_hand.values_list("customer", "external_order_number")
@@ -115,11 +124,11 @@ def _imported_before(batch: Sequence[Checked], known: Known) -> dict[tuple[str, 
     )
     marks = ImportedOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
     for who, number, contents in marks.values_list("customer", "external_order_number", "sha256"):
-        there[customers[who], number] = contents
-    return there
+        digests[customers[who], number] = contents
+    return digests
 
 
-def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
+def _inserted(new: Sequence[_New], target: ImportTarget) -> Iterator[ImportResult]:
     """Insert the marks first: of two concurrent imports the database accepts one, and the other sees that it lost."""
     # Sorted, so that two imports cannot deadlock.
     marks = sorted((one.mark for one in new), key=lambda mark: (mark.customer_id, mark.external_order_number))
@@ -129,13 +138,13 @@ def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
             "draft_order", flat=True
         )
     )
-    made: list[tuple[Checked, DraftOrder, list[str]]] = []
+    made: list[tuple[CheckedOrder, DraftOrder, list[Gap]]] = []
     lines: dict[UUID, list[DraftOrderLine]] = {}
     for checked, mark in new:
         if mark.draft_order_id not in ours:
-            yield Became(*checked, Outcome.THERE, [])
+            yield ImportResult(*checked, Outcome.EXISTS)
             continue
-        draft, own, missing = _draft(checked.order, mark, into.org)
+        draft, own, missing = _draft(checked.order, mark, target.org)
         made.append((checked, draft, missing))
         lines[draft.pk] = own
     drafts = [draft for _checked, draft, _missing in made]
@@ -146,12 +155,12 @@ def _inserted(new: Sequence[_New], into: Into) -> Iterator[Became]:
         [line for own in lines.values() for line in own], batch_size=LINES_PER_STATEMENT
     )
     for checked, draft, missing in made:
-        yield Became(*checked, Outcome(draft.status), missing, warnings[draft.pk])
+        yield ImportResult(*checked, Outcome(draft.status), gaps=missing, warnings=warnings[draft.pk])
 
 
 def _draft(
     order: OrderIn, mark: ImportedOrder, org: Org
-) -> tuple[DraftOrder, list[DraftOrderLine], list[str]]:
+) -> tuple[DraftOrder, list[DraftOrderLine], list[Gap]]:
     draft = DraftOrder(
         pk=mark.draft_order_id,
         org=org,
@@ -163,12 +172,12 @@ def _draft(
         notes=order.notes,
     )
     lines = [DraftOrderLine(draft_order=draft, **msgspec.structs.asdict(line)) for line in order.lines]
-    missing = missing_for_ready(draft, lines)
+    missing = gaps(draft, lines)
     draft.status = DraftStatus.NEEDS_REVIEW if missing else DraftStatus.READY
     return draft, lines, missing
 
 
-def _mark(one: Checked, customer: Customer, into: Into, file_name: str) -> ImportedOrder:
+def _mark(one: CheckedOrder, customer: Customer, target: ImportTarget, file_name: str) -> ImportedOrder:
     return ImportedOrder(
         customer=customer,
         external_order_number=one.order.external_order_number,
@@ -176,7 +185,7 @@ def _mark(one: Checked, customer: Customer, into: Into, file_name: str) -> Impor
         sha256=digest(one.order),
         file_name=file_name[:255],
         file_line=one.line,
-        imported_by=into.actor,
+        imported_by=target.actor,
     )
 
 

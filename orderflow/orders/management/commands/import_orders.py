@@ -1,4 +1,4 @@
-"""Orders from a file into an org."""
+"""Orders from a file target an org."""
 
 import gzip
 import sys
@@ -12,22 +12,31 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from orderflow.orders.importing import Became, Into, Outcome, Problem, Remark, Summary, import_orders
+from orderflow.orders.importing import (
+    ImportResult,
+    ImportTarget,
+    Outcome,
+    Problem,
+    Remark,
+    Summary,
+    import_orders,
+)
 from orderflow.orders.importing.amounts import SIGNS
 from orderflow.orders.importing.columns import BadColumns, column_map, shipped
 from orderflow.orders.importing.dates import BadFormat, date_format
 from orderflow.orders.importing.encodings import UnknownEncoding
+from orderflow.orders.importing.file_description import FileDescription, describe_order
 from orderflow.orders.importing.formats import FORMATS, UnknownFormat
 from orderflow.orders.importing.limits import FileTooLarge
 from orderflow.orders.importing.reading import Options, reading
-from orderflow.orders.importing.understood import Understood, order_in_words
 from orderflow.orders.importing.workbook import BadWorkbook
 from orderflow.orders.management.progress import ProgressBar
+from orderflow.orders.readiness import GAP_TEXTS
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Capability
 
 NOTHING_DONE = 2
-REMARKS_SHOWN = 20
+MOST_SHOWN = 20
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 UNFIT = (BadColumns, BadFormat, UnknownFormat, UnknownEncoding, BadWorkbook)
 FAILURES = (*UNFIT, *DAMAGED, FileTooLarge, OSError, OperationalError)
@@ -43,7 +52,10 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, metavar="FILE")
         parser.add_argument("--org", metavar="SLUG", help="whose orders; default: the org of --as")
         parser.add_argument(
-            "--as", dest="email", metavar="EMAIL", help="in whose name; default: the system's"
+            "--as",
+            dest="email",
+            metavar="EMAIL",
+            help="the user who is recorded as the importer; default: the system",
         )
         parser.add_argument("--format", choices=FORMATS, help="default: by the file's content and name")
         parser.add_argument(
@@ -67,108 +79,106 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="say how the file is understood and what would happen; change nothing",
+            help="show how the file is read and what would happen; change nothing",
         )
         parser.add_argument("--json", action="store_true", help="the summary as one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
-        self.remarks: Counter[str] = Counter()
+        self.shown: Counter[str] = Counter()
         try:
-            into, how = _into(options), _options(options)
-            summary, understood = self._imported(path, how, into)
+            target, how = _target(options), _options(options)
+            summary, file = self._imported(path, how, target)
         except FAILURES as error:
             raise CommandError(_failure(path, error), returncode=NOTHING_DONE) from None
-        if not summary.outcomes.total() and not understood.skipped:
+        if not summary.outcomes.total() and not file.skipped:
             text = f"{path} holds no orders: there is nothing below its header. Export it again."
             raise CommandError(text, returncode=NOTHING_DONE)
         if options["json"]:
-            self._sum_up_for_programs(summary, understood, into)
+            self._write_json(summary, file, target)
         else:
-            self._sum_up(summary, understood, into)
-        if summary.trouble:
+            self._write_text(summary, file, target)
+        if not summary.is_complete:
             sys.exit(1)
 
-    def _imported(self, path: Path, how: Options, into: Into) -> tuple[Summary, Understood]:
+    def _imported(self, path: Path, how: Options, target: ImportTarget) -> tuple[Summary, FileDescription]:
         with reading(path, how) as file, ProgressBar(path.stat().st_size) as self.bar:
             size = path.stat().st_size
             summary = import_orders(
                 file,
-                into,
-                tell=lambda one: self._tell(path.name, one),
+                target,
+                report=lambda one: self._report(path.name, one),
                 progress=lambda share: self.bar.at(int(share * size)),
             )
-            return summary, file.understood
+            return summary, file.description
 
-    def _tell(self, file: str, one: Became | Problem | Remark) -> None:
+    def _report(self, file: str, one: ImportResult | Problem | Remark) -> None:
         if isinstance(one, Problem):
-            self._trouble(f"{file}, line {one.line}, {one.field}: {one.what}")
+            self._write_error(f"{file}, line {one.line}, {one.field}: {one.what}")
         elif isinstance(one, Remark):
-            self._trouble(f"{file}, line {one.line}, {one.field}: warning: {one.what}")
-        elif one.outcome in (Outcome.REFUSED, Outcome.DIFFERENT):
+            self._write_error(f"{file}, line {one.line}, {one.field}: remark: {one.what}")
+        elif one.outcome in (Outcome.REFUSED, Outcome.DIFFERS):
             customer, number = one.order.key
             field = (
                 f"erp_customer_number {customer}"
                 if one.outcome == Outcome.REFUSED
                 else f"external_order_number {number}"
             )
-            self._trouble(f"{file}, line {one.line}, {field}: {'; '.join(one.why)}")
+            self._write_error(f"{file}, line {one.line}, {field}: {one.reason}")
         else:
-            self._remark(file, one)
+            self._report_imported(file, one)
 
-    def _remark(self, file: str, one: Became) -> None:
-        """What does not keep the order out; the first few of each kind."""
+    def _report_imported(self, file: str, one: ImportResult) -> None:
+        """Report gaps and warnings of an order that is in OrderFlow; only the first few of each kind."""
         where = f"{file}, line {one.line}: order {one.order.external_order_number}"
-        remarks = {
-            "needs review": "; ".join(one.why) if one.outcome == Outcome.NEEDS_REVIEW else "",
-            "is there already": "; ".join(one.why) if one.outcome == Outcome.THERE else "",
+        by_kind = {
+            "needs review": "; ".join(gap.english() for gap in one.gaps),
+            "already exists": one.reason,
             "has warnings": " ".join(warning.english() for warning in one.warnings),
         }
-        for kind, text in remarks.items():
-            self.remarks[kind] += bool(text)
-            if text and self.remarks[kind] <= REMARKS_SHOWN:
-                self._trouble(f"{where} {kind}: {text}")
+        for kind, text in by_kind.items():
+            self.shown[kind] += bool(text)
+            if text and self.shown[kind] <= MOST_SHOWN:
+                self._write_error(f"{where} {kind}: {text}")
 
-    def _trouble(self, text: str) -> None:
+    def _write_error(self, text: str) -> None:
         self.bar.clear()
         self.stderr.write(text)
 
-    def _sum_up_for_programs(self, summary: Summary, understood: Understood, into: Into) -> None:
-        whole: dict[str, Any] = {
-            outcome.value.replace(" ", "_").lower(): summary.outcomes[outcome] for outcome in Outcome
-        }
+    def _write_json(self, summary: Summary, file: FileDescription, target: ImportTarget) -> None:
+        whole: dict[str, Any] = {outcome.lower(): summary.outcomes[outcome] for outcome in Outcome}
         whole |= {
-            "created_customers": len(summary.created_customers), "lacking": dict(summary.lacking),
-            "dry_run": into.dry_run, "skipped": understood.skipped, "warnings": summary.remarks,
-            "order_warnings": dict(summary.warnings),
+            "created_customers": len(summary.created_customers), "gaps": dict(summary.gaps),
+            "dry_run": target.dry_run, "skipped": file.skipped, "remarks": summary.remarks,
+            "warnings": dict(summary.warnings),
         }  # fmt: skip
-        if into.dry_run:
-            whole["understood"] = _facts(summary, understood)
+        if target.dry_run:
+            whole["file"] = _facts(summary, file)
         self.stdout.write(msgspec.json.encode(whole).decode())
 
-    def _sum_up(self, summary: Summary, understood: Understood, into: Into) -> None:
-        for name, text in _facts(summary, understood).items() if into.dry_run else ():
+    def _write_text(self, summary: Summary, file: FileDescription, target: ImportTarget) -> None:
+        for name, text in _facts(summary, file).items() if target.dry_run else ():
             self.stdout.write(f"{name:>14}: {text}")
         new = summary.outcomes[Outcome.READY] + summary.outcomes[Outcome.NEEDS_REVIEW]
-        did = "would be imported" if into.dry_run else "imported"
-        self.stdout.write(f"{new} orders {did} into {into.org}")
+        did = "would be imported" if target.dry_run else "imported"
+        self.stdout.write(f"{new} orders {did} into {target.org}")
         numbers = [(summary.outcomes[outcome], text) for outcome, text in _TEXTS.items()]
-        numbers += [(orders, f"  of them: {gap}") for gap, orders in summary.lacking.most_common()]
+        numbers += [(orders, f"  of them: {GAP_TEXTS[code]}") for code, orders in summary.gaps.most_common()]
         numbers += [(orders, f"with the warning {code}") for code, orders in summary.warnings.most_common()]
-        added = f"customers {'would be ' if into.dry_run else ''}added"
+        added = f"customers {'would be ' if target.dry_run else ''}added"
         numbers += [(len(summary.created_customers), added)]
-        numbers += [(understood.skipped, "skipped, as the column map says")]
+        numbers += [(file.skipped, "skipped, as the column map says")]
         for number, text in numbers:
             if number:
                 self.stdout.write(f"{number:8} {text}")
-        if understood.total:
-            self.stdout.write(f"Line {understood.total} is a total and was left out.")
+        if file.total:
+            self.stdout.write(f"Line {file.total} is a total and was left out.")
 
 
 _TEXTS = {
     Outcome.READY: "READY for approval",
-    Outcome.THERE: "there already",
-    Outcome.DIFFERENT: "there with other contents; left as they were",
+    Outcome.EXISTS: "already in OrderFlow",
+    Outcome.DIFFERS: "already in OrderFlow with other contents; left as they were",
     Outcome.REFUSED: "refused; see above",
     Outcome.NEEDS_REVIEW: "NEEDS_REVIEW",
 }
@@ -180,21 +190,21 @@ def _failure(path: Path, error: Exception) -> str:
         about_the_file = isinstance(error, UnknownEncoding | BadWorkbook)
         return f"{path}: {error}." if about_the_file else f"{str(error).rstrip('.')}."
     if isinstance(error, FileTooLarge):
-        again = "What was read before is in; importing it again adds nothing twice."
+        again = "The orders before it were imported; importing the file again adds nothing twice."
         return f"{path} is too large: {error}. {again}"
     if isinstance(error, DAMAGED):
-        again = "What was read before is in; get the file anew and import it again."
+        again = "The orders before the damage were imported; get the file again and import it."
         return f"{path} is damaged ({error}). {again}"
     if isinstance(error, OperationalError):
         said = str(error).strip()
-        return f"The database can't be reached: {said}. Import the file again: what is in stays once."
+        return f"The database can't be reached: {said}. Import the file again; nothing is added twice."
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{path} can't be read: {said}."
 
 
-def _facts(summary: Summary, understood: Understood) -> dict[str, str]:
-    facts = dict(understood.facts)
-    return facts | {"first order": order_in_words(summary.first)} if facts and summary.first else facts
+def _facts(summary: Summary, file: FileDescription) -> dict[str, str]:
+    facts = dict(file.facts)
+    return facts | {"first order": describe_order(summary.first)} if facts and summary.first else facts
 
 
 def _options(options: dict[str, Any]) -> Options:
@@ -210,7 +220,7 @@ def _options(options: dict[str, Any]) -> Options:
     )
 
 
-def _into(options: dict[str, Any]) -> Into:
+def _target(options: dict[str, Any]) -> ImportTarget:
     actor = _actor(options["email"])
     slug = options["org"] or (actor.org.slug if actor and actor.org else None)
     if slug is None:
@@ -220,7 +230,7 @@ def _into(options: dict[str, Any]) -> Into:
         raise CommandError(f"There is no org {slug}.", returncode=NOTHING_DONE)
     if actor and not actor.is_platform_staff and actor.org_id != org.pk:
         raise CommandError(f"{actor.email} does not belong to {org}.", returncode=NOTHING_DONE)
-    return Into(
+    return ImportTarget(
         org=org, actor=actor, create_customers=options["create_customers"], dry_run=options["dry_run"]
     )
 
@@ -232,6 +242,6 @@ def _actor(email: str | None) -> User | None:
     if user is None:
         raise CommandError(f"There is no user {email}.", returncode=NOTHING_DONE)
     if not user.can(Capability.APPROVE):
-        text = f"{email} may not bring in orders; the role OPS or ADMIN may."
+        text = f"{email} may not import orders; the roles OPS and ADMIN may."
         raise CommandError(text, returncode=NOTHING_DONE)
     return user

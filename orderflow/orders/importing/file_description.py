@@ -1,18 +1,18 @@
-"""How a file was understood, as `import_orders --dry-run` prints it for the user to check."""
+"""Describe how a file is read, as `import_orders --dry-run` prints it for the user to check."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from orderflow.orders.importing.columns import Columns
 from orderflow.orders.importing.documents import OrderIn
-from orderflow.orders.importing.rows import Survey
+from orderflow.orders.importing.rows import TableScan
 from orderflow.orders.importing.tables import Table
 from orderflow.orders.importing.values import Conventions
 
 FEW = 15
 
 
-class Understood(NamedTuple):
+class FileDescription(NamedTuple):
     """``facts``: name and text. ``skipped`` orders, as the column map says; ``total``: the row left out as a total."""
 
     facts: tuple[tuple[str, str], ...] = ()
@@ -20,14 +20,16 @@ class Understood(NamedTuple):
     total: int = 0
 
 
-def of_json(encoding: str) -> Understood:
-    return Understood((("format", "JSON, one order a line"), ("encoding", encoding)) if encoding else ())
+def describe_json(encoding: str) -> FileDescription:
+    return FileDescription((("format", "JSON, one order a line"), ("encoding", encoding)) if encoding else ())
 
 
-def of_table(table: Table, columns: Columns, found: Survey, conventions: Conventions) -> Understood:
+def describe_table(
+    table: Table, columns: Columns, scanned: TableScan, conventions: Conventions
+) -> FileDescription:
     facts = [
         *table.layout,
-        ("decimal sign", _sign(table, found, conventions)),
+        ("decimal sign", _sign(table, scanned, conventions)),
         ("dates", conventions.dates.name),
     ]
     facts += [("columns", ", ".join(_columns(columns)))]
@@ -35,27 +37,27 @@ def of_table(table: Table, columns: Columns, found: Survey, conventions: Convent
         facts += [("fixed", ", ".join(f"{name} = {value}" for name, value in columns.map.fixed.items()))]
     if columns.ignored:
         facts += [("not read", _few(columns.ignored))]
-    facts += [("orders", str(found.orders))]
-    return Understood(tuple(facts), found.skipped, found.total)
+    facts += [("orders", str(scanned.orders))]
+    return FileDescription(tuple(facts), scanned.skipped, scanned.total)
 
 
-def order_in_words(order: OrderIn) -> str:
+def describe_order(order: OrderIn) -> str:
     """Return an order in one line."""
-    said = f"{order.external_order_number} of customer {order.customer_number}"
-    said += f", {order.order_date:%Y-%m-%d}" if order.order_date else ", no date"
-    said += f", {order.currency}" if order.currency else ", no currency"
-    said += f", {len(order.lines)} lines"
+    text = f"{order.external_order_number} of customer {order.customer_number}"
+    text += f", {order.order_date:%Y-%m-%d}" if order.order_date else ", no date"
+    text += f", {order.currency}" if order.currency else ", no currency"
+    text += f", {len(order.lines)} lines"
     if order.lines:
         line = order.lines[0]
-        said += (
+        text += (
             f"; the first: {line.internal_sku or 'no SKU'}, {line.qty.normalize():f} {line.uom or 'no unit'}"
         )
-        said += f" at {line.unit_price.normalize():f}" if line.unit_price is not None else ", no price"
-    return said
+        text += f" at {line.unit_price.normalize():f}" if line.unit_price is not None else ", no price"
+    return text
 
 
-def _sign(table: Table, found: Survey, conventions: Conventions) -> str:
-    sign, numbers = conventions.sign, found.numbers
+def _sign(table: Table, scanned: TableScan, conventions: Conventions) -> str:
+    sign, numbers = conventions.sign, scanned.numbers
     if conventions.stated:
         return f"{sign}, as stated"
     if table.point_is_usual:
