@@ -9,7 +9,7 @@ writing                 write batches to the database
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from orderflow.orders.importing.checking import Checker, remarks
@@ -25,6 +25,7 @@ from orderflow.orders.readiness import GapCode
 from orderflow.orders.warning_texts import Code
 
 ORDERS_PER_BATCH, LINES_PER_BATCH = 200, 5_000
+IMPORTED = (Outcome.READY, Outcome.NEEDS_REVIEW)
 
 # Called for each result, problem and remark.
 Report = Callable[["ImportResult | Problem | Remark"], None]
@@ -53,12 +54,14 @@ class Summary:
 def import_orders(file: Reading, target: ImportTarget, *, report: Report, progress: Progress) -> Summary:
     """Import all orders of ``file``. Raise `FileTooLarge`; the batches before it stay imported."""
     summary = Summary()
+    # A dry run has no orders of earlier batches in the database: their digests, by the hash of their keys.
     earlier: dict[int, str] = {}
     for batch in _batches(_checked(file, summary, report, progress)):
-        repeated = list(_repeated(batch, earlier)) if target.dry_run else []
-        lines = {one.line for one in repeated}
-        fresh = [one for one in batch if one.line not in lines]
-        written = write(fresh, target, file_name=file.path.name)
+        repeated = [existing(one, earlier[_hash(one)]) for one in batch if _hash(one) in earlier]
+        new = [one for one in batch if _hash(one) not in earlier]
+        written = write(new, target, file_name=file.path.name)
+        if target.dry_run:
+            earlier |= {_hash(one): digest(one.order) for one in written.results if one.outcome in IMPORTED}
         summary.created_customers |= written.created_customers
         for result in [*repeated, *written.results]:
             _count(result, summary)
@@ -70,11 +73,12 @@ def _checked(file: Reading, summary: Summary, report: Report, progress: Progress
     checker = Checker(file.conventions)
     for raw in file.orders:
         progress(file.share())
-        problems, order = _result(raw, checker)
-        if order is None or isinstance(raw, Unreadable):
-            summary.outcomes[Outcome.REFUSED] += 1
-            for problem in problems:
-                report(problem)
+        if isinstance(raw, Unreadable):
+            _refuse([raw.problem], summary, report)
+            continue
+        order = checker.check(raw)
+        if not isinstance(order, OrderIn):
+            _refuse(order, summary, report)
             continue
         for remark in remarks(raw, order):
             summary.remarks += 1
@@ -83,11 +87,10 @@ def _checked(file: Reading, summary: Summary, report: Report, progress: Progress
         yield CheckedOrder(raw.line, order)
 
 
-def _result(raw: RawOrder | Unreadable, checker: Checker) -> tuple[list[Problem], OrderIn | None]:
-    if isinstance(raw, Unreadable):
-        return [raw.problem], None
-    result = checker.check(raw)
-    return ([], result) if isinstance(result, OrderIn) else (result, None)
+def _refuse(problems: list[Problem], summary: Summary, report: Report) -> None:
+    summary.outcomes[Outcome.REFUSED] += 1
+    for problem in problems:
+        report(problem)
 
 
 def _batches(checked: Iterator[CheckedOrder]) -> Iterator[list[CheckedOrder]]:
@@ -103,13 +106,8 @@ def _batches(checked: Iterator[CheckedOrder]) -> Iterator[list[CheckedOrder]]:
         yield batch
 
 
-def _repeated(batch: Sequence[CheckedOrder], earlier: dict[int, str]) -> Iterator[ImportResult]:
-    """Yield the orders that an earlier batch of a dry run had: nothing of that batch is in the database."""
-    for one in batch:
-        contents = digest(one.order)
-        if hash(one.order.key) in earlier:
-            yield existing(one, earlier[hash(one.order.key)])
-        earlier.setdefault(hash(one.order.key), contents)
+def _hash(one: CheckedOrder | ImportResult) -> int:
+    return hash(one.order.key)
 
 
 def _count(one: ImportResult, summary: Summary) -> None:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from orderflow.orders.importing import (
+    IMPORTED,
     ImportResult,
     ImportTarget,
     Outcome,
@@ -159,7 +160,7 @@ class Command(BaseCommand):
     def _write_text(self, summary: Summary, file: FileDescription, target: ImportTarget) -> None:
         for name, text in _facts(summary, file).items() if target.dry_run else ():
             self.stdout.write(f"{name:>14}: {text}")
-        new = summary.outcomes[Outcome.READY] + summary.outcomes[Outcome.NEEDS_REVIEW]
+        new = sum(summary.outcomes[outcome] for outcome in IMPORTED)
         did = "would be imported" if target.dry_run else "imported"
         self.stdout.write(f"{new} orders {did} into {target.org}")
         numbers = [(summary.outcomes[outcome], text) for outcome, text in _TEXTS.items()]
