@@ -18,6 +18,17 @@ control_socket_disable = True
 # Threads for clients, and threads for the application: orderflow/gunicorn_worker.py says why.
 worker_class = "orderflow.gunicorn_worker.Worker"
 threads = 128
+# A client takes one file descriptor. Left are one for each thread, as a long answer is in a temporary file, and 128 for
+# large bodies, connections of the application and logs. 1,024 is the usual limit, and all that select() can handle.
+_FILES = 1024
+worker_connections = _FILES - threads - 128
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if _hard != resource.RLIM_INFINITY and _hard < _FILES:
+    raise RuntimeError(
+        f"The web server needs {_FILES} open files; {_hard} are allowed. Raise LimitNOFILE or ulimit -n."
+    )
+if _soft != resource.RLIM_INFINITY and _soft < _FILES:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _hard))
 # A file is passed on like any other answer.
 sendfile = False
 # Each request has one line of ours, with its ids; gunicorn's would say it again.
