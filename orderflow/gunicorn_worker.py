@@ -170,6 +170,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     head = Limit("headers", first=10, rate=500, most=20)
     body = Limit("body", first=10, rate=1 * KIB, most=60)
     piece_seconds = 20.0
+    closing_seconds = 2.0
     answering_threads = 4
 
     def init_process(self) -> None:
@@ -204,7 +205,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         keep = super().handle(conn)
         conn.sock.allow(None)
         if not keep:
-            util.close_graceful(conn.sock)
+            util.close_graceful(conn.sock, timeout=self.closing_seconds)
         return keep
 
     def handle_request(self, req: Any, conn: Connection) -> bool:

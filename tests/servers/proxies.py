@@ -57,23 +57,26 @@ def _shipped_nginx(port: int, web: int, changes: dict[str, str]) -> str:
 
 
 @contextmanager
-def caddy(folder: Path, web: int) -> Iterator[int]:
-    """Yield its port."""
+def caddy(folder: Path, web: int, **changes: str) -> Iterator[int]:
+    """Yield its port. ``changes``: as for `nginx`."""
     program, port = require_program("caddy"), free_port()
     folder.mkdir(parents=True)
     config = folder / "Caddyfile"
-    config.write_text(_shipped_caddy(port, web, _version(program)))
+    config.write_text(_shipped_caddy(port, web, _version(program), changes))
     with _proxy([program, "run", "--config", str(config), "--adapter", "caddyfile"], folder, port):
         yield port
 
 
-def _shipped_caddy(port: int, web: int, version: tuple[int, ...]) -> str:
+def _shipped_caddy(port: int, web: int, version: tuple[int, ...], changes: dict[str, str]) -> str:
     text = (DEPLOY / "compose" / "Caddyfile").read_text()
     text = text.replace("{$SITE_NAME} {", f"http://127.0.0.1:{port} {{\n\tbind 127.0.0.1", 1)
     text = text.replace("admin off", "admin off\n\tauto_https off", 1)
     text = text.replace("web:8000 {", f"127.0.0.1:{web} {{\n\t\theader_up X-Forwarded-Proto https", 1)
     if version < (2, 7):
         text = text.replace("request_buffers ", "buffer_requests\n\t\tmax_buffer_size ")
+    for name, value in changes.items():
+        text, found = re.subn(rf"\b{name} .*", f"{name} {value}", text)
+        assert found, name
     return text
 
 
