@@ -1,5 +1,7 @@
 """Which xdist worker gets which test."""
 
+import re
+
 from xdist.scheduler import LoadScopeScheduling
 
 
@@ -14,5 +16,6 @@ class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
         if "_in_browser.py::" in nodeid:
             return "browser"
         if nodeid.startswith("tests/production/"):
-            return f"production {nodeid.partition('[')[2]}"
+            database = re.search(r"\[(\w+)", nodeid)
+            return f"production {database[1] if database else ''}"
         return nodeid

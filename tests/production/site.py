@@ -1,7 +1,6 @@
 """The product as docs/deploy.md installs it: production settings, gunicorn, a database role that owns nothing."""
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,9 @@ import requests
 
 from tests.jobs.processes import World, new_world
 from tests.servers.gunicorn import gunicorn
-from tests.servers.postgres import postgres_server
+from tests.servers.postgres import APP_ROLE, deployed_database, postgres_server
 
 PASSWORD = "correct horse battery"
-APP_ROLE = "orderflow_app"
 _SETUP = """
 import json
 from tests import factories
@@ -135,8 +133,8 @@ def production(folder: Path, database: str, **settings: str) -> Iterator[Site]:
             yield site
         return
     with postgres_server(folder / "postgres") as superuser:
-        owner, app = _databases(superuser)
-        # As the owner, `migrate` gives the program's role its rights and puts up the policies.
+        owner, app = deployed_database(superuser)
+        # As the owner, `migrate` grants the program's role its rights and creates the policies.
         settings |= {"DATABASE_URL": owner, "DATABASE_APP_ROLE": APP_ROLE, "ROW_LEVEL_SECURITY": "true"}
         world = new_world(folder / "world", **settings)
         env = {name: value for name, value in world.env.items() if name != "DATABASE_APP_ROLE"}
@@ -155,14 +153,3 @@ def _site(world: World) -> Iterator[Site]:
     made = json.loads(done.stdout.splitlines()[-1])
     with gunicorn(world, "--workers", "2") as port:
         yield Site(world, port, made)
-
-
-def _databases(superuser: str) -> tuple[str, str]:
-    """Create the roles and the database of docs/deploy.md; return the owner's and the program's URL."""
-    password, place = secrets.token_hex(16), superuser.rpartition("@")[2].partition("/")[0]
-    with psycopg.connect(superuser, autocommit=True) as server:
-        for role in ("orderflow", APP_ROLE):
-            server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())
-        server.execute("CREATE DATABASE orderflow OWNER orderflow")
-    owner, app = (f"postgres://{role}:{password}@{place}/orderflow" for role in ("orderflow", APP_ROLE))
-    return owner, app

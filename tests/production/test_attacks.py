@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import select
 import socket
 import stat
 import time
@@ -87,12 +88,13 @@ def test_4_a_row_in_the_queues_tables_runs_nothing(site: Site) -> None:
 def test_5_no_token_of_a_login_in_flight_survives_a_new_password(site: Site) -> None:
     email, new = site.made["b"]["integrator"], "another horse battery"
     browser = site.browser(email)
+    tokens = [site.api(email).token]
     with ThreadPoolExecutor(6) as pool:
         logins = [pool.submit(site.token, email) for _ in range(12)]
         fields = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
         assert browser.post("/admin/password_change/", **fields).status_code == 302
-        given = [login.result().json().get("token") for login in logins]
-    for token in filter(None, given):
+        tokens += [login.result().json().get("token") for login in logins]
+    for token in filter(None, tokens):
         answer = site.send("GET", "/api/v1/draft-orders", headers={"Authorization": f"Token {token}"})
         assert answer.status_code == 401
 
@@ -125,14 +127,15 @@ def test_7_the_audit_log_keeps_its_entries_and_each_is_a_log_line(site: Site) ->
 def test_8_slow_clients_do_not_stop_the_others(site: Site) -> None:
     begun = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-Proto: https\r\nContent-Length: 50\r\n"
     with ExitStack() as stack:
+        links = []
         for sent in (begun, begun + b"\r\n", begun + b"\r\n{"):
             for _ in range(20):
                 link = stack.enter_context(socket.create_connection(("127.0.0.1", site.port)))
                 link.sendall(sent)
-        time.sleep(0.5)
-        began = time.monotonic()
+                links.append(link)
         assert site.send("GET", "/admin/login/").status_code == 200
-        assert time.monotonic() - began < 2
+        # None has been ended to make place for it.
+        assert select.select(links, [], [], 0)[0] == []
         link.settimeout(30)
         assert link.recv(100).startswith(b"HTTP/1.1 408")
 
@@ -154,7 +157,7 @@ def test_9_no_connection_leads_to_a_clouds_credentials(site: Site, host: str) ->
     config = {**shown, "host": host.strip("[]"), "password": "entered again"}
     tested = program("POST", "connectors/dropzone-json-v1/test", json={"config": config}).json()
     assert tested["success"] is False, tested
-    assert tested["steps"][-1]["error"]["code"] in ("HOST_NOT_ALLOWED", "NAME_NOT_FOUND")
+    assert tested["steps"][-1]["error"]["code"] == "HOST_NOT_ALLOWED"
 
 
 def test_9_the_archive_and_the_mail_server_lead_there_neither(site: Site) -> None:
@@ -242,6 +245,7 @@ def test_requests_of_two_orgs_in_the_threads_of_one_process_see_their_own_only(s
 def test_12_files_are_private_and_a_swapped_secret_opens_nothing(site: Site) -> None:
     private = list(site.world.folder.glob("*.sqlite3*"))
     private += [path for path in (site.world.folder / "archive").rglob("*") if path.is_file()]
+    assert private or site.app_url
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} <= {0o600}
     theirs, mine = site.made["b"]["connection"], site.made["a"]["connection"]
     if not site.app_url:

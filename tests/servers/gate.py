@@ -20,7 +20,7 @@ class Gate:
         self._after_greeting = after_greeting
         self._deaf = False
         self._pace: float | None = None
-        # Of the connections in their order, so many are silent.
+        # Connections up to this number are silent.
         self._silenced = 0
         self.spoilt: int | None = None
         self._closed = threading.Event()

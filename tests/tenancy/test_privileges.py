@@ -13,7 +13,7 @@ from django.db import connection
 from orderflow.search import postgresql
 from orderflow.tenancy import privileges
 from tests import factories
-from tests.servers.postgres import _program, postgres_server
+from tests.servers.postgres import postgres_server, program_path
 
 ROLES = Path(__file__).resolve().parents[2] / "deploy" / "compose" / "roles.sh"
 REFUSED = (
@@ -71,7 +71,7 @@ def test_the_containers_database_gets_its_roles(tmp_path):
         with psycopg.connect(url, autocommit=True) as superuser:
             superuser.execute("CREATE DATABASE orderflow")
         environment: dict[str, str] = {
-            "PATH": f"{Path(_program('psql')).parent}:/usr/bin:/bin",
+            "PATH": f"{Path(program_path('psql')).parent}:/usr/bin:/bin",
             "PGHOST": str(server.hostname), "PGPORT": str(server.port),
             "PGPASSWORD": str(server.password), "POSTGRES_DB": "orderflow", "DATABASE_OWNER_PASSWORD": "o'wner",
             "DATABASE_PASSWORD": "app",

@@ -109,13 +109,13 @@ def _copy(owner: Any, name: str) -> None:
     """By the server's own programs, as a database in use is no template."""
     import subprocess  # noqa: PLC0415
 
-    from tests.servers.postgres import _program  # noqa: PLC0415
+    from tests.servers.postgres import program_path  # noqa: PLC0415
 
     known = owner.settings_dict
     place = f"postgres://{known['USER']}:{known['PASSWORD']}@{known['HOST']}:{known['PORT']}"
-    dump = subprocess.Popen([_program("pg_dump"), f"{place}/{known['NAME']}"], stdout=subprocess.PIPE)
+    dump = subprocess.Popen([program_path("pg_dump"), f"{place}/{known['NAME']}"], stdout=subprocess.PIPE)
     subprocess.run(
-        [_program("psql"), "-q", "-o", os.devnull, f"{place}/{name}"], stdin=dump.stdout, check=True
+        [program_path("psql"), "-q", "-o", os.devnull, f"{place}/{name}"], stdin=dump.stdout, check=True
     )
 
 

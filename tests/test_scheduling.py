@@ -1,0 +1,23 @@
+"""Tests that share an expensive part run in one worker."""
+
+import pytest
+
+pytest.importorskip("xdist")
+
+from tests.scheduling import ByExpensiveParts
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "scope"),
+    [
+        ("tests/admin/test_a_in_browser.py::test_x", "browser"),
+        ("tests/production/test_attacks.py::test_x[sqlite]", "production sqlite"),
+        (
+            "tests/production/test_attacks.py::test_x[postgres-[::ffff:169.254.169.254]]",
+            "production postgres",
+        ),
+        ("tests/api/test_lists.py::test_x[a]", "tests/api/test_lists.py::test_x[a]"),
+    ],
+)
+def test_each_test_has_the_scope_of_its_expensive_part(nodeid: str, scope: str) -> None:
+    assert ByExpensiveParts._split_scope(None, nodeid) == scope  # type: ignore[arg-type]
