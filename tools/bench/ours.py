@@ -81,8 +81,10 @@ def sent_exports(connection: ERPConnection, how_many: int) -> list[str]:
 
 
 def write_acks(folder: Path, names: Sequence[str]) -> int:
-    for n, name in enumerate(names):
-        body = {"status": "ACKED", "erp_order_id": f"SO-{n}", "processed_at": "2026-11-23T10:00:00Z"}
+    for name in names:
+        # Numbers of earlier runs would be doubtful.
+        number = f"SO-{Path(name).stem}"
+        body = {"status": "ACKED", "erp_order_id": number, "processed_at": "2026-11-23T10:00:00Z"}
         (folder / f"ack_{name}").write_text(json.dumps(body))
     return len(names)
 

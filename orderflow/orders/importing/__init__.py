@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from orderflow.orders.importing.checking import Checker, remarks
-from orderflow.orders.importing.documents import OrderIn, RawOrder, Unreadable
+from orderflow.orders.importing.documents import OrderIn, Unreadable
 from orderflow.orders.importing.documents import Problem as Problem
 from orderflow.orders.importing.documents import Remark as Remark
 from orderflow.orders.importing.reading import Reading
