@@ -1,8 +1,8 @@
 """Orders from a file: each whole or not at all, none twice, every problem with its place."""
 
 import gzip
-import io
 import inspect
+import io
 import json
 import re
 import threading
