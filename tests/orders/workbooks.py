@@ -3,24 +3,46 @@
 import zipfile
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _REL = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _DAY_ZERO = date(1899, 12, 30)
-# Style 1 is a date.
-_STYLES = (
-    f'<styleSheet xmlns="{_MAIN}"><fonts count="1"><font/></fonts><fills count="1"><fill/></fills>'
-    '<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
-    '<cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs></styleSheet>'
-)
+_FIRST_CUSTOM = 164
+
+
+class Formatted(NamedTuple):
+    """A number with a format; ``shown``: what a spreadsheet shows, which .ods files have beside the number."""
+
+    number: int
+    form: str
+    shown: str
+
+
+def _styles(forms):
+    """Style 1 is a date; the custom formats follow."""
+    listed = "".join(
+        f'<numFmt numFmtId="{n}" formatCode={quoteattr(form)}/>'
+        for n, form in enumerate(forms, _FIRST_CUSTOM)
+    )
+    used = "".join(f'<xf numFmtId="{n}" applyNumberFormat="1"/>' for n, _ in enumerate(forms, _FIRST_CUSTOM))
+    return (
+        f'<styleSheet xmlns="{_MAIN}"><numFmts count="{len(forms)}">{listed}</numFmts>'
+        '<fonts count="1"><font/></fonts><fills count="1"><fill/></fills>'
+        '<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
+        f'<cellXfs count="{2 + len(forms)}"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/>{used}</cellXfs>'
+        "</styleSheet>"
+    )
 
 
 def xlsx(path, rows, *, sheets=None, hidden=()):
     """Write ``rows``, or several ``sheets`` by name."""
     sheets = sheets or {"Orders": rows}
-    parts = {"[Content_Types].xml": _types(len(sheets)), "xl/styles.xml": _STYLES}
+    cells = [value for of_sheet in sheets.values() for row in of_sheet for value in row]
+    forms = sorted({value.form for value in cells if isinstance(value, Formatted)})
+    parts = {"[Content_Types].xml": _types(len(sheets)), "xl/styles.xml": _styles(forms)}
     parts["_rels/.rels"] = _relations([("officeDocument", "xl/workbook.xml")])
     parts["xl/_rels/workbook.xml.rels"] = _relations(
         [
@@ -37,7 +59,7 @@ def xlsx(path, rows, *, sheets=None, hidden=()):
         f'<workbook xmlns="{_MAIN}" xmlns:r="{_REL}"><sheets>{listed}</sheets></workbook>'
     )
     for n, of_sheet in enumerate(sheets.values(), 1):
-        parts[f"xl/worksheets/sheet{n}.xml"] = sheet_xml(of_sheet)
+        parts[f"xl/worksheets/sheet{n}.xml"] = sheet_xml(of_sheet, forms)
     return pack(path, parts)
 
 
@@ -50,24 +72,25 @@ def pack(path, parts):
     return Path(path)
 
 
-def sheet_xml(rows):
+def sheet_xml(rows, forms=()):
     written = "".join(
-        f'<row r="{n}">{"".join(_cell(column, n, value) for column, value in enumerate(row))}</row>'
+        f'<row r="{n}">{"".join(_cell(column, n, value, forms) for column, value in enumerate(row))}</row>'
         for n, row in enumerate(rows, 1)
     )
     return f'<worksheet xmlns="{_MAIN}"><sheetData>{written}</sheetData></worksheet>'
 
 
-def _cell(column, row, value):
+def _cell(column, row, value, forms):
     at = f"{chr(65 + column)}{row}"
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return f'<c r="{at}" t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, Formatted):
+        return f'<c r="{at}" s="{2 + forms.index(value.form)}"><v>{value.number}</v></c>'
     if isinstance(value, date):
         return f'<c r="{at}" s="1"><v>{(value - _DAY_ZERO).days}</v></c>'
     if isinstance(value, int | float):
-        return f'<c r="{at}"><v>{value!r}</v></c>'
+        kind = ' t="b"' if isinstance(value, bool) else ""
+        return f'<c r="{at}"{kind}><v>{value + 0!r}</v></c>'
     if value.startswith("#"):
         return f'<c r="{at}" t="e"><v>{value}</v></c>'
     return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
@@ -118,6 +141,9 @@ def ods(path, rows, *, name="Orders"):
 def _ods_cell(value):
     if value is None:
         return "<table:table-cell/>"
+    if isinstance(value, Formatted):
+        kind = f'office:value-type="float" office:value="{value.number}"'
+        return f"<table:table-cell {kind}><text:p>{escape(value.shown)}</text:p></table:table-cell>"
     if isinstance(value, bool):
         kind = f'office:value-type="boolean" office:boolean-value="{str(value).lower()}"'
     elif isinstance(value, date):

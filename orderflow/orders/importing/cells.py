@@ -8,9 +8,9 @@ MOST_DIGITS = 15
 
 
 class NumberCell(str):
-    """A number with all the digits that a spreadsheet shows, and a decimal point."""
+    """A number with all its digits and a decimal point. ``shown``: what its format shows, if that is another text."""
 
-    __slots__ = ()
+    shown: str | None = None
 
 
 class DateCell(str):
@@ -31,9 +31,19 @@ def cell(value: Any) -> str:
         return BooleanCell("TRUE" if value else "FALSE")
     if isinstance(value, Decimal | int | float):
         return NumberCell(_digits(Decimal(value)))
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "day" in value:
         return DateCell(str(value["day"])[:10])
+    if isinstance(value, dict):
+        number = cell(value["number"])
+        if isinstance(number, NumberCell):
+            number.shown = value["shown"]
+        return number
     return str(value)
+
+
+def as_shown(text: str) -> str:
+    """Return what a user sees in the cell of a key: 00004711 if a format shows the number 4711 so."""
+    return text.shown or text if isinstance(text, NumberCell) else text
 
 
 def _digits(number: Decimal) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from orderflow.input_rules.keys import normal_form
 from orderflow.orders.importing.amounts import Evidence
+from orderflow.orders.importing.cells import as_shown
 from orderflow.orders.importing.columns import OF_LINE, OF_ORDER, REQUIRED, Columns
 from orderflow.orders.importing.documents import Problem, RawOrder, Unreadable
 from orderflow.orders.importing.limits import MOST_LINES_OF_ORDER, MOST_ORDERS, count
@@ -174,8 +175,9 @@ def _wrong_width(cells: Sequence[str], width: int) -> str:
 def _fields(row: TableRow, columns: Columns) -> Row:
     cells = {name: _first_filled(row.cells, several) for name, several in columns.positions.items()}
     for name in REQUIRED:
-        if name in cells and type(cells[name]) is str:
-            cells[name] = normal_form(cells[name])
+        if name in cells:
+            shown = as_shown(cells[name])
+            cells[name] = normal_form(shown) if type(shown) is str else shown
     mapping = columns.map
     if mapping is None:
         return Row(row.line, cells)

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from orderflow.input_rules.currencies import require_currency
 from orderflow.input_rules.text import KEY, LINES, ONE_LINE, TextRule
 from orderflow.orders.importing import amounts
-from orderflow.orders.importing.cells import DateCell, NumberCell
+from orderflow.orders.importing.cells import DateCell, NumberCell, as_shown
 from orderflow.orders.importing.changed_by_spreadsheet import CHANGED, is_changed
 from orderflow.orders.importing.dates import ISO, DateFormat, date_format, suggestion
 from orderflow.orders.states import Uom
@@ -79,6 +79,7 @@ def key(longest: int) -> Convert:
     convert = text(longest, KEY)
 
     def checked(value: Any) -> str:
+        value = as_shown(value)
         if isinstance(value, str) and is_changed(value):
             raise Refused(f"{str(value)[:40]!r}: {CHANGED}")
         converted: str = convert(value)

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import msgspec
 
+import orderflow
 from orderflow.orders.importing.cells import cell
 from orderflow.orders.importing.documents import Unreadable
 from orderflow.orders.importing.limits import LONGEST_ROW, MB, MOST_ROWS, FileTooLarge, count
@@ -25,7 +26,7 @@ from orderflow.orders.importing.tables import Table, TableRow
 MOST_EXPANDED = 512 * MB
 # Of the process that reads it: address space, output and processor time.
 MOST_MEMORY, MOST_OUTPUT, MOST_SECONDS = 1536 * MB, 1024 * MB, 120
-_UNPACK = Path(__file__).with_name("unpack_workbook.py")
+_ROOT = Path(orderflow.__file__).parents[1]
 _decoder = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 
 
@@ -78,15 +79,15 @@ def _require_moderate(path: Path) -> None:
 
 def _run(path: Path, sheet: str | None, rows: IO[bytes]) -> None:
     limits = [str(MOST_MEMORY), str(MOST_OUTPUT), str(MOST_SECONDS)]
-    command = [sys.executable, "-I", str(_UNPACK), str(path), sheet or "", *limits]
+    program = [sys.executable, "-P", "-s", "-m", "orderflow.orders.unpack_workbook"]
     # Our environment holds secrets; the process needs none of them.
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     try:
         done = subprocess.run(
-            command,
+            [*program, str(path), sheet or "", *limits],
             stdout=rows,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=environment | {"PYTHONPATH": str(_ROOT)},
             check=False,
             timeout=2 * MOST_SECONDS,
         )
