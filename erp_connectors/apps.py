@@ -11,7 +11,7 @@ class ErpConnectorsConfig(AppConfig):
 
     def ready(self) -> None:
         from erp_connectors import checks, leases  # noqa: F401, PLC0415  # checks registers the system checks
-        from erp_connectors.services.search import export_ids  # noqa: PLC0415  # needs the models
+        from erp_connectors.services.status.search import export_ids  # noqa: PLC0415  # needs the models
         from orderflow.audit.search import finds_entities  # noqa: PLC0415
 
         connection_created.connect(leases.bound_transactions)

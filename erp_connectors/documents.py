@@ -111,7 +111,7 @@ class PresentedKeys:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """Whether a server can do something, or lets us; the names are those of `services.abilities`."""
+    """Whether a server can do something, or lets us; the names are those of `services.connections.capabilities`."""
 
     name: str
     there: bool

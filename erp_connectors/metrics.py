@@ -14,8 +14,8 @@ from erp_connectors.counters import BUCKETS, INFINITE, Name
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.retention.periods import Kind
 from erp_connectors.retention.telling import finished_at
-from erp_connectors.services import gauges
-from erp_connectors.services.gauges import ConnectionGauges
+from erp_connectors.services.upkeep import gauges
+from erp_connectors.services.upkeep.gauges import ConnectionGauges
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow import clock, jobs
 

@@ -11,9 +11,10 @@ from erp_connectors import counters
 from erp_connectors.bulk import runs
 from erp_connectors.notify import digests, sending
 from erp_connectors.retention import runs as retention
-from erp_connectors.services import acks, overdue
-from erp_connectors.services import deliver as delivery
-from erp_connectors.services import sweep as due
+from erp_connectors.services.acks import poll as ack_folder
+from erp_connectors.services.delivery import deliver as delivery
+from erp_connectors.services.exports import deadlines
+from erp_connectors.services.upkeep import sweep as due
 from orderflow import clock, jobs
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
@@ -74,7 +75,7 @@ def _sweep() -> str:
         jobs.enqueue(retention.TASK, str(run_id))
     runs.forget_old(clock.now())
     counters.compact()
-    late = overdue.notice(clock.now())
+    late = deadlines.notice(clock.now())
     return (
         f"{len(woken)} deliveries woken, {due.archive_backlog()} copies archived late, "
         f"{late} exports overdue, {forget_old()} old Idempotency-Keys forgotten, {_notify()}"
@@ -99,7 +100,7 @@ def _prune(run_id: UUID) -> str:
 
 
 def _poll(connection_id: str) -> str:
-    report = acks.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
+    report = ack_folder.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
     if report.more:
         # At the end of the queue: the other connections have their turn first.
         jobs.enqueue(POLL, connection_id)

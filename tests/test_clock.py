@@ -9,8 +9,8 @@ from django.utils import timezone
 from erp_connectors import leases
 from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.acks import poll
-from erp_connectors.services.sweep import due_deliveries, due_polls
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.upkeep.sweep import due_deliveries, due_polls
 from orderflow import clock
 from orderflow.heartbeat.models import Heartbeat
 from tests.services.conftest import make_site, site  # noqa: F401  # fixtures

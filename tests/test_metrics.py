@@ -9,16 +9,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from erp_connectors import circuit, leases
 from erp_connectors.faults import LOGIN_REFUSED, Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push_many
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import Stage
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.tenancy.models import Org
 from tests import factories
+from tests.services.acks.test_poll import sent
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
-from tests.services.test_acks import sent
-from tests.services.test_statements import accepted, answer_all, refused
+from tests.services.delivery.test_statements import accepted, answer_all, refused
 
 TOKEN = "a-token-for-scrapes"
 
@@ -215,7 +215,7 @@ def test_a_database_that_is_down_is_told_in_one_line(client, settings, monkeypat
     def down():
         raise OperationalError("password authentication failed for user geheim")
 
-    monkeypatch.setattr("erp_connectors.services.gauges.connections", down)
+    monkeypatch.setattr("erp_connectors.services.upkeep.gauges.connections", down)
 
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
 

@@ -13,12 +13,13 @@ from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.notify.troubles import REASONS
-from erp_connectors.services import overdue, probe
-from erp_connectors.services.abilities import ABILITIES
-from erp_connectors.services.attention import Kind
-from erp_connectors.services.bulk_retry import WHY
-from erp_connectors.services.push import NO_CONNECTION
-from erp_connectors.services.wording import DETAILS, WORDINGS
+from erp_connectors.services.connections import connection_test
+from erp_connectors.services.connections.capabilities import ABILITIES
+from erp_connectors.services.exports import deadlines
+from erp_connectors.services.exports.push import NO_CONNECTION
+from erp_connectors.services.exports.retry import WHY
+from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.event_texts import DETAILS, WORDINGS
 from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 
@@ -51,12 +52,12 @@ def our_texts() -> list[str]:
     for field in description.FIELDS:
         texts += [field.label, field.help, field.group, *(label for _, label in field.choices)]
     steps = [*SftpTransport.opening, *FilesystemTransport.opening]
-    steps += [probe.EXPORT_STEP, probe.ACK_STEP, probe.ABILITIES_STEP]
+    steps += [connection_test.EXPORT_STEP, connection_test.ACK_STEP, connection_test.ABILITIES_STEP]
     texts += [label for _, label in steps]
     texts += ABILITIES.values()
     texts += [worded.text for worded in WORDINGS.values()]
     texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
-    texts += [*DETAILS, *WHY.values(), overdue.MEANING, overdue.HINT, NO_CONNECTION]
+    texts += [*DETAILS, *WHY.values(), deadlines.MEANING, deadlines.HINT, NO_CONNECTION]
     return [text for text in dict.fromkeys(texts) if text]
 
 

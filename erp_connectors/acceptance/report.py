@@ -5,7 +5,7 @@ from datetime import datetime
 
 from erp_connectors.acceptance.scenario import Scenario
 from erp_connectors.acceptance.verdict import PROMISES, DayResult
-from erp_connectors.services.target import Target
+from erp_connectors.services.connections.endpoint import Target
 
 MOST_FINDINGS = 20
 

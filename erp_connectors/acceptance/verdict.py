@@ -12,7 +12,7 @@ from erp_connectors.acceptance.unreliable import Weather
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, open_transport
-from erp_connectors.services.reconcile import reconcile
+from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.simulated_erp import Receipt
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport

@@ -15,11 +15,11 @@ from erp_connectors.admin.export_acts import ACK_ACTS
 from erp_connectors.admin.filters import AckNeedsAttention, SeenSince
 from erp_connectors.admin.linked_filters import StrayFiles
 from erp_connectors.admin.list_pages import LAST_DAYS, NEEDS_ATTENTION, TODAY, ListPage, badge, short_time
+from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
-from erp_connectors.services.ack_situation import situation_of_ack
-from erp_connectors.services.papers import SHOWN_ACK_SIGNS, readable
-from erp_connectors.services.recorded import in_words
-from erp_connectors.services.search import search_acks
+from erp_connectors.services.status.ack_status import situation_of_ack
+from erp_connectors.services.status.export_files import SHOWN_ACK_SIGNS, readable
+from erp_connectors.services.status.search import search_acks
 from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 

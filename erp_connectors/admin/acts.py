@@ -19,9 +19,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.services.handled import NothingToHandle
-from erp_connectors.services.push import PushRefused
-from erp_connectors.services.recorded import in_words
+from erp_connectors.messages import in_words
+from erp_connectors.services.acks.dismiss import NothingToHandle
+from erp_connectors.services.exports.push import PushRefused
 from orderflow.input_rules.forms import NotesText
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady

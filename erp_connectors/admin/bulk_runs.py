@@ -18,7 +18,7 @@ from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.bulk import judging, runs
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
 from erp_connectors.bulk.progress import progress_of
-from erp_connectors.services.recorded import in_words
+from erp_connectors.messages import in_words
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability

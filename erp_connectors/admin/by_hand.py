@@ -12,8 +12,9 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from erp_connectors.messages import in_words
 from erp_connectors.models import ERPExport
-from erp_connectors.services.by_hand import (
+from erp_connectors.services.acks.manual_answers import (
     MAX_NOTE,
     MAX_ORDER_ID,
     InvalidAnswer,
@@ -22,7 +23,6 @@ from erp_connectors.services.by_hand import (
     mark_accepted,
     mark_refused,
 )
-from erp_connectors.services.recorded import in_words
 from orderflow.input_rules.forms import KeyText, NotesText
 from orderflow.moves import LostRace
 from orderflow.tenancy.admin import may

@@ -11,7 +11,7 @@ from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for, is_known
-from erp_connectors.services.connections import secrets_sent_elsewhere
+from erp_connectors.services.connections.manage import secrets_sent_elsewhere
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.sftp.keys import load_private_key

@@ -19,12 +19,12 @@ from erp_connectors.admin.connection_form import is_unreadable, stored_config
 from erp_connectors.admin.connection_setup import host_key_fields
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.services import connections, host_keys, probe
-from erp_connectors.services.abilities import ABILITIES
-from erp_connectors.services.erp_message import erp_message
-from erp_connectors.services.host_keys import Comparison
-from erp_connectors.services.probe_report import ReportedStep, last_report
-from erp_connectors.services.target import where_of
+from erp_connectors.services.connections import connection_test, host_keys, manage
+from erp_connectors.services.connections.capabilities import ABILITIES
+from erp_connectors.services.connections.endpoint import where_of
+from erp_connectors.services.connections.host_keys import Comparison
+from erp_connectors.services.connections.support_email import erp_message
+from erp_connectors.services.connections.test_report import ReportedStep, last_report
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.admin import OrgScopedAdmin
 from orderflow.tenancy.permissions import signed_in
@@ -61,7 +61,7 @@ class ConnectionPages(OrgScopedAdmin):
             lines = _in_this_context(_test_lines(connection, signed_in(request)))
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             return StreamingHttpResponse(lines, content_type=STREAM, headers=headers)
-        probe.test_connection(connection.pk, actor=signed_in(request))
+        connection_test.test_connection(connection.pk, actor=signed_in(request))
         return redirect("admin:erp_connection_test", pk)
 
     def host_key_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -89,7 +89,7 @@ class ConnectionPages(OrgScopedAdmin):
             return self._host_keys(request, connection, comparison=comparison, nothing_ticked=True)
         (field, *_rest) = host_key_fields(connection, stored_config(connection))
         config = {**connection.config, field.name: host_keys.as_config(ticked)}
-        connections.change_connection(connection.pk, actor=signed_in(request), config=config)
+        manage.change_connection(connection.pk, actor=signed_in(request), config=config)
         pinned = ", ".join(key.fingerprint for key in ticked)
         self.message_user(request, _("Pinned: %(keys)s. Now test the connection.") % {"keys": pinned})
         run_soon(request, connection)
@@ -127,9 +127,9 @@ def run_soon(request: HttpRequest, connection: ERPConnection) -> None:
 
 def _test_lines(connection: ERPConnection, actor: Any) -> Generator[str]:
     """A line for each step that is to come, one for each that is done, and one with the outcome."""
-    for name, label in probe.planned_steps(connection):
+    for name, label in connection_test.planned_steps(connection):
         yield _line(name, "step", {"name": name, "label": label, "waiting": True})
-    for step in probe.run_test(connection.pk, actor=actor):
+    for step in connection_test.run_test(connection.pk, actor=actor):
         yield _line(step.name, "step", {"step": ReportedStep.of(step)})
     # Read anew as a whole: refreshing opens the config, which may be what no key opens.
     yield _line(

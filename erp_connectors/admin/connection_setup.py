@@ -12,10 +12,10 @@ from erp_connectors.connectors.base import ConfigField, Purpose
 from erp_connectors.documents import PresentedKey
 from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.cautions import Caution, cautions
-from erp_connectors.services.erp_message import next_public_key, own_public_key
-from erp_connectors.services.host_keys import PlannedHostKey, pinned_keys, planned_keys
-from erp_connectors.services.probe_report import last_report
+from erp_connectors.services.connections.expiry_warnings import Caution, cautions
+from erp_connectors.services.connections.host_keys import PlannedHostKey, pinned_keys, planned_keys
+from erp_connectors.services.connections.support_email import next_public_key, own_public_key
+from erp_connectors.services.connections.test_report import last_report
 
 HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
 

@@ -18,16 +18,16 @@ from erp_connectors.admin.connection_form import described_fields, form_for
 from erp_connectors.admin.connection_pages import ConnectionPages, run_soon, titled
 from erp_connectors.admin.connection_setup import setup_of
 from erp_connectors.faults import Fault
+from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_types
-from erp_connectors.services import connections, probe, server_limits
-from erp_connectors.services.cautions import cautions
-from erp_connectors.services.connections import public_config
-from erp_connectors.services.context import limits_of
-from erp_connectors.services.recorded import in_words
-from erp_connectors.services.target import where_of
-from erp_connectors.services.waiting_exports import move_waiting_exports
-from erp_connectors.services.wording import fault_hint, fault_message
+from erp_connectors.services.connections import connection_test, manage, server_limits
+from erp_connectors.services.connections.endpoint import where_of
+from erp_connectors.services.connections.expiry_warnings import cautions
+from erp_connectors.services.connections.manage import public_config
+from erp_connectors.services.connections.move_waiting import move_waiting_exports
+from erp_connectors.services.exports.paths import limits_of
+from erp_connectors.services.status.event_texts import fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
@@ -98,16 +98,16 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             if change:
                 # A type that this deployment does not have keeps its config, and can still be disabled.
                 config = form.config if form.described else None
-                connections.change_connection(
+                manage.change_connection(
                     obj.pk, actor=actor, config=config, status=form.cleaned_data["status"]
                 )
             else:
-                created = connections.create_connection(
+                created = manage.create_connection(
                     obj.org, form.cleaned_data["connector_type"], form.config, actor=actor
                 )
                 obj.pk = created.pk
                 obj._state.adding = False
-        except connections.ConnectionConflict as refused:
+        except manage.ConnectionConflict as refused:
             messages.set_level(request, messages.ERROR)
             self.message_user(request, f"{_('Nothing was saved.')} {in_words(refused)}", messages.ERROR)
         else:
@@ -178,7 +178,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     @admin.action(description=gettext_lazy("Test connection"), permissions=["change"])
     def test_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
         for row in rows:
-            steps = probe.test_connection(row.pk, actor=signed_in(request))
+            steps = connection_test.test_connection(row.pk, actor=signed_in(request))
             ok = all(step.ok for step in steps)
             verdict = _("works") if ok else _("does not work yet")
             text = format_html("{}: {}{}", row, verdict, _steps_as_html(steps))
@@ -187,7 +187,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
     def disable_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
         for row in rows:
-            connections.change_connection(row.pk, actor=signed_in(request), status=ConnectionStatus.DISABLED)
+            manage.change_connection(row.pk, actor=signed_in(request), status=ConnectionStatus.DISABLED)
             self.message_user(
                 request, _("%(row)s is disabled: it sends nothing and reads no answers.") % {"row": row}
             )
@@ -199,7 +199,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         for row in rows:
             try:
                 done = move_waiting_exports(row.pk, actor=signed_in(request))
-            except connections.ConnectionConflict as refused:
+            except manage.ConnectionConflict as refused:
                 self.message_user(request, f"{row}: {in_words(refused)}", messages.ERROR)
                 continue
             values = {"row": row, "moved": done.moved, "target": done.target, "staged": done.staged}

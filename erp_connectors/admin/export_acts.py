@@ -7,16 +7,16 @@ from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.acts import Act, Prospect
 from erp_connectors.admin.order_acts import do_retry, retry_prospect, retryable
+from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.services.handled import (
+from erp_connectors.services.acks.dismiss import (
     ack_wants_handling,
     export_wants_handling,
     mark_ack_handled,
     mark_export_handled,
 )
-from erp_connectors.services.recorded import in_words
-from erp_connectors.services.situation import counting
-from erp_connectors.services.timeline import exports_of
+from erp_connectors.services.status.order_status import counting
+from erp_connectors.services.status.timeline import exports_of
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
 

@@ -20,13 +20,13 @@ from erp_connectors.admin.by_hand import AcceptedForm, RefusedForm, answer_by_ha
 from erp_connectors.admin.export_acts import EXPORT_ACTS
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.services.by_hand import answerable
-from erp_connectors.services.papers import Payload, acks_of, payload_of
-from erp_connectors.services.proof import proof_of
-from erp_connectors.services.publishing import bytes_of
-from erp_connectors.services.situation import situation_of_export
-from erp_connectors.services.target import target_of
-from erp_connectors.services.timeline import ack_files_of, exports_of, timeline
+from erp_connectors.services.acks.manual_answers import answerable
+from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.delivery.publish import bytes_of
+from erp_connectors.services.status.export_files import Payload, acks_of, payload_of
+from erp_connectors.services.status.order_status import situation_of_export
+from erp_connectors.services.status.proof_of_delivery import proof_of
+from erp_connectors.services.status.timeline import ack_files_of, exports_of, timeline
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability

@@ -28,8 +28,8 @@ from erp_connectors.admin.list_pages import (
 )
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.services.search import search_exports
-from erp_connectors.services.wording import fault_message
+from erp_connectors.services.status.event_texts import fault_message
+from erp_connectors.services.status.search import search_exports
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import signed_in
 

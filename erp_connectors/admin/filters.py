@@ -11,7 +11,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.models import ERPExport
-from erp_connectors.services import troubles
+from erp_connectors.services.status import attention_queries
 from erp_connectors.states import ExportStatus
 from orderflow.orders.states import DraftStatus
 
@@ -34,14 +34,16 @@ class NeedsAttention(admin.SimpleListFilter):
     def wanted(self) -> tuple[Q, ...]:
         late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
         # One that was retried, or whose order is in review or rejected, needs nobody any more.
-        delayed = Q(pk__in=troubles.delayed(ERPExport.objects.all(), now=timezone.now()).values("pk"))
+        delayed = Q(
+            pk__in=attention_queries.delayed(ERPExport.objects.all(), now=timezone.now()).values("pk")
+        )
         failed = Q(status=ExportStatus.FAILED, draft_order__status=DraftStatus.ERROR)
         return failed, Q(conflict_json__isnull=False), late, delayed
 
 
 class AckNeedsAttention(NeedsAttention):
     def wanted(self) -> tuple[Q, ...]:
-        return troubles.ACKS_THAT_NEED_ATTENTION
+        return attention_queries.ACKS_THAT_NEED_ATTENTION
 
 
 class Overdue(NeedsAttention):

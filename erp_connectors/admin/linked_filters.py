@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from erp_connectors.services.troubles import STRAY, delayed, doubtful, stray, unsettled
+from erp_connectors.services.status.attention_queries import STRAY, delayed, doubtful, stray, unsettled
 
 
 class Unsettled(admin.SimpleListFilter):

@@ -10,14 +10,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.acts import Act, Prospect
+from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
-from erp_connectors.services.bulk_retry import WHY
-from erp_connectors.services.push import NO_CONNECTION, active_connections, push, retry_push
-from erp_connectors.services.recorded import in_words
-from erp_connectors.services.situation import counting
-from erp_connectors.services.target import target_of
-from erp_connectors.services.timeline import exports_of
+from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.exports.push import NO_CONNECTION, active_connections, push, retry_push
+from erp_connectors.services.exports.retry import WHY
+from erp_connectors.services.status.order_status import counting
+from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import FailedAs
 from orderflow.orders.approval import approve
 from orderflow.orders.models import DraftOrder

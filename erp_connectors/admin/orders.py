@@ -28,10 +28,10 @@ from erp_connectors.admin.list_pages import (
 from erp_connectors.admin.order_acts import ORDER_ACTS
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.services.search import search_orders
-from erp_connectors.services.situation import situation_of_order
-from erp_connectors.services.timeline import exports_of, timeline
-from erp_connectors.services.wording import fault_message
+from erp_connectors.services.status.event_texts import fault_message
+from erp_connectors.services.status.order_status import situation_of_order
+from erp_connectors.services.status.search import search_orders
+from erp_connectors.services.status.timeline import exports_of, timeline
 from orderflow.orders.admin import DraftOrderAdmin
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.order_warnings import warnings_of

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.overview_charts import charts
 from erp_connectors.admin.overview_lines import lines
-from erp_connectors.services.health import Health, State
-from erp_connectors.services.overview import Overview, overview
+from erp_connectors.services.status.connection_health import Health, State
+from erp_connectors.services.status.overview import Overview, overview
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability

@@ -6,7 +6,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from erp_connectors.charts import Chart, Series, lines, stacked
-from erp_connectors.services.daily import Daily
+from erp_connectors.services.status.daily_stats import Daily
 from erp_connectors.states import ExportStatus
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from erp_connectors.admin.overview_rules import RULES, Rule
-from erp_connectors.services.attention import Need
-from erp_connectors.services.overview import Overview
+from erp_connectors.services.status.attention import Need
+from erp_connectors.services.status.overview import Overview
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from erp_connectors.admin.linked_filters import Delayed, ErpNumberDoubtful, StrayFiles, Unsettled
-from erp_connectors.services.attention import Kind, Need
+from erp_connectors.services.status.attention import Kind, Need
 from erp_connectors.states import AckFileStatus
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Capability

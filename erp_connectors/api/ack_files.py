@@ -11,7 +11,7 @@ from erp_connectors.api.pagination import NewestSeenFirst
 from erp_connectors.api.parsing import InstantFilter, StrictBooleanFilter
 from erp_connectors.api.strict import Strict
 from erp_connectors.models import AckFile
-from erp_connectors.services.troubles import ACKS_THAT_NEED_ATTENTION
+from erp_connectors.services.status.attention_queries import ACKS_THAT_NEED_ATTENTION
 from erp_connectors.states import AckFileStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability

@@ -21,10 +21,10 @@ from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
-from erp_connectors.services import connections, probe
-from erp_connectors.services.misnamed import Misnamed, MisnamedFile, misnamed_of
-from erp_connectors.services.own_folders import require_own_acks
-from erp_connectors.services.waiting_exports import move_waiting_exports
+from erp_connectors.services.acks.misnamed import Misnamed, MisnamedFile, misnamed_of
+from erp_connectors.services.connections import connection_test, manage
+from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
+from erp_connectors.services.connections.move_waiting import move_waiting_exports
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
@@ -66,7 +66,7 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
 
     def get_config(self, connection: ERPConnection) -> dict[str, Any]:
         try:
-            return connections.public_config(connection)
+            return manage.public_config(connection)
         except Fault as fault:
             return {"error": fault.message, "hint": fault.kind.hint}
 
@@ -150,7 +150,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
             raise ValidationError(
                 {"org": ["Platform staff belong to no org; set connections up as its admin."]}
             )
-        created = connections.create_connection(
+        created = manage.create_connection(
             org, new["connector_type"], new["config"], actor=signed_in(request)
         )
         return self._saved(request, created, test=new["test_on_save"], status=201)
@@ -161,8 +161,8 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
         change, existing = _valid(ConnectionChange, request), self.get_object()
         config = change.get("config")
         if config is not None:
-            config = connections.with_kept_secrets(existing, config)
-        changed = connections.change_connection(
+            config = manage.with_kept_secrets(existing, config)
+        changed = manage.change_connection(
             existing.pk, actor=signed_in(request), config=config, status=change.get("status")
         )
         return self._saved(request, changed, test=change["test_on_save"], status=200)
@@ -171,7 +171,9 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
         """Every step in order, up to the first that fails."""
-        return Response(_tested(probe.test_connection(self.get_object().pk, actor=signed_in(request))))
+        return Response(
+            _tested(connection_test.test_connection(self.get_object().pk, actor=signed_in(request)))
+        )
 
     @extend_schema(request=None, responses=MovedOut)
     @action(detail=True, methods=["post"], url_path="move-waiting-exports")
@@ -192,10 +194,10 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
         dropzone = replace(connector.dropzone(config), org_slug=org.slug if org else "")
         if org:
             require_own_acks(org, dropzone)
-        return Response(_tested(list(probe.probe_steps(dropzone))))
+        return Response(_tested(list(connection_test.probe_steps(dropzone))))
 
     def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:
-        steps = probe.test_connection(saved.pk, actor=signed_in(request)) if test else None
+        steps = connection_test.test_connection(saved.pk, actor=signed_in(request)) if test else None
         body = dict(ConnectionOut(ERPConnection.objects.get(pk=saved.pk)).data)
         headers = MADE.headers(body) if status == 201 else {}
         answer = body | {"test": _tested(steps) if steps is not None else None}

@@ -18,9 +18,9 @@ from erp_connectors.archive import PayloadRemoved
 from erp_connectors.connectors.base import ConfigError
 from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
-from erp_connectors.services.by_hand import InvalidAnswer, MarkRefused
-from erp_connectors.services.connections import ConnectionConflict
-from erp_connectors.services.push import AlreadyStarted, PushRefused
+from erp_connectors.services.acks.manual_answers import InvalidAnswer, MarkRefused
+from erp_connectors.services.connections.manage import ConnectionConflict
+from erp_connectors.services.exports.push import AlreadyStarted, PushRefused
 from orderflow import outage
 from orderflow.audit.context import current
 from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning

@@ -33,10 +33,10 @@ from erp_connectors.api.strict import CONDITIONS, Strict, honours, takes_body
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved, open_verified
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
-from erp_connectors.services.bulk_retry import AT_MOST, Outcome, bulk_retry
-from erp_connectors.services.by_hand import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
-from erp_connectors.services.unread_answers import UnreadAnswer, Why, unread_answers
-from erp_connectors.services.waiting_exports import reason_for_waiting
+from erp_connectors.services.acks.manual_answers import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
+from erp_connectors.services.connections.move_waiting import reason_for_waiting
+from erp_connectors.services.exports.retry import AT_MOST, Outcome, bulk_retry
+from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability

@@ -26,7 +26,7 @@ from erp_connectors.api.order_shapes import (
 from erp_connectors.api.pagination import ByName, NewestFirst
 from erp_connectors.api.parsing import ExactJSON, StrictJSON
 from erp_connectors.api.strict import Strict, takes_body
-from erp_connectors.services.push import PushResult, push, retry_push
+from erp_connectors.services.exports.push import PushResult, push, retry_push
 from orderflow.orders.approval import approve
 from orderflow.orders.deleting import delete_draft
 from orderflow.orders.drafting import change_draft, create_draft

@@ -14,7 +14,7 @@ from erp_connectors.acceptance.verdict import DayResult
 from erp_connectors.faults import Fault
 from erp_connectors.management.reporting import require_connection
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.target import target_of
+from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.states import ConnectionStatus
 from orderflow import __version__
 from orderflow.tenancy.models import User

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from erp_connectors.connectors.base import Connector
 from erp_connectors.management.reporting import ReportingCommand
 from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.services.contract import Verdict
+from erp_connectors.services.upkeep.contract import Verdict
 
 UNREADABLE = 2
 

@@ -8,7 +8,7 @@ import msgspec
 from django.core.management.base import CommandError
 
 from erp_connectors.management.reporting import ReportingCommand
-from erp_connectors.services.push import PushRefused, PushResult
+from erp_connectors.services.exports.push import PushRefused, PushResult
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.order_warnings import warnings_of
 from orderflow.tenancy.models import User

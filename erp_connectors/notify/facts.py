@@ -8,8 +8,8 @@ import msgspec
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Happening, Subscription
-from erp_connectors.services import overdue
-from erp_connectors.services.target import where_of
+from erp_connectors.services.connections.endpoint import where_of
+from erp_connectors.services.exports import deadlines
 from erp_connectors.states import ExportStatus
 
 NAMED = 5
@@ -80,7 +80,7 @@ def _instance(happening: Happening, event: Event, way: Way) -> Instance:
     if export is None:
         reason = happening.connection.circuit_reason or {} if event is Event.CIRCUIT_OPENED else {}
         return Instance(at=happening.at, connection=way, **_why(reason))
-    late = {"message": overdue.MEANING, "hint": overdue.HINT}
+    late = {"message": deadlines.MEANING, "hint": deadlines.HINT}
     return Instance(
         at=happening.at,
         connection=way,

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from erp_connectors.notify.events import OF_A_CIRCUIT, Event
 from erp_connectors.notify.facts import Facts, Instance, Way
 from erp_connectors.notify.links import link_to
-from erp_connectors.services.health import Trouble
+from erp_connectors.services.status.connection_health import Trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from erp_connectors.retention.horizon import move_horizon
 from erp_connectors.retention.models import RetentionShare
 from erp_connectors.retention.periods import Kind
 from erp_connectors.retention.rules import BORN, PROVING, born_before, going
-from erp_connectors.services.contradictions import ANSWERS
-from erp_connectors.services.kept_answers import as_kept, digest, said_by
+from erp_connectors.services.acks.content import as_kept, digest, said_by
+from erp_connectors.services.acks.contradictions import ANSWERS
 from orderflow.bulk import update_rows
 
 BATCH = 200

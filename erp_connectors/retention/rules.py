@@ -11,7 +11,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, 
 from erp_connectors.bulk.models import BulkRow
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.retention.periods import Kind
-from erp_connectors.services.answers import BY_HAND, HANDLED
+from erp_connectors.services.acks.apply import BY_HAND, HANDLED
 from erp_connectors.states import UNSETTLED_ACKS, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django import template
 
-from erp_connectors.services.recorded import in_words
-from erp_connectors.services.wording import fault_message
+from erp_connectors.messages import in_words
+from erp_connectors.services.status.event_texts import fault_message
 
 register = template.Library()
 register.filter("in_words", in_words)

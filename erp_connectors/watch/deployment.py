@@ -11,7 +11,7 @@ from django.core import checks
 from django.db import connection
 from django.utils import timezone
 
-from erp_connectors.services.key_rotation import standing
+from erp_connectors.services.connections.key_rotation import standing
 from erp_connectors.watch import strangers
 from erp_connectors.watch.findings import Finding, error, ok, some, warning
 from orderflow.pooler import Pooling, detect

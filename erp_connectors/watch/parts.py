@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from erp_connectors.archive import ALIAS
-from erp_connectors.services import gauges
+from erp_connectors.services.upkeep import gauges
 from erp_connectors.watch.findings import Check, Finding, error, ok, some, warning
 from orderflow import clock, jobs
 

@@ -10,9 +10,9 @@ from django.urls import reverse
 from erp_connectors.bulk.models import BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.notify.models import Subscription
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, Document, DraftOrder
 from orderflow.orders.states import DraftStatus

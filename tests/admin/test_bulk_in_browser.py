@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction, BulkRun
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

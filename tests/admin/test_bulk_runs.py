@@ -7,7 +7,7 @@ from django.urls import reverse
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction, BulkRun, Outcome
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

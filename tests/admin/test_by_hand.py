@@ -8,9 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from erp_connectors.models import ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.overdue import notice
-from erp_connectors.services.push import push
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.deadlines import notice
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.roles import Role
 from tests import factories

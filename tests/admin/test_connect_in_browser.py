@@ -12,8 +12,8 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role

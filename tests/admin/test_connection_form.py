@@ -17,9 +17,9 @@ from erp_connectors import registry
 from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
 from erp_connectors.faults import HOST_KEY_CHANGED, Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import NoActiveConnection, push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import NoActiveConnection, push
 from erp_connectors.sftp.key_pairs import new_private_key, public_half
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
@@ -27,7 +27,7 @@ from tests import factories
 from tests.parts import require_program
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import new_key, private_text, public_line
-from tests.services.test_second_connector import CsvConfig, CsvConnector
+from tests.services.delivery.test_second_connector import CsvConfig, CsvConnector
 
 ADD = "admin:erp_connectors_erpconnection_add"
 SFTP = {

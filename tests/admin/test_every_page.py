@@ -16,9 +16,9 @@ from erp_connectors.bulk.models import BulkAction, BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.notify import subscriptions
 from erp_connectors.notify.models import Channel, Subscription
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record
 from orderflow.orders.models import Customer, Document, DraftOrder

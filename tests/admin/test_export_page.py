@@ -8,10 +8,10 @@ from django.urls import reverse
 
 from erp_connectors.faults import ARCHIVE_ALTERED
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.services.acks import poll
-from erp_connectors.services.by_hand import mark_refused
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push, retry_push
+from erp_connectors.services.acks.manual_answers import mark_refused
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import DraftOrder
@@ -19,7 +19,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.pages import levels
-from tests.services.test_acks import ACKED, FAILED, again, sent
+from tests.services.acks.test_poll import ACKED, FAILED, again, sent
 
 NOTES = {"note": "Das ERP-Team hat es geklärt"}
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from erp_connectors import circuit
 from erp_connectors.faults import LOGIN_REFUSED, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog

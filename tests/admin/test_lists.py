@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from tests import factories

@@ -9,10 +9,10 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services import host_keys
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.connections import host_keys
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories

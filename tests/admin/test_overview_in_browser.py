@@ -15,7 +15,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.browsing import DESKTOP, PHONE, log_in, look
-from tests.services.test_overview import NOW, connection, export, failed, hold
+from tests.services.status.test_overview import NOW, connection, export, failed, hold
 
 pytestmark = pytest.mark.deep
 

@@ -12,12 +12,12 @@ from django.urls import reverse
 from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, Fault
 from erp_connectors.models import AckFile, ERPConnection
-from erp_connectors.services.attention import Kind
+from erp_connectors.services.status.attention import Kind
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.services.test_overview import NOW, connection, export, failed, hold
+from tests.services.status.test_overview import NOW, connection, export, failed, hold
 
 FRONT = reverse("admin:index")
 

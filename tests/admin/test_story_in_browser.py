@@ -11,8 +11,8 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.states import ExportStatus
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

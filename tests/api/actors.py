@@ -6,8 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from orderflow.access.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

@@ -6,8 +6,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.overdue import notice
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.deadlines import notice
 from erp_connectors.sftp.key_pairs import new_private_key
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

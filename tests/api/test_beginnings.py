@@ -9,7 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPExport, ERPExportEvent
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from erp_connectors.transports.filesystem import FilesystemTransport
 from orderflow import outage
 from orderflow.access.models import Token

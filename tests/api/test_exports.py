@@ -8,8 +8,8 @@ import pytest
 from django.core.files.storage import storages
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push_many, retry_push
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

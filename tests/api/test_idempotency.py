@@ -18,7 +18,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.services.test_concurrency import THREADS, together
+from tests.services.delivery.test_concurrency import THREADS, together
 
 CREATE = "/api/v1/draft-orders"
 KEYED = Keyed("org 1", "POST /x", "k", "f")

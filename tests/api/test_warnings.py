@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from erp_connectors.services.deliver import deliver
+from erp_connectors.services.delivery.deliver import deliver
 from orderflow.access.models import Token
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, DraftOrder
@@ -16,7 +16,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.api.test_idempotency import CREATE, client_of
-from tests.services.test_concurrency import THREADS, together
+from tests.services.delivery.test_concurrency import THREADS, together
 
 LINE = {
     "line_no": 1, "internal_sku": "INT-1", "qty": "10", "uom": "M", "unit_price": "1.25", "currency": "EUR",

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from erp_connectors.bulk import judging, runs
 from erp_connectors.bulk.models import BulkAction, BulkRow, Outcome
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.states import DraftStatus

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
-from erp_connectors.services.places import REASON_SUFFIX
+from erp_connectors.services.connections.ack_folders import REASON_SUFFIX
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.states import DraftStatus

@@ -6,11 +6,11 @@ from django.core.files.storage import storages
 from erp_connectors.models import AckFile
 from erp_connectors.retention import runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from orderflow.audit.models import Action, AuditLog
 from tests.crash.conftest import MakeCell
 from tests.retention.conftest import age
-from tests.services.test_acks import ACKED
+from tests.services.acks.test_poll import ACKED
 
 STEPS = ["prune-marked", "prune-deleted", "prune-noted", "prune-answers-removed", "prune-events-removed"]
 # Of the share, of each kind of content, and of the end.

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.push import retry_push
+from erp_connectors.services.exports.push import retry_push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 from tests.crash.cells import Cell

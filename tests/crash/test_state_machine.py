@@ -24,9 +24,9 @@ from hypothesis.stateful import (
 
 from erp_connectors import registry
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push, retry_push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import DraftOrder

@@ -94,14 +94,15 @@ def _task(run: Run) -> str:
 
     from erp_connectors.bulk import runs  # noqa: PLC0415  # needs Django
     from erp_connectors.retention import runs as retention  # noqa: PLC0415  # needs Django
-    from erp_connectors.services import acks, deliver  # noqa: PLC0415  # needs Django
+    from erp_connectors.services.acks import poll  # noqa: PLC0415  # needs Django
+    from erp_connectors.services.delivery import deliver  # noqa: PLC0415  # needs Django
 
     pk = UUID(run.connection)
     if run.task == "prune":
         return str(retention.work(pk).removed)
     if run.task == "carry_out":
         return str(runs.carry_out(pk))
-    report = deliver.deliver(pk) if run.task == "deliver" else acks.poll(pk)
+    report = deliver.deliver(pk) if run.task == "deliver" else poll.poll(pk)
     return "; ".join(report.lines())
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from erp_connectors import tasks
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from orderflow.orders import order_warnings
 from orderflow.orders.approval import approve
 from orderflow.orders.models import DraftOrder

@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from erp_connectors.models import ERPExport
 from erp_connectors.registry import connector_for
-from erp_connectors.services.contract import examine_ack
+from erp_connectors.services.upkeep.contract import examine_ack
 from erp_connectors.states import ExportStatus
 from tests import factories
 from tests.jobs.processes import ROOT

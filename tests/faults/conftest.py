@@ -12,9 +12,9 @@ from erp_connectors import faults
 from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import Scope
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.probe import test_connection as run_test
-from erp_connectors.services.push import push_many
+from erp_connectors.services.connections.connection_test import test_connection as run_test
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import ExportStatus
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server

@@ -4,7 +4,7 @@ import asyncssh as ssh
 import pytest
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.services.connections.connection_test import test_connection as run_test
 
 pytestmark = pytest.mark.deep
 

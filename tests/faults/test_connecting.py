@@ -10,7 +10,7 @@ import asyncssh as ssh
 import pytest
 
 from erp_connectors.faults import NO_COMMON_ALGORITHM, OUTDATED_ALGORITHMS
-from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import QUICK, assert_told
 from tests.parts import require_program

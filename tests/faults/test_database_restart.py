@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SEED = """
 import json, sys, django
 django.setup()
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from tests import factories
 from django.conf import settings
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # each order has an approver of its own
@@ -39,7 +39,7 @@ FINISH = """
 import json, sys, time, django
 django.setup()
 from erp_connectors.models import ERPExport
-from erp_connectors.services.deliver import deliver
+from erp_connectors.services.delivery.deliver import deliver
 for _ in range(60):  # until the interrupted worker's lease has run out
     deliver(sys.argv[1])
     statuses = dict(ERPExport.objects.values_list("filename", "status"))

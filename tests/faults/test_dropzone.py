@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncssh as ssh
 import pytest
 
-from erp_connectors.services.deliver import deliver
+from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import QUICK, assert_told, told
 from tests.servers.asyncssh_server import DropConnection

@@ -15,7 +15,7 @@ import pytest
 from erp_connectors import faults
 from erp_connectors.documents import Upload
 from erp_connectors.models import AckFile
-from erp_connectors.services.acks import poll
+from erp_connectors.services.acks.poll import poll
 from erp_connectors.sessions import keeper
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.guard import MAX_GREETING, BoundedPacketizer, GuardedTransport

@@ -8,8 +8,8 @@ from typing import Any
 import asyncssh as ssh
 import pytest
 
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.services.connections.connection_test import test_connection as run_test
+from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.sessions import keeper
 from tests.faults.conftest import QUICK
 from tests.servers.asyncssh_server import DropConnection

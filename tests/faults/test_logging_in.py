@@ -5,7 +5,7 @@ import time
 import asyncssh as ssh
 import pytest
 
-from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.sftp.wire import string
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import assert_told

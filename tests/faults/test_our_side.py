@@ -9,8 +9,8 @@ from django.core.files.storage.handler import StorageHandler
 
 from erp_connectors import archive
 from erp_connectors.models import ERPExport
-from erp_connectors.services import sweep
-from erp_connectors.services.deliver import deliver
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.upkeep import sweep
 from erp_connectors.states import ExportStatus
 from orderflow import settings as deployed
 from tests.faults.conftest import assert_told, told

@@ -3,7 +3,7 @@
 import asyncssh as ssh
 import pytest
 
-from erp_connectors.services.probe import test_connection as run_test
+from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.sftp import wire
 from tests.faults.conftest import assert_told
 from tests.servers.hostile_sftp import Attacks, hostile_server, status

@@ -3,13 +3,13 @@
 import pytest
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.services import connections
-from erp_connectors.services.acks import poll
-from erp_connectors.services.context import dropzone_of
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.probe import test_connection as run_test
-from erp_connectors.services.push import push_many
-from erp_connectors.services.server_limits import remember, sentences
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.connections import manage
+from erp_connectors.services.connections.connection_test import test_connection as run_test
+from erp_connectors.services.connections.server_limits import remember, sentences
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.services.exports.push import push_many
 from erp_connectors.sessions import keeper
 from erp_connectors.sftp import wire
 from erp_connectors.states import ExportStatus
@@ -149,7 +149,7 @@ def test_a_passed_test_and_a_change_forget_what_is_no_longer_so(erp_on):
     erp = erp_on(Attacks(files_of=lambda files: StrictFiles(shared=files)), Files(), orders=1)
     for forget in (
         lambda: run_test(erp.connection.pk, actor=None),
-        lambda: connections.change_connection(
+        lambda: manage.change_connection(
             erp.connection.pk, actor=None, config={**erp.connection.config, "io_timeout": 7}
         ),
     ):
@@ -161,9 +161,7 @@ def test_a_passed_test_and_a_change_forget_what_is_no_longer_so(erp_on):
 def test_what_a_run_learned_is_not_stored_for_a_connection_that_was_changed_meanwhile(erp_on):
     erp = erp_on(Attacks(), Files(), orders=1)
     dropzone = dropzone_of(erp.connection)
-    connections.change_connection(
-        erp.connection.pk, actor=None, config={**erp.connection.config, "io_timeout": 7}
-    )
+    manage.change_connection(erp.connection.pk, actor=None, config={**erp.connection.config, "io_timeout": 7})
 
     remember(erp.connection.pk, dropzone, ServerLimits(files_open=3))
 

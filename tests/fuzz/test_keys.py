@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from hypothesis import strategies as st
 
-from erp_connectors.services.host_keys import read_keys, unreadable_line
+from erp_connectors.services.connections.host_keys import read_keys, unreadable_line
 from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
 from erp_connectors.sftp.keys import load_private_key, parse_host_key
 from tests.fuzz.exploring import explore

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from erp_connectors.archive import storage_key
 from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
 from erp_connectors.documents import Entry
-from erp_connectors.services.context import temporary_path, withdrawn_path
-from erp_connectors.services.ledger import LONGEST, ledger_name
-from erp_connectors.services.leftovers import NAME as TEMPORARY
-from erp_connectors.services.reconcile_answers import NUMBERED
+from erp_connectors.services.acks.file_index import LONGEST, ledger_name
+from erp_connectors.services.delivery.temp_file_cleanup import NAME as TEMPORARY
+from erp_connectors.services.exports.paths import temporary_path, withdrawn_path
+from erp_connectors.services.reconciliation.answers import NUMBERED
 from erp_connectors.transports.base import MAX_NAME, _plain_names
 from tests.fuzz.exploring import explore
 

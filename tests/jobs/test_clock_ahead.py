@@ -38,7 +38,7 @@ factories.connection(org, {config!r})
 factories.drafts(org, 10)
 """
 PUSH = """
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from orderflow.orders.models import DraftOrder
 push_many(list(DraftOrder.objects.filter(status="APPROVED").values_list("pk", flat=True)[:5]), actor=None)
 """

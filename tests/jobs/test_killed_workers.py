@@ -21,7 +21,7 @@ pytestmark = [
 ORDERS = 60
 SETUP = f"""
 from django.conf import settings
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from tests import factories
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 for name, config in {{configs!r}}.items():

@@ -8,9 +8,9 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from erp_connectors import tasks
-from erp_connectors.services import acks
-from erp_connectors.services import deliver as delivery
-from erp_connectors.services.push import push
+from erp_connectors.services.acks import poll
+from erp_connectors.services.delivery import deliver as delivery
+from erp_connectors.services.exports.push import push
 from orderflow import jobs
 from orderflow.audit.context import RequestContext, current
 from orderflow.heartbeat import tasks as heartbeat
@@ -55,7 +55,7 @@ def test_nothing_escapes_a_task_and_its_trace_is_logged(
     def broken(connection_id: object, **options: object) -> None:
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(acks, "poll", broken)
+    monkeypatch.setattr(poll, "poll", broken)
     assert tasks.poll(str(uuid4())) == "failed: DatabaseError"
     assert "Traceback" in caplog.text
 

@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from erp_connectors import tasks
-from erp_connectors.services.probe import test_connection as run_test
-from erp_connectors.services.push import push
+from erp_connectors.services.connections.connection_test import test_connection as run_test
+from erp_connectors.services.exports.push import push
 from tests import factories
 from tests.jobs.processes import ROOT
 from tests.leaks.canaries import random_text

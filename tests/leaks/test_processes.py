@@ -27,7 +27,7 @@ pytestmark = [
 
 ORDERS = """
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from tests import factories
 import json, os
 config = json.loads(os.environ["CONFIG"])

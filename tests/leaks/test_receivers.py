@@ -13,7 +13,7 @@ from erp_connectors.models import ERPExport
 from erp_connectors.notify import digests, subscriptions
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Channel, Happening, Subscription
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from orderflow import settings as deployed
 from orderflow.tenancy.roles import Role
 from tests import factories

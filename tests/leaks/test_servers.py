@@ -8,9 +8,10 @@ import asyncssh
 import pytest
 
 from erp_connectors import tasks
-from erp_connectors.services import acks, deliver
-from erp_connectors.services.probe import test_connection as run_test
-from erp_connectors.services.push import push
+from erp_connectors.services.acks import poll
+from erp_connectors.services.connections.connection_test import test_connection as run_test
+from erp_connectors.services.delivery import deliver
+from erp_connectors.services.exports.push import push
 from orderflow import jobs
 from tests import factories
 from tests.leaks.canaries import body_of, random_text
@@ -121,7 +122,7 @@ def test_a_password_in_the_error_that_no_one_foresaw(talkative, monkeypatch):
     def broken(*args, **options):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(acks, "link", broken)
+    monkeypatch.setattr(poll, "link", broken)
     monkeypatch.setattr(deliver, "_deliver_load", broken)
 
     assert "RuntimeError" in talkative.run()

@@ -8,8 +8,8 @@ from django.utils import timezone
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Subscription
 from erp_connectors.notify.secrets import renew_secret, signing_keys
-from erp_connectors.services.attention import Kind
-from erp_connectors.services.overview import overview
+from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.overview import overview
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories

@@ -12,12 +12,13 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notify import digests
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Happening, Notification
-from erp_connectors.services import deliver, overdue, push
-from erp_connectors.services.acks import poll
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery import deliver
+from erp_connectors.services.exports import deadlines, push
 from orderflow.orders.models import DraftOrderLine
 from tests import factories
 from tests.notify.conftest import by_mail
-from tests.services.test_acks import sent
+from tests.services.acks.test_poll import sent
 
 REFUSED = b'{"status": "FAILED", "error_code": "ERP_VALIDATION", "message": "Unknown customer 4711"}'
 LATER = timedelta(minutes=1)
@@ -156,9 +157,9 @@ def test_overdue_is_told_once_even_if_it_is_pardoned_between(make_site):
     by_mail(site.connection, "a@example.com", events=[Event.EXPORT_OVERDUE])
     sent(site)
     late = timezone.now() + timedelta(minutes=11)
-    overdue.notice(late)
+    deadlines.notice(late)
     ERPExport.objects.update(overdue_at=None)
-    overdue.notice(late)
+    deadlines.notice(late)
 
     assert noted() == [Event.EXPORT_OVERDUE]
 
@@ -167,7 +168,7 @@ def test_what_was_put_right_before_anybody_was_told_is_no_news(make_site):
     site = make_site(ack_timeout=600)
     by_mail(site.connection, "a@example.com", events=[Event.EXPORT_OVERDUE])
     (export,) = sent(site)
-    overdue.notice(timezone.now() + timedelta(minutes=11))
+    deadlines.notice(timezone.now() + timedelta(minutes=11))
     site.answer(f"ack_{export.filename}", b'{"status": "ACKED", "erp_order_id": "SO-1"}')
     poll(site.connection.pk)
 

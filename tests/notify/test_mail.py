@@ -11,12 +11,12 @@ from erp_connectors.notify import mail, subscriptions
 from erp_connectors.notify.letters import Letter
 from erp_connectors.notify.models import Notification, Subscription
 from erp_connectors.notify.troubles import NotDelivered
-from erp_connectors.services.acks import poll
+from erp_connectors.services.acks.poll import poll
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.notify.conftest import by_mail, by_webhook, round_of_notifications
 from tests.notify.test_happenings import REFUSED, open_circuit
-from tests.services.test_acks import sent
+from tests.services.acks.test_poll import sent
 
 
 def refused_by_erp(site, how_many=1):

@@ -12,11 +12,11 @@ from erp_connectors import crashpoints
 from erp_connectors.notify import digests, sending
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Notification, Subscription
-from erp_connectors.services import overdue
+from erp_connectors.services.exports import deadlines
 from tests.notify.conftest import by_mail, by_webhook
 from tests.notify.test_happenings import noted, open_circuit
-from tests.services.test_acks import sent
-from tests.services.test_concurrency import THREADS, together
+from tests.services.acks.test_poll import sent
+from tests.services.delivery.test_concurrency import THREADS, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = timedelta(minutes=1)
@@ -40,7 +40,7 @@ def test_of_twenty_sweeps_one_tells_what_is_overdue(make_site):
     sent(site, 3)
     late = timezone.now() + timedelta(minutes=11)
 
-    together(lambda: overdue.notice(late))
+    together(lambda: deadlines.notice(late))
 
     assert noted() == [Event.EXPORT_OVERDUE] * 3
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from orderflow.bulk import ROWS_PER_STATEMENT, update_rows
 from orderflow.orders.models import DraftOrder
 from tests import factories

@@ -4,8 +4,8 @@ import json
 from decimal import Decimal
 
 from erp_connectors.faults import ORDER_INCOMPLETE, Fault
-from erp_connectors.services.push import push_many
-from erp_connectors.services.snapshot import count_lines, order_documents
+from erp_connectors.services.exports.order_snapshot import count_lines, order_documents
+from erp_connectors.services.exports.push import push_many
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus, Uom

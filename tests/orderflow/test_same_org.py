@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.notify.models import Channel, Subscription
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from orderflow.orders.models import Document, DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User

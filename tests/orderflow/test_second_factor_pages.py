@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from erp_connectors.services import key_rotation
+from erp_connectors.services.connections import key_rotation
 from orderflow.access.models import Token
 from orderflow.audit.models import Action, AuditLog
 from orderflow.second_factor import codes, services

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from orderflow.bulk import update_rows
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.search import search

@@ -34,7 +34,7 @@ from pathlib import Path
 from uuid import uuid4
 from django.conf import settings
 from django.utils import timezone
-from erp_connectors.services.connections import create_connection
+from erp_connectors.services.connections.manage import create_connection
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User

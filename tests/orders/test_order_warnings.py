@@ -16,7 +16,7 @@ from orderflow.orders.order_warnings import warnings_by_order, warnings_of
 from orderflow.orders.states import DraftStatus
 from orderflow.orders.warning_texts import TEXTS, Code, OrderWarning
 from tests import factories
-from tests.services.test_concurrency import THREADS, together
+from tests.services.delivery.test_concurrency import THREADS, together
 
 TODAY = timezone.now().date()
 LINE = {

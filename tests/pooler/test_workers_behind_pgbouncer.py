@@ -24,7 +24,7 @@ pytestmark = [
 ORGS, ORDERS, LINES = 4, 12, 1_500
 SETUP = """
 from django.conf import settings
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from orderflow.orders.models import DraftOrderLine
 from tests import factories
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -11,10 +11,10 @@ from django.core.files.storage import storages
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.retention import runs
 from erp_connectors.retention.runs import Worked
-from erp_connectors.services.acks import poll
+from erp_connectors.services.acks.poll import poll
 from orderflow.orders.models import DraftOrder
+from tests.services.acks.test_poll import ACKED, sent
 from tests.services.conftest import Site, at_crashpoint, make_site, site
-from tests.services.test_acks import ACKED, sent
 
 __all__ = ["at_crashpoint", "make_site", "site"]
 

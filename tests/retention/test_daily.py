@@ -15,13 +15,13 @@ from erp_connectors import tasks
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.retention import removing, runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare
-from erp_connectors.services.acks import poll
+from erp_connectors.services.acks.poll import poll
 from erp_connectors.states import AckFileStatus
 from erp_connectors.watch.findings import Level
 from erp_connectors.watch.retention import retention
 from orderflow.audit.models import Action, AuditLog
 from tests.retention.conftest import DAYS, accepted, age, copies
-from tests.services.test_acks import ACKED
+from tests.services.acks.test_poll import ACKED
 from tests.test_metrics import scrape  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.django_db

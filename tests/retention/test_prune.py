@@ -17,13 +17,13 @@ from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.retention import horizon, runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.kept_answers import as_kept, said_by
-from erp_connectors.services.push import PushRefused, push, push_many, retry_push
-from erp_connectors.services.reconcile import reconcile
-from erp_connectors.services.restored import recover
-from erp_connectors.services.restored_rows import ArchiveNeeded
+from erp_connectors.services.acks.content import as_kept, said_by
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import PushRefused, push, push_many, retry_push
+from erp_connectors.services.reconciliation.reconcile import reconcile
+from erp_connectors.services.restore.recover import recover
+from erp_connectors.services.restore.rows import ArchiveNeeded
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import DraftOrder
@@ -33,9 +33,9 @@ from tests import factories
 from tests.api.test_idempotency import client_of
 from tests.orders.test_import import jsonl, order
 from tests.retention.conftest import accepted, age, copies, prune
+from tests.services.acks.test_poll import ACKED, FAILED, again, sent
 from tests.services.conftest import Killed, die
-from tests.services.test_acks import ACKED, FAILED, again, sent
-from tests.services.test_archive import store  # noqa: F401  # a fixture
+from tests.test_archive import store  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.django_db
 OTHER = b'{"status": "ACKED", "erp_order_id": "SO-2", "processed_at": "2026-11-23T10:00:00Z"}'

@@ -18,7 +18,7 @@ from orderflow.orders.models import DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.retention.conftest import DAYS, prune
-from tests.services.test_acks import ACKED
+from tests.services.acks.test_poll import ACKED
 
 pytestmark = pytest.mark.django_db
 

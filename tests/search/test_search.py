@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.limits import MOST_WORDS

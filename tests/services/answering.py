@@ -12,10 +12,10 @@ from django.utils import timezone
 from hypothesis import strategies as st
 
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.places import REASON_SUFFIX
-from erp_connectors.services.push import push_many, retry_push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.connections.ack_folders import REASON_SUFFIX
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 from tests import factories

@@ -27,7 +27,7 @@ from tests.servers.postgres import postgres_server
 PUSH = """
 import json
 from pathlib import Path
-from erp_connectors.services.push import push_many
+from erp_connectors.services.exports.push import push_many
 from tests import factories
 from tools.bench.ours import approved_orders
 for name, config in json.loads(Path({configs!r}).read_text()).items():

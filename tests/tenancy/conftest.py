@@ -17,9 +17,9 @@ from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQL
 from django.test import override_settings
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from orderflow.tenancy import enforcement, privileges, scope
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.policies import CLAIM

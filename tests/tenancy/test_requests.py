@@ -15,8 +15,8 @@ from erp_connectors import tasks
 from erp_connectors.api.orders import Orders
 from erp_connectors.connectors.base import ConfigError
 from erp_connectors.models import ERPExport
-from erp_connectors.services.connections import change_connection
-from erp_connectors.services.push import push
+from erp_connectors.services.connections.manage import change_connection
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.access.models import Token
 from orderflow.audit.models import Action, AuditLog

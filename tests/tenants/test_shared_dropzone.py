@@ -8,12 +8,12 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services import acks
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import retry_push
-from erp_connectors.services.reconcile import reconcile
-from erp_connectors.services.restored import recover
+from erp_connectors.services.acks import poll as poll_module
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import retry_push
+from erp_connectors.services.reconciliation.reconcile import reconcile
+from erp_connectors.services.restore.recover import recover
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -114,7 +114,7 @@ def test_an_answer_waits_for_an_org_that_is_not_polled_at_present(both, server):
 
 def test_an_answer_that_is_read_all_the_same_is_applied_to_no_other_org(both, server, monkeypatch):
     """Behind the first look at the names stands the door."""
-    monkeypatch.setattr(acks, "of_others", lambda *_, **__: set())
+    monkeypatch.setattr(poll_module, "of_others", lambda *_, **__: set())
     exports = sent(both)
     answer(server, both[1], exports[1])
     before = state(both[1].org)

@@ -24,9 +24,9 @@ from erp_connectors.notify import digests, subscriptions
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.models import Channel, Happening, Notification, Subscription
 from erp_connectors.retention.models import RetentionRun, RetentionShare
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push
 from orderflow.access.models import Token
 from orderflow.audit.context import RequestContext, current
 from orderflow.audit.models import Action, AuditLog

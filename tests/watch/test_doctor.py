@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from erp_connectors.crypto import MasterKey
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.push import push
+from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.watch import deployment
 from orderflow.heartbeat.models import Heartbeat
@@ -20,8 +20,8 @@ from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.jobs.processes import new_world
 from tests.servers.ssh import free_port
+from tests.services.acks.test_poll import sent
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
-from tests.services.test_acks import sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,12 +14,12 @@ from rest_framework.test import APIClient
 
 from erp_connectors import tasks
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push, push_many
+from erp_connectors.services.exports.push import push, push_many
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.jobs.processes import new_world
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
-from tests.services.test_statements import accepted, answer_all, refused
+from tests.services.delivery.test_statements import accepted, answer_all, refused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,7 +115,7 @@ def test_any_line_from_within_a_task_names_connection_and_org(make_site, lines, 
         logging.getLogger("some.library").warning("odd")
         raise ZeroDivisionError
 
-    monkeypatch.setattr("erp_connectors.services.publishing.stage", broken)
+    monkeypatch.setattr("erp_connectors.services.delivery.publish.stage", broken)
 
     tasks.deliver(str(site.connection.pk))
 

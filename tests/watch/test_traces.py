@@ -11,13 +11,13 @@ from rest_framework.test import APIClient
 
 from erp_connectors import tasks, tracing
 from erp_connectors.models import ERPExport
-from erp_connectors.services.push import push, push_many
+from erp_connectors.services.exports.push import push, push_many
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.jobs.processes import new_world
 from tests.servers.asyncssh_server import asyncssh_server
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
-from tests.services.test_statements import accepted, answer_all
+from tests.services.delivery.test_statements import accepted, answer_all
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 

@@ -40,7 +40,7 @@ def orders_per_second(
 def drive(own: str, folder: str) -> None:
     """Prints orders per second."""
     from erp_connectors.models import ERPExport  # noqa: PLC0415
-    from erp_connectors.services.push import push_many  # noqa: PLC0415
+    from erp_connectors.services.exports.push import push_many  # noqa: PLC0415
     from erp_connectors.states import ExportStatus  # noqa: PLC0415
     from erp_connectors.tasks import POLL  # noqa: PLC0415
     from orderflow import jobs  # noqa: PLC0415

@@ -81,7 +81,7 @@ def drive(connection_id: str, files: int) -> None:
     from django.db import connection as database  # noqa: PLC0415
 
     from erp_connectors.models import ERPExport  # noqa: PLC0415
-    from erp_connectors.services.acks import poll  # noqa: PLC0415
+    from erp_connectors.services.acks.poll import poll  # noqa: PLC0415
     from erp_connectors.states import ExportStatus  # noqa: PLC0415
 
     statements = 0

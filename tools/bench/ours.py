@@ -18,9 +18,9 @@ from django.utils import timezone
 from erp_connectors import archive
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.acks import poll
-from erp_connectors.services.deliver import deliver
-from erp_connectors.services.push import push_many
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports.push import push_many
 from erp_connectors.sessions import keeper
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.sftp import SftpTransport

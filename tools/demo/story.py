@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services import connections, push
+from erp_connectors.services.connections import manage
+from erp_connectors.services.exports import push
 from erp_connectors.simulated_erp import TAKEN
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders import approval
@@ -174,10 +175,10 @@ def _sftp_server(org: Org, root: Path) -> SftpServer:
 def _connect(org: Org, config: dict[str, Any]) -> ERPConnection:
     existing, actor = _active(org), user_with(org, Role.ADMIN)
     if existing is None:
-        return connections.create_connection(org, CONNECTOR, config, actor=actor)
+        return manage.create_connection(org, CONNECTOR, config, actor=actor)
     if _somebodys_own(existing, config):
         return existing
-    return connections.change_connection(existing.pk, actor=actor, config=config)
+    return manage.change_connection(existing.pk, actor=actor, config=config)
 
 
 def _somebodys_own(existing: ERPConnection, config: dict[str, Any]) -> bool:

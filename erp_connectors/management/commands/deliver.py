@@ -3,7 +3,7 @@
 from typing import Any
 
 from erp_connectors.management.reporting import ConnectionsCommand
-from erp_connectors.services import deliver
+from erp_connectors.services.delivery import deliver
 
 
 class Command(ConnectionsCommand):

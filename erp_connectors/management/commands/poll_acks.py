@@ -3,11 +3,11 @@
 from typing import Any
 
 from erp_connectors.management.reporting import ConnectionsCommand
-from erp_connectors.services import acks
+from erp_connectors.services.acks import poll
 
 
 class Command(ConnectionsCommand):
     help = "Read the ERPs' ack files once, whether or not it is time to. Exit code 1 where a folder gave trouble."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.rounds(options, acks.poll_now, lambda report: bool(report.trouble))
+        self.rounds(options, poll.poll_now, lambda report: bool(report.trouble))

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from erp_connectors.management.pushing import PushingCommand
-from erp_connectors.services import push
-from erp_connectors.services.push import PushResult
+from erp_connectors.services.exports import push
+from erp_connectors.services.exports.push import PushResult
 from orderflow.tenancy.models import User
 
 

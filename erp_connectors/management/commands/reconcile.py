@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.db import OperationalError
 
 from erp_connectors.management.reporting import ReportingCommand, chosen_connections, each
-from erp_connectors.services.reconcile import reconcile
+from erp_connectors.services.reconciliation.reconcile import reconcile
 
 INCOMPLETE = 2
 

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from erp_connectors.management.reporting import ReportingCommand
-from erp_connectors.services.restored import recover
-from erp_connectors.services.restored_rows import ArchiveNeeded
+from erp_connectors.services.restore.recover import recover
+from erp_connectors.services.restore.rows import ArchiveNeeded
 from orderflow.heartbeat.models import Heartbeat
 
 INCOMPLETE = 2

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from erp_connectors.management.reporting import ReportingCommand
-from erp_connectors.services import key_rotation
+from erp_connectors.services.connections import key_rotation
 from orderflow.orders.management.progress import ProgressBar
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from erp_connectors.connectors.base import Connector
 from erp_connectors.management.examining import ExaminingCommand
-from erp_connectors.services.contract import Verdict, examine_ack
+from erp_connectors.services.upkeep.contract import Verdict, examine_ack
 
 
 class Command(ExaminingCommand):

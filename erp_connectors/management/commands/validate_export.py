@@ -4,7 +4,7 @@ from typing import Any
 
 from erp_connectors.connectors.base import Connector
 from erp_connectors.management.examining import ExaminingCommand
-from erp_connectors.services.contract import Verdict, examine_export
+from erp_connectors.services.upkeep.contract import Verdict, examine_export
 
 
 class Command(ExaminingCommand):

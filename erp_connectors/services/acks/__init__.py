@@ -1,0 +1,1 @@
+"""Read and apply the ERP's answers."""

@@ -1,0 +1,143 @@
+"""What the ERP answered to a person, by phone or by mail, instead of an ack file: the same moves as by an ack."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors.documents import Ack
+from erp_connectors.models import ERPExport, add_events
+from erp_connectors.services.acks.apply import BY_HAND, Given, accept_all, conflict_seen_to, refuse_all
+from erp_connectors.services.acks.decide import replaced_among
+from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack
+from orderflow.audit import services as audit
+from orderflow.audit.models import Action
+from orderflow.input_rules.keys import normal_form
+from orderflow.tenancy.models import User
+
+MAX_NOTE = 2000
+MAX_ORDER_ID = 255
+
+
+class MarkRefused(Exception):
+    """Nothing was changed; the text says why and what to do."""
+
+
+class InvalidAnswer(ValueError):
+    """What is wrong, by field."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """``changed`` is False where the same was recorded before."""
+
+    export: ERPExport
+    changed: bool
+
+
+def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str) -> Marked:
+    """Raises `MarkRefused`, `InvalidAnswer`, and `ERPExport.DoesNotExist` (also for another org's export)."""
+    number = normal_form(erp_order_id)
+    _require(note=_note_problem(note), erp_order_id=_number_problem(number))
+    ack = Ack(accepted=True, erp_order_id=number, error_code=None, message=None, processed_at=None)
+    return _mark(export_id, ack, actor=actor, note=note.strip())
+
+
+def mark_refused(export_id: UUID, *, actor: User, note: str) -> Marked:
+    """The note is what the order shows as the ERP's reason. Raises as `mark_accepted` does."""
+    _require(note=_note_problem(note))
+    ack = Ack(accepted=False, erp_order_id=None, error_code=None, message=note.strip(), processed_at=None)
+    return _mark(export_id, ack, actor=actor, note=note.strip())
+
+
+def answerable(export: ERPExport) -> bool:
+    """Whether an answer by hand can decide anything about it."""
+    if export.standing is Standing.NOT_STAGED or (
+        export.standing is Standing.ACKED and not export.conflict_json
+    ):
+        return False
+    return not replaced_among([export])
+
+
+@transaction.atomic
+def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
+    export = _locked(export_id, actor)
+    decision = _decide(export, ack)
+    if decision is Decision.NOTHING and not export.conflict_json:
+        return Marked(export, changed=False)
+    given = Given(export, ack, source=actor.email, told_by=actor, note=note)
+    accept_all([given] if decision is Decision.ACCEPT else [])
+    refuse_all([given] if decision is Decision.REFUSE else [])
+    _settle_conflict(given, recorded=decision is not Decision.NOTHING)
+    add_events([export], stage=Stage.ACK, what=BY_HAND, detail=f"{actor.email}: {note}", at=timezone.now())
+    return Marked(export, changed=True)
+
+
+def _locked(export_id: UUID, actor: User) -> ERPExport:
+    visible = ERPExport.objects.visible_to(actor).select_related("draft_order").defer("payload")
+    export: ERPExport = visible.select_for_update(of=("self",)).get(pk=export_id)
+    return export
+
+
+def _decide(export: ERPExport, ack: Ack) -> Decision:
+    replaced = bool(replaced_among([export]))
+    decision = decide_ack(
+        Case(export.standing, Answer.ACCEPTED if ack.accepted else Answer.REFUSED),
+        replaced=replaced,
+        same_order_id=export.erp_order_id in ("", ack.erp_order_id),
+    )
+    if decision is Decision.WAIT:
+        raise MarkRefused("Its file is not written yet, so the ERP can't have answered it.")
+    if decision is Decision.CONFLICT and replaced:
+        raise MarkRefused(
+            "The order was sent anew or is being changed: this export decides nothing any more."
+        )
+    if decision is Decision.CONFLICT:
+        raise MarkRefused(
+            f"The ERP accepted it as {export.erp_order_id}, and that is done. Cancel or change the order in the ERP."
+        )
+    return decision
+
+
+def _settle_conflict(given: Given, *, recorded: bool) -> None:
+    """A person who asked the ERP has decided between its answers."""
+    export, conflict = given.export, given.export.conflict_json
+    if not conflict:
+        return
+    conflict_seen_to(export)
+    if not recorded:
+        audit.record(
+            audit.Entry(
+                action=Action.EXPORT_ACKED if given.ack.accepted else Action.EXPORT_REFUSED,
+                org_id=export.org_id,
+                actor=given.told_by,
+                entity_type="ERPExport",
+                entity_id=export.pk,
+                before={"conflict": conflict},
+                after={"conflict": None, "note": given.note},
+            )
+        )
+
+
+def _require(**problems: str) -> None:
+    found = {field: problem for field, problem in problems.items() if problem}
+    if found:
+        raise InvalidAnswer(found)
+
+
+def _note_problem(note: str) -> str:
+    readable = all(sign.isprintable() or sign in "\r\n\t" for sign in note)
+    if note.strip() and len(note) <= MAX_NOTE and readable:
+        return ""
+    return f"Say who told you, and what: 1 to {MAX_NOTE} readable characters."
+
+
+def _number_problem(number: str) -> str:
+    if number and len(number) <= MAX_ORDER_ID and number.isprintable():
+        return ""
+    return f"Write the number the ERP gave to the order: 1 to {MAX_ORDER_ID} readable characters."

@@ -1,0 +1,70 @@
+"""What a server can do and lets us do, found out by trying; it is recorded with the test and stops nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.utils import timezone
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.documents import Ability, Move, Upload
+from erp_connectors.faults import NAME_TAKEN, Fault
+from erp_connectors.services.connections import server_limits
+from erp_connectors.services.connections.test_file_names import probe_name
+from erp_connectors.transports.base import Transport
+
+# Every ability by its name, as people read it.
+ABILITIES: dict[str, str] = {
+    "posix_rename": "Offers posix-rename",
+    "replaces_existing": "A rename replaces an existing file",
+    "fsync": "Writes to disk before it confirms (fsync)",
+    "several_channels": "Several channels at once",
+    "own_handles": "Gives each open file a handle of its own",
+    "ack_list": "Ack folder: list",
+    "ack_write": "Ack folder: write",
+    "ack_read": "Ack folder: read",
+    "ack_processed": "Ack folder: move into processed/",
+    "ack_error": "Ack folder: move into error/",
+    "ack_delete": "Ack folder: delete",
+}
+EXTENSIONS = {"posix_rename": "posix-rename@openssh.com", "fsync": "fsync@openssh.com"}
+
+
+def look(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+    """On an open transport; what can't be told is left out. Says in words what it has found."""
+    offered = transport.offers()
+    if transport.speaks_extensions:
+        able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
+    met = server_limits.meet(transport, dropzone, able)
+    extensions = f"extensions: {', '.join(offered) or 'none'}"
+    replaces = _replaces_existing(transport, dropzone) if dropzone.atomic_write else None
+    if replaces is None:
+        return f"{met}{extensions}"
+    able.append(Ability("replaces_existing", replaces))
+    return f"{met}a rename over an existing file {'replaces it' if replaces else 'is refused'}; {extensions}"
+
+
+@contextmanager
+def noted(able: list[Ability], name: str) -> Iterator[None]:
+    """Whether the block could be done; its `Fault` goes on."""
+    try:
+        yield
+    except Fault:
+        able.append(Ability(name, there=False))
+        raise
+    able.append(Ability(name, there=True))
+
+
+def _replaces_existing(transport: Transport, dropzone: Dropzone) -> bool | None:
+    """Tried on two files whose names no ERP reads; None where it can't be told."""
+    folder, now = dropzone.export_path.rstrip("/"), timezone.now()
+    first, second = (f"{folder}/{probe_name(part, now=now)}" for part in ("1", "2"))
+    try:
+        staged = transport.stage([Upload(first, b"1"), Upload(second, b"2")])
+        if any(staged):
+            return None
+        (fault,) = transport.publish([Move(first, second)])
+    finally:
+        transport.remove([first, second])
+    if fault is None:
+        return True
+    return False if fault.kind is NAME_TAKEN else None

@@ -1,0 +1,275 @@
+"""Test a connection step by step, as delivery and acks will use it, and leave nothing behind."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors import circuit
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.documents import Ability, Move, ProbeStep, Upload
+from erp_connectors.faults import (
+    FOLDER_MISSING,
+    INTERNAL_ERROR,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    REMOTE_FAILURE,
+    Fault,
+)
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import open_transport
+from erp_connectors.services.acks.move_handled import retry_moves
+from erp_connectors.services.connections import capabilities
+from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED
+from erp_connectors.services.connections.capabilities import noted
+from erp_connectors.services.connections.credential_rollover import put_in_place
+from erp_connectors.services.connections.server_limits import as_row
+from erp_connectors.services.connections.test_file_names import probe_name
+from erp_connectors.services.connections.test_report import ProbeReport
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.states import ExportStatus
+from erp_connectors.transports.base import ServerLimits, Transport
+from orderflow import clock, jobs
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record
+from orderflow.tenancy.models import User
+
+log = structlog.get_logger(__name__)
+
+# A transport of another package may raise anything.
+UNEXPECTED = "connection_test.internal_error"
+PROBE_BODY = b'{"test": "connection"}\n'
+RENAME_PAUSE = 1.5
+OPEN_STEP = ("open", "Transport")
+EXPORT_STEP = ("export_path", "Orders can be written")
+ABILITIES_STEP = ("abilities", "What the server can do")
+ACK_STEP = ("ack_path", "Answers can be read and filed")
+
+
+def test_connection(connection_id: UUID, *, actor: User | None) -> list[ProbeStep]:
+    """Run every step up to the first that fails, record the result, and on success let the queue go on."""
+    return list(run_test(connection_id, actor=actor))
+
+
+def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
+    """As `test_connection`, each step as it is done; what is abandoned in the middle is not recorded."""
+    connection = ERPConnection.objects.get(pk=connection_id)
+    steps: list[ProbeStep] = []
+    met = ServerLimits()
+
+    def done(transport: Transport) -> None:
+        nonlocal met
+        put_in_place(connection.pk, transport.renewed())
+        met = transport.limits()
+
+    try:
+        # Earlier limits may no longer apply, so a test starts without any.
+        for step in probe_steps(replace(dropzone_of(connection), limits=ServerLimits()), done=done):
+            steps.append(step)
+            yield step
+    except Fault as fault:
+        steps = [ProbeStep("config", "Configuration", 0, fault=fault)]
+        yield steps[0]
+    _record(connection, steps, met, actor)
+
+
+def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
+    """Name and label of what `run_test` will do where nothing fails."""
+    try:
+        dropzone = dropzone_of(connection)
+        opening = open_transport(dropzone).opening
+    except Fault:
+        return []
+    except Exception:
+        log.exception(UNEXPECTED)
+        return []
+    return [*opening, EXPORT_STEP, *([ACK_STEP] if dropzone.ack_path else []), ABILITIES_STEP]
+
+
+def probe_steps(
+    dropzone: Dropzone, *, done: Callable[[Transport], None] | None = None
+) -> Iterator[ProbeStep]:
+    """Each step as it is done; the first that fails is the last. ``done`` gets the transport at the end."""
+    try:
+        transport = open_transport(dropzone)
+    except Fault as fault:
+        yield ProbeStep(*OPEN_STEP, 0, fault=fault)
+        return
+    except Exception as error:
+        log.exception(UNEXPECTED)
+        yield ProbeStep(*OPEN_STEP, 0, fault=_internal(error))
+        return
+    try:
+        for step in _open_steps(transport):
+            yield step
+            if not step.ok:
+                return
+        yield from _folder_steps(transport, dropzone)
+    finally:
+        if done:
+            done(transport)
+        transport.close()
+
+
+def _open_steps(transport: Transport) -> Iterator[ProbeStep]:
+    try:
+        yield from transport.open_steps()
+    except Fault as fault:
+        yield ProbeStep(*OPEN_STEP, 0, fault=fault)
+    except Exception as error:
+        log.exception(UNEXPECTED)
+        yield ProbeStep(*OPEN_STEP, 0, fault=_internal(error))
+
+
+def _internal(error: Exception) -> Fault:
+    """Return the fault for what no transport should raise. The text may hold secrets, so only the log has it."""
+    return Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
+
+
+def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeStep]:
+    step = _timed(EXPORT_STEP, lambda found: _try_export_folder(transport, dropzone))
+    yield step
+    if step.ok and dropzone.ack_path:
+        step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, dropzone, found))
+        yield step
+    if step.ok:
+        yield _timed(ABILITIES_STEP, lambda found: capabilities.look(transport, dropzone, found))
+
+
+def require_usable(transport: Transport, dropzone: Dropzone) -> None:
+    """Raise the `Fault` that keeps files from being written on an open transport. Nothing is published for it."""
+    path = f"{dropzone.export_path.rstrip('/')}/{probe_name('written', now=timezone.now())}"
+    try:
+        _raise_first(transport.stage([Upload(path, PROBE_BODY, dropzone.file_mode)]))
+    finally:
+        transport.remove([path])
+
+
+def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> ProbeStep:
+    started, able = time.perf_counter(), list[Ability]()
+    try:
+        found, fault = check(able), None
+    except Fault as error:
+        found, fault = "", error
+    except Exception as error:
+        log.exception(UNEXPECTED)
+        found, fault = "", _internal(error)
+    return ProbeStep(
+        *step, round((time.perf_counter() - started) * 1000), found, fault, abilities=tuple(able)
+    )
+
+
+def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
+    """Write, rename and remove a test file, under names that no reader takes for an order."""
+    folder, now = dropzone.export_path.rstrip("/"), timezone.now()
+    written = here = f"{folder}/{probe_name('written', now=now)}"
+    try:
+        _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
+        remarks = "".join(f"; {remark}" for remark in transport.remarks())
+        if dropzone.atomic_write:
+            here = f"{folder}/{probe_name('renamed', now=now)}"
+            remarks += _renamed(lambda: transport.publish([Move(written, here)]))
+    except Fault:
+        transport.remove([written, here])
+        raise
+    (removed,) = transport.remove([here])
+    if isinstance(removed, Fault):
+        raise removed
+    how = "written, renamed and removed" if dropzone.atomic_write else "written and removed"
+    taken = "" if removed else "; something took it meanwhile"
+    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}. {_guarantee(dropzone)}"
+
+
+def _guarantee(dropzone: Dropzone) -> str:
+    """What this way of writing promises to the ERP."""
+    if dropzone.atomic_write:
+        marker = ", followed by its .done marker" if dropzone.done_marker else ""
+        return f"Each order appears exactly once, always whole{marker}."
+    reader = (
+        "only one that waits for the .done marker never sees" if dropzone.done_marker else "a reader may see"
+    )
+    return f"Without rename each order is written at least once, and {reader} part of a file."
+
+
+def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+    ack_path = dropzone.ack_path or ""
+    shared = PurePosixPath(ack_path) == PurePosixPath(dropzone.export_path)
+    root = ack_path.rstrip("/")
+    name = probe_name("answer", now=timezone.now())
+    here = f"{root}/{name}"
+    with noted(able, "ack_list"):
+        waiting = sum(1 for _ in transport.list(ack_path))
+    with noted(able, "ack_write"):
+        _raise_first(transport.stage([Upload(here, PROBE_BODY)]))
+    try:
+        with noted(able, "ack_read"):
+            _raise_first([_unread(body) for body in transport.read([here], max_bytes=1024)])
+        for folder in (PROCESSED, ERROR):
+            with noted(able, f"ack_{folder}"):
+                transport.make_folder(f"{root}/{folder}")
+                there = f"{root}/{folder}/{name}"
+                _renamed(partial(transport.move, [Move(here, there)]))
+            here = there
+    finally:
+        (removed,) = transport.remove([here])
+        able.append(Ability("ack_delete", not isinstance(removed, Fault)))
+    found = f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
+    return f"{found}. Orders go to this folder, too: choose another one for the answers" if shared else found
+
+
+def _renamed(rename: Callable[[], list[Fault | None]]) -> str:
+    """Rename, and once more after a pause if that was refused; virus scanners hold a new file for a moment.
+
+    Return a remark if it took the second try. Raises the `Fault` of the last one.
+    """
+    (fault,) = rename()
+    if fault is None or fault.kind not in (PERMISSION_DENIED, REMOTE_FAILURE):
+        _raise_first([fault])
+        return ""
+    time.sleep(RENAME_PAUSE)
+    _raise_first(rename())
+    return "; the rename was refused at first, as if a virus scanner held the file"
+
+
+def _unread(body: bytes | Fault) -> Fault | None:
+    return body if isinstance(body, Fault) else None
+
+
+def _raise_first(outcomes: list[Fault | None]) -> None:
+    for fault in outcomes:
+        if fault is not None:
+            raise Fault(FOLDER_MISSING, fault.detail, path=fault.path) if fault.kind is NOT_FOUND else fault
+
+
+@transaction.atomic
+def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits, actor: User | None) -> None:
+    now, ok = clock.now(), all(step.ok for step in steps)
+    report = ProbeReport.of(steps, at=now, by=actor.email if actor else "")
+    ERPConnection.objects.filter(pk=connection.pk).update(
+        last_test_at=now, last_test_success=ok, test_report=report.as_row()
+    )
+    failed = next((step.fault for step in steps if step.fault), None)
+    record(
+        Entry(
+            action=Action.CONNECTION_TESTED,
+            org_id=connection.org_id,
+            entity_type="ERPConnection",
+            entity_id=connection.pk,
+            actor=actor,
+            after={"success": ok, "code": failed.code if failed else None},
+        )
+    )
+    if ok:
+        ERPConnection.objects.filter(pk=connection.pk).update(server_limits=as_row(met))
+        circuit.success(connection.pk, now=now)
+        retry_moves(connection.pk)
+        ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
+            next_attempt_at=None
+        ).update(next_attempt_at=None)
+        jobs.wake("erp_connectors.tasks.deliver", str(connection.pk))

@@ -1,0 +1,51 @@
+"""What is planned becomes what is: once a server has used an announced key, or taken our new one, the old one goes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import connector_for
+from erp_connectors.services.connections import server_limits
+from erp_connectors.services.connections.manage import change_connection
+from erp_connectors.sessions import session
+from erp_connectors.transports.base import Renewed, Transport
+
+log = structlog.get_logger(__name__)
+REASON = "the server used what was planned"
+
+
+@contextmanager
+def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
+    """As `session`. Afterwards apply the planned keys that the server used, and store its limits."""
+    renewed, limits = Renewed(), dropzone.limits
+    try:
+        with session(connection_id, dropzone) as transport:
+            try:
+                yield transport
+            finally:
+                renewed, limits = transport.renewed(), transport.limits()
+    finally:
+        put_in_place(connection_id, renewed)
+        server_limits.remember(connection_id, dropzone, limits)
+
+
+def put_in_place(connection_id: UUID, renewed: Renewed) -> None:
+    """Audited as a change by the system; nothing where it is done already, or nothing was used."""
+    if not renewed:
+        return
+    try:
+        with transaction.atomic():
+            row = ERPConnection.objects.select_for_update().get(pk=connection_id)
+            connector = connector_for(row.connector_type)
+            config = connector.renew(row.config, renewed, today=timezone.now().date())
+            change_connection(connection_id, actor=None, config=config, reason=REASON)
+    except Fault as fault:
+        # Unreadable since it was opened: whoever enters it anew decides about the keys as well.
+        log.warning("renewal.not_done", connection_id=str(connection_id), reason=fault.message)

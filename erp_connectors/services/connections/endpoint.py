@@ -1,0 +1,52 @@
+"""Where a connection's files go, in words that hold no secret."""
+
+from dataclasses import dataclass
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.services.connections.host_keys import fingerprints
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.transports.base import SftpOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``server`` is empty for a folder of this machine; ``trouble`` says why nothing is known."""
+
+    connection: str
+    server: str = ""
+    folder: str = ""
+    host_keys: tuple[str, ...] = ()
+    reads_answers: bool = False
+    trouble: str = ""
+
+
+def place_of(dropzone: Dropzone) -> str:
+    """``host:folder``, or the folder alone: what people know a connection by."""
+    host = getattr(dropzone.options, "host", "")
+    return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
+
+
+def where_of(connection: ERPConnection) -> str:
+    """The place of a connection whose configuration can be read, else empty."""
+    try:
+        return place_of(dropzone_of(connection))
+    except Fault:
+        return ""
+
+
+def target_of(connection: ERPConnection) -> Target:
+    try:
+        dropzone = dropzone_of(connection)
+    except Fault as fault:
+        return Target(str(connection), trouble=fault.message)
+    server, keys = _server(dropzone)
+    return Target(str(connection), server, dropzone.export_path, keys, reads_answers=bool(dropzone.ack_path))
+
+
+def _server(dropzone: Dropzone) -> tuple[str, tuple[str, ...]]:
+    options = dropzone.options
+    if not isinstance(options, SftpOptions):
+        return "", ()
+    return f"{options.host}:{options.port}", tuple(fingerprints("\n".join(options.host_keys)))

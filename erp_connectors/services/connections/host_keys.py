@@ -1,0 +1,147 @@
+"""The keys by which servers prove who they are: fetched to be looked at, pinned when a person has confirmed them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from erp_connectors.connectors.base import Purpose
+from erp_connectors.documents import MissingKey, PresentedKey
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import connector_for, open_transport
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.sftp.errors import HostKeyUnknown
+from erp_connectors.sftp.keys import parse_host_key
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is pinned beside what the server presents now."""
+
+    pinned: tuple[PresentedKey, ...]
+    presented: tuple[PresentedKey, ...]
+    announced: tuple[PresentedKey, ...] = ()
+    missing: tuple[MissingKey, ...] = ()
+
+    @property
+    def matching(self) -> tuple[PresentedKey, ...]:
+        return tuple(key for key in self.presented if key in self.pinned)
+
+    @property
+    def new(self) -> tuple[PresentedKey, ...]:
+        return tuple(key for key in self.presented if key not in self.pinned)
+
+    @property
+    def changed(self) -> bool:
+        """Something is pinned, and the server proves itself neither by it nor by what was announced.
+
+        False while a key of a pinned type could not be shown: it may be the pinned one.
+        """
+        unknown = {key.type for key in self.pinned} & {key.type for key in self.missing}
+        known = self.matching or {*self.announced} & {*self.presented}
+        return bool(self.pinned) and not known and not unknown
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHostKey:
+    """A key that counts for a time; ``counts``: today it does."""
+
+    type: str
+    fingerprint: str
+    since: date | None
+    until: date | None
+    counts: bool
+
+
+def compare(connection: ERPConnection) -> Comparison:
+    """Ask the server for its keys, sending nothing else. Raises `Fault`."""
+    transport = open_transport(dropzone_of(connection))
+    try:
+        found = transport.presented_keys()
+    finally:
+        transport.close()
+    return Comparison(pinned_keys(connection), found.shown, announced_keys(connection), found.missing)
+
+
+def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
+    """Raises `Fault` CONFIG_UNREADABLE."""
+    texts = [connection.config.get(name) for name in host_key_names(connection.connector_type)]
+    return tuple(key for text in texts for key in read_keys(text))
+
+
+def announced_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
+    """Those that count for a time, whether or not it is now. Raises `Fault` CONFIG_UNREADABLE."""
+    texts = [connection.config.get(name) for name in planned_key_names(connection.connector_type)]
+    return tuple(key for text in texts for key in read_keys(text))
+
+
+def planned_keys(connection: ERPConnection, *, today: date) -> list[PlannedHostKey]:
+    """Those that count for a time, with their days. Empty where the config can't be used."""
+    try:
+        planned = getattr(dropzone_of(connection).options, "planned_keys", ())
+    except Fault:
+        return []
+    return [
+        PlannedHostKey(key.type, key.fingerprint, one.since, one.until, one.counts(today))
+        for one in planned
+        for key in read_keys(one.line)
+    ]
+
+
+def read_keys(text: str | None) -> list[PresentedKey]:
+    """Of a config's value; a line that is no key is left out."""
+    keys = []
+    for line in _lines(text):
+        try:
+            key = parse_host_key(line)
+        except HostKeyUnknown:
+            continue
+        keys.append(PresentedKey(key.type, key.fingerprint, key.line))
+    return keys
+
+
+def fingerprints(text: str | None) -> list[str]:
+    return [f"{key.type} {key.fingerprint}" for key in read_keys(text)]
+
+
+def unreadable_line(text: str) -> str:
+    """What is wrong with the first line that is no key; empty where all are."""
+    for line in _lines(text):
+        try:
+            parse_host_key(line)
+        except HostKeyUnknown as error:
+            return str(error)
+    return ""
+
+
+def as_config(keys: Sequence[PresentedKey]) -> str:
+    return "\n".join(key.line for key in keys)
+
+
+def host_key_names(connector_type: str) -> list[str]:
+    """The config's keys that hold host keys. Raises `UnknownConnectorType`."""
+    described = connector_for(connector_type).describe_config()
+    return [field.name for field in described if field.purpose is Purpose.HOST_KEY]
+
+
+def planned_key_names(connector_type: str) -> list[str]:
+    """The config's keys that hold host keys which count for a time. Raises `UnknownConnectorType`."""
+    described = connector_for(connector_type).describe_config()
+    return [field.name for field in described if field.purpose is Purpose.NEXT_HOST_KEY]
+
+
+def lacks_host_key(connection: ERPConnection) -> bool:
+    """Nothing is pinned where the connection's mode needs it. Raises `Fault` CONFIG_UNREADABLE."""
+    described = connector_for(connection.connector_type).describe_config()
+    config = connection.config
+    modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
+    wanted = [field for field in described if field.purpose is Purpose.HOST_KEY]
+    return any(
+        not config.get(field.name)
+        for field in wanted
+        if not (field.modes and modes) or modes & {*field.modes}
+    )
+
+
+def _lines(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]

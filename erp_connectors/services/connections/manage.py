@@ -1,0 +1,261 @@
+"""Set up, change and disable a connection; every change is checked and audited."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from erp_connectors import sessions
+from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.services.acks.move_handled import retry_moves
+from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
+from erp_connectors.services.connections.host_keys import fingerprints, host_key_names, planned_key_names
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.states import ConnectionStatus, ExportStatus
+from orderflow.audit.models import Action
+from orderflow.audit.services import Entry, record
+from orderflow.tenancy.models import Org, User
+
+UNCHANGED = "********"
+
+
+class ConnectionConflict(Exception):
+    """The change can't be made as things stand; nothing was changed."""
+
+
+def create_connection(
+    org: Org, connector_type: str, config: Mapping[str, Any], *, actor: User | None
+) -> ERPConnection:
+    """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
+    connector = connector_for(connector_type)
+    require_own_acks(org, connector.dropzone(connector.parse_config(config)))
+    connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
+    _date_secrets(connection, {})
+    with transaction.atomic():
+        _save(connection)
+        _audit(connection, Action.CONNECTION_CREATED, actor, changed=sorted(config))
+        _audit_pinned(connection, {}, actor)
+    return connection
+
+
+def change_connection(
+    connection_id: UUID,
+    *,
+    actor: User | None,
+    config: Mapping[str, Any] | None = None,
+    status: str | None = None,
+    reason: str = "",
+) -> ERPConnection:
+    """Replace the config, the status, or both. Raises as `create_connection`, and `ConnectionConflict` where
+    exports that are staged at the present destination would be left behind."""
+    with transaction.atomic():
+        connection = ERPConnection.objects.select_for_update().get(pk=connection_id)
+        before = _readable(connection)
+        changed = _new_config(connection, config) if config is not None else []
+        if status is not None and status != connection.status:
+            connection.status = status
+            changed.append("status")
+        if not changed:
+            return connection
+        _require_own_acks(connection)
+        _save(connection)
+        disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
+        _audit(
+            connection,
+            Action.CONNECTION_DISABLED if disabled else Action.CONNECTION_CHANGED,
+            actor,
+            changed=changed,
+            reason=reason,
+        )
+        if config is not None:
+            _audit_pinned(connection, before, actor, reason=reason)
+    return connection
+
+
+def public_config(connection: ERPConnection) -> dict[str, Any]:
+    """The config with every secret replaced by a mask; raises `Fault` CONFIG_UNREADABLE or CONNECTOR_UNKNOWN."""
+    try:
+        secrets = _secret_names(connection)
+    except UnknownConnectorType as error:
+        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
+    return {key: UNCHANGED if key in secrets and value else value for key, value in connection.config.items()}
+
+
+def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as a form or a program sends it back: a masked secret keeps its stored value.
+
+    Raises `ConfigError` if no key opens what is stored, or if the change would send a kept secret elsewhere.
+    """
+    secrets = _secret_names(connection)
+    masked = sorted(name for name in secrets if config.get(name) == UNCHANGED)
+    try:
+        stored = connection.config if masked else {}
+    except Fault as fault:
+        raise ConfigError(
+            dict.fromkeys(masked, f"can't be kept, enter it anew: {fault.kind.meaning}")
+        ) from None
+    _refuse_sent_elsewhere(connection.connector_type, stored, config, masked)
+    return {
+        key: stored.get(key) if key in secrets and value == UNCHANGED else value
+        for key, value in config.items()
+    }
+
+
+def secrets_sent_elsewhere(
+    connector_type: str, old: Mapping[str, Any], new: Mapping[str, Any], kept: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return the stored secrets among ``kept`` that ``new`` would send to another place, with the changed fields.
+
+    A secret is only ever sent to the host, port and user that it was entered for. Otherwise a user who may change a
+    connection could read it by pointing the connection at a server of their own.
+    """
+    described = {field.name: field for field in connector_for(connector_type).describe_config()}
+
+    def value(config: Mapping[str, Any], name: str) -> Any:
+        given = config.get(name)
+        return described[name].default if given is None and name in described else given
+
+    moved = {
+        name: [place for place in described[name].sent_to if value(old, place) != value(new, place)]
+        for name in kept
+        if old.get(name)
+    }
+    return {name: places for name, places in moved.items() if places}
+
+
+def _refuse_sent_elsewhere(
+    connector_type: str, old: Mapping[str, Any], new: Mapping[str, Any], kept: Iterable[str]
+) -> None:
+    moved = secrets_sent_elsewhere(connector_type, old, new, kept)
+    if moved:
+        raise ConfigError(
+            {
+                name: f"must be entered again, because {', '.join(places)} changed: a stored secret is only sent to "
+                "the place that it was entered for"
+                for name, places in moved.items()
+            }
+        )
+
+
+def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[str]:
+    connector = connector_for(connection.connector_type)
+    new = {key: value for key, value in config.items() if value is not None}
+    parsed = connector.parse_config(new)
+    old = _readable(connection)
+    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    if changed and old:
+        _require_nothing_staged(
+            connection, connector.dropzone(connector.parse_config(old)), connector.dropzone(parsed)
+        )
+    connection.config = new
+    _date_secrets(connection, old)
+    return changed
+
+
+def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:
+    """Keep when each secret was last set, which is all that is ever shown of it."""
+    new, dates = connection.config, connection.secrets_set_at
+    now = timezone.now().isoformat(timespec="seconds")
+    connection.secrets_set_at = {
+        name: dates[name] if old.get(name) == new[name] and name in dates else now
+        for name in _secret_names(connection)
+        if name in new and (name in dates or old.get(name) != new[name])
+    }
+
+
+def _audit_pinned(
+    connection: ERPConnection, old: Mapping[str, Any], actor: User | None, *, reason: str = ""
+) -> None:
+    for name in [*host_key_names(connection.connector_type), *planned_key_names(connection.connector_type)]:
+        pinned, before = fingerprints(connection.config.get(name)), fingerprints(old.get(name))
+        if connection.config.get(name) and connection.config.get(name) != old.get(name):
+            record(
+                Entry(
+                    action=Action.HOST_KEY_PINNED,
+                    org_id=connection.org_id,
+                    entity_type="ERPConnection",
+                    entity_id=connection.pk,
+                    actor=actor,
+                    before={"fingerprints": before},
+                    after={"changed": [name], "status": connection.status, "fingerprints": pinned}
+                    | ({"reason": reason} if reason else {}),
+                )
+            )
+
+
+def _readable(connection: ERPConnection) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = connection.config
+    except Fault:
+        # A config that no key opens any more is replaced whole.
+        return {}
+    return config
+
+
+def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropzone) -> None:
+    def place(dropzone: Dropzone) -> tuple[object, ...]:
+        options = dropzone.options
+        return (
+            dropzone.transport,
+            getattr(options, "host", ""),
+            getattr(options, "port", 0),
+            dropzone.export_path,
+        )
+
+    staged = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
+        staged_at=None
+    )
+    if place(old) != place(new) and staged.exists():
+        raise ConnectionConflict(
+            f"{staged.count()} exports are staged in {old.export_path} and not published yet. Wait until they are "
+            "sent, then change the destination."
+        )
+
+
+def _secret_names(connection: ERPConnection) -> set[str]:
+    return {
+        field.name for field in connector_for(connection.connector_type).describe_config() if field.secret
+    }
+
+
+def _require_own_acks(connection: ERPConnection) -> None:
+    if connection.status == ConnectionStatus.ACTIVE:
+        # What can't be read polls nothing, and says so itself.
+        with suppress(Fault):
+            require_own_acks(connection.org, dropzone_of(connection))
+
+
+def _save(connection: ERPConnection) -> None:
+    try:
+        with transaction.atomic():
+            connection.save()
+            # What was waited for may be just what was changed.
+            ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None, server_limits={})
+            retry_moves(connection.pk)
+        transaction.on_commit(partial(sessions.keeper.drop, connection.pk))
+    except IntegrityError:
+        raise ConnectionConflict(
+            f"This org already has an active {connection.connector_type} connection. Disable it first."
+        ) from None
+
+
+def _audit(
+    connection: ERPConnection, action: Action, actor: User | None, *, changed: list[str], reason: str = ""
+) -> None:
+    record(
+        Entry(
+            action=action,
+            org_id=connection.org_id,
+            entity_type="ERPConnection",
+            entity_id=connection.pk,
+            actor=actor,
+            after={"changed": changed, "status": connection.status} | ({"reason": reason} if reason else {}),
+        )
+    )

@@ -1,0 +1,127 @@
+"""Exports that wait: why, and how those of a disabled connection get to the active one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from erp_connectors import leases
+from erp_connectors.faults import CONNECTION_DISABLED
+from erp_connectors.leases import Lease, Purpose
+from erp_connectors.models import ERPConnection, ERPExport, add_events
+from erp_connectors.services.connections.manage import ConnectionConflict
+from erp_connectors.services.exports.export_log import tell
+from erp_connectors.services.exports.push import DELIVER_TASK
+from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
+from orderflow import jobs
+from orderflow.audit import services as audit
+from orderflow.audit.models import Action
+from orderflow.tenancy.models import User
+
+# The event of an export that was moved.
+MOVED = "moved"
+AT_ONCE = 5000
+STILL_ACTIVE = gettext_noop(
+    "This connection is active: what waits on it goes out by itself, or once its fault is corrected."
+)
+NO_TARGET = gettext_noop(
+    "This org has no other active connection of this type. Set one up or activate one, then move the exports."
+)
+IN_USE = gettext_noop("A worker is still delivering over this connection. Try again in a few minutes.")
+
+
+@dataclass(frozen=True, slots=True)
+class MovedExports:
+    """``staged``: exports that stay, because a file of them was written where the disabled connection leads."""
+
+    target: ERPConnection
+    moved: int
+    staged: int
+
+
+def reason_for_waiting(export: ERPExport) -> dict[str, Any] | None:
+    """Return code, message and hint of what a PENDING export waits for; None if nothing holds it."""
+    if export.status != ExportStatus.PENDING:
+        return None
+    if export.connection.status == ConnectionStatus.DISABLED:
+        kind = CONNECTION_DISABLED
+        return {"code": kind.code, "message": kind.meaning, "hint": kind.hint}
+    reason = export.connection.circuit_reason or export.error_json
+    return {key: reason.get(key, "") for key in ("code", "message", "hint")} if reason else None
+
+
+def move_waiting_exports(connection_id: UUID, *, actor: User) -> MovedExports:
+    """Move a disabled connection's exports of which nothing was staged to the active connection of the same type.
+
+    The disabled connection's delivery lease is held meanwhile. So a worker that has claimed such an export, and wakes
+    up later, cannot commit STAGED, without which it may not publish.
+
+    Raises `ConnectionConflict`, `ERPConnection.DoesNotExist` (also for another org's connection).
+    """
+    source = ERPConnection.objects.visible_to(actor).defer("config").get(pk=connection_id)
+    if source.status == ConnectionStatus.ACTIVE:
+        raise ConnectionConflict(STILL_ACTIVE)
+    lease = leases.take(source.pk, Purpose.DELIVERY)
+    if lease is None:
+        raise ConnectionConflict(IN_USE)
+    try:
+        return _move(lease, source, actor)
+    finally:
+        leases.release(lease)
+
+
+@transaction.atomic
+def _move(lease: Lease, source: ERPConnection, actor: User) -> MovedExports:
+    leases.renew(lease)
+    target = _target(source)
+    waiting = ERPExport.objects.filter(connection=source, status=ExportStatus.PENDING)
+    movable = list(
+        waiting.filter(staged_at=None).select_for_update(of=("self",)).defer("payload").order_by("pk")
+    )
+    # An outage of days may leave more than PostgreSQL takes values in one statement.
+    for start in range(0, len(movable), AT_ONCE):
+        page = [export.pk for export in movable[start : start + AT_ONCE]]
+        ERPExport.objects.filter(pk__in=page).update(
+            connection=target,
+            next_attempt_at=None,
+            error_json=None,
+            failed_tries=0,
+            updated_at=timezone.now(),
+        )
+    _record(movable, source, target, actor)
+    if movable:
+        jobs.wake(DELIVER_TASK, str(target.pk))
+    return MovedExports(target, len(movable), waiting.count())
+
+
+def _target(source: ERPConnection) -> ERPConnection:
+    active = ERPConnection.objects.filter(
+        org=source.org_id, connector_type=source.connector_type, status=ConnectionStatus.ACTIVE
+    )
+    # Locked, so that it is not disabled before the exports are there.
+    target = active.select_for_update(of=("self",)).defer("config").first()
+    if target is None:
+        raise ConnectionConflict(NO_TARGET)
+    return target
+
+
+def _record(exports: Sequence[ERPExport], source: ERPConnection, target: ERPConnection, actor: User) -> None:
+    detail = f"{actor.email}: {source} → {target}"
+    add_events(exports, stage=Stage.QUEUED, what=MOVED, detail=detail, at=timezone.now())
+    audit.record_many(
+        audit.Entry(
+            action=Action.EXPORT_MOVED,
+            org_id=export.org_id,
+            actor=actor,
+            entity_type="ERPExport",
+            entity_id=export.pk,
+            before={"connection_id": str(source.pk)},
+            after={"connection_id": str(target.pk)},
+        )
+        for export in exports
+    )
+    tell("export.moved", exports, moved_from=str(source.pk), moved_to=str(target.pk))

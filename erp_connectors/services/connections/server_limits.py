@@ -1,0 +1,91 @@
+"""Limits of a server, found while working with it; stored with the connection until it is tested or changed."""
+
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.documents import Ability, Upload
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.transports.base import ServerLimits, Transport
+
+# Enough files to reach the limits of known servers, and enough expected files to open all channels.
+FILES_TRIED, FILES_EXPECTED = 20, 64
+
+SENTENCES = (
+    gettext_noop("limits of the server: %(parts)s. %(value)s"),
+    gettext_noop("none met"),
+    gettext_noop("at most %(n)s files open at once"),
+    gettext_noop("only one channel"),
+    gettext_noop("at most %(n)s channels at once"),
+    gettext_noop(
+        "it gives two open files the same handle (a protocol violation that swaps files), "
+        "so one file is written at a time"
+    ),
+)
+log = structlog.get_logger(__name__)
+
+
+def as_row(limits: ServerLimits) -> dict[str, Any]:
+    """Return only the limits that were found, so that an empty row means no limit."""
+    return {name: value for name, value in msgspec.to_builtins(limits).items() if value}
+
+
+def remember(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> None:
+    """Store the limits that a run over ``dropzone`` found, unless the connection was changed or tested meanwhile."""
+    if limits == dropzone.limits:
+        return
+    with transaction.atomic(), suppress(Fault):
+        row = (
+            ERPConnection.objects.select_related("org").select_for_update(of=("self",)).get(pk=connection_id)
+        )
+        if dropzone_of(row) == dropzone:
+            ERPConnection.objects.filter(pk=connection_id).update(server_limits=as_row(limits))
+            log.warning("connection.server_limits", connection_id=str(connection_id), **as_row(limits))
+
+
+def sentences(limits: ServerLimits) -> list[str]:
+    """Return the limits in English; each sentence is one of ``SENTENCES``."""
+    found = []
+    if limits.reuses_handles:
+        found.append(SENTENCES[-1])
+    if limits.files_open:
+        found.append(f"at most {limits.files_open} files open at once")
+    if limits.channels:
+        found.append(
+            "only one channel" if limits.channels == 1 else f"at most {limits.channels} channels at once"
+        )
+    return found or [SENTENCES[1]]
+
+
+def meet(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+    """Write many files at once, as a large batch does, remove them, and return a sentence with the limits found.
+
+    The files are not named like orders. Append what the limits mean to ``able``. The sentence is empty if the
+    server could not be tried.
+    """
+    if not (transport.speaks_extensions and dropzone.atomic_write):
+        return ""
+    stem = f"{dropzone.export_path.rstrip('/')}/test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}"
+    paths = [f"{stem}_{n}.tmp" for n in range(FILES_TRIED)]
+    transport.expect(FILES_EXPECTED)
+    try:
+        outcomes = transport.stage([Upload(path, path.encode()) for path in paths])
+    finally:
+        transport.remove(paths)
+    limits = transport.limits()
+    if any(outcomes) and not as_row(limits):
+        return ""
+    able += [
+        Ability("several_channels", limits.channels is None),
+        Ability("own_handles", not limits.reuses_handles),
+    ]
+    return f"limits of the server: {'; '.join(sentences(limits))}. "

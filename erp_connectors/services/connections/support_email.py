@@ -1,0 +1,118 @@
+"""A mail to whoever runs the ERP's server: what we use, what the last test found, and what we ask for."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from erp_connectors.connectors.base import Dropzone, Purpose
+from erp_connectors.faults import Fault
+from erp_connectors.messages import in_words
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import connector_for
+from erp_connectors.services.connections.host_keys import pinned_keys
+from erp_connectors.services.connections.test_report import ProbeReport, ReportedStep
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.sftp.errors import KeyUnreadable
+from erp_connectors.sftp.key_pairs import public_half
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    subject: str
+    body: str
+
+    @property
+    def mailto(self) -> str:
+        return f"mailto:?subject={quote(self.subject)}&body={quote(self.body)}"
+
+
+def erp_message(connection: ERPConnection, report: ProbeReport | None) -> Message:
+    """In the language that is active; holds no secret."""
+    try:
+        dropzone = dropzone_of(connection)
+    except Fault:
+        return Message("", "")
+    paragraphs = [
+        _("Hello,"),
+        _("%(org)s sends orders to your ERP through this dropzone:") % {"org": connection.org.name},
+        "\n".join(_facts(connection, dropzone)),
+        *_found(report),
+        _request(connection, report),
+        _("Thank you"),
+    ]
+    return Message(_subject(connection, report), "\n\n".join(part for part in paragraphs if part))
+
+
+def own_public_key(connection: ERPConnection) -> str:
+    """The public half of the key that the connection logs in with; empty where it has none that can be read."""
+    config, described = connection.config, connector_for(connection.connector_type).describe_config()
+    of = {field.purpose: config.get(field.name) for field in described}
+    try:
+        key = of.get(Purpose.PRIVATE_KEY)
+        return public_half(key, of.get(Purpose.PASSPHRASE)) if key else ""
+    except KeyUnreadable:
+        return ""
+
+
+def next_public_key(connection: ERPConnection) -> str:
+    """Of the key that is to take that one's place; empty where none is planned."""
+    config, described = connection.config, connector_for(connection.connector_type).describe_config()
+    of = {field.purpose: config.get(field.name) for field in described}
+    try:
+        key = of.get(Purpose.NEXT_PRIVATE_KEY)
+        return public_half(key, of.get(Purpose.PASSPHRASE)) if key else ""
+    except KeyUnreadable:
+        return ""
+
+
+def _subject(connection: ERPConnection, report: ProbeReport | None) -> str:
+    names = {"org": connection.org.name}
+    if report is None:
+        return _("Dropzone for orders of %(org)s: please set up") % names
+    if report.failed:
+        return _("Dropzone for orders of %(org)s: connection test failed") % names
+    return _("Dropzone for orders of %(org)s: connection test passed") % names
+
+
+def _facts(connection: ERPConnection, dropzone: Dropzone) -> list[str]:
+    options: Any = dropzone.options
+    lines = {
+        _("Server"): f"{options.host}:{options.port}" if hasattr(options, "host") else "",
+        _("User"): getattr(options, "username", ""),
+        _("Export folder"): dropzone.export_path,
+        _("Ack folder"): dropzone.ack_path or "",
+        _("Our public key"): own_public_key(connection),
+        _("Our new public key, to be entered beside it"): next_public_key(connection),
+        _("Host key that we expect"): ", ".join(
+            f"{key.type} {key.fingerprint}" for key in pinned_keys(connection)
+        ),
+    }
+    return [f"{name}: {value}" for name, value in lines.items() if value]
+
+
+def _found(report: ProbeReport | None) -> list[str]:
+    if report is None:
+        return []
+    when = date_format(report.at, "DATETIME_FORMAT")
+    title = _("Connection test of %(when)s (UTC):") % {"when": when}
+    return ["\n".join([title, *(_line(step) for step in report.steps)])]
+
+
+def _line(step: ReportedStep) -> str:
+    mark, text = (_("ok"), in_words(step.found)) if step.ok else (_("FAILED"), step.cause)
+    return f"- {_(step.label)} ({step.duration_ms} ms): {mark}. {text}".rstrip()
+
+
+def _request(connection: ERPConnection, report: ProbeReport | None) -> str:
+    if report is None:
+        key = _("enter our public key for this user") if own_public_key(connection) else ""
+        wishes = [key, _("create the folders with the right to list, read, write, rename and delete")]
+        wishes.append(_("tell us the fingerprints of your host keys (ssh-keygen -lf)"))
+        return "\n".join([_("Please"), *(f"- {wish}" for wish in wishes if wish)])
+    kind = report.failed.kind if report.failed else None
+    if report.failed is None:
+        return _("Everything works; there is nothing to do.")
+    return _(kind.ask) if kind and kind.ask else _("We are looking into it on our side.")

@@ -1,0 +1,1 @@
+"""Deliver what is due: render, stage, publish."""

@@ -1,0 +1,51 @@
+"""The empty ``{filename}.done`` beside a published file, for ERPs that wait for one before they read.
+
+Written after publication and before SENT is recorded, so SENT means that both are there. It is written again by whoever
+finishes an interrupted delivery, and only beside a file that is still there: one that the ERP has taken needs none.
+"""
+
+from collections.abc import Sequence
+
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.crashpoints import crashpoint
+from erp_connectors.documents import Upload
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPExport
+from erp_connectors.services.exports.paths import Delivery, Failure, published_path
+from erp_connectors.states import Stage
+from erp_connectors.transports.base import Transport
+
+SUFFIX = ".done"
+
+
+def mark(
+    delivery: Delivery, *groups: Sequence[ERPExport]
+) -> tuple[tuple[list[ERPExport], ...], list[Failure]]:
+    """Of published exports, those that need nothing more, group by group; and those whose marker is missing."""
+    exports = [export for group in groups for export in group]
+    outcomes = write(delivery.transport, delivery.dropzone, exports)
+    missing = {
+        export.pk: Failure(export, fault, Stage.PUBLISH)
+        for export, fault in zip(exports, outcomes, strict=True)
+        if fault
+    }
+    done = tuple([export for export in group if export.pk not in missing] for group in groups)
+    return done, list(missing.values())
+
+
+def write(transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]) -> list[Fault | None]:
+    """None: its marker was written, or there is nothing to mark."""
+    if not dropzone.done_marker or not exports:
+        return [None] * len(exports)
+    paths = [published_path(dropzone, export) for export in exports]
+    outcomes: list[Fault | None] = []
+    uploads: list[Upload] = []
+    for path, there in zip(paths, transport.exists(paths), strict=True):
+        outcomes.append(there if isinstance(there, Fault) else None)
+        if there is True:
+            uploads.append(Upload(path + SUFFIX, b"", dropzone.file_mode))
+    written = {
+        upload.path: fault for upload, fault in zip(uploads, transport.stage(uploads), strict=True) if fault
+    }
+    crashpoint("marked-before-commit")
+    return [written.get(path + SUFFIX, fault) for path, fault in zip(paths, outcomes, strict=True)]

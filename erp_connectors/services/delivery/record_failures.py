@@ -1,0 +1,153 @@
+"""What a delivery's faults mean for exports, drafts and the connection, recorded in one transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from erp_connectors import circuit, counters, leases
+from erp_connectors.faults import Fault, Scope
+from erp_connectors.leases import Lease
+from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
+from erp_connectors.services.exports.export_log import tell_each
+from erp_connectors.services.exports.paths import Failure
+from erp_connectors.states import ExportStatus, FailedAs
+from orderflow import clock
+from orderflow.audit import services as audit
+from orderflow.audit.models import Action
+from orderflow.bulk import update_rows
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+
+
+@transaction.atomic
+def record_failures(
+    lease: Lease, connection: ERPConnection, failures: Sequence[Failure], *, others_sent: bool = False
+) -> list[ERPExport]:
+    """Postpone, hold or fail each export; return those that are FAILED now. Raises `LostRace`.
+
+    A fault of the connection ends no export. It opens the circuit, unless ``others_sent``: then the connection works,
+    and those that met the fault are postponed.
+    """
+    leases.renew(lease)
+    now = clock.now()
+    counters.count_all(counters.Name.FAULTS, Counter(failure.fault.code for failure in failures))
+    held = [failure for failure in failures if failure.fault.scope is Scope.CONNECTION]
+    broken = None if others_sent else next((failure for failure in held if not failure.elsewhere), None)
+    tried_again, final = _count_tries(failures)
+    _postpone(tried_again, now)
+    _hold(held, now, circuit_opens=broken is not None)
+    _fail(final, now)
+    if broken:
+        reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
+        circuit.open_circuit(connection, reason, now=now)
+    return [failure.export for failure in final]
+
+
+def _count_tries(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure]]:
+    """Count the faults of the orders themselves; return those that are tried again, and those that are not."""
+    tried_again: list[Failure] = []
+    final: list[Failure] = []
+    for failure in failures:
+        if failure.fault.scope is Scope.TRANSIENT:
+            failure.export.failed_tries += 1
+            last = failure.export.failed_tries >= settings.DELIVERY_MAX_ATTEMPTS
+            (final if last else tried_again).append(failure)
+        elif failure.fault.scope is not Scope.CONNECTION:
+            final.append(failure)
+    return tried_again, final
+
+
+def _postpone(failures: Sequence[Failure], now: datetime) -> None:
+    for failure in failures:
+        failure.export.next_attempt_at = now + circuit.backoff(failure.export.failed_tries)
+        failure.export.error_json = _error(failure, now)
+    update_rows([failure.export for failure in failures], "next_attempt_at", "error_json", "failed_tries")
+    _note(failures, "postponed", now)
+
+
+def _hold(failures: Sequence[Failure], now: datetime, *, circuit_opens: bool) -> None:
+    # A circuit is tried again and again: its reason is one event of each export.
+    news = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
+    for failure in failures:
+        waits = None if circuit_opens else now + circuit.backoff(failure.export.attempts)
+        failure.export.next_attempt_at = waits
+        failure.export.error_json = _error(failure, now)
+    update_rows([failure.export for failure in failures], "next_attempt_at", "error_json")
+    _note(news, "held", now)
+
+
+def _fail(failures: Sequence[Failure], now: datetime) -> None:
+    if not failures:
+        return
+    for failure in failures:
+        failure.export.error_json = _error(failure, now)
+        failure.export.next_attempt_at = None
+    exports = [failure.export for failure in failures]
+    update_rows(exports, "error_json", "next_attempt_at", "failed_tries")
+    for failed_as in (FailedAs.NOT_SENT, FailedAs.UNKNOWN):
+        mine = [export for export in exports if _failed_as(export) == failed_as]
+        ERPExport.objects.filter(pk__in=[export.pk for export in mine]).advance(
+            ExportStatus.FAILED, frm=ExportStatus.PENDING, failed_as=failed_as
+        )
+        for export in mine:
+            export.status, export.failed_as = ExportStatus.FAILED, failed_as
+    DraftOrder.objects.advance_all(
+        [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
+    )
+    counters.count_all(counters.Name.FAILURES, Counter(failure.fault.code for failure in failures))
+    _note(failures, "failed", now)
+    note_exports(Event.EXPORT_FAILED, exports, at=now)
+    audit.record_many(
+        audit.Entry(
+            action=Action.DRAFT_PUSH_FAILED,
+            org_id=failure.export.org_id,
+            entity_type="DraftOrder",
+            entity_id=failure.export.draft_order_id,
+            after={"erp_export_id": str(failure.export.pk), "code": failure.fault.code},
+        )
+        for failure in failures
+    )
+
+
+def _failed_as(export: ERPExport) -> FailedAs:
+    return FailedAs.UNKNOWN if export.staged_at else FailedAs.NOT_SENT
+
+
+def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
+    ERPExportEvent.objects.bulk_create(
+        ERPExportEvent(
+            export=failure.export,
+            at=now,
+            stage=failure.stage,
+            attempt=failure.export.attempts,
+            what=what,
+            detail=_detail(failure.fault),
+        )
+        for failure in failures
+    )
+    told = [
+        (
+            one.export,
+            {
+                "code": one.fault.code,
+                "message": one.fault.message,
+                "stage": str(one.stage),
+                "attempt": one.export.attempts,
+            },
+        )
+        for one in failures
+    ]
+    tell_each(f"export.{what}", told)
+
+
+def _detail(fault: Fault) -> str:
+    return f"{fault.code}: {fault.message}"
+
+
+def _error(failure: Failure, now: datetime) -> dict[str, object]:
+    return failure.fault.as_error(stage=failure.stage, attempt=failure.export.attempts, at=now)

@@ -1,0 +1,1 @@
+"""Push orders and keep what every step of an export needs."""

@@ -1,0 +1,138 @@
+"""Which sent exports should have been answered by now.
+
+A connection's deadline is its ``ack_timeout``, else what its own answers taught, else none: where nobody knows how long
+an ERP takes, nothing is overdue.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from erp_connectors.faults import Fault
+from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent, add_events
+from erp_connectors.notify.events import Event
+from erp_connectors.notify.outbox import note_exports
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.states import AckFileStatus, ExportStatus, Stage
+
+OVERDUE = "overdue"
+MEANING = "The ERP has not answered in time."
+HINT = "Ask the ERP team whether it has the order; then record what they say on the export's page."
+AT_ONCE = 5000
+ENOUGH_ANSWERS = 20
+LOOKED_AT = 200
+SHORTEST = timedelta(minutes=15)
+PATIENCE = 3
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long a connection's ERP may take; ``learned`` from its answers, not configured."""
+
+    after: timedelta
+    learned: bool
+
+    def __str__(self) -> str:
+        return f"{self.length}, {'learned from its answers' if self.learned else 'as configured'}"
+
+    @property
+    def length(self) -> str:
+        seconds = round(self.after.total_seconds())
+        return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+
+
+def deadline(connection: ERPConnection) -> Deadline | None:
+    """None: nobody knows, or nobody reads its answers."""
+    try:
+        dropzone = dropzone_of(connection)
+    except Fault:
+        # The connection's own page says what is wrong with it.
+        return None
+    if not dropzone.ack_path:
+        return None
+    if dropzone.ack_timeout:
+        return Deadline(dropzone.ack_timeout, learned=False)
+    return _learned(connection)
+
+
+def overdue(exports: QuerySet[ERPExport], *, now: datetime) -> QuerySet[ERPExport]:
+    """Those of ``exports`` that are, worked out now. Two statements for each connection that has unanswered ones."""
+    late = Q()
+    for condition in _conditions(exports, now):
+        late |= condition
+    return exports.filter(late, status=ExportStatus.SENT) if late else exports.none()
+
+
+def notice(now: datetime) -> int:
+    """Mark what has become overdue, told once; unmark what a longer deadline pardons. Returns how many are new.
+
+    Lists, metrics and pages show the mark, so that they need not ask every connection for its deadline.
+    """
+    return sum(_notice(connection, now) for connection in _with_unanswered(ERPExport.objects.all()))
+
+
+@transaction.atomic
+def _notice(connection: ERPConnection, now: datetime) -> int:
+    allowed = deadline(connection)
+    unanswered = ERPExport.objects.filter(connection=connection, status=ExportStatus.SENT)
+    late = unanswered.filter(sent_at__lt=now - allowed.after) if allowed else unanswered.none()
+    unanswered.overdue().exclude(pk__in=late.values("pk")).update(overdue_at=None)
+    # Locked, so that of two sweeps at once only one tells.
+    unmarked = late.filter(overdue_at=None).select_for_update()
+    new = list(unmarked.only("pk", "attempts", "org", "connection")[:AT_ONCE])
+    if new and allowed:
+        ERPExport.objects.filter(pk__in=[export.pk for export in new]).update(overdue_at=now)
+        _tell(connection, new, allowed, now)
+    return len(new)
+
+
+def _tell(connection: ERPConnection, exports: list[ERPExport], allowed: Deadline, now: datetime) -> None:
+    told = set(
+        ERPExportEvent.objects.filter(export__in=exports, what=OVERDUE).values_list("export", flat=True)
+    )
+    fresh = [export for export in exports if export.pk not in told]
+    add_events(fresh, stage=Stage.ACK, what=OVERDUE, detail=f"no answer within {allowed}", at=now)
+    note_exports(Event.EXPORT_OVERDUE, fresh, at=now)
+    if fresh:
+        log.warning(
+            "exports.overdue",
+            connection_id=str(connection.pk),
+            org_id=str(connection.org_id),
+            exports=len(fresh),
+            deadline=str(allowed),
+        )
+
+
+def _with_unanswered(exports: QuerySet[ERPExport]) -> QuerySet[ERPConnection]:
+    unanswered = exports.order_by().filter(connection=OuterRef("pk"), status=ExportStatus.SENT)
+    return ERPConnection.objects.filter(Exists(unanswered.values("pk"))).select_related("org")
+
+
+def _conditions(exports: QuerySet[ERPExport], now: datetime) -> Iterator[Q]:
+    for connection in _with_unanswered(exports):
+        allowed = deadline(connection)
+        if allowed:
+            yield Q(connection=connection.pk, sent_at__lt=now - allowed.after)
+
+
+def _learned(connection: ERPConnection) -> Deadline | None:
+    """Three times what 95 of 100 acceptances took at most; those told by hand teach nothing."""
+    by_file = AckFile.objects.filter(export=OuterRef("pk"), status=AckFileStatus.APPLIED)
+    answered = (
+        ERPExport.objects.for_org(connection.org_id)
+        .filter(status=ExportStatus.ACKED, created_at__gte=connection.created_at, connection=connection)
+        .filter(Exists(by_file))
+        .order_by("-created_at")
+        .values_list("sent_at", "answered_at")[:LOOKED_AT]
+    )
+    took = sorted(max(end - start, timedelta()) for start, end in answered if start and end)
+    if len(took) < ENOUGH_ANSWERS:
+        return None
+    return Deadline(max(PATIENCE * took[ceil(0.95 * len(took)) - 1], SHORTEST), learned=True)

@@ -1,0 +1,250 @@
+"""Push: an approved draft becomes PUSHING and gets one PENDING export; delivery is woken on commit."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_hex
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from erp_connectors import counters, tracing
+from erp_connectors.archive import storage_key
+from erp_connectors.models import ERPConnection, ERPExport, add_events
+from erp_connectors.registry import connector_for, is_known
+from erp_connectors.services.exports.export_log import tell
+from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
+from orderflow import jobs
+from orderflow.audit import services as audit
+from orderflow.audit.models import Action
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+NAMES_TRIED = 4
+NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
+STARTED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
+DELIVER_TASK = "erp_connectors.tasks.deliver"
+
+log = structlog.get_logger(__name__)
+
+
+class PushRefused(Exception):
+    """The order was not pushed, and nothing was changed; the text says why and what to do."""
+
+
+class NotPushable(PushRefused):
+    """The draft's status does not allow it."""
+
+
+class AlreadyStarted(NotPushable):
+    """The draft was pushed before; ``export`` is its newest."""
+
+    def __init__(self, message: str, export: ERPExport) -> None:
+        super().__init__(message)
+        self.export = export
+
+
+class NoActiveConnection(PushRefused):
+    """The org has no active connection to send with."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    export: ERPExport
+    created: bool
+
+
+@transaction.atomic
+def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = None) -> PushResult:
+    """Start delivering an approved draft. Pushing again gives the export that exists.
+
+    ``actor`` None is the system. Raises `DraftOrder.DoesNotExist` (also for another org's draft), `NotPushable`,
+    `AlreadyStarted` if it was pushed with another key, `NoActiveConnection`.
+    """
+    draft = locked([draft_id], actor).get()
+    existing = _existing(draft, idempotency_key)
+    if existing is not None:
+        return PushResult(existing, created=False)
+    _require(draft, DraftStatus.APPROVED, "approve it first")
+    export = _start_one(draft, actor=actor, frm=DraftStatus.APPROVED, key=idempotency_key or "")
+    return PushResult(export, created=True)
+
+
+@transaction.atomic
+def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
+    """Start a new export for a draft in ERROR. Raises as `push` does."""
+    draft = locked([draft_id], actor).get()
+    _require(draft, DraftStatus.ERROR, "only an order in ERROR can be retried")
+    export = _start_one(draft, actor=actor, frm=DraftStatus.ERROR)
+    return PushResult(export, created=True)
+
+
+@transaction.atomic
+def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID, PushResult | PushRefused]:
+    """Push many in one transaction with a few statements; each draft gets its own answer."""
+    drafts = list(locked(draft_ids, actor))
+    results: dict[UUID, PushResult | PushRefused] = {
+        pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
+    }
+    results |= _already_started(drafts)
+    approved = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
+    connections = active_connections(approved)
+    exports = start(
+        [draft for draft in approved if draft.org_id in connections],
+        connections,
+        actor=actor,
+        frm=DraftStatus.APPROVED,
+    )
+    results |= {export.draft_order_id: PushResult(export, created=True) for export in exports}
+    results |= {
+        draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connections
+    }
+    for draft in drafts:
+        results.setdefault(draft.pk, NotPushable(_wrong_status(draft, "approve it first")))
+    return results
+
+
+def locked(draft_ids: Collection[UUID], actor: User | None) -> QuerySet[DraftOrder]:
+    drafts = DraftOrder.objects.all() if actor is None else DraftOrder.objects.visible_to(actor)
+    return drafts.select_for_update(of=("self",)).filter(pk__in=draft_ids).order_by("pk")
+
+
+def _existing(draft: DraftOrder, idempotency_key: str | None) -> ERPExport | None:
+    exports = ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at")
+    if idempotency_key:
+        recent = exports.filter(created_at__gt=timezone.now() - IDEMPOTENCY_WINDOW)
+        return recent.filter(idempotency_key=idempotency_key).first()
+    return exports.first() if draft.status in STARTED else None
+
+
+def _already_started(drafts: Sequence[DraftOrder]) -> dict[UUID, PushResult | PushRefused]:
+    started = [draft for draft in drafts if draft.status in STARTED]
+    exports = ERPExport.objects.filter(draft_order__in=started).order_by("created_at")
+    return {export.draft_order_id: PushResult(export, created=False) for export in exports}
+
+
+def _require(draft: DraftOrder, status: DraftStatus, advice: str) -> None:
+    if draft.status == status:
+        return
+    export = _newest_export(draft) if draft.status in STARTED else None
+    if export is None:
+        raise NotPushable(_wrong_status(draft, advice))
+    if draft.status == DraftStatus.PUSHING:
+        raise AlreadyStarted(f"Order {draft} is on its way: export {export.pk}.", export)
+    raise AlreadyStarted(f"Order {draft} was sent already: export {export.pk}.", export)
+
+
+def _newest_export(draft: DraftOrder) -> ERPExport | None:
+    return ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at").first()
+
+
+def _wrong_status(draft: DraftOrder, advice: str) -> str:
+    return f"Order {draft} is {draft.status}: {advice}."
+
+
+def _start_one(draft: DraftOrder, *, actor: User | None, frm: DraftStatus, key: str = "") -> ERPExport:
+    connections = active_connections([draft])
+    if not connections:
+        raise NoActiveConnection(NO_CONNECTION)
+    (export,) = start([draft], connections, actor=actor, frm=frm, key=key)
+    return export
+
+
+def start(
+    drafts: Sequence[DraftOrder],
+    connections: Mapping[UUID, ERPConnection],
+    *,
+    actor: User | None,
+    frm: DraftStatus,
+    key: str = "",
+) -> Sequence[ERPExport]:
+    if not drafts:
+        return []
+    with tracing.span("push", attributes={"orders": len(drafts)}):
+        return _start(drafts, connections, actor=actor, frm=frm, key=key)
+
+
+def _start(
+    drafts: Sequence[DraftOrder],
+    connections: Mapping[UUID, ERPConnection],
+    *,
+    actor: User | None,
+    frm: DraftStatus,
+    key: str,
+) -> Sequence[ERPExport]:
+    now = timezone.now()
+    exports = _created(
+        lambda: [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
+    )
+    counters.count(counters.Name.EXPORTS, ExportStatus.PENDING, len(exports))
+    DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
+    who = actor.email if actor else "the system"
+    add_events(exports, stage=Stage.QUEUED, what="pushed", detail=f"requested by {who}", at=now)
+    _audit(exports, actor=actor, retried=frm == DraftStatus.ERROR)
+    tell("export.pushed", exports)
+    for connection in {export.connection_id for export in exports}:
+        jobs.wake(DELIVER_TASK, str(connection))
+    return exports
+
+
+def _created(make: Callable[[], list[ERPExport]]) -> list[ERPExport]:
+    """Again under new names where one is taken: perhaps by another org, whose exports can't be looked up here."""
+    for _ in range(NAMES_TRIED - 1):
+        try:
+            with transaction.atomic():
+                return ERPExport.objects.bulk_create(make())
+        except IntegrityError as error:
+            log.info("push.name_taken", error=str(error))
+    return ERPExport.objects.bulk_create(make())
+
+
+def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
+    """By org."""
+    org_ids = {draft.org_id for draft in drafts}
+    active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(
+        "-created_at"
+    )
+    # One whose connector this deployment lacks can't name a file, let alone send it.
+    return {row.org_id: row for row in active.defer("config") if is_known(row.connector_type)}
+
+
+def _export(
+    draft: DraftOrder, connection: ERPConnection, *, actor: User | None, key: str, now: datetime
+) -> ERPExport:
+    connector = connector_for(connection.connector_type)
+    filename = connector.filename(draft.pk, at=now, token=token_hex(4))
+    assert draft.approved_at is not None  # noqa: S101  # READY -> APPROVED sets it
+    return ERPExport(
+        org_id=draft.org_id,
+        connection=connection,
+        draft_order=draft,
+        export_format_version=connector.format_version,
+        filename=filename,
+        export_storage_key=storage_key(draft.org_id, filename),
+        idempotency_key=key,
+        requested_by=actor,
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+        trace=tracing.here(),
+        approved_at=draft.approved_at,
+        created_at=now,
+    )
+
+
+def _audit(exports: Sequence[ERPExport], *, actor: User | None, retried: bool) -> None:
+    action = Action.DRAFT_PUSH_RETRIED if retried else Action.DRAFT_PUSH_REQUESTED
+    audit.record_many(
+        audit.Entry(
+            action=action,
+            org_id=export.org_id,
+            actor=actor,
+            entity_type="DraftOrder",
+            entity_id=export.draft_order_id,
+            after={"erp_export_id": str(export.pk), "filename": export.filename},
+        )
+        for export in exports
+    )

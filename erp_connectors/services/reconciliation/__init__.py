@@ -1,0 +1,1 @@
+"""Compare database, archive and dropzone; change nothing."""

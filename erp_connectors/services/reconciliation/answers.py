@@ -1,0 +1,188 @@
+"""The ack files that were filed away: did a poll handle each of them, and is it still what was handled?"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+
+from erp_connectors import archive
+from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.documents import Entry
+from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
+from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.registry import connector_for
+from erp_connectors.services.acks.content import digest
+from erp_connectors.services.acks.misnamed import MisnamedAnswers
+from erp_connectors.services.acks.shared_folders import of_others
+from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED
+from erp_connectors.services.exports.batching import by_size
+from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
+from erp_connectors.states import AckFileStatus, ExportStatus
+from erp_connectors.transports.base import Transport
+from orderflow import clock
+
+# What a poll puts behind a name that was taken already.
+NUMBERED = re.compile(r"(?P<name>.+)\.[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    entry: Entry
+    path: str
+    filename: str
+
+
+class AnswerFiles:
+    def __init__(
+        self, connection: ERPConnection, dropzone: Dropzone, transport: Transport, report: Reconciliation
+    ) -> None:
+        self.connection = connection
+        self.connector: Connector[object] = connector_for(connection.connector_type)
+        self.folder = dropzone.ack_path.rstrip("/") if dropzone.ack_path else None
+        self.transport = transport
+        self.report = report
+        self.misnamed = MisnamedAnswers(connection, self.connector, dropzone, now=clock.now())
+        self.answered: set[UUID] = set()
+
+    def compare(self) -> set[UUID]:
+        """Unanswered exports that some file answers, wherever it lies. Raises `Fault`."""
+        if self.folder is None:
+            return set()
+        for place in (self.folder, f"{self.folder}/{ERROR}"):
+            for page in by_size(self._answers(place), lambda seen: 0):
+                self._exports(page)
+                if place == self.folder:
+                    self._report_unmoved(self._without_others(page))
+        for page in by_size(self._answers(f"{self.folder}/{PROCESSED}"), lambda seen: seen.entry.size):
+            ours = self._without_others(page)
+            self.report.answers += len(ours)
+            self._compare_processed(ours)
+        self._report_misnamed()
+        return self.answered
+
+    def _answers(self, place: str) -> Iterator[_Seen]:
+        try:
+            for entry in self.transport.list(place):
+                if place == self.folder and self.connector.acknowledges(entry.name) is None:
+                    self.misnamed.see(entry)
+                if entry.is_file and (filename := self._answered_by(entry.name)):
+                    yield _Seen(entry, f"{place}/{entry.name}", filename)
+        except Fault as fault:
+            # Made on first need: it need not be there.
+            if fault.kind is not FOLDER_MISSING or place == self.folder:
+                raise
+
+    def _answered_by(self, name: str) -> str | None:
+        numbered = NUMBERED.fullmatch(name)
+        plain = name.isprintable()
+        return (
+            self.connector.acknowledges(name)
+            or (self.connector.acknowledges(numbered["name"]) if numbered else None)
+            if plain
+            else None
+        )
+
+    def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+        theirs = of_others(self.connection.org_id, [seen.filename for seen in page])
+        return [seen for seen in page if seen.filename not in theirs]
+
+    def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
+        rows = ERPExport.objects.for_org(self.connection.org_id).filter(
+            filename__in=[seen.filename for seen in page]
+        )
+        exports = {export.filename: export for export in rows.only("id", "filename", "status")}
+        self.answered |= {export.pk for export in exports.values() if export.status == ExportStatus.SENT}
+        return exports
+
+    def _report_unmoved(self, page: Sequence[_Seen]) -> None:
+        """Answers that were handled and lie in the ack folder still, where the ERP team takes them for unread."""
+        rows = AckFile.objects.filter(connection=self.connection, move_retry_at__isnull=False).present()
+        unmoved = {
+            row.name: row for row in rows.filter(name__in=[seen.entry.name for seen in page]).defer("body")
+        }
+        for seen in page:
+            if row := unmoved.get(seen.entry.name):
+                export_id = row.export_id
+                self.report.add(
+                    Finding(kind=Kind.UNMOVED, path=seen.path, what=UNMOVED, to_do=ALLOW, export_id=export_id)
+                )
+
+    def _report_misnamed(self) -> None:
+        for file in self.misnamed.files():
+            path = f"{self.folder}/{file.name}"
+            to_do = RENAME % {"name": file.expected_name}
+            self.report.add(
+                Finding(kind=Kind.MISNAMED, path=path, what=MISNAMED, to_do=to_do, export_id=file.export_id)
+            )
+            # An answer came, whatever it says: its order is not lost.
+            self.answered |= {file.export_id} if file.export_id else set()
+
+    def _compare_processed(self, page: Sequence[_Seen]) -> None:
+        exports = self._exports(page)
+        handled = self._handled(exports)
+        judged = []
+        for seen in page:
+            export = exports.get(seen.filename)
+            rows = [row for row in handled[seen.filename] if _is_of(row, seen)]
+            if export is None:
+                self._add(
+                    Kind.ORPHANED, seen, "It answers an order file that no export of this org has.", RESTORED
+                )
+            elif rows:
+                judged.append((seen, rows))
+            elif export.status == ExportStatus.SENT:
+                self._add(
+                    Kind.LOST,
+                    seen,
+                    "No poll has counted this answer, and its order waits for one.",
+                    AGAIN,
+                    export,
+                )
+            else:
+                self._add(Kind.UNEXPLAINED, seen, "No poll has put it here.", "Find out who did.", export)
+        self._compare_bytes(judged, exports)
+
+    def _handled(self, exports: dict[str, ERPExport]) -> dict[str, list[AckFile]]:
+        names = {export.pk: export.filename for export in exports.values()}
+        handled: dict[str, list[AckFile]] = defaultdict(list)
+        rows = AckFile.objects.for_org(self.connection.org_id).filter(export__in=list(names))
+        for row in rows.exclude(status__in=(AckFileStatus.WAITING, AckFileStatus.MALFORMED)):
+            if row.export_id:
+                handled[names[row.export_id]].append(row)
+        return handled
+
+    def _compare_bytes(
+        self, judged: Sequence[tuple[_Seen, list[AckFile]]], exports: dict[str, ERPExport]
+    ) -> None:
+        paths = [seen.path for seen, _ in judged]
+        bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
+        for (seen, rows), body in zip(judged, bodies, strict=True):
+            if isinstance(body, Fault) and body.kind is NOT_FOUND:
+                continue  # tidied away meanwhile
+            if isinstance(body, Fault) and body.kind is not TOO_LARGE:
+                raise body
+            if isinstance(body, Fault) or archive.sha256(body) not in [digest(row) for row in rows]:
+                self._add(Kind.ALTERED, seen, "It is not what was read.", LOOK, exports[seen.filename])
+
+    def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export: ERPExport | None = None) -> None:
+        export_id = export.pk if export else None
+        self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
+
+
+MISNAMED = "It is probably an answer, but no poll reads a file of this name."
+RENAME = "Have the ERP team call it %(name)s, and use that form from now on."
+UNMOVED = "It was read and counted, and could not be moved out of the ack folder."
+ALLOW = (
+    "Ask the server's operator for the right to move it, then test the connection: the next poll moves it."
+)
+RESTORED = "Was the database restored from an older state?"
+AGAIN = "Move it back into the ack folder: the next poll reads it."
+LOOK = "The admin shows, under ack files, what was read, or its SHA-256; find out who changed it."
+
+
+def _is_of(row: AckFile, seen: _Seen) -> bool:
+    """A poll that was killed may have moved the file without noting where to."""
+    return seen.entry.name in (row.moved_to.rsplit("/", 1)[-1], row.name, f"{row.name}.{row.pk}")

@@ -1,0 +1,161 @@
+"""The order files in the export folder: does the database know each of them, and is it what was sent?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from erp_connectors import archive
+from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.documents import Entry
+from erp_connectors.faults import NOT_FOUND, TOO_LARGE, Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import connector_for
+from erp_connectors.services.delivery.temp_file_cleanup import NAME as TEMPORARY
+from erp_connectors.services.exports.batching import by_size
+from erp_connectors.services.exports.paths import destination, withdrawn_path
+from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
+from erp_connectors.states import ExportStatus, FailedAs, Standing
+from erp_connectors.transports.base import Transport
+from orderflow.tenancy import scope
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file that has the name of an export, or the temporary name of one."""
+
+    entry: Entry
+    path: str
+    filename: str
+
+    @property
+    def temporary(self) -> bool:
+        return self.entry.name != self.filename
+
+
+class OrderFiles:
+    def __init__(
+        self, connection: ERPConnection, dropzone: Dropzone, transport: Transport, report: Reconciliation
+    ) -> None:
+        self.connection = connection
+        self.connector: Connector[object] = connector_for(connection.connector_type)
+        self.dropzone = dropzone
+        self.folder = dropzone.export_path.rstrip("/")
+        self.writes_in_place = not dropzone.atomic_write
+        self.transport = transport
+        self.report = report
+
+    def compare(self) -> None:
+        """Raises `Fault` where the folder can't be listed or read."""
+        for listed in by_size(self._ours(), lambda seen: seen.entry.size):
+            page = self._without_others(listed)
+            self.report.files += len(page)
+            exports = self._exports(page)
+            known = [(seen, exports[seen.filename]) for seen in page if seen.filename in exports]
+            for seen in page:
+                if seen.filename not in exports:
+                    self._orphaned(seen)
+            self._explain([(seen, export) for seen, export in known if not seen.temporary])
+            self._look_for_unpublished([(seen, export) for seen, export in known if seen.temporary])
+
+    def _ours(self) -> Iterator[_Seen]:
+        for entry in self.transport.list(self.folder):
+            match = TEMPORARY.fullmatch(entry.name)
+            filename = match["filename"] if match else entry.name
+            if entry.is_file and self.connector.names_export(filename):
+                yield _Seen(entry, f"{self.folder}/{entry.name}", filename)
+
+    def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+        """Without those that another org has written into this very folder, which the two share."""
+        rows = ERPExport.objects.filter(
+            filename__in=[seen.filename for seen in page],
+            staged_destination=destination(self.transport, self.dropzone),
+        ).exclude(org=self.connection.org_id)
+        with scope.everything():
+            theirs = set(rows.values_list("filename", flat=True))
+        return [seen for seen in page if seen.filename not in theirs]
+
+    def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
+        """Read after the files were seen: whoever wrote one had committed its row before."""
+        rows = ERPExport.objects.for_org(self.connection.org_id).filter(
+            filename__in=[seen.filename for seen in page]
+        )
+        return {export.filename: export for export in rows.defer("payload")}
+
+    def _explain(self, pairs: Sequence[tuple[_Seen, ERPExport]]) -> None:
+        whole = []
+        for seen, export in pairs:
+            if not _was_sent(export):
+                self._not_sent(seen, export)
+            elif seen.entry.size != export.size:
+                self._altered(seen, export)
+            else:
+                whole.append((seen, export))
+        self._compare_bytes(whole)
+
+    def _compare_bytes(self, pairs: Sequence[tuple[_Seen, ERPExport]]) -> None:
+        biggest = max((seen.entry.size for seen, _ in pairs), default=0)
+        bodies = self.transport.read([seen.path for seen, _ in pairs], max_bytes=biggest)
+        for (seen, export), body in zip(pairs, bodies, strict=True):
+            if isinstance(body, Fault) and body.kind is NOT_FOUND:
+                continue  # the ERP took it meanwhile
+            if isinstance(body, Fault) and body.kind is not TOO_LARGE:
+                raise body
+            if isinstance(body, Fault) or archive.sha256(body) != export.sha256:
+                self._altered(seen, export)
+
+    def _not_sent(self, seen: _Seen, export: ERPExport) -> None:
+        if export.standing is Standing.STAGED or (
+            export.standing is Standing.NOT_STAGED and self.writes_in_place
+        ):
+            return  # being delivered at this moment
+        if export.standing is Standing.NOT_STAGED:
+            what, to_do = (
+                "The database says that it is not written yet.",
+                "Find out who wrote it; the delivery goes on by itself.",
+            )
+        elif export.failed_as == FailedAs.UNKNOWN:
+            what, to_do = (
+                "Its delivery broke off with an unknown outcome; it was published after all.",
+                "Retry the push: that settles it, and sends nothing twice.",
+            )
+        else:
+            what, to_do = (
+                "The database says that it was never sent, and the ERP can read it.",
+                "Before the order is sent again, ask the ERP team whether they have it, and take the file away.",
+            )
+        self._add(Kind.UNEXPLAINED, seen, what, to_do, export)
+
+    def _look_for_unpublished(self, pairs: Sequence[tuple[_Seen, ERPExport]]) -> None:
+        """SENT, but under the name that only the rename takes away: the ERP never saw it."""
+        unseen = [
+            (seen, export)
+            for seen, export in pairs
+            if export.status == ExportStatus.SENT
+            and seen.path in (export.staged_path, withdrawn_path(export))
+        ]
+        for seen, export in unseen:
+            final, temporary = self.transport.exists([f"{self.folder}/{export.filename}", seen.path])
+            if final is False and temporary is True:
+                self._add(
+                    Kind.LOST, seen, "The database says that it was sent, but it still has its temporary name.",
+                    "The ERP can't have read it. Mark the export as refused, and retry the push.", export,
+                )  # fmt: skip
+
+    def _orphaned(self, seen: _Seen) -> None:
+        self._add(
+            Kind.ORPHANED, seen, "No export of this org has this name.",
+            "Was the database restored from an older state, or does another installation write here?", None,
+        )  # fmt: skip
+
+    def _altered(self, seen: _Seen, export: ERPExport) -> None:
+        kept = "the archived copy holds what was sent."
+        removed = "the archived copy was removed by retention, the export's row has its SHA-256."
+        to_do = f"Find out who changed it; {removed if export.payload_removed_at else kept}"
+        self._add(Kind.ALTERED, seen, "It is not what was sent.", to_do, export)
+
+    def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export: ERPExport | None) -> None:
+        export_id = export.pk if export else None
+        self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
+
+
+def _was_sent(export: ERPExport) -> bool:
+    return export.status in (ExportStatus.SENT, ExportStatus.ACKED) or export.failed_as == FailedAs.REFUSED

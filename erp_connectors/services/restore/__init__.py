@@ -1,0 +1,1 @@
+"""Find out what was sent since the backup, after a restore."""

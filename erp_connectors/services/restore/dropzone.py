@@ -1,0 +1,137 @@
+"""What the dropzone says of exports that a restored database is in doubt about: their files, and the ERP's answers."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Q
+
+from erp_connectors import archive
+from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.documents import Move
+from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LARGE, Fault
+from erp_connectors.models import AckFile, ERPConnection, ERPExport, add_events
+from erp_connectors.registry import connector_for
+from erp_connectors.services.connections.ack_folders import PROCESSED
+from erp_connectors.services.delivery.publish import audit_published
+from erp_connectors.services.exports.batching import by_size
+from erp_connectors.services.exports.paths import published_path
+from erp_connectors.services.reconciliation.answers import NUMBERED
+from erp_connectors.services.restore.report import Found, Kind, Recovery
+from erp_connectors.services.restore.rows import in_doubt
+from erp_connectors.states import ExportStatus, FailedAs, Stage
+from erp_connectors.transports.base import Transport
+from orderflow import clock
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+
+
+class _Answer(NamedTuple):
+    name: str
+    filename: str
+    original: str
+
+
+def settle_by_files(
+    connection: ERPConnection, dropzone: Dropzone, transport: Transport, report: Recovery
+) -> None:
+    """A file that lies in the export folder was sent. Raises `Fault`."""
+    for page in by_size(in_doubt(connection), lambda export: export.size or 0):
+        bodies = transport.read(
+            [published_path(dropzone, export) for export in page],
+            max_bytes=max(export.size or 1 for export in page),
+        )
+        there = [export for export, body in zip(page, bodies, strict=True) if _is_whole(export, body)]
+        if not report.dry_run:
+            _mark_sent(there, dropzone)
+        for export in there:
+            path = published_path(dropzone, export)
+            report.add(Found(kind=Kind.SENT, path=path, what="Its file lies in the dropzone: it was sent."))
+
+
+def put_answers_back(
+    connection: ERPConnection, dropzone: Dropzone, transport: Transport, report: Recovery
+) -> None:
+    """Handled answers that the restored database has not counted go back into the ack folder. Raises `Fault`."""
+    if not dropzone.ack_path:
+        return
+    folder = dropzone.ack_path.rstrip("/")
+    connector = connector_for(connection.connector_type)
+    # Moving while listing may show a file twice, or hide one: so the names first.
+    for page in by_size(list(_processed(transport, connector, folder)), lambda answer: 0):
+        uncounted = _uncounted(connection, page, f"{folder}/{PROCESSED}")
+        if not report.dry_run:
+            uncounted = _moved_back(transport, uncounted, folder)
+        for answer in uncounted:
+            path = f"{folder}/{PROCESSED}/{answer.name}"
+            what = "The restored database has not counted this answer: it is read again."
+            report.add(Found(kind=Kind.ANSWERED, path=path, what=what))
+
+
+def _is_whole(export: ERPExport, body: bytes | Fault) -> bool:
+    if isinstance(body, Fault):
+        if body.kind not in (NOT_FOUND, TOO_LARGE):
+            raise body
+        return False
+    return archive.sha256(body) == export.sha256
+
+
+def _mark_sent(exports: Sequence[ERPExport], dropzone: Dropzone) -> None:
+    with transaction.atomic():
+        for export in exports:
+            export.advance(
+                ExportStatus.SENT,
+                failed_as=FailedAs.NOT_FAILED,
+                error_json=None,
+                sent_at=clock.now(),
+                dropzone_path=published_path(dropzone, export),
+            )
+        DraftOrder.objects.advance_all(
+            [export.draft_order_id for export in exports], frm=DraftStatus.ERROR, to=DraftStatus.PUSHED
+        )
+        add_events(
+            exports, stage=Stage.SETTLE, what="settled", detail="it had been published", at=clock.now()
+        )
+        audit_published(exports)
+
+
+def _processed(transport: Transport, connector: Connector[object], folder: str) -> Iterator[_Answer]:
+    try:
+        for entry in transport.list(f"{folder}/{PROCESSED}"):
+            if not entry.is_file or not entry.name.isprintable():
+                continue
+            numbered = NUMBERED.fullmatch(entry.name)
+            for original in (entry.name, numbered["name"] if numbered else entry.name):
+                if filename := connector.acknowledges(original):
+                    yield _Answer(entry.name, filename, original)
+                    break
+    except Fault as fault:
+        if fault.kind is not FOLDER_MISSING:
+            raise
+
+
+def _uncounted(connection: ERPConnection, answers: Sequence[_Answer], place: str) -> list[_Answer]:
+    waiting = ERPExport.objects.for_org(connection.org_id).filter(
+        Q(status=ExportStatus.SENT) | Q(status=ExportStatus.PENDING) | Q(failed_as=FailedAs.UNKNOWN),
+        filename__in=[answer.filename for answer in answers],
+    )
+    names = set(waiting.values_list("filename", flat=True))
+    paths = [f"{place}/{answer.name}" for answer in answers]
+    counted = set(
+        AckFile.objects.filter(connection=connection, moved_to__in=paths).values_list("moved_to", flat=True)
+    )
+    return [
+        answer for answer in answers if answer.filename in names and f"{place}/{answer.name}" not in counted
+    ]
+
+
+def _moved_back(transport: Transport, answers: Sequence[_Answer], folder: str) -> list[_Answer]:
+    moves = [Move(f"{folder}/{PROCESSED}/{answer.name}", f"{folder}/{answer.original}") for answer in answers]
+    moved = []
+    for answer, fault in zip(answers, transport.move(moves), strict=True):
+        # Taken: another answer to the same order is there already, and this one has its turn at the next call.
+        if fault is None:
+            moved.append(answer)
+        elif fault.kind not in (NAME_TAKEN, NOT_FOUND):
+            raise fault
+    return moved

@@ -1,0 +1,184 @@
+"""After the database was restored from a backup: what may have gone out since is recorded, before anything is sent.
+
+The archive was not restored with it, and every file has its copy there before it is staged. So a copy that no export
+has, or whose export the database takes for waiting, is one that the ERP may hold. It becomes FAILED with its outcome
+unknown, which keeps its order from being sent, until the dropzone, an answer or a person says what became of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.core.files.storage import storages
+from django.db import transaction
+from django.utils import timezone
+
+from erp_connectors import archive
+from erp_connectors.connectors.base import Connector
+from erp_connectors.faults import RESTORED, Fault
+from erp_connectors.models import ERPConnection, ERPExport, add_events
+from erp_connectors.registry import connector_for
+from erp_connectors.services.exports.batching import by_size
+from erp_connectors.services.restore.report import Found, Kind, Recovery
+from erp_connectors.states import ExportStatus, FailedAs, Stage
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.paging import by_key
+
+# Where no export was ever staged: what is absent elsewhere proves nothing about one that the restore brought back.
+NOWHERE = "a place that the restored database does not know"
+ASK = "Ask the ERP team whether they have it; then mark it accepted, or refused to send it again."
+
+
+class ArchiveNeeded(Exception):
+    """Without the archive nobody can tell what went out since the backup; the text says what it answered."""
+
+
+def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
+    """Exports that wait in the restored database, and have a copy: they may have gone out since."""
+    waiting = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING)
+    rows = waiting.select_related("draft_order").defer("payload")
+    for page in by_size(by_key(rows, "created_at", "pk"), lambda export: 0):
+        doubted = [export for export in page if _was_rendered(export)]
+        if report.dry_run:
+            _report(doubted, report, "It waits here, and its file may have been sent since the backup.")
+            continue
+        with transaction.atomic():
+            _doubt(doubted)
+        _report(doubted, report, "It waited here, and its file may have been sent since the backup.")
+
+
+def adopt_copies(
+    connection: ERPConnection, names: Sequence[str], *, since: datetime, report: Recovery
+) -> None:
+    """Archived copies, by file name, that are newer than the backup and that no export has."""
+    connector = connector_for(connection.connector_type)
+    written = [(_written(connection.org_id, name), name) for name in unknown_names(names)]
+    newer = [(at, name) for at, name in written if at >= since]
+    # Of several files of one order the newest is the last word.
+    for _, name in sorted(newer):
+        _adopt(connection, connector, name, report=report)
+
+
+def archived_names(org_id: UUID) -> list[str]:
+    """Every file name that the archive holds of an org. Raises `ArchiveNeeded`."""
+    folder = archive.storage_key(org_id, "").rstrip("/")
+    try:
+        return sorted(storages[archive.ALIAS].listdir(folder)[1])
+    except FileNotFoundError:
+        return []
+    except Exception as error:  # each storage backend raises errors of its own
+        raise ArchiveNeeded(f"The archive can't be listed: {type(error).__name__}: {error}.") from error
+
+
+def unknown_names(names: Sequence[str]) -> set[str]:
+    """Those of archived copies that no export has."""
+    unknown = set(names)
+    for page in by_size(names, lambda name: 0):
+        unknown -= set(ERPExport.objects.filter(filename__in=page).values_list("filename", flat=True))
+    return unknown
+
+
+def _written(org_id: UUID, name: str) -> datetime:
+    at: datetime = storages[archive.ALIAS].get_modified_time(archive.storage_key(org_id, name))
+    return at
+
+
+def _was_rendered(export: ERPExport) -> bool:
+    if export.staged_at or export.archived_at or export.sha256:
+        return True
+    try:
+        return storages[archive.ALIAS].exists(export.export_storage_key)
+    except Exception as error:  # each storage backend raises errors of its own
+        raise ArchiveNeeded(f"The archive can't be asked: {type(error).__name__}: {error}.") from error
+
+
+def _doubt(exports: Sequence[ERPExport]) -> None:
+    now = timezone.now()
+    for attempts in sorted({export.attempts for export in exports}):
+        mine = [export.pk for export in exports if export.attempts == attempts]
+        ERPExport.objects.filter(pk__in=mine).advance(
+            ExportStatus.FAILED,
+            frm=ExportStatus.PENDING,
+            failed_as=FailedAs.UNKNOWN,
+            error_json=_error(now, attempts),
+            next_attempt_at=None,
+            staged_destination=NOWHERE,
+        )
+    DraftOrder.objects.advance_all(
+        [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
+    )
+    add_events(exports, stage=Stage.SETTLE, what="restored", at=now)
+
+
+def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *, report: Recovery) -> None:
+    key = archive.storage_key(connection.org_id, name)
+    with storages[archive.ALIAS].open(key, "rb") as stored:
+        body = stored.read()
+    order_id = connector.identify(body)
+    draft = DraftOrder.objects.for_org(connection.org_id).filter(pk=order_id).first() if order_id else None
+    if draft is None:
+        report.add(Found(kind=Kind.NO_ORDER, path=key, what=_LOST_ORDER.format(order_id), to_do=_ENTER_ANEW))
+        return
+    if not report.dry_run:
+        with transaction.atomic():
+            export = _record(connection, connector, draft, name, body)
+            add_events([export], stage=Stage.SETTLE, what="restored", at=timezone.now())
+    what = (
+        f"Order {draft} is {draft.status} in the restored database, and this file of it may have been sent."
+    )
+    report.add(Found(kind=Kind.UNKNOWN, path=key, what=what, to_do=ASK))
+
+
+def _record(
+    connection: ERPConnection, connector: Connector[object], draft: DraftOrder, name: str, body: bytes
+) -> ERPExport:
+    now = timezone.now()
+    # A newer file means that the ERP, or a person for it, had refused the one before.
+    before = ERPExport.objects.filter(draft_order=draft)
+    for status in (ExportStatus.PENDING, ExportStatus.SENT):
+        before.advance(
+            ExportStatus.FAILED, frm=status, error_json=_error(now),
+            failed_as=FailedAs.REFUSED if status == ExportStatus.SENT else FailedAs.NOT_SENT,
+        )  # fmt: skip
+    # Its moves since the backup are lost with the database, so this one is none of the table.
+    DraftOrder.objects.filter(pk=draft.pk).update(status=DraftStatus.ERROR, updated_at=now)
+    return ERPExport.objects.create(
+        org_id=connection.org_id,
+        connection=connection,
+        draft_order=draft,
+        export_format_version=connector.format_version,
+        filename=name,
+        export_storage_key=archive.storage_key(connection.org_id, name),
+        sha256=archive.sha256(body),
+        size=len(body),
+        status=ExportStatus.FAILED,
+        failed_as=FailedAs.UNKNOWN,
+        error_json=_error(now),
+        staged_destination=NOWHERE,
+        approved_at=draft.approved_at or now,
+        archived_at=now,
+    )
+
+
+def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
+    """What this put in doubt, and nobody has settled yet."""
+    rows = ERPExport.objects.filter(
+        connection=connection, failed_as=FailedAs.UNKNOWN, staged_destination=NOWHERE
+    )
+    return by_key(rows.select_related("draft_order").defer("payload"), "created_at", "pk")
+
+
+def _error(now: datetime, attempts: int = 0) -> dict[str, object]:
+    return Fault(RESTORED).as_error(stage=Stage.SETTLE, attempt=attempts, at=now)
+
+
+def _report(exports: Sequence[ERPExport], report: Recovery, what: str) -> None:
+    for export in exports:
+        report.add(Found(kind=Kind.UNKNOWN, path=export.export_storage_key, what=what, to_do=ASK))
+
+
+_LOST_ORDER = (
+    "The restored database has no order {}: it came in after the backup, and its file may have been sent."
+)
+_ENTER_ANEW = "Ask the ERP team whether they have it before anybody enters this order anew."

@@ -1,0 +1,1 @@
+"""The read side: what a page or the API shows. Writes nothing."""

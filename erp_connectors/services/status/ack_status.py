@@ -1,0 +1,59 @@
+"""What an ack file asks of a person, if anything."""
+
+from django.utils.translation import gettext as _
+
+from erp_connectors.messages import in_words
+from erp_connectors.models import AckFile
+from erp_connectors.services.acks.dismiss import ack_wants_handling
+from erp_connectors.services.status.event_texts import Tone
+from erp_connectors.services.status.order_status import Situation
+from erp_connectors.states import AckFileStatus
+from orderflow.audit.models import Action, AuditLog
+
+
+def situation_of_ack(ack: AckFile) -> Situation:
+    if ack.handled_at is not None:
+        return _handled(ack)
+    if ack.status == AckFileStatus.CONFLICT and ack.export and ack.export.conflict_json:
+        to_do = _("The page of its export says what to do.")
+        return Situation(Tone.TROUBLE, _("It contradicts an earlier answer."), to_do=to_do)
+    if ack_wants_handling(ack):
+        return Situation(Tone.TROUBLE, *_wrong(ack), action="handled")
+    if ack.status == AckFileStatus.WAITING:
+        return Situation(Tone.WAITING, _("It is looked at again at the next poll."), why=in_words(ack.reason))
+    return Situation(Tone.GOOD, _("It was understood and recorded."), to_do=_("Nothing to do."))
+
+
+def _wrong(ack: AckFile) -> tuple[str, str, str]:
+    """What is wrong, why, what to do."""
+    if ack.status == AckFileStatus.MALFORMED:
+        to_do = _(
+            "Have the ERP team write it anew, or record the answer on the export's page. Then mark this as handled."
+        )
+        return _("It can't be understood, so it changed nothing."), in_words(ack.reason), to_do
+    if ack.status == AckFileStatus.UNMATCHED:
+        to_do = _("Ask the ERP team which order it means. Then mark this one as handled.")
+        return _("It answers no export of ours, so it changed nothing."), in_words(ack.reason), to_do
+    if ack.stays:
+        to_do = _(
+            "Ask the server's operator for the right to move files in the ack folder, or have it removed."
+        )
+        return _("It was read and could not be moved. That is tried again."), in_words(ack.reason), to_do
+    return (
+        _("It contradicts an earlier answer."),
+        in_words(ack.reason),
+        _("Once it is cleared up, mark it as handled."),
+    )
+
+
+def _handled(ack: AckFile) -> Situation:
+    """With the note of who did it; where it was settled with its export, there is none of its own."""
+    entries = AuditLog.objects.for_org(ack.org_id).filter(
+        entity_type="AckFile", entity_id=str(ack.pk), action=Action.MARKED_HANDLED
+    )
+    entry = entries.select_related("actor").order_by("-created_at").first()
+    said = f"{entry.actor}: {(entry.after or {}).get('note', '')}" if entry else ""
+    return Situation(
+        Tone.GOOD, _("Marked as handled: nothing more is to be done."), why=said,
+        due=ack.handled_at, due_label=_("Handled on"),
+    )  # fmt: skip

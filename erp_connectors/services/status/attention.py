@@ -1,0 +1,275 @@
+"""What needs a person now, the most urgent first; what is alike is one line with a count."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Max, Min, QuerySet
+from django.db.models.fields.json import KT
+from django.utils.translation import gettext as _
+
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.notify.models import Subscription
+from erp_connectors.notify.troubles import worded
+from erp_connectors.services.acks.misnamed import misnamed_of
+from erp_connectors.services.connections.expiry_warnings import Caution, Why
+from erp_connectors.services.exports import deadlines
+from erp_connectors.services.status.attention_queries import (
+    contradicted,
+    delayed,
+    doubtful,
+    stray,
+    unheard,
+    unsettled,
+)
+from erp_connectors.services.status.connection_health import Health, State, Trouble
+from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from orderflow.tenancy.models import User
+
+
+class Kind(IntEnum):
+    """The most urgent first."""
+
+    WORKERS_SILENT = 0
+    HOST_KEY_CHANGED = 1
+    UNREADABLE = 2
+    HELD = 3
+    DISABLED_WITH_WAITING = 4
+    NO_HOST_KEY = 5
+    OUTCOME_UNKNOWN = 6
+    CONTRADICTED = 7
+    FAILED = 8
+    DELAYED = 9
+    REFUSED = 10
+    OVERDUE = 11
+    ANSWERS_UNREAD = 12
+    MALFORMED = 13
+    MISNAMED = 14
+    UNMATCHED = 15
+    TEST_FAILED = 16
+    RUNS_OUT = 17
+    PLAN_OVERDUE = 18
+    ERP_NUMBER_DOUBTFUL = 19
+    UNTESTED = 20
+    WEAK = 21
+    NOT_NOTIFIED = 22
+    TO_PUSH = 23
+    TO_APPROVE = 24
+    TO_REVIEW = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """``count`` rows of an org that want the same; the last three say why exports failed."""
+
+    kind: Kind
+    org_id: UUID | None
+    count: int = 1
+    since: datetime | None = None
+    connection_id: UUID | None = None
+    subscription_id: UUID | None = None
+    where: str = ""
+    trouble: Trouble | None = None
+    failed_as: str = ""
+    code: str = ""
+    error_code: str = ""
+
+    @property
+    def alike(self) -> str:
+        return f"{self.failed_as}:{self.code}:{self.error_code}" if self.failed_as else ""
+
+
+SHOWN_FILES = 3
+OF_A_STATE = {
+    State.HOST_KEY_CHANGED: Kind.HOST_KEY_CHANGED,
+    State.UNREADABLE: Kind.UNREADABLE,
+    State.HELD: Kind.HELD,
+    State.DISABLED_WITH_WAITING: Kind.DISABLED_WITH_WAITING,
+    State.NO_HOST_KEY: Kind.NO_HOST_KEY,
+    State.ANSWERS_UNREAD: Kind.ANSWERS_UNREAD,
+    State.TEST_FAILED: Kind.TEST_FAILED,
+    State.UNTESTED: Kind.UNTESTED,
+}
+OF_A_CAUTION = {Why.RUNS_OUT: Kind.RUNS_OUT, Why.PLAN_OVERDUE: Kind.PLAN_OVERDUE, Why.WEAK: Kind.WEAK}
+OF_AN_ORDER = {
+    DraftStatus.APPROVED: Kind.TO_PUSH,
+    DraftStatus.READY: Kind.TO_APPROVE,
+    DraftStatus.NEEDS_REVIEW: Kind.TO_REVIEW,
+}
+
+
+def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
+    """Eight statements."""
+    exports = ERPExport.objects.visible_to(user).order_by()
+    needs = [
+        *_of_connections(health),
+        *_of_cautions(health),
+        *_failed(exports),
+        *_delayed(exports, now),
+        *_contradicted(exports),
+        *_overdue(health),
+        *_stray(AckFile.objects.visible_to(user).order_by(), now),
+        *_misnamed(health),
+        *_doubtful_numbers(user, now),
+        *_not_notified(user),
+        *_orders(user),
+    ]
+    places: dict[UUID | None, str] = {one.connection.pk: one.where for one in health}
+    located = [replace(need, where=need.where or places.get(need.connection_id, "")) for need in needs]
+    return sorted(located, key=lambda need: (need.kind, -need.count))
+
+
+def _of_connections(health: Iterable[Health]) -> Iterator[Need]:
+    for one in health:
+        kind = OF_A_STATE.get(one.state)
+        if kind is None:
+            continue
+        yield Need(
+            kind=kind,
+            org_id=one.connection.org_id,
+            count=one.waiting,
+            since=one.since,
+            connection_id=one.connection.pk,
+            trouble=one.trouble,
+        )
+
+
+def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
+    for one in health:
+        if one.connection.status != ConnectionStatus.ACTIVE:
+            continue
+        for why, kind in OF_A_CAUTION.items():
+            mine = [caution for caution in one.cautions if caution.why is why]
+            if mine:
+                yield Need(
+                    kind=kind,
+                    org_id=one.connection.org_id,
+                    count=0,
+                    connection_id=one.connection.pk,
+                    # What is weak is said whole by its title.
+                    trouble=None if why is Why.WEAK else _together(mine),
+                )
+
+
+def _together(found: Sequence[Caution]) -> Trouble:
+    return Trouble("", " · ".join(caution.text for caution in found), "")
+
+
+def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
+    for need, row in _by_fault(Kind.FAILED, unsettled(exports), error_code=KT("error_json__error_code")):
+        yield replace(
+            need,
+            kind=_OF_A_FAILURE.get(row["failed_as"], need.kind),
+            failed_as=row["failed_as"],
+            error_code=row["error_code"] or "",
+        )
+
+
+def _by_fault(kind: Kind, exports: QuerySet[Any], **more: Any) -> Iterator[tuple[Need, dict[str, Any]]]:
+    """Exports of one connection that met the same fault, as one need, and the row of the query."""
+    groups = exports.values("org", "connection", "failed_as", code=KT("error_json__code"), **more)
+    # Which one does not matter: an example says more than a code.
+    counted = groups.annotate(
+        how_many=Count("pk"), since=Min("created_at"), said=Max(KT("error_json__message"))
+    )
+    for row in counted:
+        code = row["code"] or ""
+        need = Need(
+            kind=kind,
+            org_id=row["org"],
+            count=row["how_many"],
+            since=row["since"],
+            connection_id=row["connection"],
+            trouble=Trouble.of({"code": code, "message": row["said"]}),
+            code=code,
+        )
+        yield need, row
+
+
+_OF_A_FAILURE: dict[str, Kind] = {
+    FailedAs.NOT_SENT: Kind.FAILED,
+    FailedAs.UNKNOWN: Kind.OUTCOME_UNKNOWN,
+    FailedAs.REFUSED: Kind.REFUSED,
+}
+
+
+def _delayed(exports: QuerySet[Any], now: datetime) -> Iterator[Need]:
+    for need, _row in _by_fault(Kind.DELAYED, delayed(exports, now=now)):
+        yield need
+
+
+def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:
+    groups = contradicted(exports).values_list("org", "connection")
+    for org, connection, how_many, since in groups.annotate(Count("pk"), Min("answered_at")):
+        yield Need(kind=Kind.CONTRADICTED, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _overdue(health: Iterable[Health]) -> Iterator[Need]:
+    hint = _(deadlines.HINT)
+    for one in health:
+        if one.overdue:
+            yield Need(
+                kind=Kind.OVERDUE,
+                org_id=one.connection.org_id,
+                connection_id=one.connection.pk,
+                count=one.overdue,
+                trouble=Trouble("", _(deadlines.MEANING), hint),
+            )
+
+
+def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
+    groups = stray(files, now=now).values_list("org", "connection", "status")
+    for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
+        kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
+        yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
+
+
+def _misnamed(health: Iterable[Health]) -> Iterator[Need]:
+    for one in health:
+        found = misnamed_of(one.connection)
+        if found.count and one.connection.status == ConnectionStatus.ACTIVE:
+            named = _("“%(name)s” should be called “%(expected)s”")
+            shown = [
+                named % {"name": file.name, "expected": file.expected_name}
+                for file in found.files[:SHOWN_FILES]
+            ]
+            yield Need(
+                kind=Kind.MISNAMED,
+                org_id=one.connection.org_id,
+                connection_id=one.connection.pk,
+                count=found.count,
+                since=min(file.since for file in found.files),
+                trouble=Trouble("", f"{'; '.join(shown)}.", ""),
+            )
+
+
+def _doubtful_numbers(user: User, now: datetime) -> Iterator[Need]:
+    marked = doubtful(DraftOrder.objects.visible_to(user), now=now).order_by()
+    for org, how_many, since in marked.values_list("org").annotate(
+        Count("pk"), Min("erp_number_doubtful_at")
+    ):
+        yield Need(kind=Kind.ERP_NUMBER_DOUBTFUL, org_id=org, count=how_many, since=since)
+
+
+def _not_notified(user: User) -> Iterator[Need]:
+    for one in unheard(Subscription.objects.visible_to(user)):
+        yield Need(
+            kind=Kind.NOT_NOTIFIED,
+            org_id=one.org_id,
+            count=0,
+            since=one.failing_since,
+            subscription_id=one.pk,
+            where=str(one),
+            trouble=Trouble("", *worded(one.last_trouble)),
+        )
+
+
+def _orders(user: User) -> Iterator[Need]:
+    waiting = DraftOrder.objects.visible_to(user).filter(status__in=OF_AN_ORDER).order_by()
+    for org, status, how_many in waiting.values_list("org", "status").annotate(Count("pk")):
+        yield Need(kind=OF_AN_ORDER[DraftStatus(status)], org_id=org, count=how_many)

@@ -1,0 +1,181 @@
+"""How each connection is doing, for the overview: a few statements, however many connections and exports there are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Min, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from erp_connectors.faults import (
+    CONNECTION_DISABLED,
+    FAULT_KINDS,
+    HOST_KEY_CHANGED,
+    HOST_KEY_UNKNOWN,
+    Fault,
+    FaultKind,
+)
+from erp_connectors.models import ERPConnection, ERPExport, ERPExportQuerySet
+from erp_connectors.services.connections.endpoint import place_of
+from erp_connectors.services.connections.expiry_warnings import Caution, cautions
+from erp_connectors.services.connections.host_keys import lacks_host_key
+from erp_connectors.services.connections.test_report import last_report
+from erp_connectors.services.exports.paths import dropzone_of
+from erp_connectors.states import ConnectionStatus, ExportStatus
+from orderflow.tenancy.models import User
+
+
+class State(IntEnum):
+    """The worst first."""
+
+    HOST_KEY_CHANGED = 0
+    UNREADABLE = 1
+    NO_HOST_KEY = 2
+    HELD = 3
+    DISABLED_WITH_WAITING = 4
+    TEST_FAILED = 5
+    TROUBLE = 6
+    ANSWERS_UNREAD = 7
+    UNTESTED = 8
+    OK = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong and what to do, in the language that is active."""
+
+    code: str
+    cause: str
+    hint: str
+
+    @classmethod
+    def of(cls, reason: Mapping[str, Any]) -> "Trouble":
+        """From an ``error_json``, a circuit's reason or a poll's, which are stored in English."""
+        code, message = str(reason.get("code") or ""), str(reason.get("message") or "")
+        kind = FAULT_KINDS.get(code)
+        cause = message
+        if kind and message.startswith(kind.meaning):
+            cause = f"{_(kind.meaning)}{message.removeprefix(kind.meaning)}"
+        return cls(code, cause, _(kind.hint) if kind else str(reason.get("hint") or ""))
+
+    @classmethod
+    def of_kind(cls, kind: FaultKind, detail: str = "") -> "Trouble":
+        return cls(kind.code, f"{_(kind.meaning)} {detail}".rstrip(), _(kind.hint))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """``where`` is empty where the configuration can't be read; ``polled``: its answers are read at all."""
+
+    connection: ERPConnection
+    state: State
+    where: str = ""
+    polled: bool = False
+    waiting: int = 0
+    oldest: datetime | None = None
+    overdue: int = 0
+    trouble: Trouble | None = None
+    since: datetime | None = None
+    cautions: Sequence[Caution] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    waiting: int
+    oldest: datetime
+
+
+def connections_health(user: User) -> list[Health]:
+    """Every connection that sends, or that exports wait for; the worst first."""
+    return _all(ERPConnection.objects.visible_to(user), ERPExport.objects.visible_to(user))
+
+
+def health_of_all() -> list[Health]:
+    """As `connections_health`, whoever asks."""
+    return _all(ERPConnection.objects.all(), ERPExport.objects.all())
+
+
+def _all(connections: QuerySet[ERPConnection], exports: ERPExportQuerySet) -> list[Health]:
+    waiting, overdue = _waiting(exports), _overdue(exports)
+    rows = connections.select_related("org")
+    shown = [row for row in rows if row.status == ConnectionStatus.ACTIVE or row.pk in waiting]
+    found = [_health(row, waiting.get(row.pk), overdue.get(row.pk, 0)) for row in shown]
+    return sorted(found, key=lambda one: (one.state, one.connection.org.name, one.connection.created_at))
+
+
+def _waiting(exports: ERPExportQuerySet) -> dict[UUID, Queue]:
+    rows = exports.filter(status=ExportStatus.PENDING).order_by()
+    counted = rows.values_list("connection").annotate(Count("pk"), Min("created_at"))
+    return {connection: Queue(how_many, oldest) for connection, how_many, oldest in counted}
+
+
+def _overdue(exports: ERPExportQuerySet) -> dict[UUID, int]:
+    rows = exports.overdue().order_by()
+    return dict(rows.values_list("connection").annotate(Count("pk")))
+
+
+def _health(row: ERPConnection, queue: Queue | None, overdue: int) -> Health:
+    counts: dict[str, Any] = {"overdue": overdue}
+    if queue:
+        counts |= {"waiting": queue.waiting, "oldest": queue.oldest}
+    try:
+        dropzone = dropzone_of(row)
+        unpinned = lacks_host_key(row)
+    except Fault as fault:
+        told = Trouble.of_kind(fault.kind, fault.detail)
+        return Health(connection=row, state=State.UNREADABLE, trouble=told, **counts)
+    counts["cautions"] = cautions(row, today=timezone.now().date())
+    counts |= {
+        "where": place_of(dropzone),
+        "polled": bool(dropzone.ack_path),
+    }
+    state, trouble, since = _state(row, unpinned=unpinned)
+    return Health(connection=row, state=state, trouble=trouble, since=since, **counts)
+
+
+def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, Trouble | None, datetime | None]:
+    if row.status == ConnectionStatus.DISABLED:
+        # Of the disabled ones only those that exports wait for are looked at.
+        return State.DISABLED_WITH_WAITING, Trouble.of_kind(CONNECTION_DISABLED), row.updated_at
+    if unpinned:
+        return State.NO_HOST_KEY, Trouble.of_kind(HOST_KEY_UNKNOWN), row.created_at
+    if reason := _undecided(row):
+        return State.HOST_KEY_CHANGED, Trouble.of(reason), datetime.fromisoformat(reason["time"])
+    if row.circuit_open:
+        return State.HELD, Trouble.of(row.circuit_reason or {}), row.circuit_opened_at
+    return _working_state(row)
+
+
+def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
+    """That the server shows another key, met on delivery or on a poll after somebody last changed the connection."""
+    reasons: list[Mapping[str, Any] | None] = [row.circuit_reason, row.poll_trouble]
+    for reason in reasons:
+        changed = reason and reason.get("code") == HOST_KEY_CHANGED.code
+        if reason and changed and datetime.fromisoformat(reason["time"]) > row.updated_at:
+            return reason
+    return None
+
+
+def _working_state(row: ERPConnection) -> tuple[State, Trouble | None, datetime | None]:
+    if row.last_test_success is False and not _worked_since_test(row):
+        return State.TEST_FAILED, _failed_test(row), row.last_test_at
+    if row.retry_at:
+        return State.TROUBLE, None, None
+    if row.poll_trouble:
+        return State.ANSWERS_UNREAD, Trouble.of(row.poll_trouble), row.last_poll_at
+    known_to_work = row.last_test_success or row.last_success_at
+    return (State.OK if known_to_work else State.UNTESTED), None, None
+
+
+def _worked_since_test(row: ERPConnection) -> bool:
+    return bool(row.last_success_at and row.last_test_at and row.last_success_at > row.last_test_at)
+
+
+def _failed_test(row: ERPConnection) -> Trouble | None:
+    report = last_report(row)
+    failed = report.failed if report else None
+    return Trouble(failed.code, failed.cause, _(failed.kind.hint) if failed.kind else "") if failed else None

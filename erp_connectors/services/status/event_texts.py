@@ -1,0 +1,121 @@
+"""What the program records, in a reader's words: one table for the events of exports and for the audit log."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
+from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.messages import in_words
+from orderflow.audit.models import Action
+
+
+class Tone(StrEnum):
+    """How a fact is meant: as progress, as something done, as waiting, as trouble."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    WAITING = "waiting"
+    TROUBLE = "trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+ACK_FOUND, ACK_FILED = "ack file found", "ack file filed"
+FILE_REMOVED, ACK_REMOVED, EVENTS_REMOVED = "file removed", "ack file removed", "events removed"
+
+# By the event's ``what``, or the audit entry's action.
+WORDINGS: dict[str, Wording] = {
+    Action.DRAFT_APPROVED: Wording(gettext_noop("The order was approved."), Tone.GOOD),
+    Action.APPROVAL_REVERTED: Wording(
+        gettext_noop("The approval was taken back: the order has to be checked and approved again."),
+        Tone.WAITING,
+    ),
+    Action.DRAFT_PUSH_RETRIED: Wording(gettext_noop("The push was requested again.")),
+    "pushed": Wording(gettext_noop("The push to the ERP was requested.")),
+    "moved": Wording(gettext_noop("It was moved to another connection, before any file of it was written.")),
+    "rendered": Wording(gettext_noop("The order's file was made.")),
+    "staged": Wording(gettext_noop("The whole file was written to the dropzone.")),
+    "published": Wording(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
+    "restored": Wording(
+        gettext_noop("The database was restored from a backup; what became of the file since is not known."),
+        Tone.TROUBLE,
+    ),
+    "settled": Wording(gettext_noop("It was found out what became of the file.")),
+    "postponed": Wording(gettext_noop("It did not work; it is tried again by itself."), Tone.WAITING),
+    "held": Wording(gettext_noop("Held: nothing goes out over this connection for now."), Tone.WAITING),
+    "failed": Wording(gettext_noop("It failed, and a person is needed."), Tone.TROUBLE),
+    "overdue": Wording(gettext_noop("The ERP's answer is overdue."), Tone.TROUBLE),
+    "acked": Wording(gettext_noop("The ERP accepted the order."), Tone.GOOD),
+    "refused": Wording(gettext_noop("The ERP refused the order."), Tone.TROUBLE),
+    "conflict": Wording(gettext_noop("Another answer of the ERP contradicts the first."), Tone.TROUBLE),
+    "by hand": Wording(gettext_noop("The ERP's answer was recorded by hand.")),
+    "handled": Wording(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
+    ACK_FOUND: Wording(gettext_noop("An ack file of the ERP was found.")),
+    ACK_FILED: Wording(gettext_noop("The ack file was moved out of the way.")),
+    FILE_REMOVED: Wording(gettext_noop("The content of the order's file was removed by retention.")),
+    ACK_REMOVED: Wording(gettext_noop("The content of the ack file was removed by retention.")),
+    EVENTS_REMOVED: Wording(
+        gettext_noop("What proves nothing of this timeline was removed by retention: attempts and waiting.")
+    ),
+}
+
+# What events say of themselves, where it is always the same.
+DETAILS = (
+    gettext_noop("found done: the temporary file was gone"),
+    gettext_noop("proven by the ERP's answer"),
+    gettext_noop("it was not published"),
+    gettext_noop("it had been published"),
+    gettext_noop("by an ack that came"),
+)
+
+
+def wording(code: str) -> Wording:
+    """In the language that is active; a code that no table knows stands for itself."""
+    known = WORDINGS.get(code, Wording(code))
+    return Wording(_(known.text), known.tone)
+
+
+def detail_in_words(detail: str) -> str:
+    """A fault's code and the meaning that it begins with are said in the active language."""
+    code, found, message = detail.partition(": ")
+    if found and code in FAULT_KINDS:
+        return fault_message({"code": code, "message": message})
+    return _(detail) if detail in DETAILS else in_words(detail)
+
+
+def fault_message(error: dict[str, Any]) -> str:
+    """Of an ``error_json`` or a circuit's reason."""
+    kind, message = FAULT_KINDS.get(error.get("code", "")), str(error.get("message") or "")
+    if kind and message.startswith(kind.meaning):
+        return _(kind.meaning) + message[len(kind.meaning) :]
+    said = [error.get("error_code"), message]
+    return " — ".join(str(part) for part in said if part)
+
+
+def fault_hint(error: dict[str, Any]) -> str:
+    hint = str(error.get("hint") or "")
+    return _(hint) if hint else ""
+
+
+def duration(took: timedelta) -> str:
+    """As short as it is still clear: the two largest units."""
+    took = max(took, timedelta())
+    seconds = took // timedelta(seconds=1)
+    if not seconds:
+        return _("%(n)s ms") % {"n": took // timedelta(milliseconds=1)}
+    if seconds < 60:
+        return _("%(n)s s") % {"n": seconds}
+    minutes, hours, days = seconds // 60, seconds // 3600, took.days
+    if not hours:
+        return _("%(n)s min %(s)s s") % {"n": minutes, "s": seconds % 60}
+    if not days:
+        return _("%(n)s h %(m)s min") % {"n": hours, "m": minutes % 60}
+    return ngettext("%(n)s day %(h)s h", "%(n)s days %(h)s h", days) % {"n": days, "h": hours % 24}

@@ -1,0 +1,91 @@
+"""What there is on paper about one export: its file as it was sent, and the ack files as they were received."""
+
+import json
+from dataclasses import dataclass
+
+import msgspec
+from django.utils.translation import gettext as _
+
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.services.acks.content import digest
+from erp_connectors.services.delivery.publish import bytes_of
+from erp_connectors.services.status.timeline import ack_files_of
+
+MOST_BYTES_READ = 32 * 1024 * 1024
+SHOWN_SIGNS = 200_000
+SHOWN_ACKS = 5
+SHOWN_ACK_SIGNS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """``text`` pretty-printed; ``cut``: it is longer. ``trouble`` says why there is none, ``hint`` what to do."""
+
+    text: str = ""
+    cut: bool = False
+    trouble: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AckPaper:
+    """``text`` decoded as well as can be, empty where it was removed; the sha256 is that of the bytes."""
+
+    ack: AckFile
+    text: str
+    cut: bool
+    sha256: str
+
+
+def payload_of(export: ERPExport) -> Payload:
+    """Read from the archive and held against the recorded sha256; for a rendered export whose file was not removed."""
+    if (export.size or 0) > MOST_BYTES_READ:
+        return Payload(trouble=_("The file is too large to be shown here. Download it."))
+    try:
+        body = bytes_of(export)
+    except ArchiveUnavailable as error:
+        return Payload(trouble=f"{_(ARCHIVE_UNAVAILABLE.meaning)} {error}", hint=_(ARCHIVE_UNAVAILABLE.hint))
+    except ArchiveAltered as error:
+        return Payload(trouble=f"{_(ARCHIVE_ALTERED.meaning)} {error}", hint=_(ARCHIVE_ALTERED.hint))
+    text = readable(_pretty(body))
+    return Payload(text[:SHOWN_SIGNS], cut=len(text) > SHOWN_SIGNS)
+
+
+def acks_of(export: ERPExport) -> list[AckPaper]:
+    """The newest few, oldest first."""
+    newest = ack_files_of([export])[-SHOWN_ACKS:]
+    bodies = dict(AckFile.objects.filter(pk__in=[ack.pk for ack in newest]).values_list("pk", "body"))
+    for ack in newest:
+        ack.body = bodies.get(ack.pk)
+    return [_paper(ack) for ack in newest]
+
+
+def readable(body: bytes) -> str:
+    """Text in whichever encoding, for a person to look at; decides nothing."""
+    for encoding in (json.detect_encoding(body), "cp1252"):
+        try:
+            return _visible(body.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    return _visible(body.decode("latin-1"))
+
+
+def _paper(ack: AckFile) -> AckPaper:
+    text = readable(bytes(ack.body or b""))
+    return AckPaper(ack, text[:SHOWN_ACK_SIGNS], len(text) > SHOWN_ACK_SIGNS, digest(ack))
+
+
+def _pretty(body: bytes) -> bytes:
+    """Numbers stay digit for digit what they are; what is no JSON stays as it is."""
+    try:
+        return msgspec.json.format(body, indent=2)
+    except msgspec.DecodeError:
+        return body
+
+
+def _visible(text: str) -> str:
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text.replace("\r\n", "\n")
+    )

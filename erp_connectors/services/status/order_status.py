@@ -1,0 +1,322 @@
+"""What an order or an export waits for: its state in words, why, what to do, and the one action that comes next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from erp_connectors.faults import ALREADY_PUBLISHED, CONNECTION_DISABLED
+from erp_connectors.messages import in_words
+from erp_connectors.models import LIVE_STATUSES, ERPExport
+from erp_connectors.services.acks.dismiss import export_wants_handling
+from erp_connectors.services.acks.manual_answers import answerable
+from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.exports import deadlines
+from erp_connectors.services.exports.deadlines import Deadline
+from erp_connectors.services.exports.push import NO_CONNECTION, active_connections
+from erp_connectors.services.status.event_texts import Tone, duration, fault_hint, fault_message
+from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
+from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
+from orderflow import clock
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.states import DraftStatus
+
+SHOWN_GAPS = 5
+PATIENCE_WITH_WORKERS = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """``action`` names the one that is next; ``due`` is when something happens, ``due_label`` what."""
+
+    tone: Tone
+    state: str
+    why: str = ""
+    to_do: str = ""
+    action: str = ""
+    due: datetime | None = None
+    due_label: str = ""
+    note: str = ""
+
+
+def counting(exports: Sequence[ERPExport]) -> ERPExport | None:
+    """The export that stands for its order: the live one, else the newest. ``exports`` oldest first."""
+    live = (export for export in exports if export.status in LIVE_STATUSES)
+    return next(live, exports[-1] if exports else None)
+
+
+def situation_of_order(draft: DraftOrder, exports: Sequence[ERPExport]) -> Situation:
+    """``exports`` are all of the order, oldest first."""
+    export = counting(exports)
+    on_its_way = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
+    if export is not None and draft.status in on_its_way:
+        return situation_of_export(export, exports)
+    return _BY_STATUS[DraftStatus(draft.status)](draft)
+
+
+def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
+    """``exports`` are all of its order, oldest first."""
+    if export.conflict_json:
+        return _contradicted(export)
+    found = _BY_EXPORT_STATUS[ExportStatus(export.status)](export)
+    unread = unread_answers([export]).get(export.pk, ())
+    if unread and counting(exports) in (export, None):
+        return _unread(found, unread)
+    return _as_failed(found, export, exports) if export.status == ExportStatus.FAILED else found
+
+
+def _new(draft: DraftOrder) -> Situation:
+    return Situation(Tone.WAITING, _("The order is being read."), to_do=_("Nothing to do yet."))
+
+
+def _in_review(draft: DraftOrder) -> Situation:
+    missing = missing_for_ready(draft)
+    state = _("The order needs review.")
+    if not missing:
+        to_do = _("Check it, correct it where needed, and mark it as ready; or reject it.")
+        return Situation(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
+    gaps = "; ".join(in_words(one) for one in missing[:SHOWN_GAPS])
+    more = _(" and %(n)s more") % {"n": len(missing) - SHOWN_GAPS} if len(missing) > SHOWN_GAPS else ""
+    return Situation(
+        Tone.WAITING,
+        state,
+        why=f"{gaps}{more}.",
+        to_do=_("Fill in below what is missing and save; then mark it as ready. Or reject it."),
+    )
+
+
+def _ready(draft: DraftOrder) -> Situation:
+    return Situation(
+        Tone.WAITING,
+        _("The order waits for approval."),
+        why=_("It is complete, and nobody has approved it yet."),
+        to_do=_("Check it and approve it. Nothing is sent before somebody asks for that."),
+        action="approve",
+    )
+
+
+def _rejected(draft: DraftOrder) -> Situation:
+    return Situation(Tone.PLAIN, _("The order was rejected."), why=_("It is never sent. Nothing to do."))
+
+
+def _approved(draft: DraftOrder) -> Situation:
+    state = _("The order is approved, and not sent yet.")
+    if not active_connections([draft]):
+        return Situation(Tone.TROUBLE, state, why=_(NO_CONNECTION))
+    return Situation(Tone.WAITING, state, to_do=_("Push it to the ERP."), action="push")
+
+
+def _without_export(draft: DraftOrder) -> Situation:
+    # Only where rows were loaded from elsewhere, without their exports.
+    return Situation(Tone.TROUBLE, draft.get_status_display(), why=_("There is no export of it here."))
+
+
+_BY_STATUS = {
+    DraftStatus.NEW: _new,
+    DraftStatus.EXTRACTED: _in_review,
+    DraftStatus.NEEDS_REVIEW: _in_review,
+    DraftStatus.READY: _ready,
+    DraftStatus.REJECTED: _rejected,
+    DraftStatus.APPROVED: _approved,
+    DraftStatus.PUSHING: _without_export,
+    DraftStatus.PUSHED: _without_export,
+    DraftStatus.ERROR: _without_export,
+}
+
+
+def _pending(export: ERPExport) -> Situation:
+    connection, now = export.connection, clock.now()
+    if connection.status == ConnectionStatus.DISABLED:
+        kind = CONNECTION_DISABLED
+        return _held({"code": kind.code, "message": kind.meaning, "hint": kind.hint}, None)
+    if connection.circuit_open:
+        return _held(connection.circuit_reason or {}, connection.retry_at)
+    due = max((at for at in (export.next_attempt_at, connection.retry_at) if at), default=None)
+    if due and due > now:
+        return _tried_again(export.error_json or {}, due)
+    waited = now - export.created_at
+    if export.attempts == 0 and waited > PATIENCE_WITH_WORKERS:
+        return Situation(
+            Tone.TROUBLE,
+            _("Waiting to be sent, and no worker has taken it."),
+            why=_("It has waited for %(time)s.") % {"time": duration(waited)},
+            to_do=_("Have somebody look whether the workers run (manage.py run_workers)."),
+        )
+    return Situation(
+        Tone.WAITING, _("On its way to the ERP."), why=_("A worker takes it, as a rule within seconds.")
+    )
+
+
+def _tried_again(error: dict[str, Any], due: datetime) -> Situation:
+    return Situation(
+        Tone.WAITING,
+        _("Waiting for the next try."),
+        why=fault_message(error) or _("The ERP could not be reached."),
+        to_do=fault_hint(error) or _("Nothing to do yet: delivery tries again by itself."),
+        due=due,
+        due_label=_("Next try at"),
+    )
+
+
+def _held(reason: dict[str, Any], again: datetime | None) -> Situation:
+    return Situation(
+        Tone.TROUBLE,
+        _("Held: nothing goes out over this connection."),
+        why=fault_message(reason),
+        to_do=fault_hint(reason),
+        due=again,
+        due_label=_("Tried again at") if again else "",
+    )
+
+
+def _sent(export: ERPExport) -> Situation:
+    state, allowed = (
+        _("The ERP has the file, and has not answered yet."),
+        deadlines.deadline(export.connection),
+    )
+    if allowed is None or export.sent_at is None:
+        return _without_deadline(export, state)
+    due, known = export.sent_at + allowed.after, _how_known(allowed)
+    if due > clock.now():
+        to_do = _("Nothing to do yet.")
+        return Situation(Tone.WAITING, state, to_do=to_do, due=due, due_label=_("Answer due by"), note=known)
+    return Situation(
+        Tone.TROUBLE,
+        _(deadlines.MEANING),
+        to_do=_(deadlines.HINT),
+        action="mark-accepted",
+        due=due,
+        due_label=_("overdue since"),
+        note=known,
+    )
+
+
+def _without_deadline(export: ERPExport, state: str) -> Situation:
+    if target_of(export.connection).reads_answers:
+        return Situation(
+            Tone.WAITING,
+            state,
+            why=_("How long this ERP takes is not known yet, so nothing counts as overdue."),
+            to_do=_(
+                "Nothing to do yet. Where the ERP team tells you its answer, record it on the export's page."
+            ),
+        )
+    return Situation(
+        Tone.WAITING,
+        state,
+        why=_("The connection has no folder for answers, so none is read."),
+        to_do=_("When the ERP team tells you its answer, record it on the export's page."),
+        action="mark-accepted",
+    )
+
+
+def _how_known(allowed: Deadline) -> str:
+    how = _("learned from its answers") if allowed.learned else _("as configured")
+    return f"{allowed.length}, {how}"
+
+
+def _acked(export: ERPExport) -> Situation:
+    state = _("The ERP accepted the order as %(number)s.") % {"number": export.erp_order_id}
+    return Situation(Tone.GOOD, state, to_do=_("Nothing to do."))
+
+
+def _failed(export: ERPExport) -> Situation:
+    error = export.error_json or {}
+    states = {
+        FailedAs.NOT_SENT: _("It was not sent, and is not tried again by itself."),
+        FailedAs.UNKNOWN: _("It failed, and whether the ERP has the file is not known."),
+        FailedAs.REFUSED: _("The ERP refused the order."),
+    }
+    return Situation(
+        Tone.TROUBLE,
+        states[FailedAs(export.failed_as)],
+        why=fault_message(error),
+        to_do=fault_hint(error),
+        action="retry",
+    )
+
+
+_BY_EXPORT_STATUS = {
+    ExportStatus.PENDING: _pending,
+    ExportStatus.SENT: _sent,
+    ExportStatus.ACKED: _acked,
+    ExportStatus.FAILED: _failed,
+}
+
+
+def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
+    """An answer came and changed nothing, which is why the export still waits."""
+    newest = answers[-1]
+    names = {"name": newest.name, "expected": newest.expected_name}
+    if newest.why is Why.MISNAMED:
+        return replace(
+            found,
+            tone=Tone.TROUBLE,
+            state=_("An answer of the ERP has a wrong name, so it is not read."),
+            why=_("“%(name)s” in the ack folder should be called “%(expected)s”.") % names,
+            to_do=_(
+                "Have the ERP team rename it and use that form of name from now on. The next poll reads it."
+            ),
+        )
+    if newest.why is Why.NOT_READABLE_YET:
+        return replace(
+            found,
+            tone=Tone.WAITING,
+            state=_("An answer of the ERP came and can't be read yet."),
+            why=f"{newest.name}: {in_words(newest.reason)}",
+            to_do=_("It is looked at again at the next poll."),
+        )
+    return replace(
+        found,
+        tone=Tone.TROUBLE,
+        state=_("An answer of the ERP came that could not be read."),
+        why=f"{newest.name}: {in_words(newest.reason)}",
+        to_do=_(
+            "Have the ERP team write the answer again under the same name. If they tell you what it says, "
+            "record that on the export's page."
+        ),
+        action=found.action or "mark-accepted",
+    )
+
+
+def _as_failed(found: Situation, export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
+    """A failed export is history where its order went on."""
+    stands, draft = counting(exports), export.draft_order
+    if stands is not None and stands.pk != export.pk:
+        to_do = _("Nothing to do here: %(file)s counts for the order.") % {"file": stands.filename}
+        return replace(found, tone=Tone.PLAIN, to_do=to_do, action="")
+    if draft.status != DraftStatus.ERROR:
+        to_do = _("Nothing to do here: the order is %(status)s.") % {"status": draft.get_status_display()}
+        return replace(found, tone=Tone.PLAIN, to_do=to_do, action="")
+    if (export.error_json or {}).get("code") == ALREADY_PUBLISHED.code:
+        return replace(found, action="")
+    if not active_connections([draft]):
+        return replace(found, to_do=f"{found.to_do} {_(NO_CONNECTION)}", action="")
+    return found
+
+
+def _contradicted(export: ERPExport) -> Situation:
+    conflict = export.conflict_json or {}
+    number = conflict.get("erp_order_id")
+    template = _("%(file)s says accepted as %(number)s.") if number else _("%(file)s says refused.")
+    said = template % {"file": conflict.get("file", ""), "number": number}
+    if not answerable(export):
+        return Situation(
+            Tone.TROUBLE,
+            _("The ERP answered an export that counts no more."),
+            why=said,
+            to_do=_(
+                "Ask the ERP team whether it has the order twice, or an old one; then mark this as handled."
+            ),
+            action="handled" if export_wants_handling(export) else "",
+        )
+    return Situation(
+        Tone.TROUBLE,
+        _("The ERP's answers contradict each other."),
+        why=said,
+        to_do=_("Ask the ERP team which answer is right; then record it on the export's page."),
+        action="mark-accepted",
+    )

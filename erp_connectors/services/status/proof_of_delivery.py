@@ -1,0 +1,101 @@
+"""What proves that a file was handed to the ERP: from our records, each with how it is known."""
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, open_verified
+from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.services.acks.apply import BY_HAND
+from erp_connectors.services.connections.endpoint import Target, target_of
+from erp_connectors.services.status.event_texts import detail_in_words
+from erp_connectors.services.status.export_files import AckPaper, acks_of
+from erp_connectors.states import AckFileStatus
+from orderflow.audit.models import Action, AuditLog
+
+SHOWN_ACK_SIGNS = 900
+SHOWN_NOTE_SIGNS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """``inferred``: how it is known that the file was published, where our own rename did not tell.
+
+    ``archive_ok`` None: there was no way to look. ``server``, ``host_key`` as recorded when the file was written, empty
+    where that was not recorded; ``target`` is the connection as it is configured now.
+    """
+
+    export: ERPExport
+    sent: bool
+    path: str
+    approved_by: str
+    server: str
+    host_key: str
+    target: Target
+    inferred: str
+    archive_ok: bool | None
+    ack: AckPaper | None
+    other_acks: tuple[AckPaper, ...]
+    by_hand: str
+
+    @property
+    def ack_text(self) -> str:
+        return self.ack.text[:SHOWN_ACK_SIGNS] if self.ack else ""
+
+    @property
+    def ack_cut(self) -> bool:
+        return self.ack is not None and (self.ack.cut or len(self.ack.text) > SHOWN_ACK_SIGNS)
+
+
+def proof_of(export: ERPExport) -> Proof:
+    """``export`` with its order, connection, org and who asked for it."""
+    papers = acks_of(export)
+    applied = next((paper for paper in reversed(papers) if paper.ack.status == AckFileStatus.APPLIED), None)
+    published = bool(export.sent_at and (export.dropzone_path or applied))
+    events = ERPExportEvent.objects.filter(export=export, what__in=("published", "settled", BY_HAND))
+    said = dict(events.order_by("id").values_list("what", "detail"))
+    server = export.staged_destination.partition("|")[0]
+    return Proof(
+        export=export,
+        sent=published,
+        path=export.dropzone_path or _final(export.staged_path, export.filename),
+        approved_by=_approved_by(export),
+        server="" if server.startswith("file:") else server,
+        host_key=export.staged_host_key,
+        target=target_of(export.connection),
+        inferred=detail_in_words(said.get("published") or said.get("settled") or ""),
+        archive_ok=_archived_as_recorded(export) if published else None,
+        ack=applied,
+        other_acks=tuple(paper for paper in papers if paper is not applied),
+        by_hand=said.get(BY_HAND, "")[:SHOWN_NOTE_SIGNS],
+    )
+
+
+def _final(staged_path: str, filename: str) -> str:
+    folder, slash, _ = staged_path.rpartition("/")
+    return f"{folder}{slash}{filename}" if staged_path else ""
+
+
+def _approved_by(export: ERPExport) -> str:
+    """Who gave the approval that this export was pushed under: the order may have been approved anew since."""
+    draft = export.draft_order
+    if draft.approved_by and draft.approved_at == export.approved_at:
+        return draft.approved_by.email
+    entries = AuditLog.objects.for_org(export.org_id).filter(
+        Q(entity_type="DraftOrder", entity_id=str(draft.pk), action=Action.DRAFT_APPROVED),
+        created_at__lte=export.created_at,
+    )
+    entry = entries.select_related("actor").order_by("-created_at").first()
+    return entry.actor.email if entry and entry.actor else ""
+
+
+def _archived_as_recorded(export: ERPExport) -> bool | None:
+    if export.payload_removed_at or export.payload is not None:
+        return None
+    try:
+        open_verified(export.export_storage_key, expected_sha256=export.sha256).close()
+    except ArchiveUnavailable:
+        return None
+    except ArchiveAltered:
+        return False
+    return True

@@ -1,0 +1,195 @@
+"""What happened to an order from its approval to its ERP number, in one list: who, when, what, how long it took.
+
+From the audit log, the exports' events and the ack files; the same statements however much happened.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import attrgetter
+
+from django.db.models import Q
+
+from erp_connectors.messages import in_words
+from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.services.acks.apply import BY_HAND, HANDLED
+from erp_connectors.services.connections.move_waiting import MOVED
+from erp_connectors.services.status.event_texts import (
+    ACK_FILED,
+    ACK_FOUND,
+    ACK_REMOVED,
+    EVENTS_REMOVED,
+    FILE_REMOVED,
+    Tone,
+    detail_in_words,
+    duration,
+    wording,
+)
+from erp_connectors.states import AckFileStatus
+from orderflow.audit.models import Action, AuditLog
+from orderflow.orders.models import DraftOrder
+
+LONGEST = 500
+APPROVALS = (Action.DRAFT_APPROVED, Action.APPROVAL_REVERTED)
+PUSHES = (Action.DRAFT_PUSH_REQUESTED, Action.DRAFT_PUSH_RETRIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``code`` as it is recorded, ``said`` in words; ``attempt`` 0 and ``export`` None where there is none."""
+
+    at: datetime
+    code: str
+    said: str
+    tone: Tone
+    who: str = ""
+    detail: str = ""
+    attempt: int = 0
+    export: ERPExport | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Oldest first; ``cut``: there is more than is shown, and the newest is shown."""
+
+    steps: tuple[Step, ...]
+    cut: bool = False
+
+
+def exports_of(draft: DraftOrder) -> list[ERPExport]:
+    """All of an order, oldest first, with what a timeline and a situation ask them for."""
+    rows = draft.exports.defer("payload").select_related("connection", "requested_by", "org")
+    exports = list(rows.order_by("created_at", "pk"))
+    for export in exports:
+        export.draft_order = draft
+    return exports
+
+
+def timeline(draft: DraftOrder, exports: Sequence[ERPExport], *, one: bool = False) -> Timeline:
+    """``exports``: all of the order's; or ``one`` of them, with what led to it."""
+    asked = _approvals_and_pushes(draft, exports)
+    if one:
+        asked = _that_led_to(exports[0], asked)
+    events, cut = _events(exports)
+    told = [*asked, *_without_pushes(events, asked), *_acks(exports), *_removals(exports)]
+    steps = sorted(told, key=attrgetter("at"))
+    return Timeline(tuple(_timed(steps)), cut)
+
+
+def ack_files_of(exports: Sequence[ERPExport]) -> list[AckFile]:
+    """Those that answer them, and those that were meant to and can't be understood; oldest first, without content."""
+    if not exports:
+        return []
+    meant = Q()
+    for export in exports:
+        meant |= Q(name__icontains=export.filename)
+    # Few rows have such a status, so that looking into their names costs little.
+    not_understood = Q(org=exports[0].org_id, export=None, status__in=NOT_UNDERSTOOD)
+    mine = AckFile.objects.filter(Q(export__in=exports) | not_understood & meant)
+    newest = mine.defer("body").order_by("-first_seen_at", "-pk")[:LONGEST]
+    return list(reversed(newest))
+
+
+NOT_UNDERSTOOD = (AckFileStatus.WAITING, AckFileStatus.MALFORMED)
+
+
+def _approvals_and_pushes(draft: DraftOrder, exports: Sequence[ERPExport]) -> list[Step]:
+    entries = (
+        AuditLog.objects.for_org(draft.org_id)
+        .filter(entity_type="DraftOrder", entity_id=str(draft.pk), action__in=(*APPROVALS, *PUSHES))
+        .select_related("actor")
+        .order_by("-created_at")[:LONGEST]
+    )
+    by_id = {str(export.pk): export for export in exports}
+    steps = []
+    for entry in reversed(entries):
+        export = by_id.get(str((entry.after or {}).get("erp_export_id")))
+        if entry.action in PUSHES and export is None:
+            continue
+        code = "pushed" if entry.action == Action.DRAFT_PUSH_REQUESTED else entry.action
+        who = entry.actor.email if entry.actor else ""
+        steps.append(_step(entry.created_at, code, who=who, export=export))
+    return _with_an_approval(draft, steps)
+
+
+def _with_an_approval(draft: DraftOrder, steps: list[Step]) -> list[Step]:
+    """An order that came into the database approved has no entry of it; its row says who and when."""
+    if draft.approved_at is None or any(step.code == Action.DRAFT_APPROVED for step in steps):
+        return steps
+    who = draft.approved_by.email if draft.approved_by else ""
+    return [_step(draft.approved_at, Action.DRAFT_APPROVED, who=who), *steps]
+
+
+def _that_led_to(export: ERPExport, steps: Sequence[Step]) -> list[Step]:
+    """The approval that it was sent under, and its push."""
+    approvals = [step for step in steps if step.export is None and step.at <= export.created_at]
+    return [*approvals[-1:], *(step for step in steps if step.export)]
+
+
+def _events(exports: Sequence[ERPExport]) -> tuple[list[Step], bool]:
+    by_id = {export.pk: export for export in exports}
+    newest = ERPExportEvent.objects.filter(export__in=list(by_id)).order_by("-id")[: LONGEST + 1]
+    rows = list(reversed(newest))
+    return [_event(row, by_id[row.export_id]) for row in rows[-LONGEST:]], len(rows) > LONGEST
+
+
+def _event(row: ERPExportEvent, export: ERPExport) -> Step:
+    who, detail = "", row.detail
+    if row.what in (BY_HAND, HANDLED, MOVED):
+        who, _, detail = row.detail.partition(": ")
+    elif row.what == "pushed":
+        who, detail = export.requested_by.email if export.requested_by else "", ""
+    elif row.what == "published":
+        detail = " ".join(part for part in (export.dropzone_path, detail_in_words(detail)) if part)
+    return _step(
+        row.at, row.what, who=who, detail=detail_in_words(detail), attempt=row.attempt, export=export
+    )
+
+
+def _without_pushes(events: Iterable[Step], asked: Iterable[Step]) -> list[Step]:
+    """A push is both in the audit log and an event: told once, by the log, which knows a retry from a push."""
+    told = {step.export.pk for step in asked if step.export}
+    return [step for step in events if not (step.code == "pushed" and step.export and step.export.pk in told)]
+
+
+def _acks(exports: Sequence[ERPExport]) -> list[Step]:
+    by_id = {export.pk: export for export in exports}
+    steps = []
+    for ack in ack_files_of(exports):
+        export = by_id.get(ack.export_id) if ack.export_id else None
+        said = ack.name + (f" ({ack.get_status_display()}: {in_words(ack.reason)})" if ack.reason else "")
+        steps.append(_step(ack.first_seen_at, ACK_FOUND, detail=said, export=export))
+        if ack.moved_at and ack.moved_to:
+            steps.append(_step(ack.moved_at, ACK_FILED, detail=ack.moved_to, export=export))
+        if ack.body_removed_at:
+            steps.append(_step(ack.body_removed_at, ACK_REMOVED, detail=ack.name, export=export))
+    return steps
+
+
+def _removals(exports: Sequence[ERPExport]) -> Iterable[Step]:
+    for export in exports:
+        if export.payload_removed_at:
+            yield _step(export.payload_removed_at, FILE_REMOVED, detail=export.filename, export=export)
+        if export.events_removed_at:
+            yield _step(export.events_removed_at, EVENTS_REMOVED, export=export)
+
+
+def _step(
+    at: datetime,
+    code: str,
+    *,
+    who: str = "",
+    detail: str = "",
+    attempt: int = 0,
+    export: ERPExport | None = None,
+) -> Step:
+    worded = wording(code)
+    return Step(at, code, worded.text, worded.tone, who, detail, attempt, export)
+
+
+def _timed(steps: Sequence[Step]) -> Iterable[Step]:
+    before: datetime | None = None
+    for step in steps:
+        yield replace(step, after=duration(step.at - before)) if before else step
+        before = step.at

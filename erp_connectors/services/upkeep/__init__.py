@@ -1,0 +1,1 @@
+"""Find what is due, measure, and check files against the contract."""
