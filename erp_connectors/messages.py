@@ -1,11 +1,28 @@
-"""What deliveries, acks and refusals leave behind in English, in the words of whoever reads it on a page."""
+"""English texts that services raise or store in rows, and their translation when they are shown."""
 
 from django.utils.translation import gettext_noop
 
-from erp_connectors.services.connections import server_limits
-from erp_connectors.services.connections.move_waiting import IN_USE, NO_TARGET, STILL_ACTIVE
-from erp_connectors.services.exports.push import NO_CONNECTION
 from orderflow.orders.sentences import OF_ORDERS, speaker
+
+NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
+STILL_ACTIVE = gettext_noop(
+    "This connection is active: what waits on it goes out by itself, or once its fault is corrected."
+)
+NO_TARGET = gettext_noop(
+    "This org has no other active connection of this type. Set one up or activate one, then move the exports."
+)
+IN_USE = gettext_noop("A worker is still delivering over this connection. Try again in a few minutes.")
+SERVER_LIMITS = (
+    gettext_noop("limits of the server: %(parts)s. %(value)s"),
+    gettext_noop("none met"),
+    gettext_noop("at most %(n)s files open at once"),
+    gettext_noop("only one channel"),
+    gettext_noop("at most %(n)s channels at once"),
+    gettext_noop(
+        "it gives two open files the same handle (a protocol violation that swaps files), "
+        "so one file is written at a time"
+    ),
+)
 
 REFUSALS = (
     NO_CONNECTION,
@@ -117,7 +134,7 @@ PROBE = (
         "Orders go to this folder, too: choose another one for the answers"
     ),
     gettext_noop("%(folder)s: %(n)s names listed; processed/ and error/ can be written"),
-    *server_limits.SENTENCES,
+    *SERVER_LIMITS,
     gettext_noop("The size could not be confirmed: %(why)s."),
     gettext_noop("file_mode was refused: %(why)s."),
     gettext_noop("fsync was refused: %(why)s."),

@@ -10,7 +10,7 @@ from erp_connectors import archive
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, Copy
 from erp_connectors.models import ERPExport
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.delivery.publish import bytes_of
+from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.exports.push import push_many
 from orderflow import settings as deployed
 from tests import factories

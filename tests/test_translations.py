@@ -12,11 +12,11 @@ from django.utils.translation import ngettext, override
 from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.notify.troubles import REASONS
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.capabilities import ABILITIES
 from erp_connectors.services.exports import deadlines
-from erp_connectors.services.exports.push import NO_CONNECTION
 from erp_connectors.services.exports.retry import WHY
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.event_texts import DETAILS, WORDINGS

@@ -14,13 +14,13 @@ from django.utils import timezone
 from erp_connectors.acceptance.scenario import Day, Scenario
 from erp_connectors.acceptance.unreliable import Unreliable, Weather
 from erp_connectors.acceptance.verdict import DayResult, Played, judge_day
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONFIG_INVALID, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import open_transport, standing_between
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.acks.shared_folders import of_others
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.sessions import keeper
 from erp_connectors.simulated_erp import Habits, SimulatedErp

@@ -17,6 +17,7 @@ from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.connection_form import described_fields, form_for
 from erp_connectors.admin.connection_pages import ConnectionPages, run_soon, titled
 from erp_connectors.admin.connection_setup import setup_of
+from erp_connectors.dropzones import limits_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
@@ -26,7 +27,6 @@ from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.connections.expiry_warnings import cautions
 from erp_connectors.services.connections.manage import public_config
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
-from erp_connectors.services.exports.paths import limits_of
 from erp_connectors.services.status.event_texts import fault_hint, fault_message
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.admin import yes_or_no

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.acts import Act, Prospect
-from erp_connectors.messages import in_words
+from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.endpoint import target_of
-from erp_connectors.services.exports.push import NO_CONNECTION, active_connections, push, retry_push
+from erp_connectors.services.exports.push import active_connections, push, retry_push
 from erp_connectors.services.exports.retry import WHY
 from erp_connectors.services.status.order_status import counting
 from erp_connectors.services.status.timeline import exports_of

@@ -34,9 +34,9 @@ from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRe
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.manual_answers import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
-from erp_connectors.services.connections.move_waiting import reason_for_waiting
 from erp_connectors.services.exports.retry import AT_MOST, Outcome, bulk_retry
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
+from erp_connectors.services.status.waiting_reason import reason_for_waiting
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability

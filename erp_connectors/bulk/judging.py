@@ -9,9 +9,9 @@ from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
 from erp_connectors.bulk.models import BulkAction, Outcome
-from erp_connectors.messages import in_words
+from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPExport
-from erp_connectors.services.exports.push import NO_CONNECTION, active_connections
+from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.exports.retry import WHY
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder, DraftOrderLine

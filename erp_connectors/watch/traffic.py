@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
 
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.acks.misnamed import listed, misnamed_of
 from erp_connectors.services.connections.connection_test import probe_steps
 from erp_connectors.services.exports.deadlines import HINT, MEANING
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.services.status.attention_queries import doubtful
 from erp_connectors.services.status.connection_health import Health, State, health_of_all
 from erp_connectors.services.upkeep import gauges

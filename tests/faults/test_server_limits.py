@@ -2,13 +2,13 @@
 
 import pytest
 
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections import manage
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.connections.server_limits import remember, sentences
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.sessions import keeper
 from erp_connectors.sftp import wire

@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from erp_connectors import archive
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.delivery.publish import bytes_of
+from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.states import ExportStatus
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.readiness import missing_for_ready

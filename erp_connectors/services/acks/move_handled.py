@@ -2,9 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import islice
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -169,13 +167,6 @@ class Filing:
                     _try_later(row)
         update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
         self.moved += sum(1 for row in rows if row.moved_at)
-
-
-def retry_moves(connection_id: UUID) -> None:
-    """Let the next poll move what could not be moved: the rights or the folder may be others now."""
-    waiting = AckFile.objects.filter(connection=connection_id, move_retry_at__isnull=False)
-    # In the past, so that two readings of the clock cannot hide it from a poll that begins now.
-    waiting.present().update(move_retry_at=clock.now() - timedelta(minutes=1))
 
 
 def _try_later(row: AckFile) -> None:

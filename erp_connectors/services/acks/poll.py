@@ -16,6 +16,7 @@ from erp_connectors import circuit, leases, tracing
 from erp_connectors.connectors.base import AckUnreadable, Connector, Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Entry
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     CONNECTION_DISABLED,
     INTERNAL_ERROR,
@@ -31,13 +32,13 @@ from erp_connectors.services.acks import decide
 from erp_connectors.services.acks.decide import Answered, Reading, Unreadable
 from erp_connectors.services.acks.file_index import Noted, noted
 from erp_connectors.services.acks.misnamed import MisnamedAnswers
-from erp_connectors.services.acks.move_handled import Decided, Filing, retry_moves
+from erp_connectors.services.acks.move_handled import Decided, Filing
 from erp_connectors.services.acks.shared_folders import of_others
+from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.connections.test_file_names import is_left_over
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.export_log import working_on
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock

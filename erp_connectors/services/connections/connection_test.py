@@ -14,6 +14,7 @@ from django.utils import timezone
 from erp_connectors import circuit
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.documents import Ability, Move, ProbeStep, Upload
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     FOLDER_MISSING,
     INTERNAL_ERROR,
@@ -24,15 +25,13 @@ from erp_connectors.faults import (
 )
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import open_transport
-from erp_connectors.services.acks.move_handled import retry_moves
 from erp_connectors.services.connections import capabilities
-from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED
+from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, retry_moves
 from erp_connectors.services.connections.capabilities import noted
 from erp_connectors.services.connections.credential_rollover import put_in_place
 from erp_connectors.services.connections.server_limits import as_row
 from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.services.connections.test_report import ProbeReport
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import clock, jobs

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from erp_connectors.connectors.base import Dropzone
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.connections.host_keys import fingerprints
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.transports.base import SftpOptions
 
 

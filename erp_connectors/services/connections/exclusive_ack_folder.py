@@ -3,9 +3,9 @@
 import os
 
 from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.transports.base import FilesystemOptions
 from orderflow.paging import by_key

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from erp_connectors import sessions
 from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.services.acks.move_handled import retry_moves
+from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
 from erp_connectors.services.connections.host_keys import fingerprints, host_key_names, planned_key_names
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from erp_connectors import leases
-from erp_connectors.faults import CONNECTION_DISABLED
 from erp_connectors.leases import Lease, Purpose
+from erp_connectors.messages import IN_USE, NO_TARGET, STILL_ACTIVE
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.services.connections.manage import ConnectionConflict
 from erp_connectors.services.exports.export_log import tell
@@ -25,13 +23,6 @@ from orderflow.tenancy.models import User
 # The event of an export that was moved.
 MOVED = "moved"
 AT_ONCE = 5000
-STILL_ACTIVE = gettext_noop(
-    "This connection is active: what waits on it goes out by itself, or once its fault is corrected."
-)
-NO_TARGET = gettext_noop(
-    "This org has no other active connection of this type. Set one up or activate one, then move the exports."
-)
-IN_USE = gettext_noop("A worker is still delivering over this connection. Try again in a few minutes.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +32,6 @@ class MovedExports:
     target: ERPConnection
     moved: int
     staged: int
-
-
-def reason_for_waiting(export: ERPExport) -> dict[str, Any] | None:
-    """Return code, message and hint of what a PENDING export waits for; None if nothing holds it."""
-    if export.status != ExportStatus.PENDING:
-        return None
-    if export.connection.status == ConnectionStatus.DISABLED:
-        kind = CONNECTION_DISABLED
-        return {"code": kind.code, "message": kind.meaning, "hint": kind.hint}
-    reason = export.connection.circuit_reason or export.error_json
-    return {key: reason.get(key, "") for key in ("code", "message", "hint")} if reason else None
 
 
 def move_waiting_exports(connection_id: UUID, *, actor: User) -> MovedExports:

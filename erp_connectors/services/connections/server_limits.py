@@ -8,29 +8,18 @@ import msgspec
 import structlog
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.documents import Ability, Upload
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
+from erp_connectors.messages import SERVER_LIMITS
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.transports.base import ServerLimits, Transport
 
 # Enough files to reach the limits of known servers, and enough expected files to open all channels.
 FILES_TRIED, FILES_EXPECTED = 20, 64
 
-SENTENCES = (
-    gettext_noop("limits of the server: %(parts)s. %(value)s"),
-    gettext_noop("none met"),
-    gettext_noop("at most %(n)s files open at once"),
-    gettext_noop("only one channel"),
-    gettext_noop("at most %(n)s channels at once"),
-    gettext_noop(
-        "it gives two open files the same handle (a protocol violation that swaps files), "
-        "so one file is written at a time"
-    ),
-)
 log = structlog.get_logger(__name__)
 
 
@@ -53,17 +42,17 @@ def remember(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> N
 
 
 def sentences(limits: ServerLimits) -> list[str]:
-    """Return the limits in English; each sentence is one of ``SENTENCES``."""
+    """Return the limits in English; each sentence is one of ``SERVER_LIMITS``."""
     found = []
     if limits.reuses_handles:
-        found.append(SENTENCES[-1])
+        found.append(SERVER_LIMITS[-1])
     if limits.files_open:
         found.append(f"at most {limits.files_open} files open at once")
     if limits.channels:
         found.append(
             "only one channel" if limits.channels == 1 else f"at most {limits.channels} channels at once"
         )
-    return found or [SENTENCES[1]]
+    return found or [SERVER_LIMITS[1]]
 
 
 def meet(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:

@@ -8,13 +8,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from erp_connectors.connectors.base import Dropzone, Purpose
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.host_keys import pinned_keys
 from erp_connectors.services.connections.test_report import ProbeReport, ReportedStep
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import public_half
 

@@ -12,16 +12,24 @@ from django.db.models import F, Q
 
 from erp_connectors import circuit, leases, tracing
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONNECTION_DISABLED, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.credential_rollover import link
-from erp_connectors.services.delivery import publish, record_failures, resolve_unknown, temp_file_cleanup
+from erp_connectors.services.delivery import (
+    publish,
+    record_failures,
+    render,
+    resolve_unknown,
+    stage,
+    temp_file_cleanup,
+)
+from erp_connectors.services.delivery.context import Delivery, Failure
 from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.services.exports.order_snapshot import count_lines
-from erp_connectors.services.exports.paths import Delivery, Failure, dropzone_of
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import clock
 from orderflow.database_faults import is_database_fault
@@ -204,8 +212,8 @@ def _take_steps(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, 
     fresh, unsettled = resolve_unknown.settle_predecessors(
         delivery, [export for export in exports if not export.staged_at]
     )
-    items, not_rendered = publish.render(delivery, fresh)
-    newly_staged, not_staged = publish.stage(delivery, items)
+    items, not_rendered = render.render(delivery, fresh)
+    newly_staged, not_staged = stage.stage(delivery, items)
     published, not_published = publish.publish(delivery, staged + newly_staged)
     return len(published), [*unsettled, *not_rendered, *not_staged, *not_published]
 

@@ -11,7 +11,8 @@ from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Upload
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
-from erp_connectors.services.exports.paths import Delivery, Failure, published_path
+from erp_connectors.services.delivery.context import Delivery, Failure
+from erp_connectors.services.exports.paths import published_path
 from erp_connectors.states import Stage
 from erp_connectors.transports.base import Transport
 

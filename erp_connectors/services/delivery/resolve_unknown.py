@@ -14,6 +14,7 @@ from erp_connectors import counters, leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Move
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     ALREADY_PUBLISHED,
     FOLDER_UNSTABLE,
@@ -28,17 +29,10 @@ from erp_connectors.services.acks.apply import accept_all, refuse_all
 from erp_connectors.services.acks.contradictions import waiting_answer
 from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.delivery import done_markers
-from erp_connectors.services.delivery.publish import audit_published
+from erp_connectors.services.delivery.context import Delivery, Failure
 from erp_connectors.services.exports.export_log import tell, tell_each
-from erp_connectors.services.exports.paths import (
-    Delivery,
-    Failure,
-    destination,
-    dropzone_of,
-    moved,
-    staying_at,
-    withdrawn_path,
-)
+from erp_connectors.services.exports.paths import destination, moved, staying_at, withdrawn_path
+from erp_connectors.services.exports.transitions import audit_published
 from erp_connectors.states import ExportStatus, FailedAs, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock

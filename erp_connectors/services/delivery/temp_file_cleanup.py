@@ -15,7 +15,7 @@ import structlog
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.services.connections.test_file_names import is_left_over
-from erp_connectors.services.exports.paths import Delivery
+from erp_connectors.services.delivery.context import Delivery
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow import clock
 

@@ -13,11 +13,11 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent, add_events
 from erp_connectors.notify.events import Event
 from erp_connectors.notify.outbox import note_exports
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.states import AckFileStatus, ExportStatus, Stage
 
 OVERDUE = "overdue"

@@ -1,66 +1,11 @@
 """What the steps of one delivery share, and how a connection becomes a dropzone and a transport."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 
-import msgspec
-
-from erp_connectors.connectors.base import ConfigError, Connector, Dropzone
-from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, DESTINATION_MOVED, Fault
-from erp_connectors.leases import Lease
-from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.transports.base import ServerLimits, Transport
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One connection's delivery under way: its lease, and the open way to the dropzone."""
-
-    lease: Lease
-    connection: ERPConnection
-    connector: Connector[object]
-    dropzone: Dropzone
-    transport: Transport
-
-    @property
-    def destination(self) -> str:
-        return destination(self.transport, self.dropzone)
-
-
-@dataclass(slots=True)
-class Item:
-    """An export on its way, with its bytes."""
-
-    export: ERPExport
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """``elsewhere``: it was met on another connection than the one that is being delivered."""
-
-    export: ERPExport
-    fault: Fault
-    stage: str
-    elsewhere: bool = False
-
-
-def dropzone_of(connection: ERPConnection) -> Dropzone:
-    """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID or CONNECTOR_UNKNOWN."""
-    try:
-        connector = connector_for(connection.connector_type)
-        dropzone = connector.dropzone(connector.parse_config(connection.config))
-    except ConfigError as error:
-        raise Fault(CONFIG_INVALID, f"{error}.") from None
-    except UnknownConnectorType as error:
-        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
-    return replace(dropzone, org_slug=connection.org.slug, limits=limits_of(connection))
-
-
-def limits_of(connection: ERPConnection) -> ServerLimits:
-    """Return the limits of its server that earlier runs found."""
-    return msgspec.convert(connection.server_limits, ServerLimits)
+from erp_connectors.connectors.base import Dropzone
+from erp_connectors.faults import DESTINATION_MOVED, Fault
+from erp_connectors.models import ERPExport
+from erp_connectors.transports.base import Transport
 
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from erp_connectors import counters, tracing
 from erp_connectors.archive import storage_key
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.registry import connector_for, is_known
 from erp_connectors.services.exports.export_log import tell
@@ -26,7 +27,6 @@ from orderflow.tenancy.models import User
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 NAMES_TRIED = 4
-NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
 STARTED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
 DELIVER_TASK = "erp_connectors.tasks.deliver"
 

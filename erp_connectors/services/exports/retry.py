@@ -8,8 +8,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.exports.push import NO_CONNECTION, active_connections, locked, start
+from erp_connectors.services.exports.push import active_connections, locked, start
 from erp_connectors.states import FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

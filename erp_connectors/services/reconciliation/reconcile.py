@@ -7,12 +7,13 @@ contents are compared a few megabytes at a time. So it may run beside deliveries
 from uuid import UUID
 
 from erp_connectors.connectors.base import Dropzone
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.deadlines import overdue
-from erp_connectors.services.exports.paths import destination, dropzone_of, published_path, staying_at
+from erp_connectors.services.exports.paths import destination, published_path, staying_at
 from erp_connectors.services.reconciliation.answers import AnswerFiles
 from erp_connectors.services.reconciliation.copies import compare_copies
 from erp_connectors.services.reconciliation.files import OrderFiles

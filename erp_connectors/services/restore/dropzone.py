@@ -13,9 +13,9 @@ from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LAR
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, add_events
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.ack_folders import PROCESSED
-from erp_connectors.services.delivery.publish import audit_published
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import published_path
+from erp_connectors.services.exports.transitions import audit_published
 from erp_connectors.services.reconciliation.answers import NUMBERED
 from erp_connectors.services.restore.report import Found, Kind, Recovery
 from erp_connectors.services.restore.rows import in_doubt

@@ -11,6 +11,7 @@ from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     CONNECTION_DISABLED,
     FAULT_KINDS,
@@ -24,7 +25,6 @@ from erp_connectors.services.connections.endpoint import place_of
 from erp_connectors.services.connections.expiry_warnings import Caution, cautions
 from erp_connectors.services.connections.host_keys import lacks_host_key
 from erp_connectors.services.connections.test_report import last_report
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.tenancy.models import User
 

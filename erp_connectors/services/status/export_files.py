@@ -10,7 +10,7 @@ from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.content import digest
-from erp_connectors.services.delivery.publish import bytes_of
+from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.timeline import ack_files_of
 
 MOST_BYTES_READ = 32 * 1024 * 1024

@@ -8,14 +8,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from erp_connectors.faults import ALREADY_PUBLISHED, CONNECTION_DISABLED
-from erp_connectors.messages import in_words
+from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import LIVE_STATUSES, ERPExport
 from erp_connectors.services.acks.dismiss import export_wants_handling
 from erp_connectors.services.acks.manual_answers import answerable
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports import deadlines
 from erp_connectors.services.exports.deadlines import Deadline
-from erp_connectors.services.exports.push import NO_CONNECTION, active_connections
+from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.status.event_texts import Tone, duration, fault_hint, fault_message
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs

@@ -8,12 +8,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from erp_connectors.documents import Entry
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks import misnamed
 from erp_connectors.services.acks.misnamed import MisnamedAnswers, misnamed_of
 from erp_connectors.services.acks.poll import poll
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.services.reconciliation.report import Kind as Found
 from erp_connectors.services.status.attention import Kind

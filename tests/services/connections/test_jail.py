@@ -10,6 +10,7 @@ import pytest
 
 from erp_connectors import checks
 from erp_connectors.connectors.base import ConfigError
+from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.registry import open_transport
@@ -18,7 +19,6 @@ from erp_connectors.services.connections.connection_test import probe_steps
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.connections.manage import change_connection, create_connection
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.exports.paths import dropzone_of
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
 from tests import factories

@@ -8,8 +8,9 @@ from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.connections import move_waiting
 from erp_connectors.services.connections.manage import ConnectionConflict
-from erp_connectors.services.connections.move_waiting import move_waiting_exports, reason_for_waiting
+from erp_connectors.services.connections.move_waiting import move_waiting_exports
 from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.status.waiting_reason import reason_for_waiting
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role

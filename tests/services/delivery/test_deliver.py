@@ -11,7 +11,7 @@ from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.delivery.publish import bytes_of
+from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.services.upkeep import sweep
 from erp_connectors.states import ExportStatus, FailedAs

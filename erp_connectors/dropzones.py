@@ -1,0 +1,28 @@
+"""The dropzone that a connection's row describes."""
+
+from dataclasses import replace
+
+import msgspec
+
+from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.transports.base import ServerLimits
+
+
+def dropzone_of(connection: ERPConnection) -> Dropzone:
+    """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID or CONNECTOR_UNKNOWN."""
+    try:
+        connector = connector_for(connection.connector_type)
+        dropzone = connector.dropzone(connector.parse_config(connection.config))
+    except ConfigError as error:
+        raise Fault(CONFIG_INVALID, f"{error}.") from None
+    except UnknownConnectorType as error:
+        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
+    return replace(dropzone, org_slug=connection.org.slug, limits=limits_of(connection))
+
+
+def limits_of(connection: ERPConnection) -> ServerLimits:
+    """Return the limits of its server that earlier runs found."""
+    return msgspec.convert(connection.server_limits, ServerLimits)

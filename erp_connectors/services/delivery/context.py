@@ -1,0 +1,54 @@
+"""What the steps of one delivery share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.faults import Fault
+from erp_connectors.leases import Lease
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.exports.paths import destination
+from erp_connectors.states import Stage
+from erp_connectors.transports.base import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One connection's delivery under way: its lease, and the open way to the dropzone."""
+
+    lease: Lease
+    connection: ERPConnection
+    connector: Connector[object]
+    dropzone: Dropzone
+    transport: Transport
+
+    @property
+    def destination(self) -> str:
+        return destination(self.transport, self.dropzone)
+
+
+@dataclass(slots=True)
+class Item:
+    """An export on its way, with its bytes."""
+
+    export: ERPExport
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """``elsewhere``: it was met on another connection than the one that is being delivered."""
+
+    export: ERPExport
+    fault: Fault
+    stage: str
+    elsewhere: bool = False
+
+
+def split_outcomes(
+    exports: Sequence[ERPExport], outcomes: Sequence[Fault | None], stage: Stage
+) -> tuple[list[ERPExport], list[Failure]]:
+    pairs = list(zip(exports, outcomes, strict=True))
+    done = [export for export, fault in pairs if fault is None]
+    failures = [Failure(export, fault, stage) for export, fault in pairs if fault is not None]
+    return done, failures
