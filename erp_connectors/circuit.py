@@ -11,8 +11,8 @@ from django.db.models import F
 
 from erp_connectors import counters
 from erp_connectors.models import ERPConnection
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.outbox import note_circuit
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.record import note_circuit
 
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from erp_connectors import counters
 from erp_connectors.bulk import runs
-from erp_connectors.notify import digests, sending
+from erp_connectors.notifications import digests, sending
 from erp_connectors.retention import runs as retention
 from erp_connectors.services.acks import poll as ack_folder
 from erp_connectors.services.delivery import deliver as delivery

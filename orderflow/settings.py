@@ -69,7 +69,7 @@ INSTALLED_APPS = [
     "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
     "erp_connectors.bulk.apps.BulkConfig",
-    "erp_connectors.notify.apps.NotifyConfig",
+    "erp_connectors.notifications.apps.NotifyConfig",
     "erp_connectors.retention.apps.RetentionConfig",
     "orderflow.site.OrderFlowAdminConfig",
     "django.contrib.auth",
@@ -288,7 +288,7 @@ EMAIL_HOST, EMAIL_PORT = _MAIL.get("EMAIL_HOST", ""), _MAIL.get("EMAIL_PORT", 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.get("EMAIL_HOST_USER", ""), _MAIL.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
-EMAIL_BACKEND = "erp_connectors.notify.smtp.EmailBackend"
+EMAIL_BACKEND = "erp_connectors.notifications.smtp.EmailBackend"
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "OrderFlow <orderflow@localhost>")
 WEBHOOK_PRIVATE_HOSTS = env.items("WEBHOOK_PRIVATE_HOSTS")
 WEBHOOK_ALLOW_HTTP = env.flag("WEBHOOK_ALLOW_HTTP", default=False)

@@ -5,7 +5,7 @@ from django.db import IntegrityError, connection, transaction
 
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.moves import IllegalMove, LostRace

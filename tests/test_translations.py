@@ -13,7 +13,7 @@ from erp_connectors.admin.overview_rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.messages import NO_CONNECTION
-from erp_connectors.notify.troubles import REASONS
+from erp_connectors.outbox.delivery_errors import REASONS
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.capabilities import ABILITIES
 from erp_connectors.services.exports import deadlines

@@ -11,10 +11,10 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.facts import way_of
-from erp_connectors.notify.letters import named
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.notifications.email_text import named
+from erp_connectors.notifications.notification_content import way_of
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.states import ConnectionStatus
 from orderflow.generics import ModelForm
 from orderflow.tenancy.models import Org

@@ -17,21 +17,21 @@ from django.utils.translation import gettext_lazy
 from erp_connectors.admin.columns import OrgColumn
 from erp_connectors.admin.list_pages import SHAPES, ListPage, short_time
 from erp_connectors.admin.subscription_form import SubscriptionForm
-from erp_connectors.notify import standing, subscriptions
-from erp_connectors.notify.facts import way_of
-from erp_connectors.notify.letters import named
-from erp_connectors.notify.models import Channel, Subscription
-from erp_connectors.notify.troubles import worded
+from erp_connectors.notifications import subscription_status, subscriptions
+from erp_connectors.notifications.email_text import named
+from erp_connectors.notifications.notification_content import way_of
+from erp_connectors.outbox.delivery_errors import worded
+from erp_connectors.outbox.models import Channel, Subscription
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
 SECRET_PAGE = "admin/notify/subscription/secret.html"  # noqa: S105  # a template
 _SHOWN = {
-    standing.State.WORKS: ("ok", gettext_lazy("works")),
-    standing.State.UNUSED: ("idle", gettext_lazy("nothing sent yet")),
-    standing.State.FAILING: ("trouble", gettext_lazy("does not get through")),
-    standing.State.GIVEN_UP: ("stopped", gettext_lazy("given up")),
-    standing.State.OFF: ("idle", gettext_lazy("switched off")),
+    subscription_status.State.WORKS: ("ok", gettext_lazy("works")),
+    subscription_status.State.UNUSED: ("idle", gettext_lazy("nothing sent yet")),
+    subscription_status.State.FAILING: ("trouble", gettext_lazy("does not get through")),
+    subscription_status.State.GIVEN_UP: ("stopped", gettext_lazy("given up")),
+    subscription_status.State.OFF: ("idle", gettext_lazy("switched off")),
 }
 
 
@@ -92,7 +92,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Subscription) -> SafeString:
-        tone, label = _SHOWN[standing.state_of(row)]
+        tone, label = _SHOWN[subscription_status.state_of(row)]
         return format_html(
             '<span class="badge badge-{}"><span aria-hidden="true">{}</span> {}</span>',
             tone,
@@ -110,8 +110,8 @@ class SubscriptionAdmin(ListPage, OrgColumn):
         context["show_save_and_add_another"] = False
         row = kwargs.get("obj")
         if row is not None:
-            tone, label = _SHOWN[standing.state_of(row)]
-            context |= {"standing": standing.standing_of(row), "tone": tone, "state_label": label}
+            tone, label = _SHOWN[subscription_status.state_of(row)]
+            context |= {"standing": subscription_status.standing_of(row), "tone": tone, "state_label": label}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:

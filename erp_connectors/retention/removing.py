@@ -15,11 +15,11 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from erp_connectors import archive, counters
+from erp_connectors.archive_watermark import move_horizon
 from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.retention.horizon import move_horizon
 from erp_connectors.retention.models import RetentionShare
 from erp_connectors.retention.periods import Kind
 from erp_connectors.retention.rules import BORN, PROVING, born_before, going

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from erp_connectors.bulk.models import BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.notify.models import Subscription
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push

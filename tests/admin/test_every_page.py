@@ -14,8 +14,8 @@ from django.urls import URLPattern, URLResolver, reverse
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction, BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
-from erp_connectors.notify import subscriptions
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.notifications import subscriptions
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push

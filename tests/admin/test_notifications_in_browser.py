@@ -5,14 +5,15 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from erp_connectors.notify.models import Notification, Subscription
+from erp_connectors.notifications.models import Notification
+from erp_connectors.outbox.models import Subscription
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.browsing import DESKTOP, PHONE, look
-from tests.notify.conftest import _public_url as _public_url
-from tests.notify.conftest import by_mail, by_webhook, round_of_notifications
-from tests.notify.conftest import receiver as receiver
-from tests.notify.test_happenings import open_circuit
+from tests.notifications.conftest import _public_url as _public_url
+from tests.notifications.conftest import by_mail, by_webhook, round_of_notifications
+from tests.notifications.conftest import receiver as receiver
+from tests.notifications.test_pending_events import open_circuit
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 

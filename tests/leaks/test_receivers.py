@@ -10,16 +10,16 @@ from django.utils import timezone
 
 from erp_connectors import archive, tasks
 from erp_connectors.models import ERPExport
-from erp_connectors.notify import digests, subscriptions
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Channel, Happening, Subscription
+from erp_connectors.notifications import digests, subscriptions
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Channel, PendingEvent, Subscription
 from erp_connectors.services.exports.push import push
 from orderflow import settings as deployed
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.leaks.canaries import random_text
-from tests.notify.conftest import mailbox as mailbox
-from tests.notify.conftest import receiver as receiver
+from tests.notifications.conftest import mailbox as mailbox
+from tests.notifications.conftest import receiver as receiver
 from tests.servers.ssh import free_port
 
 pytestmark = pytest.mark.deep
@@ -70,7 +70,7 @@ def subscribed(connection, **values):
 
 
 def tell(told, connection):
-    Happening.objects.create(subscription=told, event=Event.CIRCUIT_OPENED, connection=connection)
+    PendingEvent.objects.create(subscription=told, event=Event.CIRCUIT_OPENED, connection=connection)
     Subscription.objects.filter(pk=told.pk).update(retry_at=None, given_up_at=None, told_open=[])
     type(connection).objects.filter(pk=connection.pk).update(circuit_opened_at=timezone.now())
     digests.gather(timezone.now() + timedelta(days=1))

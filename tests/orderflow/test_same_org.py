@@ -11,7 +11,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.exports.push import push
 from orderflow.orders.models import Document, DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -29,7 +29,7 @@ MAY_CROSS = {
 TWO_WAYS = {
     "orders.ImportedOrder": "orders/importing/writing.py: customer and order of the org that is imported into",
     "bulk.BulkRow": "bulk/runs.py: orders that the user sees; platform staff's runs are over many orgs",
-    "notify.Happening": "notify/outbox.py: connection and export of the subscription's org",
+    "notify.PendingEvent": "outbox/record.py: connection and export of the subscription's org",
 }
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from erp_connectors.retention.horizon import horizon, move_horizon
+from erp_connectors.archive_watermark import horizon, move_horizon
 
 FIRST = datetime(2026, 3, 1, 4, tzinfo=UTC)
 

@@ -10,12 +10,12 @@ from django.core.management.base import SystemCheckError
 from django.test import Client
 from django.utils import timezone
 
-from erp_connectors import archive
+from erp_connectors import archive, archive_watermark
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun
 from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.registry import connector_for
-from erp_connectors.retention import horizon, runs
+from erp_connectors.retention import runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.services.acks.content import as_kept, said_by
 from erp_connectors.services.acks.poll import poll
@@ -327,7 +327,7 @@ def test_a_copy_that_is_not_there_counts_as_removed(old):
 
 
 def test_on_a_real_object_store(store, site, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(horizon, "storages", vars(archive)["storages"])
+    monkeypatch.setattr(archive_watermark, "storages", vars(archive)["storages"])
     (export,) = accepted(site)
     age()
     assert (store / export.export_storage_key).exists()
@@ -335,7 +335,7 @@ def test_on_a_real_object_store(store, site, monkeypatch):  # noqa: F811
     assert prune().trouble == ""
 
     assert not (store / export.export_storage_key).exists()
-    until = horizon.horizon(site.org.pk)
+    until = archive_watermark.horizon(site.org.pk)
     assert until
     assert until < timezone.now()
     (later,) = accepted(site)

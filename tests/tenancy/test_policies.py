@@ -15,8 +15,9 @@ from django.utils import timezone
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Happening, Notification, Subscription
+from erp_connectors.notifications.models import Notification
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import PendingEvent, Subscription
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from orderflow.access.models import Token
 from orderflow.idempotency.models import KeyedRequest
@@ -61,7 +62,7 @@ def fill(tenant):
     told = Subscription.objects.create(
         org=tenant.org, connection=tenant.connection, addresses="a@example.com"
     )
-    Happening.objects.create(
+    PendingEvent.objects.create(
         subscription=told, event=Event.values[0], connection=tenant.connection, export=export
     )
     RetentionShare.objects.create(run=RetentionRun.objects.create(org=tenant.org), org=tenant.org)

@@ -17,15 +17,16 @@ import orderflow
 from erp_connectors import tasks
 from erp_connectors.bulk.models import BulkRow, BulkRun, Outcome
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify.models import Channel, Notification, Subscription
-from erp_connectors.notify.signing import signed_headers
+from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.signing import signed_headers
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.retention import runs as retention
 from erp_connectors.states import ExportStatus
 from orderflow import jobs
 from orderflow.heartbeat.tasks import beat
 from orderflow.orders.states import DraftStatus
-from tests.notify.conftest import mailbox as mailbox
-from tests.notify.conftest import receiver as receiver
+from tests.notifications.conftest import mailbox as mailbox
+from tests.notifications.conftest import receiver as receiver
 from tests.retention.conftest import age
 from tests.tenants.twins import APPROVED, PENDING, SENT, mine, require_unmixed, state, told_of
 

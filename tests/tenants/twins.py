@@ -20,9 +20,10 @@ from erp_connectors.archive import storage_key
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.notify import digests, subscriptions
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Channel, Happening, Notification, Subscription
+from erp_connectors.notifications import digests, subscriptions
+from erp_connectors.notifications.models import Notification
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Channel, PendingEvent, Subscription
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
@@ -175,7 +176,7 @@ def _fill_rest(twin: Twin) -> None:
     current.reset(token)
     runs.make(BulkAction.PUSH, [twin.orders[APPROVED].pk], actor=ops)
     for told in Subscription.objects.for_org(twin.org):
-        Happening.objects.create(
+        PendingEvent.objects.create(
             subscription=told, event=Event.EXPORT_FAILED, connection=twin.connection, export=twin.export(REFUSED)
         )  # fmt: skip
     second_factors.set_up(ops)
@@ -214,7 +215,7 @@ OWNERS: dict[Any, str] = {
     BulkRun: "org",
     BulkRow: "run__org",
     Subscription: "org",
-    Happening: "subscription__org",
+    PendingEvent: "subscription__org",
     Notification: "subscription__org",
     Token: "user__org",
     LogEntry: "user__org",

@@ -17,8 +17,8 @@ from erp_connectors import counters, tracing
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.outbox import note_exports
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.exports.export_log import tell_each
 from erp_connectors.services.exports.transitions import mark_sent
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from erp_connectors.crypto import MasterKey, Undecryptable, seal, sealed_with
 from erp_connectors.fields import Sealed, key_ring, place_in, reseal
 from erp_connectors.models import ERPConnection
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.outbox.models import Channel, Subscription
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.paging import by_key

@@ -11,8 +11,8 @@ from erp_connectors import circuit, counters, leases
 from erp_connectors.faults import Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.outbox import note_exports
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.delivery.context import Failure
 from erp_connectors.services.exports.export_log import tell_each
 from erp_connectors.states import ExportStatus, FailedAs

@@ -23,8 +23,8 @@ from erp_connectors.faults import (
     Fault,
 )
 from erp_connectors.models import ERPExport, add_events
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.outbox import note_exports
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.acks.apply import accept_all, refuse_all
 from erp_connectors.services.acks.contradictions import waiting_answer
 from erp_connectors.services.connections.credential_rollover import link

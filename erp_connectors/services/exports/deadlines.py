@@ -16,8 +16,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent, add_events
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.outbox import note_exports
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.record import note_exports
 from erp_connectors.states import AckFileStatus, ExportStatus, Stage
 
 OVERDUE = "overdue"

@@ -5,11 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from erp_connectors.archive import ArchiveUnavailable
+from erp_connectors.archive_watermark import horizon, key
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.retention.horizon import horizon, key
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.restore.dropzone import put_answers_back, settle_by_files

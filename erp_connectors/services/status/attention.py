@@ -12,8 +12,8 @@ from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.notify.models import Subscription
-from erp_connectors.notify.troubles import worded
+from erp_connectors.outbox.delivery_errors import worded
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.acks.misnamed import misnamed_of
 from erp_connectors.services.connections.expiry_warnings import Caution, Why
 from erp_connectors.services.exports import deadlines

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.notify.models import Subscription
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.states import UNSETTLED_ACKS, AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

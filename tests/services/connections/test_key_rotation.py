@@ -12,8 +12,8 @@ from erp_connectors.crypto import seal
 from erp_connectors.faults import Fault
 from erp_connectors.fields import Sealed, key_ring, reseal
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify import subscriptions
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.notifications import subscriptions
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.connections import key_rotation
 from erp_connectors.services.connections.manage import change_connection
 from erp_connectors.services.delivery.deliver import deliver

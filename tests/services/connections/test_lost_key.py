@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 from erp_connectors.admin.connection_pages import STREAM
 from erp_connectors.faults import CONFIG_UNREADABLE
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify import subscriptions
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.notifications import subscriptions
+from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections import key_rotation
 from erp_connectors.services.delivery.deliver import deliver
@@ -26,7 +26,7 @@ from erp_connectors.states import ExportStatus
 from orderflow.access.models import Token
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.notify.conftest import by_mail, by_webhook, mailbox, receiver, round_of_notifications  # noqa: F401
+from tests.notifications.conftest import by_mail, by_webhook, mailbox, receiver, round_of_notifications  # noqa: F401
 from tests.servers.asyncssh_server import asyncssh_server
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db.models import Q
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify.events import OF_A_CIRCUIT, Event
-from erp_connectors.notify.models import Happening, Subscription
+from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
+from erp_connectors.outbox.models import PendingEvent, Subscription
 
 
 def note_exports(event: Event, exports: Iterable[ERPExport], *, at: datetime) -> None:
@@ -17,9 +17,9 @@ def note_exports(event: Event, exports: Iterable[ERPExport], *, at: datetime) ->
     for export in exports:
         by_connection.setdefault((export.org_id, export.connection_id), []).append(export)
     for (org_id, connection_id), mine in by_connection.items():
-        Happening.objects.bulk_create(
+        PendingEvent.objects.bulk_create(
             [
-                Happening(subscription=one, event=event, connection_id=connection_id, export=export, at=at)
+                PendingEvent(subscription=one, event=event, connection_id=connection_id, export=export, at=at)
                 for one in _listening(org_id, connection_id)
                 if one.wants(event)
                 for export in mine
@@ -30,8 +30,8 @@ def note_exports(event: Event, exports: Iterable[ERPExport], *, at: datetime) ->
 
 def note_circuit(event: Event, connection: ERPConnection, *, at: datetime) -> None:
     # Who wants to know of one of both is told by comparing with what was told last, so it needs both.
-    Happening.objects.bulk_create(
-        Happening(subscription=one, event=event, connection=connection, at=at)
+    PendingEvent.objects.bulk_create(
+        PendingEvent(subscription=one, event=event, connection=connection, at=at)
         for one in _listening(connection.org_id, connection.pk)
         if any(map(one.wants, OF_A_CIRCUIT))
     )

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from erp_connectors.faults import Fault
-from erp_connectors.notify.models import Subscription
-from erp_connectors.notify.signing import new_secret
+from erp_connectors.notifications.signing import new_secret
+from erp_connectors.outbox.models import Subscription
 
 OVERLAP = timedelta(hours=24)
 

@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="Happening",
+            name="PendingEvent",
             fields=[
                 (
                     "id",
@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
                     "subscription",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="happenings",
+                        related_name="pending_events",
                         to="notify.subscription",
                     ),
                 ),
@@ -241,11 +241,11 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
-            model_name="happening",
-            index=models.Index(fields=["subscription", "event", "at"], name="happening_by_event"),
+            model_name="pendingevent",
+            index=models.Index(fields=["subscription", "event", "at"], name="pending_event_by_event"),
         ),
         migrations.AddConstraint(
-            model_name="happening",
+            model_name="pendingevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     (
@@ -259,7 +259,7 @@ class Migration(migrations.Migration):
                         ],
                     )
                 ),
-                name="happening_event_is_known",
+                name="pending_event_event_is_known",
             ),
         ),
     ]

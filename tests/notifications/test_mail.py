@@ -7,15 +7,16 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors import circuit
-from erp_connectors.notify import mail, subscriptions
-from erp_connectors.notify.letters import Letter
-from erp_connectors.notify.models import Notification, Subscription
-from erp_connectors.notify.troubles import NotDelivered
+from erp_connectors.notifications import mail, subscriptions
+from erp_connectors.notifications.email_text import Letter
+from erp_connectors.notifications.models import Notification
+from erp_connectors.outbox.delivery_errors import NotDelivered
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.acks.poll import poll
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.notify.conftest import by_mail, by_webhook, round_of_notifications
-from tests.notify.test_happenings import REFUSED, open_circuit
+from tests.notifications.conftest import by_mail, by_webhook, round_of_notifications
+from tests.notifications.test_pending_events import REFUSED, open_circuit
 from tests.services.acks.test_poll import sent
 
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from erp_connectors.notify.events import TEST
-from erp_connectors.notify.facts import Facts, Instance, Way
-from erp_connectors.notify.links import link_to
-from erp_connectors.notify.models import Notification
+from erp_connectors.notifications.links import link_to
+from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.notification_content import Facts, Instance, Way
+from erp_connectors.outbox.events import TEST
 
 
 class Data(msgspec.Struct, kw_only=True):

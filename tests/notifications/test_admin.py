@@ -5,16 +5,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Subscription
-from erp_connectors.notify.secrets import renew_secret, signing_keys
+from erp_connectors.notifications.secrets import renew_secret, signing_keys
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.overview import overview
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.notify.conftest import by_mail, by_webhook, round_of_notifications
-from tests.notify.test_happenings import open_circuit
+from tests.notifications.conftest import by_mail, by_webhook, round_of_notifications
+from tests.notifications.test_pending_events import open_circuit
 from tests.pages import levels
 
 ADD = "admin:notify_subscription_add"
@@ -222,7 +222,7 @@ def test_switching_off_forgets_what_waits(site, client):
 
     stored = Subscription.objects.get()
     assert not stored.active
-    assert not stored.happenings.exists()
+    assert not stored.pending_events.exists()
 
 
 def test_removing_is_audited(site, client):

@@ -1,4 +1,7 @@
-"""Who wants to be told what, what has happened, and the notifications made of it. Rows are the truth."""
+"""Who wants to be notified of which changes, and the changes that wait to be notified. Rows are the truth.
+
+Both tables belong to the app `notify`, which `erp_connectors.notifications` configures.
+"""
 
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -10,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.fields import EncryptedConfigField
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify.events import Event
+from erp_connectors.outbox.events import Event
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
@@ -73,6 +76,7 @@ class Subscription(models.Model):
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
+        app_label = "notify"
         verbose_name = _("notification")
         verbose_name_plural = _("notifications")
         constraints: ClassVar = [
@@ -118,66 +122,29 @@ class Subscription(models.Model):
         return event in self.events
 
 
-class HappeningQuerySet(OrgScopedQuerySet["Happening"]):
+class PendingEventQuerySet(OrgScopedQuerySet["PendingEvent"]):
     org_lookup = "subscription__org"
 
 
-class Happening(models.Model):
+class PendingEvent(models.Model):
     """A change that a subscription has not been told of yet; written in the transaction that made the change."""
 
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="happenings")
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="pending_events")
     event = models.CharField(max_length=20, choices=Event.choices)
     connection = models.ForeignKey(ERPConnection, on_delete=models.CASCADE, related_name="+")
     export = models.ForeignKey(ERPExport, on_delete=models.CASCADE, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
 
-    objects = HappeningQuerySet.as_manager()
+    objects = PendingEventQuerySet.as_manager()
 
     class Meta:
+        app_label = "notify"
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(event__in=Event.values), name="happening_event_is_known")
+            models.CheckConstraint(condition=Q(event__in=Event.values), name="pending_event_event_is_known")
         ]
-        indexes: ClassVar = [models.Index(fields=["subscription", "event", "at"], name="happening_by_event")]
+        indexes: ClassVar = [
+            models.Index(fields=["subscription", "event", "at"], name="pending_event_by_event")
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} {self.at:%Y-%m-%d %H:%M:%S}"
-
-
-class NotificationQuerySet(OrgScopedQuerySet["Notification"]):
-    org_lookup = "subscription__org"
-
-    def unsent(self) -> "NotificationQuerySet":
-        return self.filter(sent_at=None, dropped_at=None)
-
-
-class Notification(models.Model):
-    """What one subscription is told at once. Its id is what a receiver knows a repetition by."""
-
-    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="notifications")
-    event = models.CharField(max_length=20, choices=Event.choices)
-    facts = models.JSONField()
-    created_at = models.DateTimeField(default=timezone.now)
-    attempts = models.PositiveIntegerField(default=0)
-    reached = models.JSONField(default=list, help_text="Addresses that have it, where others do not yet.")
-    sent_at = models.DateTimeField(null=True)
-    dropped_at = models.DateTimeField(null=True)
-
-    objects = NotificationQuerySet.as_manager()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["subscription", "event"],
-                condition=Q(sent_at=None, dropped_at=None),
-                name="one_unsent_notification_per_event",
-            ),
-            models.CheckConstraint(condition=Q(event__in=Event.values), name="notification_event_is_known"),
-        ]
-        indexes: ClassVar = [
-            models.Index(fields=["subscription", "-created_at"], name="notification_by_age"),
-            models.Index(fields=["created_at"], name="notification_old"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.event} {self.id}"

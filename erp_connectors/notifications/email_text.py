@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from erp_connectors.notify.events import OF_A_CIRCUIT, Event
-from erp_connectors.notify.facts import Facts, Instance, Way
-from erp_connectors.notify.links import link_to
+from erp_connectors.notifications.links import link_to
+from erp_connectors.notifications.notification_content import Facts, Instance, Way
+from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
 from erp_connectors.services.status.connection_health import Trouble
 
 

@@ -14,16 +14,17 @@ from django.utils import timezone
 
 from docs.receivers.verify_webhook import BadSignature, verify
 from erp_connectors import checks
-from erp_connectors.notify import digests, sending, subscriptions, webhooks
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Notification, Subscription
-from erp_connectors.notify.secrets import OVERLAP, renew_secret, signing_keys
-from erp_connectors.notify.signing import new_secret, signed_headers
-from erp_connectors.notify.troubles import NotDelivered, worded
+from erp_connectors.notifications import digests, sending, subscriptions, webhooks
+from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.secrets import OVERLAP, renew_secret, signing_keys
+from erp_connectors.notifications.signing import new_secret, signed_headers
+from erp_connectors.outbox.delivery_errors import NotDelivered, worded
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Subscription
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.notify.conftest import by_webhook, round_of_notifications
-from tests.notify.test_happenings import open_circuit
+from tests.notifications.conftest import by_webhook, round_of_notifications
+from tests.notifications.test_pending_events import open_circuit
 from tests.parts import require_program
 from tests.servers.http_receiver import http_receiver
 from tests.sftp.test_addresses import SEEN_BY_ATTACKERS

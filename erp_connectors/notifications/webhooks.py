@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from erp_connectors.address_policy import Address, is_public, refusal
-from erp_connectors.notify.troubles import NotDelivered
+from erp_connectors.outbox.delivery_errors import NotDelivered
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
 from erp_connectors.sftp.session import connect_tcp
 

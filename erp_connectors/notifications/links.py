@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.urls import reverse
 
-from erp_connectors.notify.events import OF_A_CIRCUIT, Event
-from erp_connectors.notify.facts import Facts
+from erp_connectors.notifications.notification_content import Facts
+from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
 
 _LISTS = {
     Event.EXPORT_FAILED: {"attention": "yes"},

@@ -8,15 +8,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import override
 
-from erp_connectors.notify import mail
-from erp_connectors.notify.digests import open_circuits
-from erp_connectors.notify.facts import way_of
-from erp_connectors.notify.letters import trial_letter
-from erp_connectors.notify.models import Channel, Subscription
-from erp_connectors.notify.payload import trial_payload
-from erp_connectors.notify.secrets import new_secret_only, renew_secret
-from erp_connectors.notify.sending import OUTCOME, post_signed
-from erp_connectors.notify.troubles import NotDelivered
+from erp_connectors.notifications import mail
+from erp_connectors.notifications.digests import open_circuits
+from erp_connectors.notifications.email_text import trial_letter
+from erp_connectors.notifications.notification_content import way_of
+from erp_connectors.notifications.payload import trial_payload
+from erp_connectors.notifications.secrets import new_secret_only, renew_secret
+from erp_connectors.notifications.sending import OUTCOME, post_signed
+from erp_connectors.outbox.delivery_errors import NotDelivered
+from erp_connectors.outbox.models import Channel, Subscription
 from orderflow import clock
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -158,7 +158,7 @@ def _begin_anew(stored: Subscription, changed: Subscription) -> None:
     if elsewhere or switched_on or stored.connection_id != changed.connection_id:
         rows.update(told_open=open_circuits(changed.org_id, changed.connection_id))
     if not changed.active:
-        changed.happenings.all().delete()
+        changed.pending_events.all().delete()
         changed.notifications.unsent().update(dropped_at=clock.now())
 
 

@@ -10,9 +10,10 @@ from django.db import transaction
 from django.db.models import Min
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.notify.events import OF_A_CIRCUIT, Event
-from erp_connectors.notify.facts import facts_of, still_true
-from erp_connectors.notify.models import Happening, Notification, Subscription
+from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.notification_content import facts_of, still_true
+from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
+from erp_connectors.outbox.models import PendingEvent, Subscription
 
 AT_ONCE = 5000
 
@@ -21,7 +22,7 @@ def gather(now: datetime) -> int:
     """Make the notifications that are due; returns how many. Several at once make none twice."""
     ripe = now - timedelta(seconds=settings.NOTIFICATION_WINDOW_SECONDS)
     waiting = (
-        Happening.objects.filter(subscription__in=Subscription.objects.listening())
+        PendingEvent.objects.filter(subscription__in=Subscription.objects.listening())
         .values_list("subscription", flat=True)
         .annotate(oldest=Min("at"))
         .filter(oldest__lte=ripe)
@@ -48,36 +49,36 @@ def _gather(subscription_id: UUID, ripe: datetime, now: datetime) -> int:
 
 def _due(subscription: Subscription, events: Sequence[Event], ripe: datetime, now: datetime) -> bool:
     """The oldest has waited for others, nothing alike waits to be sent, and the last one was not just now."""
-    if not subscription.happenings.filter(event__in=events, at__lte=ripe).exists():
+    if not subscription.pending_events.filter(event__in=events, at__lte=ripe).exists():
         return False
     alike = subscription.notifications.filter(event__in=events)
     paused = now - timedelta(seconds=settings.NOTIFICATION_PAUSE_SECONDS)
     return not (alike.unsent().exists() or alike.filter(created_at__gt=paused).exists())
 
 
-def _of_exports(subscription: Subscription, event: Event) -> list[Happening]:
+def _of_exports(subscription: Subscription, event: Event) -> list[PendingEvent]:
     """Takes them out of the outbox; what was put right meanwhile is left out."""
     found = list(
-        subscription.happenings.filter(event=event)
+        subscription.pending_events.filter(event=event)
         .select_related("connection__org", "export__draft_order")
         .defer("export__payload")
         .order_by("at", "pk")[:AT_ONCE]
     )
-    Happening.objects.filter(pk__in=[one.pk for one in found]).delete()
+    PendingEvent.objects.filter(pk__in=[one.pk for one in found]).delete()
     return [one for one in found if one.export and still_true(event, one.export)]
 
 
 def _circuits(subscription: Subscription, now: datetime) -> int:
     """Compared with what was told last: one that closes and opens again with each probe is no news."""
     found = list(
-        subscription.happenings.filter(event__in=OF_A_CIRCUIT)
+        subscription.pending_events.filter(event__in=OF_A_CIRCUIT)
         .select_related("connection__org")
         .order_by("at", "pk")[:AT_ONCE]
     )
-    Happening.objects.filter(pk__in=[one.pk for one in found]).delete()
+    PendingEvent.objects.filter(pk__in=[one.pk for one in found]).delete()
     told, last = set(subscription.told_open), {one.connection_id: one for one in found}
-    opened: list[Happening] = []
-    closed: list[Happening] = []
+    opened: list[PendingEvent] = []
+    closed: list[PendingEvent] = []
     for one in last.values():
         is_open, was_told = one.connection.circuit_open, str(one.connection_id) in told
         if is_open != was_told:
@@ -89,14 +90,16 @@ def _circuits(subscription: Subscription, now: datetime) -> int:
     )
 
 
-def _ids(happenings: Sequence[Happening]) -> set[str]:
-    return {str(one.connection_id) for one in happenings}
+def _ids(pending_events: Sequence[PendingEvent]) -> set[str]:
+    return {str(one.connection_id) for one in pending_events}
 
 
-def _notify(subscription: Subscription, event: Event, happenings: Sequence[Happening], now: datetime) -> int:
-    if not happenings or not subscription.wants(event):
+def _notify(
+    subscription: Subscription, event: Event, pending_events: Sequence[PendingEvent], now: datetime
+) -> int:
+    if not pending_events or not subscription.wants(event):
         return 0
-    facts = msgspec.to_builtins(facts_of(subscription, event, happenings))
+    facts = msgspec.to_builtins(facts_of(subscription, event, pending_events))
     Notification.objects.create(subscription=subscription, event=event, facts=facts, created_at=now)
     return 1
 

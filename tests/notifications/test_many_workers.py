@@ -9,12 +9,13 @@ from django.db import connection
 from django.utils import timezone
 
 from erp_connectors import crashpoints
-from erp_connectors.notify import digests, sending
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Notification, Subscription
+from erp_connectors.notifications import digests, sending
+from erp_connectors.notifications.models import Notification
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.exports import deadlines
-from tests.notify.conftest import by_mail, by_webhook
-from tests.notify.test_happenings import noted, open_circuit
+from tests.notifications.conftest import by_mail, by_webhook
+from tests.notifications.test_pending_events import noted, open_circuit
 from tests.services.acks.test_poll import sent
 from tests.services.delivery.test_concurrency import THREADS, together
 

@@ -9,15 +9,16 @@ from django.utils import timezone
 from erp_connectors import circuit
 from erp_connectors.faults import LOGIN_REFUSED, Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify import digests
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Happening, Notification
+from erp_connectors.notifications import digests
+from erp_connectors.notifications.models import Notification
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import PendingEvent
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery import deliver
 from erp_connectors.services.exports import deadlines, push
 from orderflow.orders.models import DraftOrderLine
 from tests import factories
-from tests.notify.conftest import by_mail
+from tests.notifications.conftest import by_mail
 from tests.services.acks.test_poll import sent
 
 REFUSED = b'{"status": "FAILED", "error_code": "ERP_VALIDATION", "message": "Unknown customer 4711"}'
@@ -25,7 +26,7 @@ LATER = timedelta(minutes=1)
 
 
 def noted():
-    return list(Happening.objects.order_by("pk").values_list("event", flat=True))
+    return list(PendingEvent.objects.order_by("pk").values_list("event", flat=True))
 
 
 def told(after=LATER):

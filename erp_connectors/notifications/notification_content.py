@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Happening, Subscription
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import PendingEvent, Subscription
 from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.exports import deadlines
 from erp_connectors.states import ExportStatus
@@ -50,16 +50,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     first: list[Instance]
 
 
-def facts_of(subscription: Subscription, event: Event, happenings: Sequence[Happening]) -> Facts:
-    """``happenings`` in their order, with connection, export and draft order at hand."""
-    named = happenings[:NAMED]
+def facts_of(subscription: Subscription, event: Event, pending_events: Sequence[PendingEvent]) -> Facts:
+    """``pending_events`` in their order, with connection, export and draft order at hand."""
+    named = pending_events[:NAMED]
     ways = {one.connection_id: way_of(one.connection) for one in named}
     return Facts(
         org=subscription.org.name,
         org_slug=subscription.org.slug,
-        count=len(happenings),
-        since=happenings[0].at,
-        until=happenings[-1].at,
+        count=len(pending_events),
+        since=pending_events[0].at,
+        until=pending_events[-1].at,
         first=[_instance(one, event, ways[one.connection_id]) for one in named],
     )
 
@@ -75,14 +75,14 @@ def still_true(event: Event, export: ERPExport) -> bool:
     return export.status == ExportStatus.FAILED
 
 
-def _instance(happening: Happening, event: Event, way: Way) -> Instance:
-    export = happening.export
+def _instance(pending_event: PendingEvent, event: Event, way: Way) -> Instance:
+    export = pending_event.export
     if export is None:
-        reason = happening.connection.circuit_reason or {} if event is Event.CIRCUIT_OPENED else {}
-        return Instance(at=happening.at, connection=way, **_why(reason))
+        reason = pending_event.connection.circuit_reason or {} if event is Event.CIRCUIT_OPENED else {}
+        return Instance(at=pending_event.at, connection=way, **_why(reason))
     late = {"message": deadlines.MEANING, "hint": deadlines.HINT}
     return Instance(
-        at=happening.at,
+        at=pending_event.at,
         connection=way,
         export_id=str(export.pk),
         order_id=str(export.draft_order_id),

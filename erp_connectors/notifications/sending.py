@@ -13,15 +13,16 @@ from django.utils.translation import override
 
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import Fault
-from erp_connectors.notify import mail, webhooks
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.facts import Facts
-from erp_connectors.notify.letters import letter_of
-from erp_connectors.notify.models import Channel, Notification, Subscription
-from erp_connectors.notify.payload import payload_of
-from erp_connectors.notify.secrets import signing_keys
-from erp_connectors.notify.signing import signed_headers
-from erp_connectors.notify.troubles import ADDRESS_REFUSED, NotDelivered
+from erp_connectors.notifications import mail, webhooks
+from erp_connectors.notifications.email_text import letter_of
+from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.notification_content import Facts
+from erp_connectors.notifications.payload import payload_of
+from erp_connectors.notifications.secrets import signing_keys
+from erp_connectors.notifications.signing import signed_headers
+from erp_connectors.outbox.delivery_errors import ADDRESS_REFUSED, NotDelivered
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Channel, Subscription
 from orderflow import clock
 
 LEASE = timedelta(minutes=5)
@@ -186,7 +187,7 @@ def _give_up(row: Subscription, now: datetime) -> None:
     """What has waited so long is no news by the time somebody listens again."""
     row.given_up_at = now
     row.notifications.unsent().update(dropped_at=now)
-    row.happenings.all().delete()
+    row.pending_events.all().delete()
 
 
 def _pause(failures: int) -> timedelta:

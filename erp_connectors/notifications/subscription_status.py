@@ -6,10 +6,11 @@ from enum import Enum, auto
 
 from django.db.models import Count
 
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Notification, Subscription
-from erp_connectors.notify.sending import GIVEN_UP_AFTER
-from erp_connectors.notify.troubles import worded
+from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.sending import GIVEN_UP_AFTER
+from erp_connectors.outbox.delivery_errors import worded
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Subscription
 
 SHOWN = 10
 
@@ -61,7 +62,7 @@ def state_of(row: Subscription) -> State:
 def standing_of(row: Subscription) -> Standing:
     """Two statements."""
     cause, hint = worded(row.last_trouble)
-    waiting = row.happenings.aggregate(n=Count("pk"))["n"]
+    waiting = row.pending_events.aggregate(n=Count("pk"))["n"]
     failing = row.failing_since if not row.given_up_at and row.failures_in_row else None
     return Standing(
         state=state_of(row),

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.notify import digests, sending, subscriptions
-from erp_connectors.notify.events import Event
-from erp_connectors.notify.models import Channel, Subscription
+from erp_connectors.notifications import digests, sending, subscriptions
+from erp_connectors.outbox.events import Event
+from erp_connectors.outbox.models import Channel, Subscription
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.servers.http_receiver import Receiver, http_receiver
@@ -31,7 +31,7 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 @pytest.fixture
 def mailbox(settings: Any) -> Iterator[MailServer]:
     with mail_server() as running:
-        settings.EMAIL_BACKEND = "erp_connectors.notify.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "erp_connectors.notifications.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", running.port
         settings.MAIL_IS_SET_UP = True
         yield running
