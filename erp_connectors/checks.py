@@ -9,11 +9,11 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from erp_connectors.address_policy import literal, refusal
 from erp_connectors.archive import ALIAS
-from erp_connectors.crypto import BadKey
-from erp_connectors.fields import key_ring
 from erp_connectors.registry import ORG_PLACE
 from erp_connectors.retention.periods import TooShort, configured
 from erp_connectors.transports.allowed_hosts import is_host_or_network
+from orderflow.secrets.crypto import BadKey
+from orderflow.secrets.key_ring import key_ring
 
 PROTECTED_HARDLINKS = Path("/proc/sys/fs/protected_hardlinks")
 

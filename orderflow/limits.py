@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from erp_connectors.api.errors import envelope
+from orderflow.api_errors import envelope
 from orderflow.search.normal_form import count_words
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")

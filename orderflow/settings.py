@@ -11,10 +11,10 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from erp_connectors.address_policy import NAT64_LENGTHS
-from erp_connectors.crypto import BadKey, MasterKey
 from orderflow import development
 from orderflow import environment as env
 from orderflow.private_files import make_folder
+from orderflow.secrets.crypto import BadKey, MasterKey
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Installed as a package there is no checkout, and Python's own folders are no place for data.
@@ -63,8 +63,9 @@ INSTALLED_APPS = [
     "orderflow.tenancy",
     "orderflow.audit",
     "orderflow.orders",
-    "orderflow.access",
+    "orderflow.accounts",
     "orderflow.second_factor",
+    "orderflow.user_admin",
     "orderflow.heartbeat",
     "orderflow.idempotency",
     "erp_connectors.apps.ErpConnectorsConfig",
@@ -130,8 +131,10 @@ TEMPLATES = [
 ]
 
 AUTH_USER_MODEL = "tenancy.User"
+# Called with the request and the context of the admin site.
+ADMIN_INDEX_PAGE = "erp_connectors.admin.overview.overview_page"
 AUTHENTICATION_BACKENDS = [
-    "orderflow.access.lockout.LockoutBackend",
+    "orderflow.accounts.lockout.LockoutBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -352,11 +355,11 @@ LOGIN_FAILURES_PER_ADDRESS = env.number("LOGIN_FAILURES_PER_ADDRESS", 30)
 LOGIN_FAILURES_PER_ACCOUNT = env.number("LOGIN_FAILURES_PER_ACCOUNT", 50)
 AXES_FAILURE_LIMIT = env.number("LOGIN_FAILURES", 5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.number("LOGIN_LOCK_MINUTES", 15))
-AXES_HANDLER = "orderflow.access.lockout.LockoutHandler"
+AXES_HANDLER = "orderflow.accounts.lockout.LockoutHandler"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "orderflow.access.lockout.place"
-AXES_USERNAME_CALLABLE = "orderflow.access.lockout.account"
+AXES_CLIENT_IP_CALLABLE = "orderflow.accounts.lockout.place"
+AXES_USERNAME_CALLABLE = "orderflow.accounts.lockout.account"
 AXES_LOCKOUT_CALLABLE = "erp_connectors.api.locked.locked_out"
 # Who goes on guessing while locked out doesn't make it longer: the person whose account it is waits, too.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False

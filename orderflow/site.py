@@ -1,7 +1,9 @@
 """Our admin site: Django's own, with our name and front page, and without pages that nobody should use."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -9,6 +11,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils.module_loading import import_string
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -61,13 +64,15 @@ class OrderFlowAdminSite(AdminSite):
         return password_page(request, {**context, **(extra_context or {})})
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        from erp_connectors.admin.overview import overview_page  # noqa: PLC0415  # its models are not there yet
-
-        context = {**self.each_context(request), "title": self.index_title, **(extra_context or {})}
-        return overview_page(request, context)
+        page: Callable[[HttpRequest, dict[str, Any]], TemplateResponse] = import_string(
+            settings.ADMIN_INDEX_PAGE
+        )
+        return page(
+            request, {**self.each_context(request), "title": self.index_title, **(extra_context or {})}
+        )
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        from orderflow.access.own_password import own_password_page  # noqa: PLC0415  # its models are not there yet
+        from orderflow.user_admin.own_password import own_password_page  # noqa: PLC0415  # its models are not there yet
 
         return own_password_page(request, {**self.each_context(request), **(extra_context or {})})
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 
-from erp_connectors import tracing
+from orderflow import tracing
 
 SERVICE = "orderflow"
 # Routes of the API's routers are regular expressions.

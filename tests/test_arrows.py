@@ -11,7 +11,7 @@ FORBIDDEN = {
     "orderflow/tenancy": ("erp_connectors", "orderflow.orders", "orderflow.audit"),
     "orderflow/orders": ("erp_connectors",),
     "orderflow/audit": ("erp_connectors", "orderflow.orders"),
-    "orderflow/access": ("erp_connectors", "orderflow.orders"),
+    "orderflow/accounts": ("erp_connectors", "orderflow.orders"),
     "erp_connectors/services": ("erp_connectors.api", "erp_connectors.admin", "erp_connectors.tasks", "django_q"),
     "erp_connectors/connectors": ("django", "erp_connectors.models", "erp_connectors.services", "erp_connectors.sftp"),
     "erp_connectors/transports": ("django", "erp_connectors.models", "erp_connectors.services", "orderflow"),

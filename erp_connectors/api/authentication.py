@@ -8,7 +8,7 @@ from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from erp_connectors.api.second_factor import require_where_needed
+from orderflow.second_factor.api import require_where_needed
 from orderflow.tenancy import scope
 
 # "Token" is the documented one; generated clients and gateways often know only the other.

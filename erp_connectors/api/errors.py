@@ -22,25 +22,11 @@ from erp_connectors.services.acks.manual_answers import InvalidAnswer, MarkRefus
 from erp_connectors.services.connections.manage import ConnectionConflict
 from erp_connectors.services.exports.push import AlreadyStarted, PushRefused
 from orderflow import outage
-from orderflow.audit.context import current
+from orderflow.api_errors import CODES, envelope
 from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
 from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 
-CODES = {
-    401: "AUTH_REQUIRED",
-    403: "FORBIDDEN",
-    404: "NOT_FOUND",
-    405: "VALIDATION_ERROR",
-    409: "CONFLICT",
-    410: "GONE",
-    412: "PRECONDITION_FAILED",
-    422: "VALIDATION_ERROR",
-    429: "RATE_LIMITED",
-    500: "INTERNAL_ERROR",
-    502: "DEPENDENCY_ERROR",
-    503: "UNAVAILABLE",
-}
 # With those of `second_factor`.
 ALL_CODES = sorted({*CODES.values(), "CODE_REQUIRED", "CODE_WRONG", "SECOND_FACTOR_MISSING"})
 ERROR_CODES = [(code, code) for code in ALL_CODES]
@@ -49,19 +35,6 @@ FAILED = "Something went wrong here. Report it with the request_id."
 UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY
 
 log = structlog.get_logger(__name__)
-
-
-def envelope(
-    http_status: int, message: str, details: Any = None, *, code: str | None = None
-) -> dict[str, Any]:
-    return {
-        "error": {
-            "code": code or CODES.get(http_status, "VALIDATION_ERROR"),
-            "message": message,
-            "details": details or {},
-            "request_id": current.get().request_id,
-        }
-    }
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response:

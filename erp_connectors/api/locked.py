@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from erp_connectors.api.errors import envelope
-from orderflow.access.lockout import account, locked_until, place
+from orderflow.accounts.lockout import account, locked_until, place
+from orderflow.api_errors import envelope
 
 
 def locked_out(

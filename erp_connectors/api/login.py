@@ -19,11 +19,11 @@ from rest_framework.views import APIView
 from erp_connectors.api.authentication import ByToken
 from erp_connectors.api.input_fields import OneLineText, WholeNumber
 from erp_connectors.api.parsing import KnownFieldsOnly, StrictJSON
-from erp_connectors.api.second_factor import check_code
 from erp_connectors.api.strict import Strict, takes_body
 from erp_connectors.api.throttles import LoginThrottle
-from orderflow.access.models import Token
-from orderflow.access.people import AccessChanged, lock_unchanged
+from orderflow.accounts.models import Token
+from orderflow.accounts.people import AccessChanged, lock_unchanged
+from orderflow.second_factor.api import check_code
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from rest_framework.throttling import AnonRateThrottle, BaseThrottle
 
-from orderflow.access.lockout import place
-from orderflow.access.models import Tally
+from orderflow.accounts.lockout import place
+from orderflow.accounts.models import Tally
 
 if TYPE_CHECKING:  # the views import their throttles
     from rest_framework.request import Request

@@ -18,10 +18,10 @@ from typing import ClassVar, Self, TypeAlias
 
 import structlog
 
-from erp_connectors import tracing
 from erp_connectors.documents import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import Fault
 from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
+from orderflow import tracing
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import paramiko
 
-from erp_connectors import faults, tracing
+from erp_connectors import faults
 from erp_connectors.documents import Entry, MissingKey, Move, PresentedKey, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import Fault
 from erp_connectors.sftp import errors, operations, session, wire
@@ -36,6 +36,7 @@ from erp_connectors.transports.base import (
     TransportPolicy,
 )
 from erp_connectors.transports.sftp_absence import confirm_absent
+from orderflow import tracing
 
 # More files written at once save a round trip, and cost many times that in fsync on the server's disk.
 WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512

@@ -8,9 +8,6 @@ class AuditConfig(AppConfig):
     verbose_name = _("Audit log")
 
     def ready(self) -> None:
-        from orderflow.audit import (  # noqa: PLC0415
-            append_only,
-            signals,  # noqa: F401  # connects the login receivers
-        )
+        from orderflow.audit import append_only  # noqa: PLC0415  # needs the models
 
         post_migrate.connect(append_only.after_migrate, sender=self)

@@ -10,9 +10,9 @@ from django.db.models.functions import Concat
 from django.db.models.lookups import Contains
 
 from orderflow.orders.models import Customer, DraftOrder
+from orderflow.orders.number_search import FIND
 from orderflow.search.lookups import NormalForm, begins, contains
 from orderflow.search.normal_form import normal_form, words
-from orderflow.search.postgresql import FIND
 from orderflow.tenancy.models import User
 
 # Up to so many matches are looked up by id. If more match, reading the newest orders soon fills a page.

@@ -4,7 +4,7 @@ Case, accents and the spelling of umlauts do not count: "Müller", "MUELLER" and
 "Straße" and "STRASSE". Punctuation only separates words. Ideographs and kana are words of one character, as their
 scripts have no spaces.
 
-`orderflow.search.postgresql` makes the same function for PostgreSQL; a test compares the two for every character.
+`orderflow.orders.number_search` makes the same function for PostgreSQL; a test compares the two for every character.
 """
 
 import re

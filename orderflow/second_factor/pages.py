@@ -11,11 +11,11 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from erp_connectors.crypto import Undecryptable
 from orderflow.second_factor import codes, services
 from orderflow.second_factor.forms import CodeForm, FirstCodeForm
 from orderflow.second_factor.models import SecondFactor
 from orderflow.second_factor.sealing import opened, sealed
+from orderflow.secrets.crypto import Undecryptable
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 

@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from erp_connectors.api.errors import envelope
-from erp_connectors.api.second_factor import SecondFactorMissing
+from orderflow.api_errors import envelope
+from orderflow.second_factor.api import SecondFactorMissing
 from orderflow.second_factor.services import lacks_one
 
 OPEN = ("admin:second_factor", "admin:logout", "set_language")

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from erp_connectors.crypto import Place, seal, unseal
-from erp_connectors.fields import key_ring
+from orderflow.secrets.crypto import Place, seal, unseal
+from orderflow.secrets.key_ring import key_ring
 
 TABLE, COLUMN = "second_factor_secondfactor", "secret"
 
@@ -13,5 +13,5 @@ def sealed(secret: bytes, person_id: UUID) -> str:
 
 
 def opened(stored: str, person_id: UUID) -> bytes:
-    """Raises `erp_connectors.crypto.Undecryptable`."""
+    """Raises `orderflow.secrets.crypto.Undecryptable`."""
     return unseal(stored, ring=key_ring(), org_id=person_id, place=Place(TABLE, COLUMN, person_id))

@@ -11,14 +11,14 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
-from erp_connectors.crypto import Undecryptable
-from orderflow.access import lockout
-from orderflow.access.people import AccessChanged, end_access, lock_unchanged
+from orderflow.accounts import lockout
+from orderflow.accounts.people import AccessChanged, end_access, lock_unchanged
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.second_factor import codes
 from orderflow.second_factor.models import RecoveryCode, SecondFactor
 from orderflow.second_factor.sealing import opened, sealed
+from orderflow.secrets.crypto import Undecryptable
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org

@@ -8,7 +8,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from erp_connectors.api.parsing import ExactJSON
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
 from tests import factories

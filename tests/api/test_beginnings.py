@@ -12,7 +12,7 @@ from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.exports.push import push
 from erp_connectors.transports.filesystem import FilesystemTransport
 from orderflow import outage
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories

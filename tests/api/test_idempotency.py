@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.api import orders as orders_api
 from erp_connectors.models import ERPExport
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.idempotency import services
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.idempotency.services import Answer, Keyed, StillRunning, forget_old, once

@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.api.examples import EXAMPLES
 from erp_connectors.models import ERPConnection
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role

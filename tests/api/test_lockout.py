@@ -8,7 +8,7 @@ from django.db.models import F
 from django.test import Client
 from rest_framework.test import APIClient
 
-from orderflow.access.models import Tally
+from orderflow.accounts.models import Tally
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories

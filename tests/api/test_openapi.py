@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from erp_connectors.api.descriptions import OPERATIONS
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.states import ExportStatus, Stage
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.warning_texts import Code
 from orderflow.tenancy.roles import Role
 from tests import factories

@@ -7,7 +7,7 @@ from django.db import transaction
 from drf_spectacular.generators import EndpointEnumerator
 from rest_framework.test import APIClient
 
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from tests import factories
 from tests.api.actors import ACTORS, make_world, of_actor, sent, target
 

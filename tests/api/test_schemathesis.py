@@ -15,7 +15,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from tests.api.actors import ACTORS, make_unlimited_world, of_actor, target
 from tests.hypothesis_profiles import examples
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from rest_framework.test import APIClient
 
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.audit.models import Action, AuditLog
 from orderflow.second_factor.models import SecondFactor
 from orderflow.tenancy.roles import Role

@@ -10,7 +10,7 @@ from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from rest_framework.test import APIClient
 
 from erp_connectors.api.strict import CONDITIONS, HEADERS, HEADERS_OF_CHANGES, Strict
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role

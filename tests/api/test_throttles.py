@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.api import schemas
 from erp_connectors.api.throttles import PublicThrottle
-from orderflow.access.models import Tally, Token
+from orderflow.accounts.models import Tally, Token
 from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
 from tests import factories

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from erp_connectors.services.delivery.deliver import deliver
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, DraftOrder
 from orderflow.orders.states import DraftStatus

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPConnection, ERPExport
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.audit.models import AuditLog
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from tests.api.actors import ACTORS, make_unlimited_world, of_actor, sent

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from erp_connectors import tracing
+from orderflow import tracing
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.roles import Role
 from tests import factories

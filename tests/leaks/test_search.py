@@ -7,9 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from erp_connectors import tracing
 from erp_connectors.models import ERPConnection
-from orderflow import jobs
+from orderflow import jobs, tracing
 from orderflow.orders.models import Customer
 from tests import factories
 from tests.leaks.canaries import Canary

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orderflow.access import people
+from orderflow.accounts import people
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.reading import Change, changes
 from orderflow.audit.services import Entry, record

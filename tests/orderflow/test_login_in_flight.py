@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
-from orderflow.access import people
-from orderflow.access.models import Token
+from orderflow.accounts import people
+from orderflow.accounts.models import Token
 from orderflow.second_factor import codes, services
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import User

@@ -9,11 +9,11 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
-from orderflow.access.forms import NewPersonForm
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.addresses import stored_form
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
+from orderflow.user_admin.forms import NewPersonForm
 from tests import factories
 
 EMAIL = "miki.smith@example.com"

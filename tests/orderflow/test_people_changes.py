@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orderflow.access import people
-from orderflow.access.lockout import locks_on
-from orderflow.access.models import Token
+from orderflow.accounts import people
+from orderflow.accounts.lockout import locks_on
+from orderflow.accounts.models import Token
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role

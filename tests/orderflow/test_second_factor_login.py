@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from orderflow.access import people
+from orderflow.accounts import people
 from orderflow.audit.models import Action, AuditLog
 from orderflow.second_factor import codes, services
 from orderflow.second_factor.login import WAITING, WAITS_SECONDS

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from erp_connectors.services.connections import key_rotation
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.audit.models import Action, AuditLog
 from orderflow.second_factor import codes, services
 from orderflow.second_factor.models import RecoveryCode, SecondFactor

@@ -35,7 +35,7 @@ ORGS, ORDERS, CLIENTS, TURNS, SERVER_SESSIONS = 2, 30, 3, 40, 2
 SETUP = """
 import json
 from django.conf import settings
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.models import DraftOrderLine
 from orderflow.orders.states import DraftStatus
 from tests import factories

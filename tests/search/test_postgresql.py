@@ -7,9 +7,8 @@ import unicodedata
 import pytest
 from django.db import connection
 
-from orderflow.orders import search
+from orderflow.orders import number_search, search
 from orderflow.orders.models import DraftOrder
-from orderflow.search import postgresql
 from orderflow.search.lookups import FUNCTION
 from orderflow.search.normal_form import normal_form
 from tests import factories
@@ -49,7 +48,7 @@ def test_every_character_has_the_form_that_python_gives_it():
 
 
 def forms():
-    return dict(asked(f"SELECT order_id, form FROM {postgresql.TABLE}"))
+    return dict(asked(f"SELECT order_id, form FROM {number_search.TABLE}"))
 
 
 def expected():
@@ -83,12 +82,12 @@ def test_the_index_has_the_numbers_of_every_order_however_it_is_written():
 def test_an_order_number_is_found_by_the_index():
     org = factories.org()
     DraftOrder.objects.bulk_create(DraftOrder(org=org, external_order_number=f"PO-{n}") for n in range(50))
-    statement = postgresql.found("public", "NULL::uuid[]", "%s", "10")
+    statement = number_search.found("public", "NULL::uuid[]", "%s", "10")
     asked("SELECT set_config('enable_seqscan', 'off', true)")  # as the function has it
 
     plan = "\n".join(line for (line,) in asked(f"EXPLAIN {statement}", "'po':* & '17':*"))
 
-    assert f"Bitmap Index Scan on {postgresql.INDEX}" in plan
+    assert f"Bitmap Index Scan on {number_search.INDEX}" in plan
     assert found_by(org, "PO-17") == ["PO-17"]
 
 

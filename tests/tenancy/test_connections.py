@@ -21,7 +21,7 @@ from django_q.models import Schedule
 from psycopg.pq import Trace, TransactionStatus
 
 from orderflow import jobs
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.orders.models import Customer
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org

@@ -19,7 +19,7 @@ from erp_connectors.notifications.models import Notification
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import PendingEvent, Subscription
 from erp_connectors.retention.models import RetentionRun, RetentionShare
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Document, DraftOrder, ImportedOrder
 from orderflow.orders.states import DraftStatus

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from orderflow.search import postgresql
+from orderflow.orders import number_search
 from orderflow.tenancy import privileges
 from tests import factories
 from tests.servers.postgres import postgres_server, program_path
@@ -21,7 +21,7 @@ REFUSED = (
     "DELETE FROM audit_auditlog",
     "UPDATE django_q_task SET result = ''",
     "INSERT INTO django_q_schedule (func, schedule_type, repeats) VALUES ('os.mkdir', 'O', -1)",
-    f"SELECT FROM {postgresql.TABLE}",
+    f"SELECT FROM {number_search.TABLE}",
     "ALTER TABLE orders_draftorder DISABLE ROW LEVEL SECURITY",
     "TRUNCATE orders_draftorder CASCADE",
     "CREATE TABLE made_here (n integer)",

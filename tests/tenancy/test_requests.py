@@ -18,7 +18,7 @@ from erp_connectors.models import ERPExport
 from erp_connectors.services.connections.manage import change_connection
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.audit.models import Action, AuditLog
 from orderflow.login_expiry import BEGAN, LoginExpiryMiddleware
 from orderflow.orders.models import DraftOrder

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from erp_connectors.bulk.models import BulkRun
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.outbox.models import Subscription
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.audit.models import AuditLog
 from orderflow.idempotency.models import KeyedRequest
 from orderflow.orders.models import Customer, Document, DraftOrder

@@ -28,7 +28,7 @@ from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.audit.context import RequestContext, current
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record

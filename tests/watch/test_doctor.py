@@ -9,7 +9,6 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from erp_connectors.crypto import MasterKey
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
@@ -17,6 +16,7 @@ from erp_connectors.watch import deployment
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.secrets.crypto import MasterKey
 from tests import factories
 from tests.jobs.processes import new_world
 from tests.servers.ssh import free_port

@@ -9,9 +9,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rest_framework.test import APIClient
 
-from erp_connectors import tasks, tracing
+from erp_connectors import tasks
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import push, push_many
+from orderflow import tracing
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.jobs.processes import new_world

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from erp_connectors.crypto import MasterKey
+from orderflow.secrets.crypto import MasterKey
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from erp_connectors import counters, tracing
+from erp_connectors import counters
 from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
@@ -22,7 +22,7 @@ from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.exports.export_log import tell_each
 from erp_connectors.services.exports.transitions import mark_sent
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
-from orderflow import clock
+from orderflow import clock, tracing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.bulk import update_rows

@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from erp_connectors import circuit, leases, tracing
+from erp_connectors import circuit, leases
 from erp_connectors.connectors.base import AckUnreadable, Connector, Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.documents import Entry
@@ -41,7 +41,7 @@ from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
-from orderflow import clock
+from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
 from orderflow.moves import LostRace
 

@@ -12,14 +12,15 @@ import msgspec
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from erp_connectors.crypto import MasterKey, Undecryptable, seal, sealed_with
-from erp_connectors.fields import Sealed, key_ring, place_in, reseal
 from erp_connectors.models import ERPConnection
 from erp_connectors.outbox.models import Channel, Subscription
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.paging import by_key
 from orderflow.second_factor.models import SecondFactor
+from orderflow.secrets.crypto import MasterKey, Undecryptable, seal, sealed_with
+from orderflow.secrets.fields import Sealed, place_in, reseal
+from orderflow.secrets.key_ring import key_ring
 
 PAGE = 100
 

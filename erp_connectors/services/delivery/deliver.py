@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from erp_connectors import circuit, leases, tracing
+from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONNECTION_DISABLED, INTERNAL_ERROR, Fault, Scope
@@ -31,7 +31,7 @@ from erp_connectors.services.delivery.context import Delivery, Failure
 from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.services.exports.order_snapshot import count_lines
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
-from orderflow import clock
+from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
 from orderflow.moves import LostRace
 

@@ -11,14 +11,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from erp_connectors import counters, tracing
+from erp_connectors import counters
 from erp_connectors.archive import storage_key
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.registry import connector_for, is_known
 from erp_connectors.services.exports.export_log import tell
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
-from orderflow import jobs
+from orderflow import jobs, tracing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.orders.models import DraftOrder

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from orderflow.search import postgresql
+from orderflow.orders import number_search
 
 
 # Functions, triggers and an index of PostgreSQL's own. On SQLite a search reads the org's orders.
@@ -9,13 +9,13 @@ def create(apps, schema_editor):
         with schema_editor.connection.cursor() as cursor:
             cursor.execute("SELECT quote_ident(current_schema())")
             (schema,) = cursor.fetchone()
-        for statement in postgresql.create(schema):
+        for statement in number_search.create(schema):
             schema_editor.execute(statement, params=None)
 
 
 def drop(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        for statement in postgresql.drop():
+        for statement in number_search.drop():
             schema_editor.execute(statement, params=None)
 
 

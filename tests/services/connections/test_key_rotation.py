@@ -8,9 +8,7 @@ from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.db import connection as database
 
-from erp_connectors.crypto import seal
 from erp_connectors.faults import Fault
-from erp_connectors.fields import Sealed, key_ring, reseal
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notifications import subscriptions
 from erp_connectors.outbox.models import Channel, Subscription
@@ -20,6 +18,9 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
+from orderflow.secrets.crypto import seal
+from orderflow.secrets.fields import Sealed, reseal
+from orderflow.secrets.key_ring import key_ring
 from orderflow.tenancy import scope
 from tests import factories
 

@@ -23,7 +23,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.states import ExportStatus
-from orderflow.access.models import Token
+from orderflow.accounts.models import Token
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.notifications.conftest import by_mail, by_webhook, mailbox, receiver, round_of_notifications  # noqa: F401

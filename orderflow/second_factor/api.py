@@ -1,4 +1,4 @@
-"""What the API says about second factors."""
+"""Errors of the API about second factors, and the check of a code at its login."""
 
 from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied

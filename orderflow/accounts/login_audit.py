@@ -1,4 +1,4 @@
-"""Logins, good and bad, belong in the audit log."""
+"""Record successful and failed logins in the audit log."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from orderflow.accounts.lockout import is_told_already
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import User
@@ -28,8 +29,6 @@ def login_succeeded(sender: type[User], user: User, **_: Any) -> None:
 def login_failed(
     sender: str, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
 ) -> None:
-    from orderflow.access.lockout import is_told_already  # noqa: PLC0415  # it imports this package
-
     if is_told_already(request, credentials):
         return
     locked = {"locked": True} if getattr(request, "refused_by_lock", False) else {}

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from orderflow.access.forms import OwnPasswordForm
-from orderflow.access.people import AccessChanged
+from orderflow.accounts.people import AccessChanged
+from orderflow.user_admin.forms import OwnPasswordForm
 
 
 class OwnPassword(PasswordChangeView):

@@ -6,7 +6,7 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from orderflow.access import lockout, people
+from orderflow.accounts import lockout, people
 from orderflow.generics import ModelForm, PasswordChangeForm, SetPasswordForm, UserCreationForm
 from orderflow.tenancy.addresses import stored_form
 from orderflow.tenancy.models import Org, User

@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from erp_connectors.crypto import BadKey, MasterKey, Place, Undecryptable, seal, unseal
+from orderflow.secrets.crypto import BadKey, MasterKey, Place, Undecryptable, seal, unseal
 
 OLD, NEW = (MasterKey.from_hex(secrets.token_hex(32)) for _ in range(2))
 ORG, ROW = uuid4(), uuid4()

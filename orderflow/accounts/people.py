@@ -7,8 +7,8 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from orderflow.access import lockout
-from orderflow.access.models import Token
+from orderflow.accounts import lockout
+from orderflow.accounts.models import Token
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import Org, User

@@ -21,7 +21,7 @@ from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
-from orderflow.access.models import Tally
+from orderflow.accounts.models import Tally
 from orderflow.audit.context import client_address
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy import scope

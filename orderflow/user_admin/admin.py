@@ -16,14 +16,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
-from orderflow.access import lockout, people
-from orderflow.access.forms import PasswordForm, PersonForm, new_person_form
+from orderflow.accounts import lockout, people
 from orderflow.second_factor.resetting import may_reset, reset_page
 from orderflow.second_factor.services import has_one, takes_recovery_codes_only
 from orderflow.tenancy.admin import OrgScopedAdmin, may, yes_or_no
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
+from orderflow.user_admin.forms import PasswordForm, PersonForm, new_person_form
 
 _hide_passwords = method_decorator(sensitive_post_parameters())
 
