@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 
 from erp_connectors import counters
 from erp_connectors.models import ERPConnection
-from orderflow.moves import LostRace
+from orderflow.transitions import LostRace
 
 log = structlog.get_logger(__name__)
 

@@ -21,11 +21,11 @@ from erp_connectors.states import (
     Standing,
 )
 from orderflow.input_rules.fields import KeyField
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
+from orderflow.transitions import IllegalMove, LostRace
 
 LIVE_STATUSES = (ExportStatus.PENDING, ExportStatus.SENT, ExportStatus.ACKED)
 

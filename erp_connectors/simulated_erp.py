@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from erp_connectors.connectors.dropzone_json_v1 import payload
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, Fault
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.transports.base import Transport
 
 TAKEN = "taken"

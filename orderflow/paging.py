@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Q, QuerySet
 
-from orderflow.generics import Page, Paginator
+from orderflow.typing_patches import Page, Paginator
 
 RowT = TypeVar("RowT")
 

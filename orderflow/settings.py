@@ -95,7 +95,7 @@ MIDDLEWARE = [
     "orderflow.audit.context.RequestContextMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "orderflow.limits.LimitsMiddleware",
+    "orderflow.body_limits.LimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -104,7 +104,7 @@ MIDDLEWARE = [
     "orderflow.second_factor.required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "orderflow.zones.ViewerZoneMiddleware",
+    "orderflow.viewer_timezone.ViewerZoneMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 TRACING = env.flag("TRACING", default=False)

@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from orderflow import guardian
-from orderflow.guardian import Guarded
+from orderflow import subprocess_group
 from orderflow.heartbeat.pulse import Pipe
 from orderflow.heartbeat.tasks import CLUSTER
+from orderflow.subprocess_group import Guarded
 from orderflow.ticker import Ticker
 
 LOOK_EVERY_SECONDS = 0.5
@@ -69,7 +69,7 @@ class Cluster:
             "Q_WORKERS": str(self.workers),
             **self.pipe.environment,
         }
-        self.tree = guardian.start(
+        self.tree = subprocess_group.start(
             [sys.executable, "-m", "orderflow", "qcluster"],
             env=env,
             output=self.output,

@@ -16,10 +16,10 @@ FORBIDDEN = {
     "erp_connectors/connectors": ("django", "erp_connectors.models", "erp_connectors.services", "erp_connectors.sftp"),
     "erp_connectors/transports": ("django", "erp_connectors.models", "erp_connectors.services", "orderflow"),
     "erp_connectors/sftp": ("django", "orderflow", "erp_connectors.models", "erp_connectors.services",
-                            "erp_connectors.transports", "erp_connectors.faults", "erp_connectors.documents",
+                            "erp_connectors.transports", "erp_connectors.faults", "erp_connectors.port_types",
                             "erp_connectors.address_policy"),
     "erp_connectors/faults.py": ("django", "orderflow"),
-    "erp_connectors/documents.py": ("django", "orderflow"),
+    "erp_connectors/port_types.py": ("django", "orderflow"),
     "erp_connectors/states.py": ("orderflow", "erp_connectors"),
     "erp_connectors/models.py": ("erp_connectors.services", "erp_connectors.registry"),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ConnectionStatus, ExportStatus
-from orderflow.moves import IllegalMove, LostRace
+from orderflow.transitions import IllegalMove, LostRace
 from tests import factories
 
 pytestmark = pytest.mark.django_db

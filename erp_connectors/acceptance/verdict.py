@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from erp_connectors.acceptance.fault_injection import Weather
 from erp_connectors.acceptance.scenario import Day
-from erp_connectors.acceptance.unreliable import Weather
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, open_transport

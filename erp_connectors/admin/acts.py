@@ -23,12 +23,12 @@ from erp_connectors.messages import in_words
 from erp_connectors.services.acks.dismiss import NothingToHandle
 from erp_connectors.services.exports.push import PushRefused
 from orderflow.input_rules.forms import NotesText
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
+from orderflow.transitions import IllegalMove, LostRace
 
 TEMPLATE = "admin/erp_connectors/act.html"
 MAX_NOTE = 2000

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.columns import OrgColumn
-from erp_connectors.bulk import judging, runs
+from erp_connectors.bulk import preview, runs
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
 from erp_connectors.bulk.progress import progress_of
 from erp_connectors.messages import in_words
@@ -117,8 +117,8 @@ def _may_confirm(request: HttpRequest, run: BulkRun) -> bool:
 
 def _preview(run: BulkRun) -> dict[str, Any]:
     ids = list(run.rows.values_list("draft_order_id", flat=True))
-    groups = judging.preview(BulkAction(run.action), ids, actor=run.made_by)
-    counts = judging.counts(groups)
+    groups = preview.preview(BulkAction(run.action), ids, actor=run.made_by)
+    counts = preview.counts(groups)
     return {
         "groups": groups,
         "total": len(ids),

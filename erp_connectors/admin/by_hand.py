@@ -24,11 +24,11 @@ from erp_connectors.services.acks.manual_answers import (
     mark_refused,
 )
 from orderflow.input_rules.forms import KeyText, NotesText
-from orderflow.moves import LostRace
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
+from orderflow.transitions import LostRace
 
 TEMPLATE = "admin/erp_connectors/erpexport/by_hand.html"
 

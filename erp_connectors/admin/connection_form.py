@@ -16,7 +16,7 @@ from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.sftp.keys import load_private_key
 from erp_connectors.states import ConnectionStatus
-from orderflow.generics import ModelForm
+from orderflow.typing_patches import ModelForm
 
 
 def described_fields(connector_type: str) -> tuple[ConfigField, ...]:

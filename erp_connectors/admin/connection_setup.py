@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from erp_connectors.admin.connection_form import described_fields, stored_config
 from erp_connectors.connectors.base import ConfigField, Purpose
-from erp_connectors.documents import PresentedKey
 from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import PresentedKey
 from erp_connectors.services.connections.expiry_warnings import Caution, cautions
 from erp_connectors.services.connections.host_keys import PlannedHostKey, pinned_keys, planned_keys
 from erp_connectors.services.connections.support_email import next_public_key, own_public_key

@@ -16,8 +16,8 @@ from erp_connectors.notifications.notification_content import way_of
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.states import ConnectionStatus
-from orderflow.generics import ModelForm
 from orderflow.tenancy.models import Org
+from orderflow.typing_patches import ModelForm
 
 MOST_ADDRESSES = 10
 

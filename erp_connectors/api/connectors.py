@@ -17,9 +17,9 @@ from erp_connectors.api.input_fields import TrueOrFalse
 from erp_connectors.api.pagination import NewestFirst
 from erp_connectors.api.parsing import KnownFieldsOnly, SomethingIn, StrictJSON
 from erp_connectors.api.strict import Strict, takes_body
-from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import ProbeStep
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.misnamed import Misnamed, MisnamedFile, misnamed_of
 from erp_connectors.services.connections import connection_test, manage

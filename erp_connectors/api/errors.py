@@ -24,8 +24,8 @@ from erp_connectors.services.exports.push import AlreadyStarted, PushRefused
 from orderflow import outage
 from orderflow.api_errors import CODES, envelope
 from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
+from orderflow.transitions import IllegalMove, LostRace
 
 # With those of `second_factor`.
 ALL_CODES = sorted({*CODES.values(), "CODE_REQUIRED", "CODE_WRONG", "SECOND_FACTOR_MISSING"})

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from erp_connectors.bulk.carrying_out import carry_out_chunk
+from erp_connectors.bulk.execute import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
 from orderflow import clock, jobs
 from orderflow.audit.context import RequestContext, current
-from orderflow.bulk import update_rows
 from orderflow.orders.models import DraftOrder
+from orderflow.row_updates import update_rows
 from orderflow.tenancy.models import User
 
 TASK = "erp_connectors.tasks.carry_out"

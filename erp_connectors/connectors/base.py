@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from erp_connectors.documents import Ack, OrderDocument
+from erp_connectors.port_types import Ack, OrderDocument
 from erp_connectors.transports.base import Renewed, ServerLimits, TransportOptions
 
 ConfigT = TypeVar("ConfigT")

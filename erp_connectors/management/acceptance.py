@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from erp_connectors.acceptance import report
-from erp_connectors.acceptance.play import CUSTOMER, play
+from erp_connectors.acceptance.runner import CUSTOMER, play
 from erp_connectors.acceptance.scenario import BadScenario, load
 from erp_connectors.acceptance.verdict import DayResult
 from erp_connectors.faults import Fault

@@ -11,7 +11,7 @@ from django.core.mail.utils import DNS_NAME
 from erp_connectors.checked_connections import AddressRefused
 from erp_connectors.notifications.email_text import Letter
 from erp_connectors.outbox.delivery_errors import ADDRESS_REFUSED, NotDelivered
-from erp_connectors.sftp.hiding import hiding
+from erp_connectors.sftp.redact import hiding
 
 log = structlog.get_logger(__name__)
 

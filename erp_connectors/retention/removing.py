@@ -25,7 +25,7 @@ from erp_connectors.retention.periods import Kind
 from erp_connectors.retention.rules import BORN, PROVING, born_before, going
 from erp_connectors.services.acks.content import as_kept, digest, said_by
 from erp_connectors.services.acks.contradictions import ANSWERS
-from orderflow.bulk import update_rows
+from orderflow.row_updates import update_rows
 
 BATCH = 200
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import paramiko
 
 from erp_connectors.sftp import key_exchange
-from erp_connectors.sftp.offers import Offer
+from erp_connectors.sftp.server_algorithms import Offer
 
 # Fastest first.
 CIPHERS = (

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
-from erp_connectors.sftp.key_cost import require_cheap
+from erp_connectors.sftp.kdf_limits import require_cheap
 from erp_connectors.sftp.putty_keys import PrivateKey, is_putty_key, load_putty_key
 
 

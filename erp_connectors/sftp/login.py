@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import paramiko
 
 from erp_connectors.sftp.errors import ConnectionLost, LoginRefused
-from erp_connectors.sftp.guard import GuardedTransport, KeyTypeRefused
-from erp_connectors.sftp.hiding import Hide
+from erp_connectors.sftp.hardened_transport import GuardedTransport, KeyTypeRefused
+from erp_connectors.sftp.redact import Hide
 
 KEY, PASSWORD, QUESTIONS = "publickey", "password", "keyboard-interactive"
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")

@@ -22,7 +22,7 @@ from erp_connectors.sftp.errors import (
     StatusError,
 )
 from erp_connectors.sftp.handles import OpenHandles
-from erp_connectors.sftp.hiding import Hide
+from erp_connectors.sftp.redact import Hide
 from erp_connectors.sftp.wire import Reply, Request
 
 ResultT = TypeVar("ResultT")

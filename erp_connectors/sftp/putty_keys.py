@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2i, Argon2id
 
 from erp_connectors.sftp.errors import KeyUnreadable, ProtocolViolation
-from erp_connectors.sftp.key_cost import require_cheap_argon2
+from erp_connectors.sftp.kdf_limits import require_cheap_argon2
 from erp_connectors.sftp.wire import Reader, string
 
 SIGNATURE = "PuTTY-User-Key-File-"

@@ -33,14 +33,14 @@ from erp_connectors.sftp.errors import (
     SshError,
     showable,
 )
-from erp_connectors.sftp.guard import GuardedTransport
-from erp_connectors.sftp.hiding import Hide
+from erp_connectors.sftp.hardened_transport import GuardedTransport
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.limits import LearnedLimits
 from erp_connectors.sftp.login import KEY, Login
-from erp_connectors.sftp.offers import Offer
 from erp_connectors.sftp.other_services import USUAL_PORTS, first_line, other_service
 from erp_connectors.sftp.pipeline import Pipeline
+from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.server_algorithms import Offer
 
 KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
 LOOPBACK = ipaddress.ip_address("127.0.0.1")

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from erp_connectors.sftp.errors import ProtocolViolation, SftpVersionUnsupported, StatusError, showable
-from erp_connectors.sftp.hiding import Hide
+from erp_connectors.sftp.redact import Hide
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 15, 17, 7, 18, 200

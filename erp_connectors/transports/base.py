@@ -18,8 +18,8 @@ from typing import ClassVar, Self, TypeAlias
 
 import structlog
 
-from erp_connectors.documents import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
 from orderflow import tracing
 

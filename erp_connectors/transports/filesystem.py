@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from erp_connectors.documents import Entry, Move, ProbeStep, Upload
 from erp_connectors.faults import (
     DESTINATION_MOVED,
     DISK_FULL,
@@ -29,6 +28,7 @@ from erp_connectors.faults import (
     Fault,
     FaultKind,
 )
+from erp_connectors.port_types import Entry, Move, ProbeStep, Upload
 from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy, mode_remark
 
 FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY

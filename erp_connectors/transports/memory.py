@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from threading import RLock
 
-from erp_connectors.documents import Entry, Move, ProbeStep, Upload
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_A_FILE, NOT_FOUND, TOO_LARGE, Fault
+from erp_connectors.port_types import Entry, Move, ProbeStep, Upload
 from erp_connectors.transports.base import Contents, Outcomes, Presences, Transport
 
 

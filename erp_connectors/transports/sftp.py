@@ -11,16 +11,16 @@ from pathlib import PurePosixPath
 import paramiko
 
 from erp_connectors import faults
-from erp_connectors.documents import Entry, MissingKey, Move, PresentedKey, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Entry, MissingKey, Move, PresentedKey, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp import errors, operations, session, wire
 from erp_connectors.sftp.channels import Channels, Job
-from erp_connectors.sftp.hiding import hiding
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.limits import LearnedLimits, ServerLimits
-from erp_connectors.sftp.offers import Offer
 from erp_connectors.sftp.operations import is_folder, lstat
 from erp_connectors.sftp.pipeline import ResultT, Task
+from erp_connectors.sftp.redact import hiding
+from erp_connectors.sftp.server_algorithms import Offer
 from erp_connectors.sftp.session import Session
 from erp_connectors.sftp.wire import Attributes, Named
 from erp_connectors.transports import sftp_answers

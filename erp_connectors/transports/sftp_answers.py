@@ -4,8 +4,8 @@ import stat
 from collections.abc import Iterator
 
 from erp_connectors import faults
-from erp_connectors.documents import Entry, Move, Upload
 from erp_connectors.faults import Fault, FaultKind
+from erp_connectors.port_types import Entry, Move, Upload
 from erp_connectors.sftp import errors, wire
 from erp_connectors.sftp.operations import Written
 from erp_connectors.sftp.wire import Attributes

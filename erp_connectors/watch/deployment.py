@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from erp_connectors.services.connections.key_rotation import standing
-from erp_connectors.watch import strangers
+from erp_connectors.watch import metrics_access
 from erp_connectors.watch.findings import Finding, error, ok, some, warning
 from orderflow.pooler import Pooling, detect
 
@@ -28,7 +28,7 @@ def settings_as_checked() -> Iterator[Finding]:
             continue
         make = error if message.level >= checks.ERROR else warning
         yield make(f"{message.msg} ({message.id})", message.hint or "See docs/settings.md.")
-    if not settings.DEVELOPMENT and not strangers.is_open():
+    if not settings.DEVELOPMENT and not metrics_access.is_open():
         yield warning(
             "Nobody can read /metrics.", "Set METRICS_TOKEN, and let Prometheus watch: docs/monitoring.md."
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from erp_connectors.watch.findings import Check, Finding, Level, error, run_all
-from erp_connectors.watch.parts import PARTS
+from erp_connectors.watch.readiness_checks import PARTS
 from orderflow.tenancy import scope
 
 PATIENCE = 5.0

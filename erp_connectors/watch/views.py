@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from erp_connectors import metrics as figures
-from erp_connectors.watch import ready, strangers
+from erp_connectors.watch import metrics_access, ready
 from erp_connectors.watch.findings import Level
 from orderflow.tenancy import scope
 
@@ -29,7 +29,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     except ready.UnknownPart as unknown:
         return JsonResponse({"error": str(unknown)}, status=400)
     failing = any(one.level is Level.ERROR for one in found)
-    known = strangers.is_known(request)
+    known = metrics_access.is_known(request)
     body = {
         "status": "failing" if failing else "ready",
         "checks": {
@@ -48,9 +48,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @scope.everything()
 def metrics(request: HttpRequest) -> HttpResponse:
     """For Prometheus, which sends METRICS_TOKEN as its bearer token or asks from METRICS_ALLOWED_NETWORKS."""
-    if not strangers.is_open():
+    if not metrics_access.is_open():
         raise Http404
-    if not strangers.is_known(request):
+    if not metrics_access.is_known(request):
         text = "Send METRICS_TOKEN as a bearer token, or ask from METRICS_ALLOWED_NETWORKS.\n"
         return HttpResponse(text, status=401, content_type=TEXT, headers={"WWW-Authenticate": "Bearer"})
     try:

@@ -10,9 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext, gettext_lazy
 
-from orderflow.generics import InlineFormSet, TabularInline
 from orderflow.input_rules import forms
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady
 from orderflow.orders.drafting import IDENTIFYING
 from orderflow.orders.editing import editing
@@ -24,6 +22,8 @@ from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
+from orderflow.transitions import IllegalMove, LostRace
+from orderflow.typing_patches import InlineFormSet, TabularInline
 
 # A form with more lines than this is slow to fill and slower to send; DATA_UPLOAD_MAX_NUMBER_FIELDS fits it.
 EDITABLE_LINES = 1000

@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
-from orderflow.moves import IllegalMove
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
+from orderflow.transitions import IllegalMove
 
 
 class NotReady(Exception):

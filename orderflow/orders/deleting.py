@@ -6,10 +6,10 @@ from django.db import transaction
 
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record
-from orderflow.moves import IllegalMove
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
+from orderflow.transitions import IllegalMove
 
 DELETABLE = frozenset({DraftStatus.NEW, DraftStatus.EXTRACTED, DraftStatus.NEEDS_REVIEW, DraftStatus.READY})
 

@@ -8,11 +8,11 @@ from django.db import transaction
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
-from orderflow.moves import IllegalMove
 from orderflow.orders.approval import require_ready
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.models import User
+from orderflow.transitions import IllegalMove
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orderflow.input_rules.fields import CurrencyField, KeyField, NotesField, OneLineField
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.fields import ExactDecimalField
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus, Uom
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
+from orderflow.transitions import IllegalMove, LostRace
 
 
 class Customer(models.Model):

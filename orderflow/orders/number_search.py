@@ -21,7 +21,7 @@ from orderflow.search.normal_form import (
     characters,
     fold_letter,
 )
-from orderflow.tenancy.policies import CLAIM
+from orderflow.tenancy.rls.policies import CLAIM
 
 TABLE, INDEX, FIND = "orders_number_forms", "orders_number_words", "orderflow_find_orders"
 ORDERS = "orders_draftorder"

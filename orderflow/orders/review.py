@@ -4,12 +4,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from orderflow.moves import IllegalMove
 from orderflow.orders.approval import require_ready
 from orderflow.orders.editing import back_to_review
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
+from orderflow.transitions import IllegalMove
 
 
 @transaction.atomic

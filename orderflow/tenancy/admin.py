@@ -13,12 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from orderflow.generics import ModelAdmin
 from orderflow.paging import IdsFirst
 from orderflow.search.lookups import search_fields
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
+from orderflow.typing_patches import ModelAdmin
 
 # What `date_hierarchy` puts into the address.
 DATE_PARTS = ("year", "month", "day")

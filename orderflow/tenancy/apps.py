@@ -11,8 +11,9 @@ class TenancyConfig(AppConfig):
     verbose_name = _("Organisations and people")
 
     def ready(self) -> None:
-        from orderflow.tenancy import checks, enforcement  # noqa: PLC0415  # need the models
+        from orderflow.tenancy import checks  # noqa: PLC0415  # need the models
+        from orderflow.tenancy.rls import install  # noqa: PLC0415  # need the models
 
         connection_created.connect(private_files.on_connection, dispatch_uid="private files")
-        pre_migrate.connect(enforcement.refuse_hidden_rows, sender=self)
+        pre_migrate.connect(install.refuse_hidden_rows, sender=self)
         post_migrate.connect(checks.after_migrate, sender=self)

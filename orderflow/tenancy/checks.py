@@ -8,8 +8,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection, connections
 
-from orderflow.tenancy import enforcement, privileges
-from orderflow.tenancy.policies import undeclared
+from orderflow.tenancy import privileges
+from orderflow.tenancy.rls import install
+from orderflow.tenancy.rls.policies import undeclared
 
 APPLY = (
     "Run: manage.py row_level_security --apply, as the tables' owner (docs/security/row-level-security.md)."
@@ -59,13 +60,13 @@ def after_migrate(using: str, **signal: Any) -> None:
     if not is_on():
         return
     try:
-        enforcement.apply(connections[using])
-    except enforcement.NotTheOwner as refused:
+        install.apply(connections[using])
+    except install.NotTheOwner as refused:
         log.warning("row_level_security.not_applied", error=str(refused), to_do=APPLY)
 
 
 def _on() -> Iterator[CheckMessage]:
-    wrong = [one for one in enforcement.standings(connection) if one.wrong]
+    wrong = [one for one in install.standings(connection) if one.wrong]
     if wrong:
         first = f"{wrong[0].table.name}: {wrong[0].wrong[0]}"
         yield Error(
@@ -73,7 +74,7 @@ def _on() -> Iterator[CheckMessage]:
             hint=APPLY,
             id="tenancy.E001",
         )
-    role = enforcement.role(connection)
+    role = install.role(connection)
     if role.bypass:
         yield Error(
             f"No policy binds the database role {role.name}, which is or may become {', '.join(role.bypass)}.",
@@ -95,7 +96,7 @@ def _on() -> Iterator[CheckMessage]:
 
 
 def _off() -> Iterator[CheckMessage]:
-    hidden = [one for one in enforcement.standings(connection) if one.enforced]
+    hidden = [one for one in install.standings(connection) if one.enforced]
     if hidden:
         yield Error(
             f"The database hides the rows of {len(hidden)} tables, and ROW_LEVEL_SECURITY is not set: nothing is seen.",

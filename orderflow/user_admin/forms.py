@@ -7,10 +7,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.accounts import lockout, people
-from orderflow.generics import ModelForm, PasswordChangeForm, SetPasswordForm, UserCreationForm
 from orderflow.tenancy.addresses import stored_form
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
+from orderflow.typing_patches import ModelForm, PasswordChangeForm, SetPasswordForm, UserCreationForm
 
 ROLES = _(
     "Admin: everything in the organisation. Integrator: connections, the audit log, and reading. "

@@ -12,12 +12,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from erp_connectors.acceptance.fault_injection import Unreliable, Weather
 from erp_connectors.acceptance.scenario import BadScenario, load
-from erp_connectors.acceptance.unreliable import Unreliable, Weather
 from erp_connectors.acceptance.verdict import PROMISES
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.simulated_erp import SimulatedErp

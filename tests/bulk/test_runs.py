@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 
 from erp_connectors import tasks
 from erp_connectors.bulk import runs
-from erp_connectors.bulk.carrying_out import carry_out_chunk
+from erp_connectors.bulk.execute import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRun, Outcome
 from erp_connectors.bulk.progress import progress_of
 from erp_connectors.models import ERPExport

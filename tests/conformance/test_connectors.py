@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from erp_connectors import registry
 from erp_connectors.connectors.base import AckUnreadable, ConfigError
-from erp_connectors.documents import Ack, OrderCustomer, OrderDocument, OrderLine
+from erp_connectors.port_types import Ack, OrderCustomer, OrderDocument, OrderLine
 
 ID = UUID("550e8400-e29b-41d4-a716-446655440000")
 AT = datetime(2025, 12, 27, 10, tzinfo=UTC)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Move, Upload
 
 
 def code(outcome: object) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, parse
 from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
-from erp_connectors.documents import Ack
+from erp_connectors.port_types import Ack
 
 NAMES = st.sampled_from(["ack_x.json", "error_x.json", "ACK_X.JSON", "Error_x.json.json"])
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "cp850", "cp037"]

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1, payload
-from erp_connectors.documents import OrderCustomer, OrderDocument, OrderLine, SourceDocument
 from erp_connectors.faults import SCHEMA_VIOLATION, Fault
+from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine, SourceDocument
 
 ID = UUID("550e8400-e29b-41d4-a716-446655440000")
 LINE = OrderLine(

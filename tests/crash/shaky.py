@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import CONNECTION_LOST, Fault
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.transports.base import Outcomes
 from erp_connectors.transports.filesystem import FilesystemTransport
 

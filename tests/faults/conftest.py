@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors import faults
-from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import Scope
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.port_types import ProbeStep
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from erp_connectors.documents import Upload
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Upload
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server

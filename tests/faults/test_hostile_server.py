@@ -13,12 +13,12 @@ import paramiko
 import pytest
 
 from erp_connectors import faults
-from erp_connectors.documents import Upload
 from erp_connectors.models import AckFile
+from erp_connectors.port_types import Upload
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.sessions import keeper
 from erp_connectors.sftp import wire
-from erp_connectors.sftp.guard import MAX_GREETING, BoundedPacketizer, GuardedTransport
+from erp_connectors.sftp.hardened_transport import MAX_GREETING, BoundedPacketizer, GuardedTransport
 from erp_connectors.sftp.wire import string
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import TransportPolicy

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from erp_connectors.archive import storage_key
 from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
-from erp_connectors.documents import Entry
+from erp_connectors.port_types import Entry
 from erp_connectors.services.acks.file_index import LONGEST, ledger_name
 from erp_connectors.services.delivery.temp_file_cleanup import NAME as TEMPORARY
 from erp_connectors.services.exports.paths import temporary_path, withdrawn_path

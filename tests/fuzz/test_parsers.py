@@ -14,8 +14,8 @@ from erp_connectors.connectors.base import AckUnreadable, ConfigError
 from erp_connectors.connectors.dropzone_json_v1 import config as dropzone_config
 from erp_connectors.connectors.dropzone_json_v1.ack import parse
 from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
-from erp_connectors.documents import Ack
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Ack
 from erp_connectors.transports.allowed_hosts import AllowedHosts, is_host_or_network, network_of, plain_name
 from erp_connectors.transports.base import TransportPolicy
 from orderflow.orders.importing.checking import Checker, remarks

@@ -14,7 +14,7 @@ from django.utils import timezone
 from orderflow.audit import append_only
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record
-from orderflow.tenancy.policies import CLAIM
+from orderflow.tenancy.rls.policies import CLAIM
 from tests import factories
 
 WHY = "append-only"

@@ -7,10 +7,10 @@ from threading import Barrier, Thread
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus
 from orderflow.tenancy import scope
+from orderflow.transitions import IllegalMove, LostRace
 from tests import factories
 
 S = DraftStatus

@@ -6,13 +6,13 @@ from decimal import Decimal
 import pytest
 
 from orderflow.audit.models import Action, AuditLog
-from orderflow.moves import IllegalMove
 from orderflow.orders.approval import NotReady, approve
 from orderflow.orders.editing import editing
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.review import mark_ready, reject
 from orderflow.orders.states import DraftStatus
+from orderflow.transitions import IllegalMove
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from erp_connectors.services.exports.push import push
 from orderflow.orders.models import Document, DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
-from orderflow.tenancy.policies import path_of
+from orderflow.tenancy.rls.policies import path_of
 from orderflow.tenancy.same_org import SameOrg
 from tests import factories
 

@@ -13,9 +13,9 @@ import pytest
 from django.db import connection
 
 from erp_connectors.services.exports.push import push_many
-from orderflow.bulk import update_rows
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.search import search
+from orderflow.row_updates import update_rows
 from orderflow.tenancy.models import User
 from tests import factories
 from tests.plugin import SUPERUSER_URL

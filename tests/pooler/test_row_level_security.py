@@ -19,7 +19,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from orderflow.tenancy.policies import CLAIM
+from orderflow.tenancy.rls.policies import CLAIM
 from tests.jobs.processes import World, new_world
 from tests.parts import require_program
 from tests.servers.gunicorn import gunicorn

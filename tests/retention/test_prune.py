@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from erp_connectors import archive, archive_watermark
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun
-from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.port_types import Ack
 from erp_connectors.registry import connector_for
 from erp_connectors.retention import runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare

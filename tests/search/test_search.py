@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from erp_connectors.services.exports.push import push
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
-from orderflow.limits import MOST_WORDS
+from orderflow.body_limits import MOST_WORDS
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
 from tests import factories

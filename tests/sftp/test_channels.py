@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from erp_connectors.documents import Move, Upload
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.sftp import operations
 from erp_connectors.sftp.channels import AT_MOST, Channels
 from erp_connectors.sftp.errors import ConnectionLost, SftpUnavailable

@@ -8,8 +8,8 @@ import asyncssh
 import pytest
 
 from erp_connectors import faults
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.sftp import errors
 from erp_connectors.sftp.keys import load_private_key, parse_host_key
 from erp_connectors.transports.base import TransportPolicy

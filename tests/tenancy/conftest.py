@@ -20,10 +20,11 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
-from orderflow.tenancy import enforcement, privileges, scope
+from orderflow.tenancy import privileges, scope
 from orderflow.tenancy.models import Org, User
-from orderflow.tenancy.policies import CLAIM
 from orderflow.tenancy.postgresql.base import DatabaseWrapper
+from orderflow.tenancy.rls import install
+from orderflow.tenancy.rls.policies import CLAIM
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.plugin import SUPERUSER_URL
@@ -61,9 +62,9 @@ def _superuser_without_policies(django_db_setup: None, django_db_blocker: Any) -
     with django_db_blocker.unblock(), override_settings(ROW_LEVEL_SECURITY=False):
         bound.close()
         connections["default"] = superuser
-        enforcement.remove(superuser)
+        install.remove(superuser)
         yield
-        enforcement.apply(superuser)
+        install.apply(superuser)
         superuser.close()
         connections["default"] = bound
 
@@ -73,14 +74,14 @@ def put_up() -> Iterator[App]:
     """Policies on every table, as the tables' owner, and the role."""
     made = App(f"app_{secrets.token_hex(4)}", secrets.token_hex(16))
     owner = connections["default"]
-    enforcement.apply(owner)
+    install.apply(owner)
     with owner.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {made.role} LOGIN PASSWORD '{made.password}'")
     privileges.grant(owner, made.role)
     try:
         yield made
     finally:
-        enforcement.remove(owner)
+        install.remove(owner)
         with owner.cursor() as cursor:
             cursor.execute(f"DROP OWNED BY {made.role}")
             cursor.execute(f"DROP ROLE {made.role}")

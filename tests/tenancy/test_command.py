@@ -6,9 +6,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
 from orderflow.orders.models import Customer
-from orderflow.tenancy import checks, enforcement, scope
-from orderflow.tenancy.policies import CLAIM
+from orderflow.tenancy import checks, scope
 from orderflow.tenancy.postgresql.base import DatabaseWrapper
+from orderflow.tenancy.rls import install
+from orderflow.tenancy.rls.policies import CLAIM
 from tests import factories
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db]
@@ -31,7 +32,7 @@ def run(capsys, *options):
 
 
 def wrong():
-    return {one.table.name: one.wrong for one in enforcement.standings(connection) if one.wrong}
+    return {one.table.name: one.wrong for one in install.standings(connection) if one.wrong}
 
 
 def found_ids():
@@ -56,7 +57,7 @@ def test_it_goes_up_and_down_and_tells_how_it_stands(capsys, settings):
     said, code = run(capsys, "--remove")
     assert f"{DRAFTS}: open now" in said
     assert code == 0
-    assert not any(one.enforced for one in enforcement.standings(connection))
+    assert not any(one.enforced for one in install.standings(connection))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_it_goes_up_and_down_and_tells_how_it_stands(capsys, settings):
 )
 def test_whatever_somebody_changes_is_found_and_put_right(change, said, settings):
     settings.ROW_LEVEL_SECURITY = True
-    enforcement.apply(connection)
+    install.apply(connection)
     assert wrong() == {}
 
     execute(change)
@@ -82,34 +83,34 @@ def test_whatever_somebody_changes_is_found_and_put_right(change, said, settings
     assert [*wrong()] == [DRAFTS]
     assert said in wrong()[DRAFTS][0]
     assert "tenancy.E001" in found_ids()
-    assert [table.name for table in enforcement.apply(connection)] == [DRAFTS]
+    assert [table.name for table in install.apply(connection)] == [DRAFTS]
     assert wrong() == {}
 
 
 def test_the_checks_for_production_tell_of_a_role_that_is_not_bound(settings):
     settings.ROW_LEVEL_SECURITY = True
-    enforcement.apply(connection)
+    install.apply(connection)
 
     assert found_ids() == ["tenancy.E002"], "the tests' own role is a superuser"
     assert "tenancy.E002" in {message.id for message in run_checks(include_deployment_checks=True)}
 
 
 def test_policies_without_the_setting_are_an_error(settings):
-    enforcement.apply(connection)
+    install.apply(connection)
 
     assert found_ids() == ["tenancy.E003"]
-    enforcement.remove(connection)
+    install.remove(connection)
     assert found_ids() == []
 
 
 def test_an_owner_without_privileges_is_bound_and_a_warning(settings):
     settings.ROW_LEVEL_SECURITY = True
     execute("CREATE ROLE plain_owner")
-    for one in enforcement.standings(connection):
+    for one in install.standings(connection):
         execute(f'ALTER TABLE "{one.table.name}" OWNER TO plain_owner')
     factories.customer(factories.org())
     execute("SET CONSTRAINTS ALL IMMEDIATE")
-    enforcement.apply(connection)
+    install.apply(connection)
     execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_owner")
     execute("SET LOCAL ROLE plain_owner")
     execute(f"SELECT set_config('{CLAIM}', '', true)")
@@ -130,7 +131,7 @@ def test_who_does_not_own_the_tables_is_told_who_must_do_it(settings):
 
 def test_migrate_puts_it_up_with_the_setting_and_leaves_it_without(settings):
     call_command("migrate", verbosity=0)
-    assert not any(one.enforced for one in enforcement.standings(connection))
+    assert not any(one.enforced for one in install.standings(connection))
 
     settings.ROW_LEVEL_SECURITY = True
     call_command("migrate", verbosity=0)
@@ -138,13 +139,13 @@ def test_migrate_puts_it_up_with_the_setting_and_leaves_it_without(settings):
 
 
 def test_migrate_refuses_to_run_where_the_setting_was_taken_back_before_the_policies():
-    enforcement.apply(connection)
-    enforcement.refuse_hidden_rows("default")  # a superuser sees every row
+    install.apply(connection)
+    install.refuse_hidden_rows("default")  # a superuser sees every row
     execute("CREATE ROLE reader")
     execute("SET LOCAL ROLE reader")
 
     with pytest.raises(CommandError, match="ROW_LEVEL_SECURITY"):
-        enforcement.refuse_hidden_rows("default")
+        install.refuse_hidden_rows("default")
 
 
 @pytest.mark.django_db(databases=[])

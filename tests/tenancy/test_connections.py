@@ -25,7 +25,7 @@ from orderflow.accounts.models import Token
 from orderflow.orders.models import Customer
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
-from orderflow.tenancy.policies import CLAIM
+from orderflow.tenancy.rls.policies import CLAIM
 from tests import databases, factories
 from tests.plugin import SUPERUSER_URL
 from tests.tenancy.conftest import at_work_as, put_up

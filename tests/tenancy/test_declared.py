@@ -3,7 +3,7 @@
 from django.apps import apps
 from django.db.models import UniqueConstraint
 
-from orderflow.tenancy.policies import ELSEWHERE, SHARED, path_of, tables, undeclared
+from orderflow.tenancy.rls.policies import ELSEWHERE, SHARED, path_of, tables, undeclared
 
 # What is unique over all orgs tells by a refusal that another org has it.
 UNIQUE_OVER_ALL_ORGS = {

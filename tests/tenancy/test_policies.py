@@ -25,7 +25,7 @@ from orderflow.orders.models import Document, DraftOrder, ImportedOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.second_factor.models import RecoveryCode, SecondFactor
 from orderflow.tenancy.models import Org, User
-from orderflow.tenancy.policies import path_of, tables
+from orderflow.tenancy.rls.policies import path_of, tables
 from tests import databases, factories
 from tests.tenancy.conftest import all_the_way, put_up, tenant_in
 

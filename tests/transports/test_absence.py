@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import asyncssh as ssh
 import pytest
 
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import Fault
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport

@@ -3,8 +3,8 @@
 import pytest
 import structlog
 
-from erp_connectors.documents import Entry, Move, Upload
 from erp_connectors.faults import DISK_FULL, Fault
+from erp_connectors.port_types import Entry, Move, Upload
 from erp_connectors.transports.memory import MemoryDropzone, MemoryTransport
 
 

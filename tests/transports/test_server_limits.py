@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from erp_connectors.documents import Upload
+from erp_connectors.port_types import Upload
 from erp_connectors.sftp import channels, wire
 from erp_connectors.sftp.limits import ServerLimits
 from erp_connectors.transports.base import TransportPolicy

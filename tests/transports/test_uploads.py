@@ -3,7 +3,7 @@
 import asyncssh as ssh
 import pytest
 
-from erp_connectors.documents import Upload
+from erp_connectors.port_types import Upload
 from erp_connectors.sftp import wire
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport

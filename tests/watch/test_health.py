@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.watch import parts, ready
+from erp_connectors.watch import readiness_checks, ready
 from erp_connectors.watch.findings import ok
 from orderflow.heartbeat.models import Heartbeat
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
@@ -132,7 +132,7 @@ def test_a_part_that_hangs_is_reported_and_asked_once_at_a_time(ask, monkeypatch
         return [ok("at last")]
 
     monkeypatch.setattr(ready, "PATIENCE", 0.1)
-    monkeypatch.setitem(parts.PARTS, "storage", hangs)
+    monkeypatch.setitem(readiness_checks.PARTS, "storage", hangs)
 
     answers = [ask("?only=storage")[0] for _ in range(3)]
 
@@ -148,7 +148,7 @@ def test_however_many_ask_the_archive_is_written_to_once(workers, ask, monkeypat
         asked.append(1)
         return [ok("fine")]
 
-    monkeypatch.setitem(parts.PARTS, "storage", works)
+    monkeypatch.setitem(readiness_checks.PARTS, "storage", works)
 
     for _ in range(20):
         ask("?only=storage", known=False)

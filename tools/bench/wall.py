@@ -81,8 +81,8 @@ def _both() -> Iterator[list[Any]]:
     from django.db import connections  # noqa: PLC0415
     from django.db.backends.postgresql.base import DatabaseWrapper as Plain  # noqa: PLC0415
 
-    from orderflow.tenancy import enforcement  # noqa: PLC0415
     from orderflow.tenancy.postgresql.base import DatabaseWrapper as Walled  # noqa: PLC0415
+    from orderflow.tenancy.rls import install  # noqa: PLC0415
 
     owner, password = connections["default"], secrets.token_hex(16)
     with owner.cursor() as cursor:
@@ -93,7 +93,7 @@ def _both() -> Iterator[list[Any]]:
     _copy(owner, "walled")
     as_app = {**owner.settings_dict, "USER": "app", "PASSWORD": password}
     on_it = Plain({**owner.settings_dict, "NAME": "walled"}, "default")
-    enforcement.apply(on_it)
+    install.apply(on_it)
     for one in (owner, on_it):
         with one.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from erp_connectors.management.reporting import positive
 from erp_connectors.models import ERPExport
-from orderflow.guardian import Guarded
+from orderflow.subprocess_group import Guarded
 from tools.demo import story, world
 from tools.demo.story import Place
 

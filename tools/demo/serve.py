@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from orderflow.guardian import Guarded
+from orderflow.subprocess_group import Guarded
 from orderflow.tenancy.models import Org
 from tools.demo import story, world
 from tools.demo.demo import start_background

@@ -12,11 +12,11 @@ from types import MappingProxyType
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from orderflow import guardian
-from orderflow.guardian import Guarded
+from orderflow import subprocess_group
+from orderflow.subprocess_group import Guarded
 
 INSIDE = "ORDERFLOW_DEMO"
-FIXTURE = guardian.ROOT / "fixtures" / "demo.json"
+FIXTURE = subprocess_group.ROOT / "fixtures" / "demo.json"
 KEPT = (
     "PATH",
     "HOME",
@@ -49,7 +49,7 @@ def enter(*, fresh: bool, poll_seconds: int, chosen: Mapping[str, str] = NONE) -
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(guardian.ROOT)
+    os.chdir(subprocess_group.ROOT)
     sys.stdout.flush()
     program = [sys.executable, "-m", "tools.demo", *sys.argv[1:]]
     os.execve(program[0], program, environment | {**chosen})  # noqa: S606  # no shell is involved
@@ -66,13 +66,17 @@ def command(name: str) -> str:
 
 def start(name: str, *arguments: str, grace: float = 5.0) -> Guarded:
     """A `manage.py` command in the background, which ends with this process; its output goes to ``logs/name.log``."""
-    return start_program(name, [sys.executable, str(guardian.ROOT / "manage.py"), *arguments], grace=grace)
+    return start_program(
+        name, [sys.executable, str(subprocess_group.ROOT / "manage.py"), *arguments], grace=grace
+    )
 
 
 def start_program(name: str, program: list[str], *, grace: float = 5.0) -> Guarded:
     log_of(name).parent.mkdir(exist_ok=True)
     with log_of(name).open("wb") as output:
-        return guardian.start(program, env={**os.environ, "LOG_LEVEL": "INFO"}, output=output, grace=grace)
+        return subprocess_group.start(
+            program, env={**os.environ, "LOG_LEVEL": "INFO"}, output=output, grace=grace
+        )
 
 
 def log_of(name: str) -> Path:

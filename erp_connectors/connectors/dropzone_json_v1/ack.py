@@ -10,7 +10,7 @@ from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1.ack_json import Constant, Fraction, Integer, read_object
 from erp_connectors.connectors.dropzone_json_v1.ack_names import is_acceptance
 from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
-from erp_connectors.documents import Ack
+from erp_connectors.port_types import Ack
 from orderflow.input_rules.keys import normal_form
 
 MAX_ORDER_ID = 255

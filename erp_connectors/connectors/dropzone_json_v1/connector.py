@@ -16,7 +16,7 @@ from erp_connectors.connectors.dropzone_json_v1 import (
     payload,
     renewal,
 )
-from erp_connectors.documents import Ack, OrderDocument
+from erp_connectors.port_types import Ack, OrderDocument
 from erp_connectors.transports.base import Renewed
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")

@@ -10,8 +10,8 @@ import jsonschema_rs
 import msgspec
 from msgspec import Meta
 
-from erp_connectors.documents import OrderDocument, OrderLine
 from erp_connectors.faults import RENDER_FAILED, SCHEMA_VIOLATION, Fault
+from erp_connectors.port_types import OrderDocument, OrderLine
 
 FORMAT_VERSION = "orderflow_export_json_v1"
 QTY_STEP = Decimal("0.001")

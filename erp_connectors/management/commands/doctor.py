@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand
 from erp_connectors.management.reporting import each
 from erp_connectors.models import ERPConnection
 from erp_connectors.states import ConnectionStatus
-from erp_connectors.watch import deployment, retention, traffic, trail
+from erp_connectors.watch import audit_checks, deployment, retention, traffic
 from erp_connectors.watch.findings import Check, Finding, Level, ok, run_all, some
-from erp_connectors.watch.parts import PARTS
+from erp_connectors.watch.readiness_checks import PARTS
 
 FIRST: dict[str, Check] = {"settings": deployment.settings_as_checked, "disk": deployment.disk}
 FOUNDATION: dict[str, Check] = {name: PARTS[name] for name in ("database", "migrations")}
@@ -25,7 +25,7 @@ REST: dict[str, Check] = {
     "clock": deployment.clocks,
     "connections": traffic.connections,
     "exports": traffic.exports,
-    "audit": trail.audit,
+    "audit": audit_checks.audit,
     "retention": retention.retention,
 }
 

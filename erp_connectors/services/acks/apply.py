@@ -14,23 +14,23 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from erp_connectors import counters
-from erp_connectors.documents import Ack
 from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.record import note_exports
+from erp_connectors.port_types import Ack
 from erp_connectors.services.exports.export_log import tell_each
 from erp_connectors.services.exports.transitions import mark_sent
 from erp_connectors.states import AckFileStatus, Answer, ExportStatus, FailedAs, Stage, Standing
 from orderflow import clock, tracing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
-from orderflow.bulk import update_rows
-from orderflow.moves import LostRace
 from orderflow.orders.doubtful_numbers import mark_doubtful
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.row_updates import update_rows
 from orderflow.tenancy.models import User
+from orderflow.transitions import LostRace
 
 # The event of what a person recorded: no ack file overrules that.
 BY_HAND = "by hand"

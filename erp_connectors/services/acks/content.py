@@ -6,8 +6,8 @@ import msgspec
 
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector
-from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile
+from erp_connectors.port_types import Ack
 
 
 def said_by(row: AckFile, connector: Connector[object]) -> Ack:

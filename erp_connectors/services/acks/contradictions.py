@@ -10,8 +10,8 @@ from datetime import datetime
 from uuid import UUID
 
 from erp_connectors.connectors.base import Connector
-from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
+from erp_connectors.port_types import Ack
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.apply import (
     BY_HAND,
@@ -26,7 +26,7 @@ from erp_connectors.services.acks.apply import (
 from erp_connectors.services.acks.content import said_by
 from erp_connectors.services.acks.precedence import Heard, Verdict, first, verdict
 from erp_connectors.states import AckFileStatus, Decision, ExportStatus
-from orderflow.bulk import update_rows
+from orderflow.row_updates import update_rows
 
 ANSWERS = (AckFileStatus.APPLIED, AckFileStatus.REPEATED, AckFileStatus.CONFLICT)
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from erp_connectors import counters
 from erp_connectors.connectors.base import Connector
-from erp_connectors.documents import Ack
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.apply import Given, accept_all, refuse_all
 from erp_connectors.services.acks.contradictions import Judged, settle_contradictions
 from erp_connectors.services.acks.file_index import Noted, ledger_name
@@ -24,8 +24,8 @@ from erp_connectors.states import (
     decide_ack,
 )
 from orderflow import clock
-from orderflow.bulk import update_rows
 from orderflow.orders.states import DraftStatus
+from orderflow.row_updates import update_rows
 
 UNANSWERED = (Standing.STAGED, Standing.SENT, Standing.UNSENT)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote
 
-from erp_connectors.documents import Entry
 from erp_connectors.models import AckFile, ERPConnection
+from erp_connectors.port_types import Entry
 
 # A file name holds 255 bytes, and behind this one a number and ".reason.txt" must fit.
 LONGEST = 230

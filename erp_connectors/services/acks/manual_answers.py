@@ -6,8 +6,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from erp_connectors.documents import Ack
 from erp_connectors.models import ERPExport, add_events
+from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.apply import BY_HAND, Given, accept_all, conflict_seen_to, refuse_all
 from erp_connectors.services.acks.decide import replaced_among
 from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack

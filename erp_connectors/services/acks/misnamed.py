@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from erp_connectors.connectors.base import Connector, Dropzone, MisnamedAnswer
-from erp_connectors.documents import Entry
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.port_types import Entry
 from erp_connectors.services.acks.file_index import ledger_name
 from erp_connectors.services.acks.shared_folders import of_others
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import Move, Upload
 from erp_connectors.faults import (
     DISK_FULL,
     FOLDER_MISSING,
@@ -25,12 +24,13 @@ from erp_connectors.faults import (
 )
 from erp_connectors.leases import Lease
 from erp_connectors.models import AckFile, ERPConnection
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.states import AckFileStatus
 from erp_connectors.transports.base import Outcomes, Presences, Transport
 from orderflow import clock
-from orderflow.bulk import update_rows
 from orderflow.paging import by_key
+from orderflow.row_updates import update_rows
 
 # What a user of the server has to change first. All else is tried again with each poll.
 NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED)

@@ -15,7 +15,6 @@ from django.db import transaction
 from erp_connectors import circuit, leases
 from erp_connectors.connectors.base import AckUnreadable, Connector, Dropzone
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import Entry
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     CONNECTION_DISABLED,
@@ -27,6 +26,7 @@ from erp_connectors.faults import (
 )
 from erp_connectors.leases import Lease, Purpose
 from erp_connectors.models import AckFile, ERPConnection
+from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks import decide
 from erp_connectors.services.acks.decide import Answered, Reading, Unreadable
@@ -43,7 +43,7 @@ from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
-from orderflow.moves import LostRace
+from orderflow.transitions import LostRace
 
 MOST_LEFT_OVER = 100
 

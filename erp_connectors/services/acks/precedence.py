@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from erp_connectors.documents import Ack
+from erp_connectors.port_types import Ack
 
 _NOT_SAID = datetime.max.replace(tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from django.utils import timezone
 
 from erp_connectors.connectors.base import Dropzone
-from erp_connectors.documents import Ability, Move, Upload
 from erp_connectors.faults import NAME_TAKEN, Fault
+from erp_connectors.port_types import Ability, Move, Upload
 from erp_connectors.services.connections import server_limits
 from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.transports.base import Transport

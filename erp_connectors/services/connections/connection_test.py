@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from erp_connectors import circuit
 from erp_connectors.connectors.base import Dropzone
-from erp_connectors.documents import Ability, Move, ProbeStep, Upload
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     FOLDER_MISSING,
@@ -24,6 +23,7 @@ from erp_connectors.faults import (
     Fault,
 )
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.port_types import Ability, Move, ProbeStep, Upload
 from erp_connectors.registry import open_transport
 from erp_connectors.services.connections import capabilities
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, retry_moves

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from erp_connectors.connectors.base import Purpose
-from erp_connectors.documents import MissingKey, PresentedKey
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import MissingKey, PresentedKey
 from erp_connectors.registry import connector_for, open_transport
 from erp_connectors.sftp.errors import HostKeyUnknown
 from erp_connectors.sftp.keys import parse_host_key

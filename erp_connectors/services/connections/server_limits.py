@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from erp_connectors.connectors.base import Dropzone
-from erp_connectors.documents import Ability, Upload
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import SERVER_LIMITS
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import Ability, Upload
 from erp_connectors.transports.base import ServerLimits, Transport
 
 # Enough files to reach the limits of known servers, and enough expected files to open all channels.

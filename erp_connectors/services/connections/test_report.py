@@ -7,9 +7,9 @@ from typing import Any, Self
 import msgspec
 from django.utils.translation import gettext
 
-from erp_connectors.documents import ProbeStep
 from erp_connectors.faults import FAULT_KINDS, FaultKind
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import ProbeStep
 
 
 class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):

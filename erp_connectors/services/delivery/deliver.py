@@ -33,7 +33,7 @@ from erp_connectors.services.exports.order_snapshot import count_lines
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
-from orderflow.moves import LostRace
+from orderflow.transitions import LostRace
 
 MAX_LINES_TOGETHER = 50_000
 # Times cost more to read than all else in a row, and a delivery asks for none of these.

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import Upload
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
+from erp_connectors.port_types import Upload
 from erp_connectors.services.delivery.context import Delivery, Failure
 from erp_connectors.services.exports.paths import published_path
 from erp_connectors.states import Stage

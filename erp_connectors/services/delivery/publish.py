@@ -11,12 +11,12 @@ from django.db import transaction
 
 from erp_connectors import archive, leases
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import Move
 from erp_connectors.faults import (
     NAME_TAKEN,
     NOT_FOUND,
 )
 from erp_connectors.models import ERPExport
+from erp_connectors.port_types import Move
 from erp_connectors.services.delivery import done_markers
 from erp_connectors.services.delivery.context import Delivery, Failure, split_outcomes
 from erp_connectors.services.exports.paths import moved, published_path, staying_at

@@ -19,9 +19,9 @@ from erp_connectors.states import ExportStatus, FailedAs
 from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
-from orderflow.bulk import update_rows
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
+from orderflow.row_updates import update_rows
 
 
 @transaction.atomic

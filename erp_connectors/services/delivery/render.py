@@ -7,14 +7,14 @@ from django.utils import timezone
 
 from erp_connectors import archive, leases
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import OrderDocument
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, add_events
+from erp_connectors.port_types import OrderDocument
 from erp_connectors.services.delivery.context import Delivery, Failure, Item
 from erp_connectors.services.exports.order_snapshot import order_documents
 from erp_connectors.services.exports.payload_store import stored_bytes
 from erp_connectors.states import Stage
-from orderflow.bulk import update_rows
+from orderflow.row_updates import update_rows
 
 
 def render(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:

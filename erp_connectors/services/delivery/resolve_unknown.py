@@ -13,7 +13,6 @@ from django.utils import timezone
 from erp_connectors import counters, leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import Move
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     ALREADY_PUBLISHED,
@@ -25,6 +24,7 @@ from erp_connectors.faults import (
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.record import note_exports
+from erp_connectors.port_types import Move
 from erp_connectors.services.acks.apply import accept_all, refuse_all
 from erp_connectors.services.acks.contradictions import waiting_answer
 from erp_connectors.services.connections.credential_rollover import link

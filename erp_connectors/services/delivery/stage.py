@@ -8,13 +8,13 @@ from django.db.models.functions import Cast, Concat
 
 from erp_connectors import leases
 from erp_connectors.crashpoints import crashpoint
-from erp_connectors.documents import Upload
 from erp_connectors.models import ERPExport, add_events
+from erp_connectors.port_types import Upload
 from erp_connectors.services.delivery.context import Delivery, Failure, Item, split_outcomes
 from erp_connectors.services.exports.paths import published_path, staying_at, temporary_path
 from erp_connectors.states import Stage
 from orderflow import clock
-from orderflow.moves import LostRace
+from orderflow.transitions import LostRace
 
 
 def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], list[Failure]]:

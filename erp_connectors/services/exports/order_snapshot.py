@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from erp_connectors.documents import OrderCustomer, OrderDocument, OrderLine, SourceDocument
 from erp_connectors.faults import ORDER_INCOMPLETE, RENDER_FAILED, Fault
+from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine, SourceDocument
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 
 

@@ -10,9 +10,9 @@ from django.conf import settings
 
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector, Dropzone
-from erp_connectors.documents import Entry
 from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.content import digest
 from erp_connectors.services.acks.misnamed import MisnamedAnswers

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector, Dropzone
-from erp_connectors.documents import Entry
 from erp_connectors.faults import NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.delivery.temp_file_cleanup import NAME as TEMPORARY
 from erp_connectors.services.exports.batching import by_size

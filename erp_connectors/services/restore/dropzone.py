@@ -8,9 +8,9 @@ from django.db.models import Q
 
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector, Dropzone
-from erp_connectors.documents import Move
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, add_events
+from erp_connectors.port_types import Move
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.ack_folders import PROCESSED
 from erp_connectors.services.exports.batching import by_size

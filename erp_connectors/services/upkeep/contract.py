@@ -8,7 +8,7 @@ import jsonschema_rs
 import msgspec
 
 from erp_connectors.connectors.base import AckUnreadable, Connector
-from erp_connectors.documents import Ack
+from erp_connectors.port_types import Ack
 
 MOST_PROBLEMS = 20
 

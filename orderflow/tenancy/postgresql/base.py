@@ -24,7 +24,7 @@ from psycopg import Error, OperationalError, ServerCursor
 from psycopg.pq import TransactionStatus
 
 from orderflow.tenancy import scope
-from orderflow.tenancy.policies import CLAIM
+from orderflow.tenancy.rls.policies import CLAIM
 
 _SET = "SELECT set_config(%s, %s, true)"
 _UNKNOWN = None

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from erp_connectors.documents import Ack
 from erp_connectors.models import ERPExport
+from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.apply import Given, correct_numbers
 from erp_connectors.services.acks.manual_answers import mark_accepted
 from erp_connectors.services.acks.poll import poll

@@ -7,9 +7,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from erp_connectors.documents import Entry
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
+from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks import misnamed
 from erp_connectors.services.acks.misnamed import MisnamedAnswers, misnamed_of

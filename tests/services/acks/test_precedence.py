@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erp_connectors.documents import Ack
+from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.precedence import Heard, verdict
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

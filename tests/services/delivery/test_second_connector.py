@@ -14,8 +14,8 @@ from django.core.management import CommandError, call_command
 
 from erp_connectors import registry
 from erp_connectors.connectors.base import AckUnreadable, ConfigError, ConfigField, Connector, Dropzone
-from erp_connectors.documents import Ack, OrderDocument
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import Ack, OrderDocument
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push

@@ -7,8 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
-from orderflow.tenancy import checks, enforcement
-from orderflow.tenancy.policies import SHARED, undeclared
+from orderflow.tenancy import checks
+from orderflow.tenancy.rls import install
+from orderflow.tenancy.rls.policies import SHARED, undeclared
 
 
 class Command(BaseCommand):
@@ -30,9 +31,9 @@ class Command(BaseCommand):
         if connection.vendor != "postgresql":
             raise CommandError("Row-level security is PostgreSQL's; DATABASE_URL names another database.")
         if options["apply"]:
-            self._change("protected", enforcement.apply)
+            self._change("protected", install.apply)
         if options["remove"]:
-            self._change("open", enforcement.remove)
+            self._change("open", install.remove)
         standing = self._show()
         if standing:
             sys.exit(1)
@@ -40,7 +41,7 @@ class Command(BaseCommand):
     def _change(self, word: str, change: Any) -> None:
         try:
             changed = change(connection)
-        except enforcement.NotTheOwner as refused:
+        except install.NotTheOwner as refused:
             raise CommandError(f"{refused}. Run it with the owner's DATABASE_URL: docs/deploy.md.") from None
         except OperationalError as trouble:
             raise CommandError(
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{table.name}: {word} now")
 
     def _show(self) -> bool:
-        standings = enforcement.standings(connection)
+        standings = install.standings(connection)
         for one in standings:
             said = "; ".join(one.wrong) if one.enforced or checks.is_on() else "open"
             self.stdout.write(f"{one.table.name:36} {said or 'protected'}")
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{label:36} shared: {SHARED[label]}")
         for label in undeclared():
             self.stdout.write(f"{label:36} nobody said whose its rows are")
-        role = enforcement.role(connection)
+        role = install.role(connection)
         self.stdout.write(f"role {role.name}: {_said(role)}")
         self.stdout.write(f"ROW_LEVEL_SECURITY is {'on' if checks.is_on() else 'off'}")
         return (
@@ -66,7 +67,7 @@ class Command(BaseCommand):
         )
 
 
-def _said(role: enforcement.RoleStanding) -> str:
+def _said(role: install.RoleStanding) -> str:
     if role.bypass:
         return f"no policy binds it, as it is or may become {', '.join(role.bypass)}"
     return (

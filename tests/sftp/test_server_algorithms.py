@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erp_connectors.sftp.errors import ProtocolViolation
-from erp_connectors.sftp.offers import KEXINIT, parse_offer
+from erp_connectors.sftp.server_algorithms import KEXINIT, parse_offer
 
 
 def kexinit(*lists):

@@ -10,8 +10,8 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ProgrammingError
 
-from orderflow.tenancy.policies import Policy, Table, tables
 from orderflow.tenancy.postgresql.base import DatabaseWrapper
+from orderflow.tenancy.rls.policies import Policy, Table, tables
 
 # Whoever uses a table waits behind us for so long, where somebody else doesn't let go of it.
 LOCK_WAIT = "5s"

@@ -13,8 +13,8 @@ from paramiko.packet import Packetizer
 
 from erp_connectors.sftp import key_exchange
 from erp_connectors.sftp.errors import ProtocolViolation
-from erp_connectors.sftp.hiding import Hide
-from erp_connectors.sftp.offers import KEXINIT, Offer, parse_offer
+from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.server_algorithms import KEXINIT, Offer, parse_offer
 
 NO_MORE_AUTH_METHODS = 14
 # As OpenSSH; RFC 4253 asks for 35,000.

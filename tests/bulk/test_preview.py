@@ -6,7 +6,7 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
-from erp_connectors.bulk import judging, runs
+from erp_connectors.bulk import preview, runs
 from erp_connectors.bulk.models import BulkAction, BulkRow, Outcome
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import push
@@ -70,7 +70,7 @@ def test_what_is_foretold_is_what_happens(org, ops, action):
     ids = factories.ids(orders)
     foretold = {
         row.order.pk: group.outcome
-        for group in judging.preview(action, ids, actor=ops)
+        for group in preview.preview(action, ids, actor=ops)
         for row in group.shown
     }
 
@@ -89,7 +89,7 @@ def test_a_push_is_grouped_by_what_it_means(org, ops):
     orders = [factories.draft(org), factories.draft(org), pushed(org, status=ExportStatus.SENT)]
     orders += [pushed(org, status=ExportStatus.ACKED), factories.draft(org, status=S.READY)]
 
-    groups = judging.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
+    groups = preview.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
 
     assert [(group.count, group.outcome) for group in groups] == [
         (2, Outcome.DONE),
@@ -98,14 +98,14 @@ def test_a_push_is_grouped_by_what_it_means(org, ops):
         (1, Outcome.REFUSED),
     ]
     assert len({group.words for group in groups}) == 4
-    assert judging.counts(groups) == Counter({Outcome.DONE: 2, Outcome.SAME: 2, Outcome.REFUSED: 1})
+    assert preview.counts(groups) == Counter({Outcome.DONE: 2, Outcome.SAME: 2, Outcome.REFUSED: 1})
 
 
 def test_what_an_order_lacks_is_told_of_that_order(org, ops):
     order = factories.draft(org, status=S.READY)
     order.lines.update(internal_sku="")
 
-    (group,) = judging.preview(BulkAction.APPROVE, [order.pk], actor=ops)
+    (group,) = preview.preview(BulkAction.APPROVE, [order.pk], actor=ops)
 
     assert (group.outcome, group.shown[0].detail) == (
         Outcome.REFUSED, "line 1: SKU is missing; line 2: SKU is missing"
@@ -116,7 +116,7 @@ def test_without_a_connection_nothing_is_promised():
     bare = factories.org()
     order = factories.draft(bare)
 
-    (group,) = judging.preview(BulkAction.PUSH, [order.pk], actor=factories.user(bare))
+    (group,) = preview.preview(BulkAction.PUSH, [order.pk], actor=factories.user(bare))
 
     assert (group.outcome, group.count) == (Outcome.REFUSED, 1)
 
@@ -125,7 +125,7 @@ def test_without_a_connection_nothing_is_promised():
 def test_many_take_the_statements_of_one(org, ops, action):
     def statements(ids):
         with CaptureQueriesContext(database) as captured:
-            judging.preview(action, ids, actor=ops)
+            preview.preview(action, ids, actor=ops)
         return len(captured)
 
     few = one_of_each(org)
@@ -135,9 +135,9 @@ def test_many_take_the_statements_of_one(org, ops, action):
 
 
 def test_only_the_first_of_a_group_are_kept(org, ops, monkeypatch):
-    monkeypatch.setattr(judging, "SHOWN", 2)
+    monkeypatch.setattr(preview, "SHOWN", 2)
     orders = [factories.draft(org) for _ in range(5)]
 
-    (group,) = judging.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
+    (group,) = preview.preview(BulkAction.PUSH, factories.ids(orders), actor=ops)
 
     assert (group.count, [row.order.pk for row in group.shown]) == (5, factories.ids(orders)[:2])

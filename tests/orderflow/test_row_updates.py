@@ -4,8 +4,8 @@ import pytest
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import push_many
-from orderflow.bulk import ROWS_PER_STATEMENT, update_rows
 from orderflow.orders.models import DraftOrder
+from orderflow.row_updates import ROWS_PER_STATEMENT, update_rows
 from tests import factories
 
 

@@ -11,11 +11,11 @@ from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import PushRefused, PushResult, push_many
 from erp_connectors.services.exports.retry import Outcome as Retry
 from erp_connectors.services.exports.retry import bulk_retry
-from orderflow.moves import IllegalMove, LostRace
 from orderflow.orders.approval import NotReady, approve
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.review import mark_ready, reject
 from orderflow.tenancy.models import User
+from orderflow.transitions import IllegalMove, LostRace
 
 GONE = "There is no such order any more, or it is not yours."
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from erp_connectors.acceptance.fault_injection import Unreliable, Weather
 from erp_connectors.acceptance.scenario import Day, Scenario
-from erp_connectors.acceptance.unreliable import Unreliable, Weather
 from erp_connectors.acceptance.verdict import DayResult, Played, judge_day
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONFIG_INVALID, Fault

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from erp_connectors.documents import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
+from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.transports.base import (
     Contents,
     Outcomes,

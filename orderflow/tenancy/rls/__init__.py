@@ -1,0 +1,1 @@
+"""Row-level security: the policies, and putting them into the database."""
