@@ -35,7 +35,7 @@ from tests.orders.test_import import jsonl, order
 from tests.retention.conftest import accepted, age, copies, prune
 from tests.services.acks.test_poll import ACKED, FAILED, again, sent
 from tests.services.conftest import Killed, die
-from tests.test_archive import store  # noqa: F401  # a fixture
+from tests.services.test_archive import store  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.django_db
 OTHER = b'{"status": "ACKED", "erp_order_id": "SO-2", "processed_at": "2026-11-23T10:00:00Z"}'

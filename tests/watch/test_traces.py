@@ -157,7 +157,7 @@ def test_with_tracing_spans_arrive_at_a_collector(tmp_path):
         TRACING="true",
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
     )
-    act = "from erp_connectors import tracing\nwith tracing.span('a span of ours'):\n    pass"
+    act = "from orderflow import tracing\nwith tracing.span('a span of ours'):\n    pass"
 
     done = world.manage("shell", "-v0", "-c", act)
     server.shutdown()

@@ -79,47 +79,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Notification",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
-                ),
-                (
-                    "event",
-                    models.CharField(
-                        choices=[
-                            ("export.failed", "An order could not be sent"),
-                            ("export.refused", "The ERP refused an order"),
-                            ("export.overdue", "The ERP's answer is overdue"),
-                            ("circuit.opened", "A connection is held: nothing is sent"),
-                            ("circuit.closed", "A held connection works again"),
-                        ],
-                        max_length=20,
-                    ),
-                ),
-                ("facts", models.JSONField()),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                (
-                    "reached",
-                    models.JSONField(
-                        default=list, help_text="Addresses that have it, where others do not yet."
-                    ),
-                ),
-                ("sent_at", models.DateTimeField(null=True)),
-                ("dropped_at", models.DateTimeField(null=True)),
-                (
-                    "subscription",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="notifications",
-                        to="notify.subscription",
-                    ),
-                ),
-            ],
-        ),
-        migrations.CreateModel(
             name="PendingEvent",
             fields=[
                 (
@@ -169,6 +128,47 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.CreateModel(
+            name="Notification",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "event",
+                    models.CharField(
+                        choices=[
+                            ("export.failed", "An order could not be sent"),
+                            ("export.refused", "The ERP refused an order"),
+                            ("export.overdue", "The ERP's answer is overdue"),
+                            ("circuit.opened", "A connection is held: nothing is sent"),
+                            ("circuit.closed", "A held connection works again"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("facts", models.JSONField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                (
+                    "reached",
+                    models.JSONField(
+                        default=list, help_text="Addresses that have it, where others do not yet."
+                    ),
+                ),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("dropped_at", models.DateTimeField(null=True)),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notifications",
+                        to="notify.subscription",
+                    ),
+                ),
+            ],
+        ),
         migrations.AddIndex(
             model_name="subscription",
             index=models.Index(
@@ -207,6 +207,28 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="pendingevent",
+            index=models.Index(fields=["subscription", "event", "at"], name="pending_event_by_event"),
+        ),
+        migrations.AddConstraint(
+            model_name="pendingevent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "event__in",
+                        [
+                            "export.failed",
+                            "export.refused",
+                            "export.overdue",
+                            "circuit.opened",
+                            "circuit.closed",
+                        ],
+                    )
+                ),
+                name="pending_event_event_is_known",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="notification",
             index=models.Index(fields=["subscription", "-created_at"], name="notification_by_age"),
         ),
@@ -238,28 +260,6 @@ class Migration(migrations.Migration):
                     )
                 ),
                 name="notification_event_is_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="pendingevent",
-            index=models.Index(fields=["subscription", "event", "at"], name="pending_event_by_event"),
-        ),
-        migrations.AddConstraint(
-            model_name="pendingevent",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "event__in",
-                        [
-                            "export.failed",
-                            "export.refused",
-                            "export.overdue",
-                            "circuit.opened",
-                            "circuit.closed",
-                        ],
-                    )
-                ),
-                name="pending_event_event_is_known",
             ),
         ),
     ]

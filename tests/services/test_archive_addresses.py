@@ -11,7 +11,7 @@ import pytest
 from erp_connectors import archive
 from erp_connectors.archive import ArchiveUnavailable, Copy
 from orderflow import settings as deployed
-from tests.test_archive import storages_of
+from tests.services.test_archive import storages_of
 
 METADATA = "169.254.169.254"
 REDIRECT = (
