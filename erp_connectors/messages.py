@@ -33,6 +33,7 @@ REFUSALS = (
     gettext_noop("There is no such order any more, or it is not yours."),
     gettext_noop("There is no such export."),
     gettext_noop("Order %(order)s is %(status)s: approve it first."),
+    gettext_noop("Order %(order)s is %(status)s: correct and approve it, or retry the push."),
     gettext_noop("Order %(order)s is on its way: export %(export)s."),
     gettext_noop("Order %(order)s was sent already: export %(export)s."),
     gettext_noop("Order %(order)s is %(status)s: only an order in ERROR can be retried."),

@@ -42,14 +42,14 @@ class LimitsMiddleware:
 def _refused(request: HttpRequest) -> HttpResponse | None:
     if request.method in NEVER or (not _is_program(request) and request.method not in METHODS):
         return HttpResponseNotAllowed(METHODS)
+    # Each word is a condition, and SQLite takes 1,000.
+    if any(count_words(text) > MOST_WORDS for name in SEARCHES for text in request.GET.getlist(name)):
+        return _too_many_words(request)
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if "HTTP_TRANSFER_ENCODING" in request.META:
         return _read_chunked(request, most)
     if _length(request) > most:
         return _too_large(request, most)
-    # Each word is a condition, and SQLite takes 1,000.
-    if any(count_words(text) > MOST_WORDS for name in SEARCHES for text in request.GET.getlist(name)):
-        return _too_many_words(request)
     return None
 
 

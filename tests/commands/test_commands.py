@@ -99,7 +99,7 @@ def test_pushing_again_says_so_and_makes_no_second_export(org: Org, connection: 
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(DraftStatus.READY, "approve it first"), (DraftStatus.ERROR, "approve it first")]
+    ("status", "message"), [(DraftStatus.READY, "approve it first"), (DraftStatus.ERROR, "retry the push")]
 )
 def test_what_can_not_be_pushed_says_why(
     org: Org, connection: ERPConnection, status: DraftStatus, message: str

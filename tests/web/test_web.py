@@ -64,6 +64,8 @@ def test_a_search_of_very_many_words_is_refused_and_one_of_many_is_not(member, w
         SEARCHES, 422
     )
     assert {url: browser.get(url + word * 50).status_code for url in SEARCHES} == dict.fromkeys(SEARCHES, 200)
+    chunked = {"Transfer-Encoding": "chunked"}
+    assert browser.get(SEARCHES[-1] + word * 2000, headers=chunked).status_code == 422
     refused = browser.get("/api/v1/draft-orders", {"search": word * 2000}).json()["error"]
     assert refused["details"] == {"search": ["Write at most 50 words."]}
 

@@ -11,13 +11,12 @@ from django.utils import timezone
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import (
+    CONNECTION_LOST,
     DISK_FULL,
     FOLDER_MISSING,
     NAME_TAKEN,
     NOT_FOUND,
-    OPERATION_UNSUPPORTED,
-    PERMISSION_DENIED,
-    RENAME_UNSUPPORTED,
+    REMOTE_TIMEOUT,
     TOO_LARGE,
     Fault,
     Scope,
@@ -32,8 +31,8 @@ from orderflow import clock
 from orderflow.paging import by_key
 from orderflow.row_updates import update_rows
 
-# What a user of the server has to change first. All else is tried again with each poll.
-NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED)
+# The server may never have received the request: the next poll sends it again.
+LINK_FAULTS = (CONNECTION_LOST, REMOTE_TIMEOUT)
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +162,7 @@ class Filing:
                 row.moved_at, row.moved_to = timezone.now(), ""
             elif outcome:
                 self.trouble = outcome
-                if outcome.kind in NOT_ALLOWED:
+                if outcome.kind not in LINK_FAULTS:
                     _try_later(row)
         update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
         self.moved += sum(1 for row in rows if row.moved_at)

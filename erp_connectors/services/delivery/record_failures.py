@@ -8,14 +8,14 @@ from django.conf import settings
 from django.db import transaction
 
 from erp_connectors import circuit, counters, leases
-from erp_connectors.faults import Fault, Scope
+from erp_connectors.faults import ARCHIVE_UNAVAILABLE, Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.delivery.context import Failure
 from erp_connectors.services.exports.export_log import tell_each
-from erp_connectors.states import ExportStatus, FailedAs
+from erp_connectors.states import ExportStatus, FailedAs, Stage
 from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -36,11 +36,12 @@ def record_failures(
     leases.renew(lease)
     now = clock.now()
     counters.count_all(counters.Name.FAULTS, Counter(failure.fault.code for failure in failures))
-    held = [failure for failure in failures if failure.fault.scope is Scope.CONNECTION]
-    broken = None if others_sent else next((failure for failure in held if not failure.elsewhere), None)
+    held = [failure for failure in failures if _is_of_the_connection(failure)]
+    broken = None if others_sent else next((failure for failure in held if _breaks(failure)), None)
     tried_again, final = _count_tries(failures)
     _postpone(tried_again, now)
-    _hold(held, now, circuit_opens=broken is not None)
+    unreachable = any(failure.stage is Stage.CONNECT for failure in held)
+    _hold(held, now, wait_for_connection=unreachable or broken is not None)
     _fail(final, now)
     if broken:
         reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
@@ -48,16 +49,28 @@ def record_failures(
     return [failure.export for failure in final]
 
 
+def _is_of_the_connection(failure: Failure) -> bool:
+    """Return True also if a server or the archive is away, which may last for days: no order is the cause."""
+    kind = failure.fault.kind
+    return kind.scope is Scope.CONNECTION or kind is ARCHIVE_UNAVAILABLE or failure.stage is Stage.CONNECT
+
+
+def _breaks(failure: Failure) -> bool:
+    return failure.fault.scope is Scope.CONNECTION and not failure.elsewhere
+
+
 def _count_tries(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure]]:
     """Count the faults of the orders themselves; return those that are tried again, and those that are not."""
     tried_again: list[Failure] = []
     final: list[Failure] = []
     for failure in failures:
+        if _is_of_the_connection(failure):
+            continue
         if failure.fault.scope is Scope.TRANSIENT:
             failure.export.failed_tries += 1
             last = failure.export.failed_tries >= settings.DELIVERY_MAX_ATTEMPTS
             (final if last else tried_again).append(failure)
-        elif failure.fault.scope is not Scope.CONNECTION:
+        else:
             final.append(failure)
     return tried_again, final
 
@@ -70,11 +83,11 @@ def _postpone(failures: Sequence[Failure], now: datetime) -> None:
     _note(failures, "postponed", now)
 
 
-def _hold(failures: Sequence[Failure], now: datetime, *, circuit_opens: bool) -> None:
-    # A circuit is tried again and again: its reason is one event of each export.
+def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bool) -> None:
+    # A connection is tried again and again: its fault is one event of each export.
     news = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
     for failure in failures:
-        waits = None if circuit_opens else now + circuit.backoff(failure.export.attempts)
+        waits = None if wait_for_connection else now + circuit.backoff(failure.export.attempts)
         failure.export.next_attempt_at = waits
         failure.export.error_json = _error(failure, now)
     update_rows([failure.export for failure in failures], "next_attempt_at", "error_json")

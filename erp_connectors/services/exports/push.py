@@ -70,7 +70,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
     existing = _existing(draft, idempotency_key)
     if existing is not None:
         return PushResult(existing, created=False)
-    _require(draft, DraftStatus.APPROVED, "approve it first")
+    _require(draft, DraftStatus.APPROVED)
     export = _start_one(draft, actor=actor, frm=DraftStatus.APPROVED, key=idempotency_key or "")
     return PushResult(export, created=True)
 
@@ -79,7 +79,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
 def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
     """Start a new export for a draft in ERROR. Raises as `push` does."""
     draft = locked([draft_id], actor).get()
-    _require(draft, DraftStatus.ERROR, "only an order in ERROR can be retried")
+    _require(draft, DraftStatus.ERROR)
     export = _start_one(draft, actor=actor, frm=DraftStatus.ERROR)
     return PushResult(export, created=True)
 
@@ -105,7 +105,7 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
         draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connections
     }
     for draft in drafts:
-        results.setdefault(draft.pk, NotPushable(_wrong_status(draft, "approve it first")))
+        results.setdefault(draft.pk, NotPushable(_wrong_status(draft, DraftStatus.APPROVED)))
     return results
 
 
@@ -128,12 +128,12 @@ def _already_started(drafts: Sequence[DraftOrder]) -> dict[UUID, PushResult | Pu
     return {export.draft_order_id: PushResult(export, created=False) for export in exports}
 
 
-def _require(draft: DraftOrder, status: DraftStatus, advice: str) -> None:
+def _require(draft: DraftOrder, status: DraftStatus) -> None:
     if draft.status == status:
         return
     export = _newest_export(draft) if draft.status in STARTED else None
     if export is None:
-        raise NotPushable(_wrong_status(draft, advice))
+        raise NotPushable(_wrong_status(draft, status))
     if draft.status == DraftStatus.PUSHING:
         raise AlreadyStarted(f"Order {draft} is on its way: export {export.pk}.", export)
     raise AlreadyStarted(f"Order {draft} was sent already: export {export.pk}.", export)
@@ -143,7 +143,12 @@ def _newest_export(draft: DraftOrder) -> ERPExport | None:
     return ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at").first()
 
 
-def _wrong_status(draft: DraftOrder, advice: str) -> str:
+def _wrong_status(draft: DraftOrder, wanted: DraftStatus) -> str:
+    advice = "approve it first"
+    if wanted == DraftStatus.ERROR:
+        advice = "only an order in ERROR can be retried"
+    elif draft.status == DraftStatus.ERROR:
+        advice = "correct and approve it, or retry the push"
     return f"Order {draft} is {draft.status}: {advice}."
 
 

@@ -22,19 +22,26 @@ BODIES = {"accepted": ACKED, "malformed": b'{"status": "OK"}'}
 
 
 class Denied:
-    """While ``denied``, the server lets nothing be moved, or no folder be made."""
+    """While ``denied``, the server refuses to move anything, or to make a folder."""
 
-    def __init__(self, operation):
-        self.operation, self.denied = operation, True
+    def __init__(self, operation, error):
+        self.operation, self.error, self.denied = operation, error, True
 
     def __call__(self, operation, path):
         if self.denied and operation == self.operation:
-            raise asyncssh.SFTPPermissionDenied("being used by another process")
+            raise self.error("being used by another process")
 
 
-@pytest.fixture(params=["rename", "mkdir"])
+@pytest.fixture(
+    params=[
+        ("rename", asyncssh.SFTPPermissionDenied),
+        ("mkdir", asyncssh.SFTPPermissionDenied),
+        ("rename", asyncssh.SFTPFailure),
+    ],
+    ids=["rename", "mkdir", "failure"],
+)
 def denied(request):
-    return Denied(request.param)
+    return Denied(*request.param)
 
 
 @pytest.fixture(params=list(BODIES))

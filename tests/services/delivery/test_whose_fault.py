@@ -17,6 +17,7 @@ from tests import factories
 from tests.services.conftest import Killed, die
 from tests.services.delivery.test_deliver import assert_all_sent_once, later, lost, pushed  # noqa: F401  # a fixture
 
+OF_A_MOMENT = [kind for kind in faults.FAULT_KINDS.values() if kind.scope is faults.Scope.TRANSIENT]
 OF_THE_CONNECTION = [kind for kind in faults.FAULT_KINDS.values() if kind.scope is faults.Scope.CONNECTION]
 
 
@@ -63,6 +64,43 @@ def test_a_fault_of_the_connection_leaves_every_order_pending_with_its_reason(
     assert_all_sent_once(site, exports)
     site.connection.refresh_from_db()
     assert not site.connection.circuit_open
+
+
+@pytest.mark.parametrize("kind", OF_A_MOMENT, ids=lambda kind: kind.code)
+def test_a_server_that_is_away_for_long_ends_no_order(site, settings, monkeypatch, kind):
+    settings.DELIVERY_MAX_ATTEMPTS = 2
+    exports = pushed(site)
+    with monkeypatch.context() as away:
+        away.setattr(FilesystemTransport, "open", lambda self: (_ for _ in ()).throw(Fault(kind)))
+        for _ in range(4):
+            report = deliver(site.connection.pk)
+            assert (report.sent, report.failed) == (0, 0)
+            later(site.connection)
+
+    assert {
+        (one.status, one.error_json["code"], one.failed_tries, one.next_attempt_at) for one in fresh(exports)
+    } == {(ExportStatus.PENDING, kind.code, 0, None)}
+    assert [one.events.filter(what="held").count() for one in exports] == [1, 1, 1]
+    assert deliver(site.connection.pk).sent == 3
+    assert_all_sent_once(site, exports)
+
+
+def test_an_order_whose_publication_is_unknown_waits_for_a_server_that_is_away(site, settings, monkeypatch):
+    settings.DELIVERY_MAX_ATTEMPTS = 1
+    exports = pushed(site, 1)
+    with monkeypatch.context() as killed, pytest.raises(Killed):
+        killed.setattr(publish, "_commit_sent", lambda *args, **options: die())
+        deliver(site.connection.pk)
+    with monkeypatch.context() as away:
+        refused = Fault(faults.CONNECTION_REFUSED)
+        away.setattr(FilesystemTransport, "open", lambda self: (_ for _ in ()).throw(refused))
+        for _ in range(2):
+            later(site.connection)
+            deliver(site.connection.pk)
+    later(site.connection)
+
+    assert deliver(site.connection.pk).sent == 1
+    assert_all_sent_once(site, exports)
 
 
 def test_only_one_event_tells_that_it_is_held_however_often_that_is_found(site, monkeypatch):
