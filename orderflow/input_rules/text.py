@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from orderflow.input_rules import keys
 
-# Characters that XML 1.0 excludes, C1 controls (Windows-1252 read as Latin-1), and the noncharacters that XML 1.0 excludes or that have four digits.
+# Characters that XML 1.0 excludes, C1 controls (Windows-1252 read as Latin-1), and the noncharacters of
+# four digits.
 _IN_NO_TEXT = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff"
 _LINE_BREAKS = r"\u000a\u000d\u2028\u2029"
 _HALF_OF_A_PAIR = r"\ud800-\udfff"
