@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.utils import timezone
-
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.faults import NAME_TAKEN, Fault
 from erp_connectors.port_types import Ability, Move, Upload
 from erp_connectors.services.connections import server_limits
 from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.transports.base import Transport
+from orderflow import clock
 
 # Every ability by its name, as people read it.
 ABILITIES: dict[str, str] = {
@@ -56,7 +55,7 @@ def noted(able: list[Ability], name: str) -> Iterator[None]:
 
 def _replaces_existing(transport: Transport, dropzone: Dropzone) -> bool | None:
     """Tried on two files whose names no ERP reads; None where it can't be told."""
-    folder, now = dropzone.export_path.rstrip("/"), timezone.now()
+    folder, now = dropzone.export_path.rstrip("/"), clock.now()
     first, second = (f"{folder}/{probe_name(part, now=now)}" for part in ("1", "2"))
     try:
         staged = transport.stage([Upload(first, b"1"), Upload(second, b"2")])

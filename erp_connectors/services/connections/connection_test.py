@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from erp_connectors import circuit
 from erp_connectors.connectors.base import Dropzone
@@ -143,7 +142,7 @@ def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeSte
 
 def require_usable(transport: Transport, dropzone: Dropzone) -> None:
     """Raise the `Fault` that keeps files from being written on an open transport. Nothing is published for it."""
-    path = f"{dropzone.export_path.rstrip('/')}/{probe_name('written', now=timezone.now())}"
+    path = f"{dropzone.export_path.rstrip('/')}/{probe_name('written', now=clock.now())}"
     try:
         _raise_first(transport.stage([Upload(path, PROBE_BODY, dropzone.file_mode)]))
     finally:
@@ -166,7 +165,7 @@ def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> Prob
 
 def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
     """Write, rename and remove a test file, under names that no reader takes for an order."""
-    folder, now = dropzone.export_path.rstrip("/"), timezone.now()
+    folder, now = dropzone.export_path.rstrip("/"), clock.now()
     written = here = f"{folder}/{probe_name('written', now=now)}"
     try:
         _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
@@ -200,7 +199,7 @@ def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability
     ack_path = dropzone.ack_path or ""
     shared = PurePosixPath(ack_path) == PurePosixPath(dropzone.export_path)
     root = ack_path.rstrip("/")
-    name = probe_name("answer", now=timezone.now())
+    name = probe_name("answer", now=clock.now())
     here = f"{root}/{name}"
     with noted(able, "ack_list"):
         waiting = sum(1 for _ in transport.list(ack_path))

@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.dropzones import dropzone_of
@@ -16,6 +15,7 @@ from erp_connectors.messages import SERVER_LIMITS
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Ability, Upload
 from erp_connectors.transports.base import ServerLimits, Transport
+from orderflow import clock
 
 # Enough files to reach the limits of known servers, and enough expected files to open all channels.
 FILES_TRIED, FILES_EXPECTED = 20, 64
@@ -63,7 +63,7 @@ def meet(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
     """
     if not (transport.speaks_extensions and dropzone.atomic_write):
         return ""
-    stem = f"{dropzone.export_path.rstrip('/')}/test_connection_{timezone.now():%Y%m%d_%H%M%S_%f}"
+    stem = f"{dropzone.export_path.rstrip('/')}/test_connection_{clock.now():%Y%m%d_%H%M%S_%f}"
     paths = [f"{stem}_{n}.tmp" for n in range(FILES_TRIED)]
     transport.expect(FILES_EXPECTED)
     try:

@@ -1,5 +1,6 @@
 """What a connection test writes is never taken for an order, and does not stay."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.services.delivery.deliver import deliver
+from orderflow import clock
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.services.delivery.test_deliver import pushed
 
@@ -37,6 +39,17 @@ def test_every_name_of_a_test_ends_as_readers_ignore_it(site, server, atomic):
     touched = [line for line in server.log if "/" in line]
     assert any("rename" in line for line in touched)
     assert {line.rpartition(".")[2] for line in touched} == {"tmp"}
+
+
+def test_every_name_of_a_test_has_the_time_of_the_databases_clock(site, server, monkeypatch):
+    """By that clock another host decides whether a file is left over."""
+    behind = timezone.now() - timedelta(hours=5)
+    monkeypatch.setattr(clock, "now", lambda: behind)
+
+    run_test(site.connection.pk, actor=None)
+
+    stamps = {stamp for line in server.log for stamp in re.findall(r"test_connection_(\d{8}_\d{2})", line)}
+    assert stamps == {f"{behind:%Y%m%d_%H}"}
 
 
 def test_a_probe_of_a_held_connection_publishes_nothing(site, server):
