@@ -55,21 +55,34 @@ def count(name: Name, label: str, how_many: int = 1) -> None:
 
 
 def count_all(name: Name, labels: Mapping[str, int]) -> None:
-    """One INSERT, or none where there is nothing to count."""
-    MetricCount.objects.bulk_create(
-        MetricCount(name=name, label=label, count=how_many) for label, how_many in labels.items() if how_many
-    )
+    add([(name, label, how_many) for label, how_many in labels.items()])
 
 
 def observe(name: Name, seconds: Iterable[float]) -> None:
-    """One INSERT. What seems to have ended before it began, by clocks that differ, took no time."""
+    add((), observed={name: seconds})
+
+
+def add(
+    counts: Iterable[tuple[Name, str, int]], *, observed: Mapping[Name, Iterable[float]] | None = None
+) -> None:
+    """Count labels, and add to histograms. One INSERT, or none if there is nothing to count."""
+    rows = [
+        MetricCount(name=name, label=label, count=how_many) for name, label, how_many in counts if how_many
+    ]
+    for name, seconds in (observed or {}).items():
+        rows += _observations(name, seconds)
+    MetricCount.objects.bulk_create(rows)
+
+
+def _observations(name: Name, seconds: Iterable[float]) -> Iterable[MetricCount]:
+    """Return a row per bucket. A negative time, which clocks that differ produce, counts as none."""
     bounds, counts, sums = BUCKETS[name], Counter[str](), defaultdict[str, float](float)
     for took in seconds:
         at = bisect_left(bounds, took)
         bucket = str(float(bounds[at])) if at < len(bounds) else INFINITE
         counts[bucket] += 1
         sums[bucket] += max(took, 0)
-    MetricCount.objects.bulk_create(
+    return (
         MetricCount(name=name, label=bucket, count=how_many, seconds=sums[bucket])
         for bucket, how_many in counts.items()
     )

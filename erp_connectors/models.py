@@ -1,4 +1,7 @@
-"""Connections, exports, their events, and the ledger of ack files. A status changes only through `advance`."""
+"""Connections, exports, their events, and the ledger of ack files.
+
+Only `services/exports/transitions.py` changes the status of an export.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,10 +13,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from erp_connectors import counters
 from erp_connectors.fields import EncryptedConfigField
 from erp_connectors.states import (
-    EXPORT_MOVES,
     AckFileStatus,
     ConnectionStatus,
     ExportStatus,
@@ -25,7 +26,6 @@ from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
-from orderflow.transitions import IllegalMove, LostRace
 
 LIVE_STATUSES = (ExportStatus.PENDING, ExportStatus.SENT, ExportStatus.ACKED)
 
@@ -110,23 +110,6 @@ class ERPExportQuerySet(OrgScopedQuerySet["ERPExport"]):
     def overdue(self) -> Self:
         """Sent, and not answered in time, as the sweep noticed."""
         return self.filter(status=ExportStatus.SENT, overdue_at__isnull=False)
-
-    def advance(self, to: ExportStatus, *, frm: ExportStatus, **fields: Any) -> int:
-        """Move all of these that still are ``frm``; returns how many did. Raises `IllegalMove`."""
-        require_export_move(frm, to)
-        moved = self.filter(status=frm).update(status=to, updated_at=timezone.now(), **fields)
-        _count_move(frm, to, moved)
-        return moved
-
-
-def require_export_move(frm: str, to: str) -> None:
-    if ExportStatus(to) not in EXPORT_MOVES[ExportStatus(frm)]:
-        raise IllegalMove(f"An export can't go from {frm} to {to}.")
-
-
-def _count_move(frm: str, to: str, how_many: int) -> None:
-    if frm != to:
-        counters.count(counters.Name.EXPORTS, to, how_many)
 
 
 class ERPExport(models.Model):
@@ -271,19 +254,6 @@ class ERPExport(models.Model):
         if self.status == ExportStatus.FAILED:
             return Standing.REFUSED if self.failed_as == FailedAs.REFUSED else Standing.UNSENT
         return Standing.SENT if self.status == ExportStatus.SENT else Standing.ACKED
-
-    def advance(self, to: ExportStatus, **fields: Any) -> Self:
-        """Compare-and-swap on the status. Raises `IllegalMove` (our bug) or `LostRace` (walk away)."""
-        require_export_move(self.status, to)
-        moved = ERPExport.objects.filter(pk=self.pk, status=self.status).update(
-            status=to, updated_at=timezone.now(), **fields
-        )
-        if not moved:
-            raise LostRace(f"Export {self.pk} is no longer {self.status}.")
-        _count_move(self.status, to, moved)
-        for name, value in {"status": to, **fields}.items():
-            setattr(self, name, value)
-        return self
 
 
 class ERPExportEventQuerySet(OrgScopedQuerySet["ERPExportEvent"]):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from erp_connectors.models import ERPConnection
+from erp_connectors.models import ERPConnection, ERPExport
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
@@ -65,6 +65,13 @@ def draft(
         for n in range(1, lines + 1)
     )
     return order
+
+
+def set_status(row: DraftOrder | ERPExport, status: str, **fields: Any) -> None:
+    """Put an order or an export into any status, without the effects of a transition."""
+    type(row).objects.filter(pk=row.pk).update(status=status, **fields)
+    for name, value in {"status": status, **fields}.items():
+        setattr(row, name, value)
 
 
 def drafts(of: Org, how_many: int, **fields: Any) -> list[DraftOrder]:

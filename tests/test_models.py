@@ -8,7 +8,6 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ConnectionStatus, ExportStatus
-from orderflow.transitions import IllegalMove, LostRace
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -129,17 +128,3 @@ def test_a_row_can_not_contradict_itself(values):
 
     with pytest.raises(IntegrityError), transaction.atomic():
         ERPExport.objects.filter(pk=row.pk).update(**values)
-
-
-def test_a_move_that_no_table_allows_is_refused():
-    with pytest.raises(IllegalMove):
-        export().advance(ExportStatus.ACKED)
-
-
-def test_who_comes_second_is_told():
-    row = export()
-    stale = ERPExport.objects.get(pk=row.pk)
-    row.advance(ExportStatus.SENT)
-
-    with pytest.raises(LostRace):
-        stale.advance(ExportStatus.SENT)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.orders import transitions
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
@@ -29,8 +30,12 @@ def approve(draft_id: UUID, *, actor: User) -> DraftOrder:
     if draft.status != DraftStatus.READY:
         raise IllegalMove(f"Order {draft} is {draft.status}; only a READY order can be approved.")
     require_ready(draft)
-    draft.advance(
-        DraftStatus.APPROVED, approved_by=actor, approved_at=timezone.now(), **_customer_as_it_is(draft)
+    transitions.move(
+        draft,
+        DraftStatus.APPROVED,
+        approved_by=actor,
+        approved_at=timezone.now(),
+        **_customer_as_it_is(draft),
     )
     record(
         Entry(

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.orders import transitions
 from orderflow.orders.approval import require_ready
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import EDITABLE, DraftStatus
@@ -36,7 +37,8 @@ def editing(draft_id: UUID, *, actor: User) -> Iterator[DraftOrder]:
 def back_to_review(draft: DraftOrder, actor: User) -> None:
     """For a draft that the caller holds locked."""
     before = {"status": draft.status, "approved_by": draft.approved_by.email if draft.approved_by else None}
-    draft.advance(
+    transitions.move(
+        draft,
         DraftStatus.NEEDS_REVIEW,
         approved_by=None,
         approved_at=None,

@@ -1,9 +1,7 @@
-"""As much of the order domain as pushing needs. A draft's status changes only through `advance`."""
+"""As much of the order domain as pushing needs. Only `orders/transitions.py` changes the status of an order."""
 
-from collections.abc import Collection
 from decimal import Decimal
-from typing import Any, Self
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -13,11 +11,10 @@ from django.utils import timezone
 
 from orderflow.input_rules.fields import CurrencyField, KeyField, NotesField, OneLineField
 from orderflow.orders.fields import ExactDecimalField
-from orderflow.orders.states import DRAFT_MOVES, DraftStatus, Uom
+from orderflow.orders.states import DraftStatus, Uom
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
-from orderflow.transitions import IllegalMove, LostRace
 
 
 class Customer(models.Model):
@@ -64,15 +61,6 @@ class Document(models.Model):
         return self.file_name
 
 
-class DraftOrderQuerySet(OrgScopedQuerySet["DraftOrder"]):
-    def advance_all(self, ids: Collection[UUID], *, frm: DraftStatus, to: DraftStatus, **fields: Any) -> int:
-        """One UPDATE for many; those that are no longer ``frm`` stay. Returns how many moved. Raises `IllegalMove`."""
-        _require_move(frm, to)
-        if not ids:
-            return 0
-        return self.filter(pk__in=ids, status=frm).update(status=to, updated_at=timezone.now(), **fields)
-
-
 class DraftOrder(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="draft_orders")
@@ -111,7 +99,7 @@ class DraftOrder(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = DraftOrderQuerySet.as_manager()
+    objects = OrgScopedQuerySet["DraftOrder"].as_manager()
 
     class Meta:
         verbose_name = "order"
@@ -146,21 +134,6 @@ class DraftOrder(models.Model):
 
     def __str__(self) -> str:
         return self.external_order_number or str(self.id)
-
-    def advance(self, to: DraftStatus, **fields: Any) -> Self:
-        """Compare-and-swap on the status. Raises `IllegalMove` or `LostRace`."""
-        _require_move(self.status, to)
-        row = DraftOrder.objects.filter(pk=self.pk, status=self.status)
-        if not row.update(status=to, updated_at=timezone.now(), **fields):
-            raise LostRace(f"Order {self} is no longer {self.status}.")
-        for name, value in {"status": to, **fields}.items():
-            setattr(self, name, value)
-        return self
-
-
-def _require_move(frm: str, to: str) -> None:
-    if DraftStatus(to) not in DRAFT_MOVES[DraftStatus(frm)]:
-        raise IllegalMove(f"An order can't go from {frm} to {to}.")
 
 
 class DraftOrderLineQuerySet(OrgScopedQuerySet["DraftOrderLine"]):

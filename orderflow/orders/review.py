@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from orderflow.orders import transitions
 from orderflow.orders.approval import require_ready
 from orderflow.orders.editing import back_to_review
 from orderflow.orders.models import DraftOrder
@@ -19,7 +20,7 @@ def mark_ready(draft_id: UUID, *, actor: User) -> DraftOrder:
     if draft.status not in (DraftStatus.EXTRACTED, DraftStatus.NEEDS_REVIEW):
         raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be marked ready.")
     require_ready(draft)
-    return draft.advance(DraftStatus.READY)
+    return transitions.move(draft, DraftStatus.READY)
 
 
 @transaction.atomic
@@ -28,7 +29,7 @@ def reject(draft_id: UUID, *, actor: User) -> DraftOrder:
     draft = _locked(draft_id, actor)
     if draft.status != DraftStatus.NEEDS_REVIEW:
         raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be rejected.")
-    return draft.advance(DraftStatus.REJECTED)
+    return transitions.move(draft, DraftStatus.REJECTED)
 
 
 @transaction.atomic

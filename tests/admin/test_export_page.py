@@ -14,7 +14,6 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
-from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -69,8 +68,8 @@ def acked(site):
 
 def failed(site, failed_as):
     export = pending(site)
-    export.advance(ExportStatus.FAILED, failed_as=failed_as)
-    DraftOrder.objects.get(pk=export.draft_order_id).advance(DraftStatus.ERROR)
+    factories.set_status(export, ExportStatus.FAILED, failed_as=failed_as)
+    factories.set_status(export.draft_order, DraftStatus.ERROR)
     return export
 
 
@@ -175,7 +174,7 @@ def test_a_failed_export_whose_order_went_on_needs_nobody(site):
     attention = url("erp_connectors_erpexport_changelist") + "?attention=yes"
     assert export.filename in client.get(attention).content.decode()
 
-    DraftOrder.objects.get(pk=export.draft_order_id).advance(DraftStatus.NEEDS_REVIEW)
+    factories.set_status(export.draft_order, DraftStatus.NEEDS_REVIEW)
 
     assert export.filename not in client.get(attention).content.decode()
 

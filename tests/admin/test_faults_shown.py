@@ -65,9 +65,8 @@ def failed_export(org, **fields):
     export = push(factories.draft(org).pk, actor=None).export
     error = Fault(LOGIN_REFUSED).as_error(stage="connect", attempt=1, at=timezone.now())
     failed = {"failed_as": FailedAs.NOT_SENT, "error_json": error, **fields}
-    export.advance(ExportStatus.FAILED, **failed)
-    export.draft_order.refresh_from_db()
-    export.draft_order.advance(DraftStatus.ERROR)
+    factories.set_status(export, ExportStatus.FAILED, **failed)
+    factories.set_status(export.draft_order, DraftStatus.ERROR)
     return export
 
 

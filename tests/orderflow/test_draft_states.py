@@ -7,6 +7,7 @@ from threading import Barrier, Thread
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
+from orderflow.orders import transitions
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus
 from orderflow.tenancy import scope
@@ -44,7 +45,7 @@ def test_exactly_the_legal_moves_are_made():
     for frm, to in EVERY_PAIR:
         draft = factories.draft(org, status=frm, lines=0)
         try:
-            draft.advance(to)
+            transitions.move(draft, to)
         except IllegalMove as refusal:
             if f"from {frm} to {to}" not in str(refusal):
                 wrong.append((frm, to, str(refusal)))
@@ -63,7 +64,7 @@ def test_many_at_once_obey_the_same_table():
     made = set()
     for frm, to in EVERY_PAIR:
         with suppress(IllegalMove):
-            DraftOrder.objects.all().advance_all([], frm=frm, to=to)
+            transitions.move_all([], from_statuses=[frm], to=to)
             made.add((frm, to))
 
     assert made == LEGAL
@@ -73,11 +74,11 @@ def test_many_at_once_obey_the_same_table():
 def test_many_at_once_cost_one_update_and_leave_those_that_moved_on(django_assert_num_queries):
     org = factories.org()
     drafts = factories.drafts(org, 3, lines=0)
-    drafts[1].advance(S.PUSHING)
+    transitions.move(drafts[1], S.PUSHING)
 
     with django_assert_num_queries(1):
-        moved = DraftOrder.objects.for_org(org).advance_all(
-            factories.ids(drafts), frm=S.APPROVED, to=S.NEEDS_REVIEW, approved_by=None
+        moved = transitions.move_all(
+            factories.ids(drafts), from_statuses=[S.APPROVED], to=S.NEEDS_REVIEW, approved_by=None
         )
 
     assert moved == 2
@@ -91,10 +92,10 @@ def test_many_at_once_cost_one_update_and_leave_those_that_moved_on(django_asser
 def test_a_stale_copy_loses_and_changes_nothing():
     draft = factories.draft(factories.org(), lines=0)
     stale = DraftOrder.objects.get(pk=draft.pk)
-    draft.advance(S.PUSHING)
+    transitions.move(draft, S.PUSHING)
 
     with pytest.raises(LostRace, match="no longer APPROVED"):
-        stale.advance(S.NEEDS_REVIEW, notes="mine")
+        transitions.move(stale, S.NEEDS_REVIEW, notes="mine")
 
     draft.refresh_from_db()
     assert (draft.status, stale.status) == (S.PUSHING, S.APPROVED)
@@ -111,7 +112,7 @@ def test_of_eight_at_once_one_wins():
         mine = DraftOrder.objects.get(pk=draft.pk)
         start.wait(timeout=20)
         try:
-            mine.advance(S.PUSHING)
+            transitions.move(mine, S.PUSHING)
             results.append("won")
         except LostRace:
             results.append("lost")

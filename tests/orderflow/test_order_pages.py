@@ -104,7 +104,7 @@ def test_a_ready_order_is_not_saved_incomplete_and_the_person_is_told(org, ops):
 def test_a_page_opened_before_the_push_saves_nothing_after_it(org, ops):
     draft = factories.draft(org)
     form = form_of(ops, draft)
-    draft.advance(S.PUSHING)
+    factories.set_status(draft, S.PUSHING)
 
     ops.post(page_of(draft), {**form, "notes": "too late"})
 

@@ -16,7 +16,6 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.apply import (
     BY_HAND,
     HANDLED,
-    Given,
     answer_of,
     correct_numbers,
     drop_conflicts,
@@ -25,6 +24,7 @@ from erp_connectors.services.acks.apply import (
 )
 from erp_connectors.services.acks.content import said_by
 from erp_connectors.services.acks.precedence import Heard, Verdict, first, verdict
+from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import AckFileStatus, Decision, ExportStatus
 from orderflow.row_updates import update_rows
 
@@ -36,7 +36,7 @@ class Judged:
     """An answer of this page; ``first``: the export had none before."""
 
     row: AckFile
-    given: Given
+    given: AnswerToApply
     decision: Decision
     first: bool
 
@@ -74,7 +74,7 @@ class _Several:
 class Waiting:
     """What the answers say that came to an export while they could change nothing; the caller applies ``given``."""
 
-    given: Given
+    given: AnswerToApply
     _several: _Several
     _verdict: Verdict
 
@@ -92,7 +92,7 @@ def waiting_answer(export: ERPExport) -> Waiting | None:
     for row in AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT).order_by("pk"):
         several.add(row, said_by(row, connector))
     found = verdict(several.heard or [Heard(conflict["file"], answer_of(conflict))])
-    return Waiting(Given(export, found.counts.ack, found.counts.file), several, found)
+    return Waiting(AnswerToApply(export, found.counts.ack, found.counts.file), several, found)
 
 
 def settle_contradictions(
@@ -106,14 +106,14 @@ def settle_contradictions(
     several = _several([one for one in judged if one.given.export.pk in exports], connector)
     by_hand = _decided_by_hand(exports)
     verdicts: list[tuple[_Several, Verdict]] = []
-    shown: list[Given] = []
+    shown: list[AnswerToApply] = []
     for one in several:
         pk = one.export.pk
         found = None if pk in replaced or pk in by_hand else one.verdict()
         if found:
             verdicts.append((one, found))
         elif conflict := one.first_conflict(since=by_hand.get(pk)):
-            shown.append(Given(one.export, conflict.ack, conflict.file))
+            shown.append(AnswerToApply(one.export, conflict.ack, conflict.file))
     _record(verdicts, {id(one.row) for one in judged})
     note_conflicts(shown)
 
@@ -141,13 +141,13 @@ def _record(verdicts: Sequence[tuple[_Several, Verdict]], new: Collection[int]) 
     numbers, refusals, conflicts, settled = [], [], [], []
     changed: list[AckFile] = []
     for several, found in verdicts:
-        export, counts = several.export, Given(several.export, found.counts.ack, found.counts.file)
+        export, counts = several.export, AnswerToApply(several.export, found.counts.ack, found.counts.file)
         if not counts.ack.accepted:
             refusals.append(counts)
         elif export.erp_order_id != counts.ack.erp_order_id:
             numbers.append(counts)
         if found.conflict:
-            conflicts.append(Given(export, found.conflict.ack, found.conflict.file))
+            conflicts.append(AnswerToApply(export, found.conflict.ack, found.conflict.file))
         elif export.conflict_json:
             settled.append(export)
         for row, heard in zip(several.rows, several.heard, strict=True):

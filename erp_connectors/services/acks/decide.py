@@ -11,9 +11,10 @@ from erp_connectors import counters
 from erp_connectors.connectors.base import Connector
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.apply import Given, accept_all, refuse_all
 from erp_connectors.services.acks.contradictions import Judged, settle_contradictions
 from erp_connectors.services.acks.file_index import Noted, ledger_name
+from erp_connectors.services.exports import transitions
+from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import (
     AckFileStatus,
     Answer,
@@ -91,8 +92,8 @@ def _answer(
     for wave in _waves(answered):
         found = [_judge(row, one, exports.get(one.export_filename), replaced) for row, one in wave]
         mine = [one for one in found if one]
-        accept_all([one.given for one in mine if one.decision is Decision.ACCEPT])
-        refuse_all([one.given for one in mine if one.decision is Decision.REFUSE])
+        transitions.accept([one.given for one in mine if one.decision is Decision.ACCEPT])
+        transitions.refuse([one.given for one in mine if one.decision is Decision.REFUSE])
         judged += mine
     settle_contradictions(judged, connector=connector, replaced=replaced)
 
@@ -195,7 +196,7 @@ def _judge(
         row.status, row.reason = AckFileStatus.WAITING, "its export is not written yet"
         return None
     row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
-    given = Given(export, reading.ack, row.name)
+    given = AnswerToApply(export, reading.ack, row.name)
     return Judged(row, given, decision, first=case.standing in UNANSWERED)
 
 

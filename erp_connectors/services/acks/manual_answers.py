@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.apply import BY_HAND, Given, accept_all, conflict_seen_to, refuse_all
+from erp_connectors.services.acks.apply import BY_HAND, conflict_seen_to
 from erp_connectors.services.acks.decide import replaced_among
+from erp_connectors.services.exports import transitions
+from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
@@ -70,9 +72,11 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
     decision = _decide(export, ack)
     if decision is Decision.NOTHING and not export.conflict_json:
         return Marked(export, changed=False)
-    given = Given(export, ack, source=actor.email, told_by=actor, note=note)
-    accept_all([given] if decision is Decision.ACCEPT else [])
-    refuse_all([given] if decision is Decision.REFUSE else [])
+    given = AnswerToApply(export, ack, source=actor.email, recorded_by=actor, note=note)
+    if decision is Decision.ACCEPT:
+        transitions.accept([given])
+    elif decision is Decision.REFUSE:
+        transitions.refuse([given])
     _settle_conflict(given, recorded=decision is not Decision.NOTHING)
     add_events([export], stage=Stage.ACK, what=BY_HAND, detail=f"{actor.email}: {note}", at=timezone.now())
     return Marked(export, changed=True)
@@ -104,7 +108,7 @@ def _decide(export: ERPExport, ack: Ack) -> Decision:
     return decision
 
 
-def _settle_conflict(given: Given, *, recorded: bool) -> None:
+def _settle_conflict(given: AnswerToApply, *, recorded: bool) -> None:
     """A person who asked the ERP has decided between its answers."""
     export, conflict = given.export, given.export.conflict_json
     if not conflict:
@@ -115,7 +119,7 @@ def _settle_conflict(given: Given, *, recorded: bool) -> None:
             audit.Entry(
                 action=Action.EXPORT_ACKED if given.ack.accepted else Action.EXPORT_REFUSED,
                 org_id=export.org_id,
-                actor=given.told_by,
+                actor=given.recorded_by,
                 entity_type="ERPExport",
                 entity_id=export.pk,
                 before={"conflict": conflict},

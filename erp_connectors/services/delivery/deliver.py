@@ -38,7 +38,7 @@ from orderflow.transitions import LostRace
 MAX_LINES_TOGETHER = 50_000
 # Times cost more to read than all else in a row, and a delivery asks for none of these.
 NOT_NEEDED = (
-    "payload", "conflict_json", "created_at", "updated_at", "sent_at", "answered_at", "staged_host_key"
+    "payload", "conflict_json", "updated_at", "sent_at", "answered_at", "staged_host_key"
 )  # fmt: skip
 
 log = structlog.get_logger(__name__)

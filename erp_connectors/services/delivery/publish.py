@@ -19,9 +19,9 @@ from erp_connectors.models import ERPExport
 from erp_connectors.port_types import Move
 from erp_connectors.services.delivery import done_markers
 from erp_connectors.services.delivery.context import Delivery, Failure, split_outcomes
+from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.paths import moved, published_path, staying_at
-from erp_connectors.services.exports.transitions import mark_sent
-from erp_connectors.states import ExportStatus, Stage
+from erp_connectors.states import Stage
 
 
 def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
@@ -41,8 +41,8 @@ def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPEx
         published, failures = split_outcomes(to_rename, outcomes, Stage.PUBLISH)
         found, failures = _already_published(delivery, failures)
         (direct, published, found), unmarked = done_markers.mark(delivery, direct, published, found)
-    _commit_sent(delivery, direct + published, what="published")
-    _commit_sent(delivery, found, what="published", detail="found done: the temporary file was gone")
+    _commit_sent(delivery, direct + published)
+    _commit_sent(delivery, found, detail="found done: the temporary file was gone")
     crashpoint("sent-committed")
     elsewhere = [Failure(export, moved(export), Stage.PUBLISH) for export in strayed]
     return direct + published + found, [*elsewhere, *failures, *unmarked]
@@ -74,15 +74,10 @@ def _same_content(delivery: Delivery, exports: Sequence[ERPExport]) -> list[ERPE
     ]
 
 
-def _commit_sent(delivery: Delivery, exports: Sequence[ERPExport], *, what: str, detail: str = "") -> None:
+def _commit_sent(delivery: Delivery, exports: Sequence[ERPExport], *, detail: str = "") -> None:
     if not exports:
         return
     with transaction.atomic():
         leases.renew(delivery.lease)
-        pending = ERPExport.objects.filter(
-            pk__in=[export.pk for export in exports], status=ExportStatus.PENDING
-        )
-        # An ack may have arrived in between and moved some of them on.
-        mine = set(pending.select_for_update().values_list("pk", flat=True))
-        moved = [export for export in exports if export.pk in mine]
-        mark_sent(moved, what=what, detail=detail, folder=delivery.dropzone.export_path)
+        # An answer that was applied meanwhile has moved some of them on: those stay as they are.
+        transitions.publish(exports, folder=delivery.dropzone.export_path, detail=detail)

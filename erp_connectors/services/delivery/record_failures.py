@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -11,17 +12,12 @@ from erp_connectors import circuit, counters, leases
 from erp_connectors.faults import ARCHIVE_UNAVAILABLE, Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
-from erp_connectors.outbox.events import Event
-from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.delivery.context import Failure
+from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.export_log import tell_each
-from erp_connectors.states import ExportStatus, FailedAs, Stage
+from erp_connectors.states import ExportStatus, Stage
 from orderflow import clock
-from orderflow.audit import services as audit
-from orderflow.audit.models import Action
-from orderflow.orders.models import DraftOrder
-from orderflow.orders.states import DraftStatus
-from orderflow.row_updates import update_rows
+from orderflow.row_updates import update_rows_where
 
 
 @transaction.atomic
@@ -42,11 +38,11 @@ def record_failures(
     _postpone(tried_again, now)
     unreachable = any(failure.stage is Stage.CONNECT for failure in held)
     _hold(held, now, wait_for_connection=unreachable or broken is not None)
-    _fail(final, now)
+    failed = transitions.fail([(one.export, one.fault, one.stage) for one in final], now=now)
     if broken:
         reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
         circuit.open_circuit(connection, reason, now=now)
-    return [failure.export for failure in final]
+    return failed
 
 
 def _is_of_the_connection(failure: Failure) -> bool:
@@ -79,8 +75,8 @@ def _postpone(failures: Sequence[Failure], now: datetime) -> None:
     for failure in failures:
         failure.export.next_attempt_at = now + circuit.backoff(failure.export.failed_tries)
         failure.export.error_json = _error(failure, now)
-    update_rows([failure.export for failure in failures], "next_attempt_at", "error_json", "failed_tries")
-    _note(failures, "postponed", now)
+    waiting = _update_pending(failures, "next_attempt_at", "error_json", "failed_tries")
+    _note([one for one in failures if one.export.pk in waiting], "postponed", now)
 
 
 def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bool) -> None:
@@ -90,45 +86,15 @@ def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bo
         waits = None if wait_for_connection else now + circuit.backoff(failure.export.attempts)
         failure.export.next_attempt_at = waits
         failure.export.error_json = _error(failure, now)
-    update_rows([failure.export for failure in failures], "next_attempt_at", "error_json")
-    _note(news, "held", now)
+    waiting = _update_pending(failures, "next_attempt_at", "error_json")
+    _note([one for one in news if one.export.pk in waiting], "held", now)
 
 
-def _fail(failures: Sequence[Failure], now: datetime) -> None:
-    if not failures:
-        return
-    for failure in failures:
-        failure.export.error_json = _error(failure, now)
-        failure.export.next_attempt_at = None
+def _update_pending(failures: Sequence[Failure], *names: str) -> set[UUID]:
+    """Write these fields of exports that still are PENDING, and return their ids. An answer may have moved others."""
     exports = [failure.export for failure in failures]
-    update_rows(exports, "error_json", "next_attempt_at", "failed_tries")
-    for failed_as in (FailedAs.NOT_SENT, FailedAs.UNKNOWN):
-        mine = [export for export in exports if _failed_as(export) == failed_as]
-        ERPExport.objects.filter(pk__in=[export.pk for export in mine]).advance(
-            ExportStatus.FAILED, frm=ExportStatus.PENDING, failed_as=failed_as
-        )
-        for export in mine:
-            export.status, export.failed_as = ExportStatus.FAILED, failed_as
-    DraftOrder.objects.advance_all(
-        [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
-    )
-    counters.count_all(counters.Name.FAILURES, Counter(failure.fault.code for failure in failures))
-    _note(failures, "failed", now)
-    note_exports(Event.EXPORT_FAILED, exports, at=now)
-    audit.record_many(
-        audit.Entry(
-            action=Action.DRAFT_PUSH_FAILED,
-            org_id=failure.export.org_id,
-            entity_type="DraftOrder",
-            entity_id=failure.export.draft_order_id,
-            after={"erp_export_id": str(failure.export.pk), "code": failure.fault.code},
-        )
-        for failure in failures
-    )
-
-
-def _failed_as(export: ERPExport) -> FailedAs:
-    return FailedAs.UNKNOWN if export.staged_at else FailedAs.NOT_SENT
+    written = update_rows_where(exports, *names, same={}, where={"status": ExportStatus.PENDING})
+    return {export.pk for export in written}
 
 
 def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from django.db import transaction
-from django.utils import timezone
 
-from erp_connectors import counters, leases
+from erp_connectors import leases
 from erp_connectors.connectors.base import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzones import dropzone_of
@@ -21,21 +20,16 @@ from erp_connectors.faults import (
     NOT_FOUND,
     Fault,
 )
-from erp_connectors.models import ERPExport, add_events
-from erp_connectors.outbox.events import Event
-from erp_connectors.outbox.record import note_exports
+from erp_connectors.models import ERPExport
 from erp_connectors.port_types import Move
-from erp_connectors.services.acks.apply import accept_all, refuse_all
 from erp_connectors.services.acks.contradictions import waiting_answer
 from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.delivery import done_markers
 from erp_connectors.services.delivery.context import Delivery, Failure
-from erp_connectors.services.exports.export_log import tell, tell_each
+from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.paths import destination, moved, staying_at, withdrawn_path
-from erp_connectors.services.exports.transitions import audit_published
-from erp_connectors.states import ExportStatus, FailedAs, Stage
+from erp_connectors.states import FailedAs, Stage
 from erp_connectors.transports.base import Transport
-from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -62,10 +56,21 @@ def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
         (published,), _ = done_markers.mark(delivery, published)
     with transaction.atomic():
         leases.renew(delivery.lease)
-        for export in published:
-            _mark_published(export, draft_from=DraftStatus.ERROR)
-        _mark_not_sent(not_sent)
+        transitions.find_published(_still_in_error(published))
+        transitions.find_not_sent(not_sent)
     delivery.transport.remove([withdrawn_path(export) for export in not_sent])
+
+
+def _still_in_error(exports: Sequence[ERPExport]) -> list[ERPExport]:
+    """Return the exports whose order still is in ERROR, and lock these orders.
+
+    An order that a user has pushed again or is editing has to keep its outcome unknown: it is settled before the new
+    export is sent.
+    """
+    orders = DraftOrder.objects.filter(pk__in=[export.draft_order_id for export in exports])
+    in_error = orders.filter(status=DraftStatus.ERROR).select_for_update(of=("self",)).order_by("pk")
+    found = set(in_error.values_list("pk", flat=True))
+    return [export for export in exports if export.draft_order_id in found]
 
 
 def settle_predecessors(
@@ -103,7 +108,7 @@ def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -
         leases.renew(delivery.lease)
         if verdict is Verdict.PUBLISHED:
             return _give_way(export, predecessor)
-        _mark_not_sent([predecessor])
+        transitions.find_not_sent([predecessor])
     if predecessor.staged_destination == delivery.destination:
         delivery.transport.remove([withdrawn_path(predecessor)])
     return None
@@ -168,66 +173,27 @@ def _verdict(transport: Transport, move: Move, outcome: Fault | None) -> Verdict
     return Verdict.NOT_SENT if withdrawn else Verdict.PUBLISHED
 
 
-def _mark_not_sent(exports: Sequence[ERPExport]) -> None:
-    now = timezone.now()
-    settled = ERPExport.objects.filter(pk__in=[export.pk for export in exports], failed_as=FailedAs.UNKNOWN)
-    settled.advance(ExportStatus.FAILED, frm=ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT)
-    add_events(exports, stage=Stage.SETTLE, what="settled", detail="it was not published", at=now)
-
-
-def _mark_published(export: ERPExport, *, draft_from: DraftStatus) -> None:
-    now = clock.now()
-    folder = export.staged_path.rsplit("/", 1)[0]
-    export.advance(
-        ExportStatus.SENT,
-        failed_as=FailedAs.NOT_FAILED,
-        sent_at=now,
-        dropzone_path=f"{folder}/{export.filename}",
-    )
-    DraftOrder.objects.advance_all([export.draft_order_id], frm=draft_from, to=DraftStatus.PUSHED)
-    add_events([export], stage=Stage.SETTLE, what="settled", detail="it had been published", at=now)
-    audit_published([export])
-    tell("export.sent", [export], detail="it had been published")
-
-
 def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
     """The predecessor reached the ERP. An answer that waited as a conflict is applied as one that arrives now.
 
     Return None if the ERP refused it: then the order may be sent. Else this export ends as ALREADY_PUBLISHED.
     """
-    predecessor.refresh_from_db()
+    predecessor.refresh_from_db(from_queryset=ERPExport.objects.select_for_update(of=("self",)))
     if predecessor.failed_as != FailedAs.UNKNOWN:
         return None
     waiting = waiting_answer(predecessor)
     if waiting and not waiting.given.ack.accepted:
-        refuse_all([waiting.given])
+        transitions.refuse([waiting.given])
         waiting.settle_files()
         return None
     fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
-    _end(export, fault)
-    _mark_published(predecessor, draft_from=DraftStatus.PUSHING)
+    transitions.fail_superseded(export, fault)
     if waiting:
-        predecessor.draft_order.refresh_from_db()
-        accept_all([waiting.given])
+        transitions.accept([waiting.given])
         waiting.settle_files()
+    else:
+        transitions.find_published([predecessor])
     # Approved anew means edited: the ERP holds the older version, and a person has to decide.
     if export.approved_at != predecessor.approved_at:
-        DraftOrder.objects.advance_all([export.draft_order_id], frm=DraftStatus.PUSHED, to=DraftStatus.ERROR)
-        note_exports(Event.EXPORT_FAILED, [export], at=timezone.now())
+        transitions.return_edited(export)
     return fault
-
-
-def _end(export: ERPExport, fault: Fault) -> None:
-    now = timezone.now()
-    export.advance(
-        ExportStatus.FAILED,
-        failed_as=FailedAs.NOT_SENT,
-        error_json=fault.as_error(stage=Stage.SETTLE, attempt=export.attempts, at=now),
-        next_attempt_at=None,
-    )
-    counters.count(counters.Name.FAILURES, fault.code)
-    add_events([export], stage=Stage.SETTLE, what="failed", detail=f"{fault.code}: {fault.message}", at=now)
-    tell_each(
-        "export.failed",
-        [(export, {"code": fault.code, "message": fault.message, "stage": str(Stage.SETTLE)})],
-    )

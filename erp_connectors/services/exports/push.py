@@ -1,6 +1,6 @@
 """Push: an approved draft becomes PUSHING and gets one PENDING export; delivery is woken on commit."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -11,16 +11,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from erp_connectors import counters
 from erp_connectors.archive import storage_key
 from erp_connectors.messages import NO_CONNECTION
-from erp_connectors.models import ERPConnection, ERPExport, add_events
+from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, is_known
-from erp_connectors.services.exports.export_log import tell
-from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
+from erp_connectors.services.exports import transitions
+from erp_connectors.states import ConnectionStatus
 from orderflow import jobs, tracing
-from orderflow.audit import services as audit
-from orderflow.audit.models import Action
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -71,7 +68,8 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
     if existing is not None:
         return PushResult(existing, created=False)
     _require(draft, DraftStatus.APPROVED)
-    export = _start_one(draft, actor=actor, frm=DraftStatus.APPROVED, key=idempotency_key or "")
+    connections, key = _connections_of(draft), idempotency_key or ""
+    (export,) = start([draft], connections, actor=actor, retry=False, key=key)
     return PushResult(export, created=True)
 
 
@@ -80,7 +78,7 @@ def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
     """Start a new export for a draft in ERROR. Raises as `push` does."""
     draft = locked([draft_id], actor).get()
     _require(draft, DraftStatus.ERROR)
-    export = _start_one(draft, actor=actor, frm=DraftStatus.ERROR)
+    (export,) = start([draft], _connections_of(draft), actor=actor, retry=True)
     return PushResult(export, created=True)
 
 
@@ -98,7 +96,7 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
         [draft for draft in approved if draft.org_id in connections],
         connections,
         actor=actor,
-        frm=DraftStatus.APPROVED,
+        retry=False,
     )
     results |= {export.draft_order_id: PushResult(export, created=True) for export in exports}
     results |= {
@@ -152,60 +150,54 @@ def _wrong_status(draft: DraftOrder, wanted: DraftStatus) -> str:
     return f"Order {draft} is {draft.status}: {advice}."
 
 
-def _start_one(draft: DraftOrder, *, actor: User | None, frm: DraftStatus, key: str = "") -> ERPExport:
-    connections = active_connections([draft])
-    if not connections:
-        raise NoActiveConnection(NO_CONNECTION)
-    (export,) = start([draft], connections, actor=actor, frm=frm, key=key)
-    return export
-
-
 def start(
     drafts: Sequence[DraftOrder],
     connections: Mapping[UUID, ERPConnection],
     *,
     actor: User | None,
-    frm: DraftStatus,
+    retry: bool,
     key: str = "",
-) -> Sequence[ERPExport]:
+) -> list[ERPExport]:
+    """Create an export of each of these locked drafts, and wake delivery on commit."""
     if not drafts:
         return []
     with tracing.span("push", attributes={"orders": len(drafts)}):
-        return _start(drafts, connections, actor=actor, frm=frm, key=key)
+        exports = _create(drafts, connections, actor=actor, retry=retry, key=key)
+        for connection in {export.connection_id for export in exports}:
+            jobs.wake(DELIVER_TASK, str(connection))
+    return exports
 
 
-def _start(
+def _create(
     drafts: Sequence[DraftOrder],
     connections: Mapping[UUID, ERPConnection],
     *,
     actor: User | None,
-    frm: DraftStatus,
+    retry: bool,
     key: str,
-) -> Sequence[ERPExport]:
+) -> list[ERPExport]:
+    """Retry with new file names if one is taken, perhaps by another org, whose exports can't be looked up here."""
     now = timezone.now()
-    exports = _created(
-        lambda: [_export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts]
-    )
-    counters.count(counters.Name.EXPORTS, ExportStatus.PENDING, len(exports))
-    DraftOrder.objects.advance_all([draft.pk for draft in drafts], frm=frm, to=DraftStatus.PUSHING)
-    who = actor.email if actor else "the system"
-    add_events(exports, stage=Stage.QUEUED, what="pushed", detail=f"requested by {who}", at=now)
-    _audit(exports, actor=actor, retried=frm == DraftStatus.ERROR)
-    tell("export.pushed", exports)
-    for connection in {export.connection_id for export in exports}:
-        jobs.wake(DELIVER_TASK, str(connection))
+    for tries_left in reversed(range(NAMES_TRIED)):
+        exports = [
+            _export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts
+        ]
+        try:
+            with transaction.atomic():
+                transitions.create(exports, actor=actor, retry=retry)
+            break
+        except IntegrityError as error:
+            log.info("push.name_taken", error=str(error))
+            if not tries_left:
+                raise
     return exports
 
 
-def _created(make: Callable[[], list[ERPExport]]) -> list[ERPExport]:
-    """Again under new names where one is taken: perhaps by another org, whose exports can't be looked up here."""
-    for _ in range(NAMES_TRIED - 1):
-        try:
-            with transaction.atomic():
-                return ERPExport.objects.bulk_create(make())
-        except IntegrityError as error:
-            log.info("push.name_taken", error=str(error))
-    return ERPExport.objects.bulk_create(make())
+def _connections_of(draft: DraftOrder) -> Mapping[UUID, ERPConnection]:
+    connections = active_connections([draft])
+    if not connections:
+        raise NoActiveConnection(NO_CONNECTION)
+    return connections
 
 
 def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
@@ -237,19 +229,4 @@ def _export(
         trace=tracing.here(),
         approved_at=draft.approved_at,
         created_at=now,
-    )
-
-
-def _audit(exports: Sequence[ERPExport], *, actor: User | None, retried: bool) -> None:
-    action = Action.DRAFT_PUSH_RETRIED if retried else Action.DRAFT_PUSH_REQUESTED
-    audit.record_many(
-        audit.Entry(
-            action=action,
-            org_id=export.org_id,
-            actor=actor,
-            entity_type="DraftOrder",
-            entity_id=export.draft_order_id,
-            after={"erp_export_id": str(export.pk), "filename": export.filename},
-        )
-        for export in exports
     )

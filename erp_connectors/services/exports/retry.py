@@ -66,7 +66,7 @@ def bulk_retry(export_ids: Sequence[UUID], *, actor: User, dry_run: bool) -> lis
         for one in answers
         if one.outcome is Outcome.RETRY and one.draft_order_id is not None
     ]
-    started = start(wanted, connections, actor=actor, frm=DraftStatus.ERROR)
+    started = start(wanted, connections, actor=actor, retry=True)
     made = {export.draft_order_id: export.pk for export in started}
     return [
         replace(one, new_export_id=made[one.draft_order_id])

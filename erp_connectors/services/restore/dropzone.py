@@ -9,21 +9,18 @@ from django.db.models import Q
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector, Dropzone
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LARGE, Fault
-from erp_connectors.models import AckFile, ERPConnection, ERPExport, add_events
+from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Move
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.ack_folders import PROCESSED
+from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import published_path
-from erp_connectors.services.exports.transitions import audit_published
 from erp_connectors.services.reconciliation.answers import NUMBERED
 from erp_connectors.services.restore.report import Found, Kind, Recovery
 from erp_connectors.services.restore.rows import in_doubt
-from erp_connectors.states import ExportStatus, FailedAs, Stage
+from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
-from orderflow import clock
-from orderflow.orders.models import DraftOrder
-from orderflow.orders.states import DraftStatus
 
 
 class _Answer(NamedTuple):
@@ -43,7 +40,8 @@ def settle_by_files(
         )
         there = [export for export, body in zip(page, bodies, strict=True) if _is_whole(export, body)]
         if not report.dry_run:
-            _mark_sent(there, dropzone)
+            with transaction.atomic():
+                transitions.find_published(there, folder=dropzone.export_path)
         for export in there:
             path = published_path(dropzone, export)
             report.add(Found(kind=Kind.SENT, path=path, what="Its file lies in the dropzone: it was sent."))
@@ -74,25 +72,6 @@ def _is_whole(export: ERPExport, body: bytes | Fault) -> bool:
             raise body
         return False
     return archive.sha256(body) == export.sha256
-
-
-def _mark_sent(exports: Sequence[ERPExport], dropzone: Dropzone) -> None:
-    with transaction.atomic():
-        for export in exports:
-            export.advance(
-                ExportStatus.SENT,
-                failed_as=FailedAs.NOT_FAILED,
-                error_json=None,
-                sent_at=clock.now(),
-                dropzone_path=published_path(dropzone, export),
-            )
-        DraftOrder.objects.advance_all(
-            [export.draft_order_id for export in exports], frm=DraftStatus.ERROR, to=DraftStatus.PUSHED
-        )
-        add_events(
-            exports, stage=Stage.SETTLE, what="settled", detail="it had been published", at=clock.now()
-        )
-        audit_published(exports)
 
 
 def _processed(transport: Transport, connector: Connector[object], folder: str) -> Iterator[_Answer]:

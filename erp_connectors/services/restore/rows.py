@@ -16,13 +16,13 @@ from django.utils import timezone
 from erp_connectors import archive
 from erp_connectors.connectors.base import Connector
 from erp_connectors.faults import RESTORED, Fault
-from erp_connectors.models import ERPConnection, ERPExport, add_events
+from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
+from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.restore.report import Found, Kind, Recovery
-from erp_connectors.states import ExportStatus, FailedAs, Stage
+from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
-from orderflow.orders.states import DraftStatus
 from orderflow.paging import by_key
 
 # Where no export was ever staged: what is absent elsewhere proves nothing about one that the restore brought back.
@@ -44,7 +44,7 @@ def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
             _report(doubted, report, "It waits here, and its file may have been sent since the backup.")
             continue
         with transaction.atomic():
-            _doubt(doubted)
+            transitions.doubt(doubted, Fault(RESTORED), destination=NOWHERE)
         _report(doubted, report, "It waited here, and its file may have been sent since the backup.")
 
 
@@ -93,24 +93,6 @@ def _was_rendered(export: ERPExport) -> bool:
         raise ArchiveNeeded(f"The archive can't be asked: {type(error).__name__}: {error}.") from error
 
 
-def _doubt(exports: Sequence[ERPExport]) -> None:
-    now = timezone.now()
-    for attempts in sorted({export.attempts for export in exports}):
-        mine = [export.pk for export in exports if export.attempts == attempts]
-        ERPExport.objects.filter(pk__in=mine).advance(
-            ExportStatus.FAILED,
-            frm=ExportStatus.PENDING,
-            failed_as=FailedAs.UNKNOWN,
-            error_json=_error(now, attempts),
-            next_attempt_at=None,
-            staged_destination=NOWHERE,
-        )
-    DraftOrder.objects.advance_all(
-        [export.draft_order_id for export in exports], frm=DraftStatus.PUSHING, to=DraftStatus.ERROR
-    )
-    add_events(exports, stage=Stage.SETTLE, what="restored", at=now)
-
-
 def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *, report: Recovery) -> None:
     key = archive.storage_key(connection.org_id, name)
     with storages[archive.ALIAS].open(key, "rb") as stored:
@@ -120,30 +102,19 @@ def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *
     if draft is None:
         report.add(Found(kind=Kind.NO_ORDER, path=key, what=_LOST_ORDER.format(order_id), to_do=_ENTER_ANEW))
         return
+    status = draft.status
     if not report.dry_run:
         with transaction.atomic():
-            export = _record(connection, connector, draft, name, body)
-            add_events([export], stage=Stage.SETTLE, what="restored", at=timezone.now())
-    what = (
-        f"Order {draft} is {draft.status} in the restored database, and this file of it may have been sent."
-    )
+            transitions.adopt(_export(connection, connector, draft, name, body), Fault(RESTORED))
+    what = f"Order {draft} is {status} in the restored database, and this file of it may have been sent."
     report.add(Found(kind=Kind.UNKNOWN, path=key, what=what, to_do=ASK))
 
 
-def _record(
+def _export(
     connection: ERPConnection, connector: Connector[object], draft: DraftOrder, name: str, body: bytes
 ) -> ERPExport:
     now = timezone.now()
-    # A newer file means that the ERP, or a person for it, had refused the one before.
-    before = ERPExport.objects.filter(draft_order=draft)
-    for status in (ExportStatus.PENDING, ExportStatus.SENT):
-        before.advance(
-            ExportStatus.FAILED, frm=status, error_json=_error(now),
-            failed_as=FailedAs.REFUSED if status == ExportStatus.SENT else FailedAs.NOT_SENT,
-        )  # fmt: skip
-    # Its moves since the backup are lost with the database, so this one is none of the table.
-    DraftOrder.objects.filter(pk=draft.pk).update(status=DraftStatus.ERROR, updated_at=now)
-    return ERPExport.objects.create(
+    return ERPExport(
         org_id=connection.org_id,
         connection=connection,
         draft_order=draft,
@@ -152,9 +123,6 @@ def _record(
         export_storage_key=archive.storage_key(connection.org_id, name),
         sha256=archive.sha256(body),
         size=len(body),
-        status=ExportStatus.FAILED,
-        failed_as=FailedAs.UNKNOWN,
-        error_json=_error(now),
         staged_destination=NOWHERE,
         approved_at=draft.approved_at or now,
         archived_at=now,
@@ -167,10 +135,6 @@ def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
         connection=connection, failed_as=FailedAs.UNKNOWN, staged_destination=NOWHERE
     )
     return by_key(rows.select_related("draft_order").defer("payload"), "created_at", "pk")
-
-
-def _error(now: datetime, attempts: int = 0) -> dict[str, object]:
-    return Fault(RESTORED).as_error(stage=Stage.SETTLE, attempt=attempts, at=now)
 
 
 def _report(exports: Sequence[ERPExport], report: Recovery, what: str) -> None:

@@ -74,6 +74,7 @@ DETAILS = (
     gettext_noop("it was not published"),
     gettext_noop("it had been published"),
     gettext_noop("by an ack that came"),
+    gettext_noop("the archive holds a newer file of the order"),
 )
 
 

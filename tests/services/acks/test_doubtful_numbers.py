@@ -8,9 +8,10 @@ from django.urls import reverse
 
 from erp_connectors.models import ERPExport
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.apply import Given, correct_numbers
+from erp_connectors.services.acks.apply import correct_numbers
 from erp_connectors.services.acks.manual_answers import mark_accepted
 from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.overview import overview
 from erp_connectors.watch import traffic
@@ -120,7 +121,7 @@ def test_a_corrected_number_leaves_no_doubt_on_the_order_that_had_the_same(site)
 
     second.refresh_from_db()
     ack = Ack(accepted=True, erp_order_id="SO-2", error_code=None, message=None, processed_at=None)
-    correct_numbers([Given(second, ack, "a file")])
+    correct_numbers([AnswerToApply(second, ack, "a file")])
 
     assert marked() == set()
     assert Kind.ERP_NUMBER_DOUBTFUL not in needs(site)

@@ -1,6 +1,7 @@
 import json
 from contextlib import nullcontext
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.files.storage import storages
@@ -15,6 +16,7 @@ from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.services.upkeep import sweep
 from erp_connectors.states import ExportStatus, FailedAs
+from erp_connectors.transports.filesystem import FilesystemTransport
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
@@ -362,6 +364,37 @@ class TestOutcomeUnknown:
         assert (first.status, first.failed_as) == (ExportStatus.FAILED, FailedAs.NOT_SENT)
         assert second.status == ExportStatus.SENT
         assert list(site.published()) == [second.filename]
+
+
+def test_an_order_that_is_pushed_again_before_its_outcome_is_found_out_is_sent_once(
+    site, settings, monkeypatch
+):
+    settings.DELIVERY_MAX_ATTEMPTS = 1
+    (first,) = pushed(site, 1)
+    retried: list[Any] = []
+    publish = FilesystemTransport._publish
+
+    def interrupted(self, moves):
+        outcomes = publish(self, moves)
+        if not retried:
+            retried.append(None)
+            return [faults.Fault(faults.CONNECTION_LOST)] * len(moves)
+        if retried == [None]:
+            # The failure is recorded, and the worker asks what became of the file.
+            retried.append(retry_push(first.draft_order_id, actor=None).export)
+        return outcomes
+
+    monkeypatch.setattr(FilesystemTransport, "_publish", interrupted)
+    deliver(site.connection.pk)
+    later(site.connection)
+    deliver(site.connection.pk)
+
+    second = retried[1]
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert list(site.published()) == [first.filename]
+    assert (first.status, second.error_json["code"]) == (ExportStatus.SENT, "ALREADY_PUBLISHED")
+    assert DraftOrder.objects.get().status == DraftStatus.PUSHED
 
 
 def test_the_file_holds_the_order(site):

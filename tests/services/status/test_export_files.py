@@ -133,8 +133,8 @@ def test_what_never_left_is_not_proven_though_a_person_says_the_erp_has_it(site,
     export = push(factories.draft(site.org).pk, actor=None).export
     assert not proof(export).sent
 
-    export.advance(ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT)
-    DraftOrder.objects.get(pk=export.draft_order_id).advance(DraftStatus.ERROR)
+    factories.set_status(export, ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT)
+    factories.set_status(export.draft_order, DraftStatus.ERROR)
     mark_accepted(export.pk, actor=ops, erp_order_id="SO-1", note="von Hand erfasst")
 
     assert again(export).sent_at

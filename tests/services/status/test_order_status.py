@@ -177,8 +177,9 @@ def test_an_answer_to_an_export_that_was_replaced_is_to_be_handled(site, ops):
 @pytest.mark.parametrize("failed_as", [FailedAs.NOT_SENT, FailedAs.UNKNOWN])
 def test_a_failure_says_what_the_erp_can_be_holding(site, failed_as):
     export = push(factories.draft(site.org).pk, actor=None).export
-    export.advance(ExportStatus.FAILED, failed_as=failed_as, error_json=error(LOGIN_REFUSED))
-    DraftOrder.objects.get(pk=export.draft_order_id).advance(DraftStatus.ERROR)
+    failed = {"failed_as": failed_as, "error_json": error(LOGIN_REFUSED)}
+    factories.set_status(export, ExportStatus.FAILED, **failed)
+    factories.set_status(export.draft_order, DraftStatus.ERROR)
 
     found = of_order(export)
 

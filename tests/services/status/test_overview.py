@@ -144,7 +144,7 @@ class TestConnections:
         ERPConnection.objects.update(status=ConnectionStatus.DISABLED)
         assert kinds(org) == [Kind.DISABLED_WITH_WAITING]
 
-        waits.advance(ExportStatus.SENT)
+        factories.set_status(waits, ExportStatus.SENT)
         assert (kinds(org), seen(org).health) == ([], [])
 
     def test_answers_that_cannot_be_read_are_told(self, org, working):
