@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
-from psycopg.pq import TransactionStatus
 
 # Between two readings a host's monotonic clock counts on: nobody can set it.
 READ_EVERY_SECONDS = 60.0
@@ -33,6 +32,8 @@ def now() -> datetime:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor != "postgresql":
         return timezone.now()
+    from psycopg.pq import TransactionStatus  # noqa: PLC0415  # with SQLite, no process loads PostgreSQL's driver
+
     reading = _latest
     if reading is None or reading.age() > READ_EVERY_SECONDS:
         connection.ensure_connection()

@@ -70,7 +70,7 @@ class Cluster:
             **self.pipe.environment,
         }
         self.tree = subprocess_group.start(
-            [sys.executable, "-m", "orderflow", "qcluster"],
+            [sys.executable, "-m", "orderflow.queue_cluster"],
             env=env,
             output=self.output,
             grace=self.policy.stop_within,

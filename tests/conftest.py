@@ -27,6 +27,12 @@ def _no_language_outlives_its_test() -> Iterator[None]:
     translation.deactivate()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _the_admin_knows_its_pages() -> None:
+    """The URLs load them, and a test may ask the admin before its first request."""
+    import orderflow.urls  # noqa: F401, PLC0415
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_test_environment: None, django_db_blocker: Any, request: pytest.FixtureRequest

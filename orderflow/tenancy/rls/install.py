@@ -10,7 +10,6 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ProgrammingError
 
-from orderflow.tenancy.postgresql.base import DatabaseWrapper
 from orderflow.tenancy.rls.policies import Policy, Table, tables
 
 # Whoever uses a table waits behind us for so long, where somebody else doesn't let go of it.
@@ -94,7 +93,11 @@ def refuse_hidden_rows(using: str, **signal: Any) -> None:
     claim with each statement.
     """
     connection = connections[using]
-    if connection.vendor != "postgresql" or isinstance(connection, DatabaseWrapper):
+    if connection.vendor != "postgresql":
+        return
+    from orderflow.tenancy.postgresql.base import DatabaseWrapper  # noqa: PLC0415  # with SQLite no driver is loaded
+
+    if isinstance(connection, DatabaseWrapper):
         return
     if any(one.enforced for one in standings(connection)) and not role(connection).bypass:
         raise CommandError(
