@@ -12,7 +12,7 @@ from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, look
+from tests.browsing import look_wide_and_narrow
 
 pytestmark = pytest.mark.deep
 
@@ -64,18 +64,14 @@ def test_what_the_erp_refused_is_retried_together(as_user, connected, live_serve
     assert ERPExport.objects.filter(status=ExportStatus.PENDING).count() == 3
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
-def test_axe_finds_nothing_serious_and_nothing_sticks_out(as_user, connected, live_server, scheme, size):
+def test_axe_finds_nothing_serious_and_nothing_sticks_out(as_user, connected, live_server):
     user = factories.user(connected)
     drafts = factories.drafts(connected, 12) + factories.drafts(connected, 3, status=DraftStatus.NEW)
     waiting, done = (runs.make(BulkAction.PUSH, factories.ids(drafts), actor=user) for _ in range(2))
     page = as_user(user)
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size(size)
 
     page.goto(live_server.url + reverse("admin:bulk_run", args=[waiting.pk]))
-    look(page)
+    look_wide_and_narrow(page)
     runs.confirm(done)
     page.goto(live_server.url + reverse("admin:bulk_run", args=[done.pk]))
-    look(page)
+    look_wide_and_narrow(page)

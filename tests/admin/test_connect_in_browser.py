@@ -18,7 +18,7 @@ from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, look, open_as
+from tests.browsing import look_wide_and_narrow, open_as
 from tests.parts import require_program
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
@@ -237,28 +237,24 @@ def test_the_test_is_run_from_the_keyboard_alone(page, org, live_server, openssh
     expect(page.get_by_text("The connection works.")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
-def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server, openssh, scheme, size):
+def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server, openssh):
     server = openssh()
     row = connected(org, server, host_key=public_line(new_key()))
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size(size)
 
     page.goto(live_server.url + reverse(ADD))
-    look(page)
+    look_wide_and_narrow(page)
     page.click("[name=_save]")
     expect(page.locator(".errorlist").first).to_be_visible()
-    look(page)
+    look_wide_and_narrow(page)
     page.goto(address(live_server, row))
-    look(page)
+    look_wide_and_narrow(page)
     page.goto(address(live_server, row, "erp_connection_host_key"))
     page.click("[name=fetch]")
-    look(page)
+    look_wide_and_narrow(page)
     page.goto(address(live_server, row, "erp_connection_test"))
     page.click("[value='Start the test']")
     expect(page.locator(".step-failed")).to_be_visible()
-    look(page)
+    look_wide_and_narrow(page)
 
 
 def test_in_german_the_steps_that_stream_in_are_german_too(browser, org, live_server, openssh):

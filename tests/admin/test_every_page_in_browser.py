@@ -20,7 +20,7 @@ from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.admin.test_every_page import World, address, world
-from tests.browsing import DESKTOP, PHONE, be_logged_in, look
+from tests.browsing import be_logged_in, look_wide_and_narrow
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 # What no other test in a browser looks at; of pages that are alike, one.
@@ -32,7 +32,6 @@ LOOKED_AT = (
     "erp_connectors_ackfile_history", "orders_draftorder_history", "erp_connectors_erpconnection_changelist",
     "erp_export_proof", "erp_export_mark_accepted", "bulk_bulkrun_changelist", "orders_customer_delete",
 )  # fmt: skip
-SHAPES = [[(DESKTOP, "light"), (PHONE, "dark")], [(DESKTOP, "dark"), (PHONE, "light")]]
 
 
 @pytest.fixture
@@ -59,17 +58,6 @@ def page_of(context: BrowserContext, live_server: Any) -> Callable[[User], Page]
         return context.new_page()
 
     return open_page
-
-
-def look_wide_and_narrow(page: Page) -> None:
-    """Every other page the other way round, so that each shape is looked at often and no page four times."""
-    for size, scheme in SHAPES[len(page.url) % 2]:
-        page.set_viewport_size(size)
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        try:
-            look(page)
-        except AssertionError as error:
-            raise AssertionError(f"{page.url} at {size['width']} px, {scheme}: {error}") from None
 
 
 @pytest.mark.parametrize("part", range(2))

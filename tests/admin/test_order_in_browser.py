@@ -16,13 +16,11 @@ from erp_connectors.services.exports.push import push
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, look, open_as
+from tests.browsing import look_wide_and_narrow, open_as
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
 pytestmark = pytest.mark.deep
-
-VIEWS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
 
 
 @pytest.fixture
@@ -122,23 +120,20 @@ def story(org, server, connection):
     return accepted, refused, review, factories.draft(org)
 
 
-@pytest.mark.parametrize(("size", "scheme"), VIEWS)
-def test_every_page_can_be_read_by_everybody(page, live_server, story, size, scheme):
+def test_every_page_can_be_read_by_everybody(page, live_server, story):
     accepted, refused, review, approved = story
-    page.set_viewport_size(size)
-    page.emulate_media(color_scheme=scheme)
     for row in (accepted.draft_order, refused.draft_order, review, accepted, refused):
         go(page, live_server, row)
-        look(page)
+        look_wide_and_narrow(page)
     page.goto(page.url + "?show=file")
-    look(page)
+    look_wide_and_narrow(page)
     for row, name in ((approved, "push"), (refused, "retry"), (review, "reject")):
         kind = f"{row._meta.app_label}_{row._meta.model_name}"
         page.goto(live_server.url + reverse(f"admin:{kind}_act", args=[row.pk, name]))
-        look(page)
+        look_wide_and_narrow(page)
     for name in ("erp_export_proof", "erp_export_mark_accepted"):
         go(page, live_server, refused, name)
-        look(page)
+        look_wide_and_narrow(page)
 
 
 def test_a_german_reads_german(browser, live_server, org, story):

@@ -14,7 +14,7 @@ from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, log_in, look
+from tests.browsing import PHONE, log_in, look, look_wide_and_narrow
 from tests.services.status.test_overview import NOW, connection, export, failed, hold
 
 pytestmark = pytest.mark.deep
@@ -48,42 +48,34 @@ def page(as_user, org) -> Page:
     return opened
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
-def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, busy, live_server, size, scheme):
-    page.set_viewport_size(size)
-    page.emulate_media(color_scheme=scheme)
+def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, busy, live_server):
     page.goto(f"{live_server.url}/admin/")
 
     expect(page.get_by_role("heading", name="What needs a person now")).to_be_visible()
     for table in page.get_by_text("As a table").all():
         table.click()
-    look(page)
+    look_wide_and_narrow(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1440", "390"])
-def test_so_it_is_on_the_log_in_page_and_on_an_empty_front_page(page, live_server, context, size, scheme):
-    outside = context.browser.new_context(viewport=size, color_scheme=scheme).new_page()
+def test_so_it_is_on_the_log_in_page_and_on_an_empty_front_page(page, live_server, context):
+    outside = context.browser.new_context().new_page()
     outside.goto(f"{live_server.url}/admin/")
-    look(outside)
+    look_wide_and_narrow(outside)
     outside.context.close()
-    page.set_viewport_size(size)
-    page.emulate_media(color_scheme=scheme)
     page.goto(f"{live_server.url}/admin/")
     expect(page.get_by_role("link", name="Connect an ERP")).to_be_visible()
-    look(page)
+    look_wide_and_narrow(page)
 
 
-@pytest.mark.parametrize("width", [1440, 1024, 900, 768, 767, 390, 320])
-def test_the_header_holds_what_is_in_it(page, live_server, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto(f"{live_server.url}/admin/")
+def test_the_header_holds_what_is_in_it(page, live_server):
+    for width in (1440, 1024, 900, 768, 767, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(f"{live_server.url}/admin/")
 
-    header, tools = (page.locator(one).bounding_box() for one in ("#header", "#user-tools"))
-    assert tools["y"] + tools["height"] <= header["y"] + header["height"]
-    assert tools["x"] + tools["width"] <= width
-    look(page)
+        header, tools = (page.locator(one).bounding_box() for one in ("#header", "#user-tools"))
+        assert tools["y"] + tools["height"] <= header["y"] + header["height"], width
+        assert tools["x"] + tools["width"] <= width
+        look(page)
 
 
 def test_on_a_phone_every_page_is_reached_by_the_menu(page, live_server):

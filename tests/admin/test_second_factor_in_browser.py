@@ -7,8 +7,7 @@ from playwright.sync_api import Page, expect
 
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.admin.test_every_page_in_browser import look_wide_and_narrow
-from tests.browsing import log_in
+from tests.browsing import log_in, look_wide_and_narrow
 from tests.second_factors import code, set_up, unused, wrong
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]

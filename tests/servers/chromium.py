@@ -12,6 +12,8 @@ from tests.parts import require_program
 OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-software-rasterizer",
+    "--in-process-gpu",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-quic",
