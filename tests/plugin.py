@@ -21,7 +21,8 @@ import pytest
 from tests import timeouts
 from tests.parts import HIDE, path_without_programs
 from tests.parts import pytest_runtest_makereport as pytest_runtest_makereport
-from tests.tiers import TIERS, is_deep_throughout, is_in, tier_of
+from tests.servers import templates
+from tests.tiers import TIERS, is_deep_throughout, is_everyday_throughout, is_in, tier_of
 
 # Otherwise each process that a test starts compiles all our modules again: one or two seconds of CPU.
 sys.dont_write_bytecode = False
@@ -53,24 +54,33 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return done
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     from tests import databases, hypothesis_profiles  # noqa: PLC0415  # after the environment is prepared
 
     databases.install()
-    hypothesis_profiles.load()
+    hypothesis_profiles.load(config.getoption("database"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if config.getoption("tier") == "everyday" and collection_path.suffix == ".py":
+    if collection_path.suffix != ".py":
+        return None
+    run = (config.getoption("tier"), config.getoption("database"))
+    if run[0] == "everyday":
         return is_deep_throughout(collection_path) or None
-    return None
+    return (run == ("deep", "sqlite") and is_everyday_throughout(collection_path)) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     database, wanted = config.getoption("database"), config.getoption("tier")
     chosen = [item for item in items if is_in(tier_of(item, database), wanted)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    # Several processes end at about the same time if the last items are short.
+    items[:] = sorted(chosen, key=_time_allowed, reverse=True) if _IN_WORKER in os.environ else chosen
+
+
+def _time_allowed(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -109,7 +119,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _prepare(world: ExitStack, database: str) -> None:
     run = _VAR / f"run-{secrets.token_hex(4)}"
     run.mkdir(parents=True)
-    world.callback(shutil.rmtree, run, ignore_errors=True)
+    # Beside the run's folder, where tests look for whatever the product has written.
+    made = run.with_name(f"{run.name}-templates")
+    for folder in (run, made):
+        world.callback(shutil.rmtree, folder, ignore_errors=True)
     # A space in every test's folder, since a user's clone may lie in such a one.
     kept, temporary, home = _VAR / "last runs", run / "tmp", run / "home"
     for folder in (kept, temporary, home):
@@ -124,6 +137,7 @@ def _prepare(world: ExitStack, database: str) -> None:
         "TMPDIR": str(temporary),
         "HOME": str(home),  # nobody's ~/.ssh or ~/.aws decides a test
         "HYPOTHESIS_STORAGE_DIRECTORY": str(_VAR / "hypothesis"),
+        templates.FOLDER: os.environ.get(templates.FOLDER, str(made)),
         "PYTEST_DEBUG_TEMPROOT": str(kept),  # tmp_path of the last three runs, for looking at
     }
     if os.environ.get(HIDE) == "1":

@@ -1,21 +1,32 @@
 """Which xdist worker gets which test."""
 
 import re
+from functools import cache
+from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SHARED_FIXTURE = re.compile(r"^@pytest\.fixture\(.*scope=\"module\"", re.MULTILINE)
 
 
 class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hand out tests one by one, but those that share an expensive part to one worker.
 
-    So a run starts one Chromium, and each production site once.
+    So a run starts one Chromium, each production site once, and what a module's fixture starts for the module once.
     xdist's own groups rename items, which pytest 9.2 ignores.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        if "_in_browser.py::" in nodeid:
+        path = nodeid.partition("::")[0]
+        if path.endswith("_in_browser.py"):
             return "browser"
-        if nodeid.startswith("tests/production/"):
+        if path.startswith("tests/production/"):
             database = re.search(r"\[(\w+)", nodeid)
             return f"production {database[1] if database else ''}"
-        return nodeid
+        return path if _shares_a_fixture(_ROOT / path) else nodeid
+
+
+@cache
+def _shares_a_fixture(module: Path) -> bool:
+    return bool(_SHARED_FIXTURE.search(module.read_text(encoding="utf-8")))

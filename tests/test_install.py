@@ -46,21 +46,26 @@ class Tree:
         return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
-@pytest.fixture
-def tree(tmp_path):
-    folder = tmp_path / "a clone"
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A tree after its first `make install`."""
+    folder = tmp_path_factory.mktemp("install") / "a clone"
     (folder / "tools").mkdir(parents=True)
     for name in ("Makefile", "tools/install.py"):
         shutil.copy(ROOT / name, folder / name)
     tree = Tree(folder)
     tree.lock("1.0")
+    assert "Installing" in tree.install()
+    assert tree.installed() == "1.0"
     return tree
 
 
-def test_pip_runs_for_a_changed_lock_or_python_and_not_for_changed_file_times(tree):
-    assert "Installing" in tree.install()
-    assert tree.installed() == "1.0"
+@pytest.fixture
+def tree(installed, tmp_path):
+    return Tree(shutil.copytree(installed.folder, tmp_path / "a clone", symlinks=True))
 
+
+def test_pip_runs_for_a_changed_lock_and_not_for_changed_file_times(tree):
     assert tree.install() == ""
     for file in [*tree.folder.glob("*"), *tree.folder.glob("tools/*"), tree.folder / "requirements-dev.txt"]:
         file.touch()
@@ -81,6 +86,7 @@ def test_pip_runs_for_a_changed_lock_or_python_and_not_for_changed_file_times(tr
 
 def test_a_failed_installation_is_tried_again(tree):
     lock = tree.folder / "requirements-dev.txt"
+    tree.lock("2.0")
     whole = lock.read_text()
     lock.write_text(whole + f"./missing-1.0-py3-none-any.whl --hash=sha256:{'0' * 64}\n")
     for _ in range(2):
@@ -89,14 +95,13 @@ def test_a_failed_installation_is_tried_again(tree):
 
     lock.write_text(whole)
     assert "Installing" in tree.install()
-    assert tree.installed() == "1.0"
+    assert tree.installed() == "2.0"
 
 
 def test_a_virtual_environment_whose_python_was_removed_is_made_again(tree):
-    programs = tree.folder / ".venv/bin"
-    programs.mkdir(parents=True)
-    for name in ("python", "python3"):
-        (programs / name).symlink_to("/nowhere/python3")
+    for program in (tree.folder / ".venv/bin").glob("python*"):
+        program.unlink()
+        program.symlink_to("/nowhere/python3")
 
     assert "Installing" in tree.install()
     assert tree.installed() == "1.0"
@@ -106,6 +111,7 @@ def test_a_virtual_environment_of_another_python_is_made_again(tree):
     other = next((found for found in map(base_prefix, others()) if found[1] != sys.base_prefix), None)
     if other is None:
         pytest.skip("there is one Python only; any second one will do")
+    shutil.rmtree(tree.folder / ".venv")
     subprocess.run([other[0], "-m", "venv", "--without-pip", tree.folder / ".venv"], check=True)
     left_behind = tree.folder / ".venv/left-behind"
     left_behind.touch()

@@ -16,6 +16,7 @@ from tests.scheduling import ByExpensiveParts
             "tests/production/test_attacks.py::test_x[postgres-[::ffff:169.254.169.254]]",
             "production postgres",
         ),
+        ("tests/docs/test_api_page.py::test_x", "tests/docs/test_api_page.py"),  # one site for the module
         ("tests/api/test_lists.py::test_x[a]", "tests/api/test_lists.py::test_x[a]"),
     ],
 )

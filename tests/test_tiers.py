@@ -4,7 +4,7 @@ import re
 from itertools import product
 from pathlib import Path
 
-from tests.tiers import TIERS, is_deep_throughout
+from tests.tiers import TIERS, is_deep_throughout, is_everyday_throughout
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,3 +41,12 @@ def test_a_module_is_left_out_of_the_everyday_tier_only_if_all_of_it_is_deep(tmp
         for text in texts:
             module.write_text(text)
             assert is_deep_throughout(module) is expected, text
+
+
+def test_a_module_is_left_out_of_the_deep_tier_only_if_nothing_marks_an_item_of_it() -> None:
+    tests = ROOT / "tests"
+
+    assert is_everyday_throughout(tests / "test_clock.py")
+    # By itself, by its folder, and for one kind of transport.
+    for module in ("tools/test_demo.py", "crash/test_killed.py", "conformance/test_transports.py"):
+        assert not is_everyday_throughout(tests / module)

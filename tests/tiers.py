@@ -6,7 +6,9 @@ tier, or says nothing new on that database and is in none.
 - An item marked `deep` is in the deep tier on every database.
 - SQLite runs every item, except those marked `postgres_only`.
 - PostgreSQL runs only items that use the test database. Those that commit (`transaction=True`, `transactional_db`,
-  `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The others are deep.
+  `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The others are deep,
+  or run on SQLite only if they are marked `not_of_database`: what a server on the other side does wrong
+  (`tests/faults`). The statements behind it are those of any delivery and poll, which others repeat.
 - An item marked `deep` runs on PostgreSQL only if it is also marked `every_database` or `postgres_only`: a killed
   worker may behave differently there; a browser or a supervisor does not.
 """
@@ -19,6 +21,7 @@ import pytest
 
 Tier = Literal["everyday", "deep"]
 TIERS = ("everyday", "deep", "all")
+_TESTS = Path(__file__).resolve().parent
 _ALL_OF_IT_DEEP = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.deep\b", re.MULTILINE)
 _COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences"}
 
@@ -35,12 +38,25 @@ def tier_of(item: pytest.Item, database: str) -> Tier | None:
         return "deep" if only_postgres or item.get_closest_marker("every_database") else None
     if not (only_postgres or _uses_database(item)):
         return None
-    return "everyday" if only_postgres or _commits(item) else "deep"
+    if only_postgres or _commits(item):
+        return "everyday"
+    return None if item.get_closest_marker("not_of_database") else "deep"
 
 
 def is_deep_throughout(path: Path) -> bool:
     """Return True if the module marks all its items; the everyday tier need not import it, nor what it imports."""
     return path.name.startswith("test_") and bool(_ALL_OF_IT_DEEP.search(path.read_text(encoding="utf-8")))
+
+
+def is_everyday_throughout(path: Path) -> bool:
+    """Return True if neither the module nor a conftest.py of its folders mentions the mark; SQLite's deep tier need not
+    import it.
+    """
+    conftests = (folder / "conftest.py" for folder in path.parents if _TESTS in folder.parents)
+    sources = [path, *(conftest for conftest in conftests if conftest.exists())]
+    return path.name.startswith("test_") and not any(
+        "mark.deep" in source.read_text(encoding="utf-8") for source in sources
+    )
 
 
 def is_in(tier: Tier | None, wanted: str) -> bool:

@@ -1,9 +1,9 @@
 """Every page of the admin, as everybody: who gets in, and that nobody ever sees another org's rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import pytest
 from django.contrib import admin
@@ -287,6 +287,22 @@ def questions(name: str, own: World, other: World) -> Iterator[dict[str, Any]]:
         yield {f"{path}__exact": str(other.org.pk)}
 
 
+def follower(client: Client) -> Callable[[str], str]:
+    """Return a function that gets a page; the page that refused questions are redirected to is got once."""
+    known: dict[str, str] = {}
+
+    def follow(url: str) -> str:
+        answer = client.get(url)
+        if answer.status_code != 302:
+            return answer.content.decode()
+        target = urljoin(url, answer.headers["Location"])
+        if target not in known:
+            known[target] = client.get(target, follow=True).content.decode()
+        return known[target]
+
+    return follow
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_no_list_tells_of_another_orgs_rows_whatever_it_is_asked(worlds, role):
     own, other = worlds
@@ -295,10 +311,9 @@ def test_no_list_tells_of_another_orgs_rows_whatever_it_is_asked(worlds, role):
 
     told, asked = [], 0
     for name in lists():
+        follow = follower(client)
         for question in questions(name, own, other):
-            page = client.get(
-                f"{reverse(f'admin:{name}')}?{urlencode(question)}", follow=True
-            ).content.decode()
+            page = follow(f"{reverse(f'admin:{name}')}?{urlencode(question)}")
             asked += 1
             # What was asked for is repeated in the search box and in links; a row is more than that.
             repeated = {str(value) for value in question.values()}

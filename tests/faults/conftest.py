@@ -21,7 +21,15 @@ from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
+HERE = Path(__file__).parent
 QUICK = {"connect_timeout": 1.5, "io_timeout": 1.5}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `tests.plugin` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.not_of_database)
 
 
 @dataclass

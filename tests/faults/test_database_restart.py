@@ -87,7 +87,6 @@ def test_nothing_is_lost_or_doubled_when_the_database_restarts(tmp_path, operati
     (root / "in").mkdir(parents=True)
     with database(tmp_path / "postgres") as url, asyncssh_server(root, behaviour=behaviour) as server:
         program = Program(url, tmp_path / "var")
-        program.run("manage.py", "migrate", "-v0")
         connection = program.tell("-c", SEED, json.dumps(server.config(ack_path=None)))
         restarts = restart_once(tmp_path / "postgres", behaviour, operation)
 
@@ -106,7 +105,7 @@ def test_nothing_is_lost_or_doubled_when_the_database_restarts(tmp_path, operati
 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
-    with postgres.postgres_server(folder) as url:
+    with postgres.migrated_server(folder) as url:
         try:
             yield url
         finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.jobs.processes import new_world
+from tests.jobs.processes import world_at
 from tests.orderflow.test_chunked_bodies import PASSWORD, SETUP
 from tests.servers import postgres
 from tests.servers.gunicorn import gunicorn
@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(400)]
 
 def test_api_and_admin_answer_503_and_go_on_when_it_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
-    with postgres.postgres_server(folder) as url:
-        world = new_world(tmp_path, DATABASE_URL=url)
+    with postgres.migrated_server(folder) as url:
+        world = world_at(tmp_path, DATABASE_URL=url)
         done = world.manage("shell", "--no-imports", "-c", SETUP)
         assert done.returncode == 0, done.stderr
         made = json.loads(done.stdout.splitlines()[-1])

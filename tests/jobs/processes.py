@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers.processes import running
+from tests.servers.templates import template
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +27,10 @@ class World:
     @property
     def database(self) -> Path:
         return self.folder / "orderflow.sqlite3"
+
+    def migrate(self) -> None:
+        done = self.manage("migrate", "--verbosity", "0")
+        assert done.returncode == 0, done.stderr
 
     def manage(
         self, *arguments: str, program: Sequence[str] = ("manage.py",)
@@ -72,19 +78,36 @@ class Running:
         self.wait_for(lambda: self.said().count(text) >= times, f"{text!r}, {times} times", seconds=seconds)
 
 
+def world_at(folder: Path, **settings: str) -> World:
+    """Return a world whose database is left as it is."""
+    return World(folder, {**_environment(folder), **settings})
+
+
 def new_world(folder: Path, **settings: str) -> World:
-    env = {
+    """Return a world with a migrated database."""
+    world = world_at(folder, **settings)
+    made = None if "DATABASE_URL" in settings else template("sqlite", _migrate_sqlite)
+    if made:
+        shutil.copy(made / world.database.name, world.database)
+    else:
+        world.migrate()
+    return world
+
+
+def _migrate_sqlite(folder: Path) -> None:
+    folder.mkdir()
+    world_at(folder).migrate()
+    assert not list(folder.glob("*-wal")), "a journal would have to be copied, too"
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
         "ORDERFLOW_ENV": "development",
         "SECRET_KEY": secrets.token_hex(32),
         "ENCRYPTION_MASTER_KEY": secrets.token_hex(32),
         "VAR_DIR": str(folder),
-        **settings,
     }
-    world = World(folder, env)
-    done = world.manage("migrate", "--verbosity", "0")
-    assert done.returncode == 0, done.stderr
-    return world
 
 
 def group_of(leader: int) -> dict[int, int]:

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.jobs.processes import World, group_of, kill, new_world
-from tests.servers.postgres import postgres_server
+from tests.jobs.processes import World, group_of, kill, world_at
+from tests.servers.postgres import migrated_server
 
 pytestmark = [
     pytest.mark.deep,
@@ -46,9 +46,12 @@ push_many(list(DraftOrder.objects.filter(status="APPROVED").values_list("pk", fl
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with postgres_server(tmp_path / "postgres") as url:
-        yield new_world(
-            tmp_path / "world", DATABASE_URL=url, ACK_POLL_INTERVAL_SECONDS="5", DELIVERY_LEASE_SECONDS="10"
+    with migrated_server(tmp_path / "postgres") as url:
+        yield world_at(
+            tmp_path / "world",
+            DATABASE_URL=url,
+            ACK_POLL_INTERVAL_SECONDS="5",
+            DELIVERY_LEASE_SECONDS="10",
         )
 
 

@@ -46,18 +46,16 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["folder", "sshd"])
-def configs(
-    request: pytest.FixtureRequest, root: Path, tmp_path: Path
-) -> Iterator[dict[str, dict[str, Any]]]:
-    """A connection's config for each of the two folders, reached directly or through OpenSSH."""
-    if request.param == "folder":
-        yield {name: {"mode": "filesystem", "export_path": str(root / name)} for name in ("a", "b")}
-        return
+@pytest.fixture
+def configs(root: Path, tmp_path: Path) -> Iterator[dict[str, dict[str, Any]]]:
+    """A connection's config for each of the two folders: one is reached directly, one through OpenSSH."""
     own = tmp_path / "sshd"
     own.mkdir()
     with openssh_server(root, own) as server:
-        yield {name: server.config(export_path=server.path(name), ack_path=None) for name in ("a", "b")}
+        yield {
+            "a": {"mode": "filesystem", "export_path": str(root / "a")},
+            "b": server.config(export_path=server.path("b"), ack_path=None),
+        }
 
 
 def test_every_order_is_there_once_and_whole_though_its_workers_were_killed(

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.jobs.processes import Running, World, group_of, new_world
+from tests.jobs.processes import Running, World, group_of, world_at
 from tests.servers.gate import Gate, gate
-from tests.servers.postgres import postgres_server
+from tests.servers.postgres import migrated_server
 
 pytestmark = [
     pytest.mark.deep,
@@ -38,11 +38,11 @@ class Silenced:
 
 @pytest.fixture
 def silenced(tmp_path: Path) -> Iterator[Silenced]:
-    with postgres_server(tmp_path / "postgres") as url:
+    with migrated_server(tmp_path / "postgres") as url:
         parts = urlsplit(url)
         with gate(parts.port or 0) as between:
             (tmp_path / "world").mkdir()
-            direct = new_world(tmp_path / "world", DATABASE_URL=url)
+            direct = world_at(tmp_path / "world", DATABASE_URL=url)
             login = parts.netloc.rpartition("@")[0]
             through = parts._replace(netloc=f"{login}@127.0.0.1:{between.port}").geturl()
             env = {**direct.env, "DATABASE_URL": through, "DATABASE_CONNECT_SECONDS": "2"}

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.jobs.processes import World, new_world
+from tests.jobs.processes import World, world_at
 from tests.parts import require_program
 from tests.servers.pgbouncer import pgbouncer
-from tests.servers.postgres import postgres_server
+from tests.servers.postgres import migrated_server
 
 pytestmark = [
     pytest.mark.deep,
@@ -43,7 +43,7 @@ def urls(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The database directly, and behind a pooler with fewer server sessions than there are workers."""
     require_program("pgbouncer")
     with (
-        postgres_server(tmp_path / "postgres") as direct,
+        migrated_server(tmp_path / "postgres") as direct,
         pgbouncer(tmp_path / "pgbouncer", direct, pool_size=3) as pooled,
     ):
         yield direct, pooled
@@ -60,7 +60,7 @@ def test_every_file_is_complete_when_workers_share_server_sessions(
         for part in ("in", "ack"):
             (place / part).mkdir(parents=True)
         configs[name] = {"mode": "filesystem", "export_path": f"{place}/in", "ack_path": f"{place}/ack"}
-    world = new_world(folder, DATABASE_URL=direct, DELIVERY_BATCH_SIZE="4", ACK_POLL_INTERVAL_SECONDS="2")
+    world = world_at(folder, DATABASE_URL=direct, DELIVERY_BATCH_SIZE="4", ACK_POLL_INTERVAL_SECONDS="2")
     done = world.manage(
         "shell", "--no-imports", "-c", SETUP.format(configs=configs, orders=ORDERS, lines=LINES)
     )

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,28 +22,41 @@ from tests.servers.s3 import s3_server
 STUBBORN = "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\ntime.sleep(600)"
 
 
+@contextmanager
+def workers(folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    with new_world(folder).running("run_workers", "--workers", "1"):
+        yield
+
+
+# Each is a function of an empty folder; the programs of the last three may be missing.
+SERVERS: tuple[Callable[[Path], AbstractContextManager[object]], ...] = (
+    workers,
+    postgres_server,
+    lambda folder: s3_server(made(folder)),
+    lambda folder: rclone_sftp_server(made(folder / "root"), made(folder)),
+    lambda folder: delay_proxy(9, round_trip=0.1),
+    lambda folder: openssh_server(made(folder / "root"), made(folder)),
+    lambda folder: proftpd_server(made(folder / "root"), made(folder)),
+    lambda folder: chromium(),
+)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [1, 2])
 def test_it_hangs(number: int, tmp_path: Path) -> None:
-    def folder(name: str) -> Path:
-        (made := tmp_path / name).mkdir()
-        return made
-
-    root = folder("root")
+    """Several workers of a run share the servers out."""
     start([sys.executable, "-c", STUBBORN])
+    share = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     with ExitStack() as stack:
-        world = new_world(folder("world"))
-        stack.enter_context(world.running("run_workers", "--workers", "1"))
-        stack.enter_context(postgres_server(tmp_path / "postgres"))
-        stack.enter_context(s3_server(folder("s3")))
-        stack.enter_context(rclone_sftp_server(root, folder("rclone")))
-        stack.enter_context(delay_proxy(9, round_trip=0.1))
-        for optional in (
-            lambda: openssh_server(root, folder("sshd")),
-            lambda: proftpd_server(root, folder("proftpd")),
-            chromium,
-        ):
-            with suppress(pytest.skip.Exception):
-                stack.enter_context(optional())
+        for kind, server in enumerate(SERVERS):
+            if kind % share == (number - 1) % share:
+                with suppress(pytest.skip.Exception):
+                    stack.enter_context(server(tmp_path / str(kind)))
         Path(os.environ["READY"], str(number)).touch()
         time.sleep(600)

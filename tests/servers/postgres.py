@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psycopg
 
+from tests.jobs.processes import new_world
 from tests.servers.processes import adopt, free_port, running
+from tests.servers.templates import template
 
 OWNER, APP_ROLE = "orderflow", "orderflow_app"
 _NOBODY = 65534
@@ -40,8 +42,29 @@ def postgres_server(folder: Path, *, durable: bool = False, autovacuum: bool = T
     """
     folder.mkdir(parents=True)
     password = secrets.token_hex(16)
-    data = _create_cluster(folder, password)
-    port = free_port()
+    _create_cluster(folder, password)
+    with _serving(folder, password, durable=durable, autovacuum=autovacuum) as url:
+        yield url
+
+
+@contextmanager
+def migrated_server(folder: Path) -> Iterator[str]:
+    """Run a server as `postgres_server` does, whose database is migrated already."""
+    made = template("postgres", _migrate_cluster)
+    assert made, "only tests need this"
+    subprocess.run(["cp", "-a", made, folder], check=True)
+    with _serving(folder, (folder / "password").read_text()) as url:
+        yield url
+
+
+def _migrate_cluster(folder: Path) -> None:
+    with postgres_server(folder) as url:
+        new_world(folder / "world", DATABASE_URL=url)
+
+
+@contextmanager
+def _serving(folder: Path, password: str, *, durable: bool = False, autovacuum: bool = True) -> Iterator[str]:
+    data, port = folder / "data", free_port()
     url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
     with (folder / "log").open("wb") as log:
         chosen = {**_OPTIONS, **(_DURABLE if durable else {}), "autovacuum": "on" if autovacuum else "off"}
@@ -95,7 +118,7 @@ def program_path(name: str) -> str:
     return str(Path(package.origin).parent / "pginstall18" / "bin" / name)
 
 
-def _create_cluster(folder: Path, password: str) -> Path:
+def _create_cluster(folder: Path, password: str) -> None:
     data, password_file = folder / "data", folder / "password"
     data.mkdir(mode=0o700)
     password_file.touch(mode=0o600)
@@ -114,7 +137,6 @@ def _create_cluster(folder: Path, password: str) -> Path:
     done = subprocess.run(unprivileged(command), capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode:
         raise RuntimeError(f"PostgreSQL's initdb failed:\n{done.stdout}{done.stderr}{_ADVICE}")
-    return data
 
 
 _ADVICE = "\nTo use a server of your own instead: TEST_DATABASE_URL=postgres://user:password@host/database"

@@ -82,7 +82,9 @@ def web(world: World) -> Iterator[Web]:
         yield started
 
 
-def test_every_line_is_json_and_a_request_has_one(web: Web, world: World) -> None:
+def test_every_line_is_json_a_request_has_one_and_no_socket_is_opened_but_its_port(
+    web: Web, world: World
+) -> None:
     assert web.get("/admin/login/", request_id="r-77") == 200
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as stranger:
         stranger.sendall(b"NONSENSE\r\n\r\n")
@@ -90,6 +92,8 @@ def test_every_line_is_json_and_a_request_has_one(web: Web, world: World) -> Non
     os.kill(web.process.pid, signal.SIGHUP)
     web.wait_until_said("Booting worker", times=2)
     assert web.get("/admin/login/") == 200
+    # It would open one after its first workers; when it has taken a signal it is past that.
+    assert [path for path in world.folder.rglob("*") if path.is_socket()] == []
     web.process.terminate()
     web.process.wait(40)
 
@@ -97,14 +101,6 @@ def test_every_line_is_json_and_a_request_has_one(web: Web, world: World) -> Non
     assert len(web.lines("request")) == len(web.lines("Invalid request")) + 2
     assert {line["logger"] for line in web.lines("Handling signal")} == {"gunicorn.error"}
     assert web.lines("Shutting down")
-
-
-def test_it_opens_no_socket_beside_its_port(web: Web, world: World) -> None:
-    # It would open one after its first workers; when it has taken a signal it is past that.
-    os.kill(web.process.pid, signal.SIGHUP)
-    web.wait_until_said("Booting worker", times=2)
-
-    assert [path for path in world.folder.rglob("*") if path.is_socket()] == []
 
 
 def test_an_application_that_does_not_start_says_why_in_a_line(world: World) -> None:

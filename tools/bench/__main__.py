@@ -112,11 +112,12 @@ def _uploads(place: World, options: argparse.Namespace, url: str) -> Iterator[Re
 def _big_file(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
     from tools.bench import ours  # noqa: PLC0415
 
-    source = place.files(1, 10_000_000)
+    megabytes = 1 if options.quick else 10
+    source = place.files(1, megabytes * 1_000_000)
     for ms in options.round_trip:
         contenders: dict[str, Run] = {OURS: ours.uploads(place, ms, source)}
         contenders |= _wanted(peers.uploads(place, ms, source), options)
-        title = f"One file of 10 MB, {ms} ms round trip"
+        title = f"One file of {megabytes} MB, {ms} ms round trip"
         # With one file, a connection per file is what `file by file` does.
         yield _compare(f"big-{ms}", title, contenders, SLOW[:1], rounds=options.rounds)
 
@@ -211,13 +212,13 @@ def _end_to_end(place: World, options: argparse.Namespace, url: str) -> Iterator
 def _reads(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
     from tools.bench import reads  # noqa: PLC0415
 
-    yield reads.measure(options.exports, place.folder / "reads", times=10 if options.quick else reads.TIMES)
+    yield reads.measure(options.exports, place.folder / "reads", times=3 if options.quick else reads.TIMES)
 
 
 def _pages(place: World, options: argparse.Namespace, url: str) -> Iterator[Result]:
     from tools.bench import pages  # noqa: PLC0415
 
-    yield pages.measure(options.exports, place.folder / "pages", times=5 if options.quick else pages.TIMES)
+    yield pages.measure(options.exports, place.folder / "pages", times=3 if options.quick else pages.TIMES)
 
 
 def _new_database(url: str, name: str) -> str:

@@ -38,6 +38,7 @@ def fresh(exports):
     )
 
 
+@pytest.mark.not_of_database
 @pytest.mark.parametrize("kind", OF_THE_CONNECTION, ids=lambda kind: kind.code)
 @pytest.mark.parametrize("at", ["connect", "stage"])
 def test_a_fault_of_the_connection_leaves_every_order_pending_with_its_reason(
