@@ -242,10 +242,13 @@ def tried(browser: Client, program: APIClient, method: str, path: str, other: An
         {"export_ids": ids(ERPExport, other)},
         {"status": "DISABLED", "config": {"export_path": "/elsewhere"}},
     ]
-    return [
-        getattr(program, method)(path, body, format="json", headers={"Idempotency-Key": "key-1"})
-        for body in bodies
-    ]
+    answers: list[Any] = []
+    for body in bodies:
+        send = getattr(program, method)
+        answers.append(send(path, body, format="json", headers={"Idempotency-Key": "key-1"}))
+        if answers[-1].status_code == 405:  # whatever the body
+            break
+    return answers
 
 
 def lists() -> list[str]:
