@@ -1,17 +1,15 @@
 """Settings, from the environment only. `docs/settings.md` lists every variable."""
 
-import logging
 import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from erp_connectors.address_policy import NAT64_LENGTHS
-from orderflow import development
+from orderflow import archive_settings, development, log_settings
 from orderflow import environment as env
 from orderflow.private_files import make_folder
 from orderflow.secrets.crypto import BadKey, MasterKey
@@ -205,52 +203,12 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 
-def _archive() -> dict[str, Any]:
-    endpoint, bucket = env.text("S3_ENDPOINT_URL"), env.text("S3_BUCKET")
-    if endpoint and not bucket:
-        raise ImproperlyConfigured(
-            "S3_ENDPOINT_URL is set but S3_BUCKET is not. Set both, or neither for a folder."
-        )
-    if not bucket:
-        folder = env.text("ARCHIVE_DIR", str(VAR / "archive"))
-        return {
-            "BACKEND": "erp_connectors.folder_storage.FolderStorage",
-            # A copy that a crash left half-written is written again under its own name, never beside it.
-            "OPTIONS": {"location": folder, "allow_overwrite": True},
-        }
-    style = env.text("S3_ADDRESSING_STYLE", "path", among=("path", "virtual", "auto"))
-    from botocore.config import Config  # noqa: PLC0415  # only where S3 is used
-
-    return {
-        "BACKEND": "erp_connectors.s3_clients.RestrictedS3Storage",
-        "OPTIONS": {
-            "bucket_name": bucket,
-            "endpoint_url": endpoint or None,
-            "access_key": env.text("S3_ACCESS_KEY_ID") or None,
-            "secret_key": env.text("S3_SECRET_ACCESS_KEY") or None,
-            "region_name": env.text("S3_REGION", "us-east-1"),
-            "file_overwrite": True,
-            "default_acl": None,
-            "client_config": Config(
-                signature_version="s3v4",
-                s3={"addressing_style": style},
-                # Many S3-compatible servers refuse the checksums that boto3 sends by default.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                connect_timeout=5,
-                read_timeout=20,
-                retries={"max_attempts": 3, "mode": "standard"},
-            ),
-        },
-    }
-
-
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": VAR / "media"},
     },
-    "exports": _archive(),
+    "exports": archive_settings.storage(VAR),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEVELOPMENT
@@ -457,52 +415,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 # An order of 1,000 lines in the admin is a form of 10,000 fields.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 12_000
 
-_PROCESSORS: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
-]
 LOG_FORMAT = env.text(
     "LOG_FORMAT", "console" if DEVELOPMENT or sys.stderr.isatty() else "json", among=("json", "console")
 )
-_RENDERER: Any = (
-    structlog.processors.JSONRenderer()
-    if LOG_FORMAT == "json"
-    else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+LOGGING = log_settings.configure(
+    LOG_FORMAT, env.text("LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 )
-structlog.configure(
-    processors=[*_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    wrapper_class=structlog.stdlib.BoundLogger,
-    cache_logger_on_first_use=True,
-)
-_LOG_LEVEL = env.text("LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "structured": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "foreign_pre_chain": _PROCESSORS,
-            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
-    "root": {"handlers": ["console"], "level": _LOG_LEVEL},
-    "loggers": {
-        # Each request has one line of ours, with its ids; Django's own would say it again.
-        "django.server": {"handlers": [], "level": "CRITICAL", "propagate": True},
-        "django.request": {"level": "ERROR"},
-        # Three lines for each task, some of which are enqueued every few seconds only to look for work.
-        "django-q": {"level": "INFO" if _LOG_LEVEL == "DEBUG" else "WARNING"},
-        # Evidence, whatever LOG_LEVEL is: docs/security/checklist.md.
-        "orderflow.audit.entries": {"level": "INFO"},
-        "axes": {"level": "WARNING"},  # four lines for each login; the audit log says it in one
-        # What matters of a session becomes a Fault with a hint; paramiko logs traces of the same.
-        "paramiko": {"level": "CRITICAL"},
-    },
-}
-if LOG_FORMAT == "json":
-    logging.captureWarnings(True)  # Python would write them as text

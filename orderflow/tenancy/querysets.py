@@ -1,12 +1,11 @@
-"""The one door to an org's rows."""
+"""Restrict a query to the rows of one org, or to those that a user may see."""
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
 
-if TYPE_CHECKING:
-    from orderflow.tenancy.models import Org, User
+from orderflow.tenancy.member import Member
 
 RowT = TypeVar("RowT", bound=models.Model)
 
@@ -20,15 +19,13 @@ class OrgScopedQuerySet(models.QuerySet[RowT]):
     org_lookup = "org"
     orgless_are_shown = False
 
-    def for_org(self, org: "Org | UUID") -> Self:
+    def for_org(self, org: models.Model | UUID) -> Self:
         # By id, because Org itself is looked up by its primary key.
         lookup: dict[str, Any] = {self.org_lookup: getattr(org, "pk", org)}
         return self.filter(**lookup)
 
-    def visible_to(self, user: "User") -> Self:
-        """The user's own org; everything for platform staff; nothing for anybody else."""
+    def visible_to(self, user: Member) -> Self:
+        """Return the rows of the user's org; all rows for platform staff; none for an inactive user."""
         if not user.is_active:
             return self.none()
-        if user.is_platform_staff:
-            return self.all()
-        return self.for_org(user.org) if user.org else self.none()
+        return self.all() if user.org_id is None else self.for_org(user.org_id)

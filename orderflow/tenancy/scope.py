@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from orderflow.tenancy.models import User
+from orderflow.tenancy.member import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ def of_orgs(*ids: UUID) -> Scope:
     return Scope(",".join(map(str, ids)))
 
 
-def of_user(user: "User") -> Scope:
+def of_user(user: Member) -> Scope:
     """As `visible_to` has it."""
     if not user.is_active:
         return NOTHING

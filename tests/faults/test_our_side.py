@@ -12,6 +12,7 @@ from erp_connectors.models import ERPExport
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.upkeep import sweep
 from erp_connectors.states import ExportStatus
+from orderflow import archive_settings
 from orderflow import settings as deployed
 from tests.faults.conftest import assert_told, told
 from tests.servers.ssh import free_port
@@ -34,7 +35,7 @@ def archive_at(monkeypatch, s3):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         handler: Any = StorageHandler
-        monkeypatch.setattr(archive, "storages", handler({"exports": deployed._archive()}))
+        monkeypatch.setattr(archive, "storages", handler({"exports": archive_settings.storage(deployed.VAR)}))
 
     return point
 

@@ -14,6 +14,7 @@ from erp_connectors.notifications import digests, subscriptions
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import Channel, PendingEvent, Subscription
 from erp_connectors.services.exports.push import push
+from orderflow import archive_settings
 from orderflow import settings as deployed
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -51,7 +52,7 @@ def test_an_archive_that_refuses_is_away_or_works(leaks, connection, monkeypatch
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         handler: Any = StorageHandler
-        monkeypatch.setattr(archive, "storages", handler({"exports": deployed._archive()}))
+        monkeypatch.setattr(archive, "storages", handler({"exports": archive_settings.storage(deployed.VAR)}))
         exports.append(push(factories.draft(connection.org).pk, actor=None).export)
         shown += tasks.deliver(str(connection.pk)) + tasks.sweep()
         try:

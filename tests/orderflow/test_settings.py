@@ -252,8 +252,9 @@ def documented():
 
 
 def read_by_the_settings():
-    tree = ast.parse((ROOT / "orderflow" / "settings.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    modules = [ROOT / "orderflow" / f"{name}.py" for name in ("settings", "archive_settings")]
+    trees = [ast.parse(module.read_text(encoding="utf-8")) for module in modules]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
     return {
         call.args[0].value
         for call in calls

@@ -12,6 +12,7 @@ from erp_connectors.models import ERPExport
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.exports.push import push_many
+from orderflow import archive_settings
 from orderflow import settings as deployed
 from tests import factories
 
@@ -39,7 +40,7 @@ def store(request, monkeypatch, tmp_path):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         folder = server.folder
-    monkeypatch.setattr(archive, "storages", storages_of({"exports": deployed._archive()}))
+    monkeypatch.setattr(archive, "storages", storages_of({"exports": archive_settings.storage(deployed.VAR)}))
     return folder
 
 

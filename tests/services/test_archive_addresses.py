@@ -10,6 +10,7 @@ import pytest
 
 from erp_connectors import archive
 from erp_connectors.archive import ArchiveUnavailable, Copy
+from orderflow import archive_settings
 from orderflow import settings as deployed
 from tests.services.test_archive import storages_of
 
@@ -57,7 +58,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Any:
         keys = {"S3_BUCKET": "exports", "S3_ACCESS_KEY_ID": "a", "S3_SECRET_ACCESS_KEY": "b"}
         for name, value in {**keys, **environment}.items():
             monkeypatch.setenv(name, value)
-        backend = deployed._archive()
+        backend = archive_settings.storage(deployed.VAR)
         backend["OPTIONS"] |= options or {}
         monkeypatch.setattr(archive, "storages", storages_of({"exports": backend}))
 
