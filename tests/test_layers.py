@@ -32,7 +32,8 @@ erp_connectors: connectors, fields, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections
 erp_connectors: port_types, address_policy, sftp
 erp_connectors: faults, states, counters, crashpoints, charts
-orderflow: site, supervisor, __main__, gunicorn_conf
+orderflow: supervisor, queue_cluster, gunicorn_conf
+orderflow: site, __main__
 orderflow: user_admin, ticker, body_limits, traces, login_expiry, gunicorn_worker, broker
 orderflow: second_factor, heartbeat
 orderflow: accounts, orders, jobs, idempotency, api_errors
@@ -61,7 +62,7 @@ PORT = "erp_connectors.transports.base"
 @cache
 def layers() -> dict[str, int]:
     """Return the number of each entry's layer; the lowest has the highest number."""
-    found = {}
+    found: dict[str, int] = {}
     for number, line in enumerate(LAYERS.splitlines()):
         package, _, names = line.partition(": ")
         found |= {f"{package}.{name}": number for name in names.split(", ")}
