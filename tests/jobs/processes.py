@@ -100,6 +100,21 @@ def _migrate_sqlite(folder: Path) -> None:
     assert not list(folder.glob("*-wal")), "a journal would have to be copied, too"
 
 
+def collected_static() -> str:
+    """Return a folder of static files as production serves them: STATIC_ROOT of a world with production's settings."""
+    made = template("static", _collect_static)
+    assert made, "only tests need this"
+    return str(made / "static")
+
+
+def _collect_static(folder: Path) -> None:
+    folder.mkdir()
+    world = world_at(folder, ALLOWED_HOSTS="127.0.0.1")
+    del world.env["ORDERFLOW_ENV"]
+    done = world.manage("collectstatic", "--noinput")
+    assert done.returncode == 0, done.stderr
+
+
 def _environment(folder: Path) -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.jobs.processes import World, group_of, new_world
+from tests.jobs.processes import World, collected_static, group_of, new_world
 from tests.leaks.canaries import Canary, random_text
 from tests.leaks.test_servers import Echo
 from tests.servers import asyncssh_server as servers
@@ -133,8 +133,8 @@ def refused(world: World) -> bool:
 
 
 def test_a_web_server_whose_worker_crashes(world, canaries):
-    production = World(world.folder, {k: v for k, v in world.env.items() if k != "ORDERFLOW_ENV"})
-    production.manage("collectstatic", "--noinput")
+    development = {**world.env, "STATIC_ROOT": collected_static()}
+    production = World(world.folder, {k: v for k, v in development.items() if k != "ORDERFLOW_ENV"})
     with web_of(production) as web:
         web.wait_until_said("Booting worker")
         assert web.get("/admin/login/") == 200

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.processes import ROOT, World, new_world
+from tests.jobs.processes import ROOT, World, collected_static, new_world
 from tests.servers.processes import running as run
 from tests.servers.ssh import free_port
 from tests.test_deploy_files import DEPLOY, unit
@@ -71,7 +71,7 @@ def running(world: World, **environment: str) -> Iterator[Web]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     made = new_world(tmp_path_factory.mktemp("gunicorn"), LOG_FORMAT="json", ALLOWED_HOSTS="127.0.0.1")
     del made.env["ORDERFLOW_ENV"]
-    assert made.manage("collectstatic", "--noinput").returncode == 0
+    made.env["STATIC_ROOT"] = collected_static()
     return made
 
 
