@@ -7,7 +7,7 @@ Other packages add connector types through the entry-point group ``orderflow.con
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from django.conf import settings
@@ -34,7 +34,7 @@ class UnknownConnectorType(LookupError):
 
 
 def connector_types() -> list[str]:
-    return sorted({*CONNECTORS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+    return sorted({*CONNECTORS, *(point.name for point in _added())})
 
 
 @cache
@@ -42,9 +42,16 @@ def connector_for(connector_type: str) -> Connector[Any]:
     """Raises `UnknownConnectorType`."""
     if connector_type in CONNECTORS:
         return cast("Connector[Any]", import_string(CONNECTORS[connector_type])())
-    for point in entry_points(group=ENTRY_POINT_GROUP, name=connector_type):
-        return cast("Connector[Any]", point.load()())
+    for point in _added():
+        if point.name == connector_type:
+            return cast("Connector[Any]", point.load()())
     raise UnknownConnectorType(connector_type)
+
+
+@cache
+def _added() -> tuple[EntryPoint, ...]:
+    """Read the entry points once: each reading opens a file of every installed package."""
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
 
 
 def is_known(connector_type: str) -> bool:
