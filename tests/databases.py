@@ -12,6 +12,8 @@ from django.test import TransactionTestCase
 
 # Rows that migrations make and that no test changes.
 _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+_SCHEDULES = "django_q_schedule"
+_migrated_schedules: list[Any] = []
 
 
 def use_copy(name: str) -> None:
@@ -33,6 +35,7 @@ def use_copy(name: str) -> None:
         creation.clone_test_db(name, verbosity=0, autoclobber=True)
     connection.settings_dict.update(creation.get_test_db_clone_settings(name))
     settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"]
+    _migrated_schedules[:] = _schedules(connection)
 
 
 @contextmanager
@@ -56,7 +59,8 @@ def empty(database: Any) -> None:
     """Delete all rows but those that the migrations made."""
     from orderflow import jobs  # noqa: PLC0415  # needs the settings
 
-    tables = _with_rows(database)
+    schedules_changed = _schedules(database) != _migrated_schedules
+    tables = [name for name in _with_rows(database) if name != _SCHEDULES or schedules_changed]
     off, on = _audit_triggers(database, tables)
     with transaction.atomic(using=database.alias), database.cursor() as cursor:
         for statement in (*off, *(f'DELETE FROM "{table}"' for table in tables)):  # noqa: S608  # Django's own names
@@ -65,8 +69,15 @@ def empty(database: Any) -> None:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for statement in on:
             cursor.execute(statement)
-    if "django_q_schedule" in tables:
+    if schedules_changed:
         jobs.ensure_schedules()
+        _migrated_schedules[:] = _schedules(database)
+
+
+def _schedules(database: Any) -> list[Any]:
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {_SCHEDULES} ORDER BY id")  # noqa: S608
+        return list(cursor.fetchall())
 
 
 def _with_rows(database: Any) -> list[str]:

@@ -47,9 +47,15 @@ def draft(
     of: Org, *, status: DraftStatus = DraftStatus.APPROVED, lines: int = 2, **fields: Any
 ) -> DraftOrder:
     """A complete order in any status; approved ones have an approver."""
+    return drafts(of, 1, status=status, lines=lines, **fields)[0]
+
+
+def drafts(
+    of: Org, how_many: int, *, status: DraftStatus = DraftStatus.APPROVED, lines: int = 2, **fields: Any
+) -> list[DraftOrder]:
+    """Orders of one customer, approved by one user."""
     values: dict[str, Any] = {
         "customer": fields.pop("customer", None) or customer(of),
-        "external_order_number": f"PO-{next(_numbers):05}",
         "order_date": date(2026, 11, 2),
         "currency": "EUR",
         "notes": "Lieferung bis 10 Uhr",
@@ -57,7 +63,11 @@ def draft(
     }
     if status in (DraftStatus.APPROVED, DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR):
         values |= {"approved_by": user(of), "approved_at": timezone.now()}
-    order = DraftOrder.objects.create(org=of, **{**values, **fields})
+    made = [
+        DraftOrder(org=of, **{"external_order_number": f"PO-{next(_numbers):05}", **values, **fields})
+        for _ in range(how_many)
+    ]
+    DraftOrder.objects.bulk_create(made)
     DraftOrderLine.objects.bulk_create(
         DraftOrderLine(
             draft_order=order,
@@ -70,9 +80,10 @@ def draft(
             unit_price=Decimal("1.2345"),
             currency="EUR",
         )
+        for order in made
         for n in range(1, lines + 1)
     )
-    return order
+    return made
 
 
 def set_status(row: DraftOrder | ERPExport, status: str, **fields: Any) -> None:
@@ -80,11 +91,6 @@ def set_status(row: DraftOrder | ERPExport, status: str, **fields: Any) -> None:
     type(row).objects.filter(pk=row.pk).update(status=status, **fields)
     for name, value in {"status": status, **fields}.items():
         setattr(row, name, value)
-
-
-def drafts(of: Org, how_many: int, **fields: Any) -> list[DraftOrder]:
-    buyer = customer(of)
-    return [draft(of, customer=buyer, **fields) for _ in range(how_many)]
 
 
 def connection(of: Org, config: dict[str, Any], **fields: Any) -> ERPConnection:

@@ -5,6 +5,7 @@ PostgreSQL the tests run behind row-level security, as a role that policies bind
 `--tier=everyday`, `--tier=deep` or `--tier=all` (default): see `tests/tiers.py`.
 """
 
+import gc
 import os
 import secrets
 import shutil
@@ -22,7 +23,14 @@ from tests import timeouts
 from tests.parts import HIDE, path_without_programs
 from tests.parts import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.servers import templates
-from tests.tiers import TIERS, is_deep_throughout, is_everyday_throughout, is_in, tier_of
+from tests.tiers import (
+    TIERS,
+    is_deep_throughout,
+    is_everyday_throughout,
+    is_in,
+    may_differ_on_postgres,
+    tier_of,
+)
 
 # Otherwise each process that a test starts compiles all our modules again: one or two seconds of CPU.
 sys.dont_write_bytecode = False
@@ -30,6 +38,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _VAR = Path(__file__).resolve().parent.parent / "var" / "tests"
 _IN_WORKER = "PYTEST_XDIST_WORKER"
+COLLECTED = pytest.StashKey[list[pytest.Item]]()  # all items, also those of other tiers
 SUPERUSER_URL = "TESTS_SUPERUSER_URL"  # on PostgreSQL: for tests of what the bound role may not do
 
 
@@ -44,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    gc.disable()  # imports make millions of objects that stay
     if _IN_WORKER not in os.environ:  # workers inherit what the controller prepared
         world = ExitStack()
         early_config.add_cleanup(world.close)
@@ -62,18 +72,38 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that have no item in this run: their imports take seconds."""
     if collection_path.suffix != ".py":
         return None
-    run = (config.getoption("tier"), config.getoption("database"))
-    if run[0] == "everyday":
-        return is_deep_throughout(collection_path) or None
-    return (run == ("deep", "sqlite") and is_everyday_throughout(collection_path)) or None
+    match config.getoption("tier"), config.getoption("database"):
+        case "everyday", "postgres":
+            left_out = is_deep_throughout(collection_path) or not may_differ_on_postgres(collection_path)
+        case "everyday", _:
+            left_out = is_deep_throughout(collection_path)
+        case "deep", "sqlite":
+            left_out = is_everyday_throughout(collection_path)
+        case _:
+            left_out = False
+    return left_out or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """End the set-up, during which no garbage is collected, and exempt what it made from later collections."""
+    done = yield
+    gc.freeze()
+    gc.enable()
+    return done
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[COLLECTED] = list(items)
     database, wanted = config.getoption("database"), config.getoption("tier")
-    chosen = [item for item in items if is_in(tier_of(item, database), wanted)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (chosen if is_in(tier_of(item, database), wanted) else others).append(item)
+    config.hook.pytest_deselected(items=others)
     # Several processes end at about the same time if the last items are short.
     items[:] = sorted(chosen, key=_time_allowed, reverse=True) if _IN_WORKER in os.environ else chosen
 

@@ -3,18 +3,20 @@
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SHARED_FIXTURE = re.compile(r"^@pytest\.fixture\(.*scope=\"module\"", re.MULTILINE)
+_OBJECT_STORE = re.compile(r"[\[-]s3[\]-]|^tests/servers/test_s3")
 
 
 class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hand out tests one by one, but those that share an expensive part to one worker.
 
-    So a run starts one Chromium, each production site once, and what a module's fixture starts for the module once.
-    xdist's own groups rename items, which pytest 9.2 ignores.
+    So a run starts one Chromium, one object store, each production site once, and what a module's fixture starts for
+    the module once. xdist's own groups rename items, which pytest 9.2 ignores.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -24,7 +26,18 @@ class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
         if path.startswith("tests/production/"):
             database = re.search(r"\[(\w+)", nodeid)
             return f"production {database[1] if database else ''}"
+        if _OBJECT_STORE.search(nodeid):
+            return "object store"
         return path if _shares_a_fixture(_ROOT / path) else nodeid
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        """Forget a part once it is done; xdist keeps them all and counts through them after each test."""
+        nodeid = self.registered_collections[node][item_index]
+        parts, name = self.assigned_work[node], self._split_scope(nodeid)
+        parts[name][nodeid] = True
+        if all(parts[name].values()):
+            del parts[name]
+        self._reschedule(node)
 
 
 @cache

@@ -17,6 +17,7 @@ from tests.scheduling import ByExpensiveParts
             "production postgres",
         ),
         ("tests/docs/test_api_page.py::test_x", "tests/docs/test_api_page.py"),  # one site for the module
+        ("tests/services/test_archive.py::test_x[s3]", "object store"),
         ("tests/api/test_lists.py::test_x[a]", "tests/api/test_lists.py::test_x[a]"),
     ],
 )

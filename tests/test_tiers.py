@@ -4,7 +4,16 @@ import re
 from itertools import product
 from pathlib import Path
 
-from tests.tiers import TIERS, is_deep_throughout, is_everyday_throughout
+import pytest
+
+from tests.plugin import COLLECTED
+from tests.tiers import (
+    TIERS,
+    is_deep_throughout,
+    is_everyday_throughout,
+    may_differ_on_postgres,
+    tier_of,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,3 +59,35 @@ def test_a_module_is_left_out_of_the_deep_tier_only_if_nothing_marks_an_item_of_
     # By itself, by its folder, and for one kind of transport.
     for module in ("tools/test_demo.py", "crash/test_killed.py", "conformance/test_transports.py"):
         assert not is_everyday_throughout(tests / module)
+
+
+def test_no_module_is_left_out_on_postgresql_that_has_an_everyday_item_there(
+    pytestconfig: pytest.Config,
+) -> None:
+    left_out = [
+        item.nodeid
+        for item in pytestconfig.stash[COLLECTED]
+        if tier_of(item, "postgres") == "everyday" and not may_differ_on_postgres(item.path)
+    ]
+
+    assert left_out == []
+
+
+def test_a_module_may_differ_on_postgresql_if_it_or_a_conftest_above_it_names_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.tiers._TESTS", tmp_path)
+    texts = {
+        "a/conftest.py": "@pytest.fixture\ndef app(transactional_db): ...\n",
+        "a/test_x.py": "def test_x(app): ...\n",
+        "b/test_x.py": "@pytest.mark.django_db(transaction=True)\ndef test_x(): ...\n",
+        "b/test_y.py": "@pytest.mark.django_db\ndef test_y(): ...\n",
+        "b/test_z.py": "pytestmark = pytest.mark.postgres_only\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    may_differ = {name for name in texts if may_differ_on_postgres(tmp_path / name)}
+
+    assert may_differ == {"a/conftest.py", "a/test_x.py", "b/test_x.py", "b/test_z.py"}

@@ -14,6 +14,7 @@ tier, or says nothing new on that database and is in none.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ TIERS = ("everyday", "deep", "all")
 _TESTS = Path(__file__).resolve().parent
 _ALL_OF_IT_DEEP = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.deep\b", re.MULTILINE)
 _COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences"}
+_MAY_DIFFER = re.compile(rf"\b({'|'.join(sorted(_COMMITS))}|transaction=True|postgres_only)\b")
 
 
 def tier_of(item: pytest.Item, database: str) -> Tier | None:
@@ -57,6 +59,22 @@ def is_everyday_throughout(path: Path) -> bool:
     return path.name.startswith("test_") and not any(
         "mark.deep" in source.read_text(encoding="utf-8") for source in sources
     )
+
+
+def may_differ_on_postgres(path: Path) -> bool:
+    """Return False if nothing in the module, or in a `conftest.py` above it, makes an item everyday on PostgreSQL.
+
+    `test_tiers` compares this with the items. A module that takes such a fixture from elsewhere must name it.
+    """
+    if not path.name.startswith("test_"):
+        return True
+    folders = [folder for folder in path.parents if folder.is_relative_to(_TESTS)]
+    return any(map(_names_a_difference, (path, *(folder / "conftest.py" for folder in folders))))
+
+
+@cache
+def _names_a_difference(path: Path) -> bool:
+    return path.is_file() and bool(_MAY_DIFFER.search(path.read_text(encoding="utf-8")))
 
 
 def is_in(tier: Tier | None, wanted: str) -> bool:

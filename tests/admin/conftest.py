@@ -1,20 +1,22 @@
 """Chromium, and pages in it that may break nothing of the site's content security policy."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests import factories
-from tests.browsing import DESKTOP, be_logged_in, looked_at
-from tests.servers.chromium import chromium
 from tests.services.conftest import make_site as make_site
 from tests.services.conftest import site as site
 
+if TYPE_CHECKING:  # the everyday tier has no browser; importing Playwright takes a second
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> "Iterator[Browser]":
+    from tests.servers.chromium import chromium  # noqa: PLC0415
+
     with chromium() as running:
         yield running
 
@@ -25,7 +27,9 @@ def org(transactional_db):
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: "Browser") -> "Iterator[BrowserContext]":
+    from tests.browsing import DESKTOP  # noqa: PLC0415
+
     made = browser.new_context(viewport=DESKTOP, locale="en-GB")
     made.set_default_timeout(15_000)
     yield made
@@ -33,11 +37,13 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def as_user(context: BrowserContext, live_server: Any) -> Iterator[Callable[[Any], Page]]:
+def as_user(context: "BrowserContext", live_server: Any) -> "Iterator[Callable[[Any], Page]]":
     """A page on which a user is logged in; an error in its console, as for what the policy forbids, fails the test."""
+    from tests.browsing import be_logged_in, looked_at  # noqa: PLC0415
+
     refused: list[str] = []
 
-    def open_page(user: Any) -> Page:
+    def open_page(user: Any) -> "Page":
         page = context.new_page()
         page.on("console", lambda message: refused.append(message.text) if _is_error(message) else None)
         page.on("framenavigated", lambda frame: looked_at.discard(page))
@@ -50,7 +56,9 @@ def as_user(context: BrowserContext, live_server: Any) -> Iterator[Callable[[Any
     assert refused == []
 
 
-def _is_error(message: ConsoleMessage) -> bool:
+def _is_error(message: "ConsoleMessage") -> bool:
+    from tests.browsing import looked_at  # noqa: PLC0415
+
     # axe sets inline styles, and takes what a style sheet imports for a neighbour of the page.
     of_axe = "inline style" in message.text or "/widgets.css" in message.location["url"]
     return message.type == "error" and not (message.page in looked_at and of_axe)

@@ -9,14 +9,11 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import expect
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import push
 from orderflow.orders.models import DraftOrder
-from orderflow.orders.states import DraftStatus
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, look
 
 ORDERS, EXPORTS, ACKS = (
     "admin:orders_draftorder_changelist",
@@ -128,23 +125,6 @@ def test_more_rows_take_no_more_queries(ops, org, page):
     assert asked() == one
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.deep
-def test_lists_are_accessible_and_fit_a_phone(as_user, live_server, org, scheme):
-    export = pushed(org, status=DraftStatus.APPROVED)
-    page = as_user(factories.user(org))
-    page.emulate_media(color_scheme=scheme)
-    for size in (DESKTOP, PHONE):
-        page.set_viewport_size(size)
-        for address in (ORDERS, EXPORTS, ACKS):
-            page.goto(live_server.url + reverse(address))
-            look(page)
-    page.goto(live_server.url + reverse(ORDERS))
-    page.keyboard.press("/")
-    page.keyboard.type(export.filename)
-    assert page.input_value("#searchbar") == export.filename
-
-
 @pytest.mark.parametrize("typed", ["", "PO"])
 def test_what_a_field_completes_comes_in_order_so_that_no_page_repeats_a_row(ops, org, typed):
     made = [pushed(org, external_order_number=f"PO-{n}") for n in range(3)]
@@ -155,15 +135,3 @@ def test_what_a_field_completes_comes_in_order_so_that_no_page_repeats_a_row(ops
         answer = ops.get(reverse("admin:autocomplete"), {**field, "term": typed})
 
     assert [row["id"] for row in answer.json()["results"]] == [str(one.pk) for one in reversed(made)]
-
-
-def test_a_card_on_a_phone_leaves_out_what_holds_nothing(as_user, live_server, org):
-    pushed(org)
-    page = as_user(factories.user(org))
-    page.goto(live_server.url + reverse(ORDERS))
-    cell = page.locator("#result_list .field-erp_order_id").first
-
-    page.set_viewport_size(DESKTOP)
-    expect(cell).to_have_text("-")
-    page.set_viewport_size(PHONE)
-    expect(cell).to_be_hidden()
