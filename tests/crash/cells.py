@@ -20,7 +20,8 @@ from tests.crash.erp import Erp
 from tests.crash.orders import Ended
 from tests.crash.workers import Workers
 
-LINES = (2, 250, 2)  # the one in the middle takes several writes
+LINES = (2, 250, 2)  # the one in the middle takes several writes over SFTP, and one in a folder
+FEW_LINES = (2, 2, 2)
 
 Note = Callable[[str, int], None]
 
@@ -33,14 +34,15 @@ class Cell:
     erp: Erp
     workers: Workers
     note: Note
+    lines: Sequence[int] = LINES
 
     @property
     def inbox(self) -> Path:
         return self.folder / "in"
 
-    def push(self, lines: Sequence[int] = LINES) -> list[ERPExport]:
+    def push(self, lines: Sequence[int] = ()) -> list[ERPExport]:
         buyer = factories.customer(self.org)
-        orders = [factories.draft(self.org, customer=buyer, lines=count) for count in lines]
+        orders = [factories.draft(self.org, customer=buyer, lines=count) for count in lines or self.lines]
         results = push_many(factories.ids(orders), actor=None)
         return [results[order.pk].export for order in orders]
 

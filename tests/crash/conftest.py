@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from tests import factories
-from tests.crash.cells import Cell
+from tests.crash.cells import FEW_LINES, LINES, Cell
 from tests.crash.dropzones import Dropzones
 from tests.crash.erp import Erp
 from tests.crash.workers import Workers, workers
@@ -62,7 +62,8 @@ def make_cell(
             erp = Erp(folder / "in", takes=takes)
             stack.callback(erp.close)
             row = factories.connection(org, {**values, **config}, last_success_at=yesterday)
-            return Cell(org, row, folder, erp, _workers, record_property)
+            lines = FEW_LINES if kind == "filesystem" else LINES
+            return Cell(org, row, folder, erp, _workers, record_property, lines)
 
         yield make
 

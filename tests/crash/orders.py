@@ -6,13 +6,17 @@ import msgspec
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """Start a process that runs one task. ``plan``: the signal that it sends itself at a point."""
+    """Start a process that runs one task. ``plan``: the signal that it sends itself at a point.
+
+    ``constants``: new values of modules' constants, by their dotted names.
+    """
 
     task: str
     connection: str
     plan: dict[str, str] = {}
     lose: dict[str, str] = {}
     settings: dict[str, Any] = {}
+    constants: dict[str, int] = {}
 
 
 class Ended(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from importlib import import_module
 
 import django
 import msgspec
@@ -75,6 +76,9 @@ def _live(run: Run, report: int) -> None:
 
     for name, value in run.settings.items():
         setattr(settings, name, value)
+    for name, number in run.constants.items():
+        module, _, constant = name.rpartition(".")
+        setattr(import_module(module), constant, number)
     points = Points(run.plan)
     install(points, lose=run.lose)
     code = 0
