@@ -8,22 +8,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 APPS = [ROOT / name for name in ("erp_connectors", "orderflow")]
 SINGULAR = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 PLURAL = {"ngettext", "ngettext_lazy", "_counted"}
+Lookups = frozenset[tuple[str, ...]]
 BLOCK = re.compile(r"{% blocktranslate [^%]*%}(.*?){% endblocktranslate %}", re.DOTALL)
 
 
-def test_no_text_is_looked_up_in_the_singular_that_the_catalogue_has_as_a_plural() -> None:
+def test_no_text_is_looked_up_in_the_singular_that_the_catalogue_has_as_a_plural(lookups: Lookups) -> None:
     plural = {text for text, plural in entries() if plural is not None}
     singular = {text for text, plural in entries() if plural is None}
 
-    assert sorted({forms[0] for forms in lookups() if len(forms) == 1} & plural - singular) == []
+    assert sorted({forms[0] for forms in lookups if len(forms) == 1} & plural - singular) == []
 
 
-def test_the_catalogue_has_each_plural_that_is_looked_up() -> None:
-    counted = {forms for forms in lookups() if len(forms) == 2}
+def test_the_catalogue_has_each_plural_that_is_looked_up(lookups: Lookups) -> None:
+    counted = {forms for forms in lookups if len(forms) == 2}
 
     assert len(counted) > 20
     assert sorted(counted - set(entries())) == []
@@ -40,13 +43,16 @@ def entries() -> Iterator[tuple[str, str | None]]:
                 yield _unquoted(found["msgid"]), None if plural is None else _unquoted(plural)
 
 
-def lookups() -> Iterator[tuple[str, ...]]:
-    """Yield each text of the sources, together with its plural if the code gives one."""
+@pytest.fixture(scope="module")
+def lookups() -> Lookups:
+    """Return each text of the sources, together with its plural if the code gives one."""
+    found: set[tuple[str, ...]] = set()
     for app in APPS:
         for path in app.rglob("*.py"):
-            yield from _of_code(path.read_text(encoding="utf-8"))
+            found.update(_of_code(path.read_text(encoding="utf-8")))
         for path in app.rglob("*.html"):
-            yield from _of_template(path.read_text(encoding="utf-8"))
+            found.update(_of_template(path.read_text(encoding="utf-8")))
+    return frozenset(found)
 
 
 def _of_code(source: str) -> Iterator[tuple[str, ...]]:

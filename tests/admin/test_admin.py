@@ -88,23 +88,28 @@ def test_each_role_sees_what_its_table_says(org):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("model", PAGES)
-def test_another_orgs_admin_finds_nothing(org, model):
+def test_another_orgs_admin_finds_nothing(org):
     stranger = as_role(factories.org(), Role.ADMIN)
-    row = model.objects.for_org(org).first()
+    found = set()
+    for model in PAGES:
+        page = change_page(model.objects.for_org(org).first())
+        if page in stranger.get(list_page(model)).content.decode() or stranger.get(page).status_code != 302:
+            found.add(model)
 
-    assert change_page(row) not in stranger.get(list_page(model)).content.decode()
-    assert stranger.get(change_page(row)).status_code == 302
-    if model is ERPExport:
-        assert stranger.get(reverse("admin:erp_export_payload", args=[row.pk])).status_code == 404
+    assert found == set()
+    payload = reverse("admin:erp_export_payload", args=[ERPExport.objects.get().pk])
+    assert stranger.get(payload).status_code == 404
 
 
-@pytest.mark.parametrize("model", PAGES)
-def test_nothing_is_deleted_in_the_admin(org, model):
-    row = model.objects.for_org(org).first()
-    answer = as_role(org, Role.ADMIN).post(change_page(row).replace("/change/", "/delete/"), {"post": "yes"})
+def test_nothing_is_deleted_in_the_admin(org):
+    admin_of_org = as_role(org, Role.ADMIN)
+    pages = [change_page(model.objects.for_org(org).first()) for model in PAGES]
 
-    assert answer.status_code == 403
+    answers = [
+        admin_of_org.post(page.replace("/change/", "/delete/"), {"post": "yes"}).status_code for page in pages
+    ]
+
+    assert answers == [403] * len(PAGES)
 
 
 def test_platform_staff_see_every_org(org):
@@ -232,13 +237,13 @@ class TestConnections:
         assert "Check the port" in page
 
 
-@pytest.mark.parametrize("model", PAGES)
-def test_a_list_costs_the_same_however_long_it_is(org, model, django_assert_max_num_queries):
+def test_a_list_costs_the_same_however_long_it_is(org, django_assert_max_num_queries):
     for _ in range(10):
         factories.draft(org)
     client = as_role(org, Role.ADMIN)
-    with django_assert_max_num_queries(14):
-        client.get(list_page(model))
+    for model in PAGES:
+        with django_assert_max_num_queries(14):
+            client.get(list_page(model))
 
 
 def test_a_user_is_added_to_the_own_org(org):

@@ -172,7 +172,7 @@ def test_a_key_that_is_none_is_refused(org, key):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_twenty_at_once_do_it_once():
+def test_many_at_once_do_it_once():
     org = factories.org()
     clients = [client_of(org) for _ in range(THREADS)]
 

@@ -1,11 +1,14 @@
 """The description of the API: complete, with an example of everything, and nothing in it asked from elsewhere."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
 from django.core.management import call_command
+from drf_spectacular import validation
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
@@ -42,9 +45,16 @@ def media(operation):
             yield place, body["content"]["application/json"]
 
 
-def test_it_is_version_3_1_and_has_no_warnings():
-    call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null")
-    assert SchemaGenerator().get_schema(request=None, public=True)["openapi"].startswith("3.1")
+def test_it_is_version_3_1_and_has_no_warnings(schema):
+    call_command("spectacular", "--fail-on-warn", "--file", os.devnull)
+    assert schema["openapi"].startswith("3.1")
+
+
+def test_it_is_as_openapi_has_it(schema):
+    """As `spectacular --validate`, with a validator that takes a hundredth of the time."""
+    rules = Path(validation.__file__).with_name("openapi_3_1_schema.json").read_text(encoding="utf-8")
+
+    assert list(jsonschema_rs.validator_for(json.loads(rules)).iter_errors(schema)) == []
 
 
 def test_every_request_and_answer_has_an_example_that_is_as_described(schema):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LATER = timedelta(minutes=1)
 
 
-def test_twenty_gatherers_make_one_notification_and_twenty_senders_send_it_once(site, receiver):
+def test_many_gatherers_make_one_notification_and_many_senders_send_it_once(site, receiver):
     subscription = by_webhook(site.connection, receiver.url)
     open_circuit(site.connection)
 
@@ -35,7 +35,7 @@ def test_twenty_gatherers_make_one_notification_and_twenty_senders_send_it_once(
     assert Notification.objects.get().sent_at
 
 
-def test_of_twenty_sweeps_one_tells_what_is_overdue(make_site):
+def test_of_many_sweeps_one_tells_what_is_overdue(make_site):
     site = make_site(ack_timeout=600)
     by_mail(site.connection, "a@example.com")
     sent(site, 3)

@@ -67,7 +67,7 @@ def test_another_customer_another_number_no_number_and_a_rejected_order_are_none
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_twenty_orders_with_one_number_at_once_each_but_the_first_carries_the_warning():
+def test_of_many_orders_with_one_number_at_once_each_but_the_first_carries_the_warning():
     buyer = factories.customer(factories.org())
 
     found = together(lambda: warnings_of(order(buyer)))

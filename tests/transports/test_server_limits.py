@@ -34,10 +34,16 @@ def read_all(transport, folder, count):
 
 
 class TestFewOpenFiles:
-    @refusals
     @pytest.mark.parametrize(
-        ("most", "each_channel"),
-        [(1, False), (10, False), (16, False), (100, False), (10, True), (100, True)],
+        ("most", "each_channel", "code"),
+        [
+            *((10, False, code) for code in REFUSALS.values()),
+            (1, False, wire.FAILURE),
+            (16, False, wire.PERMISSION_DENIED),
+            (100, False, 77),
+            (10, True, wire.FAILURE),
+            (100, True, wire.PERMISSION_DENIED),
+        ],
     )
     def test_a_batch_goes_out_with_fewer_at_once(self, tmp_path, most, each_channel, code):
         count = 200 if most == 100 else 70
@@ -70,8 +76,10 @@ class TestFewOpenFiles:
 
         assert (limit.seen, limit.refused) == (10, 0)
 
-    @refusals
-    @pytest.mark.parametrize("most", [1, 10, 100])
+    @pytest.mark.parametrize(
+        ("most", "code"),
+        [(1, wire.FAILURE), *((10, code) for code in REFUSALS.values()), (100, wire.FAILURE)],
+    )
     def test_answers_are_read_with_fewer_at_once(self, tmp_path, most, code):
         limit = Limit(most, code)
         with (

@@ -18,7 +18,13 @@ from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.services.acks.test_poll import ACKED
 from tests.services.delivery.test_deliver import pushed
 
-BODIES = {"accepted": ACKED, "malformed": b'{"status": "OK"}'}
+MALFORMED = b'{"status": "OK"}'
+# What the server denies, how, and the answer that it is denied for.
+CASES = {
+    "an accepted answer may not be moved": ("rename", asyncssh.SFTPPermissionDenied, ACKED),
+    "no folder for a malformed one": ("mkdir", asyncssh.SFTPPermissionDenied, MALFORMED),
+    "moving a malformed one fails": ("rename", asyncssh.SFTPFailure, MALFORMED),
+}
 
 
 class Denied:
@@ -32,20 +38,18 @@ class Denied:
             raise self.error("being used by another process")
 
 
-@pytest.fixture(
-    params=[
-        ("rename", asyncssh.SFTPPermissionDenied),
-        ("mkdir", asyncssh.SFTPPermissionDenied),
-        ("rename", asyncssh.SFTPFailure),
-    ],
-    ids=["rename", "mkdir", "failure"],
-)
-def denied(request):
-    return Denied(*request.param)
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
+def case(request):
+    return request.param
 
 
-@pytest.fixture(params=list(BODIES))
-def unmoved(request, site, tmp_path, denied):
+@pytest.fixture
+def denied(case):
+    return Denied(*case[:2])
+
+
+@pytest.fixture
+def unmoved(case, site, tmp_path, denied):
     """The row of an answer that could not be moved, and its file."""
     root = tmp_path / "server"
     (root / "in").mkdir(parents=True)
@@ -59,7 +63,7 @@ def unmoved(request, site, tmp_path, denied):
         call_command("deliver")
         denied.denied = True
         path = root / "ack" / f"ack_{export.filename}"
-        path.write_bytes(BODIES[request.param])
+        path.write_bytes(case[2])
         for _ in range(3):
             poll(site.connection.pk)
         yield AckFile.objects.get(), path

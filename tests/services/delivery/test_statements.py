@@ -15,7 +15,7 @@ from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import ExportStatus
 from tests import factories
 
-MANY = 200
+MANY = 60
 # An INSERT or a CASE of many rows is cut into statements of a size that the database takes.
 IN_PARTS = 12
 

@@ -51,7 +51,7 @@ def test_a_fault_of_the_connection_leaves_every_order_pending_with_its_reason(
             broken.setattr(FilesystemTransport, "_stage", refusing(kind))
         else:
             broken.setattr(FilesystemTransport, "open", lambda self: (_ for _ in ()).throw(Fault(kind)))
-        for _ in range(3):
+        for _ in range(2):
             report = deliver(site.connection.pk)
             assert (report.sent, report.failed) == (0, 0)
             later(site.connection)
