@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything stays inside this folder.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo serve test test-deep screenshots bench soak fuzz check migrations format lock audit sbom wheel clean
+.PHONY: help install demo serve test test-deep screenshots bench soak fuzz check migrations data-model format lock audit sbom wheel clean
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -34,7 +34,7 @@ $(AUDIT): | $(INSTALLED)
 	@$(PYTHON) -I tools/install.py .cache/audit requirements-audit.txt
 
 # Anything else that starts OrderFlow counts as production and refuses to run without secrets of its own.
-demo serve migrations: export ORDERFLOW_ENV ?= development
+demo serve migrations data-model: export ORDERFLOW_ENV ?= development
 
 demo: $(INSTALLED) ## orders through a folder and an SFTP server, ERP included; ends by itself
 	@$(PYTHON) -m tools.demo demo $(ARGS)
@@ -74,6 +74,9 @@ check: $(INSTALLED) ## lint, format, types, migrations, production settings
 
 migrations: $(INSTALLED) ## rewrite every app's 0001_initial.py from its models; until the first release only
 	@$(PYTHON) -m tools.initial_migrations
+
+data-model: $(INSTALLED) ## rewrite docs/data-model.md, the diagrams of the tables, from the models
+	@$(PYTHON) -m tools.data_model
 
 format: $(INSTALLED) ## sort imports, fix what can be fixed, format
 	$(PYTHON) -m ruff check --fix-only --quiet .
