@@ -130,7 +130,7 @@ TEMPLATES = [
 
 AUTH_USER_MODEL = "tenancy.User"
 # Called with the request and the context of the admin site.
-ADMIN_INDEX_PAGE = "erp_connectors.admin.overview.overview_page"
+ADMIN_INDEX_PAGE = "erp_connectors.admin.overview.page.overview_page"
 AUTHENTICATION_BACKENDS = [
     "orderflow.accounts.lockout.LockoutBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -286,18 +286,18 @@ REST_FRAMEWORK = {
     # Only our own proxy's word about a client's address counts; what the client says before it is invented.
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "erp_connectors.api.authentication.ByToken",
+        "erp_connectors.api.accounts.authentication.ByToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["erp_connectors.api.parsing.StrictJSON"],
-    "DEFAULT_FILTER_BACKENDS": ["erp_connectors.api.parsing.StrictFilters"],
-    "DEFAULT_SCHEMA_CLASS": "erp_connectors.api.schema.Described",
-    "EXCEPTION_HANDLER": "erp_connectors.api.errors.handle",
+    "DEFAULT_PARSER_CLASSES": ["erp_connectors.api.common.parsing.StrictJSON"],
+    "DEFAULT_FILTER_BACKENDS": ["erp_connectors.api.common.parsing.StrictFilters"],
+    "DEFAULT_SCHEMA_CLASS": "erp_connectors.api.description.schema.Described",
+    "EXCEPTION_HANDLER": "erp_connectors.api.common.errors.handle",
     "DEFAULT_THROTTLE_CLASSES": [
-        "erp_connectors.api.throttles.WriteThrottle",
-        "erp_connectors.api.throttles.PublicThrottle",
+        "erp_connectors.api.accounts.throttles.WriteThrottle",
+        "erp_connectors.api.accounts.throttles.PublicThrottle",
     ],
     "COERCE_DECIMAL_TO_STRING": True,
 }
@@ -318,7 +318,7 @@ AXES_USERNAME_FORM_FIELD = "username"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "orderflow.accounts.lockout.place"
 AXES_USERNAME_CALLABLE = "orderflow.accounts.lockout.account"
-AXES_LOCKOUT_CALLABLE = "erp_connectors.api.locked.locked_out"
+AXES_LOCKOUT_CALLABLE = "erp_connectors.api.accounts.locked.locked_out"
 # Who goes on guessing while locked out doesn't make it longer: the person whose account it is waits, too.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
@@ -343,7 +343,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "erp_connectors.api.schema.complete",
+        "erp_connectors.api.description.schema.complete",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -360,10 +360,10 @@ SPECTACULAR_SETTINGS = {
         "ConnectionStatus": "erp_connectors.states.ConnectionStatus",
         "FailedAs": "erp_connectors.states.FailedAs",
         "AckFileStatus": "erp_connectors.states.AckFileStatus",
-        "FaultCode": "erp_connectors.api.codes.FAULT_CODES",
-        "WarningCode": "erp_connectors.api.codes.WARNING_CODES",
-        "Stage": "erp_connectors.api.codes.STAGES",
-        "ErrorCode": "erp_connectors.api.errors.ERROR_CODES",
+        "FaultCode": "erp_connectors.api.common.codes.FAULT_CODES",
+        "WarningCode": "erp_connectors.api.common.codes.WARNING_CODES",
+        "Stage": "erp_connectors.api.common.codes.STAGES",
+        "ErrorCode": "erp_connectors.api.common.errors.ERROR_CODES",
     },
 }
 

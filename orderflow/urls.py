@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from erp_connectors.api.index import IndexWithoutSlash
+from erp_connectors.api.description.index import IndexWithoutSlash
 from erp_connectors.watch.views import healthz, metrics, readyz
 
 
@@ -28,6 +28,6 @@ urlpatterns = [
     path("metrics", metrics),
 ]
 
-handler400 = "erp_connectors.api.errors.bad_request"
-handler404 = "erp_connectors.api.errors.not_found"
-handler500 = "erp_connectors.api.errors.server_error"
+handler400 = "erp_connectors.api.common.errors.bad_request"
+handler404 = "erp_connectors.api.common.errors.not_found"
+handler500 = "erp_connectors.api.common.errors.server_error"

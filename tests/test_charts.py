@@ -2,8 +2,17 @@
 
 import pytest
 
-from erp_connectors.admin.overview_charts import STEPS, duration
-from erp_connectors.charts import HEIGHT, LEFT, RIGHT, WIDTH, Series, lines, nice_top, stacked
+from erp_connectors.admin.overview.chart_geometry import (
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Series,
+    lines,
+    nice_top,
+    stacked,
+)
+from erp_connectors.admin.overview.charts import STEPS, duration
 
 DAYS = ["1 Nov", "2 Nov", "3 Nov", "4 Nov"]
 

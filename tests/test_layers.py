@@ -31,7 +31,7 @@ erp_connectors: models, registry
 erp_connectors: connectors, fields, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections
 erp_connectors: port_types, address_policy, sftp
-erp_connectors: faults, states, counters, crashpoints, charts
+erp_connectors: faults, states, counters, crashpoints
 orderflow: supervisor, queue_cluster, gunicorn_conf
 orderflow: site, __main__
 orderflow: user_admin, ticker, body_limits, traces, login_expiry, gunicorn_worker, broker

@@ -9,7 +9,7 @@ import pytest
 from django.utils.translation import gettext as translate
 from django.utils.translation import ngettext, override
 
-from erp_connectors.admin.overview_rules import RULES
+from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.connectors.dropzone_json_v1 import description
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.messages import NO_CONNECTION

@@ -1,3 +1,10 @@
-from erp_connectors.admin import ack_files, bulk_runs, connections, exports, orders, subscriptions
+"""The admin's pages, one package for each area. Importing this registers them."""
 
-__all__ = ["ack_files", "bulk_runs", "connections", "exports", "orders", "subscriptions"]
+from erp_connectors.admin.acks import model_admin as acks
+from erp_connectors.admin.bulk import model_admin as bulk
+from erp_connectors.admin.connections import model_admin as connections
+from erp_connectors.admin.exports import model_admin as exports
+from erp_connectors.admin.notifications import model_admin as notifications
+from erp_connectors.admin.orders import model_admin as orders
+
+__all__ = ["acks", "bulk", "connections", "exports", "notifications", "orders"]

@@ -1,16 +1,16 @@
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from erp_connectors.api.ack_files import AckFiles
-from erp_connectors.api.audit import AuditEntries
-from erp_connectors.api.connectors import Connectors
-from erp_connectors.api.errors import no_such_route
-from erp_connectors.api.exports import Exports
-from erp_connectors.api.index import Index
-from erp_connectors.api.login import Login, Logout, Tokens
-from erp_connectors.api.orders import Customers, Orders
-from erp_connectors.api.people import Me
-from erp_connectors.api.schemas import Description, DescriptionPage, FileSchema
+from erp_connectors.api.accounts.login import Login, Logout, Tokens
+from erp_connectors.api.accounts.people import Me
+from erp_connectors.api.acks.views import AckFiles
+from erp_connectors.api.audit.views import AuditEntries
+from erp_connectors.api.common.errors import no_such_route
+from erp_connectors.api.connections.views import Connectors
+from erp_connectors.api.description.index import Index
+from erp_connectors.api.description.views import Description, DescriptionPage, FileSchema
+from erp_connectors.api.exports.views import Exports
+from erp_connectors.api.orders.views import Customers, Orders
 
 router = SimpleRouter(trailing_slash=False)
 router.register("draft-orders", Orders)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
-from erp_connectors.admin.order_acts import ORDER_ACTS
+from erp_connectors.admin.orders.acts import ORDER_ACTS
 from erp_connectors.faults import DISK_FULL, Fault
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs, Stage

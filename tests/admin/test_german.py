@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
-from erp_connectors.admin.order_acts import ORDER_ACTS
+from erp_connectors.admin.orders.acts import ORDER_ACTS
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.faults import DISK_FULL, LOGIN_REFUSED, Fault

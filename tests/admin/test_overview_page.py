@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from erp_connectors.admin.overview_rules import RULES
+from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, Fault
 from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.services.status.attention import Kind

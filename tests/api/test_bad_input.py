@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from erp_connectors.api.parsing import ExactJSON
+from erp_connectors.api.common.parsing import ExactJSON
 from orderflow.accounts.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
@@ -121,7 +121,7 @@ def test_a_bug_has_the_same_shape_and_tells_nothing(client, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("inner detail")
 
-    monkeypatch.setattr("erp_connectors.api.orders.approve", fail)
+    monkeypatch.setattr("erp_connectors.api.orders.views.approve", fail)
     answer = client.post(f"/api/v1/draft-orders/{factories.draft(factories.org()).pk}/approve")
 
     assert is_explained(answer, 500, "INTERNAL_ERROR")

@@ -147,7 +147,7 @@ def test_an_outage_is_a_503_with_the_time_to_wait(world, monkeypatch):
     browser = Client(raise_request_exception=False)
     browser.force_login(factories.user(world.ours))
     draft = factories.draft(world.ours, status=DraftStatus.READY)
-    monkeypatch.setattr("erp_connectors.api.orders.approve", fail)
+    monkeypatch.setattr("erp_connectors.api.orders.views.approve", fail)
     monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", fail)
 
     told = client.post(f"{API}draft-orders/{draft.pk}/approve")

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from erp_connectors.api import orders as orders_api
+from erp_connectors.api.orders import views as orders_api
 from erp_connectors.models import ERPExport
 from orderflow.accounts.models import Token
 from orderflow.idempotency import services

@@ -3,7 +3,7 @@
 import pytest
 from rest_framework.test import APIClient
 
-from erp_connectors.api.examples import EXAMPLES
+from erp_connectors.api.description.examples import EXAMPLES
 from erp_connectors.models import ERPConnection
 from orderflow.accounts.models import Token
 from orderflow.orders.models import Customer, DraftOrder

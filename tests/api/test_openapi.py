@@ -12,7 +12,7 @@ from drf_spectacular import validation
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from erp_connectors.api.descriptions import OPERATIONS
+from erp_connectors.api.description.texts import OPERATIONS
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.accounts.models import Token

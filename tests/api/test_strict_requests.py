@@ -9,7 +9,7 @@ from django.urls import resolve
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from rest_framework.test import APIClient
 
-from erp_connectors.api.strict import CONDITIONS, HEADERS, HEADERS_OF_CHANGES, Strict
+from erp_connectors.api.common.strict import CONDITIONS, HEADERS, HEADERS_OF_CHANGES, Strict
 from orderflow.accounts.models import Token
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus

@@ -8,8 +8,8 @@ from django.db import connection
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from erp_connectors.api import schemas
-from erp_connectors.api.throttles import PublicThrottle
+from erp_connectors.api.accounts.throttles import PublicThrottle
+from erp_connectors.api.description import views
 from orderflow.accounts.models import Tally, Token
 from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
@@ -90,7 +90,7 @@ def test_the_description_is_made_once(db, monkeypatch):
         made.append(1)
         return generate(*args, **options)
 
-    monkeypatch.setattr(schemas, "_descriptions", {})
+    monkeypatch.setattr(views, "_descriptions", {})
     monkeypatch.setattr(SchemaGenerator, "get_schema", counting)
 
     answers = {APIClient().get("/api/v1/schema").content for _ in range(3)}

@@ -190,7 +190,7 @@ def test_an_error_has_its_trace_once(make_site, lines, monkeypatch):  # noqa: F8
     def broken(*args, **options):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("erp_connectors.api.orders.push", broken)
+    monkeypatch.setattr("erp_connectors.api.orders.views.push", broken)
     draft = factories.draft(site.org)
     client = api(site.org, "r-2")
     client.raise_request_exception = False

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from erp_connectors.admin.connection_pages import STREAM
+from erp_connectors.admin.connections.pages import STREAM
 from erp_connectors.faults import CONFIG_UNREADABLE
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notifications import subscriptions

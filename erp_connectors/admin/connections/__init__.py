@@ -1,0 +1,1 @@
+"""Set up connections, test them, and pin host keys."""

@@ -1,0 +1,182 @@
+"""The form of a connection: a field per key of its connector's config, each wrong one told at its place."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+
+from erp_connectors.admin.connections.fields import SecretChange, SecretState, form_field
+from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
+from erp_connectors.faults import Fault
+from erp_connectors.models import ERPConnection
+from erp_connectors.registry import connector_for, is_known
+from erp_connectors.services.connections.manage import secrets_sent_elsewhere
+from erp_connectors.sftp.errors import KeyUnreadable
+from erp_connectors.sftp.key_pairs import new_private_key
+from erp_connectors.sftp.keys import load_private_key
+from erp_connectors.states import ConnectionStatus
+from orderflow.typing_patches import ModelForm
+
+
+def described_fields(connector_type: str) -> tuple[ConfigField, ...]:
+    """None for a type that this deployment does not have."""
+    return tuple(connector_for(connector_type).describe_config()) if is_known(connector_type) else ()
+
+
+class ConnectionForm(ModelForm):
+    """``connector_type`` decides the fields; an untouched secret keeps its stored value."""
+
+    connector_type: str
+
+    class Meta:
+        model = ERPConnection
+        fields = ("connector_type", "status")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.described = described_fields(self.connector_type)
+        self.stored = stored_config(self.instance)
+        self.generated = False
+        for described in self.described:
+            field = form_field(described, self.stored.get(described.name), self._state_of(described.name))
+            # Bound, the mode is known: what does not apply is not asked for.
+            field.required = field.required and (not self.is_bound or self._applies(described))
+            self.fields[described.name] = field
+
+    def _state_of(self, name: str) -> SecretState:
+        set_at = self.instance.secrets_set_at.get(name)
+        return SecretState(name in self.stored, datetime.fromisoformat(set_at) if set_at else None)
+
+    def _applies(self, described: ConfigField) -> bool:
+        chosen = [str(self.data.get(one.name)) for one in self.described if one.purpose is Purpose.MODE]
+        return not (described.modes and chosen) or any(mode in described.modes for mode in chosen)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        self.config = {
+            described.name: value
+            for described in self.described
+            if self._applies(described) and (value := self._value(described)) is not None
+        }
+        self._require_moved_secrets()
+        self._check_private_key()
+        self._check_config()
+        self._require_only_active(cleaned)
+        return cleaned
+
+    def _value(self, described: ConfigField) -> Any:
+        value = self.cleaned_data.get(described.name)
+        if isinstance(value, SecretChange):
+            return self._secret(described, value)
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, str):
+            value = value.replace("\r\n", "\n")
+        return None if value == "" else value
+
+    def _secret(self, described: ConfigField, change: SecretChange) -> str | None:
+        if change.generate:
+            self.generated = True
+            return new_private_key()
+        if change.clear or (described.purpose is Purpose.PASSPHRASE and self._wants_pair()):
+            return None
+        return change.typed or self.stored.get(described.name)
+
+    def _require_moved_secrets(self) -> None:
+        """Ask again for a secret that was left untouched and would now be sent elsewhere."""
+        untouched = [
+            described.name
+            for described in self.described
+            if described.secret and self.cleaned_data.get(described.name) == SecretChange()
+        ]
+        if not untouched:  # of a type that this deployment does not have, too
+            return
+        moved = secrets_sent_elsewhere(self.connector_type, self.stored, self.config, untouched)
+        for name in moved.keys() & self.config.keys():
+            changed = ", ".join(str(self.fields[place].label) for place in moved[name])
+            self.add_error(
+                name,
+                _(
+                    "Enter this again, because something changed: %(changed)s. "
+                    "A stored secret is only sent to the place that it was entered for."
+                )
+                % {"changed": changed},
+            )
+
+    def _wants_pair(self) -> bool:
+        changes = [self.cleaned_data.get(name) for name in self._names(Purpose.PRIVATE_KEY)]
+        return any(isinstance(change, SecretChange) and change.generate for change in changes)
+
+    def _check_private_key(self) -> None:
+        """A key that was just entered, or its passphrase, is tried at once."""
+        passphrases = [self.config.get(name) for name in self._names(Purpose.PASSPHRASE)]
+        keys = [*self._names(Purpose.PRIVATE_KEY), *self._names(Purpose.NEXT_PRIVATE_KEY)]
+        touched = {*self.changed_data} & {*keys, *self._names(Purpose.PASSPHRASE)}
+        for name in keys:
+            if touched and name in self.config:
+                try:
+                    load_private_key(self.config[name], passphrases[0] if passphrases else None)
+                except KeyUnreadable as error:
+                    self.add_error(name, _("This key can't be read: %(why)s.") % {"why": error})
+
+    def _check_config(self) -> None:
+        if not self.described:
+            return
+        try:
+            connector_for(self.connector_type).parse_config(self.config)
+        except ConfigError as error:
+            for key, problem in error.problems.items():
+                if key not in self.errors:
+                    self.add_error(key if key in self.fields else None, _(problem))
+
+    def _require_only_active(self, cleaned: dict[str, Any]) -> None:
+        others = ERPConnection.objects.filter(
+            org=self.instance.org_id,
+            connector_type=self.connector_type,
+            status=ConnectionStatus.ACTIVE,
+        ).exclude(pk=self.instance.pk)
+        if cleaned.get("status") == ConnectionStatus.ACTIVE and others.exists():
+            self.add_error(
+                "status", _("This org already has an active connection of this type. Disable it first.")
+            )
+
+    def _names(self, purpose: Purpose) -> list[str]:
+        return [described.name for described in self.described if described.purpose is purpose]
+
+
+def form_for(connector_type: str, *, types: list[str], org: Any, chosen: bool) -> type[ConnectionForm]:
+    """The form of one connector type, among the ``types`` there are; ``chosen``: it is fixed."""
+    wanted = connector_type
+
+    class ForType(ConnectionForm):
+        connector_type = wanted
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            if self.instance._state.adding and org is not None:
+                self.instance.org = org
+            self.fields["connector_type"] = forms.ChoiceField(
+                label=_("Connector type"),
+                choices=[(name, name) for name in dict.fromkeys([*types, *([wanted] if chosen else [])])],
+                initial=wanted,
+                disabled=chosen,
+                widget=forms.Select(attrs={} if chosen else {"data-chooses-type": ""}),
+            )
+            self.fields["status"].label = _("Status")
+
+    return ForType
+
+
+def stored_config(connection: ERPConnection) -> dict[str, Any]:
+    """Empty for a new one, and where it can't be decrypted: the page says so, and takes new details."""
+    return {} if connection._state.adding or is_unreadable(connection) else dict(connection.config)
+
+
+def is_unreadable(connection: ERPConnection) -> bool:
+    """No key opens its config."""
+    try:
+        _ = connection.config
+    except Fault:
+        return True
+    return False

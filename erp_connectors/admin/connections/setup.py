@@ -1,0 +1,80 @@
+"""What is left to do until a connection works, as its page lists it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from erp_connectors.admin.connections.form import described_fields, stored_config
+from erp_connectors.connectors.base import ConfigField, Purpose
+from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
+from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import PresentedKey
+from erp_connectors.services.connections.expiry_warnings import Caution, cautions
+from erp_connectors.services.connections.host_keys import PlannedHostKey, pinned_keys, planned_keys
+from erp_connectors.services.connections.support_email import next_public_key, own_public_key
+from erp_connectors.services.connections.test_report import last_report
+
+HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """``public_key`` and ``wants_host_key`` say which of the steps there are for this kind of connection."""
+
+    public_key: str
+    next_public_key: str
+    wants_host_key: bool
+    pinned: tuple[PresentedKey, ...]
+    planned: tuple[PlannedHostKey, ...]
+    cautions: Sequence[Caution]
+    trouble: dict[str, Any] | None
+    tested: bool | None
+    changed_since: bool
+    failed_with: str
+
+    @property
+    def key_trouble(self) -> bool:
+        """Nothing goes out, and no answer is read, until somebody decides about the server's key."""
+        return self.trouble is not None
+
+    @property
+    def key_settled(self) -> bool:
+        return bool(self.pinned) and not self.key_trouble and self.failed_with not in HOST_KEY_CODES
+
+
+def setup_of(connection: ERPConnection) -> Setup:
+    known = described_fields(connection.connector_type)
+    config, report = stored_config(connection) if known else {}, last_report(connection)
+    held_for = [connection.circuit_reason or {}, connection.poll_trouble or {}]
+    return Setup(
+        public_key=own_public_key(connection) if config else "",
+        next_public_key=next_public_key(connection) if config else "",
+        planned=tuple(planned_keys(connection, today=timezone.now().date())),
+        cautions=cautions(connection, today=timezone.now().date()),
+        wants_host_key=bool(host_key_fields(connection, config)),
+        pinned=pinned_keys(connection) if config else (),
+        trouble=next((one for one in held_for if _undecided(one, connection)), None),
+        tested=connection.last_test_success,
+        changed_since=report is not None and report.at < connection.updated_at,
+        failed_with=report.failed.code if report and report.failed else "",
+    )
+
+
+def _undecided(reason: dict[str, Any], connection: ERPConnection) -> bool:
+    """About the server's key, and met after the connection was configured as it is now."""
+    met = reason.get("code") in HOST_KEY_CODES
+    return met and datetime.fromisoformat(reason["time"]) > connection.updated_at
+
+
+def host_key_fields(connection: ERPConnection, config: dict[str, Any]) -> list[ConfigField]:
+    """Those that apply in the connection's mode."""
+    described = described_fields(connection.connector_type)
+    modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
+    return [
+        field
+        for field in described
+        if field.purpose is Purpose.HOST_KEY and (not (field.modes and modes) or modes & {*field.modes})
+    ]

@@ -1,0 +1,162 @@
+"""The pages of one export: where it is and what happened, its papers, its proof of delivery, and answers by hand."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.http import content_disposition_header
+from django.utils.timezone import localtime, now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from erp_connectors.admin.common.acts import Acting, Button
+from erp_connectors.admin.exports.acts import EXPORT_ACTS
+from erp_connectors.admin.exports.manual_answers import AcceptedForm, RefusedForm, answer_by_hand
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved
+from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.services.acks.manual_answers import answerable
+from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.exports.payload_store import bytes_of
+from erp_connectors.services.status.export_files import Payload, acks_of, payload_of
+from erp_connectors.services.status.order_status import situation_of_export
+from erp_connectors.services.status.proof_of_delivery import proof_of
+from erp_connectors.services.status.timeline import ack_files_of, exports_of, timeline
+from orderflow.tenancy.admin import may
+from orderflow.tenancy.permissions import signed_in
+from orderflow.tenancy.roles import Capability
+
+BY_HAND = (
+    ("mark-accepted", gettext_lazy("Mark as accepted"), "erp_export_mark_accepted"),
+    ("mark-refused", gettext_lazy("Mark as refused"), "erp_export_mark_refused"),
+)
+
+
+class ExportPages(Acting):
+    acts = EXPORT_ACTS
+    change_form_template = "admin/erp_connectors/erpexport/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/payload/", view(self.download), name="erp_export_payload"),
+            path("<uuid:pk>/ack/<int:ack>/", view(self.download_ack), name="erp_export_ack"),
+            path("<uuid:pk>/proof/", view(self.proof), name="erp_export_proof"),
+            path("<uuid:pk>/mark-accepted/", view(self.mark_accepted), name="erp_export_mark_accepted"),
+            path("<uuid:pk>/mark-refused/", view(self.mark_refused), name="erp_export_mark_refused"),
+            *super().get_urls(),
+        ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ERPExport]:
+        rows: QuerySet[ERPExport] = super().get_queryset(request).defer("payload")
+        return rows
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ()
+
+    def has_push_permission(self, request: HttpRequest) -> bool:
+        return may(request, Capability.PUSH)
+
+    def seen(self, row: ERPExport) -> str:
+        return f"{super().seen(row)} {row.draft_order.updated_at.isoformat()}"
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        exports = exports_of(context["original"].draft_order)
+        export = next(one for one in exports if one.pk == context["original"].pk)
+        situation = situation_of_export(export, exports)
+        context |= {
+            "situation": situation,
+            "timeline": timeline(export.draft_order, [export], one=True),
+            "buttons": self.all_buttons(request, export, situation.action),
+            "target": target_of(export.connection),
+            "acks": acks_of(export),
+            "payload": _shown_payload(request, export),
+            "may_connect": may(request, Capability.CONNECT),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def all_buttons(self, request: HttpRequest, export: ERPExport, primary: str) -> list[Button]:
+        """The acts, and the answers by hand, which have forms of their own."""
+        buttons = self.buttons(request, export, primary)
+        if not (self.has_push_permission(request) and answerable(export)):
+            return buttons
+        by_hand = [
+            Button(label, reverse(f"admin:{name}", args=[export.pk]), primary=act == primary)
+            for act, label, name in BY_HAND
+        ]
+        return [*buttons, *by_hand]
+
+    def mark_accepted(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        return self._by_hand(request, pk, AcceptedForm)
+
+    def mark_refused(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        return self._by_hand(request, pk, RefusedForm)
+
+    def _by_hand(self, request: HttpRequest, pk: UUID, form_type: type[RefusedForm]) -> HttpResponse:
+        context = self.admin_site.each_context(request)
+        return answer_by_hand(request, self._wanted(request, pk), form_type=form_type, context=context)
+
+    def proof(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """To be printed, on one page."""
+        context = {
+            "proof": proof_of(self._wanted(request, pk)),
+            "made_at": now(),
+            "made_by": signed_in(request),
+        }
+        return TemplateResponse(request, "admin/erp_connectors/erpexport/proof.html", context)
+
+    def download(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        export = self._wanted(request, pk)
+        if not export.sha256:
+            raise Http404
+        try:
+            body = bytes_of(export)
+        except PayloadRemoved as removed:
+            return _gone(removed.at)
+        except (ArchiveUnavailable, ArchiveAltered) as error:
+            return HttpResponse(
+                f"The archived copy can't be read: {error}", status=502, content_type="text/plain"
+            )
+        return _file(body, export.filename, "application/json")
+
+    def download_ack(self, request: HttpRequest, pk: UUID, ack: int) -> HttpResponse:
+        if ack not in {row.pk for row in ack_files_of([self._wanted(request, pk)])}:
+            raise Http404
+        row = AckFile.objects.get(pk=ack)
+        if row.body_removed_at:
+            return _gone(row.body_removed_at)
+        return _file(bytes(row.body or b""), row.name, "application/octet-stream")
+
+    def _wanted(self, request: HttpRequest, pk: UUID) -> ERPExport:
+        """Raises `Http404`, also for another org's."""
+        rows = self.get_queryset(request).select_related(
+            "org", "connection", "requested_by", "draft_order__customer", "draft_order__approved_by"
+        )
+        return get_object_or_404(rows, pk=pk)
+
+
+def _shown_payload(request: HttpRequest, export: ERPExport) -> Payload | None:
+    wanted = request.GET.get("show") == "file" and export.sha256 and not export.payload_removed_at
+    return payload_of(export) if wanted else None
+
+
+def _gone(at: datetime) -> HttpResponse:
+    """Also for who follows an old link to a file."""
+    return HttpResponse(
+        _("Its content was removed by retention on %(when)s.")
+        % {"when": date_format(localtime(at), "SHORT_DATETIME_FORMAT")},
+        status=410,
+        content_type="text/plain; charset=utf-8",
+    )
+
+
+def _file(body: bytes, name: str, content_type: str) -> HttpResponse:
+    disposition = content_disposition_header(True, name) or "attachment"
+    return HttpResponse(body, content_type=content_type, headers={"Content-Disposition": disposition})

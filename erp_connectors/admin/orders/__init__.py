@@ -1,0 +1,1 @@
+"""Orders, with what needs a connector."""

@@ -1,0 +1,186 @@
+"""What can be done to an order, from review to retry; who may and when, as one table."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from erp_connectors.admin.common.acts import Act, Prospect
+from erp_connectors.messages import NO_CONNECTION, in_words
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import connector_for
+from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.exports.push import active_connections, push, retry_push
+from erp_connectors.services.exports.retry import WHY
+from erp_connectors.services.status.order_status import counting
+from erp_connectors.services.status.timeline import exports_of
+from erp_connectors.states import FailedAs
+from orderflow.orders.approval import approve
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.order_warnings import warnings_of
+from orderflow.orders.readiness import missing_for_ready
+from orderflow.orders.review import mark_ready, reject, take_back
+from orderflow.orders.states import DRAFT_MOVES, DraftStatus
+from orderflow.tenancy.models import User
+from orderflow.tenancy.roles import Capability
+
+
+def may_become(to: DraftStatus, *, but_from: DraftStatus | None = None) -> Callable[[DraftOrder], bool]:
+    """By the table of moves."""
+    return lambda draft: draft.status != but_from and to in DRAFT_MOVES[DraftStatus(draft.status)]
+
+
+def retryable(draft: DraftOrder) -> bool:
+    return draft.status == DraftStatus.ERROR
+
+
+def _ready(draft: DraftOrder) -> Prospect:
+    return Prospect(
+        [_("The order counts as complete and checked, and waits for its approval. Nothing is sent.")],
+        _facts(draft),
+        [in_words(one) for one in missing_for_ready(draft)],
+        _warnings(draft),
+    )
+
+
+def _approve(draft: DraftOrder) -> Prospect:
+    return Prospect(
+        [
+            _(
+                "You approve the order as it is; your name and the time are recorded, and the ERP is told who approved."
+            ),
+            _("Nothing is sent yet: that is the next step. A change of the order takes the approval back."),
+        ],
+        _facts(draft),
+        [in_words(one) for one in missing_for_ready(draft)],
+        _warnings(draft),
+    )
+
+
+def _reject(draft: DraftOrder) -> Prospect:
+    return Prospect(
+        [_("The order is rejected for good: it is never sent, and this can't be taken back.")], _facts(draft)
+    )
+
+
+def _review(draft: DraftOrder) -> Prospect:
+    last = counting(exports_of(draft))
+    unknown = last is not None and last.failed_as == FailedAs.UNKNOWN
+    warned = [
+        _("Whether the ERP has the file is not known: ask the ERP team before you send another or reject.")
+    ]
+    return Prospect(
+        [
+            _("The approval is taken back. The order can be corrected and approved anew, or rejected."),
+            *(warned if unknown else []),
+        ],
+        _facts(draft),
+    )
+
+
+def _push(draft: DraftOrder) -> Prospect:
+    return _delivery(draft, [_("One file is made of the order and written to the ERP's dropzone.")])
+
+
+def retry_prospect(draft: DraftOrder) -> Prospect:
+    last = counting(exports_of(draft))
+    why = [_(WHY[FailedAs(last.failed_as)])] if last and last.failed_as else []
+    return _delivery(draft, [*why, _("The failed export stays as it is, as the record of what happened.")])
+
+
+def _delivery(draft: DraftOrder, sentences: list[str]) -> Prospect:
+    connection = active_connections([draft]).get(draft.org_id)
+    if connection is None:
+        return Prospect(sentences, _facts(draft), [_(NO_CONNECTION)])
+    facts = [*_facts(draft), *_where(draft, connection)]
+    return Prospect(sentences, facts, warnings=_warnings(draft))
+
+
+def _warnings(draft: DraftOrder) -> list[str]:
+    return [warning.text() for warning in warnings_of(draft)]
+
+
+def _where(draft: DraftOrder, connection: ERPConnection) -> list[tuple[str, str]]:
+    target = target_of(connection)
+    connector = connector_for(connection.connector_type)
+    named = connector.filename(draft.pk, at=timezone.now(), token="x" * 8)
+    where = [(_("Server"), target.server)] if target.server else []
+    return [
+        (_("File"), _("%(name)s (with the time of the push and its own 8 digits)") % {"name": named}),
+        (_("Connection"), target.connection),
+        *where,
+        (_("Folder"), target.folder or target.trouble),
+    ]
+
+
+def _facts(draft: DraftOrder) -> list[tuple[str, str]]:
+    return [
+        (_("Order"), str(draft)),
+        (_("Customer"), str(draft.customer or "-")),
+        (_("Lines"), str(draft.lines.count())),
+    ]
+
+
+def _do_push(pk: UUID, actor: User, note: str) -> str:
+    return _on_its_way(push(pk, actor=actor).export)
+
+
+def do_retry(pk: UUID, actor: User, note: str) -> str:
+    return _on_its_way(retry_push(pk, actor=actor).export)
+
+
+def _on_its_way(export: ERPExport) -> str:
+    """With the way to it: the page one comes from is about the order, or about the export before."""
+    said = _("The order is on its way to the ERP as %(file)s.") % {"file": export.filename}
+    page = reverse("admin:erp_connectors_erpexport_change", args=[export.pk])
+    return format_html('{} <a href="{}">{}</a>', said, page, _("See how it gets on"))
+
+
+def _do_ready(pk: UUID, actor: User, note: str) -> str:
+    return _("Order %(order)s is ready for approval.") % {"order": mark_ready(pk, actor=actor)}
+
+
+def _do_approve(pk: UUID, actor: User, note: str) -> str:
+    return _("Order %(order)s is approved. Push it to send it.") % {"order": approve(pk, actor=actor)}
+
+
+def _do_review(pk: UUID, actor: User, note: str) -> str:
+    return _("Order %(order)s is in review again.") % {"order": take_back(pk, actor=actor)}
+
+
+def _do_reject(pk: UUID, actor: User, note: str) -> str:
+    return _("Order %(order)s is rejected.") % {"order": reject(pk, actor=actor)}
+
+
+ORDER_ACTS = (
+    Act(
+        name="ready", label=gettext_lazy("Mark as ready"), capability=Capability.APPROVE,
+        offered=may_become(DraftStatus.READY), prospect=_ready, does=_do_ready,
+    ),
+    Act(
+        name="approve", label=gettext_lazy("Approve"), capability=Capability.APPROVE,
+        offered=may_become(DraftStatus.APPROVED), prospect=_approve, does=_do_approve,
+    ),
+    Act(
+        name="reject", label=gettext_lazy("Reject"), capability=Capability.APPROVE, grave=True,
+        offered=may_become(DraftStatus.REJECTED), prospect=_reject, does=_do_reject,
+    ),
+    Act(
+        name="push", label=gettext_lazy("Push to the ERP"), capability=Capability.PUSH,
+        offered=may_become(DraftStatus.PUSHING, but_from=DraftStatus.ERROR), prospect=_push, does=_do_push,
+
+    ),
+    Act(
+        name="retry", label=gettext_lazy("Retry the push"), capability=Capability.PUSH,
+        offered=retryable, prospect=retry_prospect, does=do_retry,
+    ),
+    Act(
+        name="review", label=gettext_lazy("Back to review"), capability=Capability.APPROVE,
+        offered=may_become(DraftStatus.NEEDS_REVIEW, but_from=DraftStatus.EXTRACTED), prospect=_review,
+        does=_do_review,
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Exports, and answers that users record."""

@@ -1,0 +1,267 @@
+"""Exports: what was sent, when, what became of it; and what the ERP answered to a person."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import FileResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from erp_connectors.api.common.codes import FAULT_CODES, STAGES
+from erp_connectors.api.common.idempotency import HEADER, idempotent
+from erp_connectors.api.common.input_fields import KeyText, NotesText, TrueOrFalse
+from erp_connectors.api.common.pagination import NewestFirst, OldestFirst
+from erp_connectors.api.common.parsing import (
+    IdField,
+    InstantFilter,
+    KnownFieldsOnly,
+    StrictBooleanFilter,
+    StrictJSON,
+)
+from erp_connectors.api.common.strict import CONDITIONS, Strict, honours, takes_body
+from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved, open_verified
+from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
+from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.services.acks.manual_answers import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
+from erp_connectors.services.exports.retry import AT_MOST, Outcome, bulk_retry
+from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
+from erp_connectors.services.status.waiting_reason import reason_for_waiting
+from erp_connectors.states import ExportStatus
+from orderflow.tenancy.permissions import Requires, signed_in
+from orderflow.tenancy.roles import Capability
+
+
+class WaitingOut(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(FAULT_CODES)
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class UnreadAnswerOut(serializers.Serializer[UnreadAnswer]):
+    ack_file_id = serializers.IntegerField(
+        allow_null=True, help_text="null: a misnamed file, which is left alone"
+    )
+    name = serializers.CharField()
+    why = serializers.ChoiceField([(why.value, why.value) for why in Why])
+    reason = serializers.CharField(help_text="in English; empty for a misnamed file")
+    expected_name = serializers.CharField(help_text="of a misnamed file, else empty")
+    since = serializers.DateTimeField()
+
+
+class ExportOut(serializers.ModelSerializer[ERPExport]):
+    waiting_for = serializers.SerializerMethodField(help_text="why a PENDING export waits, else null")
+    unread_answers = serializers.SerializerMethodField(
+        help_text="files that seem to answer this export and could not be read, while no other answer came"
+    )
+
+    class Meta:
+        model = ERPExport
+        fields = [
+            "id", "draft_order_id", "connection_id", "status", "failed_as", "filename", "export_format_version",
+            "sha256", "size", "dropzone_path", "erp_order_id", "error_json", "conflict_json", "attempts",
+            "next_attempt_at", "created_at", "sent_at", "overdue_at", "answered_at", "payload_removed_at",
+            "events_removed_at", "waiting_for", "unread_answers",
+        ]  # fmt: skip
+
+    @extend_schema_field(WaitingOut(allow_null=True))
+    def get_waiting_for(self, export: ERPExport) -> dict[str, Any] | None:
+        return reason_for_waiting(export)
+
+    @extend_schema_field(UnreadAnswerOut(many=True))
+    def get_unread_answers(self, export: ERPExport) -> list[dict[str, Any]]:
+        found: Mapping[UUID, Any] | None = self.context.get("unread_answers")
+        if found is None:
+            found = unread_answers([export])
+        return [dict(UnreadAnswerOut(answer).data) for answer in found.get(export.pk, ())]
+
+
+class RefusedIn(KnownFieldsOnly, serializers.Serializer[Any]):
+    note = NotesText(max_length=MAX_NOTE, help_text="who said so, and why; people read it")
+
+
+class AcceptedIn(RefusedIn):
+    erp_order_id = KeyText(max_length=MAX_ORDER_ID)
+
+
+class EventOut(serializers.ModelSerializer[ERPExportEvent]):
+    stage = serializers.ChoiceField(STAGES)
+
+    class Meta:
+        model = ERPExportEvent
+        fields = ["at", "stage", "attempt", "what", "detail"]
+
+
+class BulkRetryIn(KnownFieldsOnly, serializers.Serializer[Any]):
+    export_ids = serializers.ListField(child=IdField(), min_length=1, max_length=AT_MOST)
+    dry_run = TrueOrFalse(default=False, help_text="change nothing, and say what would happen")
+
+
+class RetriedOut(serializers.Serializer[Any]):
+    export_id = serializers.UUIDField()
+    outcome = serializers.ChoiceField([(outcome, outcome) for outcome in Outcome])
+    why = serializers.CharField()
+    draft_order_id = serializers.UUIDField(allow_null=True)
+    order_number = serializers.CharField()
+    new_export_id = serializers.UUIDField(allow_null=True)
+
+
+class BulkRetryOut(serializers.Serializer[Any]):
+    dry_run = serializers.BooleanField()
+    results = RetriedOut(many=True)
+
+
+class ExportFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    status = filters.MultipleChoiceFilter(choices=ExportStatus.choices, distinct=False)
+    draft_order_id = filters.UUIDFilter(field_name="draft_order_id")
+    overdue = StrictBooleanFilter(method="by_deadline", label="sent, and not answered by the deadline")
+    created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
+    created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = ERPExport
+        fields = ["status", "draft_order_id"]
+
+    def by_deadline(self, exports: QuerySet[ERPExport], name: str, wanted: bool) -> QuerySet[ERPExport]:
+        late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
+        return exports.filter(late if wanted else ~late)
+
+
+NOT_RENDERED = "The order file is not rendered yet. Ask again when the export's sha256 is set."
+NEVER_RENDERED = "The order file was never rendered; the export's error_json says why."
+
+
+class PreconditionFailed(APIException):
+    status_code = 412
+    default_detail = "The payload is not the one that If-Match or If-Unmodified-Since asks for."
+
+
+class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ERPExport]):
+    """Exports, newest first: one attempt each to hand an order to the ERP, and what became of it."""
+
+    queryset = ERPExport.objects.all()
+    serializer_class = ExportOut
+    pagination_class = NewestFirst
+    filterset_class = ExportFilter
+    parser_classes = [StrictJSON]
+    paged_actions = ("list", "events")
+    # Of a page of a list, read at once.
+    unread_answers: Mapping[UUID, Any] | None = None
+
+    def get_permissions(self) -> list[BasePermission]:
+        changes = self.action in ("mark_accepted", "mark_refused", "bulk_retry")
+        return [Requires(Capability.PUSH if changes else Capability.READ)()]
+
+    def get_queryset(self) -> QuerySet[ERPExport]:
+        exports = ERPExport.objects.visible_to(signed_in(self.request))
+        return exports.select_related("connection").defer("payload", "connection__config")
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        page = super().paginate_queryset(queryset)
+        if page is not None and self.action == "list":
+            self.unread_answers = unread_answers(page)
+        return page
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "unread_answers": self.unread_answers}
+
+    @extend_schema(request=AcceptedIn, responses=ExportOut, parameters=[HEADER])
+    @action(detail=True, methods=["post"], url_path="mark-accepted")
+    @idempotent()
+    @takes_body
+    def mark_accepted(self, request: Request, pk: str) -> Response:
+        """The ERP told a person that it accepted the order; 409 where that contradicts what is recorded."""
+        told = _valid(AcceptedIn(data=request.data))
+        marked = mark_accepted(
+            _id(pk), actor=signed_in(request), erp_order_id=told["erp_order_id"], note=told["note"]
+        )
+        return Response(ExportOut(marked.export).data)
+
+    @extend_schema(request=RefusedIn, responses=ExportOut, parameters=[HEADER])
+    @action(detail=True, methods=["post"], url_path="mark-refused")
+    @idempotent()
+    @takes_body
+    def mark_refused(self, request: Request, pk: str) -> Response:
+        """The ERP told a person that it refuses the order, which goes to ERROR; 409 as above."""
+        told = _valid(RefusedIn(data=request.data))
+        marked = mark_refused(_id(pk), actor=signed_in(request), note=told["note"])
+        return Response(ExportOut(marked.export).data)
+
+    @extend_schema(request=BulkRetryIn, responses=BulkRetryOut, parameters=[HEADER], filters=False)
+    @action(detail=False, methods=["post"], url_path="bulk-retry", pagination_class=None)
+    @idempotent()
+    @takes_body
+    def bulk_retry(self, request: Request) -> Response:
+        """Retry the pushes of many exports. With `dry_run` it only says what would become of each, and why."""
+        told = _valid(BulkRetryIn(data=request.data))
+        results = bulk_retry(told["export_ids"], actor=signed_in(request), dry_run=told["dry_run"])
+        return Response(BulkRetryOut({"dry_run": told["dry_run"], "results": results}).data)
+
+    @extend_schema(responses=EventOut(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=OldestFirst, filterset_class=None)
+    def events(self, request: Request, pk: str) -> Response:
+        """The timeline, oldest first; after `events_removed_at` only what proves the delivery and the answer."""
+        events = ERPExportEvent.objects.filter(export=self.get_object())
+        page = self.paginate_queryset(events)
+        return self.get_paginated_response(EventOut(page, many=True).data)
+
+    @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})
+    @action(detail=True, methods=["get"])
+    @honours(*CONDITIONS)
+    def payload(self, request: Request, pk: str) -> HttpResponseBase:
+        """The very bytes that were delivered; 404 until they are rendered, 410 once retention has removed them.
+
+        The ETag is their SHA-256.
+        """
+        export = self.get_object()
+        if not export.sha256:
+            raise NotFound(NOT_RENDERED if export.status == ExportStatus.PENDING else NEVER_RENDERED)
+        if export.payload_removed_at:
+            raise PayloadRemoved(export.payload_removed_at)
+        etag = f'"{export.sha256}"'
+        unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  # Django's own request
+        if unchanged is not None and unchanged.status_code == PreconditionFailed.status_code:
+            raise PreconditionFailed
+        if unchanged is not None:
+            return unchanged
+        headers = {"ETag": etag, "Content-Length": str(export.size)}
+        return FileResponse(
+            _opened(export),
+            as_attachment=True,
+            filename=export.filename,
+            content_type="application/json",
+            headers=headers,
+        )
+
+
+def _opened(export: ERPExport) -> IO[bytes]:
+    if export.payload is not None:
+        return BytesIO(export.payload)
+    try:
+        return open_verified(export.export_storage_key, expected_sha256=export.sha256)
+    except ArchiveUnavailable as error:
+        raise Fault(ARCHIVE_UNAVAILABLE, str(error)) from error
+    except ArchiveAltered as error:
+        raise Fault(ARCHIVE_ALTERED, str(error)) from error
+
+
+def _valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ERPExport.DoesNotExist from None
