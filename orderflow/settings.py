@@ -113,10 +113,14 @@ if TRACING:
     )
 ROOT_URLCONF = "orderflow.urls"
 WSGI_APPLICATION = "orderflow.wsgi.application"
+# Templates and static files lie beside the code of their area; those of form widgets must be in an app.
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "orderflow" / "templates"],
+        "DIRS": [
+            BASE_DIR / "orderflow" / "templates",
+            *sorted(BASE_DIR.glob("erp_connectors/*/*/templates")),
+        ],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -216,7 +220,7 @@ STORAGES = {
     },
 }
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "orderflow" / "static"]
+STATICFILES_DIRS = [BASE_DIR / "orderflow" / "static", *sorted(BASE_DIR.glob("erp_connectors/*/*/static"))]
 STATIC_ROOT = env.text("STATIC_ROOT", str(VAR / "static"))
 WHITENOISE_USE_FINDERS = DEVELOPMENT
 WHITENOISE_AUTOREFRESH = DEVELOPMENT
