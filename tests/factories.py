@@ -67,21 +67,24 @@ def drafts(
         DraftOrder(org=of, **{"external_order_number": f"PO-{next(_numbers):05}", **values, **fields})
         for _ in range(how_many)
     ]
-    DraftOrder.objects.bulk_create(made)
+    DraftOrder.objects.bulk_create(made, batch_size=1000)
     DraftOrderLine.objects.bulk_create(
-        DraftOrderLine(
-            draft_order=order,
-            line_no=n,
-            internal_sku=f"INT-{n:04}",
-            customer_sku_raw=f"AB-{n}",
-            product_description="Kabel NYM-J 3x1,5 mm²",
-            qty=Decimal("10.500"),
-            uom="M",
-            unit_price=Decimal("1.2345"),
-            currency="EUR",
-        )
-        for order in made
-        for n in range(1, lines + 1)
+        [
+            DraftOrderLine(
+                draft_order=order,
+                line_no=n,
+                internal_sku=f"INT-{n:04}",
+                customer_sku_raw=f"AB-{n}",
+                product_description="Kabel NYM-J 3x1,5 mm²",
+                qty=Decimal("10.500"),
+                uom="M",
+                unit_price=Decimal("1.2345"),
+                currency="EUR",
+            )
+            for order in made
+            for n in range(1, lines + 1)
+        ],
+        batch_size=1000,  # a statement has 65,535 parameters at most
     )
     return made
 
