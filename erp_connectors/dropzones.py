@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import msgspec
 
-from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.config_fields import ConfigError
+from erp_connectors.connection_config import parse_config
 from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.transports.base import ServerLimits
 
 
 def dropzone_of(connection: ERPConnection) -> Dropzone:
     """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID or CONNECTOR_UNKNOWN."""
     try:
-        connector = connector_for(connection.connector_type)
-        dropzone = connector.dropzone(connector.parse_config(connection.config))
+        dropzone = parse_config(connection.connector_type, connection.config)
     except ConfigError as error:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
     except UnknownConnectorType as error:

@@ -1,7 +1,7 @@
-"""The only wiring: which code stands behind a connector type and a transport.
+"""The only wiring: the code of each connector type and each mode.
 
-Other packages add connector types through the entry-point group ``orderflow.connectors``:
-``MY_TYPE = "my_package.my_connector:MyConnector"``.
+Other packages add to both through entry points, ``orderflow.connectors`` and ``orderflow.transports``:
+``MY_TYPE = "my_package.my_connector:MyConnector"``. A name of ours can't be replaced.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +13,12 @@ from typing import Any, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connectors.base import Connector
 from erp_connectors.transports.base import Transport, TransportPolicy
 
 ORG_PLACE = "{org}"
-ENTRY_POINT_GROUP = "orderflow.connectors"
+CONNECTOR_GROUP, TRANSPORT_GROUP = "orderflow.connectors", "orderflow.transports"
 CONNECTORS = {
     "DROPZONE_JSON_V1": "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
 }
@@ -33,8 +34,18 @@ class UnknownConnectorType(LookupError):
         super().__init__(f"There is no connector type {connector_type!r}; this deployment has {known}.")
 
 
+class UnknownMode(LookupError):
+    def __init__(self, mode: str) -> None:
+        super().__init__(f"There is no mode {mode!r}; this deployment has {', '.join(transport_modes())}.")
+
+
 def connector_types() -> list[str]:
-    return sorted({*CONNECTORS, *(point.name for point in _added())})
+    return sorted({*CONNECTORS, *_installed(CONNECTOR_GROUP)})
+
+
+def transport_modes() -> list[str]:
+    """Return ours first, then those of other packages by name."""
+    return [*TRANSPORTS, *sorted(_installed(TRANSPORT_GROUP).keys() - TRANSPORTS.keys())]
 
 
 @cache
@@ -42,16 +53,34 @@ def connector_for(connector_type: str) -> Connector[Any]:
     """Raises `UnknownConnectorType`."""
     if connector_type in CONNECTORS:
         return cast("Connector[Any]", import_string(CONNECTORS[connector_type])())
-    for point in _added():
-        if point.name == connector_type:
-            return cast("Connector[Any]", point.load()())
+    if point := _installed(CONNECTOR_GROUP).get(connector_type):
+        return cast("Connector[Any]", point.load()())
     raise UnknownConnectorType(connector_type)
 
 
+def transport_for(mode: str) -> type[Transport]:
+    """Raises `UnknownMode`."""
+    if mode in TRANSPORTS:
+        return cast("type[Transport]", import_string(TRANSPORTS[mode]))
+    if point := _installed(TRANSPORT_GROUP).get(mode):
+        return cast("type[Transport]", point.load())
+    raise UnknownMode(mode)
+
+
+def is_mode(mode: str) -> bool:
+    return mode in TRANSPORTS or mode in _installed(TRANSPORT_GROUP)
+
+
 @cache
-def _added() -> tuple[EntryPoint, ...]:
-    """Read the entry points once: each reading opens a file of every installed package."""
-    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+def _installed(group: str) -> dict[str, EntryPoint]:
+    """Return the entry points of a group by name. Finding them reads the metadata of every installed package."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def forget_installed() -> None:
+    """Look for entry points anew at the next call, as after a package was installed."""
+    _installed.cache_clear()
+    connector_for.cache_clear()
 
 
 def is_known(connector_type: str) -> bool:
@@ -84,7 +113,7 @@ def open_transport(dropzone: Dropzone) -> Transport:
         sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
         nat64_prefixes=tuple(settings.NAT64_PREFIXES),
     )
-    transport: Transport = import_string(TRANSPORTS[dropzone.transport])(dropzone.options, policy)
+    transport = transport_for(dropzone.transport)(dropzone.options, policy)
     transport.respect(dropzone.limits)
     for wrap in _between:
         transport = wrap(transport)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.registry import open_transport
 from erp_connectors.transports.base import Transport
 

@@ -1,8 +1,13 @@
+from datetime import timedelta
+
 import msgspec
 import pytest
 
-from erp_connectors.connectors.base import ConfigError
-from erp_connectors.connectors.dropzone_json_v1 import config, description
+from erp_connectors.common_fields import CommonConfig
+from erp_connectors.config_fields import ConfigError
+from erp_connectors.connection_config import config_fields
+from erp_connectors.connection_config import parse_config as parse_of
+from erp_connectors.transports.sftp.config import SftpConfig
 
 SFTP = {
     "mode": "sftp",
@@ -15,17 +20,26 @@ SFTP = {
 FOLDER = {"mode": "filesystem", "export_path": "/in"}
 
 
+FIELDS = config_fields("DROPZONE_JSON_V1")
+
+
+def parse(raw):
+    return parse_of("DROPZONE_JSON_V1", raw)
+
+
 def problems(raw):
     with pytest.raises(ConfigError) as caught:
-        config.parse(raw)
+        parse(raw)
     return caught.value.problems
 
 
 @pytest.mark.parametrize("raw", [SFTP, FOLDER])
 def test_defaults_are_those_of_the_specification(raw):
-    parsed = config.parse(raw)
+    parsed = parse(raw)
 
-    assert (parsed.port, parsed.connect_timeout, parsed.io_timeout) == (22, 10, 30)
+    if raw is SFTP:
+        options = parsed.options
+        assert (options.port, options.connect_timeout, options.io_timeout) == (22, 10, 30)
     assert (parsed.atomic_write, parsed.ack_path, parsed.ack_timeout, parsed.file_mode) == (
         True,
         None,
@@ -95,14 +109,14 @@ def test_no_problem_repeats_a_secret(wrong):
 
 
 def test_a_parsed_config_does_not_show_its_secrets():
-    parsed = config.parse({**SFTP, "ssh_key": "PRIVATE", "ssh_key_passphrase": "phrase"})
+    parsed = parse({**SFTP, "ssh_key": "PRIVATE", "ssh_key_passphrase": "phrase"})
 
-    for text in (repr(parsed), str(parsed), repr(config.dropzone(parsed))):
+    for text in (repr(parsed), str(parsed), repr(SftpConfig(password="geheim"))):
         assert not any(secret in text for secret in ("geheim", "PRIVATE", "phrase"))
 
 
 def test_secrets_are_marked_and_every_key_is_described():
-    described = {field.name: field for field in description.FIELDS}
+    described = {field.name: field for field in FIELDS}
 
     assert {name for name, field in described.items() if field.secret} == {
         "password", "ssh_key", "ssh_key_passphrase", "next_ssh_key"
@@ -111,27 +125,81 @@ def test_secrets_are_marked_and_every_key_is_described():
 
 
 def test_the_description_and_the_parser_know_the_same_keys_and_defaults():
-    parsed = {field.name: field for field in msgspec.structs.fields(config.DropzoneConfig)}
+    parsed = {
+        field.name: field for part in (CommonConfig, SftpConfig) for field in msgspec.structs.fields(part)
+    }
 
-    assert {field.name for field in description.FIELDS} == set(parsed)
-    for field in description.FIELDS:
+    assert {field.name for field in FIELDS} == {"mode", *parsed}
+    for field in FIELDS[1:]:
         default = parsed[field.name].default
         assert field.default == (None if default is msgspec.NODEFAULT else default), field.name
 
 
-@pytest.mark.parametrize("field", [f for f in description.FIELDS if f.most], ids=lambda field: field.name)
+@pytest.mark.parametrize("field", [f for f in FIELDS if f.most], ids=lambda field: field.name)
 def test_the_described_limits_are_those_of_the_parser(field):
-    assert config.parse({**SFTP, field.name: field.most})
+    assert parse({**SFTP, field.name: field.most})
     assert field.name in problems({**SFTP, field.name: field.most + 1})
     if field.least:
-        assert config.parse({**SFTP, field.name: field.least})
+        assert parse({**SFTP, field.name: field.least})
         assert field.name in problems({**SFTP, field.name: field.least - 1})
 
 
-@pytest.mark.parametrize("field", [f for f in description.FIELDS if f.required], ids=lambda field: field.name)
+@pytest.mark.parametrize("field", [f for f in FIELDS if f.required], ids=lambda field: field.name)
 def test_what_is_described_as_required_is_asked_for_where_it_applies(field):
     assert field.name in problems({**SFTP, field.name: None})
 
 
 def test_file_mode_is_octal():
-    assert config.dropzone(config.parse({**FOLDER, "file_mode": "0640"})).file_mode == 0o640
+    assert parse({**FOLDER, "file_mode": "0640"}).file_mode == 0o640
+
+
+def test_the_flat_config_of_the_specification_is_taken_as_it_is():
+    """Rows that are stored hold it like this."""
+    parsed = parse(
+        {
+            **SFTP,
+            "port": 2222,
+            "ack_path": "/ack",
+            "atomic_write": True,
+            "connect_timeout": 5,
+            "ack_timeout": 3600,
+            "file_mode": "640",
+            "legacy_algorithms": True,
+            "next_ssh_key": None,
+        }
+    )
+
+    assert (parsed.transport, parsed.export_path, parsed.ack_path) == ("sftp", "/in", "/ack")
+    assert (parsed.ack_timeout, parsed.file_mode) == (timedelta(hours=1), 0o640)
+    assert (parsed.options.host, parsed.options.port, parsed.options.username) == (
+        "erp.example.com",
+        2222,
+        "orderflow",
+    )
+    assert parsed.options.legacy_algorithms
+
+
+def test_fields_are_in_the_order_of_the_form():
+    assert [field.name for field in FIELDS] == [
+        "mode", "host", "port", "host_key", "legacy_algorithms", "username", "ssh_key", "ssh_key_passphrase",
+        "password", "export_path", "ack_path", "atomic_write", "done_marker", "file_mode", "connect_timeout",
+        "io_timeout", "ack_timeout", "next_ssh_key", "next_host_key", "next_host_key_from", "next_host_key_until",
+        "old_host_key", "old_host_key_until", "ssh_key_expires", "password_expires", "host_key_expires",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "text"),
+    [
+        ({**FOLDER, "port": 22}, "port", "applies only to mode sftp"),
+        (
+            {**FOLDER, "folder": "/in"},
+            "folder",
+            "is neither a common key, of mode filesystem nor of the connector DROPZONE_JSON_V1",
+        ),
+        ({**FOLDER, "mode": "ftp"}, "mode", "must be sftp or filesystem"),
+        ({"export_path": "/in"}, "mode", "is missing"),
+    ],
+)
+def test_the_part_that_a_wrong_key_belongs_to_is_named(raw, key, text):
+    assert problems(raw) == {key: text}

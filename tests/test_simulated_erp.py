@@ -12,8 +12,8 @@ from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine
 from erp_connectors.simulated_erp import Habits, SimulatedErp
-from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
-from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.base import TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as translate
 from django.utils.translation import ngettext, override
 
 from erp_connectors.admin.overview.rules import RULES
-from erp_connectors.connectors.dropzone_json_v1 import description
+from erp_connectors.connection_config import config_fields
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.outbox.delivery_errors import REASONS
@@ -49,7 +49,7 @@ def our_texts() -> list[str]:
     texts += [text for path in MODULES for text in _of_code(path.read_text(encoding="utf-8"))]
     for kind in FAULT_KINDS.values():
         texts += [kind.meaning, kind.hint, kind.ask, kind.side]
-    for field in description.FIELDS:
+    for field in config_fields("DROPZONE_JSON_V1"):
         texts += [field.label, field.help, field.group, *(label for _, label in field.choices)]
     steps = [*SftpTransport.opening, *FilesystemTransport.opening]
     steps += [connection_test.EXPORT_STEP, connection_test.ACK_STEP, connection_test.ABILITIES_STEP]

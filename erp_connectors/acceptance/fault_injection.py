@@ -7,14 +7,7 @@ from typing import TypeVar
 
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
 from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
-from erp_connectors.transports.base import (
-    Contents,
-    Outcomes,
-    Presences,
-    Renewed,
-    ServerLimits,
-    Transport,
-)
+from erp_connectors.transports.base import Contents, Outcomes, Presences, Renewed, ServerLimits, Transport
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")

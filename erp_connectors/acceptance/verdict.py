@@ -9,7 +9,7 @@ import msgspec
 
 from erp_connectors.acceptance.fault_injection import Weather
 from erp_connectors.acceptance.scenario import Day
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, open_transport
 from erp_connectors.services.reconciliation.reconcile import reconcile

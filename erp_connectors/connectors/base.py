@@ -7,78 +7,20 @@ no database and keeps no state. `docs/connectors.md` walks through writing one.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from enum import StrEnum
-from typing import Any, ClassVar, Generic, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar, cast
 from uuid import UUID
 
+import msgspec
+
+from erp_connectors.config_fields import ConfigError, ConfigField, convert
 from erp_connectors.port_types import Ack, OrderDocument
-from erp_connectors.transports.base import Renewed, ServerLimits, TransportOptions
 
-ConfigT = TypeVar("ConfigT")
-
-
-@dataclass(frozen=True, slots=True)
-class Dropzone:
-    """Where and how one connection exchanges files.
-
-    A connector leaves ``org_slug`` and ``limits`` (found by earlier runs on the server) to its caller.
-    """
-
-    transport: str
-    options: TransportOptions
-    export_path: str
-    ack_path: str | None = None
-    atomic_write: bool = True
-    done_marker: bool = False
-    file_mode: int | None = None
-    ack_timeout: timedelta | None = None
-    org_slug: str = ""
-    limits: ServerLimits = ServerLimits()  # noqa: RUF009  # it is frozen
+OptionsT = TypeVar("OptionsT")
 
 
-class Purpose(StrEnum):
-    """What a form can do for a field beyond taking its value."""
-
-    PLAIN = "plain"
-    MODE = "mode"  # its value decides which fields apply
-    PRIVATE_KEY = "private_key"  # a pair can be generated, and its public half shown
-    PASSPHRASE = "passphrase"  # noqa: S105  # of the private key
-    NEXT_PRIVATE_KEY = "next_private_key"  # offered beside the private key until the server accepts it
-    HOST_KEY = "host_key"  # can be fetched from the server, and pinned by a person
-    NEXT_HOST_KEY = "next_host_key"  # counts beside the host key for a time
-    EXPIRES = "expires"  # a date that people are reminded of
-    ENDS_PLAN = "ends_plan"  # a date after which a planned change did not happen
-    WEAKENS = "weakens"  # switched on, people are warned
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigField:
-    """One key of a connector's config, for forms, API and docs; ``modes`` empty: it applies always.
-
-    ``type`` is string, integer, number, boolean or date (``2026-12-31``).
-    ``required`` counts where the field applies. Fields with the same
-    ``group`` stand under that heading, those of a ``rare`` one folded away.
-    ``sent_to``, for a secret that is sent to a server: the fields that decide where it is sent. If one of them
-    changes, the stored secret is not kept. A secret that stays with us, like a private key, has none.
-    """
-
-    name: str
-    type: str
-    required: bool
-    default: Any
-    help: str
-    secret: bool = False
-    modes: tuple[str, ...] = ()
-    label: str = ""
-    group: str = ""
-    rare: bool = False
-    purpose: Purpose = Purpose.PLAIN
-    choices: tuple[tuple[str, str], ...] = ()
-    least: float | None = None
-    most: float | None = None
-    lines: int = 1
-    sent_to: tuple[str, ...] = ()
+class NoOptions(msgspec.Struct, frozen=True):
+    """Of a connector without keys of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +29,6 @@ class Schemas:
 
     export: Mapping[str, Any] | None = None
     ack: Mapping[str, Any] | None = None
-
-
-class ConfigError(ValueError):
-    """What is wrong with a config, by key: ``{"port": "must be between 1 and 65535"}``."""
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        super().__init__("; ".join(f"{key}: {problem}" for key, problem in problems.items()))
 
 
 class AckUnreadable(ValueError):
@@ -116,23 +50,22 @@ class MisnamedAnswer:
     expected_name: str
 
 
-class Connector(ABC, Generic[ConfigT]):
+class Connector(ABC, Generic[OptionsT]):
     connector_type: ClassVar[str]
     format_version: ClassVar[str]
+    # The connector's own keys: a msgspec.Struct with their types, limits and defaults.
+    Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
-    @abstractmethod
-    def parse_config(self, raw: Mapping[str, Any]) -> ConfigT:
-        """Raises `ConfigError` that names each wrong, unknown or missing key."""
+    def fields(self) -> Sequence[ConfigField]:
+        """Describe the keys of `Options` for forms, API and docs. Folders and the transport have keys of their own."""
+        return ()
 
-    @abstractmethod
-    def describe_config(self) -> Sequence[ConfigField]: ...
-
-    @abstractmethod
-    def dropzone(self, config: ConfigT) -> Dropzone: ...
-
-    def renew(self, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
-        """The config once the other side has used what was planned; the old credentials are dropped from it."""
-        return dict(raw)
+    def parse(self, raw: Mapping[str, Any]) -> OptionsT:
+        """Return the options of a config's own keys, without nulls. Raises `ConfigError` with each wrong key."""
+        values, problems = convert(raw, self.Options)
+        if problems:
+            raise ConfigError(problems)
+        return cast("OptionsT", self.Options(**values))
 
     @abstractmethod
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:

@@ -7,17 +7,18 @@ fails its neighbours: it is a `Fault` in that file's place. A link that breaks i
 
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv6Network
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import structlog
 
+from erp_connectors.config_fields import ConfigField
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
@@ -53,27 +54,27 @@ class Renewed:
 
 
 @dataclass(frozen=True, slots=True)
-class SftpOptions:
-    host: str
-    port: int
-    username: str
-    host_keys: tuple[str, ...]
-    password: str | None = field(default=None, repr=False)
-    ssh_key: str | None = field(default=None, repr=False)
-    ssh_key_passphrase: str | None = field(default=None, repr=False)
-    next_ssh_key: str | None = field(default=None, repr=False)
-    connect_timeout: float = 10.0
-    io_timeout: float = 30.0
-    legacy_algorithms: bool = False
-    planned_keys: tuple[PlannedKey, ...] = ()
+class Endpoint:
+    """The server that users know a dropzone by; all empty for a folder of this machine."""
+
+    host: str = ""
+    port: int = 0
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class FilesystemOptions:
-    """A folder on this machine (or mounted on it)."""
+class TransportOptions:
+    """What a transport needs for one dropzone, besides the folders. Equal options: the same session may be used."""
 
+    # Its folders are folders of this machine, which all orgs reach as the same user.
+    on_this_machine: ClassVar[bool] = False
 
-TransportOptions = SftpOptions | FilesystemOptions
+    def endpoint(self) -> Endpoint:
+        return Endpoint()
+
+    def planned_host_keys(self) -> Sequence[PlannedKey]:
+        return ()
+
 
 # One answer per file, in the order of the question. (`list` is also the name of a method below.)
 Outcomes: TypeAlias = list[Fault | None]
@@ -97,11 +98,37 @@ class TransportPolicy:
 
 
 class Transport(ABC):
-    """The validating front door; an adapter implements the methods with a leading underscore."""
+    """The validating front door; an adapter implements the methods with a leading underscore.
+
+    The class also declares the keys of its config. It is called with its options and a `TransportPolicy`.
+    """
+
+    # What a form calls this mode.
+    label: ClassVar[str] = ""
+    Options: ClassVar[type[TransportOptions]] = TransportOptions
+
+    def __init__(self, options: Any, policy: TransportPolicy) -> None:
+        """Keep ``options`` (of type `Options`); connect only in `open_steps`."""
+        raise NotImplementedError
 
     # Name and label of what `open_steps` will yield, for who wants to show them beforehand.
     opening: ClassVar[tuple[tuple[str, str], ...]] = ()
     speaks_extensions: ClassVar[bool] = False
+
+    @classmethod
+    def fields(cls) -> Sequence[ConfigField]:
+        """Return the transport's own keys. Mode, folders and the way of writing are common to all."""
+        return ()
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> TransportOptions:
+        """Return the options of a config's own keys, without nulls. Raises `ConfigError` with each wrong key."""
+        return cls.Options()
+
+    @classmethod
+    def renew(cls, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+        """Return the whole config once the server used what was planned, without the credentials it replaces."""
+        return dict(raw)
 
     def open(self) -> None:
         """Connect, or raise the `Fault` that stopped it. Does nothing when already open."""

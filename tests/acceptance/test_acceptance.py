@@ -21,8 +21,8 @@ from erp_connectors.port_types import Move, Upload
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.simulated_erp import SimulatedErp
-from erp_connectors.transports.base import FilesystemOptions, Presences, TransportPolicy
-from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.base import Presences, TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.roles import Role
 from tests import factories

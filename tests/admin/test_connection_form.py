@@ -14,7 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from erp_connectors import registry
-from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
+from erp_connectors.config_fields import ConfigError, ConfigField, Purpose
+from erp_connectors.connection_config import config_fields
+from erp_connectors.connectors.base import NoOptions
 from erp_connectors.faults import HOST_KEY_CHANGED, Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
@@ -27,7 +29,7 @@ from tests import factories
 from tests.parts import require_program
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import new_key, private_text, public_line
-from tests.services.delivery.test_second_connector import CsvConfig, CsvConnector
+from tests.services.delivery.test_second_connector import CsvConnector
 
 ADD = "admin:erp_connectors_erpconnection_add"
 SFTP = {
@@ -37,23 +39,25 @@ SFTP = {
 }  # fmt: skip
 
 
+FOLDER = {"status": "ACTIVE", "mode": "filesystem", "export_path": "/in", "atomic_write": "on"}
+
+
 class ShelfConnector(CsvConnector):
-    """A connector of somebody else's: other names, another mode, a secret."""
+    """A connector of another package: keys and a secret of its own."""
 
     connector_type: ClassVar[str] = "SHELF"
 
-    def parse_config(self, raw: Mapping[str, Any]) -> CsvConfig:
+    def parse(self, raw: Mapping[str, Any]) -> NoOptions:
         if raw.get("depth", 1) > 5:
             raise ConfigError({"depth": "is more than five"})
-        return CsvConfig(raw.get("folder", "/nowhere"))
+        return NoOptions()
 
-    def describe_config(self) -> Sequence[ConfigField]:
+    def fields(self) -> Sequence[ConfigField]:
         ways = (("near", "Near by"), ("far", "Far away"))
         return [
-            ConfigField("way", "string", True, None, "How.", purpose=Purpose.MODE, choices=ways),
+            ConfigField("way", "string", True, None, "How.", choices=ways),
             ConfigField("depth", "integer", True, 3, "How deep.", label="Depth", least=1, most=9),
-            ConfigField("pin_code", "string", False, None, "Secret.", secret=True, modes=("far",)),
-            ConfigField("folder", "string", True, None, "Where.", modes=("near",)),
+            ConfigField("pin_code", "string", False, None, "Secret.", secret=True),
         ]
 
 
@@ -99,31 +103,37 @@ class TestAnotherConnector:
         assert 'name="depth"' in page
         assert 'value="3"' in page
         assert "Far away" in page
-        assert 'data-modes="far"' in page
-        assert 'name="host"' not in page
+        assert 'name="host"' in page
 
     def test_it_is_saved_and_its_secret_kept(self, client, shelf):
         client.post(
             reverse(ADD),
-            {"connector_type": "SHELF", "status": "ACTIVE", "way": "far", "depth": "2", "pin_code": "4711-x"},
+            {"connector_type": "SHELF", **FOLDER, "way": "far", "depth": "2", "pin_code": "4711-x"},
         )
         row = ERPConnection.objects.get()
-        assert (row.connector_type, row.config) == ("SHELF", {"way": "far", "depth": 2, "pin_code": "4711-x"})
+        stored = {"mode": "filesystem", "export_path": "/in", "atomic_write": True, "done_marker": False}
+        assert (row.connector_type, row.config) == (
+            "SHELF",
+            {**stored, "way": "far", "depth": 2, "pin_code": "4711-x"},
+        )
 
-        answer = client.post(change(row), {"status": "ACTIVE", "way": "far", "depth": "4"})
+        answer = client.post(change(row), {**FOLDER, "way": "far", "depth": "4"})
 
         assert answer.status_code == 302
-        assert ERPConnection.objects.get().config == {"way": "far", "depth": 4, "pin_code": "4711-x"}
+        assert ERPConnection.objects.get().config == {
+            **stored,
+            "way": "far",
+            "depth": 4,
+            "pin_code": "4711-x",
+        }
         assert "4711-x" not in client.get(change(row)).content.decode()
 
     def test_each_wrong_field_is_told_at_its_place(self, client, shelf):
         def wrong(**values):
-            return errors(
-                client.post(reverse(ADD), {"connector_type": "SHELF", "status": "ACTIVE", **values})
-            )
+            return errors(client.post(reverse(ADD), {"connector_type": "SHELF", **FOLDER, **values}))
 
-        assert set(wrong(way="near", depth="x")) == {"depth", "folder"}
-        assert wrong(way="near", depth="6", folder="/f") == {"depth": ["is more than five"]}
+        assert set(wrong(way="near", depth="x", export_path="in")) == {"depth", "export_path"}
+        assert wrong(way="near", depth="6") == {"depth": ["is more than five"]}
         assert set(wrong(way="beyond", depth="99")) == {"way", "depth"}
 
 
@@ -191,7 +201,7 @@ class TestSecrets:
     def test_each_is_declared_as_sent_to_a_place_or_as_staying_here(self):
         stays = {Purpose.PRIVATE_KEY, Purpose.NEXT_PRIVATE_KEY, Purpose.PASSPHRASE}
         for name in registry.CONNECTORS:
-            described = {field.name: field for field in registry.connector_for(name).describe_config()}
+            described = {field.name: field for field in config_fields(name)}
             for field in described.values():
                 assert set(field.sent_to) <= described.keys()
                 assert bool(field.sent_to) == (field.secret and field.purpose not in stays), field.name

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
-from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.base import Transport, TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 from erp_connectors.acceptance.scenario import BadScenario, load
-from erp_connectors.connectors.base import AckUnreadable, ConfigError
-from erp_connectors.connectors.dropzone_json_v1 import config as dropzone_config
+from erp_connectors.config_fields import ConfigError
+from erp_connectors.connection_config import config_fields, parse_config
+from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1.ack import parse
 from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.faults import Fault
@@ -107,19 +108,20 @@ def test_names_of_answers_name_one_export_each():
 
 SFTP = {"mode": "sftp", "host": "h", "username": "u", "password": "p", "export_path": "/in"}
 FILES = {"mode": "filesystem", "export_path": "/in"}
-KEYS = st.sampled_from([field.name for field in dropzone_config._FIELDS.values()])
+NAMES = [field.name for field in config_fields("DROPZONE_JSON_V1")]
+KEYS = st.sampled_from(NAMES)
 
 
 def test_any_config_of_each_mode_is_taken_or_every_wrong_key_named():
     def check(base, changes, gone):
         raw = {key: value for key, value in {**base, **changes}.items() if key not in gone}
         try:
-            config = dropzone_config.parse(raw)
+            config = parse_config("DROPZONE_JSON_V1", raw)
         except ConfigError as error:
             assert error.problems
-            assert set(error.problems) <= {*raw, *SFTP, *dropzone_config._FIELDS}
+            assert set(error.problems) <= {*raw, *SFTP, *NAMES}
         else:
-            assert dropzone_config.dropzone(config).export_path.startswith("/")
+            assert config.export_path.startswith("/")
             assert "password" not in repr(config)
 
     changes = st.dictionaries(KEYS | TEXT, JSON | ODD | st.dates().map(str), max_size=4)

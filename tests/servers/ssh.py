@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncssh
 
-from erp_connectors.transports.base import SftpOptions
+from erp_connectors.transports.sftp import SftpOptions
 from tests.servers.processes import free_port as free_port
 
 USERNAME, PASSWORD = "orderflow", "correct horse battery"

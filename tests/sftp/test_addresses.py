@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erp_connectors.address_policy import refusal
-from erp_connectors.transports.base import SftpOptions, TransportPolicy
-from erp_connectors.transports.sftp import SftpTransport
+from erp_connectors.transports.base import TransportPolicy
+from erp_connectors.transports.sftp import SftpOptions, SftpTransport
 
 METADATA = "169.254.169.254"
 SEEN_BY_ATTACKERS = {

@@ -14,7 +14,7 @@ from erp_connectors.sftp import errors
 from erp_connectors.sftp.keys import load_private_key, parse_host_key
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
-from erp_connectors.transports.sftp_answers import FAULT_OF_ERROR
+from erp_connectors.transports.sftp.answers import FAULT_OF_ERROR
 from tests.servers.asyncssh_server import Behaviour, DropConnection, asyncssh_server
 from tests.servers.ssh import free_port, new_key, private_text, public_line
 

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors import tasks
 from erp_connectors.api.orders.views import Orders
-from erp_connectors.connectors.base import ConfigError
+from erp_connectors.config_fields import ConfigError
 from erp_connectors.models import ERPExport
 from erp_connectors.services.connections.manage import change_connection
 from erp_connectors.services.exports.push import push

@@ -11,8 +11,8 @@ import pytest
 
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Move, Upload
-from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
-from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.base import TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.delay_proxy import delay_proxy

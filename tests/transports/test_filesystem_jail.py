@@ -15,8 +15,8 @@ import pytest
 
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Move, Upload
-from erp_connectors.transports.base import FilesystemOptions, TransportPolicy
-from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.base import TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 from tests.parts import skip_or_fail
 from tests.swapping import swapping
 

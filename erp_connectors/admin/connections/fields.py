@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.connectors.base import ConfigField, Purpose
+from erp_connectors.config_fields import ConfigField, Purpose
 from erp_connectors.services.connections.host_keys import read_keys, unreadable_line
 
 INPUT, CLEAR, GENERATE = "", "-clear", "-generate"

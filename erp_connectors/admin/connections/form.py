@@ -7,10 +7,11 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from erp_connectors.admin.connections.fields import SecretChange, SecretState, form_field
-from erp_connectors.connectors.base import ConfigError, ConfigField, Purpose
+from erp_connectors.config_fields import ConfigError, ConfigField, Purpose
+from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import connector_for, is_known
+from erp_connectors.registry import is_known
 from erp_connectors.services.connections.manage import secrets_sent_elsewhere
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
@@ -21,7 +22,7 @@ from orderflow.typing_patches import ModelForm
 
 def described_fields(connector_type: str) -> tuple[ConfigField, ...]:
     """None for a type that this deployment does not have."""
-    return tuple(connector_for(connector_type).describe_config()) if is_known(connector_type) else ()
+    return config_fields(connector_type) if is_known(connector_type) else ()
 
 
 class ConnectionForm(ModelForm):
@@ -124,7 +125,7 @@ class ConnectionForm(ModelForm):
         if not self.described:
             return
         try:
-            connector_for(self.connector_type).parse_config(self.config)
+            parse_config(self.connector_type, self.config)
         except ConfigError as error:
             for key, problem in error.problems.items():
                 if key not in self.errors:

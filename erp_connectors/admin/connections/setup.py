@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from erp_connectors.admin.connections.form import described_fields, stored_config
-from erp_connectors.connectors.base import ConfigField, Purpose
+from erp_connectors.config_fields import ConfigField, Purpose
 from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import PresentedKey

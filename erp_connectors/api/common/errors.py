@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from erp_connectors.archive import PayloadRemoved
-from erp_connectors.connectors.base import ConfigError
+from erp_connectors.config_fields import ConfigError
 from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.acks.manual_answers import InvalidAnswer, MarkRefused

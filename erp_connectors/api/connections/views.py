@@ -17,10 +17,10 @@ from erp_connectors.api.common.input_fields import TrueOrFalse
 from erp_connectors.api.common.pagination import NewestFirst
 from erp_connectors.api.common.parsing import KnownFieldsOnly, SomethingIn, StrictJSON
 from erp_connectors.api.common.strict import Strict, takes_body
+from erp_connectors.connection_config import parse_config
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import ProbeStep
-from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.misnamed import Misnamed, MisnamedFile, misnamed_of
 from erp_connectors.services.connections import connection_test, manage
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
@@ -188,10 +188,9 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     @takes_body
     def test_unsaved(self, request: Request) -> Response:
         """Test a config before it is saved."""
-        connector = connector_for("DROPZONE_JSON_V1")
-        config = connector.parse_config(_valid(UnsavedConfig, request)["config"])
+        parsed = parse_config("DROPZONE_JSON_V1", _valid(UnsavedConfig, request)["config"])
         org = signed_in(request).org
-        dropzone = replace(connector.dropzone(config), org_slug=org.slug if org else "")
+        dropzone = replace(parsed, org_slug=org.slug if org else "")
         if org:
             require_own_acks(org, dropzone)
         return Response(_tested(list(connection_test.probe_steps(dropzone))))

@@ -1,42 +1,20 @@
 """``DROPZONE_JSON_V1``: one JSON file per order in a folder, answered by ack files in another."""
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar
 from uuid import UUID
 
-from erp_connectors.connectors.base import ConfigField, Connector, Dropzone, MisnamedAnswer, Schemas
-from erp_connectors.connectors.dropzone_json_v1 import (
-    ack,
-    ack_names,
-    ack_schema,
-    config,
-    description,
-    payload,
-    renewal,
-)
+from erp_connectors.connectors.base import Connector, MisnamedAnswer, NoOptions, Schemas
+from erp_connectors.connectors.dropzone_json_v1 import ack, ack_names, ack_schema, payload
 from erp_connectors.port_types import Ack, OrderDocument
-from erp_connectors.transports.base import Renewed
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
 
 
-class DropzoneJsonV1(Connector[config.DropzoneConfig]):
+class DropzoneJsonV1(Connector[NoOptions]):
     connector_type: ClassVar[str] = "DROPZONE_JSON_V1"
     format_version: ClassVar[str] = payload.FORMAT_VERSION
-
-    def parse_config(self, raw: Mapping[str, Any]) -> config.DropzoneConfig:
-        return config.parse(raw)
-
-    def describe_config(self) -> Sequence[ConfigField]:
-        return description.FIELDS
-
-    def dropzone(self, config_: config.DropzoneConfig) -> Dropzone:
-        return config.dropzone(config_)
-
-    def renew(self, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
-        return renewal.renew(raw, renewed, today=today)
 
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         return f"sales_order_{draft_order_id.hex[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}_{token}.json"

@@ -15,7 +15,7 @@ import msgspec
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
@@ -25,8 +25,8 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
 from erp_connectors.services.acks.shared_folders import of_others
 from erp_connectors.simulated_erp import Habits, Happening, SimulatedErp
-from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy
-from erp_connectors.transports.filesystem import FilesystemTransport
+from erp_connectors.transports.base import Transport, TransportPolicy
+from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 
 LOOK_EVERY = 0.5
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from erp_connectors.connectors.base import Connector, Dropzone, MisnamedAnswer
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connectors.base import Connector, MisnamedAnswer
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.services.acks.file_index import ledger_name

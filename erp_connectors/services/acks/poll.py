@@ -13,7 +13,8 @@ from django.conf import settings
 from django.db import transaction
 
 from erp_connectors import circuit, leases
-from erp_connectors.connectors.base import AckUnreadable, Connector, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connectors.base import AckUnreadable, Connector
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.faults import NAME_TAKEN, Fault
 from erp_connectors.port_types import Ability, Move, Upload
 from erp_connectors.services.connections import server_limits

@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 
 from erp_connectors import circuit
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     FOLDER_MISSING,

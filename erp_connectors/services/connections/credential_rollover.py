@@ -8,10 +8,10 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connection_config import renew_config
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import connector_for
 from erp_connectors.services.connections import server_limits
 from erp_connectors.services.connections.manage import change_connection
 from erp_connectors.sessions import session
@@ -43,8 +43,7 @@ def put_in_place(connection_id: UUID, renewed: Renewed) -> None:
     try:
         with transaction.atomic():
             row = ERPConnection.objects.select_for_update().get(pk=connection_id)
-            connector = connector_for(row.connector_type)
-            config = connector.renew(row.config, renewed, today=timezone.now().date())
+            config = renew_config(row.config, renewed, today=timezone.now().date())
             change_connection(connection_id, actor=None, config=config, reason=REASON)
     except Fault as fault:
         # Unreadable since it was opened: whoever enters it anew decides about the keys as well.

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.connections.host_keys import fingerprints
-from erp_connectors.transports.base import SftpOptions
+from erp_connectors.services.connections.host_keys import pinned_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Target:
 
 def place_of(dropzone: Dropzone) -> str:
     """``host:folder``, or the folder alone: what people know a connection by."""
-    host = getattr(dropzone.options, "host", "")
+    host = dropzone.options.endpoint().host
     return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
 
 
@@ -41,12 +40,11 @@ def target_of(connection: ERPConnection) -> Target:
         dropzone = dropzone_of(connection)
     except Fault as fault:
         return Target(str(connection), trouble=fault.message)
-    server, keys = _server(dropzone)
-    return Target(str(connection), server, dropzone.export_path, keys, reads_answers=bool(dropzone.ack_path))
-
-
-def _server(dropzone: Dropzone) -> tuple[str, tuple[str, ...]]:
-    options = dropzone.options
-    if not isinstance(options, SftpOptions):
-        return "", ()
-    return f"{options.host}:{options.port}", tuple(fingerprints("\n".join(options.host_keys)))
+    endpoint = dropzone.options.endpoint()
+    return Target(
+        str(connection),
+        f"{endpoint.host}:{endpoint.port}" if endpoint.host else "",
+        dropzone.export_path,
+        tuple(f"{key.type} {key.fingerprint}" for key in pinned_keys(connection)),
+        reads_answers=bool(dropzone.ack_path),
+    )

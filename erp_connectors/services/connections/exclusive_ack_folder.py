@@ -2,12 +2,12 @@
 
 import os
 
-from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.config_fields import ConfigError
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.states import ConnectionStatus
-from erp_connectors.transports.base import FilesystemOptions
 from orderflow.paging import by_key
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
@@ -36,8 +36,8 @@ def _ack_folder_of(connection: ERPConnection) -> str:
 
 
 def _ack_folder(dropzone: Dropzone) -> str:
-    on_this_machine = isinstance(dropzone.options, FilesystemOptions)
-    return os.path.realpath(dropzone.ack_path) if on_this_machine and dropzone.ack_path else ""
+    here = dropzone.options.on_this_machine
+    return os.path.realpath(dropzone.ack_path) if here and dropzone.ack_path else ""
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -11,10 +11,11 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from erp_connectors.connectors.base import ConfigField, Purpose
+from erp_connectors.config_fields import ConfigField, Purpose
+from erp_connectors.connection_config import config_fields
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import connector_for, is_known
+from erp_connectors.registry import is_known
 
 
 class Why(StrEnum):
@@ -59,7 +60,7 @@ def cautions(connection: ERPConnection, *, today: date) -> Sequence[Caution]:
         config = connection.config
     except Fault:
         return ()
-    described = connector_for(connection.connector_type).describe_config()
+    described = config_fields(connection.connector_type)
     found = [one for field in described for one in _of(field, config.get(field.name), today)]
     return sorted(found, key=lambda one: (one.day is None, one.day or today, one.field))
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from erp_connectors.connectors.base import Purpose
+from erp_connectors.config_fields import Purpose
+from erp_connectors.connection_config import config_fields
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import MissingKey, PresentedKey
-from erp_connectors.registry import connector_for, open_transport
+from erp_connectors.registry import open_transport
 from erp_connectors.sftp.errors import HostKeyUnknown
 from erp_connectors.sftp.keys import parse_host_key
 
@@ -78,7 +79,7 @@ def announced_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
 def planned_keys(connection: ERPConnection, *, today: date) -> list[PlannedHostKey]:
     """Those that count for a time, with their days. Empty where the config can't be used."""
     try:
-        planned = getattr(dropzone_of(connection).options, "planned_keys", ())
+        planned = dropzone_of(connection).options.planned_host_keys()
     except Fault:
         return []
     return [
@@ -120,19 +121,19 @@ def as_config(keys: Sequence[PresentedKey]) -> str:
 
 def host_key_names(connector_type: str) -> list[str]:
     """The config's keys that hold host keys. Raises `UnknownConnectorType`."""
-    described = connector_for(connector_type).describe_config()
+    described = config_fields(connector_type)
     return [field.name for field in described if field.purpose is Purpose.HOST_KEY]
 
 
 def planned_key_names(connector_type: str) -> list[str]:
     """The config's keys that hold host keys which count for a time. Raises `UnknownConnectorType`."""
-    described = connector_for(connector_type).describe_config()
+    described = config_fields(connector_type)
     return [field.name for field in described if field.purpose is Purpose.NEXT_HOST_KEY]
 
 
 def lacks_host_key(connection: ERPConnection) -> bool:
     """Nothing is pinned where the connection's mode needs it. Raises `Fault` CONFIG_UNREADABLE."""
-    described = connector_for(connection.connector_type).describe_config()
+    described = config_fields(connection.connector_type)
     config = connection.config
     modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
     wanted = [field for field in described if field.purpose is Purpose.HOST_KEY]

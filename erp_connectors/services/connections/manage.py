@@ -10,11 +10,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from erp_connectors import sessions
-from erp_connectors.connectors.base import ConfigError, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.config_fields import ConfigError
+from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import UnknownConnectorType, connector_for
+from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
 from erp_connectors.services.connections.host_keys import fingerprints, host_key_names, planned_key_names
@@ -34,8 +36,7 @@ def create_connection(
     org: Org, connector_type: str, config: Mapping[str, Any], *, actor: User | None
 ) -> ERPConnection:
     """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
-    connector = connector_for(connector_type)
-    require_own_acks(org, connector.dropzone(connector.parse_config(config)))
+    require_own_acks(org, parse_config(connector_type, config))
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
     _date_secrets(connection, {})
     with transaction.atomic():
@@ -82,10 +83,14 @@ def change_connection(
 def public_config(connection: ERPConnection) -> dict[str, Any]:
     """The config with every secret replaced by a mask; raises `Fault` CONFIG_UNREADABLE or CONNECTOR_UNKNOWN."""
     try:
-        secrets = _secret_names(connection)
+        described = config_fields(connection.connector_type)
     except UnknownConnectorType as error:
         raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
-    return {key: UNCHANGED if key in secrets and value else value for key, value in connection.config.items()}
+    # A key that no part has may be the secret of a transport whose package was removed.
+    shown = {field.name for field in described if not field.secret}
+    return {
+        key: value if key in shown or not value else UNCHANGED for key, value in connection.config.items()
+    }
 
 
 def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +121,7 @@ def secrets_sent_elsewhere(
     A secret is only ever sent to the host, port and user that it was entered for. Otherwise a user who may change a
     connection could read it by pointing the connection at a server of their own.
     """
-    described = {field.name: field for field in connector_for(connector_type).describe_config()}
+    described = {field.name: field for field in config_fields(connector_type)}
 
     def value(config: Mapping[str, Any], name: str) -> Any:
         given = config.get(name)
@@ -145,15 +150,12 @@ def _refuse_sent_elsewhere(
 
 
 def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[str]:
-    connector = connector_for(connection.connector_type)
     new = {key: value for key, value in config.items() if value is not None}
-    parsed = connector.parse_config(new)
+    dropzone = parse_config(connection.connector_type, new)
     old = _readable(connection)
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if changed and old:
-        _require_nothing_staged(
-            connection, connector.dropzone(connector.parse_config(old)), connector.dropzone(parsed)
-        )
+        _require_nothing_staged(connection, parse_config(connection.connector_type, old), dropzone)
     connection.config = new
     _date_secrets(connection, old)
     return changed
@@ -201,13 +203,8 @@ def _readable(connection: ERPConnection) -> dict[str, Any]:
 
 def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropzone) -> None:
     def place(dropzone: Dropzone) -> tuple[object, ...]:
-        options = dropzone.options
-        return (
-            dropzone.transport,
-            getattr(options, "host", ""),
-            getattr(options, "port", 0),
-            dropzone.export_path,
-        )
+        endpoint = dropzone.options.endpoint()
+        return (dropzone.transport, endpoint.host, endpoint.port, dropzone.export_path)
 
     staged = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
         staged_at=None
@@ -220,9 +217,7 @@ def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropz
 
 
 def _secret_names(connection: ERPConnection) -> set[str]:
-    return {
-        field.name for field in connector_for(connection.connector_type).describe_config() if field.secret
-    }
+    return {field.name for field in config_fields(connection.connector_type) if field.secret}
 
 
 def _require_own_acks(connection: ERPConnection) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from django.db import transaction
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import SERVER_LIMITS

@@ -1,18 +1,18 @@
 """A mail to whoever runs the ERP's server: what we use, what the last test found, and what we ask for."""
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from erp_connectors.connectors.base import Dropzone, Purpose
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.config_fields import Purpose
+from erp_connectors.connection_config import config_fields
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.host_keys import pinned_keys
 from erp_connectors.services.connections.test_report import ProbeReport, ReportedStep
 from erp_connectors.sftp.errors import KeyUnreadable
@@ -48,7 +48,7 @@ def erp_message(connection: ERPConnection, report: ProbeReport | None) -> Messag
 
 def own_public_key(connection: ERPConnection) -> str:
     """The public half of the key that the connection logs in with; empty where it has none that can be read."""
-    config, described = connection.config, connector_for(connection.connector_type).describe_config()
+    config, described = connection.config, config_fields(connection.connector_type)
     of = {field.purpose: config.get(field.name) for field in described}
     try:
         key = of.get(Purpose.PRIVATE_KEY)
@@ -59,7 +59,7 @@ def own_public_key(connection: ERPConnection) -> str:
 
 def next_public_key(connection: ERPConnection) -> str:
     """Of the key that is to take that one's place; empty where none is planned."""
-    config, described = connection.config, connector_for(connection.connector_type).describe_config()
+    config, described = connection.config, config_fields(connection.connector_type)
     of = {field.purpose: config.get(field.name) for field in described}
     try:
         key = of.get(Purpose.NEXT_PRIVATE_KEY)
@@ -78,10 +78,10 @@ def _subject(connection: ERPConnection, report: ProbeReport | None) -> str:
 
 
 def _facts(connection: ERPConnection, dropzone: Dropzone) -> list[str]:
-    options: Any = dropzone.options
+    endpoint = dropzone.options.endpoint()
     lines = {
-        _("Server"): f"{options.host}:{options.port}" if hasattr(options, "host") else "",
-        _("User"): getattr(options, "username", ""),
+        _("Server"): f"{endpoint.host}:{endpoint.port}" if endpoint.host else "",
+        _("User"): endpoint.user,
         _("Export folder"): dropzone.export_path,
         _("Ack folder"): dropzone.ack_path or "",
         _("Our public key"): own_public_key(connection),

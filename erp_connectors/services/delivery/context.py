@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connectors.base import Connector
 from erp_connectors.faults import Fault
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport

@@ -6,7 +6,7 @@ finishes an interrupted delivery, and only beside a file that is still there: on
 
 from collections.abc import Sequence
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport

@@ -10,7 +10,7 @@ from enum import StrEnum
 from django.db import transaction
 
 from erp_connectors import leases
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (

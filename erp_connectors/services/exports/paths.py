@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.faults import DESTINATION_MOVED, Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.transports.base import Transport

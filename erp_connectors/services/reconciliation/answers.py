@@ -9,7 +9,8 @@ from uuid import UUID
 from django.conf import settings
 
 from erp_connectors import archive
-from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connectors.base import Connector
 from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Entry

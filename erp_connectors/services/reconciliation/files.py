@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from erp_connectors import archive
-from erp_connectors.connectors.base import Connector, Dropzone
+from erp_connectors.common_fields import Dropzone
+from erp_connectors.connectors.base import Connector
 from erp_connectors.faults import NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.port_types import Entry

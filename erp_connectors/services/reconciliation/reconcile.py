@@ -6,7 +6,7 @@ contents are compared a few megabytes at a time. So it may run beside deliveries
 
 from uuid import UUID
 
-from erp_connectors.connectors.base import Dropzone
+from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport

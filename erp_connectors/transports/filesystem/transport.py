@@ -10,8 +10,9 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from erp_connectors.faults import (
     DESTINATION_MOVED,
@@ -29,7 +30,7 @@ from erp_connectors.faults import (
     FaultKind,
 )
 from erp_connectors.port_types import Entry, Move, ProbeStep, Upload
-from erp_connectors.transports.base import FilesystemOptions, Transport, TransportPolicy, mode_remark
+from erp_connectors.transports.base import Transport, TransportOptions, TransportPolicy, mode_remark
 
 FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 FAULT_OF_ERRNO: dict[int, FaultKind] = {
@@ -51,7 +52,16 @@ LINK_REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 ResultT = TypeVar("ResultT")
 
 
+@dataclass(frozen=True, slots=True)
+class FilesystemOptions(TransportOptions):
+    """None: the folders say it all."""
+
+    on_this_machine: ClassVar[bool] = True
+
+
 class FilesystemTransport(Transport):
+    label = "Folder on this machine"
+    Options = FilesystemOptions
     opening = (("roots", "Folders this deployment allows"),)
 
     def __init__(self, options: FilesystemOptions, policy: TransportPolicy) -> None:

@@ -16,7 +16,7 @@ from erp_connectors.sftp import operations, wire
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import RequestTimeout, SshError, StatusError
 from erp_connectors.sftp.operations import lstat
-from erp_connectors.transports import sftp_answers
+from erp_connectors.transports.sftp import answers as sftp_answers
 
 FIRST_READS, READS_AHEAD = 4, 16
 # A server could send names endlessly.

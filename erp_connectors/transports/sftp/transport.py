@@ -1,16 +1,18 @@
 """A dropzone on an SFTP server: the engine of `erp_connectors.sftp` behind the Transport port."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Any
 
 import paramiko
 
 from erp_connectors import faults
+from erp_connectors.config_fields import ConfigField
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Entry, MissingKey, Move, PresentedKey, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp import errors, operations, session, wire
@@ -23,7 +25,6 @@ from erp_connectors.sftp.redact import hiding
 from erp_connectors.sftp.server_algorithms import Offer
 from erp_connectors.sftp.session import Session
 from erp_connectors.sftp.wire import Attributes, Named
-from erp_connectors.transports import sftp_answers
 from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import (
     Contents,
@@ -31,11 +32,13 @@ from erp_connectors.transports.base import (
     PlannedKey,
     Presences,
     Renewed,
-    SftpOptions,
     Transport,
     TransportPolicy,
 )
-from erp_connectors.transports.sftp_absence import confirm_absent
+from erp_connectors.transports.sftp import answers as sftp_answers
+from erp_connectors.transports.sftp import config, fields, renewal
+from erp_connectors.transports.sftp.absence import confirm_absent
+from erp_connectors.transports.sftp.options import SftpOptions
 from orderflow import tracing
 
 # More files written at once save a round trip, and cost many times that in fsync on the server's disk.
@@ -59,12 +62,26 @@ BUSY_PAUSE = 1.0
 
 
 class SftpTransport(Transport):
+    label = "SFTP server"
+    Options = SftpOptions
     speaks_extensions = True
     opening = (
         ("tcp", "Name lookup and TCP"),
         ("host_key", "SSH handshake and host key"),
         ("login", "Login"),
     )
+
+    @classmethod
+    def fields(cls) -> Sequence[ConfigField]:
+        return fields.FIELDS
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> SftpOptions:
+        return config.parse(raw)
+
+    @classmethod
+    def renew(cls, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+        return renewal.renew(raw, renewed, today=today)
 
     def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
         self._options = options

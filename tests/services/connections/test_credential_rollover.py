@@ -14,8 +14,8 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.sftp.key_pairs import new_private_key, public_half
 from erp_connectors.states import ExportStatus
-from erp_connectors.transports import sftp
 from erp_connectors.transports.base import TransportPolicy
+from erp_connectors.transports.sftp import transport as sftp
 from orderflow.audit.models import Action, AuditLog
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from erp_connectors import checks
-from erp_connectors.connectors.base import ConfigError
+from erp_connectors.config_fields import ConfigError
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport

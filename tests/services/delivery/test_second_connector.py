@@ -2,49 +2,30 @@
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from erp_connectors import registry
-from erp_connectors.connectors.base import AckUnreadable, ConfigError, ConfigField, Connector, Dropzone
+from erp_connectors.connectors.base import AckUnreadable, Connector, NoOptions
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Ack, OrderDocument
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
-from erp_connectors.transports.base import FilesystemOptions
 from tests import factories
 
 
-@dataclass(frozen=True)
-class CsvConfig:
-    folder: str
-
-
-class CsvConnector(Connector[CsvConfig]):
+class CsvConnector(Connector[NoOptions]):
     """Orders as CSV lines; ``NAME.ok`` holding the ERP's number accepts, ``NAME.no`` holding a reason refuses."""
 
     connector_type: ClassVar[str] = "CSV"
     format_version: ClassVar[str] = "csv1"
-
-    def parse_config(self, raw: Mapping[str, Any]) -> CsvConfig:
-        if set(raw) != {"folder"}:
-            raise ConfigError({"folder": "is the one key needed"})
-        return CsvConfig(raw["folder"])
-
-    def describe_config(self) -> Sequence[ConfigField]:
-        return [ConfigField("folder", "string", required=True, default=None, help="Where files go.")]
-
-    def dropzone(self, config: CsvConfig) -> Dropzone:
-        return Dropzone("filesystem", FilesystemOptions(), export_path=config.folder, ack_path=config.folder)
 
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         return f"{draft_order_id.hex}-{token}.csv"
@@ -68,7 +49,6 @@ class CsvConnector(Connector[CsvConfig]):
 def test_the_example_in_the_docs_is_this_one():
     shown = (Path(__file__).resolve().parents[3] / "docs/connectors.md").read_text(encoding="utf-8")
 
-    assert inspect.getsource(CsvConfig) in shown
     assert inspect.getsource(CsvConnector) in shown
 
 
@@ -82,12 +62,16 @@ def csv_site(db, tmp_path, settings, monkeypatch):
     registry.connector_for.cache_clear()
 
 
+def config_of(folder: Path) -> dict[str, str]:
+    return {"mode": "filesystem", "export_path": str(folder), "ack_path": str(folder)}
+
+
 @pytest.mark.parametrize(
     ("ending", "body", "status"), [("ok", b"77", ExportStatus.ACKED), ("no", b"blocked", ExportStatus.FAILED)]
 )
 def test_another_connector_delivers_and_is_answered(csv_site, ending, body, status):
     org, folder = csv_site
-    row = ERPConnection.objects.create(org=org, connector_type="CSV", config={"folder": str(folder)})
+    row = ERPConnection.objects.create(org=org, connector_type="CSV", config=config_of(folder))
     export = push(factories.draft(org, lines=2).pk, actor=None).export
 
     assert deliver(row.pk).sent == 1
@@ -102,7 +86,7 @@ def test_another_connector_delivers_and_is_answered(csv_site, ending, body, stat
 @pytest.mark.parametrize("more", [[], ["--scenario", "docs/new-tenant.toml"]])
 def test_the_simulated_erp_says_that_it_does_not_know_this_kind(csv_site, more):
     org, folder = csv_site
-    row = ERPConnection.objects.create(org=org, connector_type="CSV", config={"folder": str(folder)})
+    row = ERPConnection.objects.create(org=org, connector_type="CSV", config=config_of(folder))
 
     with pytest.raises(
         CommandError, match="files of DROPZONE_JSON_V1, and this connection is of the type CSV"

@@ -1,0 +1,3 @@
+from erp_connectors.transports.filesystem.transport import FilesystemOptions, FilesystemTransport
+
+__all__ = ["FilesystemOptions", "FilesystemTransport"]
