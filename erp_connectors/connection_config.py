@@ -26,13 +26,12 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     """Raises `ConfigError` with every wrong key, and `UnknownConnectorType`; a null value counts as absent."""
     connector = connector_for(connector_type)
     given = {key: value for key, value in raw.items() if value is not None}
-    mode = given.get(MODE)
-    known = isinstance(mode, str) and is_mode(mode)
-    transport = transport_for(mode) if known else None
+    mode = str(given.get(MODE, ""))
+    transport = transport_for(mode) if is_mode(mode) else None
     common, problems = common_fields.parse(given)
-    if not known:
+    if transport is None:
         problems = {MODE: _choose() if MODE in given else "is missing"} | problems
-    problems = _misplaced(given, connector, mode if known else None) | problems
+    problems = _misplaced(given, connector, mode if transport else None) | problems
     options = None
     try:
         options = transport.parse(_part(given, _keys(transport))) if transport else None
@@ -44,7 +43,7 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
         problems |= error.problems
     if problems or common is None or options is None:
         raise ConfigError(problems)
-    return common_fields.dropzone(str(mode), options, common)
+    return common_fields.dropzone(mode, options, common)
 
 
 def renew_config(raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:

@@ -27,10 +27,11 @@ erp_connectors.services: connections
 erp_connectors.services: exports
 erp_connectors: circuit, leases, dropzones, sessions, simulated_erp
 erp_connectors: outbox
+erp_connectors: connection_config
 erp_connectors: models, registry
-erp_connectors: connectors, fields, messages, archive_watermark, s3_clients
+erp_connectors: connectors, common_fields, fields, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections
-erp_connectors: port_types, address_policy, sftp
+erp_connectors: port_types, config_fields, address_policy, sftp
 erp_connectors: faults, states, counters, crashpoints
 orderflow: supervisor, queue_cluster, gunicorn_conf
 orderflow: site, __main__

@@ -4,7 +4,7 @@ import inspect
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -62,7 +62,7 @@ def csv_site(db, tmp_path, settings, monkeypatch):
     registry.connector_for.cache_clear()
 
 
-def config_of(folder: Path) -> dict[str, str]:
+def config_of(folder: Path) -> dict[str, Any]:
     return {"mode": "filesystem", "export_path": str(folder), "ack_path": str(folder)}
 
 
