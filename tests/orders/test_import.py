@@ -586,6 +586,8 @@ def test_a_bar_is_drawn_on_a_terminal_only(monkeypatch):
     assert pipe.getvalue() == ""
 
 
+@pytest.mark.deep
+@pytest.mark.every_database
 def test_a_wholesalers_month_comes_in_and_again_adds_nothing(org, tmp_path, request):
     published = Path(__file__).resolve().parents[3] / "shared" / "data" / "retail-dec2010.jsonl.gz"
     fixture = Path(__file__).resolve().parent / "orders.jsonl"
