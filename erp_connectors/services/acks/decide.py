@@ -92,8 +92,10 @@ def _answer(
     for wave in _waves(answered):
         found = [_judge(row, one, exports.get(one.export_filename), replaced) for row, one in wave]
         mine = [one for one in found if one]
-        transitions.accept([one.given for one in mine if one.decision is Decision.ACCEPT])
-        transitions.refuse([one.given for one in mine if one.decision is Decision.REFUSE])
+        if accepted := [one.given for one in mine if one.decision is Decision.ACCEPT]:
+            transitions.accept(accepted)
+        if refused := [one.given for one in mine if one.decision is Decision.REFUSE]:
+            transitions.refuse(refused)
         judged += mine
     settle_contradictions(judged, connector=connector, replaced=replaced)
 

@@ -136,48 +136,36 @@ def poll(connection_id: UUID, *, seconds: float | None = None, expected: Contain
 
 def _poll(lease: Lease, report: PollReport, *, ends: float | None, expected: Container[str]) -> None:
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
-    attributes = {"connection_id": str(connection.pk)}
-    with working_on(connection), tracing.span("poll", attributes=attributes):
-        _poll_one(lease, connection, report, ends=ends, expected=expected)
-
-
-def _poll_one(
-    lease: Lease,
-    connection: ERPConnection,
-    report: PollReport,
-    *,
-    ends: float | None,
-    expected: Container[str],
-) -> None:
     if connection.status != ConnectionStatus.ACTIVE:
         report.trouble = CONNECTION_DISABLED.meaning
         return
     trouble: Fault | None = None
     misnamed: dict[str, Any] | None = None
     ended_early = True
-    try:
-        dropzone = dropzone_of(connection)
-        if dropzone.ack_path:
-            with link(connection.pk, dropzone) as transport:
-                round_ = _Round(lease, connection, transport, dropzone, report=report, expected=expected)
-                trouble = round_.run(ends)
-                misnamed = round_.misnamed_answers
-        else:
-            misnamed = {}
-        ended_early = False
-    except Fault as fault:
-        trouble = fault
-    except LostRace:
-        raise
-    except Exception as error:
-        if is_database_fault(error):
+    with working_on(connection), tracing.span("poll", attributes={"connection_id": str(connection.pk)}):
+        try:
+            dropzone = dropzone_of(connection)
+            if dropzone.ack_path:
+                with link(connection.pk, dropzone) as transport:
+                    round_ = _Round(lease, connection, transport, dropzone, report=report, expected=expected)
+                    trouble = round_.run(ends)
+                    misnamed = round_.misnamed_answers
+            else:
+                misnamed = {}
+            ended_early = False
+        except Fault as fault:
+            trouble = fault
+        except LostRace:
             raise
-        log.exception("poll.internal_error", connection_id=str(connection.pk))
-        trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
-    report.trouble = trouble.message if trouble else ""
-    now = clock.now()
-    reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
-    circuit.polled(connection, reason, failed=ended_early, now=now, misnamed=misnamed)
+        except Exception as error:
+            if is_database_fault(error):
+                raise
+            log.exception("poll.internal_error", connection_id=str(connection.pk))
+            trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
+        report.trouble = trouble.message if trouble else ""
+        now = clock.now()
+        reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
+        circuit.polled(connection, reason, failed=ended_early, now=now, misnamed=misnamed)
 
 
 class _Round:
@@ -253,11 +241,13 @@ class _Round:
         self.listed |= {one.row.pk for one in known if one.row}
         decided = self._decide(fresh)
         moved_before = self.filing.moved
-        self.filing.file([one for one in (*settled, *decided) if self._may_move(one.row)])
+        due = [
+            one
+            for one in (*settled, *decided)
+            if one.row.move_retry_at is None or one.row.move_retry_at <= self.started
+        ]
+        self.filing.file(due)
         self.report.moved += self.filing.moved - moved_before
-
-    def _may_move(self, row: AckFile) -> bool:
-        return row.move_retry_at is None or row.move_retry_at <= self.started
 
     def _without_others(self, listed: Sequence[Entry]) -> Sequence[Entry]:
         answered = {entry.name: self.connector.acknowledges(entry.name) or "" for entry in listed}

@@ -19,15 +19,12 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.credential_rollover import link
-from erp_connectors.services.delivery import (
-    publish,
-    record_failures,
-    render,
-    resolve_unknown,
-    stage,
-    temp_file_cleanup,
-)
+from erp_connectors.services.delivery import resolve_unknown, temp_file_cleanup
 from erp_connectors.services.delivery.context import Delivery, Failure
+from erp_connectors.services.delivery.publish import publish
+from erp_connectors.services.delivery.record_failures import Recorded, record_failures
+from erp_connectors.services.delivery.render import render
+from erp_connectors.services.delivery.stage import stage
 from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.services.exports.order_snapshot import count_lines
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
@@ -54,6 +51,14 @@ class DeliveryReport(msgspec.Struct):
     held: str = ""
     busy: bool = False
 
+    def count(self, failures: Sequence[Failure], recorded: Recorded, *, others_sent: bool = False) -> None:
+        self.failed += len(recorded.failed)
+        for failure in failures:
+            if failure.fault.scope is Scope.CONNECTION and not (others_sent or failure.elsewhere):
+                self.held = self.held or failure.fault.message
+            elif failure.export.pk in recorded.waiting:
+                self.postponed += 1
+
     @property
     def trouble(self) -> bool:
         return bool(self.failed or self.postponed or self.held)
@@ -73,7 +78,7 @@ def deliver(connection_id: UUID) -> DeliveryReport:
     report = DeliveryReport(connection_id)
     try:
         with leases.kept(lease):
-            while _run(lease, report):
+            while _deliver_as_configured(lease, report):
                 pass
     except LostRace as lost:
         log.warning("delivery.lease_lost", connection_id=str(connection_id), reason=str(lost))
@@ -81,40 +86,33 @@ def deliver(connection_id: UUID) -> DeliveryReport:
     return report
 
 
-def _run(lease: Lease, report: DeliveryReport) -> bool:
-    """Batch after batch until nothing is due; True where the connection was configured anew meanwhile."""
+def _deliver_as_configured(lease: Lease, report: DeliveryReport) -> bool:
+    """Deliver batch after batch. Return True if the connection was changed meanwhile and has to be read again."""
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
-    with working_on(connection):
-        return _run_on(connection, lease, report)
-
-
-def _run_on(connection: ERPConnection, lease: Lease, report: DeliveryReport) -> bool:
     report.held = _why_held(connection)
     due = _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
     if report.held or not due:
         return False
-    try:
-        dropzone = dropzone_of(connection)
-        with link(connection.pk, dropzone) as transport:
-            transport.expect(due)
-            transport.open()
-            if connection.circuit_open:
-                # The circuit stays open until an order has passed: a test file may fit where an order does not.
-                connection_test.require_usable(transport, dropzone)
-            connector = connector_for(connection.connector_type)
-            delivery = Delivery(lease, connection, connector, dropzone, transport)
-            while _one_batch(delivery, report):
-                if _configured_anew(connection):
-                    return True
-            if not report.trouble:
-                temp_file_cleanup.sweep_if_due(delivery)
-    except Fault as fault:
-        _could_not_start(lease, connection, fault, report)
+    unchanged = ERPConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at)
+    with working_on(connection):
+        try:
+            dropzone = dropzone_of(connection)
+            with link(connection.pk, dropzone) as transport:
+                transport.expect(due)
+                transport.open()
+                if connection.circuit_open:
+                    # The circuit stays open until an order has passed: a test file may fit where an order does not.
+                    connection_test.require_usable(transport, dropzone)
+                connector = connector_for(connection.connector_type)
+                delivery = Delivery(lease, connection, connector, dropzone, transport)
+                while _deliver_batch(delivery, report):
+                    if not unchanged.exists():
+                        return True
+                if not report.trouble:
+                    temp_file_cleanup.sweep_if_due(delivery)
+        except Fault as fault:
+            _could_not_start(lease, connection, fault, report)
     return False
-
-
-def _configured_anew(connection: ERPConnection) -> bool:
-    return not ERPConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at).exists()
 
 
 def _why_held(connection: ERPConnection) -> str:
@@ -139,6 +137,7 @@ def _claim(lease: Lease) -> list[ERPExport]:
         leases.renew(lease)
         due = list(_due(lease.connection_id).defer(*NOT_NEEDED)[: settings.DELIVERY_BATCH_SIZE])
         ERPExport.objects.filter(pk__in=[export.pk for export in due]).update(attempts=F("attempts") + 1)
+        # Counted in a statement of its own: as part of the claim, SQLite would count for all that wait.
         line_counts = count_lines([export.draft_order_id for export in due])
     for export in due:
         export.attempts += 1
@@ -147,14 +146,17 @@ def _claim(lease: Lease) -> list[ERPExport]:
     return due
 
 
-def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
-    """False where there is nothing more to do now."""
+def _deliver_batch(delivery: Delivery, report: DeliveryReport) -> bool:
+    """Claim a batch and deliver it. Return False if there is nothing more to do now."""
     exports = _claim(delivery.lease)
     before, slowed = report.sent, False
     for load in _loads(exports):
-        sent, failures = _try_load(delivery, load)
+        sent, failures = _deliver_load(delivery, load)
         report.sent += sent
-        _record(delivery, failures, report, others_sent=sent > 0)
+        if failures:
+            recorded = record_failures(delivery.lease, delivery.connection, failures, others_sent=sent > 0)
+            resolve_unknown.settle_failed(delivery, recorded.failed)
+            report.count(failures, recorded, others_sent=sent > 0)
         if report.held:
             return False
         slowed |= any(failure.fault.transient and not failure.elsewhere for failure in failures)
@@ -166,19 +168,6 @@ def _one_batch(delivery: Delivery, report: DeliveryReport) -> bool:
         # The probe has succeeded, and what failed failed for reasons of its own.
         circuit.success(delivery.connection.pk, now=clock.now())
     return bool(exports) and not (slowed and report.sent == before)
-
-
-def _try_load(delivery: Delivery, load: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
-    try:
-        return _deliver_load(delivery, load)
-    except (LostRace, Fault):
-        raise
-    except Exception as error:
-        if is_database_fault(error):
-            raise
-        log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
-        fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
-        return 0, [Failure(export, fault, Stage.STAGE) for export in _still_pending(load)]
 
 
 def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
@@ -196,38 +185,35 @@ def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
 
 
 def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
-    """In one trace: that of the push where there was one, else one of its own that each push's trace points to."""
+    """Render, stage and publish exports. Return how many are published, and what failed.
+
+    All in one trace: that of the push if there is one, else one of its own that each push's trace points to.
+    """
     began, traces = time.monotonic(), {export.trace for export in exports}
     attributes = {"connection_id": str(delivery.connection.pk), "exports": len(exports)}
-    with tracing.span("deliver", parents=sorted(traces), attributes=attributes):
-        done = _take_steps(delivery, exports)
-        for export in exports if len(traces) > 1 else ():
-            ids = {"export_id": str(export.pk)}
-            tracing.note("delivered with others", parent=export.trace, since=began, attributes=ids)
-    return done
-
-
-def _take_steps(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
-    staged = [export for export in exports if export.staged_at]
-    fresh, unsettled = resolve_unknown.settle_predecessors(
-        delivery, [export for export in exports if not export.staged_at]
-    )
-    items, not_rendered = render.render(delivery, fresh)
-    newly_staged, not_staged = stage.stage(delivery, items)
-    published, not_published = publish.publish(delivery, staged + newly_staged)
-    return len(published), [*unsettled, *not_rendered, *not_staged, *not_published]
-
-
-def _record(
-    delivery: Delivery, failures: Sequence[Failure], report: DeliveryReport, *, others_sent: bool
-) -> None:
-    if not failures:
-        return
-    failed = record_failures.record_failures(
-        delivery.lease, delivery.connection, failures, others_sent=others_sent
-    )
-    resolve_unknown.settle_failed(delivery, failed)
-    _count(failures, failed, report, others_sent=others_sent)
+    try:
+        with tracing.span("deliver", parents=sorted(traces), attributes=attributes):
+            staged = [export for export in exports if export.staged_at]
+            fresh = [export for export in exports if not export.staged_at]
+            fresh, unsettled = resolve_unknown.settle_predecessors(delivery, fresh)
+            items, not_rendered = render(delivery, fresh)
+            newly_staged, not_staged = stage(delivery, items)
+            published, not_published = publish(delivery, staged + newly_staged)
+            for export in exports if len(traces) > 1 else ():
+                ids = {"export_id": str(export.pk)}
+                tracing.note("delivered with others", parent=export.trace, since=began, attributes=ids)
+            return len(published), [*unsettled, *not_rendered, *not_staged, *not_published]
+    except (LostRace, Fault):
+        raise
+    except Exception as error:
+        if is_database_fault(error):
+            raise
+        log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
+        fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
+        pending = ERPExport.objects.filter(
+            pk__in=[export.pk for export in exports], status=ExportStatus.PENDING
+        )
+        return 0, [Failure(export, fault, Stage.STAGE) for export in pending.defer("payload")]
 
 
 def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport) -> None:
@@ -238,31 +224,8 @@ def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, repo
         report.held = fault.message
         return
     failures = [Failure(export, fault, Stage.CONNECT) for export in _claim(lease)]
-    failed = record_failures.record_failures(lease, connection, failures)
+    recorded = record_failures(lease, connection, failures)
     if fault.transient:
         circuit.trouble(connection, now=clock.now())
-    _count(failures, failed, report)
+    report.count(failures, recorded)
     report.held = report.held or fault.message
-
-
-def _count(
-    failures: Sequence[Failure],
-    failed: Sequence[ERPExport],
-    report: DeliveryReport,
-    *,
-    others_sent: bool = False,
-) -> None:
-    report.failed += len(failed)
-    for failure in failures:
-        if failure.fault.scope is Scope.CONNECTION and not (others_sent or failure.elsewhere):
-            report.held = report.held or failure.fault.message
-        elif failure.export not in failed:
-            report.postponed += 1
-
-
-def _still_pending(exports: Sequence[ERPExport]) -> list[ERPExport]:
-    return list(
-        ERPExport.objects.filter(pk__in=[export.pk for export in exports], status=ExportStatus.PENDING).defer(
-            "payload"
-        )
-    )

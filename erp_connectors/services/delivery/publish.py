@@ -39,8 +39,10 @@ def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPEx
         outcomes = delivery.transport.publish(moves)
         crashpoint("published-before-commit")
         published, failures = split_outcomes(to_rename, outcomes, Stage.PUBLISH)
-        found, failures = _already_published(delivery, failures)
-        (direct, published, found), unmarked = done_markers.mark(delivery, direct, published, found)
+        found, failures = _already_published(delivery, failures) if failures else ([], [])
+        unmarked: list[Failure] = []
+        if delivery.dropzone.done_marker:
+            (direct, published, found), unmarked = done_markers.mark(delivery, direct, published, found)
     _commit_sent(delivery, direct + published)
     _commit_sent(delivery, found, detail="found done: the temporary file was gone")
     crashpoint("sent-committed")
@@ -51,7 +53,10 @@ def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPEx
 def _already_published(
     delivery: Delivery, failures: Sequence[Failure]
 ) -> tuple[list[ERPExport], list[Failure]]:
-    """Absent is the receipt of a rename; a name that is taken may be our own, left by a link-then-unlink rename."""
+    """Of failed renames, return the exports that are published all the same, and the other failures.
+
+    Absent is the receipt of a rename; a name that is taken may be our own, left by a link-then-unlink rename.
+    """
     gone = [failure.export for failure in failures if failure.fault.kind is NOT_FOUND]
     taken = [failure.export for failure in failures if failure.fault.kind is NAME_TAKEN]
     ours = _same_content(delivery, taken)

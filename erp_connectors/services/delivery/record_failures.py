@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -20,11 +21,18 @@ from orderflow import clock
 from orderflow.row_updates import update_rows_where
 
 
+class Recorded(NamedTuple):
+    """The exports that are FAILED now, and the ids of those that wait; an answer may have moved others meanwhile."""
+
+    failed: list[ERPExport]
+    waiting: set[UUID]
+
+
 @transaction.atomic
 def record_failures(
     lease: Lease, connection: ERPConnection, failures: Sequence[Failure], *, others_sent: bool = False
-) -> list[ERPExport]:
-    """Postpone, hold or fail each export; return those that are FAILED now. Raises `LostRace`.
+) -> Recorded:
+    """Postpone, hold or fail each export. Raises `LostRace`.
 
     A fault of the connection ends no export. It opens the circuit, unless ``others_sent``: then the connection works,
     and those that met the fault are postponed.
@@ -35,14 +43,14 @@ def record_failures(
     held = [failure for failure in failures if _is_of_the_connection(failure)]
     broken = None if others_sent else next((failure for failure in held if _breaks(failure)), None)
     tried_again, final = _count_tries(failures)
-    _postpone(tried_again, now)
+    waiting = _postpone(tried_again, now)
     unreachable = any(failure.stage is Stage.CONNECT for failure in held)
-    _hold(held, now, wait_for_connection=unreachable or broken is not None)
+    waiting |= _hold(held, now, wait_for_connection=unreachable or broken is not None)
     failed = transitions.fail([(one.export, one.fault, one.stage) for one in final], now=now)
     if broken:
         reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
         circuit.open_circuit(connection, reason, now=now)
-    return failed
+    return Recorded(failed, waiting)
 
 
 def _is_of_the_connection(failure: Failure) -> bool:
@@ -71,15 +79,16 @@ def _count_tries(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failu
     return tried_again, final
 
 
-def _postpone(failures: Sequence[Failure], now: datetime) -> None:
+def _postpone(failures: Sequence[Failure], now: datetime) -> set[UUID]:
     for failure in failures:
         failure.export.next_attempt_at = now + circuit.backoff(failure.export.failed_tries)
         failure.export.error_json = _error(failure, now)
     waiting = _update_pending(failures, "next_attempt_at", "error_json", "failed_tries")
     _note([one for one in failures if one.export.pk in waiting], "postponed", now)
+    return waiting
 
 
-def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bool) -> None:
+def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bool) -> set[UUID]:
     # A connection is tried again and again: its fault is one event of each export.
     news = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
     for failure in failures:
@@ -88,6 +97,7 @@ def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bo
         failure.export.error_json = _error(failure, now)
     waiting = _update_pending(failures, "next_attempt_at", "error_json")
     _note([one for one in news if one.export.pk in waiting], "held", now)
+    return waiting
 
 
 def _update_pending(failures: Sequence[Failure], *names: str) -> set[UUID]:

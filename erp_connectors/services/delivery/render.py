@@ -9,7 +9,6 @@ from erp_connectors import archive, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, add_events
-from erp_connectors.port_types import OrderDocument
 from erp_connectors.services.delivery.context import Delivery, Failure, Item
 from erp_connectors.services.exports.order_snapshot import order_documents
 from erp_connectors.services.exports.payload_store import stored_bytes
@@ -20,7 +19,7 @@ from orderflow.row_updates import update_rows
 def render(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:
     """Make each export's bytes once; later attempts get the very same ones back."""
     rendered = [export for export in exports if export.sha256]
-    items, failures = _bytes_again(delivery, rendered)
+    items, failures = _bytes_again(delivery, rendered) if rendered else ([], [])
     fresh_items, fresh_failures = _render_all(delivery, [export for export in exports if not export.sha256])
     _archive_and_commit(delivery, fresh_items)
     return items + fresh_items, failures + fresh_failures
@@ -32,16 +31,13 @@ def _render_all(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[
     items, failures = [], []
     for export in exports:
         try:
-            items.append(Item(export, _render_one(delivery, documents[export.draft_order_id])))
+            document = documents[export.draft_order_id]
+            if isinstance(document, Fault):
+                raise document
+            items.append(Item(export, delivery.connector.render(document)))
         except Fault as fault:
             failures.append(Failure(export, fault, Stage.RENDER))
     return items, failures
-
-
-def _render_one(delivery: Delivery, document: OrderDocument | Fault) -> bytes:
-    if isinstance(document, OrderDocument):
-        return delivery.connector.render(document)
-    raise document
 
 
 def _bytes_again(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -25,22 +24,22 @@ def tell(event: str, exports: Iterable[ERPExport], **fields: object) -> None:
 
 
 def tell_each(event: str, told: Iterable[tuple[ERPExport, Mapping[str, object]]]) -> None:
-    lines = [{**_ids(export), **fields} for export, fields in told]
+    lines = [
+        {
+            "export_id": str(export.pk),
+            "filename": export.filename,
+            "draft_order_id": str(export.draft_order_id),
+            "connection_id": str(export.connection_id),
+            "org_id": str(export.org_id),
+            **({"request_id": export.request_id} if export.request_id else {}),
+            **fields,
+        }
+        for export, fields in told
+    ]
+
+    def write() -> None:
+        for line in lines:
+            log.info(event, **line)
+
     if lines:
-        transaction.on_commit(lambda: _write(event, lines))
-
-
-def _write(event: str, lines: Iterable[Mapping[str, Any]]) -> None:
-    for line in lines:
-        log.info(event, **line)
-
-
-def _ids(export: ERPExport) -> dict[str, object]:
-    ids: dict[str, object] = {
-        "export_id": str(export.pk),
-        "filename": export.filename,
-        "draft_order_id": str(export.draft_order_id),
-        "connection_id": str(export.connection_id),
-        "org_id": str(export.org_id),
-    }
-    return {**ids, "request_id": export.request_id} if export.request_id else ids
+        transaction.on_commit(write)

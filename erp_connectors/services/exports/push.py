@@ -159,37 +159,25 @@ def start(
     key: str = "",
 ) -> list[ERPExport]:
     """Create an export of each of these locked drafts, and wake delivery on commit."""
+    now, exports = timezone.now(), list[ERPExport]()
     if not drafts:
-        return []
+        return exports
     with tracing.span("push", attributes={"orders": len(drafts)}):
-        exports = _create(drafts, connections, actor=actor, retry=retry, key=key)
+        for tries_left in reversed(range(NAMES_TRIED)):
+            exports = [
+                _export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts
+            ]
+            try:
+                with transaction.atomic():
+                    transitions.create(exports, actor=actor, retry=retry)
+                break
+            except IntegrityError as error:
+                # A file name is taken, perhaps by another org, whose exports can't be looked up here.
+                log.info("push.name_taken", error=str(error))
+                if not tries_left:
+                    raise
         for connection in {export.connection_id for export in exports}:
             jobs.wake(DELIVER_TASK, str(connection))
-    return exports
-
-
-def _create(
-    drafts: Sequence[DraftOrder],
-    connections: Mapping[UUID, ERPConnection],
-    *,
-    actor: User | None,
-    retry: bool,
-    key: str,
-) -> list[ERPExport]:
-    """Retry with new file names if one is taken, perhaps by another org, whose exports can't be looked up here."""
-    now = timezone.now()
-    for tries_left in reversed(range(NAMES_TRIED)):
-        exports = [
-            _export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts
-        ]
-        try:
-            with transaction.atomic():
-                transitions.create(exports, actor=actor, retry=retry)
-            break
-        except IntegrityError as error:
-            log.info("push.name_taken", error=str(error))
-            if not tries_left:
-                raise
     return exports
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -142,7 +143,7 @@ def fail_superseded(export: ERPExport, fault: Fault) -> None:
     """PENDING -> FAILED as not sent: an earlier export of its order reached the ERP. Raises `LostRace`."""
     now = timezone.now()
     change = _failure(export, fault, Stage.SETTLE, now)
-    _require_all([export], _apply(table.FAIL_SUPERSEDED, [change], now=now, same={"next_attempt_at": None}))
+    _apply(table.FAIL_SUPERSEDED, [change], now=now, same={"next_attempt_at": None}, all_or_none=True)
 
 
 def return_edited(export: ERPExport) -> None:
@@ -152,26 +153,22 @@ def return_edited(export: ERPExport) -> None:
 
 def accept(answers: Sequence[AnswerToApply]) -> None:
     """SENT or FAILED -> ACKED with the ERP's number, for locked exports, each once. Raises `LostRace`."""
-    if not answers:
-        return
     now = clock.now()
-    took = _answer_times(answers, now)
-    _publish_staged([one.export for one in answers])
+    just_published = _publish_staged([one.export for one in answers])
     changes = [
-        _Change(
-            export=one.export,
-            values={"erp_order_id": one.ack.erp_order_id or "", **_sent(one.export, now)},
+        _answered(
+            one,
+            now,
+            values={"erp_order_id": one.ack.erp_order_id or ""},
             detail=f"ERP number {one.ack.erp_order_id}",
-            actor=one.recorded_by,
-            after=_audited(one, {"erp_order_id": one.ack.erp_order_id}),
-            log=_logged(one),
-            took=seconds,
+            after={"erp_order_id": one.ack.erp_order_id},
+            timed=one.export.pk not in just_published,
         )
-        for one, seconds in zip(answers, took, strict=True)
+        for one in answers
     ]
     # An order that is done has no error; the timeline tells what had gone wrong before.
     same = {"answered_at": now, "error_json": None}
-    _require_all([one.export for one in answers], _apply(table.ACCEPT, changes, now=now, same=same))
+    _apply(table.ACCEPT, changes, now=now, same=same, all_or_none=True)
     drafts = [one.export.draft_order for one in answers]
     for one in answers:
         one.export.draft_order.erp_order_id = one.export.erp_order_id
@@ -181,26 +178,20 @@ def accept(answers: Sequence[AnswerToApply]) -> None:
 
 def refuse(answers: Sequence[AnswerToApply]) -> None:
     """SENT or FAILED -> FAILED for the ERP's reason, for locked exports, each once. Raises `LostRace`."""
-    if not answers:
-        return
     now = clock.now()
-    took = _answer_times(answers, now)
-    _publish_staged([one.export for one in answers])
+    just_published = _publish_staged([one.export for one in answers])
     changes = [
-        _Change(
-            export=one.export,
-            values={"error_json": one.refusal(at=now), **_sent(one.export, now)},
+        _answered(
+            one,
+            now,
+            values={"error_json": one.refusal(at=now)},
             detail=f"{one.ack.error_code or ''} {one.ack.message or ''}".strip(),
-            actor=one.recorded_by,
-            after=_audited(one, {"error_code": one.ack.error_code, "message": one.ack.message}),
-            log=_logged(one),
-            code=REFUSED_BY_ERP.code,
-            took=seconds,
+            after={"error_code": one.ack.error_code, "message": one.ack.message},
+            timed=one.export.pk not in just_published,
         )
-        for one, seconds in zip(answers, took, strict=True)
+        for one in answers
     ]
-    same = {"answered_at": now}
-    _require_all([one.export for one in answers], _apply(table.REFUSE, changes, now=now, same=same))
+    _apply(table.REFUSE, changes, now=now, same={"answered_at": now}, all_or_none=True)
 
 
 def doubt(exports: Sequence[ERPExport], fault: Fault, *, destination: str) -> list[ERPExport]:
@@ -248,36 +239,44 @@ def _failure(
     )
 
 
-def _publish_staged(exports: Sequence[ERPExport]) -> None:
-    """Move STAGED exports to SENT: an answer proves that the file was published, even if no worker recorded it."""
+def _answered(
+    answer: AnswerToApply,
+    now: datetime,
+    *,
+    values: Mapping[str, object],
+    detail: str,
+    after: Mapping[str, Any],
+    timed: bool,
+) -> _Change:
+    """``timed``: it is known when the file was published, so how long the ERP took."""
+    export, by_user = answer.export, answer.recorded_by is not None
+    proven: dict[str, object] = {}
+    if export.status != ExportStatus.SENT:
+        path = _path(_staged_in(export), export) if export.staged_path else ""
+        proven = {"sent_at": export.sent_at or now, "dropzone_path": export.dropzone_path or path}
+    return _Change(
+        export=export,
+        values={**values, **proven},
+        detail=detail,
+        actor=answer.recorded_by,
+        after={**after, "note": answer.note} if by_user else after,
+        log={"answer": answer.summary(), "source": answer.source},
+        code="" if answer.ack.accepted else REFUSED_BY_ERP.code,
+        took=(now - export.sent_at).total_seconds() if timed and export.sent_at and not by_user else None,
+    )
+
+
+def _publish_staged(exports: Sequence[ERPExport]) -> set[UUID]:
+    """Move STAGED exports to SENT: an answer proves that the file was published, even if no worker recorded it.
+
+    Return the ids of these exports.
+    """
     staged = [export for export in exports if export.standing is Standing.STAGED]
     for folder in {_staged_in(export) for export in staged}:
         mine = [export for export in staged if _staged_in(export) == folder]
-        _require_all(mine, publish(mine, folder=folder, detail="proven by the ERP's answer"))
-
-
-def _sent(export: ERPExport, now: datetime) -> dict[str, object]:
-    """Return what an answer proves of an export that is not recorded as SENT."""
-    if export.status == ExportStatus.SENT:
-        return {}
-    path = _path(_staged_in(export), export) if export.staged_path else ""
-    return {"sent_at": export.sent_at or now, "dropzone_path": export.dropzone_path or path}
-
-
-def _answer_times(answers: Sequence[AnswerToApply], now: datetime) -> list[float | None]:
-    """Return how long the ERP took; None if a user recorded the answer, or if the time of publication is unknown."""
-    return [
-        None if one.recorded_by or one.export.sent_at is None else (now - one.export.sent_at).total_seconds()
-        for one in answers
-    ]
-
-
-def _audited(answer: AnswerToApply, values: dict[str, Any]) -> dict[str, Any]:
-    return {**values, "note": answer.note} if answer.recorded_by else values
-
-
-def _logged(answer: AnswerToApply) -> dict[str, str]:
-    return {"answer": answer.summary(), "source": answer.source}
+        if len(publish(mine, folder=folder, detail="proven by the ERP's answer")) != len(mine):
+            raise LostRace("Exports that were locked have another status now.")
+    return {export.pk for export in staged}
 
 
 def _path(folder: str, export: ERPExport) -> str:
@@ -288,21 +287,18 @@ def _staged_in(export: ERPExport) -> str:
     return export.staged_path.rsplit("/", 1)[0]
 
 
-def _require_all(exports: Sequence[ERPExport], moved: Sequence[ERPExport]) -> None:
-    if len(moved) != len(exports):
-        raise LostRace(f"{len(exports) - len(moved)} exports have another status now.")
-
-
 def _apply(
     transition: Transition,
     changes: Sequence[_Change],
     *,
     now: datetime,
     same: Mapping[str, object] | None = None,
+    all_or_none: bool = False,
 ) -> list[ERPExport]:
     """Write a transition of many exports with all its effects. Return the exports that moved; others get no effect.
 
-    ``same``: columns that get the same value in all rows. Raises `IllegalMove`.
+    ``same``: columns that get the same value in all rows. Raises `IllegalMove`, and `LostRace` if ``all_or_none`` and
+    not all moved.
     """
     if transition.from_statuses:
         before = {change.export.pk: change.export.status for change in changes}
@@ -311,6 +307,8 @@ def _apply(
     else:
         moved = _insert(transition, changes)
         entered = len(moved)
+    if all_or_none and len(moved) != len(changes):
+        raise LostRace(f"{len(changes) - len(moved)} exports have another status now.")
     if not moved:
         return []
     exports = [change.export for change in moved]

@@ -8,7 +8,8 @@ from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.connection_test import test_connection as run_test
-from erp_connectors.services.delivery import publish, render, resolve_unknown, stage
+from erp_connectors.services.delivery import deliver as delivery
+from erp_connectors.services.delivery import publish, resolve_unknown, stage
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import retry_push
 from erp_connectors.states import ExportStatus, FailedAs
@@ -164,7 +165,7 @@ def test_a_database_fault_is_no_attempt_and_no_reason_to_wait(site, settings, mo
     def fails(*args, **kwargs):
         raise error("the database is away")
 
-    steps = ((render, "render"), (stage, "stage"), (stage, "_commit_staged"), (publish, "_commit_sent"))
+    steps = ((delivery, "render"), (delivery, "stage"), (stage, "_commit_staged"), (publish, "_commit_sent"))
     for module, step in steps:
         with monkeypatch.context() as broken:
             broken.setattr(module, step, fails)
@@ -181,7 +182,7 @@ def test_a_database_fault_is_no_attempt_and_no_reason_to_wait(site, settings, mo
 def test_what_the_database_refuses_of_one_order_is_a_fault_of_ours(site, settings, monkeypatch):
     settings.DELIVERY_MAX_ATTEMPTS = 1
     (export,) = pushed(site, 1)
-    monkeypatch.setattr(stage, "stage", lambda *_: (_ for _ in ()).throw(DataError("value too long")))
+    monkeypatch.setattr(delivery, "stage", lambda *_: (_ for _ in ()).throw(DataError("value too long")))
 
     deliver(site.connection.pk)
 

@@ -142,7 +142,8 @@ def _of(one: Change, *, retried: bool, in_error: bool) -> Iterator[tuple[str, ..
             yield "event", "acked", str(one.row_id)
             yield "audit", Action.EXPORT_ACKED, str(one.row_id)
         return
-    left = (RESTORED if one.code == "RESTORED" else {}).get((was, now)) or MOVES[was, now]
+    left = (RESTORED if one.code == "RESTORED" else {}).get((was, now)) or MOVES.get((was, now))
+    assert left, f"no such move: {one}"
     action = (
         Action.DRAFT_PUSH_RETRIED if retried and left.action == Action.DRAFT_PUSH_REQUESTED else left.action
     )
