@@ -25,6 +25,7 @@ from erp_connectors.states import (
     decide_ack,
 )
 from orderflow import clock
+from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.row_updates import update_rows
 
@@ -118,11 +119,24 @@ def _exports(connection: ERPConnection, filenames: Sequence[str]) -> dict[str, E
         ERPExport.objects.for_org(connection.org_id)
         .filter(filename__in=printable)
         .select_for_update(of=("self",))
-        .select_related("draft_order")
         .defer("payload")
         .order_by("pk")
     )
-    return {export.filename: export for export in found}
+    exports = {export.filename: export for export in found}
+    lock_orders(list(exports.values()))
+    return exports
+
+
+def lock_orders(exports: Sequence[ERPExport]) -> None:
+    """Lock the orders of locked exports, and set them anew.
+
+    The statement that waited for an export would return its order as it was before the wait. A user may also push or
+    edit an order at the same moment. Exports come before orders, as in every delivery.
+    """
+    found = DraftOrder.objects.filter(pk__in=[export.draft_order_id for export in exports])
+    orders = {order.pk: order for order in found.select_for_update(of=("self",)).order_by("pk")}
+    for export in exports:
+        export.draft_order = orders[export.draft_order_id]
 
 
 def _meant(

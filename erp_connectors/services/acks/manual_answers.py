@@ -9,7 +9,7 @@ from django.utils import timezone
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.apply import BY_HAND, conflict_seen_to
-from erp_connectors.services.acks.decide import replaced_among
+from erp_connectors.services.acks.decide import lock_orders, replaced_among
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack
@@ -83,8 +83,9 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
 
 
 def _locked(export_id: UUID, actor: User) -> ERPExport:
-    visible = ERPExport.objects.visible_to(actor).select_related("draft_order").defer("payload")
+    visible = ERPExport.objects.visible_to(actor).defer("payload")
     export: ERPExport = visible.select_for_update(of=("self",)).get(pk=export_id)
+    lock_orders([export])
     return export
 
 

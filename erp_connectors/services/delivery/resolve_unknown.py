@@ -62,11 +62,13 @@ def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
 
 
 def _still_in_error(exports: Sequence[ERPExport]) -> list[ERPExport]:
-    """Return the exports whose order still is in ERROR, and lock these orders.
+    """Return the exports whose order still is in ERROR, and lock them and these orders.
 
     An order that a user has pushed again or is editing has to keep its outcome unknown: it is settled before the new
-    export is sent.
+    export is sent. The exports are locked first, as when an answer is applied: else both could wait for each other.
     """
+    rows = ERPExport.objects.filter(pk__in=[export.pk for export in exports])
+    list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
     orders = DraftOrder.objects.filter(pk__in=[export.draft_order_id for export in exports])
     in_error = orders.filter(status=DraftStatus.ERROR).select_for_update(of=("self",)).order_by("pk")
     found = set(in_error.values_list("pk", flat=True))

@@ -366,16 +366,12 @@ def _move_orders(transition: Transition, exports: Sequence[ERPExport]) -> None:
     order = transition.order
     if order is None:
         return
-    mine = [
-        export
-        for export in exports
-        if not _has_order(export) or export.draft_order.status in order.from_statuses
-    ]
+    # The database decides: an order that was read with its export may be older than the export that was locked.
     orders.move_all(
-        [export.draft_order_id for export in mine], from_statuses=order.from_statuses, to=order.to
+        [export.draft_order_id for export in exports], from_statuses=order.from_statuses, to=order.to
     )
-    for export in mine:
-        if _has_order(export):
+    for export in exports:
+        if _has_order(export) and export.draft_order.status in order.from_statuses:
             export.draft_order.status = order.to
 
 
