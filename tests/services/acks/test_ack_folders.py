@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from erp_connectors.models import AckFile, ERPExportEvent
-from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.acks.poll import poll, poll_now
 from erp_connectors.states import ExportStatus
 from tests.servers.openssh import openssh_server
 from tests.services.acks.test_poll import ACKED, FAILED, again, sent
@@ -76,7 +76,7 @@ def test_a_file_that_is_named_processed_stops_no_answer(site):
     assert (site.acks / "processed").read_bytes() == b"a file, not a folder"
 
     (site.acks / "processed").unlink()
-    poll(site.connection.pk)
+    poll_now(site.connection.pk)
     assert bodies(site.acks / "processed") == Counter([ACKED])
 
 
@@ -90,7 +90,7 @@ def test_a_folder_that_vanishes_between_deciding_and_moving_loses_nothing(site, 
     away.rename(site.acks)
 
     for _ in range(2):
-        poll(site.connection.pk)
+        poll_now(site.connection.pk)
 
     assert (again(export).status, again(export).conflict_json) == (ExportStatus.ACKED, None)
     assert ERPExportEvent.objects.filter(what="acked").count() == 1
