@@ -23,8 +23,8 @@ MUST_BE = {"file_mode": "must be three octal digits, like 0640"}
 class Dropzone:
     """Where and how one connection exchanges files.
 
-    ``options`` are those of the transport. The caller adds ``org_slug`` and ``limits`` (found by earlier runs on the
-    server).
+    ``options`` are those of the transport, ``format_options`` those of the connector. The caller adds ``org_slug`` and
+    ``limits`` (found by earlier runs on the server).
     """
 
     transport: str
@@ -35,6 +35,7 @@ class Dropzone:
     done_marker: bool = False
     file_mode: int | None = None
     ack_timeout: timedelta | None = None
+    format_options: object = None
     org_slug: str = ""
     limits: ServerLimits = ServerLimits()  # noqa: RUF009  # it is frozen
 
@@ -97,7 +98,9 @@ def parse(raw: Mapping[str, Any]) -> tuple[CommonConfig | None, dict[str, str]]:
     return (None if problems else CommonConfig(**values)), problems
 
 
-def dropzone(mode: str, options: TransportOptions, common: CommonConfig) -> Dropzone:
+def dropzone(
+    mode: str, options: TransportOptions, common: CommonConfig, format_options: object = None
+) -> Dropzone:
     return Dropzone(
         transport=mode,
         options=options,
@@ -107,6 +110,7 @@ def dropzone(mode: str, options: TransportOptions, common: CommonConfig) -> Drop
         done_marker=common.done_marker,
         file_mode=int(common.file_mode, 8) if common.file_mode else None,
         ack_timeout=timedelta(seconds=common.ack_timeout) if common.ack_timeout else None,
+        format_options=format_options,
     )
 
 

@@ -32,18 +32,18 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     if transport is None:
         problems = {MODE: _choose() if MODE in given else "is missing"} | problems
     problems = _misplaced(given, connector, mode if transport else None) | problems
-    options = None
+    options = format_options = None
     try:
         options = transport.parse(_part(given, _keys(transport))) if transport else None
     except ConfigError as error:
         problems |= error.problems
     try:
-        connector.parse(_part(given, _keys(connector)))
+        format_options = connector.parse(_part(given, _keys(connector)))
     except ConfigError as error:
         problems |= error.problems
     if problems or common is None or options is None:
         raise ConfigError(problems)
-    return common_fields.dropzone(mode, options, common)
+    return common_fields.dropzone(mode, options, common, format_options)
 
 
 def renew_config(raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:

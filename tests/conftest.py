@@ -11,6 +11,8 @@ from tests.parts import require_program as require_program
 from tests.parts import skip_or_fail as skip_or_fail
 from tests.servers.s3 import S3Server, s3_server
 
+pytest.register_assert_rewrite("erp_connectors.testing")
+
 
 @pytest.fixture(autouse=True)
 def _no_session_outlives_its_test() -> Iterator[None]:

@@ -27,7 +27,7 @@ erp_connectors.services: connections
 erp_connectors.services: exports
 erp_connectors: circuit, leases, dropzones, sessions, simulated_erp
 erp_connectors: outbox
-erp_connectors: connection_config
+erp_connectors: connection_config, testing
 erp_connectors: models, registry
 erp_connectors: connectors, common_fields, fields, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from erp_connectors.connectors.base import AckUnreadable
+from erp_connectors.connectors.base import AckUnreadable, NoOptions
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine
 from erp_connectors.simulated_erp import Habits, SimulatedErp
@@ -39,7 +39,7 @@ def put_order(folder: Path, draft_id: UUID | None = None) -> str:
         "PO-1", None, "EUR", None, None, (line,), None,
     )  # fmt: skip
     name = CONNECTOR.filename(order.draft_order_id, at=NOW, token=uuid4().hex[:8])
-    (folder / "export" / name).write_bytes(CONNECTOR.render(order))
+    (folder / "export" / name).write_bytes(CONNECTOR.render(order, NoOptions()))
     return name
 
 

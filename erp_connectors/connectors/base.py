@@ -80,7 +80,7 @@ class Connector(ABC, Generic[OptionsT]):
         return None
 
     @abstractmethod
-    def render(self, order: OrderDocument) -> bytes:
+    def render(self, order: OrderDocument, options: OptionsT) -> bytes:
         """The file's exact bytes, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""
 
     def schemas(self) -> Schemas:

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from erp_connectors.testing import Place
 from erp_connectors.transports.base import Transport, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
@@ -19,22 +19,6 @@ from tests.servers.rclone_sftp import rclone_sftp_server
 from tests.servers.ssh import SshServer
 
 POLICY = TransportPolicy(sftp_loopback=True)
-
-
-@dataclass
-class Place:
-    """``path`` is a name as the transport says it, ``here`` the same file on this machine."""
-
-    connect: Callable[[], Transport]
-    root: Path
-    prefix: str
-    keeps_permission_bits: bool = True
-
-    def path(self, name: str) -> str:
-        return f"{self.prefix}/{name}"
-
-    def here(self, name: str) -> Path:
-        return self.root / name
 
 
 class _Places:

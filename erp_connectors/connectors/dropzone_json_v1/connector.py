@@ -25,7 +25,7 @@ class DropzoneJsonV1(Connector[NoOptions]):
     def identify(self, body: bytes) -> UUID | None:
         return payload.order_of(body)
 
-    def render(self, order: OrderDocument) -> bytes:
+    def render(self, order: OrderDocument, options: NoOptions) -> bytes:
         return payload.render(order)
 
     def schemas(self) -> Schemas:

@@ -34,7 +34,8 @@ def _render_all(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[
             document = documents[export.draft_order_id]
             if isinstance(document, Fault):
                 raise document
-            items.append(Item(export, delivery.connector.render(document)))
+            body = delivery.connector.render(document, delivery.dropzone.format_options)
+            items.append(Item(export, body))
         except Fault as fault:
             failures.append(Failure(export, fault, Stage.RENDER))
     return items, failures

@@ -1,0 +1,102 @@
+"""Every promise of `connectors/base.py`, as a suite for one connector."""
+
+import random
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from erp_connectors.connectors.base import AckUnreadable, Connector
+from erp_connectors.port_types import Ack, OrderCustomer, OrderDocument, OrderLine
+from erp_connectors.testing.transports import SECRET_WORDS
+
+ID = UUID("550e8400-e29b-41d4-a716-446655440000")
+AT = datetime(2025, 12, 27, 10, tzinfo=UTC)
+ORDER = OrderDocument(
+    draft_order_id=ID,
+    org_slug="acme",
+    approved_at=AT,
+    approved_by="ops@acme.de",
+    customer=OrderCustomer(ID, None, "Muster GmbH"),
+    external_order_number=None,
+    order_date=date(2025, 12, 1),
+    currency="EUR",
+    requested_delivery_date=None,
+    notes=None,
+    lines=(
+        OrderLine(1, "INT-999", Decimal("10.000"), "M", Decimal("1.2300"), "EUR", None, "Käse \U0001f9c0"),
+    ),
+    source_document=None,
+)
+ODD_ANSWERS = 200
+
+
+class ConnectorSuite:
+    """Subclass it as ``TestMine`` with the fixture `connector`. ``config`` holds the connector's own required keys."""
+
+    config: dict[str, Any] = {}  # a subclass replaces it
+
+    def test_each_key_is_described_with_its_default(self, connector: Connector[Any]) -> None:
+        described = {field.name: field.default for field in connector.fields()}
+        parsed = {
+            field.name: None if field.default is msgspec.NODEFAULT else field.default
+            for field in msgspec.structs.fields(connector.Options)
+        }
+
+        assert described == parsed
+
+    def test_what_sounds_secret_is_marked_secret(self, connector: Connector[Any]) -> None:
+        fields = [field for field in connector.fields() if field.type != "date"]
+
+        sounding = [
+            f.name for f in fields if f.name.startswith(SECRET_WORDS) or f.name.endswith(SECRET_WORDS)
+        ]
+        assert sounding == [field.name for field in fields if field.secret]
+
+    def test_file_names_are_unique_plain_and_short_enough_for_any_file_system(
+        self, connector: Connector[Any]
+    ) -> None:
+        names = {connector.filename(uuid4(), at=AT, token=f"{n:08x}") for n in range(200)}
+        names |= {connector.filename(ID, at=AT, token=f"{n:08x}") for n in range(200)}
+
+        assert len(names) == 400
+        for name in names:
+            assert PurePosixPath(name).name == name
+            assert name.isascii()
+            assert name.isprintable()
+            assert not name.startswith((".", "-"))
+            assert len(f"error_{name}.json") < 255
+
+    def test_other_names_are_not_taken_for_exports(self, connector: Connector[Any]) -> None:
+        name = connector.filename(ID, at=AT, token="abc12345")
+
+        assert not any(
+            map(connector.names_export, [f"ack_{name}", f"{name}.tmp", f"{name}\n", "readme.txt", ""])
+        )
+
+    def test_an_export_is_not_taken_for_its_own_answer(self, connector: Connector[Any]) -> None:
+        assert connector.acknowledges(connector.filename(ID, at=AT, token="abc12345")) is None
+
+    def test_the_same_order_gives_the_same_bytes(self, connector: Connector[Any]) -> None:
+        options = connector.parse(self.config)
+
+        assert connector.render(ORDER, options) == connector.render(ORDER, options) != b""
+
+    def test_any_name_and_any_bytes_are_an_answer_or_unreadable(self, connector: Connector[Any]) -> None:
+        rng = random.Random(1)
+        export = connector.filename(ID, at=AT, token="abc12345")
+        for _ in range(ODD_ANSWERS):
+            odd = "".join(
+                chr(rng.choice([0, 10, 34, 47, 65, 228, 0x202E, 0x1F9C0])) for _ in range(rng.randrange(9))
+            )
+            for name in (odd, f"ack_{odd}", f"{export}{odd}", f"{odd}{export}"):
+                answered = connector.acknowledges(name)
+                assert answered is None or answered in name
+            with suppress(AckUnreadable):
+                assert isinstance(
+                    connector.parse_ack(f"ack_{export}", rng.randbytes(rng.randrange(200))), Ack
+                )
