@@ -81,10 +81,14 @@ def _misnamed(found: Sequence[Health]) -> Iterator[Finding]:
 
 
 def _not_moving(now: datetime) -> Iterator[Finding]:
-    """Due for a while, on a connection that nothing holds back."""
+    """Yield an error for each connection that nothing holds back and whose exports are due for a while.
+
+    While a worker has the lease, a long queue is normal: after an outage all that waited is due at once.
+    """
     free = Q(connection__status=ConnectionStatus.ACTIVE, connection__circuit_opened_at=None) & (
         Q(connection__retry_at=None) | Q(connection__retry_at__lt=now - STUCK)
     )
+    free &= Q(connection__delivery_lease_token="") | Q(connection__delivery_lease_until__lt=now)
     due = Q(created_at__lt=now - STUCK) & (Q(next_attempt_at=None) | Q(next_attempt_at__lt=now - STUCK))
     rows = ERPExport.objects.filter(free, due, status=ExportStatus.PENDING).order_by()
     for pk, org, count, since in rows.values_list("connection", "connection__org__slug").annotate(

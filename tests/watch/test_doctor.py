@@ -9,6 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from erp_connectors import leases
+from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
@@ -98,6 +100,17 @@ def test_exports_that_do_not_move_though_nothing_holds_them(make_site):  # noqa:
     assert code == 1
     assert stuck["what"].startswith(f"{site.org.slug} {str(site.connection.pk)[:8]}: 1 export waits since")
     assert stuck["to_do"].endswith(f"manage.py deliver --connection {site.connection.pk}")
+
+
+def test_a_backlog_that_a_worker_is_sending_after_an_outage_is_no_problem(make_site):  # noqa: F811
+    site = make_site()
+    works(site)
+    push(factories.draft(site.org).pk, actor=None)
+    ERPExport.objects.update(created_at=timezone.now() - timedelta(hours=1))
+
+    with leases.kept(leases.take(site.connection.pk, Purpose.DELIVERY)):
+        assert not wrong(doctor()[1], "exports")
+    assert wrong(doctor()[1], "exports")
 
 
 def test_what_wants_a_person_is_a_warning_and_no_error(make_site):  # noqa: F811
