@@ -9,7 +9,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from erp_connectors.address_policy import literal, refusal
 from erp_connectors.archive import ALIAS
-from erp_connectors.registry import ORG_PLACE
+from erp_connectors.connection_config import config_fields
+from erp_connectors.registry import ORG_PLACE, connector_types, has_installed
 from erp_connectors.retention.periods import TooShort, configured
 from erp_connectors.transports.allowed_hosts import is_host_or_network
 from orderflow.secrets.crypto import BadKey
@@ -64,6 +65,24 @@ def allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         for entry in settings.SFTP_ALLOWED_HOSTS
         if not is_host_or_network(entry)
     ]
+
+
+@register()
+def installed_parts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Without this, one wrong package would break the form of every connection."""
+    found: list[CheckMessage] = []
+    for connector_type in connector_types() if has_installed() else ():
+        try:
+            config_fields(connector_type)
+        except (ImportError, AttributeError, TypeError) as error:
+            found.append(
+                Error(
+                    f"Connector type {connector_type} can't be used: {error}.",
+                    hint="Correct or remove the package that adds a connector or a transport.",
+                    id="erp_connectors.E007",
+                )
+            )
+    return found
 
 
 @register()

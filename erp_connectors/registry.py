@@ -77,6 +77,11 @@ def _installed(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 
 
+def has_installed() -> bool:
+    """Return True if another package adds a connector or a transport."""
+    return bool(_installed(CONNECTOR_GROUP) or _installed(TRANSPORT_GROUP))
+
+
 def forget_installed() -> None:
     """Look for entry points anew at the next call, as after a package was installed."""
     _installed.cache_clear()

@@ -26,8 +26,11 @@ def module_of(page: str, name: str) -> ModuleType:
     return module
 
 
-def install(folder: Path) -> Path:
-    """Install a package with both examples and their entry points, as any other package; return its place."""
+def install(folder: Path, *, more: str = "") -> Path:
+    """Install a package with both examples and their entry points, as any other package; return its place.
+
+    ``more`` are more entry points of transports.
+    """
     wheel = folder / "my_package-1.0-py3-none-any.whl"
     info = "my_package-1.0.dist-info"
     files = {
@@ -38,7 +41,8 @@ def install(folder: Path) -> Path:
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": "[orderflow.connectors]\nCSV = my_package.connector:CsvConnector\n"
         "DROPZONE_JSON_V1 = my_package.connector:CsvConnector\n"
-        "[orderflow.transports]\nshare = my_package.share:ShareTransport\nsftp = my_package.share:ShareTransport\n",
+        "[orderflow.transports]\nshare = my_package.share:ShareTransport\nsftp = my_package.share:ShareTransport\n"
+        + more,
     }
     record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
     with zipfile.ZipFile(wheel, "w") as archive:

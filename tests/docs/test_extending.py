@@ -2,12 +2,13 @@
 
 import importlib
 import sys
+from contextlib import contextmanager
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from erp_connectors import registry
+from erp_connectors import checks, registry
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
@@ -31,15 +32,24 @@ def site_packages(tmp_path_factory):
 
 
 @pytest.fixture
-def installed(site_packages, monkeypatch):
+def installed(site_packages):
+    with imported_from(site_packages):
+        yield
+
+
+@contextmanager
+def imported_from(site_packages):
+    monkeypatch = pytest.MonkeyPatch()
     monkeypatch.syspath_prepend(site_packages)
     importlib.invalidate_caches()
     registry.forget_installed()
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
-        del sys.modules[name]
-    monkeypatch.undo()
-    registry.forget_installed()
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+            del sys.modules[name]
+        monkeypatch.undo()
+        registry.forget_installed()
 
 
 @pytest.fixture
@@ -107,6 +117,16 @@ def test_ours_are_not_replaced(installed):
     assert registry.transport_for("sftp") is SftpTransport
     assert registry.transport_modes() == ["sftp", "filesystem", "share"]
     assert {"separator", "share", "host", "export_path"} <= {field.name for field in config_fields("CSV")}
+
+
+def test_a_package_that_cannot_be_loaded_stops_the_start(installed, tmp_path):
+    assert checks.installed_parts(None) == []
+
+    with imported_from(examples.install(tmp_path, more="broken = my_package.share:NoSuchTransport\n")):
+        found = checks.installed_parts(None)
+
+    assert {message.id for message in found} == {"erp_connectors.E007"}
+    assert "NoSuchTransport" in found[0].msg
 
 
 def test_what_is_stored_for_a_removed_package_is_not_shown(db, installed, share):
