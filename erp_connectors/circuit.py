@@ -1,4 +1,4 @@
-"""Back-off and circuit of a connection: when it may be tried again, and why it waits. All in its row."""
+"""Back-off and circuit of a connection, kept in its row: time of the next try, and the reason for waiting."""
 
 import random
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
 
 
 def success(connection_id: UUID, *, now: datetime) -> bool:
-    """The ERP was reached and works: nothing holds the queue any longer. True where a circuit was closed."""
+    """Record that the ERP works; its queue is no longer held. Return True if a circuit was closed."""
     row = ERPConnection.objects.filter(pk=connection_id)
     held = row.exclude(circuit_opened_at=None).only("org").first()
     closed = held is not None and _close(held, now)
@@ -43,9 +43,9 @@ def polled(
     now: datetime,
     misnamed: dict[str, Any] | None = None,
 ) -> None:
-    """The ack folder was looked at, with or without trouble. ``misnamed`` None: not to its end.
+    """Record a poll of the ack folder. ``misnamed`` None: the folder was not listed to its end.
 
-    After a second failure in a row the pauses grow: a server that hangs must not keep workers from the others.
+    From the second failure in a row the pauses grow: a server that hangs must not keep workers from others.
     """
     changed = misnamed is not None and misnamed != connection.misnamed_answers
     failures = connection.poll_failures_in_row + 1 if failed else 0
@@ -59,13 +59,13 @@ def polled(
 
 
 def poll_pause(failures: int) -> timedelta:
-    """After so many failures in a row; the first is followed by the usual interval."""
+    """Return the pause after so many failures in a row; after the first it is the usual interval."""
     pause = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS * 2 ** min(max(failures, 1) - 1, 10))
     return min(pause, LONGEST_POLL_PAUSE)
 
 
 def trouble(connection: ERPConnection, *, now: datetime) -> datetime:
-    """The ERP can't be reached just now: wait longer each time. Returns when to try again."""
+    """Record a failed try: the pause grows each time. Return the time of the next try."""
     retry_at = now + backoff(connection.failures_in_row + 1)
     ERPConnection.objects.filter(pk=connection.pk).update(
         failures_in_row=F("failures_in_row") + 1, retry_at=retry_at
@@ -74,7 +74,7 @@ def trouble(connection: ERPConnection, *, now: datetime) -> datetime:
 
 
 def open_circuit(connection: ERPConnection, reason: dict[str, Any], *, now: datetime) -> None:
-    """Hold the queue until a probe or a person's test succeeds; ``reason`` is shown to them."""
+    """Hold the queue until a probe or a user's test succeeds; ``reason`` is shown to users."""
     trouble(connection, now=now)
     row = ERPConnection.objects.filter(pk=connection.pk)
     with transaction.atomic():

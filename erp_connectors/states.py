@@ -101,7 +101,7 @@ ACK_DECISIONS: dict[Case, Decision] = {
     Case(Standing.UNSENT, Answer.REFUSED): Decision.REFUSE,
 }
 
-# A newer export has replaced this one: its answers are shown to a person, and change nothing.
+# A newer export has replaced this one: its answers are shown to users, and change nothing.
 REPLACED_ACK_DECISIONS: dict[Case, Decision] = {
     case: Decision.NOTHING if decision is Decision.NOTHING else Decision.CONFLICT
     for case, decision in ACK_DECISIONS.items()
@@ -109,7 +109,7 @@ REPLACED_ACK_DECISIONS: dict[Case, Decision] = {
 
 
 def decide_ack(case: Case, *, replaced: bool, same_order_id: bool) -> Decision:
-    """What an ack does; ``same_order_id``: it names the ERP number that is already recorded, or none is."""
+    """Return what an ack does. ``same_order_id``: it has the recorded ERP number, or none is recorded."""
     decision = (REPLACED_ACK_DECISIONS if replaced else ACK_DECISIONS)[case]
     if case == Case(Standing.ACKED, Answer.ACCEPTED) and not same_order_id:
         return Decision.CONFLICT
@@ -127,5 +127,5 @@ class AckFileStatus(models.TextChoices):
     MALFORMED = "MALFORMED", _("Malformed")
 
 
-# Ack files that a person has to look at, until they are marked as handled.
+# Ack files that need attention until a user marks them as handled.
 UNSETTLED_ACKS = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)

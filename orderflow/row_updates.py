@@ -13,7 +13,7 @@ RowT = TypeVar("RowT", bound=Model)
 
 
 def update_rows(rows: Sequence[Model], *names: str) -> None:
-    """Write these fields of rows of one model; a row that is no longer in the database stays away.
+    """Write these fields of rows of one model; a row that was deleted is not inserted again.
 
     As Django's ``bulk_update``, which makes a CASE of each field and spends more time on that than the database on
     the update (tools/bench).

@@ -1,9 +1,9 @@
-"""How a status changes everywhere: look at the table, then update where it is still the old one."""
+"""Errors of a change of status. Each change is checked against a table, then done by compare-and-set."""
 
 
 class IllegalMove(Exception):
-    """A move that no table allows: a bug of ours, or a person's stale page."""
+    """No table allows this change of status: a bug of ours, or the user's page is out of date."""
 
 
 class LostRace(Exception):
-    """Somebody else moved it first: walk away."""
+    """Another process changed the row first; the caller must stop."""

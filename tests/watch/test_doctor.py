@@ -108,7 +108,9 @@ def test_a_backlog_that_a_worker_is_sending_after_an_outage_is_no_problem(make_s
     push(factories.draft(site.org).pk, actor=None)
     ERPExport.objects.update(created_at=timezone.now() - timedelta(hours=1))
 
-    with leases.kept(leases.take(site.connection.pk, Purpose.DELIVERY)):
+    lease = leases.take(site.connection.pk, Purpose.DELIVERY)
+    assert lease is not None
+    with leases.kept(lease):
         assert not wrong(doctor()[1], "exports")
     assert wrong(doctor()[1], "exports")
 

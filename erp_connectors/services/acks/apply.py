@@ -1,4 +1,4 @@
-"""What the ERP's answers do to exports and orders, many at a time: statements per batch, not per answer.
+"""Record contradictions and corrections of answers, many at a time: statements per batch, not per answer.
 
 The caller holds the exports locked, each of them once in a batch.
 """
@@ -13,7 +13,7 @@ from django.utils import timezone
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.port_types import Ack
 from erp_connectors.services.exports.answer import AnswerToApply
-from erp_connectors.services.exports.export_log import tell_each
+from erp_connectors.services.exports.export_log import log_each
 from erp_connectors.states import AckFileStatus, Answer, Stage
 from orderflow import clock, tracing
 from orderflow.audit import services as audit
@@ -21,14 +21,14 @@ from orderflow.audit.models import Action
 from orderflow.orders.doubtful_numbers import mark_doubtful
 from orderflow.row_updates import update_rows
 
-# The event of what a person recorded: no ack file overrules that.
+# The event of an answer that a user recorded: no ack file overrules it.
 BY_HAND = "by hand"
-# The event of a contradiction that a person has seen to.
+# The event of a contradiction that a user has dismissed.
 HANDLED = "handled"
 
 
 def note_conflicts(given: Sequence[AnswerToApply]) -> None:
-    """Recorded on the export for a person; nothing else changes. One that is recorded already stays as it is."""
+    """Record contradicting answers on their exports for a user to decide. One that is recorded already stays."""
     now = timezone.now()
     new = [one for one in given if not _is_noted(one)]
     for one in new:
@@ -39,14 +39,14 @@ def note_conflicts(given: Sequence[AnswerToApply]) -> None:
 
 
 def drop_conflicts(exports: Sequence[ERPExport]) -> None:
-    """A further answer showed that there is none."""
+    """Remove conflicts that a further answer has resolved."""
     for export in exports:
         export.conflict_json = None
     update_rows(exports, "conflict_json")
 
 
 def conflict_seen_to(export: ERPExport) -> None:
-    """A person has decided: neither the export nor the files that contradict it ask for anybody any more."""
+    """Record that a user has decided: the export and the files that contradict it need no attention any more."""
     now = timezone.now()
     ERPExport.objects.filter(pk=export.pk).update(conflict_json=None, updated_at=now)
     export.conflict_json = None
@@ -55,7 +55,7 @@ def conflict_seen_to(export: ERPExport) -> None:
 
 
 def correct_numbers(given: Sequence[AnswerToApply]) -> None:
-    """Of several ERP numbers another one counts than was recorded."""
+    """Replace recorded ERP numbers by those that take precedence."""
     before = [one.export.erp_order_id for one in given]
     for one in given:
         one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
@@ -76,7 +76,7 @@ def correct_numbers(given: Sequence[AnswerToApply]) -> None:
 
 
 def restate_refusals(given: Sequence[AnswerToApply]) -> None:
-    """Of several reasons another one counts than was recorded."""
+    """Replace recorded reasons of refusals by those that take precedence."""
     changed = []
     for one in given:
         reason = one.refusal(at=one.export.answered_at or timezone.now())
@@ -98,7 +98,7 @@ def _conflict(given: AnswerToApply, now: datetime) -> dict[str, Any]:
 
 
 def answer_of(conflict: dict[str, Any]) -> Ack:
-    """The answer that a ``conflict_json`` holds."""
+    """Return the answer of a ``conflict_json``."""
     error = conflict["error"] or {}
     processed_at = error.get("processed_at")
     return Ack(
@@ -111,13 +111,13 @@ def answer_of(conflict: dict[str, Any]) -> Ack:
 
 
 def _log_conflicts(given: Sequence[AnswerToApply]) -> None:
-    """In the log, and in the trace of the push."""
+    """Write contradictions to the log and to the trace of the push."""
     for one in given:
         attributes = {"export_id": str(one.export.pk), "source": one.source}
         tracing.note(
             "answer conflict", parent=one.export.trace, since=time.monotonic(), attributes=attributes
         )
-    tell_each(
+    log_each(
         "export.conflict", [(one.export, {"answer": one.summary(), "source": one.source}) for one in given]
     )
 

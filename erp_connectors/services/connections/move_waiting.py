@@ -12,7 +12,7 @@ from erp_connectors.leases import Lease, Purpose
 from erp_connectors.messages import IN_USE, NO_TARGET, STILL_ACTIVE
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.services.connections.manage import ConnectionConflict
-from erp_connectors.services.exports.export_log import tell
+from erp_connectors.services.exports.export_log import log_all
 from erp_connectors.services.exports.push import DELIVER_TASK
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import jobs
@@ -104,4 +104,4 @@ def _record(exports: Sequence[ERPExport], source: ERPConnection, target: ERPConn
         )
         for export in exports
     )
-    tell("export.moved", exports, moved_from=str(source.pk), moved_to=str(target.pk))
+    log_all("export.moved", exports, moved_from=str(source.pk), moved_to=str(target.pk))

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class DeliveryReport(msgspec.Struct):
-    """What one `deliver` did; counts of exports."""
+    """The result of one `deliver`, in numbers of exports."""
 
     connection_id: UUID
     sent: int = 0
@@ -71,7 +71,7 @@ class DeliveryReport(msgspec.Struct):
 
 
 def deliver(connection_id: UUID) -> DeliveryReport:
-    """Deliver everything due on a connection; ``busy`` where another worker is at it. Never raises `Fault`."""
+    """Deliver everything due on a connection; ``busy`` if another worker has the lease. Never raise `Fault`."""
     lease = leases.take(connection_id, Purpose.DELIVERY)
     if lease is None:
         return DeliveryReport(connection_id, busy=True)
@@ -111,7 +111,7 @@ def _deliver_as_configured(lease: Lease, report: DeliveryReport) -> bool:
                 if not report.trouble:
                     temp_file_cleanup.sweep_if_due(delivery)
         except Fault as fault:
-            _could_not_start(lease, connection, fault, report)
+            _record_failed_connect(lease, connection, fault, report)
     return False
 
 
@@ -132,7 +132,7 @@ def _due(connection_id: UUID):  # type: ignore[no-untyped-def]
 
 
 def _claim(lease: Lease) -> list[ERPExport]:
-    """The next exports, their attempt and their lines counted before anything is tried."""
+    """Return the next exports; count their attempt and their lines before anything is tried."""
     with transaction.atomic():
         leases.renew(lease)
         due = list(_due(lease.connection_id).defer(*NOT_NEEDED)[: settings.DELIVERY_BATCH_SIZE])
@@ -171,7 +171,7 @@ def _deliver_batch(delivery: Delivery, report: DeliveryReport) -> bool:
 
 
 def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
-    """Split a batch so that no more than so many order lines are in memory together."""
+    """Split a batch so that at most `MAX_LINES_TOGETHER` order lines are in memory, or one order."""
     load: list[ERPExport] = []
     lines = 0
     for export in exports:
@@ -216,8 +216,10 @@ def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int
         return 0, [Failure(export, fault, Stage.STAGE) for export in pending.defer("payload")]
 
 
-def _could_not_start(lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport) -> None:
-    """No way to the dropzone: one attempt of what was due, by the kind of fault."""
+def _record_failed_connect(
+    lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport
+) -> None:
+    """Record one failed attempt for every due export after a fault of no single one, such as a failed connect."""
     if connection.circuit_open:
         reason = fault.as_error(stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=clock.now())
         circuit.open_circuit(connection, reason, now=clock.now())

@@ -1,7 +1,7 @@
 """The empty ``{filename}.done`` beside a published file, for ERPs that wait for one before they read.
 
-Written after publication and before SENT is recorded, so SENT means that both are there. It is written again by whoever
-finishes an interrupted delivery, and only beside a file that is still there: one that the ERP has taken needs none.
+It is written after publication and before SENT is recorded, so SENT means that both are there. The worker that finishes
+an interrupted delivery writes it again if the file is still there: a file that the ERP has taken needs no marker.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def mark(
 
 
 def write(transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]) -> list[Fault | None]:
-    """None: its marker was written, or there is nothing to mark."""
+    """Write the markers. None: it was written, or there is nothing to mark."""
     if not dropzone.done_marker or not exports:
         return [None] * len(exports)
     paths = [published_path(dropzone, export) for export in exports]

@@ -1,8 +1,8 @@
 """Publish staged files, a whole batch together.
 
 The rename is the commit point, and the temporary file's absence is its receipt. A temporary name is used by one
-attempt only, STAGED is committed between writing and renaming, and only who commits it may rename. So a process
-killed anywhere, or frozen and woken late, finds either its temporary file or the proof that the rename was done.
+attempt only, STAGED is committed between writing and renaming, and only the worker that commits it may rename. So a
+process that is killed anywhere, or frozen and continued late, finds its temporary file or the proof of the rename.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from erp_connectors.states import Stage
 
 
 def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
-    """Rename and mark; then commit SENT. What an earlier worker had renamed already counts as published.
+    """Rename and mark; then commit SENT. A file that an earlier worker renamed counts as published.
 
     Work only in the folder where they were staged: an absence in another folder proves nothing.
     """

@@ -1,4 +1,4 @@
-"""What a delivery's faults mean for exports, drafts and the connection, recorded in one transaction."""
+"""Record the faults of a delivery for exports, orders and the connection, in one transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.delivery.context import Failure
 from erp_connectors.services.exports import transitions
-from erp_connectors.services.exports.export_log import tell_each
+from erp_connectors.services.exports.export_log import log_each
 from erp_connectors.states import ExportStatus, Stage
 from orderflow import clock
 from orderflow.row_updates import update_rows_where
@@ -101,7 +101,7 @@ def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bo
 
 
 def _update_pending(failures: Sequence[Failure], *names: str) -> set[UUID]:
-    """Write these fields of exports that still are PENDING, and return their ids. An answer may have moved others."""
+    """Write these fields of exports that still are PENDING. Return their ids; an answer may have moved others."""
     exports = [failure.export for failure in failures]
     written = update_rows_where(exports, *names, same={}, where={"status": ExportStatus.PENDING})
     return {export.pk for export in written}
@@ -119,7 +119,7 @@ def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
         )
         for failure in failures
     )
-    told = [
+    lines = [
         (
             one.export,
             {
@@ -131,7 +131,7 @@ def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
         )
         for one in failures
     ]
-    tell_each(f"export.{what}", told)
+    log_each(f"export.{what}", lines)
 
 
 def _detail(fault: Fault) -> str:

@@ -17,7 +17,7 @@ from orderflow.row_updates import update_rows
 
 
 def render(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Item], list[Failure]]:
-    """Make each export's bytes once; later attempts get the very same ones back."""
+    """Make each export's bytes once; later attempts get the same bytes."""
     rendered = [export for export in exports if export.sha256]
     items, failures = _bytes_again(delivery, rendered) if rendered else ([], [])
     fresh_items, fresh_failures = _render_all(delivery, [export for export in exports if not export.sha256])

@@ -1,7 +1,7 @@
 """Outcome unknown: find out whether an export that FAILED after STAGED was published, before its order is sent again.
 
-Its temporary file is moved to a name that nobody publishes. Either that move or the rename succeeded, never both,
-and each leaves a proof behind: so the answer stays the same however often, and by whomever, it is asked.
+Its temporary file is moved to a name that no worker publishes. Either that move or the rename succeeds, never both,
+and each leaves a proof. So every later check has the same result.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
 
 
 def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
-    """For exports that have just FAILED with an open session: say at once what became of them, where possible."""
+    """Find out at once whether exports that have just FAILED were published, if the session still works."""
     unknown = [export for export in exports if export.failed_as == FailedAs.UNKNOWN]
     if not unknown:
         return
@@ -78,7 +78,7 @@ def _still_in_error(exports: Sequence[ERPExport]) -> list[ERPExport]:
 def settle_predecessors(
     delivery: Delivery, exports: Sequence[ERPExport]
 ) -> tuple[list[ERPExport], list[Failure]]:
-    """Settle what earlier exports of these orders left unknown; returns those that may be sent, and the rest."""
+    """Settle the unknown outcomes of earlier exports of these orders. Return those that may be sent, and failures."""
     unknown = ERPExport.objects.filter(
         draft_order__in=[export.draft_order_id for export in exports], failed_as=FailedAs.UNKNOWN
     ).select_related("connection")

@@ -32,7 +32,7 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
     try:
         _commit_staged(delivery, staged, destination, detail=" ".join(delivery.transport.remarks()))
     except LostRace:
-        # Nobody else knows these names, and without the commit nobody may ever publish them.
+        # No other worker uses these names, and without the commit no worker may publish them.
         if delivery.dropzone.atomic_write:
             delivery.transport.remove([temporary_path(delivery.dropzone, export) for export in staged])
         raise

@@ -12,18 +12,19 @@ log = structlog.get_logger("erp_connectors.exports")
 
 
 def working_on(connection: ERPConnection) -> AbstractContextManager[None]:
-    """Every line from within says for which connection and org it is."""
+    """Add the ids of the connection and its org to each log line within the block."""
     return structlog.contextvars.bound_contextvars(
         connection_id=str(connection.pk), org_id=str(connection.org_id)
     )
 
 
-def tell(event: str, exports: Iterable[ERPExport], **fields: object) -> None:
-    """A line for each, once this transaction is committed."""
-    tell_each(event, [(export, fields) for export in exports])
+def log_all(event: str, exports: Iterable[ERPExport], **fields: object) -> None:
+    """Log a line for each export once the transaction is committed."""
+    log_each(event, [(export, fields) for export in exports])
 
 
-def tell_each(event: str, told: Iterable[tuple[ERPExport, Mapping[str, object]]]) -> None:
+def log_each(event: str, exports: Iterable[tuple[ERPExport, Mapping[str, object]]]) -> None:
+    """As `log_all`, with fields of its own for each export."""
     lines = [
         {
             "export_id": str(export.pk),
@@ -34,7 +35,7 @@ def tell_each(event: str, told: Iterable[tuple[ERPExport, Mapping[str, object]]]
             **({"request_id": export.request_id} if export.request_id else {}),
             **fields,
         }
-        for export, fields in told
+        for export, fields in exports
     ]
 
     def write() -> None:

@@ -21,7 +21,7 @@ from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.exports import transition_table as table
 from erp_connectors.services.exports.answer import AnswerToApply
-from erp_connectors.services.exports.export_log import tell_each
+from erp_connectors.services.exports.export_log import log_each
 from erp_connectors.services.exports.transition_table import Entity, Transition
 from erp_connectors.states import EXPORT_MOVES, ExportStatus, Stage, Standing
 from orderflow import clock, tracing
@@ -319,7 +319,7 @@ def _apply(
     if transition.notifies:
         note_exports(transition.notifies, exports, at=now)
     if transition.log:
-        tell_each(transition.log, [(change.export, change.log) for change in moved])
+        log_each(transition.log, [(change.export, change.log) for change in moved])
     _trace(transition, moved)
     return exports
 

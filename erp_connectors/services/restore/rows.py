@@ -31,11 +31,11 @@ ASK = "Ask the ERP team whether they have it; then mark it accepted, or refused 
 
 
 class ArchiveNeeded(Exception):
-    """Without the archive nobody can tell what went out since the backup; the text says what it answered."""
+    """The archive, which alone shows what was sent since the backup, can't be read; the text has its error."""
 
 
 def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
-    """Exports that wait in the restored database, and have a copy: they may have gone out since."""
+    """Set exports that are PENDING and have a copy to outcome unknown: they may have been sent since the backup."""
     waiting = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING)
     rows = waiting.select_related("draft_order").defer("payload")
     for page in by_size(by_key(rows, "created_at", "pk"), lambda export: 0):
@@ -51,7 +51,7 @@ def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
 def adopt_copies(
     connection: ERPConnection, names: Sequence[str], *, since: datetime, report: Recovery
 ) -> None:
-    """Archived copies, by file name, that are newer than the backup and that no export has."""
+    """Insert an export for each archived copy that is newer than the backup and has none."""
     connector = connector_for(connection.connector_type)
     written = [(_written(connection.org_id, name), name) for name in unknown_names(names)]
     newer = [(at, name) for at, name in written if at >= since]
@@ -61,7 +61,7 @@ def adopt_copies(
 
 
 def archived_names(org_id: UUID) -> list[str]:
-    """Every file name that the archive holds of an org. Raises `ArchiveNeeded`."""
+    """Return all file names of an org in the archive. Raise `ArchiveNeeded`."""
     folder = archive.storage_key(org_id, "").rstrip("/")
     try:
         return sorted(storages[archive.ALIAS].listdir(folder)[1])
@@ -72,7 +72,7 @@ def archived_names(org_id: UUID) -> list[str]:
 
 
 def unknown_names(names: Sequence[str]) -> set[str]:
-    """Those of archived copies that no export has."""
+    """Return the file names that no export has."""
     unknown = set(names)
     for page in by_size(names, lambda name: 0):
         unknown -= set(ERPExport.objects.filter(filename__in=page).values_list("filename", flat=True))
@@ -130,7 +130,7 @@ def _export(
 
 
 def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
-    """What this put in doubt, and nobody has settled yet."""
+    """Return the exports that recovery set to outcome unknown and that are not settled yet."""
     rows = ERPExport.objects.filter(
         connection=connection, failed_as=FailedAs.UNKNOWN, staged_destination=NOWHERE
     )
