@@ -11,12 +11,14 @@ from django.utils import timezone
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import (
-    CONNECTION_LOST,
     DISK_FULL,
     FOLDER_MISSING,
     NAME_TAKEN,
     NOT_FOUND,
-    REMOTE_TIMEOUT,
+    OPERATION_UNSUPPORTED,
+    PERMISSION_DENIED,
+    REMOTE_FAILURE,
+    RENAME_UNSUPPORTED,
     TOO_LARGE,
     Fault,
     Scope,
@@ -31,8 +33,9 @@ from orderflow import clock
 from orderflow.paging import by_key
 from orderflow.row_updates import update_rows
 
-# The server may never have received the request: the next poll sends it again.
-LINK_FAULTS = (CONNECTION_LOST, REMOTE_TIMEOUT)
+# A user of the server has to change something first; a plain failure may be the same. Other faults are tried again
+# with each poll.
+NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED, REMOTE_FAILURE)
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +165,7 @@ class Filing:
                 row.moved_at, row.moved_to = timezone.now(), ""
             elif outcome:
                 self.trouble = outcome
-                if outcome.kind not in LINK_FAULTS:
+                if outcome.kind in NOT_ALLOWED:
                     _try_later(row)
         update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
         self.moved += sum(1 for row in rows if row.moved_at)
