@@ -6,11 +6,13 @@ from contextlib import nullcontext
 from contextvars import copy_context
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.db import (
     DatabaseError,
     DataError,
     IntegrityError,
+    OperationalError,
     ProgrammingError,
     connection,
     connections,
@@ -219,6 +221,27 @@ def test_a_connection_that_the_server_cut_is_told_anew(orgs, wall):
             seen()
         wall.close_if_unusable_or_obsolete()
         assert seen() == {ours.pk}
+
+
+@pytest.mark.parametrize("at", ["commit", "statement"])
+def test_a_session_that_ends_before_its_answer_is_a_lost_connection(orgs, wall, monkeypatch, at):
+    """psycopg raises an error of its own if the closing message arrives as a second result."""
+
+    def two_results(*arguments, **options):
+        raw.close()
+        raise psycopg.InternalError("received 2 results from command")
+
+    with pytest.raises(OperationalError, match="lost"), transaction.atomic(), monkeypatch.context() as patch:
+        seen()
+        raw = wall.connection
+        if at == "commit":
+            monkeypatch.setattr(raw, "commit", two_results)
+        else:
+            patch.setattr(type(raw.cursor()), "execute", two_results)
+            seen()
+    wall.close()
+
+    assert seen() == set()
 
 
 def test_a_cursor_that_was_opened_before_asks_as_whoever_uses_it(orgs):

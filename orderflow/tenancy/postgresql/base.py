@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+from django.db import InternalError
+from django.db import OperationalError as DjangoOperationalError
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.backends.utils import CursorWrapper
@@ -110,6 +112,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _with_claim(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
+        with self._lost_if_unreadable():
+            return self._execute_with_claim(execute, sql, params, many, context)
+
+    def _execute_with_claim(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
         cursor = context["cursor"].cursor
         connection, statement = cursor.connection, (sql, params, many, context)
         if isinstance(sql, str) and (alone := _ALONE.match(sql)):
@@ -179,8 +187,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._claimed = claim if _status(connection) == TransactionStatus.INTRANS else ""
 
     def _commit(self) -> None:
-        super()._commit()  # type: ignore[misc]  # the stubs leave these out
+        with self._lost_if_unreadable():
+            super()._commit()  # type: ignore[misc]  # the stubs leave these out
         self._claimed = ""
+
+    @contextmanager
+    def _lost_if_unreadable(self) -> Iterator[None]:
+        """Raise `OperationalError` if the session ended between a command and its answer.
+
+        psycopg then reads the server's closing message as a second result, and raises an error of its own.
+        """
+        try:
+            yield
+        except InternalError as error:
+            if self.connection is None or _is_usable(self.connection):
+                raise
+            raise DjangoOperationalError("the connection is lost") from error
 
     def _rollback(self) -> None:
         super()._rollback()  # type: ignore[misc]
