@@ -220,14 +220,18 @@ def _record_failed_connect(
     lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport
 ) -> None:
     """Record one failed attempt for every due export after a fault of no single one, such as a failed connect."""
+    now, attempt = clock.now(), connection.failures_in_row + 1
+    reason = fault.as_error(stage=Stage.CONNECT, attempt=attempt, at=now)
     if connection.circuit_open:
-        reason = fault.as_error(stage=Stage.CONNECT, attempt=connection.failures_in_row + 1, at=clock.now())
-        circuit.open_circuit(connection, reason, now=clock.now())
+        circuit.open_circuit(connection, reason, now=now)
         report.held = fault.message
         return
     failures = [Failure(export, fault, Stage.CONNECT) for export in _claim(lease)]
     recorded = record_failures(lease, connection, failures)
-    if fault.transient:
-        circuit.trouble(connection, now=clock.now())
+    if fault.transient and attempt < settings.DELIVERY_MAX_ATTEMPTS:
+        circuit.trouble(connection, now=now)
+    elif fault.transient:
+        # No order fails by it, so only an open circuit notifies users of a server that is away for hours.
+        circuit.open_circuit(connection, reason, now=now)
     report.count(failures, recorded)
     report.held = report.held or fault.message

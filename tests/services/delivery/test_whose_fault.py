@@ -83,7 +83,11 @@ def test_a_server_that_is_away_for_long_ends_no_order(site, settings, monkeypatc
         (one.status, one.error_json["code"], one.failed_tries, one.next_attempt_at) for one in fresh(exports)
     } == {(ExportStatus.PENDING, kind.code, 0, None)}
     assert [one.events.filter(what="held").count() for one in exports] == [1, 1, 1]
+    site.connection.refresh_from_db()
+    assert site.connection.circuit_reason["code"] == kind.code, "users are notified once it is away for long"
     assert deliver(site.connection.pk).sent == 3
+    site.connection.refresh_from_db()
+    assert not site.connection.circuit_open
     assert_all_sent_once(site, exports)
 
 
