@@ -15,7 +15,7 @@ from tests import parts
 TESTS = Path(__file__).resolve().parent
 STARTING = {"run", "Popen", "call", "check_call", "check_output", "start", "running"}
 # Of Debian's base system; git and make are needed to get here.
-ALWAYS_THERE = {"bash", "env", "git", "make", "mount", "setpriv", "sh", "umount"}
+ALWAYS_THERE = {"bash", "cp", "env", "git", "make", "mount", "setpriv", "sh", "umount"}
 
 
 # The one place, and what watches it.
