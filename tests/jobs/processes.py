@@ -84,7 +84,8 @@ def world_at(folder: Path, **settings: str) -> World:
 
 
 def new_world(folder: Path, **settings: str) -> World:
-    """Return a world with a migrated database."""
+    """Return a world with a migrated database, in a folder that is made if it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
     world = world_at(folder, **settings)
     made = None if "DATABASE_URL" in settings else template("sqlite", _migrate_sqlite)
     if made:
