@@ -134,8 +134,10 @@ def assert_told(erp: Erp, code: str, *, step: str) -> str:
         assert export.next_attempt_at is None, "it waits with the others"
         told(erp.connection.circuit_reason, code)
     else:
-        assert export.next_attempt_at
-        assert export.next_attempt_at > timezone.now()
+        erp.connection.refresh_from_db(fields=["retry_at"])
+        due = export.next_attempt_at or erp.connection.retry_at
+        assert due
+        assert due > timezone.now()
     message: str = export.error_json["message"]
     return message
 

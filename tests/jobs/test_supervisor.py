@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,12 @@ def test_work_goes_on_after_idle_workers_were_killed(workers: Running, world: Wo
 
 
 def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
-    for pid in group_of(workers.groups()[0]):
-        os.kill(pid, signal.SIGSTOP)
+    frozen: set[int] = set()
+    while fresh := set(group_of(workers.groups()[0])) - frozen:  # one that was just forked, too
+        for pid in fresh:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        frozen |= fresh
     workers.wait_until_said("no sign of life for")
     require_restarted(workers, world)
 
