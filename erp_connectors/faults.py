@@ -297,6 +297,15 @@ class Fault(Exception):
     def transient(self) -> bool:
         return self.kind.scope is Scope.TRANSIENT
 
+    @property
+    def summary(self) -> str:
+        """Code and message in English, for events."""
+        return f"{self.code}: {self.message}"
+
+    def as_log(self, *, stage: str, attempt: int) -> dict[str, Any]:
+        """Return the fields of a log line about an export."""
+        return {"code": self.code, "message": self.message, "stage": str(stage), "attempt": attempt}
+
     def as_error(self, *, stage: str, attempt: int, at: datetime) -> dict[str, Any]:
         """The ``error_json`` of an export or the reason of an open circuit."""
         return {

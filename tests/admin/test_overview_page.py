@@ -74,7 +74,7 @@ def test_every_kind_of_need_has_its_words():
     assert set(RULES) == set(Kind)
 
 
-@pytest.mark.parametrize("role", [Role.ADMIN, Role.VIEWER, None])
+@pytest.mark.parametrize("role", [*Role, None])
 def test_each_link_shows_the_very_rows_that_were_counted(org, trouble, role):
     other = connection(factories.org(), Path("/srv/other"))
     failed(other, FOLDER_MISSING)

@@ -24,7 +24,8 @@ def _unthrottled(settings):
 @pytest.fixture
 def few(settings):
     """Fewer failures lock an account or an address than by default, and still more than lock both together."""
-    assert settings.AXES_FAILURE_LIMIT == 5
+    defaults = settings.LOGIN_FAILURES_PER_ACCOUNT, settings.LOGIN_FAILURES_PER_ADDRESS
+    assert (settings.AXES_FAILURE_LIMIT, *defaults) == (5, 50, 30)
     settings.LOGIN_FAILURES_PER_ACCOUNT = settings.LOGIN_FAILURES_PER_ADDRESS = 8
     return 8
 

@@ -67,11 +67,17 @@ def correct_numbers(given: Sequence[AnswerToApply]) -> None:
         for one, number in zip(given, before, strict=True)
     ]
     _add_events(given, "acked", timezone.now(), details)
-    _audit(
-        given,
-        Action.EXPORT_ACKED,
-        [{"erp_order_id": one.ack.erp_order_id} for one in given],
-        before=[{"erp_order_id": number} for number in before],
+    audit.record_many(
+        audit.Entry(
+            action=Action.EXPORT_ACKED,
+            org_id=one.export.org_id,
+            actor=one.recorded_by,
+            entity_type="ERPExport",
+            entity_id=one.export.pk,
+            before={"erp_order_id": number},
+            after={"erp_order_id": one.ack.erp_order_id, **({"note": one.note} if one.recorded_by else {})},
+        )
+        for one, number in zip(given, before, strict=True)
     )
 
 
@@ -133,25 +139,4 @@ def _add_events(given: Sequence[AnswerToApply], what: str, now: datetime, detail
             export=one.export, stage=Stage.ACK, attempt=one.export.attempts, what=what, detail=detail, at=now
         )
         for one, detail in zip(given, details, strict=True)
-    )
-
-
-def _audit(
-    given: Sequence[AnswerToApply],
-    action: Action,
-    after: Sequence[dict[str, Any]],
-    *,
-    before: Sequence[dict[str, Any] | None] = (),
-) -> None:
-    audit.record_many(
-        audit.Entry(
-            action=action,
-            org_id=one.export.org_id,
-            actor=one.recorded_by,
-            entity_type="ERPExport",
-            entity_id=one.export.pk,
-            before=earlier,
-            after={**values, "note": one.note} if one.recorded_by else values,
-        )
-        for one, values, earlier in zip(given, after, before or [None] * len(given), strict=True)
     )

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from erp_connectors import circuit, counters, leases
-from erp_connectors.faults import ARCHIVE_UNAVAILABLE, Fault, Scope
+from erp_connectors.faults import ARCHIVE_UNAVAILABLE, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.delivery.context import Failure
@@ -115,27 +115,14 @@ def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
             stage=failure.stage,
             attempt=failure.export.attempts,
             what=what,
-            detail=_detail(failure.fault),
+            detail=failure.fault.summary,
         )
         for failure in failures
     )
-    lines = [
-        (
-            one.export,
-            {
-                "code": one.fault.code,
-                "message": one.fault.message,
-                "stage": str(one.stage),
-                "attempt": one.export.attempts,
-            },
-        )
-        for one in failures
-    ]
-    log_each(f"export.{what}", lines)
-
-
-def _detail(fault: Fault) -> str:
-    return f"{fault.code}: {fault.message}"
+    log_each(
+        f"export.{what}",
+        [(one.export, one.fault.as_log(stage=one.stage, attempt=one.export.attempts)) for one in failures],
+    )
 
 
 def _error(failure: Failure, now: datetime) -> dict[str, object]:

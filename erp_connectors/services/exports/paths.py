@@ -1,4 +1,4 @@
-"""What the steps of one delivery share, and how a connection becomes a dropzone and a transport."""
+"""Where the file of an export is: its folder, its final and temporary names, and the dropzone it was staged in."""
 
 from contextlib import AbstractContextManager
 
@@ -22,8 +22,12 @@ def moved(export: ERPExport) -> Fault:
     return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
 
 
+def path_in(folder: str, export: ERPExport) -> str:
+    return f"{folder.rstrip('/')}/{export.filename}"
+
+
 def published_path(dropzone: Dropzone, export: ERPExport) -> str:
-    return f"{dropzone.export_path.rstrip('/')}/{export.filename}"
+    return path_in(dropzone.export_path, export)
 
 
 def temporary_path(dropzone: Dropzone, export: ERPExport) -> str:

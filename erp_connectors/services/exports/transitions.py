@@ -22,6 +22,7 @@ from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.exports import transition_table as table
 from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.services.exports.export_log import log_each
+from erp_connectors.services.exports.paths import path_in
 from erp_connectors.services.exports.transition_table import Entity, Transition
 from erp_connectors.states import EXPORT_MOVES, ExportStatus, Stage, Standing
 from orderflow import clock, tracing
@@ -80,7 +81,7 @@ def publish(exports: Sequence[ERPExport], *, folder: str, detail: str = "") -> l
         [
             _Change(
                 export=export,
-                values={"dropzone_path": _path(folder, export)},
+                values={"dropzone_path": path_in(folder, export)},
                 detail=detail,
                 after={"filename": export.filename},
                 log={"detail": detail},
@@ -104,7 +105,7 @@ def find_published(exports: Sequence[ERPExport], *, folder: str | None = None) -
         [
             _Change(
                 export=export,
-                values={"dropzone_path": _path(folder or _staged_in(export), export)},
+                values={"dropzone_path": path_in(folder or _staged_in(export), export)},
                 detail=detail,
                 after={"filename": export.filename},
                 log={"detail": detail},
@@ -227,14 +228,9 @@ def _failure(
         export=export,
         values={"error_json": fault.as_error(stage=stage, attempt=export.attempts, at=now), **values},
         stage=stage,
-        detail=f"{fault.code}: {fault.message}" if detail is None else detail,
+        detail=fault.summary if detail is None else detail,
         after={"code": fault.code},
-        log={
-            "code": fault.code,
-            "message": fault.message,
-            "stage": str(stage),
-            "attempt": export.attempts,
-        },
+        log=fault.as_log(stage=stage, attempt=export.attempts),
         code=fault.code,
     )
 
@@ -252,7 +248,7 @@ def _answered(
     export, by_user = answer.export, answer.recorded_by is not None
     proven: dict[str, object] = {}
     if export.status != ExportStatus.SENT:
-        path = _path(_staged_in(export), export) if export.staged_path else ""
+        path = path_in(_staged_in(export), export) if export.staged_path else ""
         proven = {"sent_at": export.sent_at or now, "dropzone_path": export.dropzone_path or path}
     return _Change(
         export=export,
@@ -277,10 +273,6 @@ def _publish_staged(exports: Sequence[ERPExport]) -> set[UUID]:
         if len(publish(mine, folder=folder, detail="proven by the ERP's answer")) != len(mine):
             raise LostRace("Exports that were locked have another status now.")
     return {export.pk for export in staged}
-
-
-def _path(folder: str, export: ERPExport) -> str:
-    return f"{folder.rstrip('/')}/{export.filename}"
 
 
 def _staged_in(export: ERPExport) -> str:
