@@ -9,6 +9,8 @@ tier, or says nothing new on that database and is in none.
   `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The others are deep,
   or run on SQLite only if they are marked `not_of_database`: what a server on the other side does wrong
   (`tests/faults`). The statements behind it are those of any delivery and poll, which others repeat.
+- Those that kill or freeze workers (fixture `make_cell`) are the exception: on SQLite everyday, on PostgreSQL deep. A
+  developer hits every point of the crash matrix before a commit, and CI hits each on both.
 - An item marked `deep` runs on PostgreSQL only if it is also marked `every_database` or `postgres_only`: a killed
   worker may behave differently there; a browser or a supervisor does not.
 """
@@ -25,24 +27,27 @@ TIERS = ("everyday", "deep", "all")
 _TESTS = Path(__file__).resolve().parent
 _ALL_OF_IT_DEEP = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.deep\b", re.MULTILINE)
 _COMMITS = {"transactional_db", "live_server", "django_db_reset_sequences"}
+_KILLS = "make_cell"
 _MAY_DIFFER = re.compile(rf"\b({'|'.join(sorted(_COMMITS))}|transaction=True|postgres_only)\b")
 
 
 def tier_of(item: pytest.Item, database: str) -> Tier | None:
     """Return the tier of ``item`` on ``database`` (`sqlite` or `postgres`), None if it does not run there."""
-    only_postgres = item.get_closest_marker("postgres_only") is not None
-    deep = item.get_closest_marker("deep") is not None
-    if database == "sqlite":
-        if only_postgres:
-            return None
-        return "deep" if deep else "everyday"
-    if deep:
-        return "deep" if only_postgres or item.get_closest_marker("every_database") else None
-    if not (only_postgres or _uses_database(item)):
+    if database == "postgres":
+        return _tier_on_postgres(item)
+    if _is(item, "postgres_only"):
         return None
-    if only_postgres or _commits(item):
-        return "everyday"
-    return None if item.get_closest_marker("not_of_database") else "deep"
+    return "deep" if _is(item, "deep") else "everyday"
+
+
+def _tier_on_postgres(item: pytest.Item) -> Tier | None:
+    if _is(item, "postgres_only"):
+        return "deep" if _is(item, "deep") else "everyday"
+    if _is(item, "deep"):
+        return "deep" if _is(item, "every_database") else None
+    if _commits(item):
+        return "deep" if _KILLS in _fixtures(item) else "everyday"
+    return "deep" if _uses_database(item) and not _is(item, "not_of_database") else None
 
 
 def is_deep_throughout(path: Path) -> bool:
@@ -81,9 +86,13 @@ def is_in(tier: Tier | None, wanted: str) -> bool:
     return tier is not None and wanted in (tier, "all")
 
 
+def _is(item: pytest.Item, mark: str) -> bool:
+    return item.get_closest_marker(mark) is not None
+
+
 def _uses_database(item: pytest.Item) -> bool:
     # pytest-django's fixtures all begin with the set-up.
-    return item.get_closest_marker("django_db") is not None or "django_db_setup" in _fixtures(item)
+    return _is(item, "django_db") or "django_db_setup" in _fixtures(item)
 
 
 def _commits(item: pytest.Item) -> bool:
