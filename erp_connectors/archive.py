@@ -42,8 +42,12 @@ class Copy(NamedTuple):
     data: bytes
 
 
+def folder(org_id: UUID) -> str:
+    return f"exports/{org_id}"
+
+
 def storage_key(org_id: UUID, filename: str) -> str:
-    return f"exports/{org_id}/{filename}"
+    return f"{folder(org_id)}/{filename}"
 
 
 def sha256(data: bytes) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from erp_connectors.config_fields import FOLDERS, TIMING, WAY, WRITING, ConfigField, Purpose, convert
+from erp_connectors.dropzone_paths import is_absolute, normal_folder
 from erp_connectors.transports.base import ServerLimits, TransportOptions
 
 MODE = "mode"
@@ -38,6 +39,11 @@ class Dropzone:
     format_options: object = None
     org_slug: str = ""
     limits: ServerLimits = ServerLimits()  # noqa: RUF009  # it is frozen
+
+    @property
+    def one_folder(self) -> bool:
+        """Whether the ERP writes its answers where it reads orders."""
+        return self.ack_path is not None and PurePosixPath(self.ack_path) == PurePosixPath(self.export_path)
 
 
 class CommonConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +99,11 @@ def parse(raw: Mapping[str, Any]) -> tuple[CommonConfig | None, dict[str, str]]:
     """Return the common part, and what is wrong by key; the part is None if anything is."""
     values, problems = convert(raw, CommonConfig, MUST_BE)
     for name in ("export_path", "ack_path"):
-        if name in values and not _absolute(values[name]):
+        if name not in values:
+            continue
+        if not (is_absolute(values[name]) and values[name].isprintable()):
             problems[name] = "must be an absolute path like /dropzone/in, without '..'"
+        values[name] = normal_folder(values[name])
     return (None if problems else CommonConfig(**values)), problems
 
 
@@ -112,8 +121,3 @@ def dropzone(
         ack_timeout=timedelta(seconds=common.ack_timeout) if common.ack_timeout else None,
         format_options=format_options,
     )
-
-
-def _absolute(path: str) -> bool:
-    pure = PurePosixPath(path)
-    return pure.is_absolute() and ".." not in pure.parts and path.isprintable()

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from erp_connectors.connectors.dropzone_json_v1 import payload
+from erp_connectors.dropzone_paths import join
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, Fault
 from erp_connectors.port_types import Move, Upload
 from erp_connectors.transports.base import Transport
@@ -126,7 +127,7 @@ class SimulatedErp:
         return outcomes
 
     def _path(self, name: str) -> str:
-        return f"{self.export_path.rstrip('/')}/{name}"
+        return join(self.export_path, name)
 
     def _write_due(self, now: datetime) -> Iterator[Happening]:
         due = [answer for answer in self.waiting if answer.due <= now]
@@ -138,7 +139,7 @@ class SimulatedErp:
             yield Happening("trouble", answer.name, fault.message) if fault else answer.happening
 
     def _write(self, answer: Answer) -> Fault | None:
-        final = f"{(self.ack_path or '').rstrip('/')}/{answer.name}"
+        final = join(self.ack_path or "", answer.name)
         if answer.blunt:
             return self.transport.stage([Upload(final, answer.body)])[0]
         # As the guide for ERP programmers asks: whole under another name first, then renamed.

@@ -32,7 +32,7 @@ erp_connectors: models, registry
 erp_connectors: connectors, common_fields, fields, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections
 erp_connectors: port_types, config_fields, address_policy, sftp
-erp_connectors: faults, states, counters, crashpoints
+erp_connectors: faults, states, counters, crashpoints, dropzone_paths
 orderflow: supervisor, queue_cluster, gunicorn_conf
 orderflow: site, __main__
 orderflow: user_admin, ticker, body_limits, traces, login_expiry, gunicorn_worker, broker
@@ -52,6 +52,7 @@ NOT_EVEN = {
     "erp_connectors.transports": ("django",),
     "erp_connectors.sftp": ("django", "orderflow", "erp_connectors"),
     "erp_connectors.faults": ("django", "orderflow"),
+    "erp_connectors.dropzone_paths": ("django", "orderflow", "erp_connectors"),
     "erp_connectors.port_types": ("django", "orderflow"),
     "erp_connectors.states": ("orderflow", "erp_connectors"),
 }

@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv6Network
-from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
 
 import structlog
 
 from erp_connectors.config_fields import ConfigField
+from erp_connectors.dropzone_paths import is_absolute
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
@@ -327,6 +327,5 @@ def _is_plain_name(name: str) -> bool:
 
 def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:
     for path in paths:
-        pure = PurePosixPath(path)
-        if not pure.is_absolute() or ".." in pure.parts or "\0" in path:
+        if not is_absolute(path):
             raise ValueError(f"not an absolute, plain path: {path!r}")

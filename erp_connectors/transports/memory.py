@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from threading import RLock
 
+from erp_connectors.dropzone_paths import folder_of, join, name_of
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_A_FILE, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.port_types import Entry, Move, ProbeStep, Upload
 from erp_connectors.transports.base import Contents, Outcomes, Presences, Transport
@@ -35,7 +35,7 @@ class MemoryDropzone:
                 self.modes[path] = mode
 
     def require_folder_of(self, path: str) -> None:
-        folder = str(PurePosixPath(path).parent)
+        folder = folder_of(path)
         if folder not in self.folders:
             raise Fault(FOLDER_MISSING, path=folder)
 
@@ -80,13 +80,13 @@ class MemoryTransport(Transport):
         zone = self._zone
         if fault := zone.failing.get("list"):
             raise fault
-        zone.require_folder_of(f"{folder.rstrip('/')}/x")
+        zone.require_folder_of(join(folder, "x"))
         for path, data in list(zone.files.items()):
-            if str(PurePosixPath(path).parent) == folder:
-                yield Entry(PurePosixPath(path).name, len(data), zone.times[path], is_file=True)
+            if folder_of(path) == folder:
+                yield Entry(name_of(path), len(data), zone.times[path], is_file=True)
         for path in list(zone.folders):
-            if path != folder and str(PurePosixPath(path).parent) == folder:
-                yield Entry(PurePosixPath(path).name, 0, 1, is_file=False)
+            if path != folder and folder_of(path) == folder:
+                yield Entry(name_of(path), 0, 1, is_file=False)
 
     def _make_folder(self, path: str) -> None:
         if fault := self._zone.failing.get("make_folder"):

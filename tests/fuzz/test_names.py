@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from erp_connectors.archive import storage_key
 from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
+from erp_connectors.dropzone_paths import TemporaryName, numbered_name, read_temporary, unnumbered_name
 from erp_connectors.port_types import Entry
 from erp_connectors.services.acks.file_index import LONGEST, ledger_name
-from erp_connectors.services.delivery.temp_file_cleanup import NAME as TEMPORARY
 from erp_connectors.services.exports.paths import temporary_path, withdrawn_path
-from erp_connectors.services.reconciliation.answers import NUMBERED
 from erp_connectors.transports.base import MAX_NAME, _plain_names
 from tests.fuzz.exploring import explore
 
@@ -81,9 +80,7 @@ def test_a_name_is_filed_under_one_that_every_system_can_hold_and_stays_that():
         assert filed.isprintable()
         assert len(os.fsencode(f"{filed}.{10**12}.reason.txt")) <= 255
         assert ledger_name(filed) == filed
-        numbered = NUMBERED.fullmatch(f"{filed}.7")
-        assert numbered
-        assert numbered["name"] == filed
+        assert unnumbered_name(numbered_name(filed, 7)) == filed
 
     explore(check, NAMES.filter(bool))
 
@@ -125,7 +122,7 @@ def test_an_order_file_is_named_by_its_order_its_second_and_its_token_alone():
 
 def test_a_temporary_file_tells_its_order_file_and_attempt_and_is_never_taken_for_either():
     def check(pk, at, token, attempt, other):
-        dropzone: Any = SimpleNamespace(export_path="/in/", atomic_write=True)
+        dropzone: Any = SimpleNamespace(export_path="/in", atomic_write=True)
         filename = CONNECTOR.filename(pk, at=at, token=token)
         paths = []
         for number in (attempt, other):
@@ -133,9 +130,7 @@ def test_a_temporary_file_tells_its_order_file_and_attempt_and_is_never_taken_fo
             staged = export.staged_path = temporary_path(dropzone, export)
             for path in (staged, withdrawn_path(export)):
                 name = path.removeprefix("/in/")
-                match = TEMPORARY.fullmatch(name)
-                assert match
-                assert (match["filename"], match["attempt"]) == (filename, str(number))
+                assert read_temporary(name) == TemporaryName(filename, number)
                 assert is_one_name(name)
                 assert not CONNECTOR.names_export(name)
                 assert not CONNECTOR.acknowledges(name)
@@ -148,8 +143,8 @@ def test_a_temporary_file_tells_its_order_file_and_attempt_and_is_never_taken_fo
 
 def test_a_servers_name_is_no_temporary_file_of_an_order_unless_it_is_called_so():
     def check(name):
-        match = TEMPORARY.fullmatch(name)
-        if match and CONNECTOR.names_export(match["filename"]):
+        temporary = read_temporary(name)
+        if temporary and CONNECTOR.names_export(temporary.filename):
             assert re.fullmatch(
                 r"sales_order_[0-9a-f]{8}_[0-9_]{15}_[0-9a-f]{8}\.json\.[1-9][0-9]*(\.withdrawn)?\.tmp", name
             )

@@ -71,7 +71,7 @@ class MisnamedAnswers:
         self._connection = connection
         self._connector = connector
         # If both folders are one, a name without a prefix is the order file itself.
-        self._with_orders = dropzone.export_path.rstrip("/") == (dropzone.ack_path or "").rstrip("/")
+        self._with_orders = dropzone.one_folder
         self._now = now
         self._seen: list[tuple[Entry, MisnamedAnswer]] = []
         self._more = False

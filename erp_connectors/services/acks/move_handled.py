@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzone_paths import join, numbered_name
 from erp_connectors.faults import (
     DISK_FULL,
     FOLDER_MISSING,
@@ -120,7 +121,7 @@ class Filing:
         ]
 
     def _hand_back(self, altered: Sequence[tuple[AckFile, str]]) -> None:
-        moves = [Move(target, f"{self._folder}/{row.name}") for row, target in altered]
+        moves = [Move(target, join(self._folder, row.name)) for row, target in altered]
         for (row, target), outcome in zip(altered, self._transport.move(moves), strict=True):
             # The next poll reads it; the row stays as the record of what was read before.
             row.moved_at, row.moved_to = timezone.now(), target if outcome else ""
@@ -131,15 +132,15 @@ class Filing:
         return self._transport.exists(paths)
 
     def _move(self, name: str, row: AckFile, new_name: str) -> Move:
-        return Move(f"{self._folder}/{name}", self._target(row, new_name))
+        return Move(join(self._folder, name), self._target(row, new_name))
 
     def _target(self, row: AckFile, name: str) -> str:
-        return f"{self._folder}/{ERROR if _is_error(row) else PROCESSED}/{name}"
+        return join(self._folder, ERROR if _is_error(row) else PROCESSED, name)
 
     def _move_into_new_folders(self, moves: Sequence[Move]) -> Outcomes:
         try:
             for place in (PROCESSED, ERROR):
-                self._transport.make_folder(f"{self._folder}/{place}")
+                self._transport.make_folder(join(self._folder, place))
         except Fault as fault:
             # The answers are decided all the same, and the pages behind this one want their turn.
             return [fault] * len(moves)
@@ -190,7 +191,7 @@ def _is_error(row: AckFile) -> bool:
 
 
 def _numbered(row: AckFile) -> str:
-    return f"{row.name}.{row.pk}"
+    return numbered_name(row.name, row.pk)
 
 
 def _reason(row: AckFile) -> bytes:

@@ -16,6 +16,7 @@ from erp_connectors import circuit, leases
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import AckUnreadable, Connector
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzone_paths import is_old_probe, join
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     CONNECTION_DISABLED,
@@ -37,7 +38,6 @@ from erp_connectors.services.acks.move_handled import Decided, Filing
 from erp_connectors.services.acks.shared_folders import of_others
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.credential_rollover import link
-from erp_connectors.services.connections.test_file_names import is_left_over
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
@@ -185,7 +185,7 @@ class _Round:
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
         self.transport = transport
-        self.folder = folder = (dropzone.ack_path or "").rstrip("/")
+        self.folder = folder = dropzone.ack_path or ""
         self.report = report
         self.expected = expected
         self.started = clock.now()
@@ -215,8 +215,8 @@ class _Round:
         for entry in self.transport.list(self.folder):
             if self.connector.acknowledges(entry.name):
                 yield entry
-            elif is_left_over(entry.name, now=self.started) and len(self.left_over) < MOST_LEFT_OVER:
-                self.left_over.append(f"{self.folder}/{entry.name}")
+            elif is_old_probe(entry.name, now=self.started) and len(self.left_over) < MOST_LEFT_OVER:
+                self.left_over.append(join(self.folder, entry.name))
             else:
                 self.misnamed.see(entry)
 
@@ -257,7 +257,7 @@ class _Round:
     def _decide(self, files: Sequence[Noted]) -> list[Decided]:
         if not files:
             return []
-        paths = [f"{self.folder}/{one.entry.name}" for one in files]
+        paths = [join(self.folder, one.entry.name) for one in files]
         bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
         readings = [
             reading

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from erp_connectors.common_fields import Dropzone
+from erp_connectors.dropzone_paths import join, probe_name
 from erp_connectors.faults import NAME_TAKEN, Fault
 from erp_connectors.port_types import Ability, Move, Upload
 from erp_connectors.services.connections import server_limits
-from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.transports.base import Transport
 from orderflow import clock
 
@@ -55,8 +55,8 @@ def noted(able: list[Ability], name: str) -> Iterator[None]:
 
 def _replaces_existing(transport: Transport, dropzone: Dropzone) -> bool | None:
     """Tried on two files whose names no ERP reads; None where it can't be told."""
-    folder, now = dropzone.export_path.rstrip("/"), clock.now()
-    first, second = (f"{folder}/{probe_name(part, now=now)}" for part in ("1", "2"))
+    now = clock.now()
+    first, second = (join(dropzone.export_path, probe_name(part, now=now)) for part in ("1", "2"))
     try:
         staged = transport.stage([Upload(first, b"1"), Upload(second, b"2")])
         if any(staged):

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import PurePosixPath
 from uuid import UUID
 
 import structlog
@@ -12,6 +11,7 @@ from django.db import transaction
 
 from erp_connectors import circuit
 from erp_connectors.common_fields import Dropzone
+from erp_connectors.dropzone_paths import join, probe_name
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     FOLDER_MISSING,
@@ -29,7 +29,6 @@ from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, re
 from erp_connectors.services.connections.capabilities import noted
 from erp_connectors.services.connections.credential_rollover import put_in_place
 from erp_connectors.services.connections.server_limits import as_row
-from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.services.connections.test_report import ProbeReport
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import ServerLimits, Transport
@@ -142,7 +141,7 @@ def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeSte
 
 def require_usable(transport: Transport, dropzone: Dropzone) -> None:
     """Raise the `Fault` that keeps files from being written on an open transport. Nothing is published for it."""
-    path = f"{dropzone.export_path.rstrip('/')}/{probe_name('written', now=clock.now())}"
+    path = join(dropzone.export_path, probe_name("written", now=clock.now()))
     try:
         _raise_first(transport.stage([Upload(path, PROBE_BODY, dropzone.file_mode)]))
     finally:
@@ -165,13 +164,13 @@ def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> Prob
 
 def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
     """Write, rename and remove a test file, under names that no reader takes for an order."""
-    folder, now = dropzone.export_path.rstrip("/"), clock.now()
-    written = here = f"{folder}/{probe_name('written', now=now)}"
+    folder, now = dropzone.export_path, clock.now()
+    written = here = join(folder, probe_name("written", now=now))
     try:
         _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
         remarks = "".join(f"; {remark}" for remark in transport.remarks())
         if dropzone.atomic_write:
-            here = f"{folder}/{probe_name('renamed', now=now)}"
+            here = join(folder, probe_name("renamed", now=now))
             remarks += _renamed(lambda: transport.publish([Move(written, here)]))
     except Fault:
         transport.remove([written, here])
@@ -197,10 +196,8 @@ def _guarantee(dropzone: Dropzone) -> str:
 
 def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
     ack_path = dropzone.ack_path or ""
-    shared = PurePosixPath(ack_path) == PurePosixPath(dropzone.export_path)
-    root = ack_path.rstrip("/")
     name = probe_name("answer", now=clock.now())
-    here = f"{root}/{name}"
+    here = join(ack_path, name)
     with noted(able, "ack_list"):
         waiting = sum(1 for _ in transport.list(ack_path))
     with noted(able, "ack_write"):
@@ -210,15 +207,17 @@ def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability
             _raise_first([_unread(body) for body in transport.read([here], max_bytes=1024)])
         for folder in (PROCESSED, ERROR):
             with noted(able, f"ack_{folder}"):
-                transport.make_folder(f"{root}/{folder}")
-                there = f"{root}/{folder}/{name}"
+                transport.make_folder(join(ack_path, folder))
+                there = join(ack_path, folder, name)
                 _renamed(partial(transport.move, [Move(here, there)]))
             here = there
     finally:
         (removed,) = transport.remove([here])
         able.append(Ability("ack_delete", not isinstance(removed, Fault)))
     found = f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
-    return f"{found}. Orders go to this folder, too: choose another one for the answers" if shared else found
+    if dropzone.one_folder:
+        found += ". Orders go to this folder, too: choose another one for the answers"
+    return found
 
 
 def _renamed(rename: Callable[[], list[Fault | None]]) -> str:

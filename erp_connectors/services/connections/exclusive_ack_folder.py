@@ -4,6 +4,7 @@ import os
 
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.config_fields import ConfigError
+from erp_connectors.dropzone_paths import is_within
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -41,4 +42,4 @@ def _ack_folder(dropzone: Dropzone) -> str:
 
 
 def _overlap(one: str, other: str) -> bool:
-    return os.path.commonpath([one, other]) in (one, other)
+    return is_within(one, other) or is_within(other, one)

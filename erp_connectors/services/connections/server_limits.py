@@ -9,6 +9,7 @@ import structlog
 from django.db import transaction
 
 from erp_connectors.common_fields import Dropzone
+from erp_connectors.dropzone_paths import join, probe_name
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import SERVER_LIMITS
@@ -63,8 +64,8 @@ def meet(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
     """
     if not (transport.speaks_extensions and dropzone.atomic_write):
         return ""
-    stem = f"{dropzone.export_path.rstrip('/')}/test_connection_{clock.now():%Y%m%d_%H%M%S_%f}"
-    paths = [f"{stem}_{n}.tmp" for n in range(FILES_TRIED)]
+    now = clock.now()
+    paths = [join(dropzone.export_path, probe_name(str(n), now=now)) for n in range(FILES_TRIED)]
     transport.expect(FILES_EXPECTED)
     try:
         outcomes = transport.stage([Upload(path, path.encode()) for path in paths])

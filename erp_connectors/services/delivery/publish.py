@@ -11,6 +11,7 @@ from django.db import transaction
 
 from erp_connectors import archive, leases
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzone_paths import is_temporary
 from erp_connectors.faults import (
     NAME_TAKEN,
     NOT_FOUND,
@@ -32,8 +33,8 @@ def publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[list[ERPEx
     here = delivery.destination
     strayed = [export for export in staged if export.staged_destination != here]
     mine = [export for export in staged if export.staged_destination == here]
-    direct = [export for export in mine if not export.staged_path.endswith(".tmp")]
-    to_rename = [export for export in mine if export.staged_path.endswith(".tmp")]
+    direct = [export for export in mine if not is_temporary(export.staged_path)]
+    to_rename = [export for export in mine if is_temporary(export.staged_path)]
     moves = [Move(export.staged_path, published_path(delivery.dropzone, export)) for export in to_rename]
     with staying_at(delivery.transport, delivery.dropzone, here):
         outcomes = delivery.transport.publish(moves)

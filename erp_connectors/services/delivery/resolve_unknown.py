@@ -12,6 +12,7 @@ from django.db import transaction
 from erp_connectors import leases
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzone_paths import is_temporary
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     ALREADY_PUBLISHED,
@@ -147,7 +148,7 @@ def _verdicts(
 
 def _judge(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
     moves = [Move(export.staged_path, withdrawn_path(export)) for export in exports]
-    atomic = [export.staged_path.endswith(".tmp") for export in exports]
+    atomic = [is_temporary(export.staged_path) for export in exports]
     # `publish` is the atomic rename; `move` may link and unlink, and a crash between the two would leave both names.
     outcomes = iter(transport.publish([move for move, yes in zip(moves, atomic, strict=True) if yes]))
     # Written under its final name there is no receipt: that mode promises at least once.

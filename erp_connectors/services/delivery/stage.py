@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import CharField, F, Value
-from django.db.models.functions import Cast, Concat
 
 from erp_connectors import leases
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzone_paths import temporary
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.port_types import Upload
 from erp_connectors.services.delivery.context import Delivery, Failure, Item, split_outcomes
 from erp_connectors.services.exports.paths import published_path, staying_at, temporary_path
 from erp_connectors.states import Stage
 from orderflow import clock
+from orderflow.row_updates import update_rows
 from orderflow.transitions import LostRace
 
 
@@ -43,10 +43,17 @@ def stage(delivery: Delivery, items: Sequence[Item]) -> tuple[list[ERPExport], l
 def _sweep_leftovers(delivery: Delivery, staged: Sequence[ERPExport], failed: Sequence[ERPExport]) -> None:
     if not delivery.dropzone.atomic_write:
         return
-    final = {export.pk: published_path(delivery.dropzone, export) for export in (*staged, *failed)}
-    leftovers = [f"{final[export.pk]}.{n}.tmp" for export in staged for n in range(1, export.attempts)]
-    leftovers += [f"{final[export.pk]}.{n}.tmp" for export in failed for n in range(1, export.attempts + 1)]
-    delivery.transport.remove(leftovers)
+    last = [
+        *((export, export.attempts - 1) for export in staged),
+        *((export, export.attempts) for export in failed),
+    ]
+    delivery.transport.remove(
+        [
+            temporary(published_path(delivery.dropzone, export), attempt)
+            for export, attempts in last
+            for attempt in range(1, attempts + 1)
+        ]
+    )
 
 
 def _commit_staged(
@@ -55,18 +62,11 @@ def _commit_staged(
     if not exports:
         return
     now = clock.now()
-    final: Concat | Value = Concat(Value(f"{delivery.dropzone.export_path.rstrip('/')}/"), F("filename"))
-    if delivery.dropzone.atomic_write:
-        final = Concat(final, Value("."), Cast("attempts", CharField()), Value(".tmp"))
-    with transaction.atomic():
-        leases.renew(delivery.lease)
-        ERPExport.objects.filter(pk__in=[export.pk for export in exports]).update(
-            staged_at=now,
-            staged_path=final,
-            staged_destination=destination,
-            staged_host_key=delivery.transport.server_key(),
-        )
-        add_events(exports, stage=Stage.STAGE, what="staged", detail=detail, at=now)
     for export in exports:
         export.staged_at, export.staged_destination = now, destination
         export.staged_path = temporary_path(delivery.dropzone, export)
+        export.staged_host_key = delivery.transport.server_key()
+    with transaction.atomic():
+        leases.renew(delivery.lease)
+        update_rows(exports, "staged_at", "staged_path", "staged_destination", "staged_host_key")
+        add_events(exports, stage=Stage.STAGE, what="staged", detail=detail, at=now)

@@ -5,21 +5,19 @@ What is judged here never changes again: a settled export stays settled, and an 
 was STAGED can never be. So it does no harm where this very worker freezes and wakes up late.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
 import structlog
 
+from erp_connectors.dropzone_paths import is_old_probe, join, read_temporary
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
-from erp_connectors.services.connections.test_file_names import is_left_over
 from erp_connectors.services.delivery.context import Delivery
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow import clock
 
-NAME = re.compile(r"(?P<filename>.+)\.(?P<attempt>[1-9][0-9]*)(\.withdrawn)?\.tmp")
 PAGE = 500
 # The rest has its turn the next time: a server could name them without end.
 MOST = 20_000
@@ -43,35 +41,35 @@ def sweep_if_due(delivery: Delivery) -> None:
 
 def sweep(delivery: Delivery) -> int:
     """Remove what is left over in the export folder; returns how many files. Raises `Fault`."""
-    folder = delivery.dropzone.export_path.rstrip("/")
+    folder = delivery.dropzone.export_path
     entries = (entry for entry in delivery.transport.list(folder) if entry.is_file)
     removed = 0
     # Listed to its end before anything is removed: a server need not list well what changes meanwhile.
     names = list(islice((entry.name for entry in entries if _is_temporary(entry.name)), MOST))
-    tests = [f"{folder}/{name}" for name in names if is_left_over(name, now=clock.now())]
-    removed += delivery.transport.remove(tests).count(True)
-    ours = iter([match for name in names if (match := NAME.fullmatch(name))])
+    probes = [join(folder, name) for name in names if is_old_probe(name, now=clock.now())]
+    removed += delivery.transport.remove(probes).count(True)
+    ours = iter([name for name in names if read_temporary(name)])
     while page := list(islice(ours, PAGE)):
-        paths = [f"{folder}/{name}" for name in _needless(delivery, folder, page)]
-        removed += delivery.transport.remove(paths).count(True)
+        removed += delivery.transport.remove(list(_needless(delivery, folder, page))).count(True)
     return removed
 
 
 def _is_temporary(name: str) -> bool:
-    return NAME.fullmatch(name) is not None or is_left_over(name, now=clock.now())
+    return read_temporary(name) is not None or is_old_probe(name, now=clock.now())
 
 
-def _needless(delivery: Delivery, folder: str, names: Sequence["re.Match[str]"]) -> Iterator[str]:
+def _needless(delivery: Delivery, folder: str, names: Sequence[str]) -> Iterator[str]:
+    files = {join(folder, name): found for name in names if (found := read_temporary(name))}
     exports = {
         export.filename: export
         for export in ERPExport.objects.for_org(delivery.connection.org_id)
-        .filter(filename__in=[name["filename"] for name in names])
+        .filter(filename__in=[file.filename for file in files.values()])
         .defer("payload")
     }
-    for name in names:
-        export = exports.get(name["filename"])
-        if export and _is_needless(export, f"{folder}/{name.string}", int(name["attempt"])):
-            yield name.string
+    for path, file in files.items():
+        export = exports.get(file.filename)
+        if export and _is_needless(export, path, file.attempt):
+            yield path
 
 
 def _is_needless(export: ERPExport, path: str, attempt: int) -> bool:

@@ -1,8 +1,10 @@
-"""Where the file of an export is: its folder, its final and temporary names, and the dropzone it was staged in."""
+"""Where the file of an export is: its final and temporary paths, and the dropzone it was staged in."""
 
 from contextlib import AbstractContextManager
 
+from erp_connectors import dropzone_paths
 from erp_connectors.common_fields import Dropzone
+from erp_connectors.dropzone_paths import join
 from erp_connectors.faults import DESTINATION_MOVED, Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.transports.base import Transport
@@ -22,20 +24,15 @@ def moved(export: ERPExport) -> Fault:
     return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
 
 
-def path_in(folder: str, export: ERPExport) -> str:
-    return f"{folder.rstrip('/')}/{export.filename}"
-
-
 def published_path(dropzone: Dropzone, export: ERPExport) -> str:
-    return path_in(dropzone.export_path, export)
+    return join(dropzone.export_path, export.filename)
 
 
 def temporary_path(dropzone: Dropzone, export: ERPExport) -> str:
-    """One name per attempt: a worker that wakes up late can't write into a later attempt's file."""
+    """Return where the current attempt writes: under the final name if the server can't rename."""
     final = published_path(dropzone, export)
-    return f"{final}.{export.attempts}.tmp" if dropzone.atomic_write else final
+    return dropzone_paths.temporary(final, export.attempts) if dropzone.atomic_write else final
 
 
 def withdrawn_path(export: ERPExport) -> str:
-    """Where a staged file is put so that nobody can publish it any more; its presence is the proof."""
-    return export.staged_path.removesuffix(".tmp") + ".withdrawn.tmp"
+    return dropzone_paths.withdrawn(export.staged_path)

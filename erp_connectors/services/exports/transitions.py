@@ -16,13 +16,13 @@ from uuid import UUID
 from django.utils import timezone
 
 from erp_connectors import counters
+from erp_connectors.dropzone_paths import folder_of, join
 from erp_connectors.faults import REFUSED_BY_ERP, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.outbox.record import note_exports
 from erp_connectors.services.exports import transition_table as table
 from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.services.exports.export_log import log_each
-from erp_connectors.services.exports.paths import path_in
 from erp_connectors.services.exports.transition_table import Entity, Transition
 from erp_connectors.states import EXPORT_MOVES, ExportStatus, Stage, Standing
 from orderflow import clock, tracing
@@ -81,7 +81,7 @@ def publish(exports: Sequence[ERPExport], *, folder: str, detail: str = "") -> l
         [
             _Change(
                 export=export,
-                values={"dropzone_path": path_in(folder, export)},
+                values={"dropzone_path": join(folder, export.filename)},
                 detail=detail,
                 after={"filename": export.filename},
                 log={"detail": detail},
@@ -105,7 +105,7 @@ def find_published(exports: Sequence[ERPExport], *, folder: str | None = None) -
         [
             _Change(
                 export=export,
-                values={"dropzone_path": path_in(folder or _staged_in(export), export)},
+                values={"dropzone_path": join(folder or folder_of(export.staged_path), export.filename)},
                 detail=detail,
                 after={"filename": export.filename},
                 log={"detail": detail},
@@ -248,7 +248,7 @@ def _answered(
     export, by_user = answer.export, answer.recorded_by is not None
     proven: dict[str, object] = {}
     if export.status != ExportStatus.SENT:
-        path = path_in(_staged_in(export), export) if export.staged_path else ""
+        path = join(folder_of(export.staged_path), export.filename) if export.staged_path else ""
         proven = {"sent_at": export.sent_at or now, "dropzone_path": export.dropzone_path or path}
     return _Change(
         export=export,
@@ -268,15 +268,11 @@ def _publish_staged(exports: Sequence[ERPExport]) -> set[UUID]:
     Return the ids of these exports.
     """
     staged = [export for export in exports if export.standing is Standing.STAGED]
-    for folder in {_staged_in(export) for export in staged}:
-        mine = [export for export in staged if _staged_in(export) == folder]
+    for folder in {folder_of(export.staged_path) for export in staged}:
+        mine = [export for export in staged if folder_of(export.staged_path) == folder]
         if len(publish(mine, folder=folder, detail="proven by the ERP's answer")) != len(mine):
             raise LostRace("Exports that were locked have another status now.")
     return {export.pk for export in staged}
-
-
-def _staged_in(export: ERPExport) -> str:
-    return export.staged_path.rsplit("/", 1)[0]
 
 
 def _apply(

@@ -1,6 +1,5 @@
 """The ack files that were filed away: did a poll handle each of them, and is it still what was handled?"""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from django.conf import settings
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
+from erp_connectors.dropzone_paths import join, name_of, numbered_name, unnumbered_name
 from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
@@ -24,9 +24,6 @@ from erp_connectors.services.reconciliation.report import Finding, Kind, Reconci
 from erp_connectors.states import AckFileStatus, ExportStatus
 from erp_connectors.transports.base import Transport
 from orderflow import clock
-
-# What a poll puts behind a name that was taken already.
-NUMBERED = re.compile(r"(?P<name>.+)\.[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class AnswerFiles:
     ) -> None:
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
-        self.folder = dropzone.ack_path.rstrip("/") if dropzone.ack_path else None
+        self.folder = dropzone.ack_path or ""
         self.transport = transport
         self.report = report
         self.misnamed = MisnamedAnswers(connection, self.connector, dropzone, now=clock.now())
@@ -50,14 +47,14 @@ class AnswerFiles:
 
     def compare(self) -> set[UUID]:
         """Unanswered exports that some file answers, wherever it lies. Raises `Fault`."""
-        if self.folder is None:
+        if not self.folder:
             return set()
-        for place in (self.folder, f"{self.folder}/{ERROR}"):
+        for place in (self.folder, join(self.folder, ERROR)):
             for page in by_size(self._answers(place), lambda seen: 0):
                 self._exports(page)
                 if place == self.folder:
                     self._report_unmoved(self._without_others(page))
-        for page in by_size(self._answers(f"{self.folder}/{PROCESSED}"), lambda seen: seen.entry.size):
+        for page in by_size(self._answers(join(self.folder, PROCESSED)), lambda seen: seen.entry.size):
             ours = self._without_others(page)
             self.report.answers += len(ours)
             self._compare_processed(ours)
@@ -70,21 +67,16 @@ class AnswerFiles:
                 if place == self.folder and self.connector.acknowledges(entry.name) is None:
                     self.misnamed.see(entry)
                 if entry.is_file and (filename := self._answered_by(entry.name)):
-                    yield _Seen(entry, f"{place}/{entry.name}", filename)
+                    yield _Seen(entry, join(place, entry.name), filename)
         except Fault as fault:
             # Made on first need: it need not be there.
             if fault.kind is not FOLDER_MISSING or place == self.folder:
                 raise
 
     def _answered_by(self, name: str) -> str | None:
-        numbered = NUMBERED.fullmatch(name)
-        plain = name.isprintable()
-        return (
-            self.connector.acknowledges(name)
-            or (self.connector.acknowledges(numbered["name"]) if numbered else None)
-            if plain
-            else None
-        )
+        if not name.isprintable():
+            return None
+        return self.connector.acknowledges(name) or self.connector.acknowledges(unnumbered_name(name))
 
     def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
         theirs = of_others(self.connection.org_id, [seen.filename for seen in page])
@@ -113,8 +105,7 @@ class AnswerFiles:
 
     def _report_misnamed(self) -> None:
         for file in self.misnamed.files():
-            path = f"{self.folder}/{file.name}"
-            to_do = RENAME % {"name": file.expected_name}
+            path, to_do = join(self.folder, file.name), RENAME % {"name": file.expected_name}
             self.report.add(
                 Finding(kind=Kind.MISNAMED, path=path, what=MISNAMED, to_do=to_do, export_id=file.export_id)
             )
@@ -186,4 +177,4 @@ LOOK = "The admin shows, under ack files, what was read, or its SHA-256; find ou
 
 def _is_of(row: AckFile, seen: _Seen) -> bool:
     """A poll that was killed may have moved the file without noting where to."""
-    return seen.entry.name in (row.moved_to.rsplit("/", 1)[-1], row.name, f"{row.name}.{row.pk}")
+    return seen.entry.name in (name_of(row.moved_to), row.name, numbered_name(row.name, row.pk))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
+from erp_connectors.dropzone_paths import join, read_temporary
 from erp_connectors.faults import NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
-from erp_connectors.services.delivery.temp_file_cleanup import NAME as TEMPORARY
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import destination, withdrawn_path
 from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
@@ -39,7 +39,7 @@ class OrderFiles:
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
         self.dropzone = dropzone
-        self.folder = dropzone.export_path.rstrip("/")
+        self.folder = dropzone.export_path
         self.writes_in_place = not dropzone.atomic_write
         self.transport = transport
         self.report = report
@@ -59,10 +59,10 @@ class OrderFiles:
 
     def _ours(self) -> Iterator[_Seen]:
         for entry in self.transport.list(self.folder):
-            match = TEMPORARY.fullmatch(entry.name)
-            filename = match["filename"] if match else entry.name
+            temporary = read_temporary(entry.name)
+            filename = temporary.filename if temporary else entry.name
             if entry.is_file and self.connector.names_export(filename):
-                yield _Seen(entry, f"{self.folder}/{entry.name}", filename)
+                yield _Seen(entry, join(self.folder, entry.name), filename)
 
     def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
         """Without those that another org has written into this very folder, which the two share."""
@@ -134,7 +134,7 @@ class OrderFiles:
             and seen.path in (export.staged_path, withdrawn_path(export))
         ]
         for seen, export in unseen:
-            final, temporary = self.transport.exists([f"{self.folder}/{export.filename}", seen.path])
+            final, temporary = self.transport.exists([join(self.folder, export.filename), seen.path])
             if final is False and temporary is True:
                 self._add(
                     Kind.LOST, seen, "The database says that it was sent, but it still has its temporary name.",

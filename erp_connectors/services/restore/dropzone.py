@@ -9,6 +9,7 @@ from django.db.models import Q
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
+from erp_connectors.dropzone_paths import join, unnumbered_name
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Move
@@ -17,7 +18,6 @@ from erp_connectors.services.connections.ack_folders import PROCESSED
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import published_path
-from erp_connectors.services.reconciliation.answers import NUMBERED
 from erp_connectors.services.restore.report import Found, Kind, Recovery
 from erp_connectors.services.restore.rows import in_doubt
 from erp_connectors.states import ExportStatus, FailedAs
@@ -54,15 +54,16 @@ def put_answers_back(
     """Handled answers that the restored database has not counted go back into the ack folder. Raises `Fault`."""
     if not dropzone.ack_path:
         return
-    folder = dropzone.ack_path.rstrip("/")
+    folder = dropzone.ack_path
+    processed = join(folder, PROCESSED)
     connector = connector_for(connection.connector_type)
     # Moving while listing may show a file twice, or hide one: so the names first.
-    for page in by_size(list(_processed(transport, connector, folder)), lambda answer: 0):
-        uncounted = _uncounted(connection, page, f"{folder}/{PROCESSED}")
+    for page in by_size(list(_processed(transport, connector, processed)), lambda answer: 0):
+        uncounted = _uncounted(connection, page, processed)
         if not report.dry_run:
             uncounted = _moved_back(transport, uncounted, folder)
         for answer in uncounted:
-            path = f"{folder}/{PROCESSED}/{answer.name}"
+            path = join(processed, answer.name)
             what = "The restored database has not counted this answer: it is read again."
             report.add(Found(kind=Kind.ANSWERED, path=path, what=what))
 
@@ -75,13 +76,12 @@ def _is_whole(export: ERPExport, body: bytes | Fault) -> bool:
     return archive.sha256(body) == export.sha256
 
 
-def _processed(transport: Transport, connector: Connector[object], folder: str) -> Iterator[_Answer]:
+def _processed(transport: Transport, connector: Connector[object], processed: str) -> Iterator[_Answer]:
     try:
-        for entry in transport.list(f"{folder}/{PROCESSED}"):
+        for entry in transport.list(processed):
             if not entry.is_file or not entry.name.isprintable():
                 continue
-            numbered = NUMBERED.fullmatch(entry.name)
-            for original in (entry.name, numbered["name"] if numbered else entry.name):
+            for original in (entry.name, unnumbered_name(entry.name)):
                 if filename := connector.acknowledges(original):
                     yield _Answer(entry.name, filename, original)
                     break
@@ -90,23 +90,25 @@ def _processed(transport: Transport, connector: Connector[object], folder: str) 
             raise
 
 
-def _uncounted(connection: ERPConnection, answers: Sequence[_Answer], place: str) -> list[_Answer]:
+def _uncounted(connection: ERPConnection, answers: Sequence[_Answer], processed: str) -> list[_Answer]:
     waiting = ERPExport.objects.for_org(connection.org_id).filter(
         Q(status=ExportStatus.SENT) | Q(status=ExportStatus.PENDING) | Q(failed_as=FailedAs.UNKNOWN),
         filename__in=[answer.filename for answer in answers],
     )
     names = set(waiting.values_list("filename", flat=True))
-    paths = [f"{place}/{answer.name}" for answer in answers]
+    paths = [join(processed, answer.name) for answer in answers]
     counted = set(
         AckFile.objects.filter(connection=connection, moved_to__in=paths).values_list("moved_to", flat=True)
     )
     return [
-        answer for answer in answers if answer.filename in names and f"{place}/{answer.name}" not in counted
+        answer
+        for answer in answers
+        if answer.filename in names and join(processed, answer.name) not in counted
     ]
 
 
 def _moved_back(transport: Transport, answers: Sequence[_Answer], folder: str) -> list[_Answer]:
-    moves = [Move(f"{folder}/{PROCESSED}/{answer.name}", f"{folder}/{answer.original}") for answer in answers]
+    moves = [Move(join(folder, PROCESSED, answer.name), join(folder, answer.original)) for answer in answers]
     moved = []
     for answer, fault in zip(answers, transport.move(moves), strict=True):
         # Taken: another answer to the same order is there already, and this one has its turn at the next call.

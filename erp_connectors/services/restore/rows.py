@@ -62,9 +62,8 @@ def adopt_copies(
 
 def archived_names(org_id: UUID) -> list[str]:
     """Return all file names of an org in the archive. Raise `ArchiveNeeded`."""
-    folder = archive.storage_key(org_id, "").rstrip("/")
     try:
-        return sorted(storages[archive.ALIAS].listdir(folder)[1])
+        return sorted(storages[archive.ALIAS].listdir(archive.folder(org_id))[1])
     except FileNotFoundError:
         return []
     except Exception as error:  # each storage backend raises errors of its own

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, open_verified
+from erp_connectors.dropzone_paths import folder_of, join
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.apply import BY_HAND
 from erp_connectors.services.connections.endpoint import Target, target_of
@@ -72,8 +73,7 @@ def proof_of(export: ERPExport) -> Proof:
 
 
 def _final(staged_path: str, filename: str) -> str:
-    folder, slash, _ = staged_path.rpartition("/")
-    return f"{folder}{slash}{filename}" if staged_path else ""
+    return join(folder_of(staged_path), filename) if staged_path else ""
 
 
 def _approved_by(export: ERPExport) -> str:

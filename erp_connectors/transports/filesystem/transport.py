@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import ClassVar, TypeVar
 
+from erp_connectors.dropzone_paths import folder_of, is_within, name_of
 from erp_connectors.faults import (
     DESTINATION_MOVED,
     DISK_FULL,
@@ -117,7 +118,7 @@ class FilesystemTransport(Transport):
 
     def _publish(self, moves: Sequence[Move]) -> list[Fault | None]:
         outcomes = [self._attempt(move.source, lambda m=move: self._rename(m)) for move in moves]  # type: ignore[misc]
-        self._make_durable({_folder_of(move.target) for move in moves})
+        self._make_durable({folder_of(move.target) for move in moves})
         return outcomes
 
     def _exists(self, paths: Sequence[str]) -> list[bool | Fault]:
@@ -141,18 +142,18 @@ class FilesystemTransport(Transport):
 
     def _make_folder(self, path: str) -> None:
         try:
-            with self._folder(_folder_of(path)) as parent:
+            with self._folder(folder_of(path)) as parent:
                 with suppress(FileExistsError):
-                    os.mkdir(_name_of(path), dir_fd=parent)
-                if not stat.S_ISDIR(os.stat(_name_of(path), dir_fd=parent, follow_symlinks=False).st_mode):
+                    os.mkdir(name_of(path), dir_fd=parent)
+                if not stat.S_ISDIR(os.stat(name_of(path), dir_fd=parent, follow_symlinks=False).st_mode):
                     raise Fault(NAME_TAKEN, "It is not a folder.", path=path)
         except OSError as error:
             raise _fault(error, path) from error
 
     def _write(self, upload: Upload) -> int:
         """The file, written whole and still open."""
-        with self._folder(_folder_of(upload.path)) as folder:
-            fd = _open_own(_name_of(upload.path), folder)
+        with self._folder(folder_of(upload.path)) as folder:
+            fd = _open_own(name_of(upload.path), folder)
         try:
             _fill(fd, upload)
             self._remarks |= _set_mode(fd, upload)
@@ -162,9 +163,9 @@ class FilesystemTransport(Transport):
         return fd
 
     def _rename(self, move: Move) -> None:
-        with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
+        with self._folder(folder_of(move.source)) as source, self._folder(folder_of(move.target)) as target:
             try:
-                os.rename(_name_of(move.source), _name_of(move.target), src_dir_fd=source, dst_dir_fd=target)
+                os.rename(name_of(move.source), name_of(move.target), src_dir_fd=source, dst_dir_fd=target)
             except FileNotFoundError:
                 _require_linked(source, move.source)
                 _require_linked(target, move.target)
@@ -172,8 +173,8 @@ class FilesystemTransport(Transport):
 
     def _move_one(self, move: Move) -> None:
         # A rename would replace an existing file; a link never does.
-        with self._folder(_folder_of(move.source)) as source, self._folder(_folder_of(move.target)) as target:
-            names = (_name_of(move.source), _name_of(move.target))
+        with self._folder(folder_of(move.source)) as source, self._folder(folder_of(move.target)) as target:
+            names = (name_of(move.source), name_of(move.target))
             try:
                 os.link(*names, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
             except OSError as error:
@@ -188,22 +189,22 @@ class FilesystemTransport(Transport):
             os.unlink(names[0], dir_fd=source)
 
     def _lstat(self, path: str) -> bool:
-        with self._folder(_folder_of(path)) as folder:
+        with self._folder(folder_of(path)) as folder:
             try:
-                os.stat(_name_of(path), dir_fd=folder, follow_symlinks=False)
+                os.stat(name_of(path), dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 _require_linked(folder, path)
                 raise
         return True
 
     def _unlink(self, path: str) -> bool:
-        with self._folder(_folder_of(path)) as folder:
-            os.unlink(_name_of(path), dir_fd=folder)
+        with self._folder(folder_of(path)) as folder:
+            os.unlink(name_of(path), dir_fd=folder)
         return True
 
     def _read_one(self, path: str, max_bytes: int) -> bytes:
-        with self._folder(_folder_of(path)) as folder:
-            fd = os.open(_name_of(path), os.O_RDONLY | FILE_FLAGS, dir_fd=folder)
+        with self._folder(folder_of(path)) as folder:
+            fd = os.open(name_of(path), os.O_RDONLY | FILE_FLAGS, dir_fd=folder)
             try:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise Fault(NOT_A_FILE, path=path)
@@ -233,7 +234,7 @@ class FilesystemTransport(Transport):
     def _open_folder(self, path: str) -> int:
         try:
             resolved = os.path.realpath(path, strict=True)
-            root = next((root for root in self._roots if _is_within(resolved, root)), None)
+            root = next((root for root in self._roots if is_within(resolved, root)), None)
             if root is None:
                 raise Fault(OUTSIDE_ROOTS, path=path)
             return _walk_down(root, PurePosixPath(resolved).relative_to(root).parts)
@@ -248,7 +249,7 @@ class FilesystemTransport(Transport):
             resolved = os.path.realpath(path)
         except OSError:  # a link that vanishes between its being seen and its being read
             return False
-        return any(_is_within(resolved, root) for root in self._roots)
+        return any(is_within(resolved, root) for root in self._roots)
 
     def _ask(self, path: str, action: Callable[[], ResultT]) -> ResultT | Fault:
         try:
@@ -343,18 +344,6 @@ def _is_one_file(name: str, other: str, source: int, target: int) -> bool:
         os.stat(name, dir_fd=source, follow_symlinks=False),
         os.stat(other, dir_fd=target, follow_symlinks=False),
     )
-
-
-def _is_within(path: str, root: str) -> bool:
-    return path == root or path.startswith(root.rstrip("/") + "/")
-
-
-def _folder_of(path: str) -> str:
-    return str(PurePosixPath(path).parent)
-
-
-def _name_of(path: str) -> str:
-    return PurePosixPath(path).name
 
 
 def _absent_as_false(answer: bool | Fault) -> bool | Fault:

@@ -7,10 +7,10 @@ docs/architecture.md for the proof and for the servers that each part of it is f
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from pathlib import PurePosixPath
 from secrets import token_hex
 
 from erp_connectors import faults
+from erp_connectors.dropzone_paths import TEMPORARY, folder_of, is_temporary, join, name_of
 from erp_connectors.faults import Fault
 from erp_connectors.sftp import operations, wire
 from erp_connectors.sftp.channels import Channels
@@ -21,8 +21,6 @@ from erp_connectors.transports.sftp import answers as sftp_answers
 FIRST_READS, READS_AHEAD = 4, 16
 # A server could send names endlessly.
 MAX_NAMES = 1_000_000
-# Readers ignore these names, so a short-lived folder of that name does no harm.
-TEMPORARY = ".tmp"
 REFUSED = (faults.PERMISSION_DENIED, faults.OPERATION_UNSUPPORTED)
 
 
@@ -32,7 +30,7 @@ def confirm_absent(channels: Channels, paths: Sequence[str]) -> list[bool | Faul
     """
     by_folder: dict[str, list[str]] = defaultdict(list)
     for path in paths:
-        by_folder[str(PurePosixPath(path).parent)].append(path)
+        by_folder[folder_of(path)].append(path)
     found: dict[str, bool | Fault] = {}
     for folder, inside in by_folder.items():
         found |= _look_in(channels, folder, inside)
@@ -42,9 +40,7 @@ def confirm_absent(channels: Channels, paths: Sequence[str]) -> list[bool | Faul
 def _look_in(channels: Channels, folder: str, paths: Sequence[str]) -> dict[str, bool | Fault]:
     found = _list_and_look(channels, folder, paths)
     free = [
-        path
-        for path, there in found.items()
-        if path.endswith(TEMPORARY) and (there is False or _is_refused(there))
+        path for path, there in found.items() if is_temporary(path) and (there is False or _is_refused(there))
     ]
     return found | _take_names(channels, folder, free) if free else found
 
@@ -87,10 +83,10 @@ def _take_names(channels: Channels, folder: str, paths: Sequence[str]) -> dict[s
     """Make a folder under each path and remove it: MKDIR succeeds only if the parent exists and the name is free.
 
     No other request of version 3 proves both at once: OpenSSH looks up each listed name by its path, and omits it from
-    the listing if the lookup fails. An unused name is tried first. If the server refuses that, it makes no folders, and
-    the result is empty.
+    the listing if the lookup fails. Readers ignore temporary names, so such a folder does no harm. An unused name is
+    tried first. If the server refuses that, it makes no folders, and the result is empty.
     """
-    (refusal,) = _make_and_remove(channels, [f"{folder}/check_{token_hex(8)}{TEMPORARY}"])
+    (refusal,) = _make_and_remove(channels, [join(folder, f"check_{token_hex(8)}{TEMPORARY}")])
     if isinstance(refusal, StatusError) and refusal.code != wire.NO_SUCH_FILE:
         return {}
     made = _make_and_remove(channels, paths) if refusal is None else [refusal] * len(paths)
@@ -119,7 +115,7 @@ def _not_taken(error: SshError, path: str) -> Fault:
 
 def _name_of(path: str) -> str:
     # Some servers list names in capitals. A name that differs only in case counts as present: that decides nothing.
-    return PurePosixPath(path).name.casefold()
+    return name_of(path).casefold()
 
 
 def _is_refused(there: bool | Fault) -> bool:

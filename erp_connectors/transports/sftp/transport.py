@@ -6,13 +6,13 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Any
 
 import paramiko
 
 from erp_connectors import faults
 from erp_connectors.config_fields import ConfigField
+from erp_connectors.dropzone_paths import folder_of
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Entry, MissingKey, Move, PresentedKey, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp import errors, operations, session, wire
@@ -324,7 +324,7 @@ class SftpTransport(Transport):
     def _tell_unavailable_folders(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
         """Some servers say FAILURE of a folder that does not exist, and say it of the folder itself, too."""
         unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
-        folders = list({_folder_of(uploads[i].path) for i in unclear})
+        folders = list({folder_of(uploads[i].path) for i in unclear})
         looks = self._require_channels().run(list(map(is_folder, folders))) if folders else []
         failing = {
             folder: look
@@ -332,7 +332,7 @@ class SftpTransport(Transport):
             if isinstance(look, errors.StatusError) and look.code in (wire.FAILURE, wire.NO_SUCH_FILE)
         }
         for i in unclear:
-            if look := failing.get(folder := _folder_of(uploads[i].path)):
+            if look := failing.get(folder := folder_of(uploads[i].path)):
                 outcomes[i] = sftp_answers.listing_fault(look, folder)
 
     def _tell_full_disks(self, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
@@ -340,7 +340,7 @@ class SftpTransport(Transport):
         unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
         if not unclear or wire.STATVFS not in (channels := self._require_channels()).extensions:
             return
-        left = channels.run([operations.free_bytes(_folder_of(uploads[i].path)) for i in unclear])
+        left = channels.run([operations.free_bytes(folder_of(uploads[i].path)) for i in unclear])
         for i, free in zip(unclear, left, strict=True):
             if isinstance(free, int) and free < len(uploads[i].data):
                 outcomes[i] = Fault(faults.DISK_FULL, f"{free} bytes are left.", path=uploads[i].path)
@@ -399,14 +399,14 @@ class SftpTransport(Transport):
 
     def _look(self, paths: Sequence[str]) -> Presences:
         """Tell a missing file from a missing folder, in one round trip. That proves no absence: see `_exists`."""
-        folders = list({_folder_of(path) for path in paths})
+        folders = list({folder_of(path) for path in paths})
         looks: list[Task[Attributes | bool]] = [*map(lstat, paths), *map(is_folder, folders)]
         results = self._require_channels().run(looks)
         missing = dict(
             zip(folders, map(sftp_answers.folder_fault, results[len(paths) :], folders), strict=True)
         )
         return [
-            sftp_answers.presence_of(result, path, missing[_folder_of(path)])
+            sftp_answers.presence_of(result, path, missing[folder_of(path)])
             for path, result in zip(paths, results[: len(paths)], strict=True)
         ]
 
@@ -506,11 +506,11 @@ class SftpTransport(Transport):
     def _tell_missing_folders(self, paths: Sequence[str], answers: "Sequence[object] | Outcomes") -> None:
         """Report a missing folder as such. It is asked for later than the file, so this proves no absence."""
         absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
-        folders = list({_folder_of(paths[i]) for i in absent})
+        folders = list({folder_of(paths[i]) for i in absent})
         results = self._require_channels().run(list(map(is_folder, folders)))
         missing = dict(zip(folders, map(sftp_answers.folder_fault, results, folders), strict=True))
         for i in absent:
-            fault = missing[_folder_of(paths[i])]
+            fault = missing[folder_of(paths[i])]
             if fault:
                 answers[i] = fault  # type: ignore[index]
 
@@ -558,7 +558,3 @@ def _is_answered(result: object) -> bool:
     """False if a request of the job may still be under way on the server."""
     ended = isinstance(result, errors.SshError) and not isinstance(result, errors.StatusError)
     return not ended or (isinstance(result, errors.HandleReused) and result.answered)
-
-
-def _folder_of(path: str) -> str:
-    return str(PurePosixPath(path).parent)

@@ -106,7 +106,7 @@ def test_a_row_that_moved_meanwhile_stays_and_leaves_no_traces() -> None:
     assert transitions.publish([row], folder="/in") == [row]
     events = row.events.count()
 
-    moved = transitions.publish([stale, other], folder="/elsewhere/")
+    moved = transitions.publish([stale, other], folder="/elsewhere")
 
     assert moved == [other]
     assert other.dropzone_path == f"/elsewhere/{other.filename}"

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from erp_connectors.dropzone_paths import probe_name
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.connection_test import test_connection as run_test
-from erp_connectors.services.connections.test_file_names import probe_name
 from erp_connectors.services.delivery.deliver import deliver
 from orderflow import clock
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
