@@ -11,7 +11,7 @@ from django.conf import settings
 
 from erp_connectors.address_policy import refusal
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
-from erp_connectors.sftp.session import connect_tcp
+from erp_connectors.sftp.tcp import connect_tcp
 
 DEFAULT_SECONDS = 10.0
 

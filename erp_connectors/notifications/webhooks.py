@@ -12,7 +12,7 @@ from django.conf import settings
 from erp_connectors.address_policy import Address, is_public, refusal
 from erp_connectors.outbox.delivery_errors import NotDelivered
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
-from erp_connectors.sftp.session import connect_tcp
+from erp_connectors.sftp.tcp import connect_tcp
 
 CONNECT_SECONDS, SECONDS_IN_ALL = 5.0, 15.0
 AGENT = "OrderFlow-Webhook/1"

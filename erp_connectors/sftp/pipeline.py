@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import (
     ConnectionLost,
     HandleReused,
     ProtocolViolation,
-    RequestTimeout,
     SshError,
     StatusError,
 )
 from erp_connectors.sftp.handles import OpenHandles
+from erp_connectors.sftp.packets import PacketStream, Stream
 from erp_connectors.sftp.redact import Hide
 from erp_connectors.sftp.wire import Reply, Request
 
@@ -33,24 +33,6 @@ FILES_OPEN = 64
 TASKS_IN_FLIGHT = 512
 BYTES_IN_FLIGHT = 2 << 20
 REQUESTS_IN_FLIGHT = 1024
-# As much as fits into one SSH packet of any server.
-SEND_BYTES = 32_704
-RECEIVE_BYTES = 1 << 17
-# A server whose every answer is just in time must not keep a worker for ever: all answers together have so many times
-# the time of one, and for what is moved meanwhile as long as the slowest link would need.
-PATIENCE = 10
-SLOWEST_BYTES_A_SECOND = 64 * 1024
-
-
-class Stream(Protocol):
-    """As much of a paramiko channel as the pipeline needs; TimeoutError is raised after ``settimeout`` seconds."""
-
-    closed: bool
-
-    def sendall(self, data: bytes) -> None: ...
-    def recv(self, nbytes: int) -> bytes: ...
-    def settimeout(self, timeout: float | None) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -86,11 +68,7 @@ class Pipeline:
         """Says hello; raises `SshError`. ``hide`` is asked for each text of the server's."""
         self._hide = hide
         self._stream = stream
-        self._io_timeout = io_timeout
-        self._clock = clock
-        self._progress = self._began = clock()
-        self._moved = 0
-        self._received = bytearray()
+        self._packets = PacketStream(stream, io_timeout=io_timeout, clock=clock)
         self._next_id = 0
         self._queue: deque[tuple[Request, _Running | None, int]] = deque()
         self._waiting: dict[int, _Awaited] = {}
@@ -98,8 +76,8 @@ class Pipeline:
         self._files_allowed = FILES_OPEN
         self._handles = OpenHandles()
         self.broken: SshError | None = None
-        self._send(wire.hello())
-        self.extensions = wire.parse_version(self._packet())
+        self._packets.send(wire.hello())
+        self.extensions = wire.parse_version(self._packets.wait())
         if wire.LIMITS in self.extensions:
             # Answered along with the first requests: asking costs no round trip.
             self._begin(_Running(_ask_limits(), self._allow_files))
@@ -114,7 +92,7 @@ class Pipeline:
         results: dict[int, ResultT | SshError] = {}
         if self.broken:
             return [self.broken] * len(tasks)
-        self._began, self._moved = self._clock(), 0
+        self._packets.begin()
         self._handles.begin()
         todo = deque(_Running(task, partial(results.__setitem__, i)) for i, task in enumerate(tasks))
         begun: list[_Running] = []
@@ -205,9 +183,7 @@ class Pipeline:
                 self._handles.closing(request.handle, self._next_id)
             self._in_flight += request.size
             parts += (request.head(self._next_id), request.data)
-        data = b"".join(parts)
-        for at in range(0, len(data), SEND_BYTES):
-            self._send(data[at : at + SEND_BYTES])
+        self._packets.send(b"".join(parts))
 
     def _may_send(self) -> bool:
         room = self._in_flight < BYTES_IN_FLIGHT and len(self._waiting) < REQUESTS_IN_FLIGHT
@@ -215,14 +191,14 @@ class Pipeline:
 
     def _receive(self) -> None:
         """Wait for at least one reply, and hand on all that are there."""
-        packet: bytes | None = self._packet()
+        packet: bytes | None = self._packets.wait()
         while packet is not None:
             request_id, awaited = self._awaited(packet)
             reply = wire.parse_reply(packet[0], packet[5:], self._hide)
             self._note_handle(request_id, awaited.request, packet[0], reply)
             if awaited.run is not None:
                 self._take(awaited.run, awaited, reply)
-            packet = self._whole_packet()
+            packet = self._packets.ready()
 
     def _note_handle(self, request_id: int, request: Request, kind: int, reply: Reply) -> None:
         if request.kind == wire.CLOSE:
@@ -258,7 +234,7 @@ class Pipeline:
         self._queue.clear()
         try:
             while self._waiting:
-                self._awaited(self._packet())
+                self._awaited(self._packets.wait())
         except SshError:
             return False
         return True
@@ -267,61 +243,6 @@ class Pipeline:
         if isinstance(limit, int) and limit:
             # Half of what is allowed: another session of the same user may count against it.
             self._files_allowed = max(1, limit // 2)
-
-    def _packet(self) -> bytes:
-        while (packet := self._whole_packet()) is None:
-            self._fill()
-        return packet
-
-    def _whole_packet(self) -> bytes | None:
-        if len(self._received) < 4:
-            return None
-        length = int.from_bytes(self._received[:4], "big")
-        if not 1 <= length <= wire.MAX_PACKET:
-            raise ProtocolViolation(f"the server announced a packet of {length} bytes")
-        if len(self._received) < 4 + length:
-            return None
-        packet = bytes(self._received[4 : 4 + length])
-        del self._received[: 4 + length]
-        self._progress = self._clock()
-        return packet
-
-    def _fill(self) -> None:
-        left = self._time_left()
-        try:
-            self._stream.settimeout(left)
-            data = self._stream.recv(RECEIVE_BYTES)
-        except TimeoutError:
-            raise RequestTimeout(f"no answer within {self._io_timeout:g} s") from None
-        except (OSError, EOFError) as error:
-            raise ConnectionLost(str(error) or "the connection broke off") from error
-        if not data:
-            raise ConnectionLost("the server closed the connection")
-        self._received += data
-        self._moved += len(data)
-
-    def _time_left(self) -> float:
-        """Raises `RequestTimeout` where there is none."""
-        now = self._clock()
-        # Only a whole packet counts as progress: one byte a minute must not keep a worker for ever.
-        if (answer := self._progress + self._io_timeout - now) <= 0:
-            raise RequestTimeout(f"no answer within {self._io_timeout:g} s")
-        allowed = PATIENCE * self._io_timeout + self._moved / SLOWEST_BYTES_A_SECOND
-        if (everything := self._began + allowed - now) <= 0:
-            raise RequestTimeout(f"each answer came in time, but not all of them within {allowed:.0f} s")
-        return min(answer, everything)
-
-    def _send(self, data: bytes) -> None:
-        began = self._progress = self._clock()
-        try:
-            self._stream.settimeout(self._time_left())
-            self._stream.sendall(data)
-        except (OSError, EOFError) as error:
-            if isinstance(error, TimeoutError) or self._clock() - began >= self._io_timeout:
-                raise RequestTimeout(f"nothing was taken within {self._io_timeout:g} s") from None
-            raise ConnectionLost(str(error) or "the connection broke off") from error
-        self._progress = self._clock()
-        self._moved += len(data)
 
     def _end(self, error: SshError) -> None:
         self.broken = error

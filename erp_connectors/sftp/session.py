@@ -1,32 +1,24 @@
-"""From a host name to a logged-in SFTP channel, each step with its deadline, nothing sent before the key is checked."""
+"""From a TCP connection to a logged-in SFTP channel, each step with a deadline. Nothing is sent to an unchecked key."""
 
 import contextlib
-import ipaddress
 import socket
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import paramiko
-from cryptography.exceptions import InvalidSignature, InvalidTag
 from paramiko.ssh_exception import IncompatiblePeer
 
 from erp_connectors.sftp import algorithms
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
-    ConnectionRefused,
     ConnectTimeout,
-    HandshakeFailed,
     HostKeyChanged,
     HostKeyUnknown,
     LoginRefused,
-    NameNotFound,
-    NoCommonAlgorithm,
-    OutdatedAlgorithms,
     ProtocolViolation,
     ServerBusy,
     SftpUnavailable,
@@ -37,99 +29,14 @@ from erp_connectors.sftp.hardened_transport import GuardedTransport
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.limits import LearnedLimits
 from erp_connectors.sftp.login import KEY, Login
-from erp_connectors.sftp.other_services import USUAL_PORTS, first_line, other_service
+from erp_connectors.sftp.other_services import USUAL_PORTS
+from erp_connectors.sftp.peer_errors import PEER_ERRORS, handshake_error, no_common_algorithm
 from erp_connectors.sftp.pipeline import Pipeline
 from erp_connectors.sftp.redact import Hide
 from erp_connectors.sftp.server_algorithms import Offer
+from erp_connectors.sftp.tcp import PatientSocket
 
-KEEPALIVE_SECONDS, SILENCE_SECONDS = 30, 30
-LOOPBACK = ipaddress.ip_address("127.0.0.1")
-Allow = Callable[[ipaddress.IPv4Address | ipaddress.IPv6Address], None]
-LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
-# paramiko hands on whatever it ran into while it parsed what the peer sent.
-PEER_ERRORS = (
-    *LINK_ERRORS, ValueError, LookupError, TypeError, ArithmeticError, struct.error, InvalidSignature, InvalidTag,
-)  # fmt: skip
-
-
-class PatientSocket(socket.socket):
-    """Gives up where the peer takes nothing for so many seconds; paramiko would try to send for ever."""
-
-    patience: float = SILENCE_SECONDS
-    _refused_since: float | None = None
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        try:
-            sent = super().send(data, flags)
-        except TimeoutError:
-            since = self._refused_since = self._refused_since or time.monotonic()
-            if time.monotonic() - since >= self.patience:
-                raise BrokenPipeError(f"nothing was taken within {self.patience:g} s") from None
-            raise
-        self._refused_since = None
-        return sent
-
-
-def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> PatientSocket:
-    """Look the name up once and connect to one of its addresses, none of which ``allow`` may have raised for.
-
-    Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
-    """
-    found = _look_up(host, port)
-    for _, _, _, _, address in found:
-        allow(ipaddress.ip_address(str(address[0]).partition("%")[0]))
-    failure: Exception = ConnectionRefused(f"{host}:{port}")
-    for family, kind, protocol, _, address in found:
-        try:
-            sock = _connect(family, kind, protocol, address, timeout)
-        except TimeoutError:
-            failure = ConnectTimeout(f"{host}:{port} within {timeout:g} s")
-        except OSError as error:
-            failure = ConnectionRefused(f"{host}:{port}: {error.strerror or error}")
-        else:
-            _require_other_machine(sock, allow)
-            return sock
-    raise failure
-
-
-def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
-    try:
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except (OSError, ValueError) as error:
-        raise NameNotFound(f"{host}: {getattr(error, 'strerror', None) or 'not a host name'}") from None
-
-
-def _require_other_machine(sock: PatientSocket, allow: Allow) -> None:
-    """An address of this very machine is as good as loopback, whatever it looks like."""
-    try:
-        if sock.getsockname()[0] == sock.getpeername()[0]:
-            allow(LOOPBACK)
-    except OSError:
-        # Gone again already, which the handshake will say.
-        return
-    except BaseException:
-        sock.close()
-        raise
-
-
-def _connect(
-    family: int, kind: int, protocol: int, address: tuple[object, ...], timeout: float
-) -> PatientSocket:
-    sock = PatientSocket(family, kind, protocol)
-    sock.patience = timeout
-    try:
-        sock.settimeout(timeout)
-        sock.connect(address)
-        # paramiko leaves Nagle's algorithm on, which costs 40 ms for each small file.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A keepalive that nobody confirms ends the connection, instead of a quarter of an hour later.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+KEEPALIVE_SECONDS = 30
 
 
 class Session:
@@ -284,16 +191,16 @@ class Session:
             # paramiko's wait ends at its deadline without a word, and then there is no key.
             presented = transport.get_remote_server_key()
         except IncompatiblePeer as error:
-            raise self._no_common_algorithm(str(error), transport.offer) from None
+            raise no_common_algorithm(str(error), transport.offer, legacy=self._legacy) from None
         except PEER_ERRORS as error:
-            raise _handshake_error(error, transport, self._hide) from None
+            raise handshake_error(error, transport, self._hide) from None
         return HostKey(presented.get_name(), presented.asbytes())
 
     def _new_transport(self, preferred: Sequence[HostKey]) -> GuardedTransport:
         try:
             transport = GuardedTransport(self._sock, self._hide)
         except PEER_ERRORS as error:
-            raise _handshake_error(error, None, self._hide) from None
+            raise handshake_error(error, None, self._hide) from None
         # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
         transport.banner_timeout = self._timeout * 1.25
         transport.handshake_timeout = self._timeout
@@ -334,14 +241,6 @@ class Session:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    def _no_common_algorithm(self, problem: str, offer: Offer | None) -> SshError:
-        if offer is None:
-            return NoCommonAlgorithm(problem)
-        kind: type[SshError] = NoCommonAlgorithm
-        if not self._legacy and algorithms.is_only_outdated(offer):
-            kind = OutdatedAlgorithms
-        return kind(f"{problem}. It offers {offer}.")
-
 
 def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
     """Raises `HostKeyUnknown` where nothing is pinned, `HostKeyChanged` where something else is."""
@@ -350,23 +249,6 @@ def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
     if key not in pinned:
         known = ", ".join(f"{pin.type} {pin.fingerprint}" for pin in pinned)
         raise HostKeyChanged(f"It presents {key.type} {key.fingerprint}; pinned is {known}.")
-
-
-def _handshake_error(error: Exception, transport: GuardedTransport | None, hide: Hide) -> SshError:
-    greeting = transport.greeting if transport else b""
-    if not isinstance(error, LINK_ERRORS):
-        return HandshakeFailed("it sends what is not SSH")
-    text = str(error) or type(error).__name__
-    if transport and transport.remote_version and isinstance(error, EOFError | OSError):
-        return ConnectionLost("in the middle of the SSH handshake")
-    if "banner" in text.lower() or isinstance(error, EOFError | ConnectionResetError):
-        said = f'; it says: "{hide(first_line(greeting))}"' if greeting else ""
-        if other := other_service(greeting):
-            return other
-        if "Invalid" in text or "Indecipherable" in text:
-            return HandshakeFailed(f"it greets with something other than SSH{said}")
-        return ServerBusy(f"the connection was closed before the greeting{said}")
-    return HandshakeFailed(text)
 
 
 def _signatures(key_type: str) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def test_a_peer_that_takes_nothing_does_not_hold_a_writer(tmp_path):
         transport_to(busy, peer) as transport,
     ):
         # As over a slow line, where little fits in between.
-        transport._session._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        transport._link._session._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         behaviour.interfere = lambda operation, name: peer.deafen() if operation == "write" else None
         outcomes = soon(lambda: transport.stage([Upload(f"/{n}.tmp", MUCH) for n in range(2)]))
         soon(transport.close)

@@ -13,6 +13,7 @@ from erp_connectors.faults import Fault
 from erp_connectors.port_types import Move, Upload
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
+from erp_connectors.transports.filesystem.roots import Roots
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.delay_proxy import delay_proxy
@@ -288,7 +289,7 @@ def test_what_is_absent_in_another_folder_of_that_name_proves_nothing(here, tmp_
 def test_a_folder_that_was_deleted_while_it_is_open_holds_no_proof(here, tmp_path, monkeypatch):
     folder = tmp_path / "in"
     move = Move(str(folder / "a.tmp"), str(folder / "a.json"))
-    walk = FilesystemTransport._open_folder
+    walk = Roots._open_folder
 
     def open_then_delete(self, path):
         fd = walk(self, path)
@@ -296,7 +297,7 @@ def test_a_folder_that_was_deleted_while_it_is_open_holds_no_proof(here, tmp_pat
             folder.rmdir()
         return fd
 
-    monkeypatch.setattr(FilesystemTransport, "_open_folder", open_then_delete)
+    monkeypatch.setattr(Roots, "_open_folder", open_then_delete)
 
     assert codes(here.exists([move.source])) == ["FOLDER_MISSING"]
     folder.mkdir()

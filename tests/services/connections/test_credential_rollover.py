@@ -15,7 +15,7 @@ from erp_connectors.services.exports.push import push_many
 from erp_connectors.sftp.key_pairs import new_private_key, public_half
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import TransportPolicy
-from erp_connectors.transports.sftp import transport as sftp
+from erp_connectors.transports.sftp import SftpTransport, server_link
 from orderflow.audit.models import Action, AuditLog
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
@@ -145,7 +145,7 @@ def test_our_new_key_is_offered_until_it_is_accepted_and_no_order_waits(
 ):
     fresh = new_private_key()
     connection = connect(next_ssh_key=fresh, password=None, ssh_key_expires=day(3))
-    monkeypatch.setattr(sftp, "PLANS_TRIED_EVERY", 0)
+    monkeypatch.setattr(server_link, "PLANS_TRIED_EVERY", 0)
 
     assert outcome(connection) == ExportStatus.SENT, "the server knows only the old one"
     assert config(connection)["next_ssh_key"] == fresh
@@ -181,7 +181,7 @@ def test_a_test_that_logs_in_with_the_new_key_says_so_and_drops_the_old_one(conn
 
 def test_from_a_password_to_a_key_without_a_gap(connect, server, behaviour, monkeypatch):
     fresh = new_private_key()
-    monkeypatch.setattr(sftp, "PLANS_TRIED_EVERY", 0)
+    monkeypatch.setattr(server_link, "PLANS_TRIED_EVERY", 0)
     connection = connect(ssh_key=None, next_ssh_key=fresh)
 
     assert outcome(connection) == ExportStatus.SENT
@@ -225,9 +225,9 @@ def test_an_unreadable_new_key_stops_nothing(connect):
 
 
 def test_a_kept_session_is_given_up_now_and_then_while_something_is_planned(server, monkeypatch):
-    plain = sftp.SftpTransport(server.options(), POLICY)
-    planned = sftp.SftpTransport(replace(server.options(), next_ssh_key=new_private_key()), POLICY)
+    plain = SftpTransport(server.options(), POLICY)
+    planned = SftpTransport(replace(server.options(), next_ssh_key=new_private_key()), POLICY)
     with plain, planned:
         assert (plain.resume(), planned.resume()) == (True, True)
-        monkeypatch.setattr(sftp, "PLANS_TRIED_EVERY", 0)
+        monkeypatch.setattr(server_link, "PLANS_TRIED_EVERY", 0)
         assert (plain.resume(), planned.resume()) == (True, False)

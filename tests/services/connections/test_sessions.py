@@ -79,7 +79,7 @@ def test_a_session_that_died_unnoticed_costs_one_new_login_and_no_attempt(
     pushed(connection)
     deliver(connection.pk)
     (kept,) = sessions.keeper._kept  # what a network that vanished does to it
-    kept.transport._session._sock.shutdown(2)  # type: ignore[attr-defined]
+    kept.transport._link._session._sock.shutdown(2)  # type: ignore[attr-defined]
     monkeypatch.setattr("erp_connectors.sftp.session.Session.alive", True)
     pushed(connection)
 

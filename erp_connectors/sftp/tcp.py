@@ -1,0 +1,93 @@
+"""A TCP connection to one of a name's addresses, with deadlines for connecting and for sending."""
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
+
+SILENCE_SECONDS = 30
+LOOPBACK = ipaddress.ip_address("127.0.0.1")
+Allow = Callable[[ipaddress.IPv4Address | ipaddress.IPv6Address], None]
+
+
+class PatientSocket(socket.socket):
+    """Gives up where the peer takes nothing for so many seconds; paramiko would try to send for ever."""
+
+    patience: float = SILENCE_SECONDS
+    _refused_since: float | None = None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        try:
+            sent = super().send(data, flags)
+        except TimeoutError:
+            since = self._refused_since = self._refused_since or time.monotonic()
+            if time.monotonic() - since >= self.patience:
+                raise BrokenPipeError(f"nothing was taken within {self.patience:g} s") from None
+            raise
+        self._refused_since = None
+        return sent
+
+
+def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> PatientSocket:
+    """Look the name up once and connect to one of its addresses, none of which ``allow`` may have raised for.
+
+    Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
+    """
+    found = _look_up(host, port)
+    for _, _, _, _, address in found:
+        allow(ipaddress.ip_address(str(address[0]).partition("%")[0]))
+    failure: Exception = ConnectionRefused(f"{host}:{port}")
+    for family, kind, protocol, _, address in found:
+        try:
+            sock = _connect(family, kind, protocol, address, timeout)
+        except TimeoutError:
+            failure = ConnectTimeout(f"{host}:{port} within {timeout:g} s")
+        except OSError as error:
+            failure = ConnectionRefused(f"{host}:{port}: {error.strerror or error}")
+        else:
+            _require_other_machine(sock, allow)
+            return sock
+    raise failure
+
+
+def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, ValueError) as error:
+        raise NameNotFound(f"{host}: {getattr(error, 'strerror', None) or 'not a host name'}") from None
+
+
+def _require_other_machine(sock: PatientSocket, allow: Allow) -> None:
+    """An address of this very machine is as good as loopback, whatever it looks like."""
+    try:
+        if sock.getsockname()[0] == sock.getpeername()[0]:
+            allow(LOOPBACK)
+    except OSError:
+        # Gone again already, which the handshake will say.
+        return
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connect(
+    family: int, kind: int, protocol: int, address: tuple[object, ...], timeout: float
+) -> PatientSocket:
+    sock = PatientSocket(family, kind, protocol)
+    sock.patience = timeout
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        # paramiko leaves Nagle's algorithm on, which costs 40 ms for each small file.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # A keepalive that nobody confirms ends the connection, instead of a quarter of an hour later.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

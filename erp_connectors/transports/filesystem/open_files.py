@@ -1,0 +1,98 @@
+"""Files of an open folder, by their descriptors and plain names."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+
+from erp_connectors.faults import FOLDER_MISSING, NOT_A_FILE, SIZE_MISMATCH, TOO_LARGE, Fault
+from erp_connectors.port_types import Entry, Upload
+from erp_connectors.transports.base import mode_remark
+
+FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+# A share without hard links, or (on Linux) a file that belongs to the ERP's user.
+LINK_REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def require_linked(folder: int, path: str) -> None:
+    """Raise `Fault` FOLDER_MISSING if the open folder was deleted: an absence in it proves nothing."""
+    if os.fstat(folder).st_nlink == 0:
+        raise Fault(FOLDER_MISSING, path=path)
+
+
+def open_own(name: str, folder: int) -> int:
+    """A file under this name, and no other, to be written from its start."""
+    flags = os.O_WRONLY | os.O_CREAT | FILE_FLAGS
+    fd = os.open(name, flags, 0o666, dir_fd=folder)
+    if os.fstat(fd).st_nlink > 1:
+        # Somebody else's file may have been linked here, to have it overwritten.
+        os.close(fd)
+        os.unlink(name, dir_fd=folder)
+        return os.open(name, flags | os.O_EXCL, 0o666, dir_fd=folder)
+    return fd
+
+
+def fill(fd: int, upload: Upload) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise Fault(NOT_A_FILE, path=upload.path)
+    os.ftruncate(fd, 0)
+    with os.fdopen(fd, "wb", closefd=False) as file:
+        file.write(upload.data)
+    size = os.fstat(fd).st_size
+    if size != len(upload.data):
+        raise Fault(SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
+
+
+def set_mode(fd: int, upload: Upload) -> set[str]:
+    """What is to be said about it: shares that keep no such bits refuse them, which must not stop an order."""
+    if upload.mode is None:
+        return set()
+    with suppress(OSError):
+        os.fchmod(fd, upload.mode)
+    return {remark} if (remark := mode_remark(upload, os.fstat(fd).st_mode)) else set()
+
+
+def read_file(name: str, folder: int, *, path: str, max_bytes: int) -> bytes:
+    """Raise `Fault` NOT_A_FILE or TOO_LARGE, and OSError."""
+    fd = os.open(name, os.O_RDONLY | FILE_FLAGS, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise Fault(NOT_A_FILE, path=path)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    finally:
+        os.close(fd)
+    if len(data) > max_bytes:
+        raise Fault(TOO_LARGE, f"More than {max_bytes} bytes.", path=path)
+    return data
+
+
+def entries(folder: int) -> Iterator[Entry]:
+    with os.scandir(folder) as names:
+        for name in names:
+            with suppress(FileNotFoundError):
+                info = name.stat(follow_symlinks=False)
+                yield Entry(name.name, info.st_size, int(info.st_mtime), stat.S_ISREG(info.st_mode))
+
+
+def claim_and_rename(name: str, new_name: str, *, source: int, target: int) -> None:
+    # The name is taken with an empty file or folder of ours, so that the rename replaces nothing else.
+    if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
+        os.mkdir(new_name, dir_fd=target)
+        let_go = os.rmdir
+    else:
+        os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS, 0o666, dir_fd=target))
+        let_go = os.unlink
+    try:
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+    except OSError:
+        let_go(new_name, dir_fd=target)
+        raise
+
+
+def is_one_file(name: str, other: str, source: int, target: int) -> bool:
+    return os.path.samestat(
+        os.stat(name, dir_fd=source, follow_symlinks=False),
+        os.stat(other, dir_fd=target, follow_symlinks=False),
+    )

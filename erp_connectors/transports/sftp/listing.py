@@ -1,0 +1,35 @@
+"""List an SFTP folder: part by part, within limits of names and time."""
+
+import time
+from collections.abc import Generator
+
+from erp_connectors.sftp import errors, operations
+from erp_connectors.sftp.channels import Channels
+from erp_connectors.sftp.wire import Named
+
+FIRST_READS, READS_AHEAD = 4, 16
+# The rest is for the next listing; a server could name files without end.
+MAX_NAMES = 1_000_000
+# All answers of one listing together may take so many times the time of one.
+PATIENCE = 10
+
+
+def names_in(channels: Channels, handle: bytes, *, io_timeout: float) -> Generator[list[Named], None, None]:
+    """Yield the names in an open folder, in parts. Close it before the last of them. Raises `SshError`."""
+    ahead, count, more, waited = FIRST_READS, 0, True, 0.0
+    names: list[Named] = []
+    try:
+        while more and count < MAX_NAMES:
+            yield names
+            asked = time.monotonic()
+            names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
+            # Only the server's time counts: what is done with the names meanwhile takes as long as it takes.
+            waited += time.monotonic() - asked
+            if waited > PATIENCE * io_timeout:
+                raise errors.RequestTimeout(f"the folder's names did not end within {waited:.0f} s")
+            ahead, count = READS_AHEAD, count + len(names)
+    finally:
+        # Also if the reader had enough: a kept session must not pile up open folders.
+        if channels.broken is None:
+            channels.run_one(operations.close(handle))
+    yield names

@@ -1,0 +1,207 @@
+"""Reach and log in to one SFTP server: TCP, host key, login, channels; and what was learned about it meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import paramiko
+
+from erp_connectors.faults import Fault
+from erp_connectors.port_types import ProbeStep
+from erp_connectors.sftp import errors
+from erp_connectors.sftp.channels import Channels
+from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
+from erp_connectors.sftp.limits import LearnedLimits
+from erp_connectors.sftp.operations import lstat
+from erp_connectors.sftp.redact import hiding
+from erp_connectors.sftp.session import Session, require_pinned
+from erp_connectors.sftp.tcp import connect_tcp
+from erp_connectors.transports.allowed_hosts import AllowedHosts
+from erp_connectors.transports.base import PlannedKey, Renewed, TransportPolicy
+from erp_connectors.transports.sftp import answers as sftp_answers
+from erp_connectors.transports.sftp.options import SftpOptions
+from orderflow import tracing
+
+STEPS = (
+    ("tcp", "Name lookup and TCP"),
+    ("host_key", "SSH handshake and host key"),
+    ("login", "Login"),
+)
+# A server that counts wrong logins should not meet a key that it does not know yet with every poll.
+PLANS_TRIED_EVERY = 600.0
+NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
+
+
+class ServerLink:
+    """A session with one server, and its channels while it is open.
+
+    ``resumed``: the session was kept, and nothing has shown yet that the server still answers.
+    """
+
+    def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
+        self._options = options
+        self._policy = policy
+        self._session: Session | None = None
+        self._opened = 0.0
+        self.channels: Channels | None = None
+        self.resumed = False
+        self._expected = 0
+        self.learned = LearnedLimits()
+        self.server_key = ""
+        self.renewed = Renewed()
+
+    def open_steps(self) -> Iterator[ProbeStep]:
+        """As `Transport.open_steps`."""
+        if self.channels is not None and (not self.resumed or self._answers()):
+            return
+        self.close()
+        actions = (self._connect, self._handshake, self._login)
+        for (name, label), action in zip(STEPS, actions, strict=True):
+            step = _timed(name, label, action)
+            yield step
+            if not step.ok:
+                self.close()
+                return
+
+    def resume(self) -> bool:
+        """As `Transport.resume`."""
+        alive = self._session is not None and self._session.alive and not self._wants_to_log_in_anew()
+        self.resumed = alive and self.channels is not None and self.channels.broken is None
+        self._expected = 0
+        return self.resumed
+
+    def _wants_to_log_in_anew(self) -> bool:
+        """Whether a planned credential counts by now, only a new connection can tell."""
+        planned = bool(self._options.next_ssh_key or self._options.planned_keys)
+        return planned and time.monotonic() - self._opened >= PLANS_TRIED_EVERY
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        self._session = self.channels = None
+        self.resumed = False
+
+    def expect(self, files: int) -> None:
+        self._expected = files
+        if self.channels is not None:
+            self.channels.expect(files)
+
+    def _answers(self) -> bool:
+        assert self.channels is not None  # noqa: S101  # checked before
+        self.resumed = False
+        return self.channels.answers(lstat("/"))
+
+    def _connect(self) -> str:
+        self._session = connect(self._options, self._policy)
+        return f"{self._session.address} port {self._options.port}"
+
+    def _handshake(self) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        pinned = [parse_host_key(line) for line in self._options.host_keys]
+        today = datetime.now(UTC).date()
+        planned = {parse_host_key(one.line): one for one in self._options.planned_keys}
+        counting = [key for key, one in planned.items() if one.counts(today)]
+        key = self._session.exchange_keys([*pinned, *counting])
+        _require_due(key, planned.get(key), today, known=pinned)
+        require_pinned(key, [*pinned, *counting])
+        self.renewed = Renewed(host_key=planned[key].line if key in planned and key not in pinned else "")
+        self.server_key = f"{key.type} {key.fingerprint}"
+        greeted = f"{self._session.server_version}, {self.server_key}"
+        old = ", ".join(self._session.outdated)
+        return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
+
+    def _login(self) -> str:
+        self._opened = time.monotonic()
+        try:
+            how = self._login_with_next_key() or self._login_as_usual()
+        except errors.ChannelsRefused:
+            with self.one_channel_from_now_on():
+                self.close()
+                self._connect()
+                self._handshake()
+                how = self._login_with_next_key() or self._login_as_usual()
+        return f"as {self._options.username} with {how}"
+
+    @contextmanager
+    def one_channel_from_now_on(self) -> Iterator[None]:
+        """Remember it unless the block fails: then the link may have been down for another reason."""
+        before = self.learned.now
+        self.learned.channels(1)
+        try:
+            yield
+        except BaseException:
+            self.learned.now = before
+            raise
+
+    def _login_as_usual(self) -> str:
+        options = self._options
+        key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
+        how = self._log_in(key)
+        return f"{how}; the server does not accept the new key yet" if options.next_ssh_key else how
+
+    def _login_with_next_key(self) -> str:
+        """Empty where there is none, or it does not lead to SFTP yet: the usual login then has its turn."""
+        options = self._options
+        if not options.next_ssh_key:
+            return ""
+        try:
+            key = load_private_key(options.next_ssh_key, options.ssh_key_passphrase)
+            how = self._log_in(key, needs_key=True)
+        except errors.ChannelsRefused:
+            raise
+        except NOT_YET:
+            # Some servers hang up after the first wrong key, others take no second login over one connection.
+            self.close()
+            self._connect()
+            self._handshake()
+            return ""
+        self.renewed = replace(self.renewed, client_key=True)
+        return f"the new {how}"
+
+    def _log_in(self, key: paramiko.PKey | None, *, needs_key: bool = False) -> str:
+        assert self._session is not None  # noqa: S101  # the step before
+        options = self._options
+        how = self._session.login(options.username, key=key, password=options.password, needs_key=needs_key)
+        self.channels = self._session.open_channels(
+            io_timeout=options.io_timeout, expected=self._expected, learned=self.learned
+        )
+        return how
+
+
+def connect(options: SftpOptions, policy: TransportPolicy) -> Session:
+    """Return a session on a new TCP connection; nothing was exchanged yet. Raises `Fault` and `SshError`."""
+    allowed = AllowedHosts(options.host, policy)
+    sock = connect_tcp(
+        allowed.name(), options.port, timeout=options.connect_timeout, allow=allowed.require_address
+    )
+    return Session(
+        sock,
+        timeout=options.connect_timeout,
+        legacy=options.legacy_algorithms,
+        hide=hiding(options.password, options.ssh_key_passphrase),
+    )
+
+
+def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known: Sequence[HostKey]) -> None:
+    """Says of a planned key out of its time that it is that, which its fingerprint alone does not."""
+    if planned is None or key in known or planned.counts(today):
+        return
+    when = f"from {planned.since}" if planned.since and today < planned.since else f"until {planned.until}"
+    raise errors.HostKeyChanged(
+        f"It presents {key.type} {key.fingerprint}, which was announced and counts only {when} (UTC)."
+    )
+
+
+def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
+    started = time.perf_counter()
+    found, fault = "", None
+    try:
+        with tracing.span(f"sftp {name}"):
+            found = action()
+    except Fault as error:
+        fault = error
+    except errors.SshError as error:
+        fault = sftp_answers.fault_of(error, "")
+    return ProbeStep(name, label, round((time.perf_counter() - started) * 1000), found, fault)
