@@ -15,8 +15,7 @@ SPEAKING = [
     *(ROOT / "orderflow/orders").glob("*.py"),
     *(ROOT / "erp_connectors/bulk").glob("*.py"),
     *(ROOT / "erp_connectors/connectors/dropzone_json_v1").glob("ack*.py"),
-    *(ROOT / "erp_connectors/services").glob("*.py"),
-    ROOT / "erp_connectors/models.py",
+    *(ROOT / "erp_connectors/services").rglob("*.py"),
 ]
 REFUSALS = {
     "IllegalMove", "LostRace", "NotPushable", "AlreadyStarted", "NoActiveConnection", "NothingToHandle",

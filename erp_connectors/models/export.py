@@ -1,11 +1,8 @@
-"""Connections, exports, their events, and the ledger of ack files.
-
-Only `services/exports/transitions.py` changes the status of an export.
-"""
+"""Exports and their events. Only `services/exports/transitions.py` changes the status of an export."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Self
 from uuid import uuid4
 
 from django.conf import settings
@@ -13,14 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from erp_connectors.fields import EncryptedConfigField
-from erp_connectors.states import (
-    AckFileStatus,
-    ConnectionStatus,
-    ExportStatus,
-    FailedAs,
-    Standing,
-)
+from erp_connectors.models.connection import ERPConnection
+from erp_connectors.states import ExportStatus, FailedAs, Standing
 from orderflow.input_rules.fields import KeyField
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
@@ -28,82 +19,6 @@ from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
 
 LIVE_STATUSES = (ExportStatus.PENDING, ExportStatus.SENT, ExportStatus.ACKED)
-
-
-class ERPConnection(models.Model):
-    """One org's way to its ERP.
-
-    The columns from ``delivery_lease_token`` on belong to the workers, which write them by conditional updates;
-    `save` leaves them alone, so that a form saved meanwhile can't undo a worker's claim.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="connections")
-    connector_type = models.CharField(max_length=50)
-    config = EncryptedConfigField()
-    status = models.CharField(
-        max_length=10, choices=ConnectionStatus.choices, default=ConnectionStatus.ACTIVE
-    )
-    last_test_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_test_success = models.BooleanField(null=True, editable=False)
-    test_report = models.JSONField(null=True, editable=False)
-    secrets_set_at = models.JSONField(default=dict, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    delivery_lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
-    delivery_lease_until = models.DateTimeField(null=True, editable=False)
-    poll_lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
-    poll_lease_until = models.DateTimeField(null=True, editable=False)
-    circuit_opened_at = models.DateTimeField(null=True, editable=False)
-    circuit_reason = models.JSONField(null=True, editable=False)
-    retry_at = models.DateTimeField(null=True, editable=False)
-    failures_in_row = models.PositiveIntegerField(default=0, editable=False)
-    last_success_at = models.DateTimeField(null=True, editable=False)
-    last_poll_at = models.DateTimeField(null=True, editable=False)
-    poll_trouble = models.JSONField(null=True, editable=False)
-    poll_retry_at = models.DateTimeField(null=True, editable=False)
-    poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
-    misnamed_answers = models.JSONField(
-        default=dict,
-        editable=False,
-        help_text="Files that the last poll saw in the ack folder and that are probably answers with a wrong name.",
-    )
-    server_limits = models.JSONField(default=dict, editable=False)
-
-    KIND: ClassVar[str] = "Connection"
-    CONFIGURED: ClassVar[tuple[str, ...]] = (
-        "connector_type", "config", "secrets_set_at", "status", "updated_at",
-    )  # fmt: skip
-
-    objects = OrgScopedQuerySet["ERPConnection"].as_manager()
-
-    class Meta:
-        verbose_name = "connection"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["org", "connector_type"],
-                condition=Q(status=ConnectionStatus.ACTIVE),
-                name="one_active_connection_per_org_and_type",
-            ),
-            models.CheckConstraint(
-                condition=Q(status__in=ConnectionStatus.values), name="connection_status_is_known"
-            ),
-            models.UniqueConstraint(fields=["org", "id"], name="connection_by_org_and_id"),
-        ]
-        indexes = [models.Index(fields=["status", "last_poll_at"], name="connection_due_poll")]
-
-    def __str__(self) -> str:
-        return f"{self.connector_type} {str(self.id)[:8]}"
-
-    def save(self, **kwargs: Any) -> None:
-        if not self._state.adding and kwargs.get("update_fields") is None:
-            kwargs["update_fields"] = self.CONFIGURED
-        super().save(**kwargs)
-
-    @property
-    def circuit_open(self) -> bool:
-        return self.circuit_opened_at is not None
 
 
 class ERPExportQuerySet(OrgScopedQuerySet["ERPExport"]):
@@ -278,80 +193,6 @@ class ERPExportEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.what}"
-
-
-class AckFileQuerySet(OrgScopedQuerySet["AckFile"]):
-    def present(self) -> Self:
-        """Those that are still in the ack folder, as far as we know."""
-        return self.filter(moved_at=None)
-
-
-class AckFile(models.Model):
-    """A file seen in an ack folder: waiting, or what became of it."""
-
-    org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="ack_files")
-    connection = models.ForeignKey(ERPConnection, on_delete=models.PROTECT, related_name="ack_files")
-    export = models.ForeignKey(ERPExport, on_delete=models.PROTECT, null=True, related_name="ack_files")
-    name = models.CharField(max_length=255)
-    size = models.BigIntegerField(default=-1)
-    mtime = models.BigIntegerField(
-        default=-1, help_text="As the server's own clock says; comparable only with itself."
-    )
-    status = models.CharField(max_length=10, choices=AckFileStatus.choices, default=AckFileStatus.WAITING)
-    reason = models.TextField(blank=True, default="")
-    body = models.BinaryField(null=True, editable=False)
-    first_seen_at = models.DateTimeField(default=timezone.now)
-    unchanged_since = models.DateTimeField(
-        null=True,
-        editable=False,
-        help_text="Of one that can't be understood: what we saw then is there still.",
-    )
-    decided_at = models.DateTimeField(null=True)
-    moved_at = models.DateTimeField(null=True)
-    moved_to = models.CharField(max_length=1200, blank=True, default="")
-    move_failures = models.PositiveIntegerField(default=0, editable=False)
-    move_retry_at = models.DateTimeField(
-        null=True, editable=False, help_text="It is handled and could not be moved: when that is tried again."
-    )
-    handled_at = models.DateTimeField(
-        null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
-    )
-    body_removed_at = models.DateTimeField(null=True, editable=False)
-    # What retention leaves of a body that it removed.
-    body_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
-    answer_json = models.JSONField(null=True, editable=False)
-
-    objects = AckFileQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "ack file"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["connection", "name"],
-                condition=Q(moved_at=None),
-                name="one_present_ack_file_per_name",
-            ),
-            models.CheckConstraint(
-                condition=Q(status__in=AckFileStatus.values), name="ack_file_status_is_known"
-            ),
-            SameOrg(field="connection", name="ack_file_connection_of_same_org"),
-            SameOrg(field="export", name="ack_file_export_of_same_org"),
-        ]
-        indexes = [
-            models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
-            models.Index(fields=["org", "-first_seen_at"], name="ack_file_by_org"),
-            models.Index(
-                fields=["org", "first_seen_at"], name="ack_file_with_text", condition=Q(body__isnull=False)
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def stays(self) -> bool:
-        """Whether it is handled and lies in the ack folder all the same, because it could not be moved."""
-        return self.move_retry_at is not None and self.moved_at is None
 
 
 def add_events(
