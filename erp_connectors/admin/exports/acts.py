@@ -15,7 +15,7 @@ from erp_connectors.services.acks.dismiss import (
     mark_ack_handled,
     mark_export_handled,
 )
-from erp_connectors.services.status.order_status import counting
+from erp_connectors.services.status.export_status import counting
 from erp_connectors.services.status.timeline import exports_of
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability

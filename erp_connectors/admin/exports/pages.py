@@ -24,7 +24,7 @@ from erp_connectors.services.acks.manual_answers import answerable
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.export_files import Payload, acks_of, payload_of
-from erp_connectors.services.status.order_status import situation_of_export
+from erp_connectors.services.status.export_status import situation_of_export
 from erp_connectors.services.status.proof_of_delivery import proof_of
 from erp_connectors.services.status.timeline import ack_files_of, exports_of, timeline
 from orderflow.tenancy.admin import may

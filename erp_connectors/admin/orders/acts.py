@@ -16,7 +16,7 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.push import active_connections, push, retry_push
 from erp_connectors.services.exports.retry import WHY
-from erp_connectors.services.status.order_status import counting
+from erp_connectors.services.status.export_status import counting
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import FailedAs
 from orderflow.orders.approval import approve

@@ -6,7 +6,7 @@ from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
 from erp_connectors.services.acks.dismiss import ack_wants_handling
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.order_status import Situation
+from erp_connectors.services.status.situation import Situation
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
 

@@ -1,7 +1,7 @@
-"""What an order or an export waits for: its state in words, why, what to do, and the one action that comes next."""
+"""What an export waits for: its state in words, why, what to do, and the one action that comes next."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,44 +17,19 @@ from erp_connectors.services.exports import deadlines
 from erp_connectors.services.exports.deadlines import Deadline
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.status.event_texts import Tone, duration, fault_hint, fault_message
+from erp_connectors.services.status.situation import Situation
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow import clock
-from orderflow.orders.models import DraftOrder
-from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
 
-SHOWN_GAPS = 5
 PATIENCE_WITH_WORKERS = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """``action`` names the one that is next; ``due`` is when something happens, ``due_label`` what."""
-
-    tone: Tone
-    state: str
-    why: str = ""
-    to_do: str = ""
-    action: str = ""
-    due: datetime | None = None
-    due_label: str = ""
-    note: str = ""
 
 
 def counting(exports: Sequence[ERPExport]) -> ERPExport | None:
     """The export that stands for its order: the live one, else the newest. ``exports`` oldest first."""
     live = (export for export in exports if export.status in LIVE_STATUSES)
     return next(live, exports[-1] if exports else None)
-
-
-def situation_of_order(draft: DraftOrder, exports: Sequence[ERPExport]) -> Situation:
-    """``exports`` are all of the order, oldest first."""
-    export = counting(exports)
-    on_its_way = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
-    if export is not None and draft.status in on_its_way:
-        return situation_of_export(export, exports)
-    return _BY_STATUS[DraftStatus(draft.status)](draft)
 
 
 def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
@@ -66,65 +41,6 @@ def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situ
     if unread and counting(exports) in (export, None):
         return _unread(found, unread)
     return _as_failed(found, export, exports) if export.status == ExportStatus.FAILED else found
-
-
-def _new(draft: DraftOrder) -> Situation:
-    return Situation(Tone.WAITING, _("The order is being read."), to_do=_("Nothing to do yet."))
-
-
-def _in_review(draft: DraftOrder) -> Situation:
-    missing = missing_for_ready(draft)
-    state = _("The order needs review.")
-    if not missing:
-        to_do = _("Check it, correct it where needed, and mark it as ready; or reject it.")
-        return Situation(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
-    gaps = "; ".join(in_words(one) for one in missing[:SHOWN_GAPS])
-    more = _(" and %(n)s more") % {"n": len(missing) - SHOWN_GAPS} if len(missing) > SHOWN_GAPS else ""
-    return Situation(
-        Tone.WAITING,
-        state,
-        why=f"{gaps}{more}.",
-        to_do=_("Fill in below what is missing and save; then mark it as ready. Or reject it."),
-    )
-
-
-def _ready(draft: DraftOrder) -> Situation:
-    return Situation(
-        Tone.WAITING,
-        _("The order waits for approval."),
-        why=_("It is complete, and nobody has approved it yet."),
-        to_do=_("Check it and approve it. Nothing is sent before somebody asks for that."),
-        action="approve",
-    )
-
-
-def _rejected(draft: DraftOrder) -> Situation:
-    return Situation(Tone.PLAIN, _("The order was rejected."), why=_("It is never sent. Nothing to do."))
-
-
-def _approved(draft: DraftOrder) -> Situation:
-    state = _("The order is approved, and not sent yet.")
-    if not active_connections([draft]):
-        return Situation(Tone.TROUBLE, state, why=_(NO_CONNECTION))
-    return Situation(Tone.WAITING, state, to_do=_("Push it to the ERP."), action="push")
-
-
-def _without_export(draft: DraftOrder) -> Situation:
-    # Only where rows were loaded from elsewhere, without their exports.
-    return Situation(Tone.TROUBLE, draft.get_status_display(), why=_("There is no export of it here."))
-
-
-_BY_STATUS = {
-    DraftStatus.NEW: _new,
-    DraftStatus.EXTRACTED: _in_review,
-    DraftStatus.NEEDS_REVIEW: _in_review,
-    DraftStatus.READY: _ready,
-    DraftStatus.REJECTED: _rejected,
-    DraftStatus.APPROVED: _approved,
-    DraftStatus.PUSHING: _without_export,
-    DraftStatus.PUSHED: _without_export,
-    DraftStatus.ERROR: _without_export,
-}
 
 
 def _pending(export: ERPExport) -> Situation:

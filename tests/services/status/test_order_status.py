@@ -13,7 +13,8 @@ from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.order_status import situation_of_export, situation_of_order
+from erp_connectors.services.status.export_status import situation_of_export
+from erp_connectors.services.status.order_status import situation_of_order
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder

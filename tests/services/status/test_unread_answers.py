@@ -10,7 +10,7 @@ from erp_connectors.services.acks.dismiss import mark_ack_handled
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.order_status import situation_of_export
+from erp_connectors.services.status.export_status import situation_of_export
 from erp_connectors.services.status.overview import overview
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.services.status.unread_answers import Why, unread_answers
