@@ -9,9 +9,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv6Network
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -21,80 +19,34 @@ from erp_connectors.config_fields import ConfigField
 from erp_connectors.dropzone_paths import is_absolute
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
-from erp_connectors.sftp.limits import ServerLimits as ServerLimits  # noqa: PLC0414  # part of the port
+from erp_connectors.sftp.limits import ServerLimits
+from erp_connectors.transports.options import Endpoint, PlannedKey, Renewed, TransportOptions, TransportPolicy
 from orderflow import tracing
+
+# The port: an author of a transport imports all of these from here.
+__all__ = [
+    "Contents",
+    "Endpoint",
+    "Outcomes",
+    "PlannedKey",
+    "Presences",
+    "Renewed",
+    "ServerLimits",
+    "Transport",
+    "TransportOptions",
+    "TransportPolicy",
+    "mode_remark",
+]
 
 log = structlog.get_logger(__name__)
 
 MAX_NAME = 1_000
 NAMES_TOLD = 10
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedKey:
-    """A host key, as in known_hosts, that counts only on some days (UTC, both ends included)."""
-
-    line: str
-    since: date | None = None
-    until: date | None = None
-
-    def counts(self, today: date) -> bool:
-        return (self.since is None or self.since <= today) and (self.until is None or today <= self.until)
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """Which planned credentials were used: the line of a planned host key, and the next client key."""
-
-    host_key: str = ""
-    client_key: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.host_key) or self.client_key
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """The server that users know a dropzone by; all empty for a folder of this machine."""
-
-    host: str = ""
-    port: int = 0
-    user: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
-    """What a transport needs for one dropzone, besides the folders. Equal options: the same session may be used."""
-
-    # Its folders are folders of this machine, which all orgs reach as the same user.
-    on_this_machine: ClassVar[bool] = False
-
-    def endpoint(self) -> Endpoint:
-        return Endpoint()
-
-    def planned_host_keys(self) -> Sequence[PlannedKey]:
-        return ()
-
-
 # One answer per file, in the order of the question. (`list` is also the name of a method below.)
 Outcomes: TypeAlias = list[Fault | None]
 Presences: TypeAlias = list[bool | Fault]
 Contents: TypeAlias = list[bytes | Fault]
-
-
-@dataclass(frozen=True, slots=True)
-class TransportPolicy:
-    """What the deployment allows.
-
-    ``sftp_allowed_hosts`` are host names, addresses and networks; empty, it allows all but the addresses where no ERP
-    can be. ``sftp_loopback``: a server may run on this very machine. ``nat64_prefixes`` are those of the network's own
-    translators.
-    """
-
-    dropzone_roots: tuple[str, ...] = ()
-    sftp_allowed_hosts: tuple[str, ...] = ()
-    sftp_loopback: bool = False
-    nat64_prefixes: tuple[IPv6Network, ...] = ()
 
 
 class Transport(ABC):
