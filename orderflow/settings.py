@@ -3,15 +3,13 @@
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from erp_connectors.address_policy import NAT64_LENGTHS
-from orderflow import archive_settings, development, log_settings
+from orderflow import api_settings, archive_settings, database_settings, development, log_settings
 from orderflow import environment as env
-from orderflow.private_files import make_folder
 from orderflow.secrets.crypto import BadKey, MasterKey
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -153,59 +151,10 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-
 # Off unless set, as it needs PostgreSQL and a second database role: deploy/orderflow.env.example sets it.
 ROW_LEVEL_SECURITY = env.flag("ROW_LEVEL_SECURITY", default=False)
 DATABASE_APP_ROLE = env.text("DATABASE_APP_ROLE")
-
-
-def _database_timeouts() -> dict[str, int]:
-    """Options of libpq by which a server or a network that falls silent is noticed."""
-    silent = env.number("DATABASE_SILENT_SECONDS", 60, least=6)
-    return {
-        "connect_timeout": env.number("DATABASE_CONNECT_SECONDS", 10, least=2),
-        "keepalives": 1,
-        "keepalives_idle": silent // 2,
-        "keepalives_interval": max(1, silent // 6),
-        "keepalives_count": 3,
-        "tcp_user_timeout": silent * 1000,
-    }
-
-
-def _database() -> dict[str, Any]:
-    config = env.database("DATABASE_URL", f"sqlite:///{VAR / 'orderflow.sqlite3'}")
-    if config["ENGINE"].endswith("sqlite3"):
-        if ROW_LEVEL_SECURITY:
-            raise ImproperlyConfigured(
-                "ROW_LEVEL_SECURITY is true, and SQLite has none. Let DATABASE_URL name a PostgreSQL database, or "
-                "remove ROW_LEVEL_SECURITY."
-            )
-        make_folder(Path(config["NAME"]).resolve().parent)
-        # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    else:
-        config["CONN_MAX_AGE"] = 60
-        config["CONN_HEALTH_CHECKS"] = True
-        # Send values apart from the statement's text, which every session of the same role reads in `pg_stat_activity`,
-        # also behind row-level security.
-        config["OPTIONS"] = {
-            **_database_timeouts(),
-            **config.get("OPTIONS", {}),
-            "server_side_binding": True,
-        }
-        # Such a cursor outlives its transaction. Behind a pooler the next FETCH may reach another client's cursor.
-        config["DISABLE_SERVER_SIDE_CURSORS"] = True
-        if ROW_LEVEL_SECURITY:
-            config["ENGINE"] = "orderflow.tenancy.postgresql"
-    return config
-
-
-DATABASES = {"default": _database()}
-
+DATABASES = {"default": database_settings.database(VAR, row_level_security=ROW_LEVEL_SECURITY)}
 
 STORAGES = {
     "default": {
@@ -286,25 +235,7 @@ Q_CLUSTER = {
 }
 
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0 if DEVELOPMENT else 1, least=0)
-REST_FRAMEWORK = {
-    # Only our own proxy's word about a client's address counts; what the client says before it is invented.
-    "NUM_PROXIES": TRUSTED_PROXIES,
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "erp_connectors.api.accounts.authentication.ByToken",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["erp_connectors.api.common.parsing.StrictJSON"],
-    "DEFAULT_FILTER_BACKENDS": ["erp_connectors.api.common.parsing.StrictFilters"],
-    "DEFAULT_SCHEMA_CLASS": "erp_connectors.api.description.schema.Described",
-    "EXCEPTION_HANDLER": "erp_connectors.api.common.errors.handle",
-    "DEFAULT_THROTTLE_CLASSES": [
-        "erp_connectors.api.accounts.throttles.WriteThrottle",
-        "erp_connectors.api.accounts.throttles.PublicThrottle",
-    ],
-    "COERCE_DECIMAL_TO_STRING": True,
-}
+REST_FRAMEWORK = api_settings.rest_framework(TRUSTED_PROXIES)
 KNOX_TOKEN_MODEL = "access.Token"  # noqa: S105  # a model, not a secret
 # knox' own migrations would make the table of the model that ours replaces.
 MIGRATION_MODULES = {"knox": None}
@@ -333,43 +264,7 @@ AXES_SENSITIVE_PARAMETERS = [
     "username", "ip_address", "code", "sealed", "old_password", "new_password1", "new_password2",
 ]  # fmt: skip
 AXES_VERBOSE = False
-SPECTACULAR_SETTINGS = {
-    "TITLE": "OrderFlow ERP dropzone",
-    "DESCRIPTION": (
-        "From an approved order to the ERP and back. To try it here, log in "
-        "[in the browser](/admin/login/?next=/api/v1/docs), or with `auth/login`, and put "
-        "`Token …` under *Authorize*."
-    ),
-    "VERSION": "1",
-    "SERVERS": [{"url": "/", "description": "This installation"}],
-    "CONTACT": {"name": "The operators of this installation"},
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
-    "OAS_VERSION": "3.1.0",
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "erp_connectors.api.description.schema.complete",
-    ],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SERVE_PUBLIC": True,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "SWAGGER_UI_SETTINGS": {
-        "persistAuthorization": False,
-        "validatorUrl": None,
-        "displayRequestDuration": True,
-    },
-    "ENUM_NAME_OVERRIDES": {
-        "DraftStatus": "orderflow.orders.states.DraftStatus",
-        "ExportStatus": "erp_connectors.states.ExportStatus",
-        "ConnectionStatus": "erp_connectors.states.ConnectionStatus",
-        "FailedAs": "erp_connectors.states.FailedAs",
-        "AckFileStatus": "erp_connectors.states.AckFileStatus",
-        "FaultCode": "erp_connectors.api.common.codes.FAULT_CODES",
-        "WarningCode": "erp_connectors.api.common.codes.WARNING_CODES",
-        "Stage": "erp_connectors.api.common.codes.STAGES",
-        "ErrorCode": "erp_connectors.api.common.errors.ERROR_CODES",
-    },
-}
+SPECTACULAR_SETTINGS = api_settings.SPECTACULAR
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]

@@ -40,8 +40,8 @@ orderflow: second_factor, heartbeat
 orderflow: accounts, orders, jobs, idempotency, api_errors
 orderflow: audit
 orderflow: tenancy
-orderflow: archive_settings, log_settings, development, private_files, paging, search
-orderflow: input_rules, secrets, environment, clock, transitions, row_updates, tracing, queue_guard, subprocess_group
+orderflow: archive_settings, database_settings, log_settings, development, paging, search
+orderflow: api_settings, private_files, input_rules, secrets, environment, clock, transitions, row_updates, tracing, queue_guard, subprocess_group
 orderflow: typing_patches, translated_model_names, viewer_timezone, headers, debug_pages, outage, database_faults
 orderflow: pooler, formats
 """.strip()
