@@ -6,14 +6,14 @@ time limits. A few others (`answering_threads`), each with a database connection
 have arrived completely. The heartbeat of a threaded worker says nothing about its threads, so a request that runs
 longer than gunicorn's `timeout` ends its worker.
 
-The process that starts the workers imports this module once, as it does `gunicorn_conf`: import nothing of ours here.
+The process that starts the workers imports this module once, as it does `gunicorn_conf`: import nothing of ours here
+but `client_io`, which imports nothing of ours either.
 """
 
 import errno
 import json
 import os
 import selectors
-import socket
 import sys
 import threading
 import time
@@ -32,127 +32,25 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-KIB = 1024
+from orderflow.client_io import IN_MEMORY, KIB, PIECE, Answer, ClientSocket, Limit, TooSlow
+
 # As DATA_UPLOAD_MAX_MEMORY_SIZE: the application refuses a larger body without reading it.
 LARGEST_BODY = 12 * KIB**2
-# Of one body or answer. A larger one goes to a temporary file.
-IN_MEMORY = 256 * KIB
 # Bodies above IN_MEMORY that one process receives at a time; further ones get 503.
 LARGE_BODIES = 8
-PIECE = 64 * KIB
 _ERROR = (
     "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Time limit: ``first`` seconds, plus one for each ``rate`` bytes received, at most ``most`` in all."""
-
-    what: str
-    first: float
-    rate: int
-    most: float
-
-
-class TooSlow(Exception):
-    """A client did not send headers or body in time."""
 
 
 class Busy(Exception):
     """Too many large bodies are being received."""
 
 
-class ClientSocket(socket.socket):
-    """A client's connection; `recv` raises `TooSlow` if the `Limit` that is set has passed."""
-
-    _limit: Limit | None = None
-    _since = 0.0
-    _received = 0
-
-    def __init__(self, accepted: socket.socket) -> None:
-        super().__init__(fileno=accepted.detach())
-
-    def allow(self, limit: Limit | None) -> None:
-        """Start a time limit now; None removes it."""
-        self._limit, self._since, self._received = limit, time.monotonic(), 0
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        if self._limit is None:
-            return super().recv(size, flags)
-        try:
-            self.settimeout(self._left(self._limit))
-            data = super().recv(size, flags)
-        except TimeoutError:
-            raise TooSlow(self._limit.what) from None
-        self._received += len(data)
-        return data
-
-    def _left(self, limit: Limit) -> float:
-        allowed = min(limit.first + self._received / limit.rate, limit.most)
-        left = self._since + allowed - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     def close(self, graceful: bool = False) -> None:
         """Close at once. gunicorn would wait up to two seconds for the client, in the thread that accepts others."""
         util.close(self.sock)
-
-
-class Answer:
-    """A buffer between the thread that writes an answer, which never waits, and the thread that sends it.
-
-    gunicorn uses it as the socket.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed with its last reference
-        self._written = self._sent = 0
-        self._complete = self._unwanted = False
-
-    def sendall(self, data: bytes) -> None:
-        """Add to the answer. Raise `BrokenPipeError` if the client is gone."""
-        with self._changed:
-            if self._unwanted:
-                raise BrokenPipeError(errno.EPIPE, "the client is gone")
-            self._file.seek(self._written)
-            self._file.write(data)
-            self._written += len(data)
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._complete = True
-            self._changed.notify_all()
-
-    def shutdown(self, how: int) -> None:
-        """Raise `OSError`, so that gunicorn calls only `close`: the sending thread closes the connection."""
-        raise OSError(errno.ENOTCONN, "not a socket")
-
-    def send_to(self, client: socket.socket, seconds: float) -> bool:
-        """Send until the answer is complete. Return False if the client did not take `PIECE` bytes in ``seconds``."""
-        try:
-            while piece := self._next_piece():
-                client.settimeout(seconds)
-                client.sendall(piece)
-        except OSError:
-            with self._changed:
-                self._unwanted = True
-            return False
-        return True
-
-    def _next_piece(self) -> bytes:
-        """Wait for the next piece and return it; empty at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._written > self._sent or self._complete)
-            self._file.seek(self._sent)
-            piece = self._file.read(PIECE)
-            self._sent += len(piece)
-            return piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ orderflow: accounts, orders, jobs, idempotency, api_errors
 orderflow: audit
 orderflow: tenancy
 orderflow: archive_settings, database_settings, log_settings, development, paging, search
-orderflow: api_settings, private_files, input_rules, secrets, environment, clock, transitions, row_updates, tracing, queue_guard, subprocess_group
+orderflow: input_rules, secrets, environment, clock, transitions, row_updates, tracing, queue_guard, subprocess_group
 orderflow: typing_patches, translated_model_names, viewer_timezone, headers, debug_pages, outage, database_faults
-orderflow: pooler, formats
+orderflow: pooler, formats, api_settings, client_io, private_files
 """.strip()
 
 # entry: what it must not import, though it is below

@@ -252,7 +252,9 @@ def documented():
 
 
 def read_by_the_settings():
-    modules = [ROOT / "orderflow" / f"{name}.py" for name in ("settings", "archive_settings", "database_settings")]
+    modules = [
+        ROOT / "orderflow" / f"{name}.py" for name in ("settings", "archive_settings", "database_settings")
+    ]
     trees = [ast.parse(module.read_text(encoding="utf-8")) for module in modules]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
     return {

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from orderflow.gunicorn_worker import Limit, Worker
+from orderflow.client_io import Limit
+from orderflow.gunicorn_worker import Worker
 
 LARGE = 3 * 1024 * 1024
 _HOUR = 3600.0
