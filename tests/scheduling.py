@@ -15,7 +15,7 @@ _OBJECT_STORE = re.compile(r"[\[-]s3[\]-]|^tests/servers/test_s3")
 class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hand out tests one by one, but those that share an expensive part to one worker.
 
-    So a run starts one Chromium, one object store, each production site once, and what a module's fixture starts for
+    So a run starts one Chromium, one object store, and what a module's fixture starts for
     the module once. xdist's own groups rename items, which pytest 9.2 ignores.
     """
 
@@ -23,9 +23,6 @@ class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
         path = nodeid.partition("::")[0]
         if path.endswith("_in_browser.py"):
             return "browser"
-        if path.startswith("tests/production/"):
-            database = re.search(r"\[(\w+)", nodeid)
-            return f"production {database[1] if database else ''}"
         if _OBJECT_STORE.search(nodeid):
             return "object store"
         return path if _shares_a_fixture(_ROOT / path) else nodeid

@@ -11,11 +11,6 @@ from tests.scheduling import ByExpensiveParts
     ("nodeid", "scope"),
     [
         ("tests/admin/test_a_in_browser.py::test_x", "browser"),
-        ("tests/production/test_attacks.py::test_x[sqlite]", "production sqlite"),
-        (
-            "tests/production/test_attacks.py::test_x[postgres-[::ffff:169.254.169.254]]",
-            "production postgres",
-        ),
         ("tests/docs/test_api_page.py::test_x", "tests/docs/test_api_page.py"),  # one site for the module
         ("tests/services/test_archive.py::test_x[s3]", "object store"),
         ("tests/api/test_lists.py::test_x[a]", "tests/api/test_lists.py::test_x[a]"),

@@ -303,7 +303,7 @@ def follower(client: Client) -> Callable[[str], str]:
     return follow
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.VIEWER])
 def test_no_list_tells_of_another_orgs_rows_whatever_it_is_asked(worlds, role):
     own, other = worlds
     client = client_of(role, own, other)

@@ -1,7 +1,6 @@
 """The product as docs/deploy.md installs it: production settings, gunicorn, a database role that owns nothing."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -45,7 +44,7 @@ class Site:
     world: World
     port: int
     made: dict[str, Any]
-    app_url: str = ""  # of PostgreSQL: the role that the program uses
+    app_url: str  # the database, as the role that the program uses
     _places: Iterator[int] = field(default_factory=lambda: count(1))
 
     def log(self) -> str:
@@ -78,15 +77,11 @@ class Site:
         return browser
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
-        """As the role that the program has. Raises the driver's errors."""
-        if self.app_url:
-            with psycopg.connect(self.app_url) as server:
-                server.execute("SELECT set_config('orderflow.orgs', '*', true)")
-                done = server.execute(statement.encode(), values or None)
-                return done.fetchall() if done.description else []
-        with sqlite3.connect(self.world.database, timeout=20) as database:
-            database.execute("PRAGMA foreign_keys = ON")  # as the program's connections have it
-            return database.execute(statement.replace("%s", "?"), values).fetchall()
+        """Run ``statement`` as the role that the program has; raise psycopg.Error."""
+        with psycopg.connect(self.app_url) as server:
+            server.execute("SELECT set_config('orderflow.orgs', '*', true)")
+            done = server.execute(statement.encode(), values or None)
+            return done.fetchall() if done.description else []
 
 
 @dataclass
@@ -126,30 +121,17 @@ class Browser:
 
 
 @contextmanager
-def production(folder: Path, database: str, **settings: str) -> Iterator[Site]:
-    """``database``: `sqlite` or `postgres`."""
-    if database == "sqlite":
-        with _site(new_world(folder, **settings)) as site:
-            yield site
-        return
+def production(folder: Path) -> Iterator[Site]:
     with postgres_server(folder / "postgres") as superuser:
         owner, app = deployed_database(superuser)
         # As the owner, `migrate` grants the program's role its rights and creates the policies.
-        settings |= {"DATABASE_URL": owner, "DATABASE_APP_ROLE": APP_ROLE, "ROW_LEVEL_SECURITY": "true"}
-        world = new_world(folder / "world", **settings)
+        roles = {"DATABASE_URL": owner, "DATABASE_APP_ROLE": APP_ROLE, "ROW_LEVEL_SECURITY": "true"}
+        world = new_world(folder / "world", **roles)
         env = {name: value for name, value in world.env.items() if name != "DATABASE_APP_ROLE"}
-        with _site(replace(world, env={**env, "DATABASE_URL": app})) as site:
-            site.app_url = app
-            yield site
-
-
-@contextmanager
-def _site(world: World) -> Iterator[Site]:
-    del world.env["ORDERFLOW_ENV"]
-    world.env.update({"ALLOWED_HOSTS": "127.0.0.1", "LOG_FORMAT": "json"})
-    world.env["STATIC_ROOT"] = collected_static()
-    done = world.manage("shell", "--no-imports", "-c", _SETUP)
-    assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout.splitlines()[-1])
-    with gunicorn(world, "--workers", "2") as port:
-        yield Site(world, port, made)
+        env |= {"DATABASE_URL": app, "ALLOWED_HOSTS": "127.0.0.1", "LOG_FORMAT": "json"}
+        del env["ORDERFLOW_ENV"]
+        world = replace(world, env={**env, "STATIC_ROOT": collected_static()})
+        done = world.manage("shell", "--no-imports", "-c", _SETUP)
+        assert done.returncode == 0, done.stderr
+        with gunicorn(world, "--workers", "2") as port:
+            yield Site(world, port, json.loads(done.stdout.splitlines()[-1]), app)
