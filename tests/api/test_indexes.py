@@ -27,7 +27,7 @@ def org(monkeypatch, tmp_path, settings):
     }
     # A test runs in a transaction, where VACUUM can't.
     monkeypatch.setattr(read_world, "STATISTICS", "ANALYZE")
-    return read_world.fill(20_000, str(tmp_path))[0]
+    return read_world.fill(6_000, str(tmp_path))[0]
 
 
 def test_no_read_of_the_api_scans_a_large_table(org):
