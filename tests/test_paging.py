@@ -21,6 +21,7 @@ def customers(db):
 
 @pytest.mark.parametrize("size", [1, 3, 10, 11])
 @pytest.mark.parametrize("key", [(), ("name", "pk"), ("org_id", "name", "pk")])
+@pytest.mark.every_database
 def test_every_row_comes_once_and_in_order(customers, key, size):
     wanted = list(Customer.objects.order_by(*(key or ("pk",))))
 

@@ -8,7 +8,9 @@ tier, or says nothing new on that database and is in none.
 - PostgreSQL runs only items that use the test database. Those that commit (`transaction=True`, `transactional_db`,
   `live_server`) or are marked `postgres_only` are where the two databases can differ: everyday. The others are deep,
   or run on SQLite only if they are marked `not_of_database`: what a server on the other side does wrong
-  (`tests/faults`). The statements behind it are those of any delivery and poll, which others repeat.
+  (`tests/faults`). The statements behind it are those of any delivery and poll, which others repeat. Of the cases of
+  one parametrised function the first repeats the statements of all, so it alone runs, unless `every_database` says
+  that the cases differ in what they write or when.
 - Those that kill or freeze workers (fixture `make_cell`) are the exception: on SQLite everyday, on PostgreSQL deep. A
   developer hits every point of the crash matrix before a commit, and CI hits each on both.
 - An item marked `deep` runs on PostgreSQL only if it is also marked `every_database` or `postgres_only`: a killed
@@ -47,7 +49,9 @@ def _tier_on_postgres(item: pytest.Item) -> Tier | None:
         return "deep" if _is(item, "every_database") else None
     if _commits(item):
         return "deep" if _KILLS in _fixtures(item) else "everyday"
-    return "deep" if _uses_database(item) and not _is(item, "not_of_database") else None
+    if not _uses_database(item) or _is(item, "not_of_database"):
+        return None
+    return "deep" if _is_first_case(item) or _is(item, "every_database") else None
 
 
 def is_deep_throughout(path: Path) -> bool:
@@ -88,6 +92,11 @@ def is_in(tier: Tier | None, wanted: str) -> bool:
 
 def _is(item: pytest.Item, mark: str) -> bool:
     return item.get_closest_marker(mark) is not None
+
+
+def _is_first_case(item: pytest.Item) -> bool:
+    cases = getattr(item, "callspec", None)
+    return cases is None or not any(cases.indices.values())
 
 
 def _uses_database(item: pytest.Item) -> bool:

@@ -73,6 +73,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.every_database
 def test_an_entry_is_never_changed(row, change):
     row.action = Action.DRAFT_PUSHED
 

@@ -29,6 +29,7 @@ def line():
         "0",
     ],
 )
+@pytest.mark.every_database
 def test_every_digit_comes_back(line, price):
     line.unit_price = Decimal(price)
     line.save()
@@ -50,6 +51,7 @@ def test_null_stays_null_and_differs_from_zero(line):
 @pytest.mark.parametrize(
     "price", ["NaN", "Infinity", "-Infinity", "sNaN", "100000000000000", "1.00001", "1e30", "1,5", "", "abc"]
 )
+@pytest.mark.every_database
 def test_what_does_not_fit_is_refused_and_not_rounded(line, price):
     line.unit_price = price
 

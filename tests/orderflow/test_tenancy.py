@@ -86,6 +86,7 @@ def test_nobody_else_sees_anything():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("with_org", "role"), [(True, None), (False, Role.OPS), (True, "BOSS"), (True, "")])
+@pytest.mark.every_database
 def test_the_database_refuses_half_a_member(with_org, role):
     org = factories.org() if with_org else None
 

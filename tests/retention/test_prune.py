@@ -268,6 +268,7 @@ POINTS = ("prune-marked", "prune-deleted", "prune-noted", "prune-events-removed"
 
 
 @pytest.mark.parametrize("point", POINTS)
+@pytest.mark.every_database
 def test_killed_anywhere_the_next_run_finishes_it(old, at_crashpoint, point):
     exports = old(3)
     run = runs.begin(org=None, older_than=100)

@@ -57,6 +57,7 @@ def state(export):
 
 
 @pytest.mark.parametrize("files", CASES.values(), ids=CASES)
+@pytest.mark.every_database
 def test_in_any_order_over_any_polls(site, files):
     (export,) = sent(site)
     ends = []

@@ -174,6 +174,7 @@ def test_a_replaced_connections_late_answer_still_finds_its_export(site):
 @pytest.mark.parametrize(
     "point", ["acks-read", "acks-decided", "acks-moved-before-reasons", "acks-moved-before-commit"]
 )
+@pytest.mark.every_database
 def test_a_poll_killed_at_any_step_loses_and_repeats_nothing(site, at_crashpoint, point):
     exports = sent(site, 3)
     for export in exports:

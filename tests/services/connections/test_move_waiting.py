@@ -82,6 +82,7 @@ def test_what_waits_is_moved_and_sent_once(site, replace, integrator):
 
 @pytest.mark.parametrize("point", BEFORE_STAGED)
 @pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.every_database
 def test_a_worker_that_had_claimed_them_publishes_nothing_when_it_wakes_up(
     site, replace, integrator, at_crashpoint, point, killed
 ):

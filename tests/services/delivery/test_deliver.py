@@ -108,6 +108,7 @@ def test_every_approved_order_arrives_whole_and_is_archived(site):
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("erp_takes_files", [False, True])
+@pytest.mark.every_database
 def test_a_worker_killed_at_any_step_publishes_once(site, at_crashpoint, point, erp_takes_files):
     exports = pushed(site)
     taken = {}
@@ -132,6 +133,7 @@ def test_a_worker_killed_at_any_step_publishes_once(site, at_crashpoint, point, 
 
 
 @pytest.mark.parametrize("point", POINTS)
+@pytest.mark.every_database
 def test_a_worker_that_wakes_up_late_changes_nothing(site, at_crashpoint, point):
     exports = pushed(site)
 

@@ -51,6 +51,7 @@ def test_there_is_none_unless_asked_for(site):
 @both_ways
 @pytest.mark.parametrize("point", ["staged-committed", "published-before-commit", "marked-before-commit"])
 @pytest.mark.parametrize("erp_takes_files", [False, True])
+@pytest.mark.every_database
 def test_a_worker_killed_around_the_marker_leaves_every_file_with_one(
     make_site, at_crashpoint, atomic_write, point, erp_takes_files
 ):

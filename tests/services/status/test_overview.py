@@ -291,6 +291,7 @@ class TestDaily:
         assert sorted(found.exports) == [found.days[0], found.days[-1]]
 
     @pytest.mark.parametrize("answers", [1, 2, 3, 19, 20, 21, 40, 100])
+    @pytest.mark.every_database
     def test_median_and_p95_are_those_of_the_answers(self, org, working, answers):
         took = [timedelta(seconds=n + 1) for n in range(answers)]
         noon = NOW.replace(hour=12)
