@@ -3,24 +3,33 @@
 from dataclasses import replace
 
 import msgspec
+import structlog
 
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connection_config import parse_config
-from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, Fault
+from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.transports.base import ServerLimits
 
+log = structlog.get_logger(__name__)
+
 
 def dropzone_of(connection: ERPConnection) -> Dropzone:
-    """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID or CONNECTOR_UNKNOWN."""
+    """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID, CONNECTOR_UNKNOWN or, for a bug of a part, INTERNAL_ERROR."""
+    config = connection.config
     try:
-        dropzone = parse_config(connection.connector_type, connection.config)
+        dropzone = parse_config(connection.connector_type, config)
     except ConfigError as error:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
     except UnknownConnectorType as error:
         raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
+    except (
+        Exception
+    ) as error:  # connectors and transports of other packages; one must not stop the work on all others
+        log.exception("config.internal_error", connection_id=str(connection.pk))
+        raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse.", scope=Scope.CONNECTION) from error
     return replace(dropzone, org_slug=connection.org.slug, limits=limits_of(connection))
 
 

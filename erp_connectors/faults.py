@@ -271,10 +271,16 @@ _ASK: dict[str, str] = {
 
 
 class Fault(Exception):
-    """Something from the table happened; ``detail`` says where, and never holds a secret."""
+    """Something from the table happened; ``detail`` says where, and never holds a secret.
 
-    def __init__(self, kind: FaultKind, detail: str = "", *, path: str = "") -> None:
+    ``scope``: the kind's own, unless more is affected here: a transport's error affects its whole connection.
+    """
+
+    def __init__(
+        self, kind: FaultKind, detail: str = "", *, path: str = "", scope: Scope | None = None
+    ) -> None:
         self.kind = kind
+        self.scope = scope or kind.scope
         self.detail = detail
         self.path = _showable(path)
         super().__init__(self.message)
@@ -290,12 +296,8 @@ class Fault(Exception):
         return self.kind.code
 
     @property
-    def scope(self) -> Scope:
-        return self.kind.scope
-
-    @property
     def transient(self) -> bool:
-        return self.kind.scope is Scope.TRANSIENT
+        return self.scope is Scope.TRANSIENT
 
     @property
     def summary(self) -> str:

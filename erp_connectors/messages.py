@@ -124,6 +124,7 @@ PROBE = (
     gettext_noop("file_mode %(wanted)s was not applied: the file has %(mode)s."),
     gettext_noop("Each order appears exactly once, always whole."),
     gettext_noop("Each order appears exactly once, always whole, followed by its .done marker."),
+    gettext_noop("Each order is written at least once. %(why)s"),
     gettext_noop(
         "Without rename each order is written at least once, and "
         "only one that waits for the .done marker never sees part of a file."

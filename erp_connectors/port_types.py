@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -117,6 +118,19 @@ class Ability:
     there: bool
 
 
+class GuaranteeLevel(StrEnum):
+    EXACTLY_ONCE = "EXACTLY_ONCE"
+    AT_LEAST_ONCE = "AT_LEAST_ONCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """How often one order file may appear in a dropzone; ``reason``: a sentence for users, in English."""
+
+    level: GuaranteeLevel
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
     """One line of a connection test: what was checked, how long it took, what was found or what is wrong."""
@@ -127,6 +141,7 @@ class ProbeStep:
     found: str = ""
     fault: Fault | None = None
     abilities: tuple[Ability, ...] = ()
+    guarantee: Guarantee | None = None
 
     @property
     def ok(self) -> bool:

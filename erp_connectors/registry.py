@@ -111,14 +111,14 @@ def standing_between(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
 
 
 def open_transport(dropzone: Dropzone) -> Transport:
-    """The transport for a dropzone, not yet connected."""
+    """Return the transport for a dropzone, not yet connected. Raises `Fault` INTERNAL_ERROR if that has a bug."""
     policy = TransportPolicy(
         dropzone_roots=tuple(_roots_of(dropzone.org_slug)),
         sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
         sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
         nat64_prefixes=tuple(settings.NAT64_PREFIXES),
     )
-    transport = transport_for(dropzone.transport)(dropzone.options, policy)
+    transport = transport_for(dropzone.transport).create(dropzone.options, policy)
     transport.respect(dropzone.limits)
     for wrap in _between:
         transport = wrap(transport)

@@ -17,9 +17,9 @@ pytest.register_assert_rewrite("erp_connectors.testing")
 @pytest.fixture(autouse=True)
 def _no_session_outlives_its_test() -> Iterator[None]:
     yield
-    from erp_connectors.sessions import keeper  # noqa: PLC0415  # needs the settings that the plugin prepares
+    from erp_connectors.sessions import session_pool  # noqa: PLC0415  # needs the settings that the plugin prepares
 
-    keeper.drop()
+    session_pool.close()
 
 
 @pytest.fixture(autouse=True)

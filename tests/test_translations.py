@@ -17,7 +17,7 @@ from erp_connectors.outbox.delivery_errors import REASONS
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.capabilities import ABILITIES
 from erp_connectors.services.exports import deadlines
-from erp_connectors.services.exports.retry import WHY
+from erp_connectors.services.exports.retry import RETRY_REASONS
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.event_texts import DETAILS, WORDINGS
 from erp_connectors.transports.filesystem import FilesystemTransport
@@ -57,7 +57,7 @@ def our_texts() -> list[str]:
     texts += ABILITIES.values()
     texts += [worded.text for worded in WORDINGS.values()]
     texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
-    texts += [*DETAILS, *WHY.values(), deadlines.MEANING, deadlines.HINT, NO_CONNECTION]
+    texts += [*DETAILS, *RETRY_REASONS.values(), deadlines.MEANING, deadlines.HINT, NO_CONNECTION]
     return [text for text in dict.fromkeys(texts) if text]
 
 

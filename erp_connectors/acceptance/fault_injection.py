@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
-from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
+from erp_connectors.port_types import Entry, Guarantee, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.transports.base import Contents, Outcomes, Presences, Renewed, ServerLimits, Transport
 
 ItemT = TypeVar("ItemT")
@@ -66,6 +66,9 @@ class Unreliable(Transport):
 
     def expect(self, files: int) -> None:
         self._inner.expect(files)
+
+    def guarantee(self, *, atomic_write: bool) -> Guarantee:
+        return self._inner.guarantee(atomic_write=atomic_write)
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         if self._weather.disk_full and uploads:

@@ -22,7 +22,7 @@ from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.acks.shared_folders import of_others
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
-from erp_connectors.sessions import keeper
+from erp_connectors.sessions import session_pool
 from erp_connectors.simulated_erp import Habits, SimulatedErp
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
@@ -79,9 +79,9 @@ def _play_day(
             leaves=partial(of_others, connection.org_id),
         )
         # What was kept open before has no weather, and what is kept after must have none.
-        stack.callback(keeper.drop, connection.pk)
+        stack.callback(session_pool.close, connection.pk)
         stack.enter_context(standing_between(_under(weather)))
-        keeper.drop(connection.pk)
+        session_pool.close(connection.pk)
         playing = _Playing(connection, actor, day, erp)
         _make_orders(playing)
         finished = _go_on(playing, until=started + scenario.limit)

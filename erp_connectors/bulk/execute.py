@@ -9,7 +9,7 @@ from django.db import transaction
 from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import PushRefused, PushResult, push_many
-from erp_connectors.services.exports.retry import Outcome as Retry
+from erp_connectors.services.exports.retry import RetryOutcome as Retry
 from erp_connectors.services.exports.retry import bulk_retry
 from orderflow.orders.approval import NotReady, approve
 from orderflow.orders.models import DraftOrder

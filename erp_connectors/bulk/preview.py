@@ -12,7 +12,7 @@ from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import active_connections
-from erp_connectors.services.exports.retry import WHY
+from erp_connectors.services.exports.retry import RETRY_REASONS
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_by_order
@@ -143,7 +143,7 @@ def _retry(order: DraftOrder, world: World) -> Judged:
         return _wrong_status(order)
     if order.org_id not in world.connected:
         return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return _done(order, world, _(WHY[FailedAs(newest.failed_as)]))
+    return _done(order, world, _(RETRY_REASONS[FailedAs(newest.failed_as)]))
 
 
 # The statuses in which an action changes an order.

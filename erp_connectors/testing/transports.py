@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from erp_connectors.faults import Fault
-from erp_connectors.port_types import Move, Upload
+from erp_connectors.port_types import GuaranteeLevel, Move, Upload
 from erp_connectors.testing.secret_fields import require_secrets_marked
 from erp_connectors.transports.base import Transport
 
@@ -112,6 +112,24 @@ class TransportSuite:
         ]
 
         assert [code(outcome) for outcome in transport.publish(moves)] == ["NOT_FOUND", "None"]
+
+    @pytest.mark.parametrize("atomic_write", [True, False])
+    def test_the_guarantee_has_a_reason(self, transport: Transport, atomic_write: bool) -> None:
+        guarantee = transport.guarantee(atomic_write=atomic_write)
+
+        assert guarantee.level in GuaranteeLevel
+        assert guarantee.reason.endswith(".")
+
+    def test_exactly_once_needs_a_receipt(self, place: Place, transport: Transport) -> None:
+        move = Move(place.path("a.tmp"), place.path("a.json"))
+        transport.stage([Upload(move.source, b"order")])
+        outcomes = [transport.publish([move])]
+        place.here("a.json").unlink()  # by the ERP
+
+        outcomes.append(transport.publish([move]))
+
+        exactly_once = transport.guarantee(atomic_write=True).level is GuaranteeLevel.EXACTLY_ONCE
+        assert not exactly_once or [code(outcome) for (outcome,) in outcomes] == ["None", "NOT_FOUND"]
 
     def test_a_missing_folder_is_never_taken_for_a_missing_file(
         self, place: Place, transport: Transport

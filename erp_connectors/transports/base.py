@@ -3,6 +3,8 @@
 Every batch call takes many files and answers for each of them in the same order. One file's failure never
 fails its neighbours: it is a `Fault` in that file's place. A link that breaks in the middle answers with a
 `Fault` for every file whose outcome is not known. Only `open` and `list` raise.
+
+An adapter raises nothing but `Fault`: `transports/front_door.py` turns anything else into INTERNAL_ERROR.
 """
 
 import stat
@@ -10,16 +12,30 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
 
-import structlog
-
 from erp_connectors.config_fields import ConfigField
-from erp_connectors.dropzone_paths import is_absolute
 from erp_connectors.faults import Fault
-from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
+from erp_connectors.port_types import (
+    Entry,
+    Guarantee,
+    GuaranteeLevel,
+    Move,
+    PresentedKeys,
+    ProbeStep,
+    Upload,
+)
 from erp_connectors.sftp.limits import ServerLimits
+from erp_connectors.transports.front_door import (
+    GUARDED,
+    batch,
+    faults_only,
+    guard,
+    plain_names,
+    require_absolute,
+)
 from erp_connectors.transports.options import Endpoint, PlannedKey, Renewed, TransportOptions, TransportPolicy
 from orderflow import tracing
 
@@ -38,10 +54,14 @@ __all__ = [
     "mode_remark",
 ]
 
-log = structlog.get_logger(__name__)
-
-MAX_NAME = 1_000
-NAMES_TOLD = 10
+PUBLISHED_BY_RENAME = Guarantee(
+    GuaranteeLevel.EXACTLY_ONCE,
+    "Each file gets its final name by a rename; the absence of its temporary file proves that it was published.",
+)
+WRITTEN_UNDER_FINAL_NAME = Guarantee(
+    GuaranteeLevel.AT_LEAST_ONCE,
+    "Each file is written under its final name; after an interruption it is written again.",
+)
 
 # One answer per file, in the order of the question. (`list` is also the name of a method below.)
 Outcomes: TypeAlias = list[Fault | None]
@@ -52,7 +72,7 @@ Contents: TypeAlias = list[bytes | Fault]
 class Transport(ABC):
     """The validating front door; an adapter implements the methods with a leading underscore.
 
-    The class also declares the keys of its config. It is called with its options and a `TransportPolicy`.
+    The class also declares the keys of its config. `create` calls it with its options and a `TransportPolicy`.
     """
 
     # What a form calls this mode.
@@ -62,6 +82,17 @@ class Transport(ABC):
     def __init__(self, options: Any, policy: TransportPolicy) -> None:
         """Keep ``options`` (of type `Options`); connect only in `open_steps`."""
         raise NotImplementedError
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in GUARDED & vars(cls).keys():
+            setattr(cls, name, guard(vars(cls)[name]))
+
+    @classmethod
+    def create(cls, options: Any, policy: TransportPolicy) -> Self:
+        """Return a transport that is not connected yet."""
+        with faults_only(cls, "__init__"):
+            return cls(options, policy)
 
     # Name and label of what `open_steps` will yield, for who wants to show them beforehand.
     opening: ClassVar[tuple[tuple[str, str], ...]] = ()
@@ -84,7 +115,7 @@ class Transport(ABC):
 
     def open(self) -> None:
         """Connect, or raise the `Fault` that stopped it. Does nothing when already open."""
-        with tracing.span("dropzone open"):
+        with tracing.span("dropzone open"), faults_only(type(self), "open_steps", self):
             for step in self.open_steps():
                 if step.fault:
                     raise step.fault
@@ -149,6 +180,13 @@ class Transport(ABC):
         """
         return nullcontext()
 
+    def guarantee(self, *, atomic_write: bool) -> Guarantee:
+        """Return how often a file may appear, on an open transport. ``atomic_write``: `publish` gives it its name.
+
+        The default follows from the contracts of `stage` and `publish`.
+        """
+        return PUBLISHED_BY_RENAME if atomic_write else WRITTEN_UNDER_FINAL_NAME
+
     @abstractmethod
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes: ...
     @abstractmethod
@@ -173,29 +211,20 @@ class Transport(ABC):
 
         An absent or forbidden folder is FOLDER_MISSING or PERMISSION_DENIED, never a file's NOT_FOUND.
         """
-        _require_absolute(upload.path for upload in uploads)
-        if not uploads:
-            return []
-        with _span("stage", uploads):
-            return self._stage(uploads)
+        require_absolute(upload.path for upload in uploads)
+        return batch(self, "stage", uploads, self._stage)
 
     def publish(self, moves: Sequence[Move]) -> Outcomes:
         """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is proven absent, by
         the folder that was open meanwhile. A target that exists is NAME_TAKEN, or is replaced where the server's
         rename does so."""
-        _require_absolute(path for move in moves for path in (move.source, move.target))
-        if not moves:
-            return []
-        with _span("publish", moves):
-            return self._publish(moves)
+        require_absolute(path for move in moves for path in (move.source, move.target))
+        return batch(self, "publish", moves, self._publish)
 
     def exists(self, paths: Sequence[str]) -> Presences:
         """False: the file is proven absent, by the folder that was open meanwhile."""
-        _require_absolute(paths)
-        if not paths:
-            return []
-        with _span("exists", paths):
-            return self._exists(paths)
+        require_absolute(paths)
+        return batch(self, "exists", paths, self._exists)
 
     def list(self, folder: str) -> Iterator[Entry]:
         """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed.
@@ -203,40 +232,32 @@ class Transport(ABC):
         What can be no name (it holds a slash or a NUL, is a dot or two, or is longer than any file system's) is left
         out: it can only be meant ill.
         """
-        _require_absolute([folder])
-        return _plain_names(self._list(folder))
+        require_absolute([folder])
+        return plain_names(self, partial(self._list, folder))
 
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
         """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read).
 
         NOT_FOUND is the server's word here, in `move` and in `remove`, and proves no absence.
         """
-        _require_absolute(paths)
-        if not paths:
-            return []
-        with _span("read", paths):
-            return self._read(paths, max_bytes=max_bytes)
+        require_absolute(paths)
+        return batch(self, "read", paths, partial(self._read, max_bytes=max_bytes))
 
     def move(self, moves: Sequence[Move]) -> Outcomes:
         """Rename, never over an existing file: NAME_TAKEN then; NOT_FOUND if the server finds no source."""
-        _require_absolute(path for move in moves for path in (move.source, move.target))
-        if not moves:
-            return []
-        with _span("move", moves):
-            return self._move(moves)
+        require_absolute(path for move in moves for path in (move.source, move.target))
+        return batch(self, "move", moves, self._move)
 
     def remove(self, paths: Sequence[str]) -> Presences:
         """True: this call removed it. False: the server says that there is no such file."""
-        _require_absolute(paths)
-        if not paths:
-            return []
-        with _span("remove", paths):
-            return self._remove(paths)
+        require_absolute(paths)
+        return batch(self, "remove", paths, self._remove)
 
     def make_folder(self, path: str) -> None:
         """Create one folder below an existing one; fine where it exists; raises `Fault`."""
-        _require_absolute([path])
-        self._make_folder(path)
+        require_absolute([path])
+        with faults_only(type(self), "make_folder", self):
+            self._make_folder(path)
 
     def __enter__(self) -> Self:
         self.open()
@@ -248,36 +269,8 @@ class Transport(ABC):
         self.close()
 
 
-def _span(step: str, files: Sequence[object]) -> AbstractContextManager[object]:
-    return tracing.span(f"dropzone {step}", attributes={"files": len(files)})
-
-
 def mode_remark(upload: Upload, permissions: int | None) -> str:
     """Empty where the file has the wanted permission bits, or nobody says which it has."""
     if upload.mode is None or permissions is None or stat.S_IMODE(permissions) == upload.mode:
         return ""
     return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."
-
-
-def _plain_names(entries: Iterator[Entry]) -> Iterator[Entry]:
-    refused = 0
-    for entry in entries:
-        if _is_plain_name(entry.name):
-            yield entry
-        else:
-            refused += 1
-            # A server could name a million of them with each poll.
-            if refused <= NAMES_TOLD:
-                log.warning("list.name_refused", name=ascii(entry.name[:255]))
-    if refused > NAMES_TOLD:
-        log.warning("list.names_refused", names=refused)
-
-
-def _is_plain_name(name: str) -> bool:
-    return name not in ("", ".", "..") and "/" not in name and "\0" not in name and len(name) <= MAX_NAME
-
-
-def _require_absolute(paths: "Iterator[str] | Sequence[str]") -> None:
-    for path in paths:
-        if not is_absolute(path):
-            raise ValueError(f"not an absolute, plain path: {path!r}")

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPExport
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.exports.deadlines import notice
+from erp_connectors.services.exports.deadlines import mark_overdue
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.roles import Role
@@ -111,7 +111,7 @@ def test_another_orgs_export_is_not_there(export, name):
 
 def test_what_is_overdue_is_filtered_and_says_since_when(ops, export):
     list_page = reverse("admin:erp_connectors_erpexport_changelist")
-    notice(timezone.now())
+    mark_overdue(timezone.now())
 
     assert export.filename in ops.get(f"{list_page}?overdue=yes").content.decode()
     shown = ops.get(page(CHANGE, export)).content.decode()
@@ -119,6 +119,6 @@ def test_what_is_overdue_is_filtered_and_says_since_when(ops, export):
     assert "60 s, as configured" in shown
 
     ERPExport.objects.update(sent_at=timezone.now())
-    notice(timezone.now())
+    mark_overdue(timezone.now())
     assert export.filename not in ops.get(f"{list_page}?overdue=yes").content.decode()
     assert "overdue since" not in ops.get(page(CHANGE, export)).content.decode()

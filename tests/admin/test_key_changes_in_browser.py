@@ -41,7 +41,7 @@ def server(tmp_path, behaviour):
         (tmp_path / folder).mkdir()
     with asyncssh_server(tmp_path, behaviour=behaviour) as running:
         yield running
-    sessions.keeper.drop()
+    sessions.session_pool.close()
 
 
 @pytest.fixture

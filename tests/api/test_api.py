@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.services.exports.deadlines import notice
+from erp_connectors.services.exports.deadlines import mark_overdue
 from erp_connectors.sftp.key_pairs import new_private_key
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -168,7 +168,7 @@ def test_overdue_exports_are_listed_or_left_out(world):
     world.connection.save()
     late, waiting = (_export(world, delivered=True) for _ in range(2))
     ERPExport.objects.filter(pk=late.pk).update(sent_at=timezone.now() - timedelta(hours=1))
-    notice(timezone.now())
+    mark_overdue(timezone.now())
     viewer = world.as_role(VIEW)
 
     def listed(query):

@@ -94,6 +94,22 @@ def test_what_a_transport_should_not_raise_is_a_failed_step(world, monkeypatch, 
     assert world.connection.last_test_success is False
 
 
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [({}, "EXACTLY_ONCE"), ({"atomic_write": False}, "AT_LEAST_ONCE"), ({"export_path": "/nowhere"}, None)],
+)
+def test_a_connection_test_says_how_often_a_file_may_appear(world, changes, level):
+    body = {"config": {**world.config, **changes}}
+
+    answer = client_of(world.ours, Role.ADMIN).post(
+        f"{API}connectors/dropzone-json-v1/test", body, format="json"
+    )
+
+    guarantee = answer.json()["guarantee"] or {"level": None, "reason": "unknown"}
+    assert guarantee["level"] == level
+    assert guarantee["reason"]
+
+
 def refused_connection():
     error = OperationalError("connection refused")
     error.__cause__ = psycopg.OperationalError("connection refused")

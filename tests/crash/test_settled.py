@@ -13,7 +13,7 @@ from tests.crash.dropzones import KINDS
 
 LAST_TRY = {"DELIVERY_MAX_ATTEMPTS": 1}
 CALL = "publish"
-POINTS = (f"before-{CALL}", f"after-{CALL}", "settled-before-commit", "before-commit-2")
+POINTS = (f"before-{CALL}", f"after-{CALL}", "resolved-before-commit", "before-commit-2")
 IN_THE_MIDDLE = {
     "filesystem": (f"{CALL}-rename",),
     "openssh": (f"{CALL}-itself-half-sent",),

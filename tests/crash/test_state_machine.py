@@ -37,7 +37,7 @@ from tests.crash.shaky import ShakyTransport
 from tests.hypothesis_profiles import examples
 
 DELIVERY_POINTS = (
-    "claimed", "archived-before-commit", "rendered-committed", "settled-before-commit", "staged-before-commit",
+    "claimed", "archived-before-commit", "rendered-committed", "resolved-before-commit", "staged-before-commit",
     "staged-committed", "published-before-commit", "sent-committed",
 )  # fmt: skip
 POLL_POINTS = ("acks-read", "acks-decided", "acks-moved-before-reasons", "acks-moved-before-commit")

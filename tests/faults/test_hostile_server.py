@@ -16,7 +16,7 @@ from erp_connectors import faults
 from erp_connectors.models import AckFile
 from erp_connectors.port_types import Upload
 from erp_connectors.services.acks.poll import poll
-from erp_connectors.sessions import keeper
+from erp_connectors.sessions import session_pool
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.hardened_transport import MAX_GREETING, BoundedPacketizer, GuardedTransport
 from erp_connectors.sftp.wire import string
@@ -53,13 +53,13 @@ IGNORE, CHANNEL_EOF, CHANNEL_OPEN = 2, 96, 90
 @contextmanager
 def bounded() -> Iterator[None]:
     """Within its deadline, without growing, and no thread of ours stays."""
-    keeper.drop()
+    session_pool.close()
     ours = client_threads()
     before, started = memory_before(), time.monotonic()
     yield
     assert time.monotonic() - started < DEADLINE
     assert memory_peak() - before < MEMORY
-    keeper.drop()
+    session_pool.close()
     for _ in range(50):
         if client_threads() <= ours:
             return

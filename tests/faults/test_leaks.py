@@ -10,7 +10,7 @@ import pytest
 
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.delivery.deliver import deliver
-from erp_connectors.sessions import keeper
+from erp_connectors.sessions import session_pool
 from tests.faults.conftest import QUICK
 from tests.servers.asyncssh_server import DropConnection
 from tests.servers.gate import SILENT, gate
@@ -63,7 +63,7 @@ def test_200_failures_leave_nothing_behind(erp_at, asyncssh, behaviour):
 
         attempt_all(erps, behaviour, times=ATTEMPTS // len(kinds))
 
-        keeper.drop()
+        session_pool.close()
         assert settled(lambda: behaviour.connections, 0) == 0
         silent.close()
         assert settled(threading.active_count, threads) <= threads
@@ -80,4 +80,4 @@ def attempt_all(erps, behaviour, *, times):
             else:
                 erp.push()
                 erp.waits_no_longer()
-                assert deliver(erp.connection.pk).trouble
+                assert not deliver(erp.connection.pk).is_clean

@@ -10,7 +10,7 @@ from erp_connectors.services.connections.connection_test import test_connection 
 from erp_connectors.services.connections.server_limits import remember, sentences
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
-from erp_connectors.sessions import keeper
+from erp_connectors.sessions import session_pool
 from erp_connectors.sftp import wire
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import ServerLimits
@@ -55,7 +55,7 @@ def erp_on(tmp_path, erp_at):
         return erp
 
     yield make
-    keeper.drop()
+    session_pool.close()
     for server in running:
         server.__exit__(None, None, None)
 
@@ -112,7 +112,7 @@ def test_answers_reach_their_orders_if_the_limit_is_met_while_reading(erp_on):
     erp = erp_on(erlang([]), files)
     deliver(erp.connection.pk)
     answer_all(erp, files)
-    keeper.drop()
+    session_pool.close()
     ERPConnection.objects.update(server_limits={})
 
     poll(erp.connection.pk)

@@ -17,7 +17,8 @@ from erp_connectors.dropzone_paths import TemporaryName, numbered_name, read_tem
 from erp_connectors.port_types import Entry
 from erp_connectors.services.acks.file_index import LONGEST, ledger_name
 from erp_connectors.services.exports.paths import temporary_path, withdrawn_path
-from erp_connectors.transports.base import MAX_NAME, _plain_names
+from erp_connectors.transports.front_door import MAX_NAME, plain_names
+from erp_connectors.transports.memory import MemoryDropzone, MemoryTransport
 from tests.fuzz.exploring import explore
 
 pytestmark = pytest.mark.deep
@@ -61,13 +62,15 @@ def is_one_name(name: str) -> bool:
 
 
 def test_of_listed_names_only_those_of_files_are_left_whatever_a_server_lists():
+    transport = MemoryTransport(MemoryDropzone())
+
     def check(listed):
         entries = [Entry(name, 1, 1, is_file=True) for name in listed]
-        left = list(_plain_names(iter(entries)))
+        left = list(plain_names(transport, lambda: entries))
 
         assert [entry for entry in entries if entry in left] == left
         assert all(is_one_name(entry.name) and len(entry.name) <= MAX_NAME for entry in left)
-        assert list(_plain_names(iter(left))) == left
+        assert list(plain_names(transport, lambda: left)) == left
 
     explore(check, st.lists(NAMES, max_size=6))
 

@@ -123,7 +123,7 @@ def test_a_password_in_the_error_that_no_one_foresaw(talkative, monkeypatch):
         raise RuntimeError("unforeseen")
 
     monkeypatch.setattr(poll, "link", broken)
-    monkeypatch.setattr(deliver, "_deliver_load", broken)
+    monkeypatch.setattr(deliver, "_deliver_part", broken)
 
     assert "RuntimeError" in talkative.run()
     connection, export, _ = talkative.rows

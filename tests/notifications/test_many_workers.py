@@ -41,7 +41,7 @@ def test_of_many_sweeps_one_tells_what_is_overdue(make_site):
     sent(site, 3)
     late = timezone.now() + timedelta(minutes=11)
 
-    together(lambda: deadlines.notice(late))
+    together(lambda: deadlines.mark_overdue(late))
 
     assert noted() == [Event.EXPORT_OVERDUE] * 3
 

@@ -158,9 +158,9 @@ def test_overdue_is_told_once_even_if_it_is_pardoned_between(make_site):
     by_mail(site.connection, "a@example.com", events=[Event.EXPORT_OVERDUE])
     sent(site)
     late = timezone.now() + timedelta(minutes=11)
-    deadlines.notice(late)
+    deadlines.mark_overdue(late)
     ERPExport.objects.update(overdue_at=None)
-    deadlines.notice(late)
+    deadlines.mark_overdue(late)
 
     assert noted() == [Event.EXPORT_OVERDUE]
 
@@ -169,7 +169,7 @@ def test_what_was_put_right_before_anybody_was_told_is_no_news(make_site):
     site = make_site(ack_timeout=600)
     by_mail(site.connection, "a@example.com", events=[Event.EXPORT_OVERDUE])
     (export,) = sent(site)
-    deadlines.notice(timezone.now() + timedelta(minutes=11))
+    deadlines.mark_overdue(timezone.now() + timedelta(minutes=11))
     site.answer(f"ack_{export.filename}", b'{"status": "ACKED", "erp_order_id": "SO-1"}')
     poll(site.connection.pk)
 

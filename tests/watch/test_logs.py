@@ -115,7 +115,7 @@ def test_any_line_from_within_a_task_names_connection_and_org(make_site, lines, 
         logging.getLogger("some.library").warning("odd")
         raise ZeroDivisionError
 
-    monkeypatch.setattr("erp_connectors.services.delivery.deliver.stage", broken)
+    monkeypatch.setattr("erp_connectors.services.delivery.deliver._stage", broken)
 
     tasks.deliver(str(site.connection.pk))
 

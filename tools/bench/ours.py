@@ -21,7 +21,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
-from erp_connectors.sessions import keeper
+from erp_connectors.sessions import session_pool
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.sftp import SftpTransport
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
@@ -44,7 +44,7 @@ def uploads(world: World, ms: int, source: Path) -> Run:
             export.filename: path for export, path in zip(exports, sorted(source.iterdir()), strict=True)
         }
         seconds = timed(lambda: deliver(connection.pk))
-        keeper.drop()
+        session_pool.close()
         for name, path in names.items():
             (folder / "in" / name).rename(folder / "in" / path.name)
         require_uploaded(source, folder / "in")
@@ -64,7 +64,7 @@ def acks(world: World, ms: int, how_many: int) -> Run:
         exports = _exports(connection, [b""] * how_many, status=ExportStatus.SENT)
         write_acks(folder / "ack", [export.filename for export in exports])
         seconds = timed(lambda: poll(connection.pk))
-        keeper.drop()
+        session_pool.close()
         if _count(connection, ExportStatus.ACKED) != how_many:
             raise DidNotDoIt(f"{_count(connection, ExportStatus.ACKED)} of {how_many} ACKED")
         if len(list((folder / "ack" / "processed").iterdir())) != how_many:
@@ -94,7 +94,7 @@ def idle_polls(world: World, ms: int) -> tuple[float, float]:
     connection = _connection(world.link(ms), world.new_folder("in", "ack"), acks=True)
     first = timed(lambda: poll(connection.pk))
     kept = min(timed(lambda: poll(connection.pk)) for _ in range(5))
-    keeper.drop()
+    session_pool.close()
     return first, kept
 
 
@@ -114,7 +114,7 @@ class Queue:
         seconds += timed(lambda: deliver(self.connection.pk))
         write_acks(self.folder / "ack", [path.name for path in (self.folder / "in").iterdir()])
         seconds += timed(lambda: poll(self.connection.pk))
-        keeper.drop()
+        session_pool.close()
         if _count(self.connection, ExportStatus.ACKED) != len(self.ids):
             raise DidNotDoIt(f"{_count(self.connection, ExportStatus.ACKED)} of {len(self.ids)} ACKED")
         return seconds

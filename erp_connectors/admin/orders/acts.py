@@ -15,7 +15,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.push import active_connections, push, retry_push
-from erp_connectors.services.exports.retry import WHY
+from erp_connectors.services.exports.retry import RETRY_REASONS
 from erp_connectors.services.status.export_status import counting
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import FailedAs
@@ -88,7 +88,7 @@ def _push(draft: DraftOrder) -> Prospect:
 
 def retry_prospect(draft: DraftOrder) -> Prospect:
     last = counting(exports_of(draft))
-    why = [_(WHY[FailedAs(last.failed_as)])] if last and last.failed_as else []
+    why = [_(RETRY_REASONS[FailedAs(last.failed_as)])] if last and last.failed_as else []
     return _delivery(draft, [*why, _("The failed export stays as it is, as the record of what happened.")])
 
 

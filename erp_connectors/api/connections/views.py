@@ -20,7 +20,7 @@ from erp_connectors.api.common.strict import Strict, takes_body
 from erp_connectors.connection_config import parse_config
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
-from erp_connectors.port_types import ProbeStep
+from erp_connectors.port_types import Guarantee, GuaranteeLevel, ProbeStep
 from erp_connectors.services.acks.misnamed import Misnamed, MisnamedFile, misnamed_of
 from erp_connectors.services.connections import connection_test, manage
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
@@ -103,9 +103,17 @@ class StepOut(serializers.Serializer[Any]):
     error = StepErrorOut(allow_null=True)
 
 
+class GuaranteeOut(serializers.Serializer[Guarantee]):
+    level = serializers.ChoiceField([(level.value, level.value) for level in GuaranteeLevel])
+    reason = serializers.CharField(help_text="in English")
+
+
 class TestOut(serializers.Serializer[Any]):
     success = serializers.BooleanField()
     steps = StepOut(many=True)
+    guarantee = GuaranteeOut(
+        allow_null=True, help_text="how often one order file may appear; null if no file could be written"
+    )
 
 
 class MovedOut(serializers.Serializer[Any]):
@@ -211,7 +219,12 @@ def _valid(serializer: type[serializers.Serializer[Any]], request: Request) -> d
 
 
 def _tested(steps: "list[ProbeStep]") -> dict[str, Any]:
-    return {"success": all(step.ok for step in steps), "steps": [_step(step) for step in steps]}
+    guarantee = next((step.guarantee for step in steps if step.guarantee), None)
+    return {
+        "success": all(step.ok for step in steps),
+        "steps": [_step(step) for step in steps],
+        "guarantee": GuaranteeOut(guarantee).data if guarantee else None,
+    }
 
 
 def _step(step: ProbeStep) -> dict[str, Any]:

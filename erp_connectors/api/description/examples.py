@@ -79,7 +79,7 @@ STEP = {
         "hint": "Compare user name and password with what the server's operator gave you.",
     },
 }
-TESTED = {"success": False, "steps": [STEP]}
+TESTED = {"success": False, "steps": [STEP], "guarantee": None}
 CONNECTION: dict[str, Any] = {
     "id": CONNECTION_ID,
     "connector_type": "DROPZONE_JSON_V1",

@@ -1,4 +1,4 @@
-"""Exports: what was sent, when, what became of it; and what the ERP answered to a person."""
+"""Exports: read them and their files, retry pushes, and record answers that the ERP gave to a user."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -34,7 +34,7 @@ from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRe
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.manual_answers import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
-from erp_connectors.services.exports.retry import AT_MOST, Outcome, bulk_retry
+from erp_connectors.services.exports.retry import MAX_EXPORTS, RetryOutcome, bulk_retry
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.services.status.waiting_reason import reason_for_waiting
 from erp_connectors.states import ExportStatus
@@ -103,13 +103,13 @@ class EventOut(serializers.ModelSerializer[ERPExportEvent]):
 
 
 class BulkRetryIn(KnownFieldsOnly, serializers.Serializer[Any]):
-    export_ids = serializers.ListField(child=IdField(), min_length=1, max_length=AT_MOST)
+    export_ids = serializers.ListField(child=IdField(), min_length=1, max_length=MAX_EXPORTS)
     dry_run = TrueOrFalse(default=False, help_text="change nothing, and say what would happen")
 
 
 class RetriedOut(serializers.Serializer[Any]):
     export_id = serializers.UUIDField()
-    outcome = serializers.ChoiceField([(outcome, outcome) for outcome in Outcome])
+    outcome = serializers.ChoiceField([(outcome, outcome) for outcome in RetryOutcome])
     why = serializers.CharField()
     draft_order_id = serializers.UUIDField(allow_null=True)
     order_number = serializers.CharField()
@@ -180,10 +180,10 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @idempotent()
     @takes_body
     def mark_accepted(self, request: Request, pk: str) -> Response:
-        """The ERP told a person that it accepted the order; 409 where that contradicts what is recorded."""
-        told = _valid(AcceptedIn(data=request.data))
+        """Record that the ERP accepted the order; 409 if that contradicts what is recorded."""
+        body = _valid(AcceptedIn(data=request.data))
         marked = mark_accepted(
-            _id(pk), actor=signed_in(request), erp_order_id=told["erp_order_id"], note=told["note"]
+            _id(pk), actor=signed_in(request), erp_order_id=body["erp_order_id"], note=body["note"]
         )
         return Response(ExportOut(marked.export).data)
 
@@ -192,9 +192,9 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @idempotent()
     @takes_body
     def mark_refused(self, request: Request, pk: str) -> Response:
-        """The ERP told a person that it refuses the order, which goes to ERROR; 409 as above."""
-        told = _valid(RefusedIn(data=request.data))
-        marked = mark_refused(_id(pk), actor=signed_in(request), note=told["note"])
+        """Record that the ERP refuses the order, which goes to ERROR; 409 as above."""
+        body = _valid(RefusedIn(data=request.data))
+        marked = mark_refused(_id(pk), actor=signed_in(request), note=body["note"])
         return Response(ExportOut(marked.export).data)
 
     @extend_schema(request=BulkRetryIn, responses=BulkRetryOut, parameters=[HEADER], filters=False)
@@ -202,10 +202,10 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @idempotent()
     @takes_body
     def bulk_retry(self, request: Request) -> Response:
-        """Retry the pushes of many exports. With `dry_run` it only says what would become of each, and why."""
-        told = _valid(BulkRetryIn(data=request.data))
-        results = bulk_retry(told["export_ids"], actor=signed_in(request), dry_run=told["dry_run"])
-        return Response(BulkRetryOut({"dry_run": told["dry_run"], "results": results}).data)
+        """Retry the pushes of many exports. With `dry_run`, only return what would happen to each, and why."""
+        body = _valid(BulkRetryIn(data=request.data))
+        results = bulk_retry(body["export_ids"], actor=signed_in(request), dry_run=body["dry_run"])
+        return Response(BulkRetryOut({"dry_run": body["dry_run"], "results": results}).data)
 
     @extend_schema(responses=EventOut(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=OldestFirst, filterset_class=None)

@@ -10,4 +10,4 @@ class Command(ConnectionsCommand):
     help = "Deliver what is due once. Exit code 1 where something failed, was postponed or is held."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.rounds(options, deliver.deliver, lambda report: report.trouble)
+        self.rounds(options, deliver.deliver, lambda report: not report.is_clean)

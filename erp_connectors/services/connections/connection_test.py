@@ -22,7 +22,7 @@ from erp_connectors.faults import (
     Fault,
 )
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.port_types import Ability, Move, ProbeStep, Upload
+from erp_connectors.port_types import Ability, Guarantee, GuaranteeLevel, Move, ProbeStep, Upload
 from erp_connectors.registry import open_transport
 from erp_connectors.services.connections import capabilities
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, retry_moves
@@ -130,8 +130,9 @@ def _internal(error: Exception) -> Fault:
 
 
 def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeStep]:
-    step = _timed(EXPORT_STEP, lambda found: _try_export_folder(transport, dropzone))
-    yield step
+    guarantees: list[Guarantee] = []
+    step = _timed(EXPORT_STEP, lambda found: _try_export_folder(transport, dropzone, guarantees))
+    yield replace(step, guarantee=guarantees[0] if guarantees else None)
     if step.ok and dropzone.ack_path:
         step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, dropzone, found))
         yield step
@@ -162,8 +163,11 @@ def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> Prob
     )
 
 
-def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
-    """Write, rename and remove a test file, under names that no reader takes for an order."""
+def _try_export_folder(transport: Transport, dropzone: Dropzone, guarantees: list[Guarantee]) -> str:
+    """Write, rename and remove a test file, under names that no reader takes for an order.
+
+    Append the guarantee of the transport if that worked.
+    """
     folder, now = dropzone.export_path, clock.now()
     written = here = join(folder, probe_name("written", now=now))
     try:
@@ -180,14 +184,18 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone) -> str:
         raise removed
     how = "written, renamed and removed" if dropzone.atomic_write else "written and removed"
     taken = "" if removed else "; something took it meanwhile"
-    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}. {_guarantee(dropzone)}"
+    guarantees.append(transport.guarantee(atomic_write=dropzone.atomic_write))
+    promise = _guarantee_sentence(guarantees[0], dropzone)
+    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}. {promise}"
 
 
-def _guarantee(dropzone: Dropzone) -> str:
-    """What this way of writing promises to the ERP."""
-    if dropzone.atomic_write:
+def _guarantee_sentence(guarantee: Guarantee, dropzone: Dropzone) -> str:
+    """Return the guarantee as the ERP's side needs it."""
+    if guarantee.level is GuaranteeLevel.EXACTLY_ONCE:
         marker = ", followed by its .done marker" if dropzone.done_marker else ""
         return f"Each order appears exactly once, always whole{marker}."
+    if dropzone.atomic_write:
+        return f"Each order is written at least once. {guarantee.reason}"
     reader = (
         "only one that waits for the .done marker never sees" if dropzone.done_marker else "a reader may see"
     )

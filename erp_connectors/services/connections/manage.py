@@ -234,7 +234,7 @@ def _save(connection: ERPConnection) -> None:
             # What was waited for may be just what was changed.
             ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None, server_limits={})
             retry_moves(connection.pk)
-        transaction.on_commit(partial(sessions.keeper.drop, connection.pk))
+        transaction.on_commit(partial(sessions.session_pool.close, connection.pk))
     except IntegrityError:
         raise ConnectionConflict(
             f"This org already has an active {connection.connector_type} connection. Disable it first."

@@ -1,4 +1,4 @@
-"""What the steps of one delivery share."""
+"""Values that the steps of one delivery share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,13 @@ from erp_connectors.connectors.base import Connector
 from erp_connectors.faults import Fault
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.exports.paths import destination
 from erp_connectors.states import Stage
 from erp_connectors.transports.base import Transport
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One connection's delivery under way: its lease, and the open way to the dropzone."""
+    """The delivery of one connection: its lease, and an open transport to its dropzone."""
 
     lease: Lease
     connection: ERPConnection
@@ -23,14 +22,10 @@ class Delivery:
     dropzone: Dropzone
     transport: Transport
 
-    @property
-    def destination(self) -> str:
-        return destination(self.transport, self.dropzone)
 
-
-@dataclass(slots=True)
-class Item:
-    """An export on its way, with its bytes."""
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An export and the bytes of its file."""
 
     export: ERPExport
     data: bytes
@@ -38,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """``elsewhere``: it was met on another connection than the one that is being delivered."""
+    """``elsewhere``: the fault is of another connection than the one that is being delivered."""
 
     export: ERPExport
     fault: Fault

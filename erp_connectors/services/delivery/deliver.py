@@ -1,81 +1,74 @@
-"""Deliver what is due on one connection: claim, render, stage, commit, publish, commit; batch by batch."""
+"""Deliver what is due on one connection, batch by batch.
+
+The numbers are the steps of publishing exactly once (docs/architecture.md). Step 1 is the push. A process that is
+killed between two steps, or is frozen and continues late, finds its temporary file or the proof that it was renamed: a
+temporary name is used by one attempt only, and only the worker that committed STAGED may rename.
+"""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from uuid import UUID
 
-import msgspec
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
+from erp_connectors.dropzone_paths import is_temporary
 from erp_connectors.dropzones import dropzone_of
-from erp_connectors.faults import CONNECTION_DISABLED, INTERNAL_ERROR, Fault, Scope
+from erp_connectors.faults import CONNECTION_DISABLED, Fault, Scope
 from erp_connectors.leases import Lease, Purpose
-from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.models import ERPConnection, ERPExport, add_events
+from erp_connectors.port_types import Move, Upload
 from erp_connectors.registry import connector_for
-from erp_connectors.services.connections import connection_test
+from erp_connectors.services.connections.connection_test import require_usable
 from erp_connectors.services.connections.credential_rollover import link
-from erp_connectors.services.delivery import resolve_unknown, temp_file_cleanup
-from erp_connectors.services.delivery.context import Delivery, Failure
-from erp_connectors.services.delivery.publish import publish
-from erp_connectors.services.delivery.record_failures import Recorded, record_failures
-from erp_connectors.services.delivery.render import render
-from erp_connectors.services.delivery.stage import stage
+from erp_connectors.services.delivery import done_markers, temp_file_cleanup
+from erp_connectors.services.delivery.already_published import already_published
+from erp_connectors.services.delivery.context import Delivery, Failure, Rendered, split_outcomes
+from erp_connectors.services.delivery.record_failures import fault_of, record_failures
+from erp_connectors.services.delivery.render import archive_copies, read_again, render_orders
+from erp_connectors.services.delivery.report import DeliveryReport
+from erp_connectors.services.delivery.resolve_unknown import resolve_failed, resolve_predecessors
+from erp_connectors.services.exports import transitions
+from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.export_log import working_on
-from erp_connectors.services.exports.order_snapshot import count_lines
+from erp_connectors.services.exports.order_snapshot import line_count
+from erp_connectors.services.exports.paths import (
+    destination,
+    moved,
+    published_path,
+    staying_at,
+    temporary_path,
+)
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import clock, tracing
-from orderflow.database_faults import is_database_fault
+from orderflow.row_updates import update_rows
 from orderflow.transitions import LostRace
 
-MAX_LINES_TOGETHER = 50_000
-# Times cost more to read than all else in a row, and a delivery asks for none of these.
+# At most so many order lines are in memory together, or one order.
+MAX_LINES = 50_000
+# Times cost more to read than all else in a row, and a delivery needs none of these.
 NOT_NEEDED = (
     "payload", "conflict_json", "updated_at", "sent_at", "answered_at", "staged_host_key"
 )  # fmt: skip
 
+FOUND_PUBLISHED = "found done: the temporary file was gone"
+
 log = structlog.get_logger(__name__)
-
-
-class DeliveryReport(msgspec.Struct):
-    """The result of one `deliver`, in numbers of exports."""
-
-    connection_id: UUID
-    sent: int = 0
-    failed: int = 0
-    postponed: int = 0
-    held: str = ""
-    busy: bool = False
-
-    def count(self, failures: Sequence[Failure], recorded: Recorded, *, others_sent: bool = False) -> None:
-        self.failed += len(recorded.failed)
-        for failure in failures:
-            if failure.fault.scope is Scope.CONNECTION and not (others_sent or failure.elsewhere):
-                self.held = self.held or failure.fault.message
-            elif failure.export.pk in recorded.waiting:
-                self.postponed += 1
-
-    @property
-    def trouble(self) -> bool:
-        return bool(self.failed or self.postponed or self.held)
-
-    def lines(self) -> list[str]:
-        if self.busy:
-            return [f"{self.connection_id}: another worker is delivering"]
-        done = f"{self.connection_id}: {self.sent} sent, {self.failed} failed, {self.postponed} to be tried again"
-        return [done, f"  held: {self.held}"] if self.held else [done]
 
 
 def deliver(connection_id: UUID) -> DeliveryReport:
     """Deliver everything due on a connection; ``busy`` if another worker has the lease. Never raise `Fault`."""
+    report = DeliveryReport(connection_id)
+    # 2. Take the lease. Each commit below proves it again, so a worker that lost it stops.
     lease = leases.take(connection_id, Purpose.DELIVERY)
     if lease is None:
-        return DeliveryReport(connection_id, busy=True)
-    report = DeliveryReport(connection_id)
+        report.busy = True
+        return report
     try:
         with leases.kept(lease):
             while _deliver_as_configured(lease, report):
@@ -89,9 +82,9 @@ def deliver(connection_id: UUID) -> DeliveryReport:
 def _deliver_as_configured(lease: Lease, report: DeliveryReport) -> bool:
     """Deliver batch after batch. Return True if the connection was changed meanwhile and has to be read again."""
     connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
-    report.held = _why_held(connection)
-    due = _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
-    if report.held or not due:
+    report.held = _reason_to_wait(connection)
+    due = 0 if report.held else _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
+    if not due:
         return False
     unchanged = ERPConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at)
     with working_on(connection):
@@ -101,90 +94,78 @@ def _deliver_as_configured(lease: Lease, report: DeliveryReport) -> bool:
                 transport.expect(due)
                 transport.open()
                 if connection.circuit_open:
-                    # The circuit stays open until an order has passed: a test file may fit where an order does not.
-                    connection_test.require_usable(transport, dropzone)
+                    # The circuit stays open until an order was sent: a test file may fit if an order does not.
+                    require_usable(transport, dropzone)
                 connector = connector_for(connection.connector_type)
                 delivery = Delivery(lease, connection, connector, dropzone, transport)
                 while _deliver_batch(delivery, report):
                     if not unchanged.exists():
                         return True
-                if not report.trouble:
-                    temp_file_cleanup.sweep_if_due(delivery)
-        except Fault as fault:
-            _record_failed_connect(lease, connection, fault, report)
+                if report.is_clean:
+                    temp_file_cleanup.clean_up_if_due(delivery)
+        except Exception as error:  # noqa: BLE001  # `fault_of` raises what is no fault of the connection
+            fault = fault_of(error, scope=Scope.CONNECTION)
+            _record_connection_fault(lease, connection, fault, report)
     return False
 
 
-def _why_held(connection: ERPConnection) -> str:
-    now = clock.now()
+def _reason_to_wait(connection: ERPConnection) -> str:
     if connection.status != ConnectionStatus.ACTIVE:
         return CONNECTION_DISABLED.meaning
-    if connection.retry_at and connection.retry_at > now:
-        why = (connection.circuit_reason or {}).get("message") or "the ERP could not be reached"
-        return f"{why} Next try at {connection.retry_at:%H:%M:%S} UTC."
+    if connection.retry_at and connection.retry_at > clock.now():
+        reason = (connection.circuit_reason or {}).get("message") or "the ERP could not be reached"
+        return f"{reason} Next try at {connection.retry_at:%H:%M:%S} UTC."
     return ""
 
 
-def _due(connection_id: UUID):  # type: ignore[no-untyped-def]
-    now = clock.now()
+def _due(connection_id: UUID) -> QuerySet[ERPExport]:
     pending = ERPExport.objects.filter(connection_id=connection_id, status=ExportStatus.PENDING)
-    return pending.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)).order_by("created_at", "pk")
-
-
-def _claim(lease: Lease) -> list[ERPExport]:
-    """Return the next exports; count their attempt and their lines before anything is tried."""
-    with transaction.atomic():
-        leases.renew(lease)
-        due = list(_due(lease.connection_id).defer(*NOT_NEEDED)[: settings.DELIVERY_BATCH_SIZE])
-        ERPExport.objects.filter(pk__in=[export.pk for export in due]).update(attempts=F("attempts") + 1)
-        # Counted in a statement of its own: as part of the claim, SQLite would count for all that wait.
-        line_counts = count_lines([export.draft_order_id for export in due])
-    for export in due:
-        export.attempts += 1
-        export.line_count = line_counts.get(export.draft_order_id, 0)
-    crashpoint("claimed")
-    return due
+    is_time = Q(next_attempt_at=None) | Q(next_attempt_at__lte=clock.now())
+    return pending.filter(is_time).order_by("created_at", "pk")
 
 
 def _deliver_batch(delivery: Delivery, report: DeliveryReport) -> bool:
     """Claim a batch and deliver it. Return False if there is nothing more to do now."""
     exports = _claim(delivery.lease)
-    before, slowed = report.sent, False
-    for load in _loads(exports):
-        sent, failures = _deliver_load(delivery, load)
+    sent_before, met_transient = report.sent, False
+    for part in by_size(exports, attrgetter("line_count"), files=len(exports), most=MAX_LINES):
+        sent, failures = _deliver_part(delivery, part)
         report.sent += sent
         if failures:
             recorded = record_failures(delivery.lease, delivery.connection, failures, others_sent=sent > 0)
-            resolve_unknown.settle_failed(delivery, recorded.failed)
+            resolve_failed(delivery, recorded.failed)
             report.count(failures, recorded, others_sent=sent > 0)
         if report.held:
             return False
-        slowed |= any(failure.fault.transient and not failure.elsewhere for failure in failures)
-    if report.sent > before:
-        circuit.success(delivery.connection.pk, now=clock.now())
-    elif slowed:
+        met_transient |= any(failure.fault.transient and not failure.elsewhere for failure in failures)
+    any_sent = report.sent > sent_before
+    if not any_sent and met_transient:
         circuit.trouble(delivery.connection, now=clock.now())
-    elif exports and delivery.connection.circuit_open:
-        # The probe has succeeded, and what failed failed for reasons of its own.
+        return False
+    # If none was sent, the probe has succeeded, and each failed for a reason of its own.
+    if any_sent or (exports and delivery.connection.circuit_open):
         circuit.success(delivery.connection.pk, now=clock.now())
-    return bool(exports) and not (slowed and report.sent == before)
+    return bool(exports)
 
 
-def _loads(exports: Sequence[ERPExport]) -> Iterator[list[ERPExport]]:
-    """Split a batch so that at most `MAX_LINES_TOGETHER` order lines are in memory, or one order."""
-    load: list[ERPExport] = []
-    lines = 0
+def _claim(lease: Lease) -> list[ERPExport]:
+    """Return the next exports. Their attempt and their lines are counted before anything is tried."""
+    with transaction.atomic():
+        leases.renew(lease)
+        # By their ids: as a part of `_due`, SQLite would count the lines of all exports that wait.
+        due = ERPExport.objects.filter(
+            pk__in=_due(lease.connection_id)[: settings.DELIVERY_BATCH_SIZE].values("pk")
+        )
+        counted = due.annotate(line_count=line_count())  # type: ignore[no-redef]  # the attribute of the model
+        exports = list(counted.order_by("created_at", "pk").defer(*NOT_NEEDED))
+        ERPExport.objects.filter(pk__in=[export.pk for export in exports]).update(attempts=F("attempts") + 1)
     for export in exports:
-        if load and lines + export.line_count > MAX_LINES_TOGETHER:
-            yield load
-            load, lines = [], 0
-        load.append(export)
-        lines += export.line_count
-    if load:
-        yield load
+        export.attempts += 1
+    crashpoint("claimed")
+    return exports
 
 
-def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
+def _deliver_part(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
     """Render, stage and publish exports. Return how many are published, and what failed.
 
     All in one trace: that of the push if there is one, else one of its own that each push's trace points to.
@@ -193,33 +174,117 @@ def _deliver_load(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[int
     attributes = {"connection_id": str(delivery.connection.pk), "exports": len(exports)}
     try:
         with tracing.span("deliver", parents=sorted(traces), attributes=attributes):
-            staged = [export for export in exports if export.staged_at]
-            fresh = [export for export in exports if not export.staged_at]
-            fresh, unsettled = resolve_unknown.settle_predecessors(delivery, fresh)
-            items, not_rendered = render(delivery, fresh)
-            newly_staged, not_staged = stage(delivery, items)
-            published, not_published = publish(delivery, staged + newly_staged)
+            staged_before = [export for export in exports if export.staged_at]
+            free, unresolved = resolve_predecessors(delivery, [one for one in exports if not one.staged_at])
+            rendered, not_rendered = _render(delivery, free)
+            staged, not_staged = _stage(delivery, rendered)
+            sent, not_published = _publish(delivery, staged_before + staged)
             for export in exports if len(traces) > 1 else ():
                 ids = {"export_id": str(export.pk)}
                 tracing.note("delivered with others", parent=export.trace, since=began, attributes=ids)
-            return len(published), [*unsettled, *not_rendered, *not_staged, *not_published]
-    except (LostRace, Fault):
+            return sent, [*unresolved, *not_rendered, *not_staged, *not_published]
+    except Fault:
         raise
-    except Exception as error:
-        if is_database_fault(error):
-            raise
-        log.exception("delivery.internal_error", connection_id=str(delivery.connection.pk))
-        fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
+    except Exception as error:  # noqa: BLE001  # `fault_of` raises what is no failed attempt
+        fault = fault_of(error)
         pending = ERPExport.objects.filter(
             pk__in=[export.pk for export in exports], status=ExportStatus.PENDING
         )
         return 0, [Failure(export, fault, Stage.STAGE) for export in pending.defer("payload")]
 
 
-def _record_failed_connect(
+def _render(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[Rendered], list[Failure]]:
+    """3. Make each export's bytes once, archive them, and commit their SHA-256. Later attempts send the same bytes."""
+    rendered_before = [export for export in exports if export.sha256]
+    again, unreadable = read_again(delivery, rendered_before) if rendered_before else ([], [])
+    fresh, refused = render_orders(delivery, [export for export in exports if not export.sha256])
+    if fresh:
+        # A worker that was frozen since its claim must not overwrite the copies of bytes that were sent.
+        leases.renew(delivery.lease)
+        archive_copies(fresh)
+        crashpoint("archived-before-commit")
+        made = [one.export for one in fresh]
+        with transaction.atomic():
+            leases.renew(delivery.lease)
+            update_rows(made, "sha256", "size", "archived_at")
+            # The row keeps the bytes while the archive is down.
+            update_rows([export for export in made if export.archived_at is None], "payload")
+            add_events(made, stage=Stage.RENDER, what="rendered", at=clock.now())
+        crashpoint("rendered-committed")
+    return again + fresh, unreadable + refused
+
+
+def _stage(delivery: Delivery, rendered: Sequence[Rendered]) -> tuple[list[ERPExport], list[Failure]]:
+    """Write the files completely, under temporary names; then commit where they are."""
+    transport, dropzone = delivery.transport, delivery.dropzone
+    here = destination(transport, dropzone)
+    # 4. Write the temporary files; the server has confirmed their sizes.
+    uploads = [Upload(temporary_path(dropzone, one.export), one.data, dropzone.file_mode) for one in rendered]
+    with staying_at(transport, dropzone, here):
+        outcomes = transport.stage(uploads)
+    crashpoint("staged-before-commit")
+    staged, failures = split_outcomes([one.export for one in rendered], outcomes, Stage.STAGE)
+    temp_file_cleanup.remove_earlier_attempts(delivery, staged, [failure.export for failure in failures])
+    now, server_key, detail = clock.now(), transport.server_key(), " ".join(transport.remarks())
+    for export in staged:
+        export.staged_at, export.staged_path = now, temporary_path(dropzone, export)
+        export.staged_destination, export.staged_host_key = here, server_key
+    try:
+        if staged:
+            # 5. Commit STAGED with the destination. Only the worker that commits it may rename.
+            with transaction.atomic():
+                leases.renew(delivery.lease)
+                update_rows(staged, "staged_at", "staged_path", "staged_destination", "staged_host_key")
+                add_events(staged, stage=Stage.STAGE, what="staged", detail=detail, at=now)
+    except LostRace:
+        # No other worker uses these names, and without the commit no worker may publish them.
+        if dropzone.atomic_write:
+            transport.remove([export.staged_path for export in staged])
+        raise
+    crashpoint("staged-committed")
+    return staged, failures
+
+
+def _publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[int, list[Failure]]:
+    """Rename the files, then commit SENT. Return how many are sent, and what failed.
+
+    Work only in the folder in which they were staged: an absence in another folder proves nothing.
+    """
+    transport, dropzone = delivery.transport, delivery.dropzone
+    here = destination(transport, dropzone)
+    elsewhere = [Failure(one, moved(one), Stage.PUBLISH) for one in staged if one.staged_destination != here]
+    mine = [export for export in staged if export.staged_destination == here]
+    # Written under its final name, if the server can't rename.
+    published = [export for export in mine if not is_temporary(export.staged_path)]
+    to_rename = [export for export in mine if is_temporary(export.staged_path)]
+    with staying_at(transport, dropzone, here):
+        # 6. Rename; a file that an earlier worker renamed counts as published.
+        outcomes = transport.publish(
+            [Move(export.staged_path, published_path(dropzone, export)) for export in to_rename]
+        )
+        crashpoint("published-before-commit")
+        renamed, failures = split_outcomes(to_rename, outcomes, Stage.PUBLISH)
+        found, failures = already_published(delivery, failures) if failures else ([], [])
+        published += [*renamed, *found]
+        unmarked: list[Failure] = []
+        if dropzone.done_marker:
+            published, unmarked = done_markers.write_for(delivery, published)
+    if published:
+        # 7. Commit SENT. An export that an answer has moved on meanwhile stays as it is.
+        by_us = [export for export in published if export not in found]
+        by_earlier = [export for export in published if export in found]
+        with transaction.atomic():
+            leases.renew(delivery.lease)
+            transitions.publish(by_us, folder=dropzone.export_path)
+            transitions.publish(by_earlier, folder=dropzone.export_path, detail=FOUND_PUBLISHED)
+    crashpoint("sent-committed")
+    return len(published), [*elsewhere, *failures, *unmarked]
+
+
+def _record_connection_fault(
     lease: Lease, connection: ERPConnection, fault: Fault, report: DeliveryReport
 ) -> None:
-    """Record one failed attempt for every due export after a fault of no single one, such as a failed connect."""
+    """Record a fault of no single export, such as a failed connect, as one failed attempt of each due export."""
     now, attempt = clock.now(), connection.failures_in_row + 1
     reason = fault.as_error(stage=Stage.CONNECT, attempt=attempt, at=now)
     if connection.circuit_open:

@@ -11,7 +11,7 @@ from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.port_types import Upload
-from erp_connectors.services.delivery.context import Delivery, Failure
+from erp_connectors.services.delivery.context import Delivery, Failure, split_outcomes
 from erp_connectors.services.exports.paths import published_path
 from erp_connectors.states import Stage
 from erp_connectors.transports.base import Transport
@@ -19,19 +19,10 @@ from erp_connectors.transports.base import Transport
 SUFFIX = ".done"
 
 
-def mark(
-    delivery: Delivery, *groups: Sequence[ERPExport]
-) -> tuple[tuple[list[ERPExport], ...], list[Failure]]:
-    """Of published exports, those that need nothing more, group by group; and those whose marker is missing."""
-    exports = [export for group in groups for export in group]
-    outcomes = write(delivery.transport, delivery.dropzone, exports)
-    missing = {
-        export.pk: Failure(export, fault, Stage.PUBLISH)
-        for export, fault in zip(exports, outcomes, strict=True)
-        if fault
-    }
-    done = tuple([export for export in group if export.pk not in missing] for group in groups)
-    return done, list(missing.values())
+def write_for(delivery: Delivery, published: Sequence[ERPExport]) -> tuple[list[ERPExport], list[Failure]]:
+    """Write the markers of published exports. Return those that are complete, and those whose marker is missing."""
+    outcomes = write(delivery.transport, delivery.dropzone, published)
+    return split_outcomes(published, outcomes, Stage.PUBLISH)
 
 
 def write(transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]) -> list[Fault | None]:

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 
 from erp_connectors import circuit, counters, leases
-from erp_connectors.faults import ARCHIVE_UNAVAILABLE, Scope
+from erp_connectors.faults import ARCHIVE_UNAVAILABLE, INTERNAL_ERROR, Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.delivery.context import Failure
@@ -18,7 +19,11 @@ from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.export_log import log_each
 from erp_connectors.states import ExportStatus, Stage
 from orderflow import clock
+from orderflow.database_faults import is_database_fault
 from orderflow.row_updates import update_rows_where
+from orderflow.transitions import LostRace
+
+log = structlog.get_logger(__name__)
 
 
 class Recorded(NamedTuple):
@@ -26,6 +31,16 @@ class Recorded(NamedTuple):
 
     failed: list[ERPExport]
     waiting: set[UUID]
+
+
+def fault_of(error: Exception, *, scope: Scope | None = None) -> Fault:
+    """Return the fault to record for an error. Raise the error itself if it is no failed attempt of any order."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, LostRace) or is_database_fault(error):
+        raise error
+    log.error("delivery.internal_error", exc_info=error)
+    return Fault(INTERNAL_ERROR, f"{type(error).__name__}.", scope=scope)
 
 
 @transaction.atomic
@@ -55,8 +70,10 @@ def record_failures(
 
 def _is_of_the_connection(failure: Failure) -> bool:
     """Return True also if a server or the archive is away, which may last for days: no order is the cause."""
-    kind = failure.fault.kind
-    return kind.scope is Scope.CONNECTION or kind is ARCHIVE_UNAVAILABLE or failure.stage is Stage.CONNECT
+    fault = failure.fault
+    return (
+        fault.scope is Scope.CONNECTION or fault.kind is ARCHIVE_UNAVAILABLE or failure.stage is Stage.CONNECT
+    )
 
 
 def _breaks(failure: Failure) -> bool:
@@ -84,19 +101,19 @@ def _postpone(failures: Sequence[Failure], now: datetime) -> set[UUID]:
         failure.export.next_attempt_at = now + circuit.backoff(failure.export.failed_tries)
         failure.export.error_json = _error(failure, now)
     waiting = _update_pending(failures, "next_attempt_at", "error_json", "failed_tries")
-    _note([one for one in failures if one.export.pk in waiting], "postponed", now)
+    _add_events([one for one in failures if one.export.pk in waiting], "postponed", now)
     return waiting
 
 
 def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bool) -> set[UUID]:
     # A connection is tried again and again: its fault is one event of each export.
-    news = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
+    changed = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
     for failure in failures:
         waits = None if wait_for_connection else now + circuit.backoff(failure.export.attempts)
         failure.export.next_attempt_at = waits
         failure.export.error_json = _error(failure, now)
     waiting = _update_pending(failures, "next_attempt_at", "error_json")
-    _note([one for one in news if one.export.pk in waiting], "held", now)
+    _add_events([one for one in changed if one.export.pk in waiting], "held", now)
     return waiting
 
 
@@ -107,7 +124,7 @@ def _update_pending(failures: Sequence[Failure], *names: str) -> set[UUID]:
     return {export.pk for export in written}
 
 
-def _note(failures: Sequence[Failure], what: str, now: datetime) -> None:
+def _add_events(failures: Sequence[Failure], what: str, now: datetime) -> None:
     ERPExportEvent.objects.bulk_create(
         ERPExportEvent(
             export=failure.export,

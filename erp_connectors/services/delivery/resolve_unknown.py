@@ -1,7 +1,7 @@
-"""Outcome unknown: find out whether an export that FAILED after STAGED was published, before its order is sent again.
+"""Outcome unknown: find out if an export that FAILED after STAGED was published, before its order is sent again.
 
-Its temporary file is moved to a name that no worker publishes. Either that move or the rename succeeds, never both,
-and each leaves a proof. So every later check has the same result.
+Its temporary file is withdrawn: moved to a name that no worker publishes. Either that move or the rename succeeds,
+never both, and each leaves a proof. So every later check has the same result.
 """
 
 from collections.abc import Sequence
@@ -35,37 +35,34 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
 
-class Verdict(StrEnum):
+class Publication(StrEnum):
     PUBLISHED = "published"
     NOT_SENT = "not sent"
 
 
-def settle_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
-    """Find out at once whether exports that have just FAILED were published, if the session still works."""
+def resolve_failed(delivery: Delivery, exports: Sequence[ERPExport]) -> None:
+    """Find out at once if exports that have just FAILED were published, if the session still works."""
     unknown = [export for export in exports if export.failed_as == FailedAs.UNKNOWN]
     if not unknown:
         return
-    here = delivery.destination
-    verdicts = _verdicts(delivery.transport, delivery.dropzone, unknown)
-    published = [
-        export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.PUBLISHED
-    ]
-    not_sent = [
-        export for export, verdict in zip(unknown, verdicts, strict=True) if verdict is Verdict.NOT_SENT
-    ]
-    with staying_at(delivery.transport, delivery.dropzone, here):
-        (published,), _ = done_markers.mark(delivery, published)
+    transport, dropzone = delivery.transport, delivery.dropzone
+    here = destination(transport, dropzone)
+    found = list(zip(unknown, _withdraw(transport, dropzone, unknown), strict=True))
+    published = [export for export, publication in found if publication is Publication.PUBLISHED]
+    not_sent = [export for export, publication in found if publication is Publication.NOT_SENT]
+    with staying_at(transport, dropzone, here):
+        published, _ = done_markers.write_for(delivery, published)
     with transaction.atomic():
         leases.renew(delivery.lease)
-        transitions.find_published(_still_in_error(published))
-        transitions.find_not_sent(not_sent)
-    delivery.transport.remove([withdrawn_path(export) for export in not_sent])
+        transitions.resolve_as_published(_lock_those_in_error(published))
+        transitions.resolve_as_not_sent(not_sent)
+    transport.remove([withdrawn_path(export) for export in not_sent])
 
 
-def _still_in_error(exports: Sequence[ERPExport]) -> list[ERPExport]:
+def _lock_those_in_error(exports: Sequence[ERPExport]) -> list[ERPExport]:
     """Return the exports whose order still is in ERROR, and lock them and these orders.
 
-    An order that a user has pushed again or is editing has to keep its outcome unknown: it is settled before the new
+    An order that a user has pushed again or is editing has to keep its outcome unknown: it is resolved before the new
     export is sent. The exports are locked first, as when an answer is applied: else both could wait for each other.
     """
     rows = ERPExport.objects.filter(pk__in=[export.pk for export in exports])
@@ -76,10 +73,10 @@ def _still_in_error(exports: Sequence[ERPExport]) -> list[ERPExport]:
     return [export for export in exports if export.draft_order_id in found]
 
 
-def settle_predecessors(
+def resolve_predecessors(
     delivery: Delivery, exports: Sequence[ERPExport]
 ) -> tuple[list[ERPExport], list[Failure]]:
-    """Settle the unknown outcomes of earlier exports of these orders. Return those that may be sent, and failures."""
+    """Resolve the unknown outcomes of earlier exports of these orders. Return those that may be sent, and failures."""
     unknown = ERPExport.objects.filter(
         draft_order__in=[export.draft_order_id for export in exports], failed_as=FailedAs.UNKNOWN
     ).select_related("connection")
@@ -87,7 +84,7 @@ def settle_predecessors(
     free, failures = [], []
     for export in exports:
         predecessor = earlier.get(export.draft_order_id)
-        fault = _settle_one(delivery, export, predecessor) if predecessor else None
+        fault = _resolve(delivery, export, predecessor) if predecessor else None
         if fault is None:
             free.append(export)
         elif fault.kind is not ALREADY_PUBLISHED:
@@ -96,88 +93,95 @@ def settle_predecessors(
     return free, failures
 
 
-def _settle_one(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -> Fault | None:
-    """None: the order may be sent. ALREADY_PUBLISHED: it must not, and both rows say so now."""
+def _resolve(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -> Fault | None:
+    """Return None if the order may be sent. ALREADY_PUBLISHED: it must not, and both rows are updated."""
     if (predecessor.conflict_json or {}).get("answer") is not None:
-        verdict: Verdict | Fault = Verdict.PUBLISHED
+        publication: Publication | Fault = Publication.PUBLISHED
     elif predecessor.connection_id == delivery.connection.pk:
-        verdict = _where_it_was_staged(delivery.transport, delivery.dropzone, predecessor)
+        publication = _withdraw_one(delivery.transport, delivery.dropzone, predecessor)
     else:
-        verdict = _elsewhere(predecessor)
-    crashpoint("settled-before-commit")
-    if isinstance(verdict, Fault):
-        return verdict
+        publication = _withdraw_elsewhere(predecessor)
+    crashpoint("resolved-before-commit")
+    if isinstance(publication, Fault):
+        return publication
     with transaction.atomic():
         leases.renew(delivery.lease)
-        if verdict is Verdict.PUBLISHED:
-            return _give_way(export, predecessor)
-        transitions.find_not_sent([predecessor])
-    if predecessor.staged_destination == delivery.destination:
+        if publication is Publication.PUBLISHED:
+            return _supersede(export, predecessor)
+        transitions.resolve_as_not_sent([predecessor])
+    if predecessor.staged_destination == destination(delivery.transport, delivery.dropzone):
         delivery.transport.remove([withdrawn_path(predecessor)])
     return None
 
 
-def _where_it_was_staged(transport: Transport, dropzone: Dropzone, export: ERPExport) -> Verdict | Fault:
-    (verdict,) = _verdicts(transport, dropzone, [export])
-    if verdict is not Verdict.PUBLISHED:
-        return verdict
-    with staying_at(transport, dropzone, export.staged_destination):
-        (unmarked,) = done_markers.write(transport, dropzone, [export])
-    return unmarked or verdict
-
-
-def _elsewhere(export: ERPExport) -> Verdict | Fault:
+def _withdraw_elsewhere(export: ERPExport) -> Publication | Fault:
+    """Withdraw over the connection of the export."""
     try:
         dropzone = dropzone_of(export.connection)
         with link(export.connection_id, dropzone) as transport:
             transport.open()
-            return _where_it_was_staged(transport, dropzone, export)
+            return _withdraw_one(transport, dropzone, export)
     except Fault as fault:
         return fault
 
 
-def _verdicts(
+def _withdraw_one(transport: Transport, dropzone: Dropzone, export: ERPExport) -> Publication | Fault:
+    (publication,) = _withdraw(transport, dropzone, [export])
+    if publication is not Publication.PUBLISHED:
+        return publication
+    with staying_at(transport, dropzone, export.staged_destination):
+        (unmarked,) = done_markers.write(transport, dropzone, [export])
+    return unmarked or publication
+
+
+def _withdraw(
     transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]
-) -> list[Verdict | Fault]:
-    """Look for what STAGED left, in the very folder where it was staged and in no other."""
+) -> list[Publication | Fault]:
+    """Withdraw the temporary files, in the very folder where they were staged and in no other."""
     here = destination(transport, dropzone)
+    mine = [export for export in exports if export.staged_destination == here]
+    moves = [
+        Move(export.staged_path, withdrawn_path(export))
+        for export in mine
+        if is_temporary(export.staged_path)
+    ]
     with staying_at(transport, dropzone, here):
-        judged = iter(_judge(transport, [export for export in exports if export.staged_destination == here]))
-    return [next(judged) if export.staged_destination == here else moved(export) for export in exports]
-
-
-def _judge(transport: Transport, exports: Sequence[ERPExport]) -> list[Verdict | Fault]:
-    moves = [Move(export.staged_path, withdrawn_path(export)) for export in exports]
-    atomic = [is_temporary(export.staged_path) for export in exports]
-    # `publish` is the atomic rename; `move` may link and unlink, and a crash between the two would leave both names.
-    outcomes = iter(transport.publish([move for move, yes in zip(moves, atomic, strict=True) if yes]))
-    # Written under its final name there is no receipt: that mode promises at least once.
+        # `publish` is the atomic rename; `move` may link and unlink, and a crash in between would leave both names.
+        outcomes = transport.publish(moves)
+        found = {
+            move.source: _publication(transport, move, outcome)
+            for move, outcome in zip(moves, outcomes, strict=True)
+        }
+    # A file that was written under its final name has no receipt: that way of writing promises at least once.
     return [
-        _verdict(transport, move, next(outcomes)) if yes else Verdict.NOT_SENT
-        for move, yes in zip(moves, atomic, strict=True)
+        found.get(export.staged_path, Publication.NOT_SENT)
+        if export.staged_destination == here
+        else moved(export)
+        for export in exports
     ]
 
 
-def _verdict(transport: Transport, move: Move, outcome: Fault | None) -> Verdict | Fault:
+def _publication(transport: Transport, move: Move, outcome: Fault | None) -> Publication | Fault:
+    """Return what the outcome of withdrawing a file proves, or the `Fault` that keeps it from proving anything."""
     if outcome is None:
-        return Verdict.NOT_SENT
+        return Publication.NOT_SENT
     if outcome.kind is NAME_TAKEN:
         # It was withdrawn before. A server that links and unlinks may have been stopped in between.
         transport.remove([move.source])
         (left,) = transport.exists([move.source])
         if isinstance(left, Fault):
             return left
-        return Fault(FOLDER_UNSTABLE, path=move.source) if left else Verdict.NOT_SENT
+        return Fault(FOLDER_UNSTABLE, path=move.source) if left else Publication.NOT_SENT
     if outcome.kind is not NOT_FOUND:
         return outcome
     (withdrawn,) = transport.exists([move.target])
     if isinstance(withdrawn, Fault):
         return withdrawn
-    return Verdict.NOT_SENT if withdrawn else Verdict.PUBLISHED
+    return Publication.NOT_SENT if withdrawn else Publication.PUBLISHED
 
 
-def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
-    """The predecessor reached the ERP. An answer that waited as a conflict is applied as one that arrives now.
+def _supersede(export: ERPExport, predecessor: ERPExport) -> Fault | None:
+    """Record that the predecessor reached the ERP. Apply an answer that waited as a conflict as one that arrives now.
 
     Return None if the ERP refused it: then the order may be sent. Else this export ends as ALREADY_PUBLISHED.
     """
@@ -195,7 +199,7 @@ def _give_way(export: ERPExport, predecessor: ERPExport) -> Fault | None:
         transitions.accept([waiting.given])
         waiting.settle_files()
     else:
-        transitions.find_published([predecessor])
+        transitions.resolve_as_published([predecessor])
     # Approved anew means edited: the ERP holds the older version, and a person has to decide.
     if export.approved_at != predecessor.approved_at:
         transitions.return_edited(export)

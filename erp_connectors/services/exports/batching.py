@@ -10,14 +10,15 @@ ItemT = TypeVar("ItemT")
 
 
 def by_size(
-    items: Iterable[ItemT], size: Callable[[ItemT], int], *, files: int = MOST_FILES
+    items: Iterable[ItemT], size: Callable[[ItemT], int], *, files: int = MOST_FILES, most: int | None = None
 ) -> Iterator[list[ItemT]]:
-    """In their order; one that is larger than a page is a page of its own."""
+    """Yield pages of at most ``files`` items and size ``most`` (`MOST_BYTES`); a larger item is a page of its own."""
+    most = MOST_BYTES if most is None else most
     page: list[ItemT] = []
     weight = 0
     for item in items:
         more = size(item)
-        if page and (len(page) >= files or weight + more > MOST_BYTES):
+        if page and (len(page) >= files or weight + more > most):
             yield page
             page, weight = [], 0
         page.append(item)

@@ -1,7 +1,7 @@
 """Which sent exports should have been answered by now.
 
-A connection's deadline is its ``ack_timeout``, else what its own answers taught, else none: where nobody knows how long
-an ERP takes, nothing is overdue.
+A connection's deadline is its ``ack_timeout``, else the time that its ERP usually takes. Without enough answers to
+learn that, it has none, and nothing is overdue.
 """
 
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ from erp_connectors.states import AckFileStatus, ExportStatus, Stage
 OVERDUE = "overdue"
 MEANING = "The ERP has not answered in time."
 HINT = "Ask the ERP team whether it has the order; then record what they say on the export's page."
-AT_ONCE = 5000
-ENOUGH_ANSWERS = 20
-LOOKED_AT = 200
+MAX_MARKED = 5000
+MIN_ANSWERS = 20
+MAX_ANSWERS = 200
 SHORTEST = timedelta(minutes=15)
-PATIENCE = 3
+SAFETY_FACTOR = 3
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Deadline:
 
 
 def deadline(connection: ERPConnection) -> Deadline | None:
-    """None: nobody knows, or nobody reads its answers."""
+    """Return None if its answers are not read, or too few are known."""
     try:
         dropzone = dropzone_of(connection)
     except Fault:
@@ -63,41 +63,43 @@ def deadline(connection: ERPConnection) -> Deadline | None:
 
 
 def overdue(exports: QuerySet[ERPExport], *, now: datetime) -> QuerySet[ERPExport]:
-    """Those of ``exports`` that are, worked out now. Two statements for each connection that has unanswered ones."""
+    """Return the overdue ones of ``exports``. It takes two statements for each connection with unanswered exports."""
     late = Q()
     for condition in _conditions(exports, now):
         late |= condition
     return exports.filter(late, status=ExportStatus.SENT) if late else exports.none()
 
 
-def notice(now: datetime) -> int:
-    """Mark what has become overdue, told once; unmark what a longer deadline pardons. Returns how many are new.
+def mark_overdue(now: datetime) -> int:
+    """Mark exports that are overdue, and report each once; unmark those that are not any more. Return how many are new.
 
-    Lists, metrics and pages show the mark, so that they need not ask every connection for its deadline.
+    Lists, metrics and pages read the mark, so that they need not compute every connection's deadline.
     """
-    return sum(_notice(connection, now) for connection in _with_unanswered(ERPExport.objects.all()))
+    return sum(_mark_overdue_of(connection, now) for connection in _with_unanswered(ERPExport.objects.all()))
 
 
 @transaction.atomic
-def _notice(connection: ERPConnection, now: datetime) -> int:
+def _mark_overdue_of(connection: ERPConnection, now: datetime) -> int:
     allowed = deadline(connection)
     unanswered = ERPExport.objects.filter(connection=connection, status=ExportStatus.SENT)
     late = unanswered.filter(sent_at__lt=now - allowed.after) if allowed else unanswered.none()
     unanswered.overdue().exclude(pk__in=late.values("pk")).update(overdue_at=None)
-    # Locked, so that of two sweeps at once only one tells.
+    # Locked, so that only one of two sweeps at once reports it.
     unmarked = late.filter(overdue_at=None).select_for_update()
-    new = list(unmarked.only("pk", "attempts", "org", "connection")[:AT_ONCE])
+    new = list(unmarked.only("pk", "attempts", "org", "connection")[:MAX_MARKED])
     if new and allowed:
         ERPExport.objects.filter(pk__in=[export.pk for export in new]).update(overdue_at=now)
-        _tell(connection, new, allowed, now)
+        _report_once(connection, new, allowed, now)
     return len(new)
 
 
-def _tell(connection: ERPConnection, exports: list[ERPExport], allowed: Deadline, now: datetime) -> None:
-    told = set(
+def _report_once(
+    connection: ERPConnection, exports: list[ERPExport], allowed: Deadline, now: datetime
+) -> None:
+    reported = set(
         ERPExportEvent.objects.filter(export__in=exports, what=OVERDUE).values_list("export", flat=True)
     )
-    fresh = [export for export in exports if export.pk not in told]
+    fresh = [export for export in exports if export.pk not in reported]
     add_events(fresh, stage=Stage.ACK, what=OVERDUE, detail=f"no answer within {allowed}", at=now)
     note_exports(Event.EXPORT_OVERDUE, fresh, at=now)
     if fresh:
@@ -123,16 +125,16 @@ def _conditions(exports: QuerySet[ERPExport], now: datetime) -> Iterator[Q]:
 
 
 def _learned(connection: ERPConnection) -> Deadline | None:
-    """Three times what 95 of 100 acceptances took at most; those told by hand teach nothing."""
+    """Return three times the 95th percentile of the last acceptances by ack file."""
     by_file = AckFile.objects.filter(export=OuterRef("pk"), status=AckFileStatus.APPLIED)
     answered = (
         ERPExport.objects.for_org(connection.org_id)
         .filter(status=ExportStatus.ACKED, created_at__gte=connection.created_at, connection=connection)
         .filter(Exists(by_file))
         .order_by("-created_at")
-        .values_list("sent_at", "answered_at")[:LOOKED_AT]
+        .values_list("sent_at", "answered_at")[:MAX_ANSWERS]
     )
     took = sorted(max(end - start, timedelta()) for start, end in answered if start and end)
-    if len(took) < ENOUGH_ANSWERS:
+    if len(took) < MIN_ANSWERS:
         return None
-    return Deadline(max(PATIENCE * took[ceil(0.95 * len(took)) - 1], SHORTEST), learned=True)
+    return Deadline(max(SAFETY_FACTOR * took[ceil(0.95 * len(took)) - 1], SHORTEST), learned=True)

@@ -1,22 +1,22 @@
 """Approved orders as connectors see them, many with three queries."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from erp_connectors.faults import ORDER_INCOMPLETE, RENDER_FAILED, Fault
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine, SourceDocument
-from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
+from orderflow.orders.models import DraftOrder, DraftOrderLine
 
 
-def count_lines(draft_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return the number of lines of each order; orders without lines are left out."""
-    lines = DraftOrderLine.objects.filter(draft_order_id__in=draft_ids).order_by()
-    return dict(
-        lines.values("draft_order_id").annotate(Count("pk")).values_list("draft_order_id", "pk__count")
-    )
+def line_count() -> Coalesce:
+    """Return the number of lines of an export's order, as an annotation of exports."""
+    lines = DraftOrderLine.objects.filter(draft_order=OuterRef("draft_order")).order_by()
+    counts = lines.values("draft_order").annotate(lines=Count("pk")).values("lines")
+    return Coalesce(Subquery(counts), 0)
 
 
 def order_documents(line_counts: Mapping[UUID, int]) -> Mapping[UUID, OrderDocument | Fault]:
@@ -84,31 +84,22 @@ def _document(draft: DraftOrder, lines: list[OrderLine], line_count: int) -> Ord
         return Fault(RENDER_FAILED, "The order has no customer.")
     if draft.approved_at is None or draft.approved_by is None:
         return Fault(RENDER_FAILED, "The order is not approved.")
+    # As approved. A row that came into the database approved has no such values.
+    name, number = draft.approved_customer_name, draft.approved_customer_number
+    if not name:
+        name, number = draft.customer.name, draft.customer.erp_customer_number
+    source = draft.document
     return OrderDocument(
         draft_order_id=draft.pk,
         org_slug=draft.org.slug,
         approved_at=draft.approved_at,
         approved_by=draft.approved_by.email,
-        customer=_customer(draft, draft.customer),
+        customer=OrderCustomer(id=draft.customer.pk, erp_customer_number=number or None, name=name),
         external_order_number=draft.external_order_number or None,
         order_date=draft.order_date,
         currency=draft.currency,
         requested_delivery_date=draft.requested_delivery_date,
         notes=draft.notes or None,
         lines=tuple(lines),
-        source_document=_source(draft.document),
+        source_document=SourceDocument(source.pk, source.file_name, source.sha256) if source else None,
     )
-
-
-def _customer(draft: DraftOrder, customer: Customer) -> OrderCustomer:
-    """As approved. A row that came into the database approved has none of that; then as the customer is now."""
-    name, number = draft.approved_customer_name, draft.approved_customer_number
-    if not name:
-        name, number = customer.name, customer.erp_customer_number
-    return OrderCustomer(id=customer.pk, erp_customer_number=number or None, name=name)
-
-
-def _source(document: Document | None) -> SourceDocument | None:
-    if document is None:
-        return None
-    return SourceDocument(document_id=document.pk, file_name=document.file_name, sha256=document.sha256)

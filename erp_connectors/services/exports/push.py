@@ -1,4 +1,7 @@
-"""Push: an approved draft becomes PUSHING and gets one PENDING export; delivery is woken on commit."""
+"""Push: an approved draft becomes PUSHING and gets one PENDING export; delivery is woken on commit.
+
+This is step 1 of publishing exactly once. `delivery/deliver.py` has the others.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +26,8 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
-NAMES_TRIED = 4
-STARTED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
+NAME_ATTEMPTS = 4
+ALREADY_PUSHED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
 DELIVER_TASK = "erp_connectors.tasks.deliver"
 
 log = structlog.get_logger(__name__)
@@ -58,41 +61,41 @@ class PushResult:
 
 @transaction.atomic
 def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = None) -> PushResult:
-    """Start delivering an approved draft. Pushing again gives the export that exists.
+    """Start delivering an approved draft. Return the export that exists if it was pushed before.
 
     ``actor`` None is the system. Raises `DraftOrder.DoesNotExist` (also for another org's draft), `NotPushable`,
     `AlreadyStarted` if it was pushed with another key, `NoActiveConnection`.
     """
-    draft = locked([draft_id], actor).get()
+    draft = lock_drafts([draft_id], actor).get()
     existing = _existing(draft, idempotency_key)
     if existing is not None:
         return PushResult(existing, created=False)
-    _require(draft, DraftStatus.APPROVED)
+    _require_status(draft, DraftStatus.APPROVED)
     connections, key = _connections_of(draft), idempotency_key or ""
-    (export,) = start([draft], connections, actor=actor, retry=False, key=key)
+    (export,) = create_exports([draft], connections, actor=actor, retry=False, key=key)
     return PushResult(export, created=True)
 
 
 @transaction.atomic
 def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
     """Start a new export for a draft in ERROR. Raises as `push` does."""
-    draft = locked([draft_id], actor).get()
-    _require(draft, DraftStatus.ERROR)
-    (export,) = start([draft], _connections_of(draft), actor=actor, retry=True)
+    draft = lock_drafts([draft_id], actor).get()
+    _require_status(draft, DraftStatus.ERROR)
+    (export,) = create_exports([draft], _connections_of(draft), actor=actor, retry=True)
     return PushResult(export, created=True)
 
 
 @transaction.atomic
 def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID, PushResult | PushRefused]:
-    """Push many in one transaction with a few statements; each draft gets its own answer."""
-    drafts = list(locked(draft_ids, actor))
+    """Push many drafts in one transaction with a few statements. Return one result for each."""
+    drafts = list(lock_drafts(draft_ids, actor))
     results: dict[UUID, PushResult | PushRefused] = {
         pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
     }
     results |= _already_started(drafts)
     approved = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
     connections = active_connections(approved)
-    exports = start(
+    exports = create_exports(
         [draft for draft in approved if draft.org_id in connections],
         connections,
         actor=actor,
@@ -107,29 +110,29 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
     return results
 
 
-def locked(draft_ids: Collection[UUID], actor: User | None) -> QuerySet[DraftOrder]:
+def lock_drafts(draft_ids: Collection[UUID], actor: User | None) -> QuerySet[DraftOrder]:
     drafts = DraftOrder.objects.all() if actor is None else DraftOrder.objects.visible_to(actor)
     return drafts.select_for_update(of=("self",)).filter(pk__in=draft_ids).order_by("pk")
 
 
 def _existing(draft: DraftOrder, idempotency_key: str | None) -> ERPExport | None:
-    exports = ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at")
-    if idempotency_key:
-        recent = exports.filter(created_at__gt=timezone.now() - IDEMPOTENCY_WINDOW)
-        return recent.filter(idempotency_key=idempotency_key).first()
-    return exports.first() if draft.status in STARTED else None
+    if not idempotency_key:
+        return _newest_export(draft) if draft.status in ALREADY_PUSHED else None
+    since = timezone.now() - IDEMPOTENCY_WINDOW
+    keyed = ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft, idempotency_key=idempotency_key)
+    return keyed.filter(created_at__gt=since).order_by("-created_at").first()
 
 
 def _already_started(drafts: Sequence[DraftOrder]) -> dict[UUID, PushResult | PushRefused]:
-    started = [draft for draft in drafts if draft.status in STARTED]
-    exports = ERPExport.objects.filter(draft_order__in=started).order_by("created_at")
+    pushed = [draft for draft in drafts if draft.status in ALREADY_PUSHED]
+    exports = ERPExport.objects.filter(draft_order__in=pushed).order_by("created_at")
     return {export.draft_order_id: PushResult(export, created=False) for export in exports}
 
 
-def _require(draft: DraftOrder, status: DraftStatus) -> None:
+def _require_status(draft: DraftOrder, status: DraftStatus) -> None:
     if draft.status == status:
         return
-    export = _newest_export(draft) if draft.status in STARTED else None
+    export = _newest_export(draft) if draft.status in ALREADY_PUSHED else None
     if export is None:
         raise NotPushable(_wrong_status(draft, status))
     if draft.status == DraftStatus.PUSHING:
@@ -150,7 +153,7 @@ def _wrong_status(draft: DraftOrder, wanted: DraftStatus) -> str:
     return f"Order {draft} is {draft.status}: {advice}."
 
 
-def start(
+def create_exports(
     drafts: Sequence[DraftOrder],
     connections: Mapping[UUID, ERPConnection],
     *,
@@ -158,12 +161,12 @@ def start(
     retry: bool,
     key: str = "",
 ) -> list[ERPExport]:
-    """Create an export of each of these locked drafts, and wake delivery on commit."""
+    """Create an export of each of these locked drafts, with another name if one is taken. Wake delivery on commit."""
     now, exports = timezone.now(), list[ERPExport]()
     if not drafts:
         return exports
     with tracing.span("push", attributes={"orders": len(drafts)}):
-        for tries_left in reversed(range(NAMES_TRIED)):
+        for attempts_left in reversed(range(NAME_ATTEMPTS)):
             exports = [
                 _export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts
             ]
@@ -174,7 +177,7 @@ def start(
             except IntegrityError as error:
                 # A file name is taken, perhaps by another org, whose exports can't be looked up here.
                 log.info("push.name_taken", error=str(error))
-                if not tries_left:
+                if not attempts_left:
                     raise
         for connection in {export.connection_id for export in exports}:
             jobs.wake(DELIVER_TASK, str(connection))
@@ -189,12 +192,12 @@ def _connections_of(draft: DraftOrder) -> Mapping[UUID, ERPConnection]:
 
 
 def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
-    """By org."""
+    """Return the oldest usable active connection of each org of these drafts, by org."""
     org_ids = {draft.org_id for draft in drafts}
     active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(
         "-created_at"
     )
-    # One whose connector this deployment lacks can't name a file, let alone send it.
+    # This deployment may lack a connector.
     return {row.org_id: row for row in active.defer("config") if is_known(row.connector_type)}
 
 

@@ -57,8 +57,8 @@ class Transition:
 _S, _D = ExportStatus, DraftStatus
 _PUSHED = OrderMove(from_statuses=(_D.PUSHING,), to=_D.PUSHED)
 _IN_ERROR = OrderMove(from_statuses=(_D.PUSHING,), to=_D.ERROR)
-# A late answer or a found file settles an order in ERROR too.
-_SETTLED = OrderMove(from_statuses=(_D.PUSHING, _D.ERROR), to=_D.PUSHED)
+# A late answer or a file that is found moves an order in ERROR, too.
+_PUSHED_LATE = OrderMove(from_statuses=(_D.PUSHING, _D.ERROR), to=_D.PUSHED)
 
 # fmt: off
 PUSH = Transition(
@@ -74,11 +74,11 @@ PUBLISH = Transition(
     stage=Stage.PUBLISH, event="published", audit=Action.DRAFT_PUSHED, observes=Name.DELIVERY, log="export.sent",
 )
 # When the file was published is not known, so its delivery time is not observed.
-FIND_PUBLISHED = Transition(
-    from_statuses=(_S.FAILED,), from_failed_as=FailedAs.UNKNOWN, to=_S.SENT, order=_SETTLED,
+RESOLVE_AS_PUBLISHED = Transition(
+    from_statuses=(_S.FAILED,), from_failed_as=FailedAs.UNKNOWN, to=_S.SENT, order=_PUSHED_LATE,
     stage=Stage.SETTLE, event="settled", audit=Action.DRAFT_PUSHED, log="export.sent",
 )
-FIND_NOT_SENT = Transition(
+RESOLVE_AS_NOT_SENT = Transition(
     from_statuses=(_S.FAILED,), from_failed_as=FailedAs.UNKNOWN, to=_S.FAILED, failed_as=FailedAs.NOT_SENT, order=None,
     stage=Stage.SETTLE, event="settled", audit=None, log="export.not_sent",
 )
@@ -92,7 +92,7 @@ FAIL_OUTCOME_UNKNOWN = Transition(
     stage=None, event="failed", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True, notifies=Event.EXPORT_FAILED,
     log="export.failed", span="export failed",
 )
-# An earlier export of the order reached the ERP: that one moves the order, and nobody has to act.
+# An earlier export of the order reached the ERP: that one moves the order, and no user has to act.
 FAIL_SUPERSEDED = Transition(
     from_statuses=(_S.PENDING,), to=_S.FAILED, failed_as=FailedAs.NOT_SENT, order=None,
     stage=Stage.SETTLE, event="failed", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
@@ -105,7 +105,7 @@ RETURN_EDITED = Transition(
     stage=Stage.SETTLE, event="", audit=None, notifies=Event.EXPORT_FAILED, log="",
 )
 ACCEPT = Transition(
-    from_statuses=(_S.SENT, _S.FAILED), to=_S.ACKED, order=_SETTLED,
+    from_statuses=(_S.SENT, _S.FAILED), to=_S.ACKED, order=_PUSHED_LATE,
     stage=Stage.ACK, event="acked", audit=Action.EXPORT_ACKED, audit_of=Entity.EXPORT, observes=Name.ACK,
     log="export.acked", span="answer acked",
 )
@@ -117,7 +117,7 @@ REFUSE = Transition(
 )
 
 # After the database was restored from a backup: exports that may have gone out since.
-DOUBT = Transition(
+MARK_UNKNOWN = Transition(
     from_statuses=(_S.PENDING,), to=_S.FAILED, failed_as=FailedAs.UNKNOWN, order=_IN_ERROR,
     stage=Stage.SETTLE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
     notifies=Event.EXPORT_FAILED, log="export.failed",
@@ -141,6 +141,6 @@ REPLACE_SENT = Transition(
 # fmt: on
 
 TRANSITIONS = (
-    PUSH, RETRY, PUBLISH, FIND_PUBLISHED, FIND_NOT_SENT, FAIL, FAIL_OUTCOME_UNKNOWN, FAIL_SUPERSEDED, RETURN_EDITED,
-    ACCEPT, REFUSE, DOUBT, ADOPT, REPLACE_WAITING, REPLACE_SENT,
+    PUSH, RETRY, PUBLISH, RESOLVE_AS_PUBLISHED, RESOLVE_AS_NOT_SENT, FAIL, FAIL_OUTCOME_UNKNOWN, FAIL_SUPERSEDED,
+    RETURN_EDITED, ACCEPT, REFUSE, MARK_UNKNOWN, ADOPT, REPLACE_WAITING, REPLACE_SENT,
 )  # fmt: skip

@@ -94,14 +94,14 @@ def publish(exports: Sequence[ERPExport], *, folder: str, detail: str = "") -> l
     )
 
 
-def find_published(exports: Sequence[ERPExport], *, folder: str | None = None) -> list[ERPExport]:
+def resolve_as_published(exports: Sequence[ERPExport], *, folder: str | None = None) -> list[ERPExport]:
     """FAILED with outcome unknown -> SENT. Return the exports that moved.
 
     ``folder``: None for the folder in which each was staged.
     """
     now, detail = clock.now(), "it had been published"
     return _apply(
-        table.FIND_PUBLISHED,
+        table.RESOLVE_AS_PUBLISHED,
         [
             _Change(
                 export=export,
@@ -117,10 +117,10 @@ def find_published(exports: Sequence[ERPExport], *, folder: str | None = None) -
     )
 
 
-def find_not_sent(exports: Sequence[ERPExport]) -> list[ERPExport]:
+def resolve_as_not_sent(exports: Sequence[ERPExport]) -> list[ERPExport]:
     """FAILED with outcome unknown -> FAILED as not sent. Return the exports that moved."""
     changes = [_Change(export=export, detail="it was not published") for export in exports]
-    return _apply(table.FIND_NOT_SENT, changes, now=timezone.now())
+    return _apply(table.RESOLVE_AS_NOT_SENT, changes, now=timezone.now())
 
 
 def fail(failures: Iterable[tuple[ERPExport, Fault, str]], *, now: datetime) -> list[ERPExport]:
@@ -195,12 +195,12 @@ def refuse(answers: Sequence[AnswerToApply]) -> None:
     _apply(table.REFUSE, changes, now=now, same={"answered_at": now}, all_or_none=True)
 
 
-def doubt(exports: Sequence[ERPExport], fault: Fault, *, destination: str) -> list[ERPExport]:
+def mark_unknown(exports: Sequence[ERPExport], fault: Fault, *, destination: str) -> list[ERPExport]:
     """PENDING -> FAILED with outcome unknown, for exports that a restored database takes for waiting."""
     now = timezone.now()
     changes = [_failure(export, fault, Stage.SETTLE, now) for export in exports]
     same = {"next_attempt_at": None, "staged_destination": destination}
-    return _apply(table.DOUBT, changes, now=now, same=same)
+    return _apply(table.MARK_UNKNOWN, changes, now=now, same=same)
 
 
 def adopt(export: ERPExport, fault: Fault) -> None:
@@ -358,14 +358,11 @@ def _move_orders(transition: Transition, exports: Sequence[ERPExport]) -> None:
     orders.move_all(
         [export.draft_order_id for export in exports], from_statuses=order.from_statuses, to=order.to
     )
+    field = ERPExport._meta.get_field("draft_order")
     for export in exports:
-        if _has_order(export) and export.draft_order.status in order.from_statuses:
+        # Only an order that was read together with its export.
+        if field.is_cached(export) and export.draft_order.status in order.from_statuses:
             export.draft_order.status = order.to
-
-
-def _has_order(export: ERPExport) -> bool:
-    """Return True if the order was read together with the export."""
-    return ERPExport._meta.get_field("draft_order").is_cached(export)
 
 
 def _add_events(transition: Transition, changes: Sequence[_Change], now: datetime) -> None:

@@ -42,7 +42,7 @@ def settle_by_files(
         there = [export for export, body in zip(page, bodies, strict=True) if _is_whole(export, body)]
         if not report.dry_run:
             with transaction.atomic():
-                transitions.find_published(there, folder=dropzone.export_path)
+                transitions.resolve_as_published(there, folder=dropzone.export_path)
         for export in there:
             path = published_path(dropzone, export)
             report.add(Found(kind=Kind.SENT, path=path, what="Its file lies in the dropzone: it was sent."))

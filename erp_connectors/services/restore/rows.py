@@ -44,7 +44,7 @@ def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
             _report(doubted, report, "It waits here, and its file may have been sent since the backup.")
             continue
         with transaction.atomic():
-            transitions.doubt(doubted, Fault(RESTORED), destination=NOWHERE)
+            transitions.mark_unknown(doubted, Fault(RESTORED), destination=NOWHERE)
         _report(doubted, report, "It waited here, and its file may have been sent since the backup.")
 
 

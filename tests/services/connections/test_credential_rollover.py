@@ -38,7 +38,7 @@ def server(tmp_path, behaviour):
         (tmp_path / "zone" / folder).mkdir(parents=True)
     with asyncssh_server(tmp_path / "zone", behaviour=behaviour) as running:
         yield running
-    sessions.keeper.drop()
+    sessions.session_pool.close()
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_server_that_hangs_up_after_one_wrong_key_is_called_again(db, tmp_path
 
         assert outcome(connection) == ExportStatus.SENT
         assert "next_ssh_key" in config(connection)
-    sessions.keeper.drop()
+    sessions.session_pool.close()
 
 
 def test_a_new_key_that_logs_in_but_leads_to_no_sftp_is_not_taken_for_accepted(db, tmp_path):
@@ -217,7 +217,7 @@ def test_a_new_key_that_logs_in_but_leads_to_no_sftp_is_not_taken_for_accepted(d
         assert outcome(connection) == ExportStatus.SENT
         assert config(connection)["ssh_key"] == connection.config["ssh_key"]
         assert config(connection)["next_ssh_key"] == fresh
-    sessions.keeper.drop()
+    sessions.session_pool.close()
 
 
 def test_an_unreadable_new_key_stops_nothing(connect):

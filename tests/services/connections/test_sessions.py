@@ -11,7 +11,7 @@ from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections import manage
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
-from erp_connectors.sessions import Keeper
+from erp_connectors.sessions import SessionPool
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from erp_connectors.transports.memory import MemoryDropzone, MemoryTransport
 from tests import factories
@@ -78,7 +78,7 @@ def test_a_session_that_died_unnoticed_costs_one_new_login_and_no_attempt(
 ):
     pushed(connection)
     deliver(connection.pk)
-    (kept,) = sessions.keeper._kept  # what a network that vanished does to it
+    (kept,) = sessions.session_pool._idle  # what a network that vanished does to it
     kept.transport._link._session._sock.shutdown(2)  # type: ignore[attr-defined]
     monkeypatch.setattr("erp_connectors.sftp.session.Session.alive", True)
     pushed(connection)
@@ -97,13 +97,13 @@ def test_a_changed_connection_drops_its_sessions_at_once(
 ):
     pushed(connection)
     deliver(connection.pk)
-    (kept,) = sessions.keeper._kept
+    (kept,) = sessions.session_pool._idle
 
     with django_capture_on_commit_callbacks(execute=True):
         manage.change_connection(connection.pk, actor=None, status=ConnectionStatus.DISABLED)
 
     assert not kept.transport.resume()
-    assert sessions.keeper._kept == []
+    assert sessions.session_pool._idle == []
 
 
 def test_a_session_of_an_older_configuration_is_never_lent(connection, server, behaviour):
@@ -117,7 +117,7 @@ def test_a_session_of_an_older_configuration_is_never_lent(connection, server, b
     deliver(connection.pk)
 
     assert behaviour.sessions == 2
-    assert len(sessions.keeper._kept) == 1
+    assert len(sessions.session_pool._idle) == 1
 
 
 def test_a_connection_disabled_in_the_middle_of_a_delivery_stops_it(connection, settings, at_crashpoint):
@@ -149,29 +149,29 @@ class Recorded(MemoryTransport):
 
 def test_idle_sessions_are_closed_and_no_more_are_kept_than_allowed():
     now = [0.0]
-    keeper = Keeper(at_most=2, idle_seconds=60, clock=lambda: now[0])
+    session_pool = SessionPool(at_most=2, idle_seconds=60, clock=lambda: now[0])
     transports = [Recorded() for _ in range(3)]
     for transport in transports:
-        keeper.keep(uuid4(), transport, ())
+        session_pool.put_back(uuid4(), transport, ())
         now[0] += 20
     assert [transport.closed for transport in transports] == [1, 0, 0]
 
     now[0] = 85
-    keeper.close_idle()
+    session_pool.close_idle()
 
     assert [transport.closed for transport in transports] == [1, 1, 0]
-    keeper.drop()
+    session_pool.close()
 
 
 def test_a_child_process_leaves_its_parents_sessions_alone():
-    keeper, connection_id, transport = Keeper(at_most=2, idle_seconds=60), uuid4(), Recorded()
-    keeper.keep(connection_id, transport, ())
+    session_pool, connection_id, transport = SessionPool(at_most=2, idle_seconds=60), uuid4(), Recorded()
+    session_pool.put_back(connection_id, transport, ())
 
     child = os.fork()
     if not child:
-        os._exit(0 if keeper.take(connection_id, ()) is None and not transport.closed else 1)
+        os._exit(0 if session_pool.take(connection_id, ()) is None and not transport.closed else 1)
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
-    assert keeper.take(connection_id, ()) is transport
-    keeper.drop()
+    assert session_pool.take(connection_id, ()) is transport
+    session_pool.close()

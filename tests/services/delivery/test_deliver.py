@@ -349,7 +349,7 @@ class TestOutcomeUnknown:
         assert len(site.published()) == (0 if erp_took_it else 1)
         assert AuditLog.objects.filter(action=Action.DRAFT_PUSHED).count() == 1
 
-    @pytest.mark.parametrize("point", [None, "settled-before-commit", "staged-committed"])
+    @pytest.mark.parametrize("point", [None, "resolved-before-commit", "staged-committed"])
     def test_a_retry_sends_what_had_not_arrived(self, site, lost, at_crashpoint, point):
         first = lost(renamed=False)
 

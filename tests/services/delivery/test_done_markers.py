@@ -4,10 +4,12 @@ import asyncssh
 import pytest
 
 from erp_connectors.models import ERPExport
+from erp_connectors.port_types import Guarantee, GuaranteeLevel
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import ExportStatus
+from erp_connectors.transports.filesystem import FilesystemTransport
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.services.conftest import Killed, die
@@ -158,4 +160,16 @@ def test_the_connection_test_says_what_this_way_of_writing_promises(make_site, c
     steps = {step.name: step for step in run_test(site.connection.pk, actor=None)}
 
     assert steps["export_path"].found.endswith(promise)
+    level = "AT_LEAST_ONCE" if config.get("atomic_write") is False else "EXACTLY_ONCE"
+    assert steps["export_path"].guarantee.level == level
     assert there(site) == []
+
+
+def test_a_transport_without_a_receipt_says_why_it_promises_less(site, monkeypatch):
+    weaker = Guarantee(GuaranteeLevel.AT_LEAST_ONCE, "The bucket keeps no versions.")
+    monkeypatch.setattr(FilesystemTransport, "guarantee", lambda self, *, atomic_write: weaker)
+
+    steps = {step.name: step for step in run_test(site.connection.pk, actor=None)}
+
+    assert steps["export_path"].guarantee == weaker
+    assert steps["export_path"].found.endswith("written at least once. The bucket keeps no versions.")

@@ -15,7 +15,8 @@ from django.utils import timezone
 from erp_connectors import circuit
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.connections.connection_test import test_connection as probe_connection
-from erp_connectors.services.delivery.deliver import DeliveryReport, deliver
+from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.delivery.report import DeliveryReport
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.services.upkeep import sweep
 from erp_connectors.states import ExportStatus

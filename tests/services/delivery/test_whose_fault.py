@@ -9,8 +9,9 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.delivery import deliver as delivery
-from erp_connectors.services.delivery import publish, resolve_unknown, stage
+from erp_connectors.services.delivery import resolve_unknown
 from erp_connectors.services.delivery.deliver import deliver
+from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.push import retry_push
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.filesystem import FilesystemTransport
@@ -95,7 +96,7 @@ def test_an_order_whose_publication_is_unknown_waits_for_a_server_that_is_away(s
     settings.DELIVERY_MAX_ATTEMPTS = 1
     exports = pushed(site, 1)
     with monkeypatch.context() as killed, pytest.raises(Killed):
-        killed.setattr(publish, "_commit_sent", lambda *args, **options: die())
+        killed.setattr(transitions, "publish", lambda *args, **options: die())
         deliver(site.connection.pk)
     with monkeypatch.context() as away:
         refused = Fault(faults.CONNECTION_REFUSED)
@@ -169,7 +170,9 @@ def test_a_database_fault_is_no_attempt_and_no_reason_to_wait(site, settings, mo
     def fails(*args, **kwargs):
         raise error("the database is away")
 
-    steps = ((delivery, "render"), (delivery, "stage"), (stage, "_commit_staged"), (publish, "_commit_sent"))
+    steps = (
+        (delivery, "_render"), (delivery, "_stage"), (delivery, "add_events"), (transitions, "publish")
+    )  # fmt: skip
     for module, step in steps:
         with monkeypatch.context() as broken:
             broken.setattr(module, step, fails)
@@ -186,7 +189,7 @@ def test_a_database_fault_is_no_attempt_and_no_reason_to_wait(site, settings, mo
 def test_what_the_database_refuses_of_one_order_is_a_fault_of_ours(site, settings, monkeypatch):
     settings.DELIVERY_MAX_ATTEMPTS = 1
     (export,) = pushed(site, 1)
-    monkeypatch.setattr(delivery, "stage", lambda *_: (_ for _ in ()).throw(DataError("value too long")))
+    monkeypatch.setattr(delivery, "_stage", lambda *_: (_ for _ in ()).throw(DataError("value too long")))
 
     deliver(site.connection.pk)
 
@@ -235,7 +238,7 @@ def test_an_earlier_connection_that_is_broken_does_not_hold_this_one(site, lost,
     second = retry_push(first.draft_order_id, actor=None).export
     other = pushed(site, 1)[0]
     assert {second.connection_id, other.connection_id} == {new.pk}
-    monkeypatch.setattr(resolve_unknown, "_elsewhere", lambda export: Fault(faults.LOGIN_REFUSED))
+    monkeypatch.setattr(resolve_unknown, "_withdraw_elsewhere", lambda export: Fault(faults.LOGIN_REFUSED))
 
     report = deliver(new.pk)
 

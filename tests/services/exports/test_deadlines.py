@@ -6,7 +6,7 @@ from django.utils import timezone
 from erp_connectors import tasks
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.acks.poll import poll
-from erp_connectors.services.exports.deadlines import ENOUGH_ANSWERS, deadline, notice, overdue
+from erp_connectors.services.exports.deadlines import MIN_ANSWERS, deadline, mark_overdue, overdue
 from erp_connectors.states import AckFileStatus, ExportStatus
 from tests import factories
 from tests.services.acks.test_poll import ACKED, sent
@@ -49,7 +49,7 @@ def test_nothing_is_overdue_where_nobody_knows_how_long_it_takes(make_site, conf
 
 
 def test_a_deadline_is_learned_from_the_connections_own_answers(site):
-    answered_after(site, [10] * (ENOUGH_ANSWERS - 1) + [2])
+    answered_after(site, [10] * (MIN_ANSWERS - 1) + [2])
     (export,) = sent(site)
 
     assert deadline(site.connection).learned
@@ -58,32 +58,32 @@ def test_a_deadline_is_learned_from_the_connections_own_answers(site):
 
 
 def test_the_slowest_of_twenty_is_no_rule(site):
-    answered_after(site, [10] * (ENOUGH_ANSWERS - 1) + [5000])
+    answered_after(site, [10] * (MIN_ANSWERS - 1) + [5000])
 
     assert deadline(site.connection).after == timedelta(minutes=30)
 
 
 def test_a_quick_erp_is_given_a_quarter_of_an_hour(site):
-    answered_after(site, [0.01] * ENOUGH_ANSWERS)
+    answered_after(site, [0.01] * MIN_ANSWERS)
 
     assert deadline(site.connection).after == timedelta(minutes=15)
 
 
 def test_too_few_answers_teach_nothing(site):
-    answered_after(site, [1] * (ENOUGH_ANSWERS - 1))
+    answered_after(site, [1] * (MIN_ANSWERS - 1))
 
     assert deadline(site.connection) is None
 
 
 def test_answers_that_came_by_phone_teach_nothing(site):
-    answered_after(site, [1] * ENOUGH_ANSWERS)
+    answered_after(site, [1] * MIN_ANSWERS)
     AckFile.objects.filter(pk=AckFile.objects.earliest("pk").pk).update(status=AckFileStatus.REPEATED)
 
     assert deadline(site.connection) is None
 
 
 def test_another_connections_answers_teach_nothing(site, make_site):
-    answered_after(make_site(), [1] * ENOUGH_ANSWERS)
+    answered_after(make_site(), [1] * MIN_ANSWERS)
 
     assert deadline(site.connection) is None
 
@@ -124,10 +124,10 @@ def test_statements_do_not_grow_with_exports(make_site, django_assert_num_querie
 def test_what_is_overdue_is_marked_and_told_once(make_site, caplog):
     site = make_site(ack_timeout=600)
     exports = sent(site, 2)
-    assert notice(exports[0].sent_at + timedelta(seconds=500)) == 0
+    assert mark_overdue(exports[0].sent_at + timedelta(seconds=500)) == 0
 
     later = exports[1].sent_at + timedelta(seconds=601)
-    assert [notice(later), notice(later), notice(later + timedelta(hours=1))] == [2, 0, 0]
+    assert [mark_overdue(later), mark_overdue(later), mark_overdue(later + timedelta(hours=1))] == [2, 0, 0]
 
     assert set(ERPExport.objects.overdue()) == set(exports)
     assert [export.overdue_at for export in ERPExport.objects.overdue()] == [later, later]
@@ -139,7 +139,7 @@ def test_what_is_overdue_is_marked_and_told_once(make_site, caplog):
 def test_an_answer_ends_it(make_site):
     site = make_site(ack_timeout=60)
     (export,) = sent(site)
-    notice(export.sent_at + timedelta(hours=1))
+    mark_overdue(export.sent_at + timedelta(hours=1))
     site.answer(f"ack_{export.filename}", ACKED)
 
     poll(site.connection.pk)
@@ -151,12 +151,12 @@ def test_a_longer_deadline_pardons_and_a_second_time_is_not_told(make_site):
     site = make_site(ack_timeout=60)
     (export,) = sent(site)
     later = export.sent_at + timedelta(hours=1)
-    notice(later)
+    mark_overdue(later)
     connection = ERPConnection.objects.get()
     for seconds, overdue_now in ((86_400, 0), (60, 1)):
         connection.config = {**connection.config, "ack_timeout": seconds}
         connection.save()
-        notice(later)
+        mark_overdue(later)
         assert ERPExport.objects.overdue().count() == overdue_now
 
     assert ERPExportEvent.objects.filter(what="overdue").count() == 1

@@ -93,7 +93,7 @@ def test_a_move_that_the_table_does_not_allow_is_refused() -> None:
     row = export()
 
     with pytest.raises(IllegalMove, match="from PENDING to SENT"):
-        transitions.find_published([row], folder="/in")
+        transitions.resolve_as_published([row], folder="/in")
 
     row.refresh_from_db()
     assert row.status == ExportStatus.PENDING

@@ -268,7 +268,7 @@ class World:
         points = (
             "published-before-commit",
             "staged-committed",
-            "settled-before-commit",
+            "resolved-before-commit",
             "rendered-committed",
         )
         with _at(points[number % len(points)], die), suppress(Killed):
