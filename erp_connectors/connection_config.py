@@ -84,7 +84,7 @@ def _misplaced(given: Mapping[str, Any], connector: Connector[Any], mode: str | 
 
 def _nowhere(connector: Connector[Any], mode: str | None) -> str:
     transport = f", of mode {mode}" if mode else ""
-    return f"is neither a common key{transport} nor of the connector {connector.connector_type}"
+    return f"is neither a common key{transport} nor of the connector {connector.type}"
 
 
 @cache
@@ -122,6 +122,4 @@ def _require_distinct(fields: Iterable[ConfigField], connector: Connector[Any]) 
     names = [field.name for field in fields]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise TypeError(
-            f"several parts of a config have {', '.join(twice)}; rename them in {connector.connector_type}"
-        )
+        raise TypeError(f"several parts of a config have {', '.join(twice)}; rename them in {connector.type}")

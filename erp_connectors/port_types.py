@@ -78,13 +78,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The ERP's answer to one export."""
+    """The ERP's answer to one export.
+
+    ``export_filename``: the export's file name; empty if it is the one that the name of the answer's file says.
+    """
 
     accepted: bool
     erp_order_id: str | None
     error_code: str | None
     message: str | None
     processed_at: datetime | None
+    export_filename: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ class Stage(StrEnum):
     ACK = "ack"
 
 
-class Standing(StrEnum):
-    """What an export's row says when an answer arrives."""
+class AckableState(StrEnum):
+    """The state of an export when an answer arrives."""
 
     NOT_STAGED = "pending, not staged"
     STAGED = "pending, staged"
@@ -81,24 +81,24 @@ class Decision(StrEnum):
 
 
 class Case(NamedTuple):
-    standing: Standing
+    state: AckableState
     answer: Answer
 
 
 # An answer proves that the file was published, so a STAGED export passes through SENT on its way.
 ACK_DECISIONS: dict[Case, Decision] = {
-    Case(Standing.NOT_STAGED, Answer.ACCEPTED): Decision.WAIT,
-    Case(Standing.NOT_STAGED, Answer.REFUSED): Decision.WAIT,
-    Case(Standing.STAGED, Answer.ACCEPTED): Decision.ACCEPT,
-    Case(Standing.STAGED, Answer.REFUSED): Decision.REFUSE,
-    Case(Standing.SENT, Answer.ACCEPTED): Decision.ACCEPT,
-    Case(Standing.SENT, Answer.REFUSED): Decision.REFUSE,
-    Case(Standing.ACKED, Answer.ACCEPTED): Decision.NOTHING,
-    Case(Standing.ACKED, Answer.REFUSED): Decision.CONFLICT,
-    Case(Standing.REFUSED, Answer.ACCEPTED): Decision.ACCEPT,
-    Case(Standing.REFUSED, Answer.REFUSED): Decision.NOTHING,
-    Case(Standing.UNSENT, Answer.ACCEPTED): Decision.ACCEPT,
-    Case(Standing.UNSENT, Answer.REFUSED): Decision.REFUSE,
+    Case(AckableState.NOT_STAGED, Answer.ACCEPTED): Decision.WAIT,
+    Case(AckableState.NOT_STAGED, Answer.REFUSED): Decision.WAIT,
+    Case(AckableState.STAGED, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(AckableState.STAGED, Answer.REFUSED): Decision.REFUSE,
+    Case(AckableState.SENT, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(AckableState.SENT, Answer.REFUSED): Decision.REFUSE,
+    Case(AckableState.ACKED, Answer.ACCEPTED): Decision.NOTHING,
+    Case(AckableState.ACKED, Answer.REFUSED): Decision.CONFLICT,
+    Case(AckableState.REFUSED, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(AckableState.REFUSED, Answer.REFUSED): Decision.NOTHING,
+    Case(AckableState.UNSENT, Answer.ACCEPTED): Decision.ACCEPT,
+    Case(AckableState.UNSENT, Answer.REFUSED): Decision.REFUSE,
 }
 
 # A newer export has replaced this one: its answers are shown to users, and change nothing.
@@ -111,7 +111,7 @@ REPLACED_ACK_DECISIONS: dict[Case, Decision] = {
 def decide_ack(case: Case, *, replaced: bool, same_order_id: bool) -> Decision:
     """Return what an ack does. ``same_order_id``: it has the recorded ERP number, or none is recorded."""
     decision = (REPLACED_ACK_DECISIONS if replaced else ACK_DECISIONS)[case]
-    if case == Case(Standing.ACKED, Answer.ACCEPTED) and not same_order_id:
+    if case == Case(AckableState.ACKED, Answer.ACCEPTED) and not same_order_id:
         return Decision.CONFLICT
     return decision
 

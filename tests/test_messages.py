@@ -18,7 +18,7 @@ SPEAKING = [
     *(ROOT / "erp_connectors/services").rglob("*.py"),
 ]
 REFUSALS = {
-    "IllegalMove", "LostRace", "NotPushable", "AlreadyStarted", "NoActiveConnection", "NothingToHandle",
+    "IllegalMove", "LostRace", "NotPushable", "AlreadyStarted", "NoActiveConnection", "NothingToDismiss",
     "MarkRefused", "TooMany", "ConnectionConflict", "AckUnreadable", "Result",
 }  # fmt: skip
 

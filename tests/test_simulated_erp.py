@@ -10,6 +10,7 @@ import pytest
 
 from erp_connectors.connectors.base import AckUnreadable, NoOptions
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
+from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine
 from erp_connectors.simulated_erp import Habits, SimulatedErp
 from erp_connectors.transports.base import TransportPolicy
@@ -53,8 +54,8 @@ def test_a_taken_order_is_accepted_in_a_file_that_the_connector_understands(
     name = put_order(tmp_path)
     assert [happening.what for happening in erp.step(NOW)] == ["taken", "accepted"]
     ((ack_name, body),) = acks(tmp_path).items()
-    ack = CONNECTOR.parse_ack(ack_name, body)
-    assert (ack_name, CONNECTOR.acknowledges(ack_name), ack.accepted) == (f"ack_{name}", name, True)
+    (ack,) = CONNECTOR.parse_ack(ack_name, body, NoOptions())
+    assert (ack_name, acknowledges(ack_name), ack.accepted) == (f"ack_{name}", name, True)
     assert ack.erp_order_id
     assert ack.erp_order_id.startswith("SO-2026-")
     assert [path.name for path in (tmp_path / "export").glob("*.json")] == []
@@ -65,7 +66,7 @@ def test_a_refusal_names_its_reason_and_a_second_sending_is_accepted(tmp_path: P
     erp, draft_id = make(tmp_path, refuse_rate=1.0), uuid4()
     name = put_order(tmp_path, draft_id)
     erp.step(NOW)
-    ack = CONNECTOR.parse_ack(f"error_{name}", acks(tmp_path)[f"error_{name}"])
+    (ack,) = CONNECTOR.parse_ack(f"error_{name}", acks(tmp_path)[f"error_{name}"], NoOptions())
     assert (ack.accepted, ack.error_code) == (False, "ERP_VALIDATION")
     assert ack.message
     again = put_order(tmp_path, draft_id)
@@ -115,7 +116,7 @@ def test_malformed_answers_can_be_understood_by_nobody(tmp_path: Path) -> None:
     erp.step(NOW)
     ((name, body),) = acks(tmp_path).items()
     with pytest.raises(AckUnreadable):
-        CONNECTOR.parse_ack(name, body)
+        CONNECTOR.parse_ack(name, body, NoOptions())
 
 
 def test_a_truncated_answer_is_completed_later(tmp_path: Path) -> None:
@@ -124,9 +125,10 @@ def test_a_truncated_answer_is_completed_later(tmp_path: Path) -> None:
     erp.step(NOW)
     ((name, half),) = acks(tmp_path).items()
     with pytest.raises(AckUnreadable):
-        CONNECTOR.parse_ack(name, half)
+        CONNECTOR.parse_ack(name, half, NoOptions())
     erp.step(LATER)
-    assert CONNECTOR.parse_ack(name, acks(tmp_path)[name]).accepted
+    (ack,) = CONNECTOR.parse_ack(name, acks(tmp_path)[name], NoOptions())
+    assert ack.accepted
 
 
 def test_a_duplicate_comes_under_the_doubled_name(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_duplicate_comes_under_the_doubled_name(tmp_path: Path) -> None:
     name = put_order(tmp_path)
     erp.step(NOW)
     assert set(acks(tmp_path)) == {f"ack_{name}", f"ack_{name}.json"}
-    assert {CONNECTOR.acknowledges(ack) for ack in acks(tmp_path)} == {name}
+    assert {acknowledges(ack) for ack in acks(tmp_path)} == {name}
 
 
 def test_a_file_delivered_twice_is_trouble_and_said_once(erp: SimulatedErp, tmp_path: Path) -> None:

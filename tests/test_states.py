@@ -5,19 +5,19 @@ from itertools import product
 from erp_connectors.states import (
     ACK_DECISIONS,
     EXPORT_MOVES,
+    AckableState,
     Answer,
     Case,
     Decision,
     ExportStatus,
-    Standing,
     decide_ack,
 )
 
 ACCEPTED, REFUSED = Answer.ACCEPTED, Answer.REFUSED
-S, D = Standing, Decision
+S, D = AckableState, Decision
 
 EXPECTED = {
-    # standing: (accepted, refused, accepted when replaced, refused when replaced)
+    # state: (accepted, refused, accepted when replaced, refused when replaced)
     S.NOT_STAGED: (D.WAIT, D.WAIT, D.CONFLICT, D.CONFLICT),
     S.STAGED: (D.ACCEPT, D.REFUSE, D.CONFLICT, D.CONFLICT),
     S.SENT: (D.ACCEPT, D.REFUSE, D.CONFLICT, D.CONFLICT),
@@ -29,25 +29,25 @@ EXPECTED = {
 
 def test_every_answer_has_one_meaning():
     decided = {
-        standing: tuple(
-            decide_ack(Case(standing, answer), replaced=replaced, same_order_id=True)
+        state: tuple(
+            decide_ack(Case(state, answer), replaced=replaced, same_order_id=True)
             for replaced in (False, True)
             for answer in (ACCEPTED, REFUSED)
         )
-        for standing in Standing
+        for state in AckableState
     }
 
     assert decided == EXPECTED
 
 
 def test_another_erp_number_for_an_acked_export_is_a_conflict():
-    case = Case(Standing.ACKED, ACCEPTED)
+    case = Case(AckableState.ACKED, ACCEPTED)
 
     assert decide_ack(case, replaced=False, same_order_id=False) is Decision.CONFLICT
 
 
 def test_the_table_is_complete():
-    assert set(ACK_DECISIONS) == {Case(*cell) for cell in product(Standing, Answer)}
+    assert set(ACK_DECISIONS) == {Case(*cell) for cell in product(AckableState, Answer)}
 
 
 def test_only_these_moves_of_an_export_are_legal():

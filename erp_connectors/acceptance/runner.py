@@ -19,7 +19,7 @@ from erp_connectors.faults import CONFIG_INVALID, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import open_transport, standing_between
 from erp_connectors.services.acks.poll import poll
-from erp_connectors.services.acks.shared_folders import of_others
+from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.sessions import session_pool
@@ -76,7 +76,7 @@ def _play_day(
             dropzone.export_path,
             dropzone.ack_path,
             _habits(day, seed),
-            leaves=partial(of_others, connection.org_id),
+            leaves=partial(foreign_filenames, connection.org_id),
         )
         # What was kept open before has no weather, and what is kept after must have none.
         stack.callback(session_pool.close, connection.pk)

@@ -119,7 +119,8 @@ def _left_lying(connection: ERPConnection, dropzone: Dropzone, exports: Sequence
             if name in ours:
                 yield f"{name} lies in {dropzone.export_path}."
         for name in _files(transport, dropzone.ack_path) if dropzone.ack_path else ():
-            if connector.acknowledges(name) in ours:
+            found = connector.acknowledges(name, dropzone.format_options)
+            if found and found.export_filename in ours:
                 yield f"{name} lies in {dropzone.ack_path}."
 
 

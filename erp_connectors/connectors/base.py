@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,8 @@ from erp_connectors.config_fields import ConfigError, ConfigField, convert
 from erp_connectors.port_types import Ack, OrderDocument
 
 OptionsT = TypeVar("OptionsT")
+# Spelled here, because `type` is an attribute of a connector.
+OptionsClass: TypeAlias = type[msgspec.Struct]
 
 
 class NoOptions(msgspec.Struct, frozen=True):
@@ -43,6 +45,13 @@ class AckUnreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class AckName:
+    """The name of an answer file; ``export_filename``: the export that it answers, empty if only its content says."""
+
+    export_filename: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MisnamedAnswer:
     """A file that is probably an answer; ``filename``: the export file that its name contains, if any."""
 
@@ -51,10 +60,11 @@ class MisnamedAnswer:
 
 
 class Connector(ABC, Generic[OptionsT]):
-    connector_type: ClassVar[str]
-    format_version: ClassVar[str]
+    # The name under which it is registered, and the version of its files.
+    type: ClassVar[str]
+    version: ClassVar[str]
     # The connector's own keys: a msgspec.Struct with their types, limits and defaults.
-    Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    Options: ClassVar[OptionsClass] = NoOptions
 
     def fields(self) -> Sequence[ConfigField]:
         """Describe the keys of `Options` for forms, API and docs. Folders and the transport have keys of their own."""
@@ -88,13 +98,19 @@ class Connector(ABC, Generic[OptionsT]):
         return Schemas()
 
     @abstractmethod
-    def acknowledges(self, name: str) -> str | None:
-        """The export file name that an ack file's name answers; None: not an ack file of this connector."""
+    def acknowledges(self, name: str, options: OptionsT) -> AckName | None:
+        """Return which export an ack file answers, by its name alone; None if it is not an ack file of this connector.
 
-    def misnamed_answer(self, name: str) -> MisnamedAnswer | None:
+        Orgs that share an ack folder need names that name the export: the others' files are not read.
+        """
+
+    def misnamed_answer(self, name: str, options: OptionsT) -> MisnamedAnswer | None:
         """Return the expected name for a name that `acknowledges` does not know; None if it is no answer."""
         return None
 
     @abstractmethod
-    def parse_ack(self, name: str, body: bytes) -> Ack:
-        """Raises `AckUnreadable`."""
+    def parse_ack(self, name: str, body: bytes, options: OptionsT) -> list[Ack]:
+        """Return all answers in a file, at least one. Raises `AckUnreadable` if any of them can't be understood.
+
+        The position of an answer in its file must not depend on the options.
+        """

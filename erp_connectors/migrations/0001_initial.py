@@ -251,6 +251,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=255)),
+                (
+                    "part",
+                    models.PositiveIntegerField(
+                        default=0, editable=False, help_text="Position of the answer in its file, from 0."
+                    ),
+                ),
                 ("size", models.BigIntegerField(default=-1)),
                 (
                     "mtime",
@@ -306,7 +312,14 @@ class Migration(migrations.Migration):
                 ),
                 ("body_removed_at", models.DateTimeField(editable=False, null=True)),
                 ("body_sha256", models.CharField(blank=True, default="", editable=False, max_length=64)),
-                ("answer_json", models.JSONField(editable=False, null=True)),
+                (
+                    "answer_json",
+                    models.JSONField(
+                        editable=False,
+                        help_text="What it said when it was decided; null if it was not understood.",
+                        null=True,
+                    ),
+                ),
                 (
                     "org",
                     models.ForeignKey(
@@ -505,7 +518,7 @@ class Migration(migrations.Migration):
             model_name="ackfile",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("moved_at", None)),
-                fields=("connection", "name"),
+                fields=("connection", "name", "part"),
                 name="one_present_ack_file_per_name",
             ),
         ),

@@ -19,12 +19,18 @@ class AckFileQuerySet(OrgScopedQuerySet["AckFile"]):
 
 
 class AckFile(models.Model):
-    """A file seen in an ack folder: waiting, or what became of it."""
+    """An answer in a file seen in an ack folder, waiting or decided. A file of several answers has a row for each.
+
+    The rows of a file have the same name and are moved together; ``body`` is in the first one.
+    """
 
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="ack_files")
     connection = models.ForeignKey(ERPConnection, on_delete=models.PROTECT, related_name="ack_files")
     export = models.ForeignKey(ERPExport, on_delete=models.PROTECT, null=True, related_name="ack_files")
     name = models.CharField(max_length=255)
+    part = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Position of the answer in its file, from 0."
+    )
     size = models.BigIntegerField(default=-1)
     mtime = models.BigIntegerField(
         default=-1, help_text="As the server's own clock says; comparable only with itself."
@@ -49,9 +55,13 @@ class AckFile(models.Model):
         null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
     )
     body_removed_at = models.DateTimeField(null=True, editable=False)
-    # What retention leaves of a body that it removed.
+    # Of a body that retention has removed, or that is in another row.
     body_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
-    answer_json = models.JSONField(null=True, editable=False)
+    answer_json = models.JSONField(
+        null=True,
+        editable=False,
+        help_text="What it said when it was decided; null if it was not understood.",
+    )
 
     objects = AckFileQuerySet.as_manager()
 
@@ -59,7 +69,7 @@ class AckFile(models.Model):
         verbose_name = "ack file"
         constraints = [
             models.UniqueConstraint(
-                fields=["connection", "name"],
+                fields=["connection", "name", "part"],
                 condition=Q(moved_at=None),
                 name="one_present_ack_file_per_name",
             ),

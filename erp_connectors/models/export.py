@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from erp_connectors.models.connection import ERPConnection
-from erp_connectors.states import ExportStatus, FailedAs, Standing
+from erp_connectors.states import AckableState, ExportStatus, FailedAs
 from orderflow.input_rules.fields import KeyField
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
@@ -162,13 +162,13 @@ class ERPExport(models.Model):
         return self.status == ExportStatus.ACKED or self.failed_as == FailedAs.REFUSED
 
     @property
-    def standing(self) -> Standing:
+    def ackable_state(self) -> AckableState:
         """What this row means to an arriving answer."""
         if self.status == ExportStatus.PENDING:
-            return Standing.STAGED if self.staged_at else Standing.NOT_STAGED
+            return AckableState.STAGED if self.staged_at else AckableState.NOT_STAGED
         if self.status == ExportStatus.FAILED:
-            return Standing.REFUSED if self.failed_as == FailedAs.REFUSED else Standing.UNSENT
-        return Standing.SENT if self.status == ExportStatus.SENT else Standing.ACKED
+            return AckableState.REFUSED if self.failed_as == FailedAs.REFUSED else AckableState.UNSENT
+        return AckableState.SENT if self.status == ExportStatus.SENT else AckableState.ACKED
 
 
 class ERPExportEventQuerySet(OrgScopedQuerySet["ERPExportEvent"]):

@@ -9,27 +9,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from erp_connectors import archive, counters
 from erp_connectors.archive_watermark import move_horizon
-from erp_connectors.connectors.base import AckUnreadable
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
-from erp_connectors.registry import UnknownConnectorType, connector_for
 from erp_connectors.retention.models import RetentionShare
 from erp_connectors.retention.periods import Kind
 from erp_connectors.retention.rules import BORN, PROVING, born_before, going
-from erp_connectors.services.acks.content import as_kept, digest, said_by
-from erp_connectors.services.acks.contradictions import ANSWERS
+from erp_connectors.services.acks.content import digest
 from orderflow.row_updates import update_rows
 
 BATCH = 200
-
-log = structlog.get_logger(__name__)
 
 
 def remove(kind: Kind, share: RetentionShare, before: datetime) -> Iterator[int]:
@@ -87,23 +81,24 @@ def _answers(share: RetentionShare, before: datetime) -> Iterator[int]:
     wanted = going(Kind.ANSWERS, share.org_id, before)
     for page in _pages(Kind.ANSWERS, share.org_id, before):
         with transaction.atomic():
-            removed = [row for row in _held_answers(wanted, page) if _emptied(row)]
-            update_rows(removed, "body", "body_sha256", "body_removed_at", "answer_json")
+            removed = _held_answers(wanted, page)
+            for row in removed:
+                row.body_sha256, row.body, row.body_removed_at = digest(row), None, timezone.now()
+            update_rows(removed, "body", "body_sha256", "body_removed_at")
+            _mark_other_answers(removed)
             _count(share, Kind.ANSWERS, len(removed))
         crashpoint("prune-answers-removed")
         yield len(removed)
 
 
-def _emptied(row: AckFile) -> bool:
-    """False where what it says can't be kept: then its text is."""
-    if row.status in ANSWERS:
-        try:
-            row.answer_json = as_kept(said_by(row, connector_for(row.connection.connector_type)))
-        except (AckUnreadable, UnknownConnectorType) as error:
-            log.warning("retention.answer_kept", ack_file=row.pk, reason=str(error))
-            return False
-    row.body_sha256, row.body, row.body_removed_at = digest(row), None, timezone.now()
-    return True
+def _mark_other_answers(removed: Sequence[AckFile]) -> None:
+    """The body of a file of several answers was in the row of the first one."""
+    files = {(row.connection_id, row.name, row.moved_at): row for row in removed}
+    others = AckFile.objects.filter(part__gt=0, name__in={row.name for row in removed}).defer("body")
+    marked = [row for row in others if (row.connection_id, row.name, row.moved_at) in files]
+    for row in marked:
+        row.body_removed_at = files[row.connection_id, row.name, row.moved_at].body_removed_at
+    update_rows(marked, "body_removed_at")
 
 
 def _held_exports(wanted: QuerySet[ERPExport], page: Sequence[UUID]) -> list[UUID]:
@@ -118,7 +113,7 @@ def _held_answers(wanted: QuerySet[AckFile], page: Sequence[int]) -> list[AckFil
         list(mine.filter(export__isnull=False).values_list("export__draft_order", flat=True))
     )
     held = set(mine.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
-    rows = wanted.filter(pk__in=held).select_related("connection", "export")
+    rows = wanted.filter(pk__in=held).select_related("export")
     return [row for row in rows if row.export is None or row.export.draft_order_id in orders]
 
 

@@ -1,7 +1,9 @@
 """Every promise of `connectors/base.py`, as a suite for one connector."""
 
 import random
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -33,12 +35,30 @@ ORDER = OrderDocument(
     source_document=None,
 )
 ODD_ANSWERS = 200
+# Of the column that holds the ERP's number of an order.
+MAX_ORDER_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFile:
+    """An answer as the ERP writes it; ``{}`` in ``name`` and ``body`` stands for the export's file name."""
+
+    name: str
+    body: bytes
+    answers: int = 1
+
+    def of(self, export: str) -> tuple[str, bytes]:
+        return self.name.replace("{}", export), self.body.replace(b"{}", export.encode())
 
 
 class ConnectorSuite:
-    """Subclass it as ``TestMine`` with the fixture `connector`. ``config`` holds the connector's own required keys."""
+    """Subclass it as ``TestMine`` with the fixture `connector`.
+
+    ``config`` holds the connector's own required keys. ``answers``: at least one file of each kind that it reads.
+    """
 
     config: dict[str, Any] = {}  # a subclass replaces it
+    answers: Sequence[AnswerFile] = ()  # a subclass replaces it
 
     def test_each_key_is_described_with_its_default(self, connector: Connector[Any]) -> None:
         described = {field.name: field.default for field in connector.fields()}
@@ -74,24 +94,65 @@ class ConnectorSuite:
         )
 
     def test_an_export_is_not_taken_for_its_own_answer(self, connector: Connector[Any]) -> None:
-        assert connector.acknowledges(connector.filename(ID, at=AT, token="abc12345")) is None
+        name = connector.filename(ID, at=AT, token="abc12345")
+
+        assert connector.acknowledges(name, connector.parse(self.config)) is None
 
     def test_the_same_order_gives_the_same_bytes(self, connector: Connector[Any]) -> None:
         options = connector.parse(self.config)
 
         assert connector.render(ORDER, options) == connector.render(ORDER, options) != b""
 
+    def test_each_answer_in_a_file_names_its_export(self, connector: Connector[Any]) -> None:
+        options, export = connector.parse(self.config), connector.filename(ID, at=AT, token="abc12345")
+        assert self.answers, "list the answer files that the connector reads"
+        for example in self.answers:
+            name, body = example.of(export)
+            answered = connector.acknowledges(name, options)
+            assert answered is not None
+            acks = connector.parse_ack(name, body, options)
+            assert len(acks) == example.answers
+            assert acks == connector.parse_ack(name, body, options)
+            assert export in {ack.export_filename or answered.export_filename for ack in acks}
+            for ack in acks:
+                self.require_sound(ack)
+                assert ack.export_filename or answered.export_filename
+
+    def test_an_answer_file_that_is_cut_off_is_read_or_unreadable(self, connector: Connector[Any]) -> None:
+        options, export = connector.parse(self.config), connector.filename(ID, at=AT, token="abc12345")
+        for example in self.answers:
+            name, body = example.of(export)
+            for end in range(len(body)):
+                with suppress(AckUnreadable):
+                    for ack in connector.parse_ack(name, body[:end], options):
+                        self.require_sound(ack)
+
     def test_any_name_and_any_bytes_are_an_answer_or_unreadable(self, connector: Connector[Any]) -> None:
         rng = random.Random(1)
-        export = connector.filename(ID, at=AT, token="abc12345")
+        options, export = connector.parse(self.config), connector.filename(ID, at=AT, token="abc12345")
         for _ in range(ODD_ANSWERS):
             odd = "".join(
                 chr(rng.choice([0, 10, 34, 47, 65, 228, 0x202E, 0x1F9C0])) for _ in range(rng.randrange(9))
             )
             for name in (odd, f"ack_{odd}", f"{export}{odd}", f"{odd}{export}"):
-                answered = connector.acknowledges(name)
-                assert answered is None or answered in name
-            with suppress(AckUnreadable):
-                assert isinstance(
-                    connector.parse_ack(f"ack_{export}", rng.randbytes(rng.randrange(200))), Ack
-                )
+                answered = connector.acknowledges(name, options)
+                assert answered is None or answered.export_filename in name
+            for name in {f"ack_{export}", *(example.of(export)[0] for example in self.answers)}:
+                with suppress(AckUnreadable):
+                    acks = connector.parse_ack(name, rng.randbytes(rng.randrange(200)), options)
+                    assert acks
+                    for ack in acks:
+                        self.require_sound(ack)
+
+    def require_sound(self, ack: Ack) -> None:
+        """The database must be able to store it."""
+        assert isinstance(ack, Ack)
+        assert bool(ack.erp_order_id) is ack.accepted
+        assert len(ack.erp_order_id or "") <= MAX_ORDER_ID
+        texts = [ack.erp_order_id, ack.error_code, ack.message, ack.export_filename]
+        assert not any("\0" in text or not _is_utf8(text) for text in texts if text)
+        assert ack.processed_at is None or ack.processed_at.tzinfo is not None
+
+
+def _is_utf8(text: str) -> bool:
+    return text.encode("utf-8", "replace").decode() == text

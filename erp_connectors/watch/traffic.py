@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, Min, OuterRef, Q
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.acks.misnamed import listed, misnamed_of
+from erp_connectors.services.acks.misnamed import first_names, misnamed_of
 from erp_connectors.services.connections.connection_test import probe_steps
 from erp_connectors.services.exports.deadlines import HINT, MEANING
 from erp_connectors.services.status.attention_queries import doubtful
@@ -75,7 +75,7 @@ def _misnamed(found: Sequence[Health]) -> Iterator[Finding]:
         if misnamed.count and one.connection.status == ConnectionStatus.ACTIVE:
             yield warning(
                 f"{_name(one)}: {misnamed.amount} files in the ack folder are not read because of their names: "
-                f"{listed(misnamed.files)}.",
+                f"{first_names(misnamed.files)}.",
                 "Have the ERP team rename them and use that form of name from now on.",
             )
 

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
@@ -45,7 +45,7 @@ FOLDER = {"status": "ACTIVE", "mode": "filesystem", "export_path": "/in", "atomi
 class ShelfConnector(CsvConnector):
     """A connector of another package: keys and a secret of its own."""
 
-    connector_type: ClassVar[str] = "SHELF"
+    type = "SHELF"
 
     def parse(self, raw: Mapping[str, Any]) -> NoOptions:
         if raw.get("depth", 1) > 5:

@@ -18,7 +18,7 @@ from erp_connectors.services.connections.manage import create_connection, public
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus
-from erp_connectors.testing import ConnectorSuite, Place, TransportSuite
+from erp_connectors.testing import AnswerFile, ConnectorSuite, Place, TransportSuite
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
 from orderflow.tenancy.roles import Role
@@ -152,8 +152,26 @@ class TestShare(TransportSuite):
             yield opened
 
 
+def test_a_file_of_an_installed_connector_answers_several_orders(db, installed, share):
+    row = create_connection(factories.org(), "CSV", config_of(share), actor=None)
+    exports = [push(order.pk, actor=None).export for order in factories.drafts(row.org, 2)]
+    deliver(row.pk)
+    lines = [f"{exports[0].filename};ok;77", f"{exports[1].filename};no;blocked"]
+    (share / "ack" / "monday.answers").write_text("\n".join(lines))
+
+    report = poll(row.pk)
+
+    assert (report.accepted, report.refused, report.moved) == (1, 1, 1)
+    assert (share / "ack" / "processed" / "monday.answers").exists()
+
+
 class TestCsv(ConnectorSuite):
     config = {"separator": "|"}
+    answers = (
+        AnswerFile("{}.ok", b"4711"),
+        AnswerFile("{}.no", b"unknown customer"),
+        AnswerFile("monday.answers", b"{};ok;4711\nother.csv;no;unknown customer\n", answers=2),
+    )
 
     @pytest.fixture
     def connector(self):

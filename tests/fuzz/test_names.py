@@ -12,10 +12,11 @@ import pytest
 from hypothesis import strategies as st
 
 from erp_connectors.archive import storage_key
+from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
 from erp_connectors.dropzone_paths import TemporaryName, numbered_name, read_temporary, unnumbered_name
 from erp_connectors.port_types import Entry
-from erp_connectors.services.acks.file_index import LONGEST, ledger_name
+from erp_connectors.services.acks.file_index import LONGEST, stored_name
 from erp_connectors.services.exports.paths import temporary_path, withdrawn_path
 from erp_connectors.transports.front_door import MAX_NAME, plain_names
 from erp_connectors.transports.memory import MemoryDropzone, MemoryTransport
@@ -77,12 +78,12 @@ def test_of_listed_names_only_those_of_files_are_left_whatever_a_server_lists():
 
 def test_a_name_is_filed_under_one_that_every_system_can_hold_and_stays_that():
     def check(name):
-        filed = ledger_name(name)
+        filed = stored_name(name)
 
         assert is_one_name(filed) or not is_one_name(name)
         assert filed.isprintable()
         assert len(os.fsencode(f"{filed}.{10**12}.reason.txt")) <= 255
-        assert ledger_name(filed) == filed
+        assert stored_name(filed) == filed
         assert unnumbered_name(numbered_name(filed, 7)) == filed
 
     explore(check, NAMES.filter(bool))
@@ -94,9 +95,9 @@ def test_two_names_are_filed_under_two():
     def check(one, begin, end):
         other = f"{one[:begin]}{end}{one[begin:]}"
         if one != other and not MADE.fullmatch(one) and not MADE.fullmatch(other):
-            assert ledger_name(one) != ledger_name(other)
+            assert stored_name(one) != stored_name(other)
         long = "x" * LONGEST
-        assert ledger_name(long + one + "1") != ledger_name(long + one + "2")
+        assert stored_name(long + one + "1") != stored_name(long + one + "2")
 
     explore(
         check, NAMES, st.integers(0, 20), st.sampled_from(["", " ", "\n", "\udc80", "\u200b", "%0A"]), share=3
@@ -113,11 +114,9 @@ def test_an_order_file_is_named_by_its_order_its_second_and_its_token_alone():
             assert is_one_name(name)
             assert name.isascii()
             assert CONNECTOR.names_export(name)
-            assert (
-                CONNECTOR.acknowledges(f"ack_{name}") == CONNECTOR.acknowledges(f"error_{name}.json") == name
-            )
-            assert CONNECTOR.acknowledges(name) is None
-            assert ledger_name(name) == name
+            assert acknowledges(f"ack_{name}") == acknowledges(f"error_{name}.json") == name
+            assert acknowledges(name) is None
+            assert stored_name(name) == name
 
     made = st.tuples(st.uuids(), MOMENTS, TOKENS)
     explore(check, made, made | st.tuples(st.just(UUID(int=1)), MOMENTS, TOKENS))
@@ -136,7 +135,7 @@ def test_a_temporary_file_tells_its_order_file_and_attempt_and_is_never_taken_fo
                 assert read_temporary(name) == TemporaryName(filename, number)
                 assert is_one_name(name)
                 assert not CONNECTOR.names_export(name)
-                assert not CONNECTOR.acknowledges(name)
+                assert not acknowledges(name)
                 paths.append(path)
         assert len(set(paths)) == (2 if attempt == other else 4)
 

@@ -114,7 +114,7 @@ def test_an_answer_waits_for_an_org_that_is_not_polled_at_present(both, server):
 
 def test_an_answer_that_is_read_all_the_same_is_applied_to_no_other_org(both, server, monkeypatch):
     """Behind the first look at the names stands the door."""
-    monkeypatch.setattr(poll_module, "of_others", lambda *_, **__: set())
+    monkeypatch.setattr(poll_module, "foreign_filenames", lambda *_, **__: set())
     exports = sent(both)
     answer(server, both[1], exports[1])
     before = state(both[1].org)

@@ -24,6 +24,7 @@ from erp_connectors.admin.common.list_pages import (
 from erp_connectors.admin.exports.acts import ACK_ACTS
 from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
+from erp_connectors.services.acks.content import body_of
 from erp_connectors.services.status.ack_status import situation_of_ack
 from erp_connectors.services.status.export_files import SHOWN_ACK_SIGNS, readable
 from erp_connectors.services.status.search import search_acks
@@ -100,5 +101,5 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
         return format_html(
             '<pre tabindex="0" role="region" aria-label="{}">{}</pre>',
             _("Content of the ack file"),
-            readable(bytes(ack.body or b""))[:SHOWN_ACK_SIGNS],
+            readable(body_of(ack))[:SHOWN_ACK_SIGNS],
         )

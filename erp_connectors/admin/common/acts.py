@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.messages import in_words
-from erp_connectors.services.acks.dismiss import NothingToHandle
+from erp_connectors.services.acks.dismiss import NothingToDismiss
 from erp_connectors.services.exports.push import PushRefused
 from orderflow.input_rules.forms import NotesText
 from orderflow.orders.approval import NotReady
@@ -38,7 +38,7 @@ class Refused(Exception):
     """Nothing was done; the text says why and what to do."""
 
 
-REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToHandle, PushRefused)
+REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToDismiss, PushRefused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from erp_connectors.admin.orders.acts import do_retry, retry_prospect, retryable
 from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.dismiss import (
-    ack_wants_handling,
-    export_wants_handling,
-    mark_ack_handled,
-    mark_export_handled,
+    can_dismiss_ack,
+    can_dismiss_export,
+    dismiss_ack,
+    dismiss_export,
 )
 from erp_connectors.services.status.export_status import counting
 from erp_connectors.services.status.timeline import exports_of
@@ -51,7 +51,7 @@ def _handled_prospect(export: ERPExport) -> Prospect:
 
 
 def _handled(pk: UUID, actor: User, note: str) -> str:
-    mark_export_handled(pk, actor=actor, note=note)
+    dismiss_export(pk, actor=actor, note=note)
     return _("Marked as handled.")
 
 
@@ -69,7 +69,7 @@ def _ack_prospect(ack: AckFile) -> Prospect:
 
 
 def _ack_handled(pk: int, actor: User, note: str) -> str:
-    mark_ack_handled(pk, actor=actor, note=note)
+    dismiss_ack(pk, actor=actor, note=note)
     return _("Marked as handled.")
 
 
@@ -81,12 +81,12 @@ EXPORT_ACTS = (
     ),
     Act(
         name="handled", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
-        offered=export_wants_handling, prospect=_handled_prospect, does=_handled, asks_note=HANDLED_NOTE,
+        offered=can_dismiss_export, prospect=_handled_prospect, does=_handled, asks_note=HANDLED_NOTE,
     ),
 )  # fmt: skip
 ACK_ACTS = (
     Act(
         name="handled", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
-        offered=ack_wants_handling, prospect=_ack_prospect, does=_ack_handled, asks_note=HANDLED_NOTE,
+        offered=can_dismiss_ack, prospect=_ack_prospect, does=_ack_handled, asks_note=HANDLED_NOTE,
     ),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from erp_connectors.admin.exports.acts import EXPORT_ACTS
 from erp_connectors.admin.exports.manual_answers import AcceptedForm, RefusedForm, answer_by_hand
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.services.acks.content import body_of
 from erp_connectors.services.acks.manual_answers import answerable
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.payload_store import bytes_of
@@ -132,7 +133,7 @@ class ExportPages(Acting):
         row = AckFile.objects.get(pk=ack)
         if row.body_removed_at:
             return _gone(row.body_removed_at)
-        return _file(bytes(row.body or b""), row.name, "application/octet-stream")
+        return _file(body_of(row), row.name, "application/octet-stream")
 
     def _wanted(self, request: HttpRequest, pk: UUID) -> ERPExport:
         """Raises `Http404`, also for another org's."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
-from erp_connectors.connectors.base import Connector, MisnamedAnswer, NoOptions, Schemas
+from erp_connectors.connectors.base import AckName, Connector, MisnamedAnswer, NoOptions, Schemas
 from erp_connectors.connectors.dropzone_json_v1 import ack, ack_names, ack_schema, payload
 from erp_connectors.port_types import Ack, OrderDocument
 
@@ -13,8 +13,8 @@ FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.j
 
 
 class DropzoneJsonV1(Connector[NoOptions]):
-    connector_type: ClassVar[str] = "DROPZONE_JSON_V1"
-    format_version: ClassVar[str] = payload.FORMAT_VERSION
+    type: ClassVar[str] = "DROPZONE_JSON_V1"
+    version: ClassVar[str] = payload.FORMAT_VERSION
 
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         return f"sales_order_{draft_order_id.hex[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}_{token}.json"
@@ -31,11 +31,12 @@ class DropzoneJsonV1(Connector[NoOptions]):
     def schemas(self) -> Schemas:
         return Schemas(export=payload.schema(), ack=ack_schema.SCHEMA)
 
-    def acknowledges(self, name: str) -> str | None:
-        return ack_names.acknowledges(name)
+    def acknowledges(self, name: str, options: NoOptions) -> AckName | None:
+        answered = ack_names.acknowledges(name)
+        return AckName(answered) if answered else None
 
-    def misnamed_answer(self, name: str) -> MisnamedAnswer | None:
+    def misnamed_answer(self, name: str, options: NoOptions) -> MisnamedAnswer | None:
         return ack_names.misnamed_answer(name)
 
-    def parse_ack(self, name: str, body: bytes) -> Ack:
-        return ack.parse(name, body)
+    def parse_ack(self, name: str, body: bytes, options: NoOptions) -> list[Ack]:
+        return [ack.parse(name, body)]

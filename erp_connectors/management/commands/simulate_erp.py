@@ -23,7 +23,7 @@ from erp_connectors.management.acceptance import accept
 from erp_connectors.management.reporting import ReportingCommand, positive, require_connection
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
-from erp_connectors.services.acks.shared_folders import of_others
+from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.simulated_erp import Habits, Happening, SimulatedErp
 from erp_connectors.transports.base import Transport, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
@@ -88,7 +88,7 @@ class Command(ReportingCommand):
             self.finish(trouble=not accept(options, say=self._say))
             return
         transport, dropzone = _place(options)
-        leaves = partial(of_others, connection.org_id) if connection else lambda names: ()
+        leaves = partial(foreign_filenames, connection.org_id) if connection else lambda names: ()
         erp = SimulatedErp(
             transport, dropzone.export_path, dropzone.ack_path, _habits(options), leaves=leaves
         )
@@ -168,7 +168,7 @@ def _habits(options: dict[str, Any]) -> Habits:
 def _understood(connection_id: UUID) -> ERPConnection:
     """It would see none of another connector's files, and say that there is nothing to do. Raises `CommandError`."""
     connection = require_connection(connection_id)
-    spoken, understood = connection.connector_type, DropzoneJsonV1.connector_type
+    spoken, understood = connection.connector_type, DropzoneJsonV1.type
     if spoken != understood:
         raise CommandError(
             f"The simulated ERP reads and answers the files of {understood}, and this connection is of the type "

@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
 
+from erp_connectors.config_fields import ConfigError
 from erp_connectors.connectors.base import Connector
-from erp_connectors.management.examining import ExaminingCommand
+from erp_connectors.management.examining import UNREADABLE, ExaminingCommand
 from erp_connectors.services.upkeep.contract import Verdict, examine_ack
 
 
@@ -20,4 +22,9 @@ class Command(ExaminingCommand):
         if len(body) > settings.ACK_MAX_BYTES:
             says = f"{len(body)} bytes; more than {settings.ACK_MAX_BYTES} are not read (ACK_MAX_BYTES)."
             return Verdict(file=name, fine=False, says=says)
-        return examine_ack(connector, name, body)
+        try:
+            return examine_ack(connector, name, body)
+        except ConfigError as error:
+            raise CommandError(
+                f"{connector.type} can't be examined without its config: {error}.", returncode=UNREADABLE
+            ) from None

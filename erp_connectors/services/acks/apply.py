@@ -27,10 +27,10 @@ BY_HAND = "by hand"
 HANDLED = "handled"
 
 
-def note_conflicts(given: Sequence[AnswerToApply]) -> None:
+def record_conflicts(answers: Sequence[AnswerToApply]) -> None:
     """Record contradicting answers on their exports for a user to decide. One that is recorded already stays."""
     now = timezone.now()
-    new = [one for one in given if not _is_noted(one)]
+    new = [one for one in answers if not _is_recorded(one)]
     for one in new:
         one.export.conflict_json = _conflict(one, now)
     update_rows([one.export for one in new], "conflict_json")
@@ -38,15 +38,15 @@ def note_conflicts(given: Sequence[AnswerToApply]) -> None:
     _log_conflicts(new)
 
 
-def drop_conflicts(exports: Sequence[ERPExport]) -> None:
+def clear_conflicts(exports: Sequence[ERPExport]) -> None:
     """Remove conflicts that a further answer has resolved."""
     for export in exports:
         export.conflict_json = None
     update_rows(exports, "conflict_json")
 
 
-def conflict_seen_to(export: ERPExport) -> None:
-    """Record that a user has decided: the export and the files that contradict it need no attention any more."""
+def close_conflict(export: ERPExport) -> None:
+    """Record that a user has decided: the export and the files that contradict it need no attention."""
     now = timezone.now()
     ERPExport.objects.filter(pk=export.pk).update(conflict_json=None, updated_at=now)
     export.conflict_json = None
@@ -54,19 +54,19 @@ def conflict_seen_to(export: ERPExport) -> None:
     files.update(handled_at=now)
 
 
-def correct_numbers(given: Sequence[AnswerToApply]) -> None:
+def correct_numbers(answers: Sequence[AnswerToApply]) -> None:
     """Replace recorded ERP numbers by those that take precedence."""
-    before = [one.export.erp_order_id for one in given]
-    for one in given:
+    before = [one.export.erp_order_id for one in answers]
+    for one in answers:
         one.export.erp_order_id = one.export.draft_order.erp_order_id = one.ack.erp_order_id or ""
-    update_rows([one.export for one in given], "erp_order_id")
-    update_rows([one.export.draft_order for one in given], "erp_order_id")
-    mark_doubtful([one.export.draft_order for one in given], now=clock.now(), before=before)
+    update_rows([one.export for one in answers], "erp_order_id")
+    update_rows([one.export.draft_order for one in answers], "erp_order_id")
+    mark_doubtful([one.export.draft_order for one in answers], now=clock.now(), before=before)
     details = [
         f"ERP number {one.ack.erp_order_id} by {one.source}, instead of {number}"
-        for one, number in zip(given, before, strict=True)
+        for one, number in zip(answers, before, strict=True)
     ]
-    _add_events(given, "acked", timezone.now(), details)
+    _add_events(answers, "acked", timezone.now(), details)
     audit.record_many(
         audit.Entry(
             action=Action.EXPORT_ACKED,
@@ -77,14 +77,14 @@ def correct_numbers(given: Sequence[AnswerToApply]) -> None:
             before={"erp_order_id": number},
             after={"erp_order_id": one.ack.erp_order_id, **({"note": one.note} if one.recorded_by else {})},
         )
-        for one, number in zip(given, before, strict=True)
+        for one, number in zip(answers, before, strict=True)
     )
 
 
-def restate_refusals(given: Sequence[AnswerToApply]) -> None:
+def replace_refusals(answers: Sequence[AnswerToApply]) -> None:
     """Replace recorded reasons of refusals by those that take precedence."""
     changed = []
-    for one in given:
+    for one in answers:
         reason = one.refusal(at=one.export.answered_at or timezone.now())
         if one.export.error_json != reason:
             one.export.error_json = reason
@@ -92,19 +92,19 @@ def restate_refusals(given: Sequence[AnswerToApply]) -> None:
     update_rows(changed, "error_json")
 
 
-def _conflict(given: AnswerToApply, now: datetime) -> dict[str, Any]:
-    ack = given.ack
+def _conflict(answer: AnswerToApply, now: datetime) -> dict[str, Any]:
+    ack = answer.ack
     return {
         "answer": Answer.ACCEPTED if ack.accepted else Answer.REFUSED,
         "erp_order_id": ack.erp_order_id,
-        "error": None if ack.accepted else given.refusal(at=now),
-        "file": given.source,
+        "error": None if ack.accepted else answer.refusal(at=now),
+        "file": answer.source,
         "time": now.isoformat(),
     }
 
 
-def answer_of(conflict: dict[str, Any]) -> Ack:
-    """Return the answer of a ``conflict_json``."""
+def conflicting_ack(conflict: dict[str, Any]) -> Ack:
+    """Return the answer in a ``conflict_json``."""
     error = conflict["error"] or {}
     processed_at = error.get("processed_at")
     return Ack(
@@ -116,27 +116,27 @@ def answer_of(conflict: dict[str, Any]) -> Ack:
     )
 
 
-def _log_conflicts(given: Sequence[AnswerToApply]) -> None:
+def _log_conflicts(answers: Sequence[AnswerToApply]) -> None:
     """Write contradictions to the log and to the trace of the push."""
-    for one in given:
+    for one in answers:
         attributes = {"export_id": str(one.export.pk), "source": one.source}
         tracing.note(
             "answer conflict", parent=one.export.trace, since=time.monotonic(), attributes=attributes
         )
     log_each(
-        "export.conflict", [(one.export, {"answer": one.summary(), "source": one.source}) for one in given]
+        "export.conflict", [(one.export, {"answer": one.summary(), "source": one.source}) for one in answers]
     )
 
 
-def _is_noted(given: AnswerToApply) -> bool:
-    noted, now = given.export.conflict_json or {}, _conflict(given, timezone.now())
-    return all(noted.get(key) == now[key] for key in ("answer", "erp_order_id", "file"))
+def _is_recorded(answer: AnswerToApply) -> bool:
+    recorded, new = answer.export.conflict_json or {}, _conflict(answer, timezone.now())
+    return all(recorded.get(key) == new[key] for key in ("answer", "erp_order_id", "file"))
 
 
-def _add_events(given: Sequence[AnswerToApply], what: str, now: datetime, details: Sequence[str]) -> None:
+def _add_events(answers: Sequence[AnswerToApply], what: str, now: datetime, details: Sequence[str]) -> None:
     ERPExportEvent.objects.bulk_create(
         ERPExportEvent(
             export=one.export, stage=Stage.ACK, attempt=one.export.attempts, what=what, detail=detail, at=now
         )
-        for one, detail in zip(given, details, strict=True)
+        for one, detail in zip(answers, details, strict=True)
     )

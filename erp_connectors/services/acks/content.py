@@ -1,27 +1,27 @@
-"""What an ack file says, also where retention has removed its text and kept the answer."""
-
-from typing import Any
+"""What an ack file says, also if retention has removed its text."""
 
 import msgspec
 
 from erp_connectors import archive
-from erp_connectors.connectors.base import Connector
 from erp_connectors.models import AckFile
 from erp_connectors.port_types import Ack
 
 
-def said_by(row: AckFile, connector: Connector[object]) -> Ack:
-    """Of a row that was understood once. Raises `AckUnreadable` where this version does not understand it any more."""
-    if row.answer_json is not None:
-        return msgspec.convert(row.answer_json, Ack)
-    return connector.parse_ack(row.name, bytes(row.body or b""))
+def ack_of(row: AckFile) -> Ack:
+    """Return the answer of a row that was decided by its answer, as it was understood then."""
+    return msgspec.convert(row.answer_json, Ack)
 
 
-def as_kept(ack: Ack) -> dict[str, Any]:
-    kept: dict[str, Any] = msgspec.to_builtins(ack)
-    return kept
+def body_of(row: AckFile) -> bytes:
+    """Return the bytes of the file, which the row of the first answer has; empty if they were removed."""
+    if row.part:
+        first = AckFile.objects.filter(
+            connection=row.connection_id, name=row.name, part=0, moved_at=row.moved_at
+        )
+        return bytes(first.values_list("body", flat=True).first() or b"")
+    return bytes(row.body or b"")
 
 
 def digest(row: AckFile) -> str:
-    """The SHA-256 of what was read."""
+    """Return the SHA-256 of the bytes that were read."""
     return row.body_sha256 or archive.sha256(bytes(row.body or b""))

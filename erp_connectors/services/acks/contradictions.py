@@ -1,7 +1,6 @@
-"""Where an export has several answers: what is recorded does not depend on the order they came in.
+"""Exports with several answers: what is recorded does not depend on the order in which the answers arrived.
 
-Left alone is what a person decided, and what a newer export replaced: there an answer changes nothing, and one that
-contradicts it is shown.
+What a user decided, and what a newer export replaced, stays as it is: an answer that contradicts it is only shown.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,160 +8,161 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from erp_connectors.connectors.base import Connector
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.port_types import Ack
-from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.apply import (
     BY_HAND,
     HANDLED,
-    answer_of,
+    clear_conflicts,
+    conflicting_ack,
     correct_numbers,
-    drop_conflicts,
-    note_conflicts,
-    restate_refusals,
+    record_conflicts,
+    replace_refusals,
 )
-from erp_connectors.services.acks.content import said_by
-from erp_connectors.services.acks.precedence import Heard, Verdict, first, verdict
+from erp_connectors.services.acks.content import ack_of
+from erp_connectors.services.acks.precedence import Ranking, earliest, rank
 from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import AckFileStatus, Decision, ExportStatus
 from orderflow.row_updates import update_rows
 
+# The statuses of a row that was decided by its answer.
 ANSWERS = (AckFileStatus.APPLIED, AckFileStatus.REPEATED, AckFileStatus.CONFLICT)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """An answer of this page; ``first``: the export had none before."""
+class JudgedAck:
+    """An answer and its decision; ``is_first``: its export had none before."""
 
     row: AckFile
-    given: AnswerToApply
+    answer: AnswerToApply
     decision: Decision
-    first: bool
+    is_first: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Several:
+class _Contested:
+    """An export, the rows of all its answers, and what they say, in the same order."""
+
     export: ERPExport
     rows: list[AckFile]
-    heard: list[Heard]
+    answers: list[AnswerToApply]
 
     def add(self, row: AckFile, ack: Ack) -> None:
         self.rows.append(row)
-        self.heard.append(Heard(row.name, ack))
+        self.answers.append(AnswerToApply(self.export, ack, row.name))
 
-    def first_conflict(self, *, since: datetime | None) -> Heard | None:
-        """Of those that contradict what nothing changes any more."""
-        pairs = zip(self.rows, self.heard, strict=True)
+    def first_conflict(self, *, since: datetime | None) -> AnswerToApply | None:
+        """Return the earliest answer that contradicts what stays as it is; ``since``: of those decided later."""
         against = [
-            heard
-            for row, heard in pairs
+            answer
+            for row, answer in zip(self.rows, self.answers, strict=True)
             if row.status == AckFileStatus.CONFLICT and (since is None or (row.decided_at or since) > since)
         ]
-        return first(against) if against else None
+        return earliest(against) if against else None
 
-    def verdict(self) -> Verdict | None:
-        """None: what is recorded comes from none of these, so they can't overrule it."""
-        found = verdict(self.heard)
+    def ranking(self) -> Ranking | None:
+        """Return None if what is recorded comes from none of these answers, so that they can't overrule it."""
+        found = rank(self.answers)
         if self.export.status != ExportStatus.ACKED:
-            return None if found.counts.ack.accepted else found
-        numbers = {heard.ack.erp_order_id for heard in self.heard if heard.ack.accepted}
+            return None if found.preferred.ack.accepted else found
+        numbers = {answer.ack.erp_order_id for answer in self.answers if answer.ack.accepted}
         return found if self.export.erp_order_id in numbers else None
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What the answers say that came to an export while they could change nothing; the caller applies ``given``."""
+class WaitingAnswer:
+    """An answer that arrived when it could change nothing. The caller applies ``answer``, then calls `record_files`."""
 
-    given: AnswerToApply
-    _several: _Several
-    _verdict: Verdict
+    answer: AnswerToApply
+    _contested: _Contested
+    _ranking: Ranking
 
-    def settle_files(self) -> None:
-        """Record which of the files count, repeat or contradict. To be called after ``given`` was applied."""
-        _record([(self._several, self._verdict)], ())
+    def record_files(self) -> None:
+        """Record which of the files were applied, repeat the answer, or contradict it."""
+        _record([(self._contested, self._ranking)], ())
 
 
-def waiting_answer(export: ERPExport) -> Waiting | None:
-    """The answer that counts of those that were recorded as a conflict with a newer export."""
+def waiting_answer(export: ERPExport) -> WaitingAnswer | None:
+    """Return the preferred one of the answers that were recorded as a conflict with a newer export."""
     conflict = export.conflict_json or {}
     if conflict.get("answer") is None:
         return None
-    several, connector = _Several(export, [], []), connector_for(export.connection.connector_type)
-    for row in AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT).order_by("pk"):
-        several.add(row, said_by(row, connector))
-    found = verdict(several.heard or [Heard(conflict["file"], answer_of(conflict))])
-    return Waiting(AnswerToApply(export, found.counts.ack, found.counts.file), several, found)
+    contested = _Contested(export, [], [])
+    for row in (
+        AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT).defer("body").order_by("pk")
+    ):
+        contested.add(row, ack_of(row))
+    found = rank(contested.answers or [AnswerToApply(export, conflicting_ack(conflict), conflict["file"])])
+    return WaitingAnswer(found.preferred, contested, found)
 
 
-def settle_contradictions(
-    judged: Sequence[Judged], *, connector: Connector[object], replaced: Collection[object]
-) -> None:
-    """Changes exports, and the status of rows: the caller saves those in ``judged``, the others are saved here."""
-    contested = [one for one in judged if not one.first or one.decision is Decision.CONFLICT]
-    if not contested:
+def resolve_contradictions(judged: Sequence[JudgedAck], *, replaced: Collection[object]) -> None:
+    """Rank the answers of exports that have several. Changes exports, and the status of rows.
+
+    The caller saves the rows in ``judged``; the others are saved here.
+    """
+    exports = {
+        one.answer.export.pk for one in judged if not one.is_first or one.decision is Decision.CONFLICT
+    }
+    if not exports:
         return
-    exports = {one.given.export.pk for one in contested}
-    several = _several([one for one in judged if one.given.export.pk in exports], connector)
-    by_hand = _decided_by_hand(exports)
-    verdicts: list[tuple[_Several, Verdict]] = []
+    decided_by_hand = _decided_by_hand(exports)
+    rankings: list[tuple[_Contested, Ranking]] = []
     shown: list[AnswerToApply] = []
-    for one in several:
+    for one in _contested_exports([one for one in judged if one.answer.export.pk in exports]):
         pk = one.export.pk
-        found = None if pk in replaced or pk in by_hand else one.verdict()
+        found = None if pk in replaced or pk in decided_by_hand else one.ranking()
         if found:
-            verdicts.append((one, found))
-        elif conflict := one.first_conflict(since=by_hand.get(pk)):
-            shown.append(AnswerToApply(one.export, conflict.ack, conflict.file))
-    _record(verdicts, {id(one.row) for one in judged})
-    note_conflicts(shown)
+            rankings.append((one, found))
+        elif conflict := one.first_conflict(since=decided_by_hand.get(pk)):
+            shown.append(conflict)
+    _record(rankings, {id(one.row) for one in judged})
+    record_conflicts(shown)
 
 
 def _decided_by_hand(exports: Collection[UUID]) -> dict[UUID, datetime]:
-    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(BY_HAND, HANDLED)).order_by(
-        "at"
-    )
-    return dict(events.values_list("export", "at"))
+    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(BY_HAND, HANDLED))
+    return dict(events.order_by("at").values_list("export", "at"))
 
 
-def _several(judged: Sequence[Judged], connector: Connector[object]) -> list[_Several]:
-    found = {one.given.export.pk: _Several(one.given.export, [], []) for one in judged}
+def _contested_exports(judged: Sequence[JudgedAck]) -> list[_Contested]:
+    found = {one.answer.export.pk: _Contested(one.answer.export, [], []) for one in judged}
     new = [one.row.pk for one in judged if one.row.pk]
     earlier = AckFile.objects.filter(export__in=list(found), status__in=ANSWERS).exclude(pk__in=new)
-    for row in earlier.order_by("pk"):
-        assert row.export_id is not None  # noqa: S101  # they were asked for by it
-        found[row.export_id].add(row, said_by(row, connector))
+    for row in earlier.defer("body").order_by("pk"):
+        assert row.export_id is not None  # noqa: S101  # the statement asks for it
+        found[row.export_id].add(row, ack_of(row))
     for one in judged:
-        found[one.given.export.pk].add(one.row, one.given.ack)
+        found[one.answer.export.pk].add(one.row, one.answer.ack)
     return list(found.values())
 
 
-def _record(verdicts: Sequence[tuple[_Several, Verdict]], new: Collection[int]) -> None:
-    numbers, refusals, conflicts, settled = [], [], [], []
+def _record(rankings: Sequence[tuple[_Contested, Ranking]], new: Collection[int]) -> None:
+    numbers, refusals, conflicts, agreed = [], [], [], []
     changed: list[AckFile] = []
-    for several, found in verdicts:
-        export, counts = several.export, AnswerToApply(several.export, found.counts.ack, found.counts.file)
-        if not counts.ack.accepted:
-            refusals.append(counts)
-        elif export.erp_order_id != counts.ack.erp_order_id:
-            numbers.append(counts)
+    for contested, found in rankings:
+        export, preferred = contested.export, found.preferred
+        if not preferred.ack.accepted:
+            refusals.append(preferred)
+        elif export.erp_order_id != preferred.ack.erp_order_id:
+            numbers.append(preferred)
         if found.conflict:
-            conflicts.append(AnswerToApply(export, found.conflict.ack, found.conflict.file))
+            conflicts.append(found.conflict)
         elif export.conflict_json:
-            settled.append(export)
-        for row, heard in zip(several.rows, several.heard, strict=True):
-            status = _status(heard, found)
+            agreed.append(export)
+        for row, answer in zip(contested.rows, contested.answers, strict=True):
+            status = _status(answer, found)
             if row.status != status:
                 row.status = status
                 changed.append(row)
     correct_numbers(numbers)
-    restate_refusals(refusals)
-    note_conflicts(conflicts)
-    drop_conflicts(settled)
+    replace_refusals(refusals)
+    record_conflicts(conflicts)
+    clear_conflicts(agreed)
     update_rows([row for row in changed if id(row) not in new], "status")
 
 
-def _status(heard: Heard, found: Verdict) -> AckFileStatus:
-    if heard is found.counts:
+def _status(answer: AnswerToApply, found: Ranking) -> AckFileStatus:
+    if answer is found.preferred:
         return AckFileStatus.APPLIED
-    return AckFileStatus.REPEATED if found.agrees(heard) else AckFileStatus.CONFLICT
+    return AckFileStatus.REPEATED if found.agrees(answer) else AckFileStatus.CONFLICT

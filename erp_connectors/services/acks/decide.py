@@ -1,130 +1,198 @@
-"""What a page of ack files means for exports and drafts; runs inside the poll's transaction."""
+"""Decide a page of ack files: write a row for each answer, and move the exports. Runs in the poll's transaction."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from erp_connectors import counters
-from erp_connectors.connectors.base import Connector
+from erp_connectors import archive, counters
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.contradictions import Judged, settle_contradictions
-from erp_connectors.services.acks.file_index import Noted, ledger_name
+from erp_connectors.services.acks.contradictions import JudgedAck, resolve_contradictions
+from erp_connectors.services.acks.file_index import ListedAck, stored_name
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.answer import AnswerToApply
-from erp_connectors.states import (
-    AckFileStatus,
-    Answer,
-    Case,
-    Decision,
-    FailedAs,
-    Standing,
-    decide_ack,
-)
+from erp_connectors.states import AckableState, AckFileStatus, Answer, Case, Decision, FailedAs, decide_ack
 from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.row_updates import update_rows
 
-UNANSWERED = (Standing.STAGED, Standing.SENT, Standing.UNSENT)
+UNANSWERED = (AckableState.STAGED, AckableState.SENT, AckableState.UNSENT)
+_STATUS_OF = {
+    Decision.ACCEPT: AckFileStatus.APPLIED,
+    Decision.REFUSE: AckFileStatus.APPLIED,
+    Decision.NOTHING: AckFileStatus.REPEATED,
+    Decision.CONFLICT: AckFileStatus.CONFLICT,
+}
+_WRITTEN = (
+    "export", "size", "mtime", "status", "reason", "body", "body_sha256", "answer_json", "unchanged_since",
+    "decided_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An ack file that was understood."""
+class ReadAck:
+    """An ack file that was understood, with all answers in it."""
 
-    noted: Noted
+    file: ListedAck
     body: bytes
-    export_filename: str
-    ack: Ack
+    answers: Sequence[Ack]
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An ack file that was not understood: perhaps it is still being written, so it is given up only when it stayed
+class UnreadableAck:
+    """An ack file that was not understood; perhaps it is still being written.
 
-    as it is for as long as ``patience``, and at an earlier poll; None: never.
+    It is malformed once it has been unchanged for ``patience`` and since an earlier poll; None: never.
     """
 
-    noted: Noted
+    file: ListedAck
     body: bytes
     why: str
     patience: timedelta | None = timedelta()
+    answers: Sequence[Ack] = ()
 
 
-Reading = Answered | Unreadable
+@dataclass(frozen=True, slots=True)
+class _NewAnswer:
+    row: AckFile
+    ack: Ack
+    export_filename: str
 
 
 def decide(
-    connection: ERPConnection,
-    connector: Connector[object],
-    readings: Sequence[Reading],
-    *,
-    poll_started: datetime,
-) -> list[AckFile]:
-    """Apply what was read; the row of each, in their order. ``connector`` reads earlier answers once more."""
-    _give_up_overwritten([reading.noted for reading in readings])
-    rows = [_row(connection, reading.noted) for reading in readings]
-    answered = []
-    meant = _meant(connection, connector, readings)
-    for row, reading in zip(rows, readings, strict=True):
-        if isinstance(reading, Unreadable):
-            row.export = meant.get(connector.acknowledges(reading.noted.entry.name) or "")
-            _judge_unreadable(row, reading, poll_started)
+    connection: ERPConnection, files: Sequence[ReadAck | UnreadableAck], *, poll_started: datetime
+) -> list[list[AckFile]]:
+    """Apply all answers in these files. Return the rows of each file, one for each answer, in their order.
+
+    Answers that an earlier poll has decided, in a file that is unchanged since, are not applied again.
+    """
+    # A file that was decided, not moved, and written anew: its rows record what was read before.
+    overwritten = [
+        row for read in files if not read.file.unchanged for row in read.file.rows if row.decided_at
+    ]
+    now = timezone.now()
+    for row in overwritten:
+        row.moved_at = now
+    update_rows(overwritten, "moved_at")
+
+    of_files, new, judged = [], list[_NewAnswer](), list[AckFile]()
+    unreadable = {read.file.export_filename for read in files if isinstance(read, UnreadableAck)}
+    # They are shown with their unreadable answers. Nothing of them changes.
+    meant = {
+        export.filename: export for export in _exports(connection, unreadable).only("id", "filename", "org")
+    }
+    for read in files:
+        unchanged, rows = read.file.unchanged, _rows_of(connection, read)
+        undecided = [row for row in rows if row.decided_at is None]
+        if isinstance(read, UnreadableAck):
+            for row in undecided:
+                row.export = meant.get(read.file.export_filename)
+                _judge_unreadable(row, read, unchanged=unchanged, poll_started=poll_started)
         else:
-            answered.append((row, reading))
-    _answer(connection, connector, answered)
-    _save(rows)
-    counters.count_all(counters.Name.ACK_FILES, Counter(row.status for row in rows if row.decided_at))
+            new += [
+                _NewAnswer(row, ack, ack.export_filename or read.file.export_filename)
+                for row, ack in zip(rows, read.answers, strict=True)
+                if row.decided_at is None
+            ]
+        judged += undecided
+        of_files.append(rows)
+    if new:
+        _apply(connection, new)
+    known = [row for row in judged if row.pk]
+    AckFile.objects.bulk_create([row for row in judged if not row.pk], batch_size=200)
+    update_rows(known, *_WRITTEN)
+    counters.count_all(counters.Name.ACK_FILES, Counter(row.status for row in judged if row.decided_at))
+    return of_files
+
+
+def _rows_of(connection: ERPConnection, read: ReadAck | UnreadableAck) -> list[AckFile]:
+    """Return a row for each answer, of an earlier poll or new. The first one has the body."""
+    file = read.file
+    known = {row.part: row for row in file.rows if row.moved_at is None}
+    parts = range(len(read.answers)) if isinstance(read, ReadAck) else sorted(known) or [0]
+    rows = [
+        known.pop(part)
+        if part in known
+        else AckFile(
+            connection=connection, org_id=connection.org_id, name=stored_name(file.entry.name), part=part
+        )
+        for part in parts
+    ]
+    for row in rows:
+        row.size, row.mtime = file.entry.size, file.entry.mtime
+    rows[0].body = read.body
+    for row in rows[1:]:
+        row.body, row.body_sha256 = None, archive.sha256(read.body)
+    # The file had more answers, or was cut into more parts, when it was not decided yet.
+    if left := [row.pk for row in known.values() if row.decided_at is None]:
+        AckFile.objects.filter(pk__in=left).delete()
     return rows
 
 
-def _answer(
-    connection: ERPConnection,
-    connector: Connector[object],
-    answered: Sequence[tuple[AckFile, Answered]],
-) -> None:
-    exports = _exports(connection, [reading.export_filename for _, reading in answered])
+def _judge_unreadable(row: AckFile, read: UnreadableAck, *, unchanged: bool, poll_started: datetime) -> None:
+    if not unchanged or row.unchanged_since is None:
+        row.unchanged_since = clock.now()
+    row.reason = read.why
+    if read.patience is not None and row.unchanged_since < poll_started - read.patience:
+        row.status, row.decided_at = AckFileStatus.MALFORMED, timezone.now()
+    else:
+        row.status = AckFileStatus.WAITING
+
+
+def _apply(connection: ERPConnection, new: Sequence[_NewAnswer]) -> None:
+    """Judge the answers and move their exports, a second answer to an export after its first."""
+    found_exports = _exports(connection, {one.export_filename for one in new})
+    locked = found_exports.select_for_update(of=("self",)).defer("payload").order_by("pk")
+    exports = {export.filename: export for export in locked}
+    lock_orders(list(exports.values()))
     replaced = replaced_among(list(exports.values()))
-    judged: list[Judged] = []
-    for wave in _waves(answered):
-        found = [_judge(row, one, exports.get(one.export_filename), replaced) for row, one in wave]
+    judged: list[JudgedAck] = []
+    left = list(new)
+    while left:
+        firsts: dict[str, _NewAnswer] = {}
+        left = [one for one in left if firsts.setdefault(one.export_filename, one) is not one]
+        found = [_judge(one, exports.get(one.export_filename), replaced) for one in firsts.values()]
         mine = [one for one in found if one]
-        if accepted := [one.given for one in mine if one.decision is Decision.ACCEPT]:
+        if accepted := [one.answer for one in mine if one.decision is Decision.ACCEPT]:
             transitions.accept(accepted)
-        if refused := [one.given for one in mine if one.decision is Decision.REFUSE]:
+        if refused := [one.answer for one in mine if one.decision is Decision.REFUSE]:
             transitions.refuse(refused)
         judged += mine
-    settle_contradictions(judged, connector=connector, replaced=replaced)
+    resolve_contradictions(judged, replaced=replaced)
 
 
-def _waves(answered: Sequence[tuple[AckFile, Answered]]) -> Iterator[list[tuple[AckFile, Answered]]]:
-    """One answer per export at a time, in their order: a second one meets what the first one did."""
-    left = list(answered)
-    while left:
-        wave: dict[str, tuple[AckFile, Answered]] = {}
-        later = [one for one in left if wave.setdefault(one[1].export_filename, one) is not one]
-        yield list(wave.values())
-        left = later
+def _judge(new: _NewAnswer, export: ERPExport | None, replaced: Collection[object]) -> JudgedAck | None:
+    """Decide one answer, and write its row. Return None if nothing is to be done, or not yet."""
+    row, ack = new.row, new.ack
+    row.export = export
+    if export is None:
+        row.status, row.decided_at = AckFileStatus.UNMATCHED, timezone.now()
+        name = stored_name(new.export_filename)
+        row.reason = f"no export of this org has the file name {name}" if name else "it names no order file"
+        return None
+    case = Case(export.ackable_state, Answer.ACCEPTED if ack.accepted else Answer.REFUSED)
+    same = export.erp_order_id in ("", ack.erp_order_id)
+    decision = decide_ack(case, replaced=export.pk in replaced, same_order_id=same)
+    if decision is Decision.WAIT:
+        row.status, row.reason = AckFileStatus.WAITING, "its export is not written yet"
+        return None
+    row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
+    row.answer_json = msgspec.to_builtins(ack)
+    answer = AnswerToApply(export, ack, row.name)
+    return JudgedAck(row, answer, decision, is_first=case.state in UNANSWERED)
 
 
-def _exports(connection: ERPConnection, filenames: Sequence[str]) -> dict[str, ERPExport]:
-    """This org's exports by exact file name, also those of a connection that was replaced; locked."""
+def _exports(connection: ERPConnection, filenames: Iterable[str]) -> QuerySet[ERPExport]:
+    """Return this org's exports by exact file name, also those of a connection that was replaced."""
     # No export is named otherwise, and a database may be unable to look for such a name.
-    printable = [name for name in filenames if name.isprintable()]
-    found = (
-        ERPExport.objects.for_org(connection.org_id)
-        .filter(filename__in=printable)
-        .select_for_update(of=("self",))
-        .defer("payload")
-        .order_by("pk")
-    )
-    exports = {export.filename: export for export in found}
-    lock_orders(list(exports.values()))
-    return exports
+    printable = [name for name in filenames if name and name.isprintable()]
+    return ERPExport.objects.for_org(connection.org_id).filter(filename__in=printable)
 
 
 def lock_orders(exports: Sequence[ERPExport]) -> None:
@@ -139,21 +207,8 @@ def lock_orders(exports: Sequence[ERPExport]) -> None:
         export.draft_order = orders[export.draft_order_id]
 
 
-def _meant(
-    connection: ERPConnection, connector: Connector[object], readings: Sequence[Reading]
-) -> dict[str, ERPExport]:
-    """The exports whose answers can't be read, so that these are shown with them. Nothing of an export changes."""
-    unreadable = [reading.noted.entry.name for reading in readings if isinstance(reading, Unreadable)]
-    names = {connector.acknowledges(name) or "" for name in unreadable}
-    printable = [name for name in names if name and name.isprintable()]
-    if not printable:
-        return {}
-    rows = ERPExport.objects.for_org(connection.org_id).filter(filename__in=printable)
-    return {export.filename: export for export in rows.only("id", "filename", "org")}
-
-
 def replaced_among(exports: Sequence[ERPExport]) -> set[object]:
-    """Those with a newer export that may have reached the ERP, and those whose order a person is changing."""
+    """Return the exports with a newer one that may have reached the ERP, and those whose order a user is changing."""
     newest: dict[object, datetime] = {}
     others = ERPExport.objects.filter(draft_order__in=[export.draft_order_id for export in exports])
     for draft_id, created_at in others.exclude(failed_as=FailedAs.NOT_SENT).values_list(
@@ -167,70 +222,3 @@ def replaced_among(exports: Sequence[ERPExport]) -> set[object]:
         if newest.get(export.draft_order_id, export.created_at) > export.created_at
         or export.draft_order.status not in settled
     }
-
-
-def _give_up_overwritten(noted: Sequence[Noted]) -> None:
-    """What was decided and not moved, and is written anew: its row stays as the record of what was read then."""
-    old = [one.row for one in noted if one.row and one.row.decided_at]
-    for row in old:
-        row.moved_at = timezone.now()
-    update_rows(old, "moved_at")
-
-
-def _row(connection: ERPConnection, noted: Noted) -> AckFile:
-    if noted.row and noted.row.decided_at is None:
-        return noted.row
-    name = ledger_name(noted.entry.name)
-    return AckFile(connection=connection, org_id=connection.org_id, name=name)
-
-
-def _judge_unreadable(row: AckFile, reading: Unreadable, poll_started: datetime) -> None:
-    if not reading.noted.unchanged or row.unchanged_since is None:
-        row.unchanged_since = clock.now()
-    _note(row, reading)
-    row.reason = reading.why
-    if reading.patience is not None and row.unchanged_since < poll_started - reading.patience:
-        row.status, row.decided_at = AckFileStatus.MALFORMED, timezone.now()
-    else:
-        row.status = AckFileStatus.WAITING
-
-
-def _judge(
-    row: AckFile, reading: Answered, export: ERPExport | None, replaced: Collection[object]
-) -> Judged | None:
-    """None: there is nothing to do with it, or not yet."""
-    _note(row, reading)
-    row.export = export
-    if export is None:
-        row.status, row.decided_at = AckFileStatus.UNMATCHED, timezone.now()
-        row.reason = f"no export of this org has the file name {ledger_name(reading.export_filename)}"
-        return None
-    case = Case(export.standing, Answer.ACCEPTED if reading.ack.accepted else Answer.REFUSED)
-    same = export.erp_order_id in ("", reading.ack.erp_order_id)
-    decision = decide_ack(case, replaced=export.pk in replaced, same_order_id=same)
-    if decision is Decision.WAIT:
-        row.status, row.reason = AckFileStatus.WAITING, "its export is not written yet"
-        return None
-    row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
-    given = AnswerToApply(export, reading.ack, row.name)
-    return Judged(row, given, decision, first=case.standing in UNANSWERED)
-
-
-def _note(row: AckFile, reading: Reading) -> None:
-    entry = reading.noted.entry
-    row.size, row.mtime, row.body = entry.size, entry.mtime, reading.body
-
-
-_STATUS_OF = {
-    Decision.ACCEPT: AckFileStatus.APPLIED,
-    Decision.REFUSE: AckFileStatus.APPLIED,
-    Decision.NOTHING: AckFileStatus.REPEATED,
-    Decision.CONFLICT: AckFileStatus.CONFLICT,
-}
-_SAVED = ("export", "size", "mtime", "status", "reason", "body", "unchanged_since", "decided_at")
-
-
-def _save(rows: Sequence[AckFile]) -> None:
-    known = [row for row in rows if row.pk]
-    AckFile.objects.bulk_create([row for row in rows if not row.pk], batch_size=200)
-    update_rows(known, *_SAVED)

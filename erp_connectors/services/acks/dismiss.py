@@ -1,7 +1,4 @@
-"""What nothing but a person's word can settle: marked as handled, with a note, so that it asks for nobody any more.
-
-No status changes. Only for what no recorded answer and no retry can settle.
-"""
+"""Let an operator dismiss an alert that no retry or ack can resolve, with a note. No status changes."""
 
 from uuid import UUID
 
@@ -9,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPExport, add_events
-from erp_connectors.services.acks.apply import HANDLED, conflict_seen_to
+from erp_connectors.services.acks.apply import HANDLED, close_conflict
 from erp_connectors.services.acks.decide import replaced_among
 from erp_connectors.states import AckFileStatus, FailedAs, Stage
 from orderflow.audit import services as audit
@@ -19,20 +16,20 @@ from orderflow.tenancy.models import User
 UNANSWERABLE = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
-class NothingToHandle(Exception):
-    """Nothing was changed; the text says why."""
+class NothingToDismiss(Exception):
+    """The alert was dismissed before, or it needs no dismissal. Nothing was changed; the text says why."""
 
 
-def export_wants_handling(export: ERPExport) -> bool:
-    """An answer to an export that counts no more, where recording an answer by hand would decide nothing."""
-    # Where the outcome is unknown, that answer is the proof which keeps the order from being sent twice.
+def can_dismiss_export(export: ERPExport) -> bool:
+    """Return True for a replaced export with an answer, for which recording an answer by hand would decide nothing."""
+    # If the outcome is unknown, that answer is the proof which keeps the order from being sent twice.
     if not export.conflict_json or export.failed_as == FailedAs.UNKNOWN:
         return False
     return bool(replaced_among([export]))
 
 
-def ack_wants_handling(ack: AckFile) -> bool:
-    """Not understood, matching nothing, or not to be moved; a contradiction only once its export has none."""
+def can_dismiss_ack(ack: AckFile) -> bool:
+    """Return True if it was not understood, matches no export or can't be moved; or if its export has no conflict."""
     if ack.handled_at is not None:
         return False
     if ack.status == AckFileStatus.CONFLICT:
@@ -41,24 +38,30 @@ def ack_wants_handling(ack: AckFile) -> bool:
 
 
 @transaction.atomic
-def mark_export_handled(export_id: UUID, *, actor: User, note: str) -> ERPExport:
-    """Raises `NothingToHandle`, `ERPExport.DoesNotExist` (also for another org's export)."""
+def dismiss_export(export_id: UUID, *, actor: User, note: str) -> ERPExport:
+    """Record that an operator has seen to the answers of a replaced export.
+
+    Raises `NothingToDismiss`, `ERPExport.DoesNotExist` (also for another org's export).
+    """
     visible = ERPExport.objects.visible_to(actor).select_related("draft_order").defer("payload")
     export: ERPExport = visible.select_for_update(of=("self",)).get(pk=export_id)
-    if not export_wants_handling(export):
-        raise NothingToHandle("There is no answer to this export that a person has to see to.")
+    if not can_dismiss_export(export):
+        raise NothingToDismiss("There is no answer to this export that a person has to see to.")
     _record(export, actor, before={"conflict": export.conflict_json}, note=note)
-    conflict_seen_to(export)
+    close_conflict(export)
     add_events([export], stage=Stage.ACK, what=HANDLED, detail=f"{actor.email}: {note}", at=timezone.now())
     return export
 
 
 @transaction.atomic
-def mark_ack_handled(ack_id: int, *, actor: User, note: str) -> AckFile:
-    """Raises `NothingToHandle`, `AckFile.DoesNotExist` (also for another org's file)."""
+def dismiss_ack(ack_id: int, *, actor: User, note: str) -> AckFile:
+    """Record that an operator has seen to an ack file.
+
+    Raises `NothingToDismiss`, `AckFile.DoesNotExist` (also for another org's file).
+    """
     ack: AckFile = AckFile.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=ack_id)
-    if not ack_wants_handling(ack):
-        raise NothingToHandle("This ack file asks for nobody.")
+    if not can_dismiss_ack(ack):
+        raise NothingToDismiss("This ack file asks for nobody.")
     ack.handled_at = timezone.now()
     ack.save(update_fields=["handled_at"])
     _record(ack, actor, before={"name": ack.name, "status": ack.status, "reason": ack.reason}, note=note)

@@ -1,8 +1,9 @@
-"""What is remembered of the files in an ack folder: under which name, and which of them are as they were."""
+"""The files that earlier polls have seen in an ack folder, under names that every system can hold."""
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -14,8 +15,8 @@ LONGEST = 230
 _DIGEST = 16
 
 
-def ledger_name(name: str) -> str:
-    """The name a file is remembered and filed under: its own, where databases and other systems can hold it."""
+def stored_name(name: str) -> str:
+    """Return the name under which a file is stored and moved: its own if databases and other systems can hold it."""
     raw = os.fsencode(name)
     if name.isprintable() and len(raw) <= LONGEST:
         return name
@@ -23,25 +24,33 @@ def ledger_name(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """A file as it is listed now, and its row from an earlier poll."""
+class ListedAck:
+    """A file as it is listed now; ``rows``: of earlier polls, one for each answer in it.
+
+    ``export_filename``: the export that its name answers, empty if only its content says so.
+    """
 
     entry: Entry
-    row: AckFile | None
+    export_filename: str
+    rows: Sequence[AckFile] = ()
 
     @property
     def unchanged(self) -> bool:
-        return self.row is not None and (self.row.size, self.row.mtime) == (self.entry.size, self.entry.mtime)
+        """True if its size and time are those of an earlier poll."""
+        now = (self.entry.size, self.entry.mtime)
+        return bool(self.rows) and all((row.size, row.mtime) == now for row in self.rows)
 
     @property
-    def settled(self) -> bool:
-        """Decided by an earlier poll, and not written anew since."""
-        return self.row is not None and self.row.decided_at is not None and self.unchanged
+    def is_decided(self) -> bool:
+        """True if earlier polls have decided all its answers, and it was not written anew since."""
+        return self.unchanged and all(row.decided_at for row in self.rows)
 
 
-def noted(connection: ERPConnection, entries: Sequence[Entry]) -> list[Noted]:
-    """One statement for all of them; a name that a server lists twice is one file."""
-    named = {ledger_name(entry.name): entry for entry in entries}
-    rows = AckFile.objects.filter(connection=connection, name__in=named).present().defer("body")
-    known = {row.name: row for row in rows}
-    return [Noted(entry, known.get(name)) for name, entry in named.items()]
+def with_rows(connection: ERPConnection, files: Sequence[ListedAck]) -> list[ListedAck]:
+    """Add the rows in one statement. A name that a server lists twice is one file."""
+    by_name = {stored_name(file.entry.name): file for file in files}
+    rows: dict[str, list[AckFile]] = defaultdict(list)
+    known = AckFile.objects.filter(connection=connection, name__in=by_name).present()
+    for row in known.defer("body").order_by("part"):
+        rows[row.name].append(row)
+    return [replace(file, rows=rows[name]) for name, file in by_name.items()]

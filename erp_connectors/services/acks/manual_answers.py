@@ -1,4 +1,4 @@
-"""What the ERP answered to a person, by phone or by mail, instead of an ack file: the same moves as by an ack."""
+"""Record an answer that the ERP gave to a user by phone or by mail. It has the effects of an ack file."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.apply import BY_HAND, conflict_seen_to
+from erp_connectors.services.acks.apply import BY_HAND, close_conflict
 from erp_connectors.services.acks.decide import lock_orders, replaced_among
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.answer import AnswerToApply
-from erp_connectors.states import Answer, Case, Decision, Stage, Standing, decide_ack
+from erp_connectors.states import AckableState, Answer, Case, Decision, Stage, decide_ack
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.input_rules.keys import normal_form
@@ -23,11 +23,11 @@ MAX_ORDER_ID = 255
 
 
 class MarkRefused(Exception):
-    """Nothing was changed; the text says why and what to do."""
+    """The answer can't be recorded. Nothing was changed; the text says why and what to do."""
 
 
 class InvalidAnswer(ValueError):
-    """What is wrong, by field."""
+    """Number or note are not valid; ``problems`` by field."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems
@@ -36,14 +36,17 @@ class InvalidAnswer(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """``changed`` is False where the same was recorded before."""
+    """``changed`` is False if the same answer was recorded before."""
 
     export: ERPExport
     changed: bool
 
 
 def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str) -> Marked:
-    """Raises `MarkRefused`, `InvalidAnswer`, and `ERPExport.DoesNotExist` (also for another org's export)."""
+    """Record that the ERP accepted the order.
+
+    Raises `MarkRefused`, `InvalidAnswer`, and `ERPExport.DoesNotExist` (also for another org's export).
+    """
     number = normal_form(erp_order_id)
     _require(note=_note_problem(note), erp_order_id=_number_problem(number))
     ack = Ack(accepted=True, erp_order_id=number, error_code=None, message=None, processed_at=None)
@@ -51,16 +54,16 @@ def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str)
 
 
 def mark_refused(export_id: UUID, *, actor: User, note: str) -> Marked:
-    """The note is what the order shows as the ERP's reason. Raises as `mark_accepted` does."""
+    """Record that the ERP refused the order, with the note as its reason. Raises as `mark_accepted` does."""
     _require(note=_note_problem(note))
     ack = Ack(accepted=False, erp_order_id=None, error_code=None, message=note.strip(), processed_at=None)
     return _mark(export_id, ack, actor=actor, note=note.strip())
 
 
 def answerable(export: ERPExport) -> bool:
-    """Whether an answer by hand can decide anything about it."""
-    if export.standing is Standing.NOT_STAGED or (
-        export.standing is Standing.ACKED and not export.conflict_json
+    """Return True if an answer by hand can decide anything about the export."""
+    if export.ackable_state is AckableState.NOT_STAGED or (
+        export.ackable_state is AckableState.ACKED and not export.conflict_json
     ):
         return False
     return not replaced_among([export])
@@ -72,12 +75,12 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
     decision = _decide(export, ack)
     if decision is Decision.NOTHING and not export.conflict_json:
         return Marked(export, changed=False)
-    given = AnswerToApply(export, ack, source=actor.email, recorded_by=actor, note=note)
+    answer = AnswerToApply(export, ack, source=actor.email, recorded_by=actor, note=note)
     if decision is Decision.ACCEPT:
-        transitions.accept([given])
+        transitions.accept([answer])
     elif decision is Decision.REFUSE:
-        transitions.refuse([given])
-    _settle_conflict(given, recorded=decision is not Decision.NOTHING)
+        transitions.refuse([answer])
+    _close_with_audit(answer, recorded=decision is not Decision.NOTHING)
     add_events([export], stage=Stage.ACK, what=BY_HAND, detail=f"{actor.email}: {note}", at=timezone.now())
     return Marked(export, changed=True)
 
@@ -92,7 +95,7 @@ def _locked(export_id: UUID, actor: User) -> ERPExport:
 def _decide(export: ERPExport, ack: Ack) -> Decision:
     replaced = bool(replaced_among([export]))
     decision = decide_ack(
-        Case(export.standing, Answer.ACCEPTED if ack.accepted else Answer.REFUSED),
+        Case(export.ackable_state, Answer.ACCEPTED if ack.accepted else Answer.REFUSED),
         replaced=replaced,
         same_order_id=export.erp_order_id in ("", ack.erp_order_id),
     )
@@ -109,22 +112,22 @@ def _decide(export: ERPExport, ack: Ack) -> Decision:
     return decision
 
 
-def _settle_conflict(given: AnswerToApply, *, recorded: bool) -> None:
-    """A person who asked the ERP has decided between its answers."""
-    export, conflict = given.export, given.export.conflict_json
+def _close_with_audit(answer: AnswerToApply, *, recorded: bool) -> None:
+    """Close the conflict: the user who asked the ERP has decided between its answers."""
+    export, conflict = answer.export, answer.export.conflict_json
     if not conflict:
         return
-    conflict_seen_to(export)
+    close_conflict(export)
     if not recorded:
         audit.record(
             audit.Entry(
-                action=Action.EXPORT_ACKED if given.ack.accepted else Action.EXPORT_REFUSED,
+                action=Action.EXPORT_ACKED if answer.ack.accepted else Action.EXPORT_REFUSED,
                 org_id=export.org_id,
-                actor=given.recorded_by,
+                actor=answer.recorded_by,
                 entity_type="ERPExport",
                 entity_id=export.pk,
                 before={"conflict": conflict},
-                after={"conflict": None, "note": given.note},
+                after={"conflict": None, "note": answer.note},
             )
         )
 

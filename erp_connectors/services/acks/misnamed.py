@@ -13,8 +13,8 @@ from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector, MisnamedAnswer
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
-from erp_connectors.services.acks.file_index import ledger_name
-from erp_connectors.services.acks.shared_folders import of_others
+from erp_connectors.services.acks.file_index import stored_name
+from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
 
 # Files that one poll looks up, and names that are stored.
@@ -62,30 +62,30 @@ def misnamed_of(connection: ERPConnection) -> Misnamed:
     return Misnamed(found.get("count", 0), found.get("more", False), files)
 
 
-class MisnamedAnswers:
-    """Collect misnamed answers of one listing. `see` runs no statement; `files` and `as_json` run a few."""
+class MisnamedFinder:
+    """Find the misnamed answers of one listing. `add` runs no statement; `files` and `as_json` run a few."""
 
     def __init__(
         self, connection: ERPConnection, connector: Connector[object], dropzone: Dropzone, *, now: datetime
     ) -> None:
         self._connection = connection
-        self._connector = connector
+        self._connector, self._options = connector, dropzone.format_options
         # If both folders are one, a name without a prefix is the order file itself.
         self._with_orders = dropzone.one_folder
         self._now = now
-        self._seen: list[tuple[Entry, MisnamedAnswer]] = []
+        self._candidates: list[tuple[Entry, MisnamedAnswer]] = []
         self._more = False
 
-    def see(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
         """Add a file whose name the connector does not know as an answer, if it looks like one."""
         # Some servers do not tell a folder from a file.
         if not entry.is_file or entry.name in (PROCESSED, ERROR) or entry.name.endswith(REASON_SUFFIX):
             return
-        meant = self._connector.misnamed_answer(entry.name)
+        meant = self._connector.misnamed_answer(entry.name, self._options)
         if meant is None or (self._with_orders and _begins_with_export(entry.name, meant)):
             return
-        if len(self._seen) < LOOKED_AT:
-            self._seen.append((entry, meant))
+        if len(self._candidates) < LOOKED_AT:
+            self._candidates.append((entry, meant))
         else:
             self._more = True
 
@@ -94,29 +94,26 @@ class MisnamedAnswers:
         return [file for file in self._found() if not _may_be_unfinished(file, self._now)]
 
     def _found(self) -> list[MisnamedFile]:
-        named = {meant.filename for _entry, meant in self._seen if meant.filename}
-        theirs = of_others(self._connection.org_id, named) if named else set()
-        exports = self._exports(named - theirs)
+        named = {meant.filename for _, meant in self._candidates if meant.filename}
+        foreign = foreign_filenames(self._connection.org_id, named) if named else set()
+        exports = self._exports(named - foreign)
         since = self._since()
         files = []
-        for entry, meant in self._seen:
+        for entry, meant in self._candidates:
             export = exports.get(meant.filename or "")
             # Beside an answer that was read it is a copy, a log or a marker.
-            if meant.filename in theirs or (
+            if meant.filename in foreign or (
                 export and (export.is_answered or _is_its_file(entry, meant, export))
             ):
                 continue
-            name = ledger_name(entry.name)
-            files.append(
-                MisnamedFile(
-                    name, meant.expected_name, export.pk if export else None, since.get(name, self._now)
-                )
-            )
+            name = stored_name(entry.name)
+            found_at = since.get(name, self._now)
+            files.append(MisnamedFile(name, meant.expected_name, export.pk if export else None, found_at))
         return files
 
     def as_json(self) -> dict[str, Any]:
         """Return the value for `ERPConnection.misnamed_answers`; empty if there are no files."""
-        files = self._found()
+        files = self._found() if self._candidates else []
         if not files:
             return {}
         shown = [file for file in files if not _may_be_unfinished(file, self._now)]
@@ -145,7 +142,7 @@ class MisnamedAnswers:
         }
 
 
-def listed(files: Sequence[MisnamedFile], most: int = 3) -> str:
+def first_names(files: Sequence[MisnamedFile], most: int = 3) -> str:
     """Return the first names, each with the expected one, for a report in English."""
     return ", ".join(f"{file.name!r} (expected {file.expected_name!r})" for file in files[:most])
 

@@ -1,8 +1,8 @@
-"""Handled ack files go to ``processed/`` or ``error/``; beside each in ``error/`` lies the reason, in plain words."""
+"""Move handled ack files to ``processed/``, or to ``error/`` if they changed nothing, with the reason beside them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import structlog
 from django.conf import settings
@@ -28,8 +28,9 @@ from erp_connectors.leases import Lease
 from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.port_types import Move, Upload
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
+from erp_connectors.services.exports.batching import by_size
 from erp_connectors.states import AckFileStatus
-from erp_connectors.transports.base import Outcomes, Presences, Transport
+from erp_connectors.transports.base import Outcomes, Transport
 from orderflow import clock
 from orderflow.paging import by_key
 from orderflow.row_updates import update_rows
@@ -37,179 +38,190 @@ from orderflow.row_updates import update_rows
 # A user of the server has to change something first; a plain failure may be the same. Other faults are tried again
 # with each poll.
 NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED, REMOTE_FAILURE)
+# Of answers that are no answers to an export of ours.
+_WRONG = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A file that is done with; ``name`` as the folder has it."""
+class HandledAck:
+    """A file whose answers are decided; ``name`` as the folder has it. The first of its rows has the body."""
 
     name: str
-    row: AckFile
+    rows: Sequence[AckFile]
+
+    @property
+    def row(self) -> AckFile:
+        return self.rows[0]
+
+    @property
+    def wrong(self) -> list[AckFile]:
+        return [row for row in self.rows if row.status in _WRONG]
+
+    def record(self, moved_to: str) -> None:
+        """Set where it lies now; empty: it is not known, or in the ack folder again."""
+        now = timezone.now()
+        for row in self.rows:
+            row.moved_at, row.moved_to = now, moved_to
 
 
-class Filing:
-    """Moves the decided files of one ack folder out of the way, and keeps account of it."""
+class AckMover:
+    """Moves the handled files of one ack folder. ``fault``: the last reason for which one could not be moved."""
 
     def __init__(self, lease: Lease, transport: Transport, folder: str) -> None:
         self._lease = lease
         self._transport = transport
         self._folder = folder
         self.moved = 0
-        self.trouble: Fault | None = None
+        self.fault: Fault | None = None
 
-    def file(self, decided: Sequence[Decided]) -> None:
-        moves = [self._move(one.name, one.row, one.row.name) for one in decided]
-        # A poll that was frozen since it read must not file away what the ERP has written under these names since.
+    def move(self, files: Sequence[HandledAck]) -> None:
+        moves = [Move(join(self._folder, file.name), self._target(file)) for file in files]
+        # A poll that was frozen since it read must not move away what the ERP has written under these names since.
         leases.renew(self._lease)
         outcomes = self._transport.move(moves)
         if any(outcome and outcome.kind is FOLDER_MISSING for outcome in outcomes):
             outcomes = self._move_into_new_folders(moves)
-        for i, (one, outcome) in enumerate(zip(decided, outcomes, strict=True)):
+        for i, (file, outcome) in enumerate(zip(files, outcomes, strict=True)):
             if outcome and outcome.kind is NAME_TAKEN:
                 # Neither file is lost: the newcomer gets a name of its own.
-                moves[i] = self._move(one.name, one.row, _numbered(one.row))
+                moves[i] = Move(moves[i].source, self._target(file, numbered=True))
                 (outcomes[i],) = self._transport.move([moves[i]])
         crashpoint("acks-moved-before-reasons")
-        filed = [
-            (one.row, move.target) for one, move, out in zip(decided, moves, outcomes, strict=True) if not out
-        ]
-        self._settle(filed)
+        self._confirm(
+            [
+                (file, move.target)
+                for file, move, fault in zip(files, moves, outcomes, strict=True)
+                if not fault
+            ]
+        )
         crashpoint("acks-moved-before-commit")
-        self._record([one.row for one in decided], outcomes)
+        for file, outcome in zip(files, outcomes, strict=True):
+            if outcome and outcome.kind is NOT_FOUND:
+                file.record("")  # it was removed since it was listed
+            elif outcome:
+                self.fault = outcome
+                if outcome.kind in NOT_ALLOWED:
+                    _retry_later(file)
+        rows = [row for file in files for row in file.rows]
+        update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
+        self.moved += sum(1 for file in files if file.row.moved_at)
 
     def forget_vanished(self, connection: ERPConnection, listed: Collection[int]) -> None:
-        """Rows whose file was not listed: moved by a poll that was killed before it said so, or taken away."""
-        present = AckFile.objects.filter(connection=connection).present().values_list("pk", flat=True)
-        gone = (pk for pk in by_key(present, key_of=lambda pk: (pk,), size=2000) if pk not in listed)
-        for page in list(_pages(gone, settings.ACK_BATCH_SIZE)):
-            rows = list(AckFile.objects.filter(pk__in=page).defer("body"))
-            AckFile.objects.filter(pk__in=[row.pk for row in rows if row.decided_at is None]).delete()
-            self._find([row for row in rows if row.decided_at])
+        """Close the rows of files that were not listed: moved by a poll that was killed, or removed by another."""
+        present = AckFile.objects.filter(connection=connection).present().values_list("pk", "name")
+        gone: dict[str, list[int]] = defaultdict(list)
+        for pk, name in by_key(present, key_of=lambda row: row[:1], size=2000):
+            if pk not in listed:
+                gone[name].append(pk)
+        for page in by_size(gone.values(), lambda pks: 0, files=settings.ACK_BATCH_SIZE):
+            rows = AckFile.objects.filter(pk__in=[pk for pks in page for pk in pks])
+            rows.filter(decided_at=None).delete()
+            files: dict[str, list[AckFile]] = defaultdict(list)
+            for row in rows.defer("body").order_by("part"):
+                files[row.name].append(row)
+            self._find([HandledAck(name, mine) for name, mine in files.items()])
 
-    def _find(self, rows: Sequence[AckFile]) -> None:
+    def _find(self, files: Sequence[HandledAck]) -> None:
+        """Look for files that a killed poll has moved, and record where they lie."""
         # Looked for under its own number first: the plain name may be an earlier file's.
-        numbered = [self._target(row, _numbered(row)) for row in rows]
-        plain = [self._target(row, row.name) for row in rows]
-        places = zip(rows, numbered, plain, self._there(numbered), self._there(plain), strict=True)
+        numbered = [self._target(file, numbered=True) for file in files]
+        plain = [self._target(file) for file in files]
         found = []
-        for row, own, first, at_own, at_first in places:
-            row.moved_at = timezone.now()
+        there = zip(self._transport.exists(numbered), self._transport.exists(plain), strict=True)
+        for file, own, first, (at_own, at_first) in zip(files, numbered, plain, there, strict=True):
+            file.record("")
             if target := own if at_own is True else first if at_first is True else "":
-                found.append((row, target))
-        self._settle(found)
-        update_rows(rows, "moved_at", "moved_to")
+                found.append((file, target))
+        self._confirm(found)
+        update_rows([row for file in files for row in file.rows], "moved_at", "moved_to")
 
-    def _settle(self, filed: Sequence[tuple[AckFile, str]]) -> None:
-        """What was moved is what was read, and its reason lies beside it: only then is it recorded where it lies."""
-        altered = self._altered(filed)
-        self._hand_back(altered)
-        rest = [(row, target) for row, target in filed if (row, target) not in altered]
-        for row, target in self._explained(rest):
-            row.moved_at, row.moved_to = timezone.now(), target
-
-    def _altered(self, filed: Sequence[tuple[AckFile, str]]) -> list[tuple[AckFile, str]]:
-        """Written anew between being read and being moved, which nothing but reading again can tell."""
-        bodies = _bodies([row for row, _ in filed])
-        whole = [(row, target) for row, target in filed if bodies[row.pk] or row.size == 0]
-        found = self._transport.read([target for _, target in whole], max_bytes=settings.ACK_MAX_BYTES)
-        return [
-            (row, target)
-            for (row, target), body in zip(whole, found, strict=True)
-            if (body.kind is TOO_LARGE if isinstance(body, Fault) else body != bodies[row.pk])
+    def _confirm(self, moved: Sequence[tuple[HandledAck, str]]) -> None:
+        """Record where files lie, if they are what was read and have their reason beside them."""
+        # Of those that earlier polls read, in one statement.
+        deferred = [file.row.pk for file, _ in moved if "body" in file.row.get_deferred_fields()]
+        stored = dict(AckFile.objects.filter(pk__in=deferred).values_list("pk", "body")) if deferred else {}
+        here = {file.row.pk: file.row.body for file, _ in moved if file.row.pk not in deferred}
+        bodies = {pk: bytes(body or b"") for pk, body in {**here, **stored}.items()}
+        # One that is not empty and has no body could not be read.
+        read = [(file, target) for file, target in moved if bodies[file.row.pk] or file.row.size == 0]
+        contents = self._transport.read([target for _, target in read], max_bytes=settings.ACK_MAX_BYTES)
+        # Written anew between being read and being moved, which only reading again can tell.
+        altered = [
+            (file, target)
+            for (file, target), content in zip(read, contents, strict=True)
+            if (content.kind is TOO_LARGE if isinstance(content, Fault) else content != bodies[file.row.pk])
         ]
+        if altered:
+            self._give_back(altered)
+        left = {target for _, target in altered}
+        if wrong := [(file, target) for file, target in moved if file.wrong and target not in left]:
+            left |= self._write_reasons(wrong)
+        for file, target in moved:
+            if target not in left:
+                file.record(target)
 
-    def _hand_back(self, altered: Sequence[tuple[AckFile, str]]) -> None:
-        moves = [Move(target, join(self._folder, row.name)) for row, target in altered]
-        for (row, target), outcome in zip(altered, self._transport.move(moves), strict=True):
-            # The next poll reads it; the row stays as the record of what was read before.
-            row.moved_at, row.moved_to = timezone.now(), target if outcome else ""
+    def _give_back(self, altered: Sequence[tuple[HandledAck, str]]) -> None:
+        """Move files to the ack folder again for the next poll; their rows record what was read before."""
+        moves = [Move(target, join(self._folder, file.row.name)) for file, target in altered]
+        for (file, target), outcome in zip(altered, self._transport.move(moves), strict=True):
+            file.record(target if outcome else "")
             if outcome:
-                log.warning("ack.unread", ack_file=row.pk, path=target, reason=outcome.message)
+                log.warning("ack.unread", ack_file=file.row.pk, path=target, reason=outcome.message)
 
-    def _there(self, paths: Sequence[str]) -> Presences:
-        return self._transport.exists(paths)
-
-    def _move(self, name: str, row: AckFile, new_name: str) -> Move:
-        return Move(join(self._folder, name), self._target(row, new_name))
-
-    def _target(self, row: AckFile, name: str) -> str:
-        return join(self._folder, ERROR if _is_error(row) else PROCESSED, name)
+    def _write_reasons(self, wrong: Sequence[tuple[HandledAck, str]]) -> set[str]:
+        """Return the files whose reason the next poll must write, because the link broke or the disk is full."""
+        uploads = [Upload(target + REASON_SUFFIX, _reason(file)) for file, target in wrong]
+        return {
+            target
+            for (_, target), fault in zip(wrong, self._transport.stage(uploads), strict=True)
+            if fault and (fault.scope is Scope.TRANSIENT or fault.kind is DISK_FULL)
+        }
 
     def _move_into_new_folders(self, moves: Sequence[Move]) -> Outcomes:
         try:
             for place in (PROCESSED, ERROR):
                 self._transport.make_folder(join(self._folder, place))
         except Fault as fault:
-            # The answers are decided all the same, and the pages behind this one want their turn.
+            # The answers are decided all the same, and the next pages must be, too.
             return [fault] * len(moves)
         return self._transport.move(moves)
 
-    def _explained(self, filed: Sequence[tuple[AckFile, str]]) -> list[tuple[AckFile, str]]:
-        """Those whose reason is written, needs none, or can't be: a link that broke leaves them to the next poll."""
-        wrong = [(row, target) for row, target in filed if _is_error(row)]
-        outcomes = self._transport.stage(
-            [Upload(target + REASON_SUFFIX, _reason(row)) for row, target in wrong]
-        )
-        broken = {
-            row.pk
-            for (row, _), fault in zip(wrong, outcomes, strict=True)
-            if fault and (fault.scope is Scope.TRANSIENT or fault.kind is DISK_FULL)
-        }
-        return [(row, target) for row, target in filed if row.pk not in broken]
-
-    def _record(self, rows: Sequence[AckFile], outcomes: Sequence[Fault | None]) -> None:
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if outcome and outcome.kind is NOT_FOUND:
-                # Absent: somebody took it since it was listed.
-                row.moved_at, row.moved_to = timezone.now(), ""
-            elif outcome:
-                self.trouble = outcome
-                if outcome.kind in NOT_ALLOWED:
-                    _try_later(row)
-        update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
-        self.moved += sum(1 for row in rows if row.moved_at)
+    def _target(self, file: HandledAck, *, numbered: bool = False) -> str:
+        name = numbered_name(file.row.name, file.row.pk) if numbered else file.row.name
+        # A restored database looks for answers that it has not counted in processed/, so one that counts suffices.
+        place = ERROR if len(file.wrong) == len(file.rows) else PROCESSED
+        return join(self._folder, place, name)
 
 
-def _try_later(row: AckFile) -> None:
+def _retry_later(file: HandledAck) -> None:
     """Rights are often given late, and a file that the ERP holds open is free in a moment."""
-    row.move_failures += 1
-    row.move_retry_at = clock.now() + circuit.poll_pause(row.move_failures)
+    failures = file.row.move_failures + 1
+    retry_at = clock.now() + circuit.poll_pause(failures)
+    for row in file.rows:
+        row.move_failures, row.move_retry_at = failures, retry_at
 
 
-def _bodies(rows: Sequence[AckFile]) -> dict[int, bytes]:
-    """Of those that an earlier poll read, in one statement."""
-    earlier = [row.pk for row in rows if "body" in row.get_deferred_fields()]
-    stored = dict(AckFile.objects.filter(pk__in=earlier).values_list("pk", "body")) if earlier else {}
-    here = {row.pk: row.body for row in rows if row.pk not in stored}
-    return {pk: bytes(body or b"") for pk, body in {**here, **stored}.items()}
-
-
-def _is_error(row: AckFile) -> bool:
-    return row.status in (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
-
-
-def _numbered(row: AckFile) -> str:
-    return numbered_name(row.name, row.pk)
-
-
-def _reason(row: AckFile) -> bytes:
+def _reason(file: HandledAck) -> bytes:
     """Plain ASCII with the line ends of Windows: it is read on old machines, too."""
+    if len(file.rows) == 1:
+        head = f"{file.row.name} changed nothing in OrderFlow."
+        why = [f"Why: {file.row.reason.rstrip('.')}."]
+        what = "a corrected file, under the name that it should have,"
+    else:
+        head = f"{len(file.wrong)} of the {len(file.rows)} answers in {file.row.name} changed nothing in OrderFlow."
+        why = [f"Answer {row.part + 1}: {row.reason.rstrip('.')}." for row in file.wrong]
+        what = "a file with these answers, corrected,"
     lines = (
-        f"{row.name} changed nothing in OrderFlow.",
+        head,
         "",
-        f"Why: {row.reason.rstrip('.')}.",
+        *why,
         "",
-        "What to do: write a corrected file, under the name that it should have, into the ack folder again.",
+        f"What to do: write {what} into the ack folder again.",
         "Then delete this file and the one that it explains.",
         "",
         f"Read at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.",
         "",
     )
     return "\r\n".join(lines).encode("ascii", "backslashreplace")
-
-
-def _pages(keys: Iterator[int], size: int) -> Iterator[list[int]]:
-    while page := list(islice(keys, size)):
-        yield page

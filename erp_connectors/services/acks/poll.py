@@ -1,13 +1,12 @@
-"""One round over one connection's ack folder: list, read a page, decide it in one transaction, file it away."""
+"""Poll an ack folder: list it once, read a page, decide it in one transaction, then move its files."""
 
 import time
-from collections.abc import Container, Generator, Sequence
+from collections.abc import Collection, Container, Generator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import structlog
 from django.conf import settings
 from django.db import transaction
@@ -27,149 +26,108 @@ from erp_connectors.faults import (
     Scope,
 )
 from erp_connectors.leases import Lease, Purpose
-from erp_connectors.models import AckFile, ERPConnection
-from erp_connectors.port_types import Entry
+from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
-from erp_connectors.services.acks import decide
-from erp_connectors.services.acks.decide import Answered, Reading, Unreadable
-from erp_connectors.services.acks.file_index import Noted, noted
-from erp_connectors.services.acks.misnamed import MisnamedAnswers
-from erp_connectors.services.acks.move_handled import Decided, Filing
-from erp_connectors.services.acks.shared_folders import of_others
+from erp_connectors.services.acks.decide import ReadAck, UnreadableAck, decide
+from erp_connectors.services.acks.file_index import ListedAck, with_rows
+from erp_connectors.services.acks.misnamed import MisnamedFinder
+from erp_connectors.services.acks.move_handled import AckMover, HandledAck
+from erp_connectors.services.acks.poll_report import PollReport
+from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.export_log import working_on
-from erp_connectors.states import AckFileStatus, ConnectionStatus, Stage
+from erp_connectors.states import ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
 from orderflow.transitions import LostRace
 
-MOST_LEFT_OVER = 100
+MOST_TEST_FILES = 100
+SEVERAL_ORGS = (
+    "it answers order files of several orgs, or such that are not known yet; write one file for each org"
+)
+# Answers in one transaction, and in one file: each costs parameters of statements.
+MOST_ANSWERS = 1000
+MOST_ANSWERS_IN_FILE = 5000
 
 log = structlog.get_logger(__name__)
 
 
-class PollReport(msgspec.Struct):
-    """What one poll did; counts of ack files.
-
-    ``others`` were left alone, as they answer orders of other orgs; ``more``: its time ended before the folder did.
-    """
-
-    connection_id: UUID
-    listed: int = 0
-    accepted: int = 0
-    refused: int = 0
-    repeated: int = 0
-    conflicts: int = 0
-    unmatched: int = 0
-    malformed: int = 0
-    waiting: int = 0
-    moved: int = 0
-    others: int = 0
-    misnamed: list[str] = msgspec.field(default_factory=list)
-    misnamed_more: int = 0
-    trouble: str = ""
-    busy: bool = False
-    more: bool = False
-
-    def lines(self) -> list[str]:
-        if self.busy:
-            return [f"{self.connection_id}: another worker is polling"]
-        counts = [
-            f"{value} {name}"
-            for name in ("accepted", "refused", "repeated", "conflicts", "unmatched", "malformed", "waiting")
-            if (value := getattr(self, name))
-        ]
-        done = f"{self.connection_id}: {self.listed} ack files" + (f": {', '.join(counts)}" if counts else "")
-        done += f"; {self.others} of other orgs" if self.others else ""
-        trouble = [f"  trouble: {self.trouble}"] if self.trouble else []
-        misnamed = [f"  wrong name: {line}" for line in self.misnamed]
-        misnamed += [f"  and {self.misnamed_more} more with a wrong name"] if self.misnamed_more else []
-        return [done, *trouble, *misnamed, *(["  there are more"] if self.more else [])]
-
-    def count(self, row: AckFile, reading: Reading) -> None:
-        match row.status:
-            case AckFileStatus.APPLIED if isinstance(reading, Answered) and not reading.ack.accepted:
-                self.refused += 1
-            case AckFileStatus.APPLIED:
-                self.accepted += 1
-            case AckFileStatus.REPEATED:
-                self.repeated += 1
-            case AckFileStatus.CONFLICT:
-                self.conflicts += 1
-            case AckFileStatus.UNMATCHED:
-                self.unmatched += 1
-            case AckFileStatus.MALFORMED:
-                self.malformed += 1
-            case _:
-                self.waiting += 1
-
-
 def poll_now(connection_id: UUID) -> PollReport:
-    """One round that an operator asks for: files that could not be moved are tried again at once."""
+    """Poll because a user asks for it: files that could not be moved are tried again at once."""
     retry_moves(connection_id)
     return poll(connection_id)
 
 
 def poll(connection_id: UUID, *, seconds: float | None = None, expected: Container[str] = ()) -> PollReport:
-    """One round; ``busy`` where another worker is at it. Never raises `Fault`: it is in ``trouble``.
+    """Poll one connection. Never raises `Fault`: the report has it as ``trouble``.
 
-    After ``seconds`` no further page is begun: what was handled is out of the way, and another round takes the rest.
-    Answers to ``expected`` order files wait until some export has that name.
+    After ``seconds`` no further page is begun: what was handled is moved, and another poll does the rest. Answers to
+    ``expected`` order files wait until some export has that name.
     """
     report = PollReport(connection_id)
     lease = leases.take(connection_id, Purpose.POLL)
     if lease is None:
         report.busy = True
         return report
+    ends = None if seconds is None else time.monotonic() + seconds
     try:
         with leases.kept(lease):
-            ends = None if seconds is None else time.monotonic() + seconds
-            _poll(lease, report, ends=ends, expected=expected)
+            connection = ERPConnection.objects.select_related("org").get(pk=connection_id)
+            if connection.status == ConnectionStatus.ACTIVE:
+                _poll_active(lease, connection, report, ends=ends, expected=expected)
+            else:
+                report.trouble = CONNECTION_DISABLED.meaning
     except LostRace as lost:
         log.warning("poll.lease_lost", connection_id=str(connection_id), reason=str(lost))
         report.busy = True
     return report
 
 
-def _poll(lease: Lease, report: PollReport, *, ends: float | None, expected: Container[str]) -> None:
-    connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
-    if connection.status != ConnectionStatus.ACTIVE:
-        report.trouble = CONNECTION_DISABLED.meaning
-        return
-    trouble: Fault | None = None
+def _poll_active(
+    lease: Lease,
+    connection: ERPConnection,
+    report: PollReport,
+    *,
+    ends: float | None,
+    expected: Container[str],
+) -> None:
+    """Poll the folder, and record the result in the connection's row. A database fault is raised."""
+    fault: Fault | None = None
     misnamed: dict[str, Any] | None = None
-    ended_early = True
+    failed = True
     with working_on(connection), tracing.span("poll", attributes={"connection_id": str(connection.pk)}):
         try:
             dropzone = dropzone_of(connection)
             if dropzone.ack_path:
                 with link(connection.pk, dropzone) as transport:
-                    round_ = _Round(lease, connection, transport, dropzone, report=report, expected=expected)
-                    trouble = round_.run(ends)
-                    misnamed = round_.misnamed_answers
+                    folder = _FolderPoll(
+                        lease, connection, transport, dropzone, report=report, expected=expected
+                    )
+                    folder.run(ends)
+                    fault, misnamed = folder.fault or folder.mover.fault, folder.misnamed
             else:
                 misnamed = {}
-            ended_early = False
-        except Fault as fault:
-            trouble = fault
+            failed = False
+        except Fault as error:
+            fault = error
         except LostRace:
             raise
         except Exception as error:
             if is_database_fault(error):
                 raise
             log.exception("poll.internal_error", connection_id=str(connection.pk))
-            trouble = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
-        report.trouble = trouble.message if trouble else ""
+            fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
+        report.trouble = fault.message if fault else ""
         now = clock.now()
-        reason = trouble.as_error(stage=Stage.ACK, attempt=0, at=now) if trouble else None
-        circuit.polled(connection, reason, failed=ended_early, now=now, misnamed=misnamed)
+        reason = fault.as_error(stage=Stage.ACK, attempt=0, at=now) if fault else None
+        circuit.polled(connection, reason, failed=failed, now=now, misnamed=misnamed)
 
 
-class _Round:
-    """The state of one poll: what it works on, and what it has seen."""
+class _FolderPoll:
+    """One poll of one folder: its parts, and what it has found so far."""
 
     def __init__(
         self,
@@ -184,123 +142,151 @@ class _Round:
         self.lease = lease
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
+        self.options = dropzone.format_options
         self.transport = transport
         self.folder = folder = dropzone.ack_path or ""
         self.report = report
         self.expected = expected
         self.started = clock.now()
-        self.filing = Filing(lease, transport, folder)
+        self.mover = AckMover(lease, transport, folder)
+        self.finder = MisnamedFinder(connection, self.connector, dropzone, now=self.started)
+        # Keys of the rows of all listed files.
         self.listed: set[int] = set()
         # Files of interrupted connection tests.
-        self.left_over: list[str] = []
-        self.misnamed = MisnamedAnswers(connection, self.connector, dropzone, now=self.started)
+        self.test_files: list[str] = []
         # None until the folder was listed to its end.
-        self.misnamed_answers: dict[str, Any] | None = None
-        self.trouble: Fault | None = None
+        self.misnamed: dict[str, Any] | None = None
+        # Why a file could not be read.
+        self.fault: Fault | None = None
 
-    def run(self, ends: float | None) -> Fault | None:
-        with closing(self._acks()) as entries:
-            for page in by_size(entries, _weight, files=settings.ACK_BATCH_SIZE):
+    def run(self, ends: float | None) -> None:
+        """List the folder, and handle it page by page until the time ends."""
+        most = settings.ACK_MAX_BYTES
+        with closing(self._listed_acks()) as files:
+            for page in by_size(
+                files, lambda file: min(file.entry.size, most), files=settings.ACK_BATCH_SIZE
+            ):
                 self._handle(page)
                 if ends is not None and time.monotonic() >= ends:
                     self.report.more = True
                     break
             else:
-                self.filing.forget_vanished(self.connection, self.listed)
-                self._note_misnamed()
-        self.transport.remove(self.left_over)
-        return self.trouble or self.filing.trouble
+                self.mover.forget_vanished(self.connection, self.listed)
+                # After the answers were applied: what lies beside an applied answer is not misnamed.
+                self.misnamed = self.finder.as_json()
+                if self.misnamed:
+                    self._report_misnamed(self.misnamed)
+        if self.test_files:
+            self.transport.remove(self.test_files)
 
-    def _acks(self) -> Generator[Entry, None, None]:
+    def _listed_acks(self) -> Generator[ListedAck, None, None]:
         for entry in self.transport.list(self.folder):
-            if self.connector.acknowledges(entry.name):
-                yield entry
-            elif is_old_probe(entry.name, now=self.started) and len(self.left_over) < MOST_LEFT_OVER:
-                self.left_over.append(join(self.folder, entry.name))
+            if name := self.connector.acknowledges(entry.name, self.options):
+                yield ListedAck(entry, name.export_filename)
+            elif is_old_probe(entry.name, now=self.started) and len(self.test_files) < MOST_TEST_FILES:
+                self.test_files.append(join(self.folder, entry.name))
             else:
-                self.misnamed.see(entry)
+                self.finder.add(entry)
 
-    def _note_misnamed(self) -> None:
-        """After the answers of this poll were applied: what lies beside them is no answer that is missing."""
-        self.misnamed_answers = found = self.misnamed.as_json()
-        self.report.misnamed = [
-            f"{file['name']!r} is not read; expected is {file['expected']!r}"
-            for file in found.get("files", ())
-        ]
-        self.report.misnamed_more = found.get("count", 0) - len(self.report.misnamed)
-        if found.get("count") and not self.connection.misnamed_answers.get("count"):
-            log.warning("acks.misnamed", connection_id=str(self.connection.pk), files=found["count"])
+    def _handle(self, page: Sequence[ListedAck]) -> None:
+        """Read, decide and move one page, without the files of other orgs."""
+        foreign = self._foreign({file.export_filename for file in page})
+        ours = [file for file in page if file.export_filename not in foreign]
+        self.report.listed += len(ours)
+        self.report.others += len(page) - len(ours)
+        files = with_rows(self.connection, ours)
+        self.listed |= {row.pk for file in files for row in file.rows}
+        handled = [HandledAck(file.entry.name, file.rows) for file in files if file.is_decided]
+        if undecided := [file for file in files if not file.is_decided]:
+            read = self._read(undecided)
+            crashpoint("acks-read")
+            # One transaction, unless the files hold more answers than statements can take.
+            for some in by_size(
+                read, lambda one: len(one.answers), files=len(read), most=max(MOST_ANSWERS, len(read))
+            ):
+                handled += self._decide(some)
+        now = self.started
+        due = [file for file in handled if file.row.move_retry_at is None or file.row.move_retry_at <= now]
+        if due:
+            self.mover.move(due)
+            self.report.moved = self.mover.moved
 
-    def _handle(self, listed: Sequence[Entry]) -> None:
-        page = self._without_others(listed)
-        self.report.listed += len(page)
-        self.report.others += len(listed) - len(page)
-        known = noted(self.connection, page)
-        fresh = [one for one in known if not one.settled]
-        settled = [Decided(one.entry.name, one.row) for one in known if one.settled and one.row]
-        self.listed |= {one.row.pk for one in known if one.row}
-        decided = self._decide(fresh)
-        moved_before = self.filing.moved
-        due = [
-            one
-            for one in (*settled, *decided)
-            if one.row.move_retry_at is None or one.row.move_retry_at <= self.started
-        ]
-        self.filing.file(due)
-        self.report.moved += self.filing.moved - moved_before
-
-    def _without_others(self, listed: Sequence[Entry]) -> Sequence[Entry]:
-        answered = {entry.name: self.connector.acknowledges(entry.name) or "" for entry in listed}
-        theirs = of_others(self.connection.org_id, answered.values(), expected=self.expected)
-        return [entry for entry in listed if answered[entry.name] not in theirs]
-
-    def _decide(self, files: Sequence[Noted]) -> list[Decided]:
-        if not files:
-            return []
-        paths = [join(self.folder, one.entry.name) for one in files]
+    def _read(self, files: Sequence[ListedAck]) -> list[ReadAck | UnreadableAck]:
+        """Read and parse files, without those that are gone or that a fault of the link kept from being read."""
+        paths = [join(self.folder, file.entry.name) for file in files]
         bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
-        readings = [
-            reading
-            for one, body in zip(files, bodies, strict=True)
-            if (reading := self._understand(one, body))
+        found = [
+            self._not_read(file, body) if isinstance(body, Fault) else self._parse(file, body)
+            for file, body in zip(files, bodies, strict=True)
         ]
-        crashpoint("acks-read")
-        with transaction.atomic():
-            leases.renew(self.lease)
-            rows = decide.decide(self.connection, self.connector, readings, poll_started=self.started)
-        crashpoint("acks-decided")
-        for row, reading in zip(rows, readings, strict=True):
-            self.listed.add(row.pk)
-            self.report.count(row, reading)
-        return [
-            Decided(reading.noted.entry.name, row)
-            for row, reading in zip(rows, readings, strict=True)
-            if row.decided_at
-        ]
+        read = [one for one in found if one]
+        if inside := {ack.export_filename for one in read for ack in one.answers if ack.export_filename}:
+            return self._without_foreign(read, self._foreign(inside))
+        return read
 
-    def _understand(self, file: Noted, body: bytes | Fault) -> Reading | None:
-        if isinstance(body, Fault):
-            return self._not_read(file, body)
-        name = file.entry.name
+    def _parse(self, file: ListedAck, body: bytes) -> ReadAck | UnreadableAck:
         try:
-            ack = self.connector.parse_ack(name, body)
+            answers = self.connector.parse_ack(file.entry.name, body, self.options)
+            if not 0 < len(answers) <= MOST_ANSWERS_IN_FILE:
+                raise AckUnreadable(f"it holds {len(answers)} answers; write 1 to {MOST_ANSWERS_IN_FILE}")
         except AckUnreadable as error:
             patience = timedelta(seconds=settings.ACK_UNFINISHED_SECONDS if error.unfinished else 0)
-            return Unreadable(file, body, str(error), patience)
-        return Answered(file, body, self.connector.acknowledges(name) or "", ack)
+            return UnreadableAck(file, body, str(error), patience)
+        return ReadAck(file, body, answers)
 
-    def _not_read(self, file: Noted, fault: Fault) -> Unreadable | None:
+    def _not_read(self, file: ListedAck, fault: Fault) -> UnreadableAck | None:
         if fault.kind is NOT_FOUND:
             return None
         if fault.kind is PERMISSION_DENIED:
-            # Rights are often given last. Until then nobody can tell what it says, so it stays where it is.
-            self.trouble = fault
-            return Unreadable(file, b"", fault.message, patience=None)
+            # Rights are often given last. Until then it is not known what the file says, so it stays.
+            self.fault = fault
+            return UnreadableAck(file, b"", fault.message, patience=None)
         if fault.scope is not Scope.FILE:
-            self.trouble = fault
+            self.fault = fault
             return None
-        return Unreadable(file, b"", fault.message)
+        return UnreadableAck(file, b"", fault.message)
 
+    def _decide(self, files: Sequence[ReadAck | UnreadableAck]) -> list[HandledAck]:
+        """Decide these files in one transaction. Return those of which every answer is decided."""
+        before = {row.pk for read in files if read.file.unchanged for row in read.file.rows if row.decided_at}
+        with transaction.atomic():
+            leases.renew(self.lease)
+            rows_of_files = decide(self.connection, files, poll_started=self.started)
+        crashpoint("acks-decided")
+        handled = []
+        for read, rows in zip(files, rows_of_files, strict=True):
+            self.listed |= {row.pk for row in rows}
+            for row in rows:
+                if row.pk not in before:
+                    self.report.count(row)
+            if all(row.decided_at for row in rows):
+                handled.append(HandledAck(read.file.entry.name, rows))
+        return handled
 
-def _weight(entry: Entry) -> int:
-    return min(entry.size, settings.ACK_MAX_BYTES)
+    def _without_foreign(
+        self, read: Sequence[ReadAck | UnreadableAck], foreign: Container[str]
+    ) -> list[ReadAck | UnreadableAck]:
+        """Leave files of other orgs alone. One that answers several orgs stays, and is shown as waiting."""
+        kept: list[ReadAck | UnreadableAck] = []
+        for one in read:
+            names = {ack.export_filename or one.file.export_filename for ack in one.answers}
+            ours = [name for name in names if name not in foreign]
+            if ours or not names:
+                mixed = len(ours) < len(names)
+                kept.append(UnreadableAck(one.file, one.body, SEVERAL_ORGS, patience=None) if mixed else one)
+            else:
+                self.report.listed -= 1
+                self.report.others += 1
+        return kept
+
+    def _foreign(self, filenames: Collection[str]) -> set[str]:
+        return foreign_filenames(self.connection.org_id, filenames, expected=self.expected)
+
+    def _report_misnamed(self, found: dict[str, Any]) -> None:
+        files = found["files"]
+        self.report.misnamed = [
+            f"{file['name']!r} is not read; expected is {file['expected']!r}" for file in files
+        ]
+        self.report.misnamed_more = found["count"] - len(files)
+        if found["count"] and not self.connection.misnamed_answers.get("count"):
+            log.warning("acks.misnamed", connection_id=str(self.connection.pk), files=found["count"])

@@ -1,56 +1,51 @@
-"""Several answers to one export: which of them counts, whatever order they came in."""
+"""Several answers to one export: which of them takes precedence, in whatever order they arrived."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from erp_connectors.port_types import Ack
+from erp_connectors.services.exports.answer import AnswerToApply
 
-_NOT_SAID = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """An answer, and the name of the file it came in."""
-
-    file: str
-    ack: Ack
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    counts: Heard
-    conflict: Heard | None
+class Ranking:
+    """The answer that takes precedence, and the first one that contradicts it."""
 
-    def agrees(self, heard: Heard) -> bool:
-        return not _contradict(heard.ack, self.counts.ack)
+    preferred: AnswerToApply
+    conflict: AnswerToApply | None
+
+    def agrees(self, answer: AnswerToApply) -> bool:
+        return not _contradicts(answer.ack, self.preferred.ack)
 
 
-def verdict(heard: Sequence[Heard]) -> Verdict:
-    """An acceptance before a refusal, then what the ERP processed first; the first that contradicts it is the conflict.
+def rank(answers: Sequence[AnswerToApply]) -> Ranking:
+    """Rank an acceptance before a refusal, then by the time at which the ERP processed the order.
 
     A refusal that the ERP processed before it accepted is no contradiction: the ERP was corrected by hand.
     """
-    ranked = sorted(heard, key=_rank)
-    counts = next((one for one in ranked if one.ack.accepted), ranked[0])
-    against = (one for one in ranked if _contradict(one.ack, counts.ack))
-    return Verdict(counts, next(against, None))
+    ranked = sorted(answers, key=_order)
+    preferred = next((one for one in ranked if one.ack.accepted), ranked[0])
+    against = (one for one in ranked if _contradicts(one.ack, preferred.ack))
+    return Ranking(preferred, next(against, None))
 
 
-def first(heard: Sequence[Heard]) -> Heard:
-    """What the ERP processed first."""
-    return min(heard, key=_rank)
+def earliest(answers: Sequence[AnswerToApply]) -> AnswerToApply:
+    """Return the answer that the ERP processed first."""
+    return min(answers, key=_order)
 
 
-def _rank(heard: Heard) -> tuple[object, ...]:
-    ack = heard.ack
-    said = (ack.erp_order_id or "", ack.error_code or "", ack.message or "")
-    return (ack.processed_at or _NOT_SAID, not ack.accepted, heard.file.lower(), heard.file, *said)
+def _order(answer: AnswerToApply) -> tuple[object, ...]:
+    ack, source = answer.ack, answer.source
+    content = (ack.erp_order_id or "", ack.error_code or "", ack.message or "")
+    return (ack.processed_at or _NO_TIME, not ack.accepted, source.lower(), source, *content)
 
 
-def _contradict(one: Ack, counts: Ack) -> bool:
-    if one.accepted and counts.accepted:
-        return one.erp_order_id != counts.erp_order_id
-    if one.accepted is counts.accepted:
+def _contradicts(ack: Ack, preferred: Ack) -> bool:
+    if ack.accepted and preferred.accepted:
+        return ack.erp_order_id != preferred.erp_order_id
+    if ack.accepted is preferred.accepted:
         return False
-    return not (one.processed_at and counts.processed_at and one.processed_at < counts.processed_at)
+    return not (ack.processed_at and preferred.processed_at and ack.processed_at < preferred.processed_at)

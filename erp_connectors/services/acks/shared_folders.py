@@ -1,4 +1,4 @@
-"""In a folder that orgs share each leaves the others' files alone: they are not read, moved, counted or named."""
+"""Ignore other orgs' files in a shared ack folder: they are not read, moved, counted or named."""
 
 from collections.abc import Container, Iterable
 from uuid import UUID
@@ -7,10 +7,10 @@ from erp_connectors.models import ERPExport
 from orderflow.tenancy import scope
 
 
-def of_others(org_id: UUID, filenames: Iterable[str], *, expected: Container[str] = ()) -> set[str]:
-    """Those that another org's export has; of those that no export has, the ``expected``: their rows are still to come.
+def foreign_filenames(org_id: UUID, filenames: Iterable[str], *, expected: Container[str] = ()) -> set[str]:
+    """Return the file names of other orgs' exports, and those that no export has yet and that are ``expected``.
 
-    In one statement, which is the only one that looks at the file names of all orgs.
+    One statement, the only one that looks at the file names of all orgs.
     """
     # No export is named otherwise, and a database may be unable to look for such a name.
     names = {name for name in filenames if name.isprintable()}

@@ -189,15 +189,15 @@ def _supersede(export: ERPExport, predecessor: ERPExport) -> Fault | None:
     if predecessor.failed_as != FailedAs.UNKNOWN:
         return None
     waiting = waiting_answer(predecessor)
-    if waiting and not waiting.given.ack.accepted:
-        transitions.refuse([waiting.given])
-        waiting.settle_files()
+    if waiting and not waiting.answer.ack.accepted:
+        transitions.refuse([waiting.answer])
+        waiting.record_files()
         return None
     fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
     transitions.fail_superseded(export, fault)
     if waiting:
-        transitions.accept([waiting.given])
-        waiting.settle_files()
+        transitions.accept([waiting.answer])
+        waiting.record_files()
     else:
         transitions.resolve_as_published([predecessor])
     # Approved anew means edited: the ERP holds the older version, and a person has to decide.

@@ -211,7 +211,7 @@ def _export(
         org_id=draft.org_id,
         connection=connection,
         draft_order=draft,
-        export_format_version=connector.format_version,
+        export_format_version=connector.version,
         filename=filename,
         export_storage_key=storage_key(draft.org_id, filename),
         idempotency_key=key,

@@ -24,7 +24,7 @@ from erp_connectors.services.exports import transition_table as table
 from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.services.exports.export_log import log_each
 from erp_connectors.services.exports.transition_table import Entity, Transition
-from erp_connectors.states import EXPORT_MOVES, ExportStatus, Stage, Standing
+from erp_connectors.states import EXPORT_MOVES, AckableState, ExportStatus, Stage
 from orderflow import clock, tracing
 from orderflow.audit import services as audit
 from orderflow.orders import transitions as orders
@@ -267,7 +267,7 @@ def _publish_staged(exports: Sequence[ERPExport]) -> set[UUID]:
 
     Return the ids of these exports.
     """
-    staged = [export for export in exports if export.standing is Standing.STAGED]
+    staged = [export for export in exports if export.ackable_state is AckableState.STAGED]
     for folder in {folder_of(export.staged_path) for export in staged}:
         mine = [export for export in staged if folder_of(export.staged_path) == folder]
         if len(publish(mine, folder=folder, detail="proven by the ERP's answer")) != len(mine):

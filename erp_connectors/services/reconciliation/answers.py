@@ -2,23 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.conf import settings
 
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.connectors.base import Connector
+from erp_connectors.connectors.base import AckName, AckUnreadable, Connector
 from erp_connectors.dropzone_paths import join, name_of, numbered_name, unnumbered_name
 from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.content import digest
-from erp_connectors.services.acks.misnamed import MisnamedAnswers
-from erp_connectors.services.acks.shared_folders import of_others
-from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED
+from erp_connectors.services.acks.misnamed import MisnamedFinder
+from erp_connectors.services.acks.shared_folders import foreign_filenames
+from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
 from erp_connectors.states import AckFileStatus, ExportStatus
@@ -28,9 +29,12 @@ from orderflow import clock
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    """An answer file. ``name``: the one that it came with. ``filenames``: the exports that it answers."""
+
     entry: Entry
     path: str
-    filename: str
+    name: str
+    filenames: frozenset[str]
 
 
 class AnswerFiles:
@@ -39,10 +43,11 @@ class AnswerFiles:
     ) -> None:
         self.connection = connection
         self.connector: Connector[object] = connector_for(connection.connector_type)
+        self.options = dropzone.format_options
         self.folder = dropzone.ack_path or ""
         self.transport = transport
         self.report = report
-        self.misnamed = MisnamedAnswers(connection, self.connector, dropzone, now=clock.now())
+        self.misnamed = MisnamedFinder(connection, self.connector, dropzone, now=clock.now())
         self.answered: set[UUID] = set()
 
     def compare(self) -> set[UUID]:
@@ -50,12 +55,15 @@ class AnswerFiles:
         if not self.folder:
             return set()
         for place in (self.folder, join(self.folder, ERROR)):
-            for page in by_size(self._answers(place), lambda seen: 0):
+            for listed in by_size(
+                self._answers(place), lambda seen: 0 if seen.filenames else seen.entry.size
+            ):
+                page = self._with_contents(listed)
                 self._exports(page)
                 if place == self.folder:
                     self._report_unmoved(self._without_others(page))
         for page in by_size(self._answers(join(self.folder, PROCESSED)), lambda seen: seen.entry.size):
-            ours = self._without_others(page)
+            ours = self._without_others(self._with_contents(page))
             self.report.answers += len(ours)
             self._compare_processed(ours)
         self._report_misnamed()
@@ -64,27 +72,48 @@ class AnswerFiles:
     def _answers(self, place: str) -> Iterator[_Seen]:
         try:
             for entry in self.transport.list(place):
-                if place == self.folder and self.connector.acknowledges(entry.name) is None:
-                    self.misnamed.see(entry)
-                if entry.is_file and (filename := self._answered_by(entry.name)):
-                    yield _Seen(entry, join(place, entry.name), filename)
+                found = self._named(entry.name)
+                if place == self.folder and self.connector.acknowledges(entry.name, self.options) is None:
+                    self.misnamed.add(entry)
+                if entry.is_file and found:
+                    name, answered = found
+                    filenames = frozenset(filter(None, [answered.export_filename]))
+                    yield _Seen(entry, join(place, entry.name), name, filenames)
         except Fault as fault:
             # Made on first need: it need not be there.
             if fault.kind is not FOLDER_MISSING or place == self.folder:
                 raise
 
-    def _answered_by(self, name: str) -> str | None:
-        if not name.isprintable():
+    def _named(self, name: str) -> tuple[str, AckName] | None:
+        """Return the name that an answer file came with, and what it says; None for other files."""
+        if not name.isprintable() or name.endswith(REASON_SUFFIX):
             return None
-        return self.connector.acknowledges(name) or self.connector.acknowledges(unnumbered_name(name))
+        for original in (name, unnumbered_name(name)):
+            if answered := self.connector.acknowledges(original, self.options):
+                return original, answered
+        return None
+
+    def _with_contents(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+        """Read the files whose names do not say which exports they answer."""
+        unnamed = [seen for seen in page if not seen.filenames]
+        bodies = self.transport.read([seen.path for seen in unnamed], max_bytes=settings.ACK_MAX_BYTES)
+        found = {}
+        for seen, body in zip(unnamed, bodies, strict=True):
+            with suppress(AckUnreadable):
+                acks = (
+                    [] if isinstance(body, Fault) else self.connector.parse_ack(seen.name, body, self.options)
+                )
+                found[seen.path] = frozenset(filter(None, (ack.export_filename for ack in acks)))
+        return [replace(seen, filenames=found.get(seen.path, seen.filenames)) for seen in page]
 
     def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
-        theirs = of_others(self.connection.org_id, [seen.filename for seen in page])
-        return [seen for seen in page if seen.filename not in theirs]
+        named = {name for seen in page for name in seen.filenames}
+        foreign = foreign_filenames(self.connection.org_id, named)
+        return [seen for seen in page if not seen.filenames or seen.filenames - foreign]
 
     def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
         rows = ERPExport.objects.for_org(self.connection.org_id).filter(
-            filename__in=[seen.filename for seen in page]
+            filename__in={name for seen in page for name in seen.filenames}
         )
         exports = {export.filename: export for export in rows.only("id", "filename", "status")}
         self.answered |= {export.pk for export in exports.values() if export.status == ExportStatus.SENT}
@@ -115,27 +144,30 @@ class AnswerFiles:
     def _compare_processed(self, page: Sequence[_Seen]) -> None:
         exports = self._exports(page)
         handled = self._handled(exports)
-        judged = []
+        pairs = []
         for seen in page:
-            export = exports.get(seen.filename)
-            rows = [row for row in handled[seen.filename] if _is_of(row, seen)]
-            if export is None:
+            answered = [exports[name] for name in sorted(seen.filenames) if name in exports]
+            rows = [row for export in answered for row in handled[export.filename] if _is_of(row, seen)]
+            waiting = [export for export in answered if export.status == ExportStatus.SENT]
+            if not answered:
                 self._add(
                     Kind.ORPHANED, seen, "It answers an order file that no export of this org has.", RESTORED
                 )
             elif rows:
-                judged.append((seen, rows))
-            elif export.status == ExportStatus.SENT:
+                pairs.append((seen, rows))
+            elif waiting:
                 self._add(
                     Kind.LOST,
                     seen,
                     "No poll has counted this answer, and its order waits for one.",
                     AGAIN,
-                    export,
+                    waiting[0].pk,
                 )
             else:
-                self._add(Kind.UNEXPLAINED, seen, "No poll has put it here.", "Find out who did.", export)
-        self._compare_bytes(judged, exports)
+                self._add(
+                    Kind.UNEXPLAINED, seen, "No poll has put it here.", "Find out who did.", answered[0].pk
+                )
+        self._compare_bytes(pairs)
 
     def _handled(self, exports: dict[str, ERPExport]) -> dict[str, list[AckFile]]:
         names = {export.pk: export.filename for export in exports.values()}
@@ -146,21 +178,18 @@ class AnswerFiles:
                 handled[names[row.export_id]].append(row)
         return handled
 
-    def _compare_bytes(
-        self, judged: Sequence[tuple[_Seen, list[AckFile]]], exports: dict[str, ERPExport]
-    ) -> None:
-        paths = [seen.path for seen, _ in judged]
+    def _compare_bytes(self, pairs: Sequence[tuple[_Seen, list[AckFile]]]) -> None:
+        paths = [seen.path for seen, _ in pairs]
         bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
-        for (seen, rows), body in zip(judged, bodies, strict=True):
+        for (seen, rows), body in zip(pairs, bodies, strict=True):
             if isinstance(body, Fault) and body.kind is NOT_FOUND:
                 continue  # tidied away meanwhile
             if isinstance(body, Fault) and body.kind is not TOO_LARGE:
                 raise body
             if isinstance(body, Fault) or archive.sha256(body) not in [digest(row) for row in rows]:
-                self._add(Kind.ALTERED, seen, "It is not what was read.", LOOK, exports[seen.filename])
+                self._add(Kind.ALTERED, seen, "It is not what was read.", LOOK, rows[0].export_id)
 
-    def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export: ERPExport | None = None) -> None:
-        export_id = export.pk if export else None
+    def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export_id: UUID | None = None) -> None:
         self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
 
 

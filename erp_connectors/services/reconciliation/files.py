@@ -14,7 +14,7 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import destination, withdrawn_path
 from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
-from erp_connectors.states import ExportStatus, FailedAs, Standing
+from erp_connectors.states import AckableState, ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
 from orderflow.tenancy import scope
 
@@ -104,11 +104,11 @@ class OrderFiles:
                 self._altered(seen, export)
 
     def _not_sent(self, seen: _Seen, export: ERPExport) -> None:
-        if export.standing is Standing.STAGED or (
-            export.standing is Standing.NOT_STAGED and self.writes_in_place
+        if export.ackable_state is AckableState.STAGED or (
+            export.ackable_state is AckableState.NOT_STAGED and self.writes_in_place
         ):
             return  # being delivered at this moment
-        if export.standing is Standing.NOT_STAGED:
+        if export.ackable_state is AckableState.NOT_STAGED:
             what, to_do = (
                 "The database says that it is not written yet.",
                 "Find out who wrote it; the delivery goes on by itself.",

@@ -14,7 +14,7 @@ from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LAR
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Move
 from erp_connectors.registry import connector_for
-from erp_connectors.services.connections.ack_folders import PROCESSED
+from erp_connectors.services.connections.ack_folders import PROCESSED, REASON_SUFFIX
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import published_path
@@ -24,9 +24,11 @@ from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
 
 
-class _Answer(NamedTuple):
+class _ProcessedAck(NamedTuple):
+    """A file in ``processed/``, the export that its name answers (if it does), and the name that it came with."""
+
     name: str
-    filename: str
+    export_filename: str
     original: str
 
 
@@ -58,7 +60,7 @@ def put_answers_back(
     processed = join(folder, PROCESSED)
     connector = connector_for(connection.connector_type)
     # Moving while listing may show a file twice, or hide one: so the names first.
-    for page in by_size(list(_processed(transport, connector, processed)), lambda answer: 0):
+    for page in by_size(list(_processed(transport, connector, dropzone, processed)), lambda answer: 0):
         uncounted = _uncounted(connection, page, processed)
         if not report.dry_run:
             uncounted = _moved_back(transport, uncounted, folder)
@@ -76,24 +78,28 @@ def _is_whole(export: ERPExport, body: bytes | Fault) -> bool:
     return archive.sha256(body) == export.sha256
 
 
-def _processed(transport: Transport, connector: Connector[object], processed: str) -> Iterator[_Answer]:
+def _processed(
+    transport: Transport, connector: Connector[object], dropzone: Dropzone, processed: str
+) -> Iterator[_ProcessedAck]:
     try:
         for entry in transport.list(processed):
-            if not entry.is_file or not entry.name.isprintable():
+            if not entry.is_file or not entry.name.isprintable() or entry.name.endswith(REASON_SUFFIX):
                 continue
             for original in (entry.name, unnumbered_name(entry.name)):
-                if filename := connector.acknowledges(original):
-                    yield _Answer(entry.name, filename, original)
+                if found := connector.acknowledges(original, dropzone.format_options):
+                    yield _ProcessedAck(entry.name, found.export_filename, original)
                     break
     except Fault as fault:
         if fault.kind is not FOLDER_MISSING:
             raise
 
 
-def _uncounted(connection: ERPConnection, answers: Sequence[_Answer], processed: str) -> list[_Answer]:
+def _uncounted(
+    connection: ERPConnection, answers: Sequence[_ProcessedAck], processed: str
+) -> list[_ProcessedAck]:
     waiting = ERPExport.objects.for_org(connection.org_id).filter(
         Q(status=ExportStatus.SENT) | Q(status=ExportStatus.PENDING) | Q(failed_as=FailedAs.UNKNOWN),
-        filename__in=[answer.filename for answer in answers],
+        filename__in=[answer.export_filename for answer in answers],
     )
     names = set(waiting.values_list("filename", flat=True))
     paths = [join(processed, answer.name) for answer in answers]
@@ -103,11 +109,13 @@ def _uncounted(connection: ERPConnection, answers: Sequence[_Answer], processed:
     return [
         answer
         for answer in answers
-        if answer.filename in names and join(processed, answer.name) not in counted
+        # Which exports a file answers whose name does not say so is known once it is read again.
+        if (not answer.export_filename or answer.export_filename in names)
+        and join(processed, answer.name) not in counted
     ]
 
 
-def _moved_back(transport: Transport, answers: Sequence[_Answer], folder: str) -> list[_Answer]:
+def _moved_back(transport: Transport, answers: Sequence[_ProcessedAck], folder: str) -> list[_ProcessedAck]:
     moves = [Move(join(folder, PROCESSED, answer.name), join(folder, answer.original)) for answer in answers]
     moved = []
     for answer, fault in zip(answers, transport.move(moves), strict=True):

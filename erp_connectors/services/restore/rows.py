@@ -117,7 +117,7 @@ def _export(
         org_id=connection.org_id,
         connection=connection,
         draft_order=draft,
-        export_format_version=connector.format_version,
+        export_format_version=connector.version,
         filename=name,
         export_storage_key=archive.storage_key(connection.org_id, name),
         sha256=archive.sha256(body),

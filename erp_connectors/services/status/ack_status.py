@@ -4,7 +4,7 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
-from erp_connectors.services.acks.dismiss import ack_wants_handling
+from erp_connectors.services.acks.dismiss import can_dismiss_ack
 from erp_connectors.services.status.event_texts import Tone
 from erp_connectors.services.status.situation import Situation
 from erp_connectors.states import AckFileStatus
@@ -17,7 +17,7 @@ def situation_of_ack(ack: AckFile) -> Situation:
     if ack.status == AckFileStatus.CONFLICT and ack.export and ack.export.conflict_json:
         to_do = _("The page of its export says what to do.")
         return Situation(Tone.TROUBLE, _("It contradicts an earlier answer."), to_do=to_do)
-    if ack_wants_handling(ack):
+    if can_dismiss_ack(ack):
         return Situation(Tone.TROUBLE, *_wrong(ack), action="handled")
     if ack.status == AckFileStatus.WAITING:
         return Situation(Tone.WAITING, _("It is looked at again at the next poll."), why=in_words(ack.reason))

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.services.acks.content import digest
+from erp_connectors.services.acks.content import body_of, digest
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.timeline import ack_files_of
 
@@ -73,7 +73,7 @@ def readable(body: bytes) -> str:
 
 
 def _paper(ack: AckFile) -> AckPaper:
-    text = readable(bytes(ack.body or b""))
+    text = readable(body_of(ack))
     return AckPaper(ack, text[:SHOWN_ACK_SIGNS], len(text) > SHOWN_ACK_SIGNS, digest(ack))
 
 

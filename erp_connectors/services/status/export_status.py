@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from erp_connectors.faults import ALREADY_PUBLISHED, CONNECTION_DISABLED
 from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import LIVE_STATUSES, ERPExport
-from erp_connectors.services.acks.dismiss import export_wants_handling
+from erp_connectors.services.acks.dismiss import can_dismiss_export
 from erp_connectors.services.acks.manual_answers import answerable
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports import deadlines
@@ -227,7 +227,7 @@ def _contradicted(export: ERPExport) -> Situation:
             to_do=_(
                 "Ask the ERP team whether it has the order twice, or an old one; then mark this as handled."
             ),
-            action="handled" if export_wants_handling(export) else "",
+            action="handled" if can_dismiss_export(export) else "",
         )
     return Situation(
         Tone.TROUBLE,

@@ -32,12 +32,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine_ack(connector: Connector[Any], name: str, body: bytes) -> Verdict:
-    """What a poll would make of this answer."""
-    answered = connector.acknowledges(name)
+    """Return what a poll would make of this answer file. Raises `ConfigError` if the connector has required keys."""
+    options = connector.parse({})
+    answered = connector.acknowledges(name, options)
     if answered is None:
         return _refused(name, "left where it is: this is not the name of an answer", ())
     try:
-        ack = connector.parse_ack(name, body)
+        acks = connector.parse_ack(name, body, options)
     except AckUnreadable as error:
         # What breaks off is waited for: it may still be being written.
         what = (
@@ -49,7 +50,9 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> Verdict:
     return Verdict(
         file=name,
         fine=True,
-        says=f"{_said(ack)} It answers {answered}.",
+        says=" ".join(
+            f"{_said(ack)} It answers {ack.export_filename or answered.export_filename}." for ack in acks
+        ),
         advice=tuple(_advice(connector, body)),
     )
 
@@ -58,7 +61,7 @@ def examine_export(connector: Connector[Any], name: str, body: bytes) -> Verdict
     """Whether an order file keeps to the published schema."""
     schema = connector.schemas().export
     if schema is None:
-        return _refused(name, f"{connector.connector_type} publishes no schema to hold it against", ())
+        return _refused(name, f"{connector.type} publishes no schema to hold it against", ())
     try:
         file = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -69,7 +72,7 @@ def examine_export(connector: Connector[Any], name: str, body: bytes) -> Verdict
     return Verdict(
         file=name,
         fine=True,
-        says=f"valid, {connector.format_version}, {len(body)} bytes.",
+        says=f"valid, {connector.version}, {len(body)} bytes.",
         advice=tuple(advice),
     )
 

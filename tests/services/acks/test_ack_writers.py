@@ -8,7 +8,8 @@ import pytest
 
 from erp_connectors.faults import PERMISSION_DENIED, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.acks.poll import PollReport, poll
+from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.acks.poll_report import PollReport
 from erp_connectors.states import AckFileStatus, ExportStatus
 from erp_connectors.transports.filesystem import FilesystemTransport
 from tests import factories

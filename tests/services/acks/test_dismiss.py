@@ -5,10 +5,10 @@ from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.dismiss import (
-    NothingToHandle,
-    ack_wants_handling,
-    mark_ack_handled,
-    mark_export_handled,
+    NothingToDismiss,
+    can_dismiss_ack,
+    dismiss_ack,
+    dismiss_export,
 )
 from erp_connectors.services.acks.manual_answers import mark_accepted, mark_refused
 from erp_connectors.services.acks.poll import poll
@@ -44,7 +44,7 @@ def replaced(site, ops):
 def test_an_answer_to_a_replaced_export_is_seen_to_with_a_note(replaced, ops):
     before = replaced.conflict_json
 
-    mark_export_handled(replaced.pk, actor=ops, note=NOTE)
+    dismiss_export(replaced.pk, actor=ops, note=NOTE)
 
     assert (again(replaced).conflict_json, again(replaced).status) == (None, replaced.status)
     assert AckFile.objects.get(status=AckFileStatus.CONFLICT).handled_at
@@ -55,7 +55,7 @@ def test_an_answer_to_a_replaced_export_is_seen_to_with_a_note(replaced, ops):
 
 
 def test_the_same_answer_again_asks_for_nobody_another_one_does(site, replaced, ops):
-    mark_export_handled(replaced.pk, actor=ops, note=NOTE)
+    dismiss_export(replaced.pk, actor=ops, note=NOTE)
 
     site.answer(f"ack_{replaced.filename}.json", ACKED.replace(b"SO-1", b"SO-2"))
     poll(site.connection.pk)
@@ -69,8 +69,8 @@ def test_what_a_recorded_answer_can_settle_is_not_handled_away(site, ops):
     site.answer(f"error_{export.filename}", FAILED)
     poll(site.connection.pk)
 
-    with pytest.raises(NothingToHandle):
-        mark_export_handled(export.pk, actor=ops, note=NOTE)
+    with pytest.raises(NothingToDismiss):
+        dismiss_export(export.pk, actor=ops, note=NOTE)
     mark_accepted(export.pk, actor=ops, erp_order_id="SO-1", note=NOTE)
 
     assert again(export).conflict_json is None
@@ -80,30 +80,30 @@ def test_what_a_recorded_answer_can_settle_is_not_handled_away(site, ops):
 def test_the_proof_that_a_file_arrived_is_kept_while_its_outcome_is_unknown(replaced, ops):
     ERPExport.objects.filter(pk=replaced.pk).update(failed_as=FailedAs.UNKNOWN)
 
-    with pytest.raises(NothingToHandle):
-        mark_export_handled(replaced.pk, actor=ops, note=NOTE)
+    with pytest.raises(NothingToDismiss):
+        dismiss_export(replaced.pk, actor=ops, note=NOTE)
 
 
 @pytest.mark.parametrize("status", [AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED])
 def test_a_stray_file_is_marked_once(site, ops, status):
     stray = AckFile.objects.create(org=site.org, connection=site.connection, name="x.json", status=status)
 
-    mark_ack_handled(stray.pk, actor=ops, note=NOTE)
+    dismiss_ack(stray.pk, actor=ops, note=NOTE)
 
     assert again(stray).handled_at
     assert again(stray).status == status
     assert AuditLog.objects.get(action=Action.MARKED_HANDLED).after == {"note": NOTE}
-    with pytest.raises(NothingToHandle):
-        mark_ack_handled(stray.pk, actor=ops, note=NOTE)
+    with pytest.raises(NothingToDismiss):
+        dismiss_ack(stray.pk, actor=ops, note=NOTE)
 
 
 @pytest.mark.parametrize("status", [AckFileStatus.WAITING, AckFileStatus.APPLIED, AckFileStatus.REPEATED])
 def test_a_file_that_is_well_asks_for_nobody_unless_it_can_not_be_moved(site, status):
     file = AckFile(org=site.org, connection=site.connection, name="x.json", status=status)
 
-    assert not ack_wants_handling(file)
+    assert not can_dismiss_ack(file)
     file.move_retry_at = timezone.now()
-    assert ack_wants_handling(file)
+    assert can_dismiss_ack(file)
 
 
 def test_another_orgs_rows_are_not_there(site, replaced):
@@ -113,7 +113,7 @@ def test_another_orgs_rows_are_not_there(site, replaced):
     )
 
     with pytest.raises(ERPExport.DoesNotExist):
-        mark_export_handled(replaced.pk, actor=stranger, note=NOTE)
+        dismiss_export(replaced.pk, actor=stranger, note=NOTE)
     with pytest.raises(AckFile.DoesNotExist):
-        mark_ack_handled(stray.pk, actor=stranger, note=NOTE)
+        dismiss_ack(stray.pk, actor=stranger, note=NOTE)
     assert again(stray).handled_at is None

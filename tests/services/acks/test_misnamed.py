@@ -12,7 +12,7 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks import misnamed
-from erp_connectors.services.acks.misnamed import MisnamedAnswers, misnamed_of
+from erp_connectors.services.acks.misnamed import MisnamedFinder, misnamed_of
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.services.reconciliation.report import Kind as Found
@@ -98,11 +98,11 @@ def test_a_strange_file_is_none(site, name):
 
 def test_our_own_folders_are_none_where_the_server_does_not_say_what_a_name_is(site):
     connection = again(site)
-    found = MisnamedAnswers(
+    found = MisnamedFinder(
         connection, connector_for(connection.connector_type), dropzone_of(connection), now=timezone.now()
     )
     for name in ("processed", "error"):
-        found.see(Entry(name, size=0, mtime=0, is_file=True))
+        found.add(Entry(name, size=0, mtime=0, is_file=True))
 
     assert found.as_json() == {}
 

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.services.acks.dismiss import ack_wants_handling
+from erp_connectors.services.acks.dismiss import can_dismiss_ack
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import retry_push
@@ -54,7 +54,7 @@ def test_an_acceptance_is_applied_with_all_its_traces(site, answered):
     assert "export.acked" in logged
     file = AckFile.objects.get()
     assert file.status == AckFileStatus.APPLIED
-    assert not ack_wants_handling(file)
+    assert not can_dismiss_ack(file)
 
 
 def test_a_refusal_is_applied_with_all_its_traces_and_the_order_is_sent_again(site, answered):
@@ -73,7 +73,7 @@ def test_a_refusal_is_applied_with_all_its_traces_and_the_order_is_sent_again(si
     assert "export.refused" in logged
     file = AckFile.objects.get()
     assert file.status == AckFileStatus.APPLIED
-    assert not ack_wants_handling(file)
+    assert not can_dismiss_ack(file)
 
 
 def test_of_several_the_one_counts_that_counts_in_any_order(site, answered):

@@ -3,14 +3,14 @@
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from erp_connectors import registry
-from erp_connectors.connectors.base import AckUnreadable, Connector, NoOptions
+from erp_connectors.connectors.base import AckName, AckUnreadable, Connector, NoOptions
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Ack, OrderDocument
 from erp_connectors.services.acks.poll import poll
@@ -23,8 +23,8 @@ from tests import factories
 class CsvConnector(Connector[NoOptions]):
     """Orders as CSV lines; ``NAME.ok`` holding the ERP's number accepts, ``NAME.no`` holding a reason refuses."""
 
-    connector_type: ClassVar[str] = "CSV"
-    format_version: ClassVar[str] = "csv1"
+    type = "CSV"
+    version = "csv1"
 
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
         return f"{draft_order_id.hex}-{token}.csv"
@@ -32,17 +32,17 @@ class CsvConnector(Connector[NoOptions]):
     def render(self, order: OrderDocument, options: NoOptions) -> bytes:
         return "".join(f"{line.internal_sku};{line.qty}\n" for line in order.lines).encode()
 
-    def acknowledges(self, name: str) -> str | None:
+    def acknowledges(self, name: str, options: NoOptions) -> AckName | None:
         stem, _, ending = name.rpartition(".")
-        return stem if ending in ("ok", "no") else None
+        return AckName(stem) if stem and ending in ("ok", "no") else None
 
-    def parse_ack(self, name: str, body: bytes) -> Ack:
+    def parse_ack(self, name: str, body: bytes, options: NoOptions) -> list[Ack]:
         text = body.decode("ascii", "replace").strip()
         if not text:
             raise AckUnreadable("it is empty")
         if name.endswith(".ok"):
-            return Ack(accepted=True, erp_order_id=text, error_code=None, message=None, processed_at=None)
-        return Ack(accepted=False, erp_order_id=None, error_code="NO", message=text, processed_at=None)
+            return [Ack(accepted=True, erp_order_id=text, error_code=None, message=None, processed_at=None)]
+        return [Ack(accepted=False, erp_order_id=None, error_code="NO", message=text, processed_at=None)]
 
 
 @pytest.fixture

@@ -200,7 +200,8 @@ def test_what_the_database_refuses_of_one_order_is_a_fault_of_ours(site, setting
 def test_a_database_fault_in_a_poll_is_no_trouble_of_the_ack_folder(site, monkeypatch):
     (site.acks / "ack_x.json").write_bytes(b"{}")
     monkeypatch.setattr(
-        "erp_connectors.services.acks.poll.noted", lambda *_: (_ for _ in ()).throw(OperationalError("away"))
+        "erp_connectors.services.acks.poll.with_rows",
+        lambda *_: (_ for _ in ()).throw(OperationalError("away")),
     )
     with pytest.raises(OperationalError):
         poll(site.connection.pk)

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.services.acks.dismiss import mark_ack_handled
+from erp_connectors.services.acks.dismiss import dismiss_ack
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.event_texts import Tone
@@ -86,7 +86,7 @@ def test_a_right_answer_settles_it(site):
 
 def test_marked_as_handled_it_asks_nobody_any_more(site):
     export = malformed(site)
-    mark_ack_handled(AckFile.objects.get().pk, actor=factories.user(site.org), note="by phone")
+    dismiss_ack(AckFile.objects.get().pk, actor=factories.user(site.org), note="by phone")
 
     assert why(export) == []
 
