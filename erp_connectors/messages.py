@@ -75,6 +75,11 @@ ACK_REASONS = (
     gettext_noop("an object"),
     gettext_noop("no export of this org has the file name %(name)s"),
     gettext_noop("its export is not written yet"),
+    gettext_noop("it names no order file"),
+    gettext_noop("it holds %(number)s answers; write 1 to %(most)s"),
+    gettext_noop(
+        "it answers order files of several orgs, or such that are not known yet; write one file for each org"
+    ),
     gettext_noop('"status" is missing; write "ACKED" or "FAILED"'),
     gettext_noop('"status" is %(value)s; write "ACKED" or "FAILED"'),
     gettext_noop(

@@ -51,6 +51,12 @@ def test_every_refusal_is_said_in_german():
 @pytest.mark.parametrize(
     ("recorded", "shown"),
     [
+        ("it names no order file", "sie nennt keine Auftragsdatei"),
+        (
+            "it answers order files of several orgs, or such that are not known yet; write one file for each org",
+            "sie beantwortet Auftragsdateien mehrerer Organisationen oder noch unbekannte; schreiben Sie eine Datei je "
+            "Organisation",
+        ),
         (
             "Order PO-1 is not ready: currency is missing; line 3: unit is missing.",
             "Auftrag PO-1 ist nicht bereit: die Währung fehlt; Position 3: Die Einheit fehlt.",
