@@ -46,8 +46,8 @@ REFUSALS = (
     gettext_noop("An export can't go from %(status)s to %(to)s."),
     gettext_noop("%(n)s exports have another status now."),
     gettext_noop("Exports that were locked have another status now."),
-    gettext_noop("There is no answer to this export that a person has to see to."),
-    gettext_noop("This ack file asks for nobody."),
+    gettext_noop("This export has no answer that needs attention."),
+    gettext_noop("This ack file needs no attention."),
     gettext_noop("Its file is not written yet, so the ERP can't have answered it."),
     gettext_noop("The order was sent anew or is being changed: this export decides nothing any more."),
     gettext_noop(

@@ -1,7 +1,7 @@
-"""The Connector port: the code behind a connector type. Delivery and acks are written once, against this.
+"""The connector port: the file format of a connector type. Delivery and acks are written once, against this port.
 
-A connector turns an approved order into bytes and an ack file into an answer. It opens no connection, knows
-no database and keeps no state. `docs/connectors.md` walks through writing one.
+A connector turns an approved order into bytes, and an ack file into answers. It opens no connection, knows no
+database and keeps no state. `docs/connectors.md` explains how to write one.
 """
 
 from abc import ABC, abstractmethod
@@ -22,21 +22,21 @@ OptionsClass: TypeAlias = type[msgspec.Struct]
 
 
 class NoOptions(msgspec.Struct, frozen=True):
-    """Of a connector without keys of its own."""
+    """Options of a connector without keys of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schemas:
-    """The JSON Schemas (draft 2020-12) of a connector's files, for whoever reads or writes them on the other side."""
+    """The JSON Schemas (draft 2020-12) of a connector's files, for the programmers of the ERP."""
 
     export: Mapping[str, Any] | None = None
     ack: Mapping[str, Any] | None = None
 
 
 class AckUnreadable(ValueError):
-    """An ack file that can't be understood; the text tells the ERP programmer why.
+    """An ack file can't be understood; the text says why, for the ERP's programmer.
 
-    ``unfinished``: it may still be being written, so it is given more time than one that is complete and wrong.
+    ``unfinished``: it may still be being written, so it has more time than one that is complete and wrong.
     """
 
     def __init__(self, why: str, *, unfinished: bool = False) -> None:
@@ -79,22 +79,22 @@ class Connector(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
-        """A name no other export has; ``at`` is UTC, ``token`` 8 random hex digits."""
+        """Return a name that no other export has; ``at`` is UTC, ``token`` 8 random hex digits."""
 
     def names_export(self, name: str) -> bool:
-        """Whether `filename` could have made this name: such a file that no export has is reported as orphaned."""
+        """Return True if `filename` could have made this name. Such a file without an export is reported as orphan."""
         return False
 
     def identify(self, body: bytes) -> UUID | None:
-        """The draft order whose file this is, for a database that was restored without it; None: it can't be told."""
+        """Return the draft order whose file this is, for a database that was restored without it; None if unknown."""
         return None
 
     @abstractmethod
     def render(self, order: OrderDocument, options: OptionsT) -> bytes:
-        """The file's exact bytes, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""
+        """Return the exact bytes of the file, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""
 
     def schemas(self) -> Schemas:
-        """Published by the API, and what `validate_export` and `validate_ack` hold files against."""
+        """Return the schemas that the API publishes, and that `validate_export` and `validate_ack` use."""
         return Schemas()
 
     @abstractmethod

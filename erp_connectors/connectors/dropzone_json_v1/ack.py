@@ -1,6 +1,6 @@
-"""What the ERP writes back: what is in ack files.
+"""Parse the content of ack files.
 
-Whatever can mean only one thing is accepted, however clumsily it is written; what decides is never guessed.
+Content that can mean only one thing is accepted, however it is written. Values that decide are never guessed.
 """
 
 import re
@@ -22,7 +22,7 @@ _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 def parse(name: str, body: bytes) -> Ack:
-    """Raises `AckUnreadable`, whose text is for the ERP programmer."""
+    """Return the answer in a file. Raises `AckUnreadable`, whose text is for the ERP's programmer."""
     file = decode(body)
     fields = read_object(file.text, _KEYS)
     processed_at = _moment(fields.get("processed_at"))
@@ -82,7 +82,7 @@ def _require_sound(key: str, text: str) -> None:
 
 
 def _remark(key: str, value: object) -> str | None:
-    """Text for people: nothing in it decides anything, so what can't be kept is replaced."""
+    """Return a text for users. It decides nothing, so characters that can't be stored are replaced."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str):
@@ -92,7 +92,7 @@ def _remark(key: str, value: object) -> str | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Information only, so one that is not certain (no zone, another format) is left out, and never refused."""
+    """Return the time, or None if it is not certain (no zone, another format). It is information only."""
     text = value.strip(PADDING).upper() if isinstance(value, str) else ""
     try:
         moment = datetime.fromisoformat(text)

@@ -22,7 +22,7 @@ class Fraction(str):
 
 
 class Constant(str):
-    """NaN or Infinity, which is no JSON, and is tolerated where nobody reads it."""
+    """NaN or Infinity: not JSON, but tolerated in values that are not read."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ Scalar: TypeAlias = str | bool | None
 
 
 def read_object(text: str, wanted: Iterable[str]) -> dict[str, object]:
-    """The wanted keys, in whatever case they are written. Raises `AckUnreadable`, also where a key has two values."""
+    """Return the wanted keys, ignoring case. Raises `AckUnreadable`, also if a key has two values."""
     try:
         pairs = _DECODER.decode(text)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""The text of an ack file, in whichever encoding an ERP writes; what fits two encodings is refused, not guessed."""
+"""Decode an ack file, in any encoding that an ERP writes. Bytes that fit two encodings are refused, not guessed."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class AckText:
 
 
 def decode(body: bytes) -> AckText:
-    """UTF-8, UTF-16 or UTF-32 with or without a byte order mark, else Windows-1252. Raises `AckUnreadable`."""
+    """Decode UTF-8, UTF-16 or UTF-32 with or without a byte order mark, else Windows-1252. Raises `AckUnreadable`."""
     encoding = json.detect_encoding(body)
     try:
         return AckText(body.decode(encoding).strip(PADDING))
@@ -39,7 +39,7 @@ def decode(body: bytes) -> AckText:
 
 
 def _windows(body: bytes, where: int) -> str:
-    """Latin-1 text reads the same: the two differ only where Latin-1 has control characters."""
+    """Decode Windows-1252; Latin-1 differs only in control characters."""
     if _PIECES_OF_UTF8.search(body):
         raise AckUnreadable(
             f"a part of it is UTF-8 and a part is not (byte {where}); write the whole file in UTF-8"

@@ -88,7 +88,7 @@ def render(order: OrderDocument) -> bytes:
 
 
 def order_of(body: bytes) -> UUID | None:
-    """The draft order of a rendered file; None where it is none."""
+    """Return the draft order of a rendered file; None if it is not one."""
     try:
         return msgspec.json.decode(body, type=_Identity).draft_order_id
     except msgspec.MsgspecError:

@@ -46,7 +46,7 @@ def dismiss_export(export_id: UUID, *, actor: User, note: str) -> ERPExport:
     visible = ERPExport.objects.visible_to(actor).select_related("draft_order").defer("payload")
     export: ERPExport = visible.select_for_update(of=("self",)).get(pk=export_id)
     if not can_dismiss_export(export):
-        raise NothingToDismiss("There is no answer to this export that a person has to see to.")
+        raise NothingToDismiss("This export has no answer that needs attention.")
     _record(export, actor, before={"conflict": export.conflict_json}, note=note)
     close_conflict(export)
     add_events([export], stage=Stage.ACK, what=HANDLED, detail=f"{actor.email}: {note}", at=timezone.now())
@@ -61,7 +61,7 @@ def dismiss_ack(ack_id: int, *, actor: User, note: str) -> AckFile:
     """
     ack: AckFile = AckFile.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=ack_id)
     if not can_dismiss_ack(ack):
-        raise NothingToDismiss("This ack file asks for nobody.")
+        raise NothingToDismiss("This ack file needs no attention.")
     ack.handled_at = timezone.now()
     ack.save(update_fields=["handled_at"])
     _record(ack, actor, before={"name": ack.name, "status": ack.status, "reason": ack.reason}, note=note)

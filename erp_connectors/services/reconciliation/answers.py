@@ -1,4 +1,4 @@
-"""The ack files that were filed away: did a poll handle each of them, and is it still what was handled?"""
+"""Compare the ack files in the dropzone with the rows of handled answers."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ from erp_connectors.services.acks.misnamed import MisnamedFinder
 from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.services.exports.batching import by_size
-from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
+from erp_connectors.services.reconciliation.report import Finding, FindingKind, Reconciliation
 from erp_connectors.states import AckFileStatus, ExportStatus
 from erp_connectors.transports.base import Transport
 from orderflow import clock
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _AnswerFile:
     """An answer file. ``name``: the one that it came with. ``filenames``: the exports that it answers."""
 
     entry: Entry
@@ -51,7 +51,7 @@ class AnswerFiles:
         self.answered: set[UUID] = set()
 
     def compare(self) -> set[UUID]:
-        """Unanswered exports that some file answers, wherever it lies. Raises `Fault`."""
+        """Compare, and return the unanswered exports that a file in any of the folders answers. Raises `Fault`."""
         if not self.folder:
             return set()
         for place in (self.folder, join(self.folder, ERROR)):
@@ -69,7 +69,7 @@ class AnswerFiles:
         self._report_misnamed()
         return self.answered
 
-    def _answers(self, place: str) -> Iterator[_Seen]:
+    def _answers(self, place: str) -> Iterator[_AnswerFile]:
         try:
             for entry in self.transport.list(place):
                 found = self._named(entry.name)
@@ -78,7 +78,7 @@ class AnswerFiles:
                 if entry.is_file and found:
                     name, answered = found
                     filenames = frozenset(filter(None, [answered.export_filename]))
-                    yield _Seen(entry, join(place, entry.name), name, filenames)
+                    yield _AnswerFile(entry, join(place, entry.name), name, filenames)
         except Fault as fault:
             # Made on first need: it need not be there.
             if fault.kind is not FOLDER_MISSING or place == self.folder:
@@ -93,7 +93,7 @@ class AnswerFiles:
                 return original, answered
         return None
 
-    def _with_contents(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+    def _with_contents(self, page: Sequence[_AnswerFile]) -> Sequence[_AnswerFile]:
         """Read the files whose names do not say which exports they answer."""
         unnamed = [seen for seen in page if not seen.filenames]
         bodies = self.transport.read([seen.path for seen in unnamed], max_bytes=settings.ACK_MAX_BYTES)
@@ -106,12 +106,12 @@ class AnswerFiles:
                 found[seen.path] = frozenset(filter(None, (ack.export_filename for ack in acks)))
         return [replace(seen, filenames=found.get(seen.path, seen.filenames)) for seen in page]
 
-    def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+    def _without_others(self, page: Sequence[_AnswerFile]) -> Sequence[_AnswerFile]:
         named = {name for seen in page for name in seen.filenames}
         foreign = foreign_filenames(self.connection.org_id, named)
         return [seen for seen in page if not seen.filenames or seen.filenames - foreign]
 
-    def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
+    def _exports(self, page: Sequence[_AnswerFile]) -> dict[str, ERPExport]:
         rows = ERPExport.objects.for_org(self.connection.org_id).filter(
             filename__in={name for seen in page for name in seen.filenames}
         )
@@ -119,8 +119,8 @@ class AnswerFiles:
         self.answered |= {export.pk for export in exports.values() if export.status == ExportStatus.SENT}
         return exports
 
-    def _report_unmoved(self, page: Sequence[_Seen]) -> None:
-        """Answers that were handled and lie in the ack folder still, where the ERP team takes them for unread."""
+    def _report_unmoved(self, page: Sequence[_AnswerFile]) -> None:
+        """Report answers that were handled and could not be moved, which the ERP team takes for unread."""
         rows = AckFile.objects.filter(connection=self.connection, move_retry_at__isnull=False).present()
         unmoved = {
             row.name: row for row in rows.filter(name__in=[seen.entry.name for seen in page]).defer("body")
@@ -129,19 +129,27 @@ class AnswerFiles:
             if row := unmoved.get(seen.entry.name):
                 export_id = row.export_id
                 self.report.add(
-                    Finding(kind=Kind.UNMOVED, path=seen.path, what=UNMOVED, to_do=ALLOW, export_id=export_id)
+                    Finding(
+                        kind=FindingKind.UNMOVED,
+                        path=seen.path,
+                        what=UNMOVED,
+                        to_do=ALLOW,
+                        export_id=export_id,
+                    )
                 )
 
     def _report_misnamed(self) -> None:
         for file in self.misnamed.files():
             path, to_do = join(self.folder, file.name), RENAME % {"name": file.expected_name}
             self.report.add(
-                Finding(kind=Kind.MISNAMED, path=path, what=MISNAMED, to_do=to_do, export_id=file.export_id)
+                Finding(
+                    kind=FindingKind.MISNAMED, path=path, what=MISNAMED, to_do=to_do, export_id=file.export_id
+                )
             )
             # An answer came, whatever it says: its order is not lost.
             self.answered |= {file.export_id} if file.export_id else set()
 
-    def _compare_processed(self, page: Sequence[_Seen]) -> None:
+    def _compare_processed(self, page: Sequence[_AnswerFile]) -> None:
         exports = self._exports(page)
         handled = self._handled(exports)
         pairs = []
@@ -151,13 +159,16 @@ class AnswerFiles:
             waiting = [export for export in answered if export.status == ExportStatus.SENT]
             if not answered:
                 self._add(
-                    Kind.ORPHANED, seen, "It answers an order file that no export of this org has.", RESTORED
+                    FindingKind.ORPHANED,
+                    seen,
+                    "It answers an order file that no export of this org has.",
+                    RESTORED,
                 )
             elif rows:
                 pairs.append((seen, rows))
             elif waiting:
                 self._add(
-                    Kind.LOST,
+                    FindingKind.LOST,
                     seen,
                     "No poll has counted this answer, and its order waits for one.",
                     AGAIN,
@@ -165,7 +176,11 @@ class AnswerFiles:
                 )
             else:
                 self._add(
-                    Kind.UNEXPLAINED, seen, "No poll has put it here.", "Find out who did.", answered[0].pk
+                    FindingKind.UNEXPLAINED,
+                    seen,
+                    "No poll has put it here.",
+                    "Find out who did.",
+                    answered[0].pk,
                 )
         self._compare_bytes(pairs)
 
@@ -178,7 +193,7 @@ class AnswerFiles:
                 handled[names[row.export_id]].append(row)
         return handled
 
-    def _compare_bytes(self, pairs: Sequence[tuple[_Seen, list[AckFile]]]) -> None:
+    def _compare_bytes(self, pairs: Sequence[tuple[_AnswerFile, list[AckFile]]]) -> None:
         paths = [seen.path for seen, _ in pairs]
         bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
         for (seen, rows), body in zip(pairs, bodies, strict=True):
@@ -187,9 +202,11 @@ class AnswerFiles:
             if isinstance(body, Fault) and body.kind is not TOO_LARGE:
                 raise body
             if isinstance(body, Fault) or archive.sha256(body) not in [digest(row) for row in rows]:
-                self._add(Kind.ALTERED, seen, "It is not what was read.", LOOK, rows[0].export_id)
+                self._add(FindingKind.ALTERED, seen, "It is not what was read.", LOOK, rows[0].export_id)
 
-    def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export_id: UUID | None = None) -> None:
+    def _add(
+        self, kind: FindingKind, seen: _AnswerFile, what: str, to_do: str, export_id: UUID | None = None
+    ) -> None:
         self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
 
 
@@ -204,6 +221,6 @@ AGAIN = "Move it back into the ack folder: the next poll reads it."
 LOOK = "The admin shows, under ack files, what was read, or its SHA-256; find out who changed it."
 
 
-def _is_of(row: AckFile, seen: _Seen) -> bool:
-    """A poll that was killed may have moved the file without noting where to."""
+def _is_of(row: AckFile, seen: _AnswerFile) -> bool:
+    """Return True if this row is of this file. A killed poll may have moved it without recording where."""
     return seen.entry.name in (name_of(row.moved_to), row.name, numbered_name(row.name, row.pk))

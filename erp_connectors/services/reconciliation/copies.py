@@ -1,4 +1,4 @@
-"""The archived copies of a connection's exports: there, and what was sent?"""
+"""Compare the archived copies of a connection's exports with what was sent."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from erp_connectors import archive
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.exports.batching import by_size
-from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
+from erp_connectors.services.reconciliation.report import Finding, FindingKind, Reconciliation
 from orderflow.paging import by_key
 
 
@@ -38,21 +38,23 @@ def compare_copies(connection: ERPConnection, report: Reconciliation) -> None:
 
 
 def _compare(page: Sequence[_Copy], report: Reconciliation) -> bool:
-    """False where the archive is out of reach, and asking on would only take time."""
+    """Return False if the archive can't be reached, so that further requests would only take time."""
     for copy, found in zip(page, archive.read_all([(one.key, one.sha256) for one in page]), strict=True):
         if isinstance(found, ArchiveUnavailable) and not isinstance(found.__cause__, FileNotFoundError):
             report.troubles.append(f"The archive can't be read: {found}.")
             return False
         report.copies += 1
         if isinstance(found, ArchiveUnavailable):
-            _report(report, copy, Kind.NO_COPY, "The archived copy is not there.", "Restore the archive.")
+            _report(
+                report, copy, FindingKind.NO_COPY, "The archived copy is not there.", "Restore the archive."
+            )
         elif isinstance(found, ArchiveAltered):
             _report(
-                report, copy, Kind.ALTERED, "The archived copy is not what was sent.",
+                report, copy, FindingKind.ALTERED, "The archived copy is not what was sent.",
                 "Restore the archive, and find out who may write to it.",
             )  # fmt: skip
     return True
 
 
-def _report(report: Reconciliation, copy: _Copy, kind: Kind, what: str, to_do: str) -> None:
+def _report(report: Reconciliation, copy: _Copy, kind: FindingKind, what: str, to_do: str) -> None:
     report.add(Finding(kind=kind, path=copy.key, what=what, to_do=to_do, export_id=copy.export_id))

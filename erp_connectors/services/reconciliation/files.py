@@ -1,4 +1,4 @@
-"""The order files in the export folder: does the database know each of them, and is it what was sent?"""
+"""Compare the order files in the export folder with the exports in the database."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import destination, withdrawn_path
-from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
+from erp_connectors.services.reconciliation.report import Finding, FindingKind, Reconciliation
 from erp_connectors.states import AckableState, ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
 from orderflow.tenancy import scope
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _OrderFile:
     """A file that has the name of an export, or the temporary name of one."""
 
     entry: Entry
@@ -45,7 +45,7 @@ class OrderFiles:
         self.report = report
 
     def compare(self) -> None:
-        """Raises `Fault` where the folder can't be listed or read."""
+        """Raises `Fault` if the folder can't be listed or read."""
         for listed in by_size(self._ours(), lambda seen: seen.entry.size):
             page = self._without_others(listed)
             self.report.files += len(page)
@@ -57,14 +57,14 @@ class OrderFiles:
             self._explain([(seen, export) for seen, export in known if not seen.temporary])
             self._look_for_unpublished([(seen, export) for seen, export in known if seen.temporary])
 
-    def _ours(self) -> Iterator[_Seen]:
+    def _ours(self) -> Iterator[_OrderFile]:
         for entry in self.transport.list(self.folder):
             temporary = read_temporary(entry.name)
             filename = temporary.filename if temporary else entry.name
             if entry.is_file and self.connector.names_export(filename):
-                yield _Seen(entry, join(self.folder, entry.name), filename)
+                yield _OrderFile(entry, join(self.folder, entry.name), filename)
 
-    def _without_others(self, page: Sequence[_Seen]) -> Sequence[_Seen]:
+    def _without_others(self, page: Sequence[_OrderFile]) -> Sequence[_OrderFile]:
         """Without those that another org has written into this very folder, which the two share."""
         rows = ERPExport.objects.filter(
             filename__in=[seen.filename for seen in page],
@@ -74,14 +74,14 @@ class OrderFiles:
             theirs = set(rows.values_list("filename", flat=True))
         return [seen for seen in page if seen.filename not in theirs]
 
-    def _exports(self, page: Sequence[_Seen]) -> dict[str, ERPExport]:
-        """Read after the files were seen: whoever wrote one had committed its row before."""
+    def _exports(self, page: Sequence[_OrderFile]) -> dict[str, ERPExport]:
+        """Return the exports by file name, read after the listing: a file is written after its row is committed."""
         rows = ERPExport.objects.for_org(self.connection.org_id).filter(
             filename__in=[seen.filename for seen in page]
         )
         return {export.filename: export for export in rows.defer("payload")}
 
-    def _explain(self, pairs: Sequence[tuple[_Seen, ERPExport]]) -> None:
+    def _explain(self, pairs: Sequence[tuple[_OrderFile, ERPExport]]) -> None:
         whole = []
         for seen, export in pairs:
             if not _was_sent(export):
@@ -92,7 +92,7 @@ class OrderFiles:
                 whole.append((seen, export))
         self._compare_bytes(whole)
 
-    def _compare_bytes(self, pairs: Sequence[tuple[_Seen, ERPExport]]) -> None:
+    def _compare_bytes(self, pairs: Sequence[tuple[_OrderFile, ERPExport]]) -> None:
         biggest = max((seen.entry.size for seen, _ in pairs), default=0)
         bodies = self.transport.read([seen.path for seen, _ in pairs], max_bytes=biggest)
         for (seen, export), body in zip(pairs, bodies, strict=True):
@@ -103,7 +103,7 @@ class OrderFiles:
             if isinstance(body, Fault) or archive.sha256(body) != export.sha256:
                 self._altered(seen, export)
 
-    def _not_sent(self, seen: _Seen, export: ERPExport) -> None:
+    def _not_sent(self, seen: _OrderFile, export: ERPExport) -> None:
         if export.ackable_state is AckableState.STAGED or (
             export.ackable_state is AckableState.NOT_STAGED and self.writes_in_place
         ):
@@ -123,9 +123,9 @@ class OrderFiles:
                 "The database says that it was never sent, and the ERP can read it.",
                 "Before the order is sent again, ask the ERP team whether they have it, and take the file away.",
             )
-        self._add(Kind.UNEXPLAINED, seen, what, to_do, export)
+        self._add(FindingKind.UNEXPLAINED, seen, what, to_do, export)
 
-    def _look_for_unpublished(self, pairs: Sequence[tuple[_Seen, ERPExport]]) -> None:
+    def _look_for_unpublished(self, pairs: Sequence[tuple[_OrderFile, ERPExport]]) -> None:
         """SENT, but under the name that only the rename takes away: the ERP never saw it."""
         unseen = [
             (seen, export)
@@ -137,23 +137,25 @@ class OrderFiles:
             final, temporary = self.transport.exists([join(self.folder, export.filename), seen.path])
             if final is False and temporary is True:
                 self._add(
-                    Kind.LOST, seen, "The database says that it was sent, but it still has its temporary name.",
+                    FindingKind.LOST, seen, "The database says that it was sent, but it still has its temporary name.",
                     "The ERP can't have read it. Mark the export as refused, and retry the push.", export,
                 )  # fmt: skip
 
-    def _orphaned(self, seen: _Seen) -> None:
+    def _orphaned(self, seen: _OrderFile) -> None:
         self._add(
-            Kind.ORPHANED, seen, "No export of this org has this name.",
+            FindingKind.ORPHANED, seen, "No export of this org has this name.",
             "Was the database restored from an older state, or does another installation write here?", None,
         )  # fmt: skip
 
-    def _altered(self, seen: _Seen, export: ERPExport) -> None:
+    def _altered(self, seen: _OrderFile, export: ERPExport) -> None:
         kept = "the archived copy holds what was sent."
         removed = "the archived copy was removed by retention, the export's row has its SHA-256."
         to_do = f"Find out who changed it; {removed if export.payload_removed_at else kept}"
-        self._add(Kind.ALTERED, seen, "It is not what was sent.", to_do, export)
+        self._add(FindingKind.ALTERED, seen, "It is not what was sent.", to_do, export)
 
-    def _add(self, kind: Kind, seen: _Seen, what: str, to_do: str, export: ERPExport | None) -> None:
+    def _add(
+        self, kind: FindingKind, seen: _OrderFile, what: str, to_do: str, export: ERPExport | None
+    ) -> None:
         export_id = export.pk if export else None
         self.report.add(Finding(kind=kind, path=seen.path, what=what, to_do=to_do, export_id=export_id))
 

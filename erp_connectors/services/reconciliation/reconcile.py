@@ -17,7 +17,7 @@ from erp_connectors.services.exports.paths import destination, published_path, s
 from erp_connectors.services.reconciliation.answers import AnswerFiles
 from erp_connectors.services.reconciliation.copies import compare_copies
 from erp_connectors.services.reconciliation.files import OrderFiles
-from erp_connectors.services.reconciliation.report import Finding, Kind, Reconciliation
+from erp_connectors.services.reconciliation.report import Finding, FindingKind, Reconciliation
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import Transport
 from orderflow import clock
@@ -54,7 +54,7 @@ def _compare_dropzone(
         for export in unanswered.only("id", "dropzone_path").order_by("pk"):
             report.add(
                 Finding(
-                    kind=Kind.LOST,
+                    kind=FindingKind.LOST,
                     path=export.dropzone_path,
                     what=MISSING_FROM,
                     to_do=ASK,

@@ -9,7 +9,7 @@ import msgspec
 LISTED = 1000
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     LOST = "lost"
     ALTERED = "altered"
     ORPHANED = "orphaned"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One file that is not as the database says; ``what`` and ``to_do`` are for the operator."""
 
-    kind: Kind
+    kind: FindingKind
     path: str
     what: str
     to_do: str
@@ -38,7 +38,7 @@ class Reconciliation(msgspec.Struct):
     answers: int = 0
     copies: int = 0
     elsewhere: int = 0
-    found: Counter[Kind] = msgspec.field(default_factory=Counter)
+    found: Counter[FindingKind] = msgspec.field(default_factory=Counter)
     findings: list[Finding] = msgspec.field(default_factory=list)
     troubles: list[str] = msgspec.field(default_factory=list)
 

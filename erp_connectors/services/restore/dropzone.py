@@ -18,7 +18,7 @@ from erp_connectors.services.connections.ack_folders import PROCESSED, REASON_SU
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import published_path
-from erp_connectors.services.restore.report import Found, Kind, Recovery
+from erp_connectors.services.restore.report import Found, FoundKind, Recovery
 from erp_connectors.services.restore.rows import in_doubt
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
@@ -32,7 +32,7 @@ class _ProcessedAck(NamedTuple):
     original: str
 
 
-def settle_by_files(
+def find_published_files(
     connection: ERPConnection, dropzone: Dropzone, transport: Transport, report: Recovery
 ) -> None:
     """A file that lies in the export folder was sent. Raises `Fault`."""
@@ -47,7 +47,9 @@ def settle_by_files(
                 transitions.resolve_as_published(there, folder=dropzone.export_path)
         for export in there:
             path = published_path(dropzone, export)
-            report.add(Found(kind=Kind.SENT, path=path, what="Its file lies in the dropzone: it was sent."))
+            report.add(
+                Found(kind=FoundKind.SENT, path=path, what="Its file lies in the dropzone: it was sent.")
+            )
 
 
 def put_answers_back(
@@ -67,7 +69,7 @@ def put_answers_back(
         for answer in uncounted:
             path = join(processed, answer.name)
             what = "The restored database has not counted this answer: it is read again."
-            report.add(Found(kind=Kind.ANSWERED, path=path, what=what))
+            report.add(Found(kind=FoundKind.ANSWERED, path=path, what=what))
 
 
 def _is_whole(export: ERPExport, body: bytes | Fault) -> bool:

@@ -12,7 +12,7 @@ from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.credential_rollover import link
-from erp_connectors.services.restore.dropzone import put_answers_back, settle_by_files
+from erp_connectors.services.restore.dropzone import find_published_files, put_answers_back
 from erp_connectors.services.restore.report import Recovery
 from erp_connectors.services.restore.rows import (
     ArchiveNeeded,
@@ -73,7 +73,7 @@ def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Containe
         dropzone = dropzone_of(connection)
         with link(connection.pk, dropzone) as transport:
             transport.open()
-            looks: list[Look] = [settle_by_files, put_answers_back]
+            looks: list[Look] = [find_published_files, put_answers_back]
             for look in looks:
                 look(connection, dropzone, transport, report)
     except Fault as fault:

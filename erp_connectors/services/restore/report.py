@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 
-class Kind(StrEnum):
+class FoundKind(StrEnum):
     SENT = "sent"  # its file lies in the dropzone
     ANSWERED = "answered"  # a handled answer was put back to be read again
     UNKNOWN = "unknown"  # it may have been sent
@@ -16,7 +16,7 @@ class Kind(StrEnum):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Kind
+    kind: FoundKind
     path: str
     what: str
     to_do: str = ""
@@ -36,10 +36,10 @@ class Recovery(msgspec.Struct):
 
     def keep_unknown(self, paths: Collection[str]) -> None:
         """Nobody need be asked about what the dropzone or an answer has settled meanwhile."""
-        self.found = [one for one in self.found if one.kind != Kind.UNKNOWN or one.path in paths]
+        self.found = [one for one in self.found if one.kind != FoundKind.UNKNOWN or one.path in paths]
 
     @property
-    def counts(self) -> "Counter[Kind]":
+    def counts(self) -> "Counter[FoundKind]":
         return Counter(one.kind for one in self.found)
 
     def lines(self) -> list[str]:

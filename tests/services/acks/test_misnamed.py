@@ -15,7 +15,7 @@ from erp_connectors.services.acks import misnamed
 from erp_connectors.services.acks.misnamed import MisnamedFinder, misnamed_of
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.reconciliation.reconcile import reconcile
-from erp_connectors.services.reconciliation.report import Kind as Found
+from erp_connectors.services.reconciliation.report import FindingKind as Found
 from erp_connectors.services.status.attention import Kind
 from erp_connectors.services.status.overview import overview
 from erp_connectors.watch import traffic

@@ -12,7 +12,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports import batching
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.services.reconciliation.reconcile import reconcile
-from erp_connectors.services.reconciliation.report import Kind
+from erp_connectors.services.reconciliation.report import FindingKind
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.audit.models import AuditLog
 from tests import factories
@@ -136,7 +136,7 @@ def test_an_order_taken_and_never_answered_in_time_is_lost(make_site):
     for export in (taken, patient):
         (site.inbox / export.filename).unlink()
 
-    assert found(site) == {(Kind.LOST, taken.filename, taken.pk)}
+    assert found(site) == {(FindingKind.LOST, taken.filename, taken.pk)}
 
 
 @pytest.mark.parametrize("place", ["", "error"])
@@ -157,7 +157,7 @@ def test_an_answer_filed_away_and_never_counted_is_lost(site):
     AckFile.objects.all().delete()
     ERPExport.objects.update(status=ExportStatus.SENT, answered_at=None, erp_order_id="")
 
-    assert found(site) == {(Kind.LOST, f"ack_{export.filename}", export.pk)}
+    assert found(site) == {(FindingKind.LOST, f"ack_{export.filename}", export.pk)}
 
 
 def test_an_order_called_sent_that_was_never_renamed_is_lost(site):
@@ -165,7 +165,7 @@ def test_an_order_called_sent_that_was_never_renamed_is_lost(site):
     path = site.inbox / export.filename
     path.rename(export.staged_path)
 
-    assert found(site) == {(Kind.LOST, export.staged_path.rsplit("/", 1)[-1], export.pk)}
+    assert found(site) == {(FindingKind.LOST, export.staged_path.rsplit("/", 1)[-1], export.pk)}
 
 
 def test_what_was_sent_elsewhere_is_counted_and_not_looked_for_here(make_site):
@@ -191,7 +191,7 @@ def test_a_changed_order_file_is_altered(site, change):
     path = site.inbox / changed.filename
     path.write_bytes(change(path.read_bytes()))
 
-    assert found(site) == {(Kind.ALTERED, changed.filename, changed.pk)}
+    assert found(site) == {(FindingKind.ALTERED, changed.filename, changed.pk)}
 
 
 def test_a_changed_copy_in_the_archive_is_altered(site):
@@ -199,7 +199,7 @@ def test_a_changed_copy_in_the_archive_is_altered(site):
     copy = Path(storages[archive.ALIAS].path(changed.export_storage_key))
     copy.write_bytes(copy.read_bytes() + b" ")
 
-    assert found(site) == {(Kind.ALTERED, changed.filename, changed.pk)}
+    assert found(site) == {(FindingKind.ALTERED, changed.filename, changed.pk)}
 
 
 @pytest.mark.parametrize("body", [FAILED, b"x" * 2_000_000])
@@ -207,7 +207,7 @@ def test_a_changed_answer_is_altered(site, body):
     _, changed = answered(site, 2)
     (site.acks / "processed" / f"ack_{changed.filename}").write_bytes(body)
 
-    assert found(site) == {(Kind.ALTERED, f"ack_{changed.filename}", changed.pk)}
+    assert found(site) == {(FindingKind.ALTERED, f"ack_{changed.filename}", changed.pk)}
 
 
 # Orphaned, unexplained, missing
@@ -218,21 +218,21 @@ def test_an_order_file_that_no_export_has_is_orphaned(site, name):
     sent(site)
     (site.inbox / name).write_bytes(b"{}")
 
-    assert found(site) == {(Kind.ORPHANED, name, None)}
+    assert found(site) == {(FindingKind.ORPHANED, name, None)}
 
 
 def test_an_answer_to_an_order_that_no_export_has_is_orphaned(site):
     answered(site)
     (site.acks / "processed" / f"ack_{STRANGER}").write_bytes(ACKED)
 
-    assert found(site) == {(Kind.ORPHANED, f"ack_{STRANGER}", None)}
+    assert found(site) == {(FindingKind.ORPHANED, f"ack_{STRANGER}", None)}
 
 
 def test_another_orgs_export_explains_nothing_here(site, make_site):
     (theirs,) = sent(make_site())
     (site.inbox / theirs.filename).write_bytes(b"{}")
 
-    assert found(site) == {(Kind.ORPHANED, theirs.filename, None)}
+    assert found(site) == {(FindingKind.ORPHANED, theirs.filename, None)}
 
 
 def test_a_replaced_connections_export_is_explained(site):
@@ -249,28 +249,28 @@ def test_a_file_that_was_never_sent_is_unexplained(site, failed_as):
     (export,) = sent(site)
     ERPExport.objects.update(status=ExportStatus.FAILED, failed_as=failed_as)
 
-    assert found(site) == {(Kind.UNEXPLAINED, export.filename, export.pk)}
+    assert found(site) == {(FindingKind.UNEXPLAINED, export.filename, export.pk)}
 
 
 def test_a_file_that_is_there_before_it_was_written_is_unexplained(site):
     (export,) = sent(site)
     ERPExport.objects.update(status=ExportStatus.PENDING, staged_at=None, staged_path="")
 
-    assert found(site) == {(Kind.UNEXPLAINED, export.filename, export.pk)}
+    assert found(site) == {(FindingKind.UNEXPLAINED, export.filename, export.pk)}
 
 
 def test_an_answer_that_no_poll_filed_away_is_unexplained(site):
     (export,) = answered(site)
     (site.acks / "processed" / f"error_{export.filename}").write_bytes(FAILED)
 
-    assert found(site) == {(Kind.UNEXPLAINED, f"error_{export.filename}", export.pk)}
+    assert found(site) == {(FindingKind.UNEXPLAINED, f"error_{export.filename}", export.pk)}
 
 
 def test_a_copy_that_is_not_in_the_archive_is_reported(site):
     _, gone = sent(site, 2)
     storages[archive.ALIAS].delete(gone.export_storage_key)
 
-    assert found(site) == {(Kind.NO_COPY, gone.filename, gone.pk)}
+    assert found(site) == {(FindingKind.NO_COPY, gone.filename, gone.pk)}
 
 
 # What can't be compared
@@ -283,7 +283,7 @@ def test_a_dropzone_out_of_reach_is_trouble_and_the_archive_is_compared_all_the_
 
     report = reconcile(site.connection.pk)
 
-    assert (report.exit_code, [one.kind for one in report.findings]) == (2, [Kind.NO_COPY])
+    assert (report.exit_code, [one.kind for one in report.findings]) == (2, [FindingKind.NO_COPY])
     assert "does not exist" in report.troubles[0]
 
 
@@ -314,7 +314,7 @@ def test_everything_is_found_across_pages(site, monkeypatch):
 
     report = reconcile(site.connection.pk)
 
-    assert report.found == {Kind.ALTERED: 20, Kind.NO_COPY: 10}
+    assert report.found == {FindingKind.ALTERED: 20, FindingKind.NO_COPY: 10}
 
 
 def test_pages_are_bounded_in_bytes():
