@@ -1,5 +1,6 @@
-"""The environment, read so that a wrong value stops the program and is told by its name."""
+"""Typed environment variables; an invalid value aborts startup and names the variable."""
 
+import os
 from collections.abc import Callable, Collection
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -8,28 +9,29 @@ from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
 
-_env = Env()
+_BOOLEANS = dict.fromkeys(("true", "t", "1", "yes", "y", "on"), True) | dict.fromkeys(
+    ("false", "f", "0", "no", "n", "off"), False
+)
 _ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 _MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
 ValueT = TypeVar("ValueT")
 
 
 def text(name: str, default: str = "", *, among: Collection[str] = ()) -> str:
-    value: str = _env.str(name, "") or default
+    value = os.environ.get(name) or default
     if among and value not in among:
         raise ImproperlyConfigured(f"{name} is {value!r}; write one of: {', '.join(among)}.")
     return value
 
 
 def flag(name: str, default: bool) -> bool:
-    return _read(_env.bool, name, default, wanted="true or false")
+    return _read(lambda value: _BOOLEANS[value.lower()], name, default, wanted="true or false")
 
 
 def number(name: str, default: int, *, least: int = 1) -> int:
     wanted = f"a whole number of at least {least}"
-    value = _read(_env.int, name, default, wanted=wanted)
+    value = _read(int, name, default, wanted=wanted)
     if value < least:
         raise ImproperlyConfigured(f"{name} is {value}; write {wanted}.")
     return value
@@ -37,8 +39,8 @@ def number(name: str, default: int, *, least: int = 1) -> int:
 
 def items(name: str, default: Collection[str] = ()) -> list[str]:
     """A comma-separated list."""
-    values = _read(_env.list, name, list(default), wanted="a comma-separated list")
-    return [value.strip() for value in values if value.strip()]
+    value = text(name)
+    return [item.strip() for item in value.split(",") if item.strip()] if value else list(default)
 
 
 def folders(name: str, default: Collection[str]) -> list[str]:
@@ -119,9 +121,10 @@ def site(name: str) -> str:
 
 
 def _read(parse: Callable[[str], ValueT], name: str, default: ValueT, *, wanted: str) -> ValueT:
-    if not text(name):
+    value = text(name).strip()
+    if not value:
         return default
     try:
-        return parse(name)
-    except EnvError:
+        return parse(value)
+    except (ValueError, KeyError):
         raise ImproperlyConfigured(f"{name} can't be understood; write {wanted}.") from None
