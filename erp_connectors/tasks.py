@@ -19,12 +19,8 @@ from erp_connectors.services.upkeep import sweep as due
 from orderflow import clock, jobs
 from orderflow.heartbeat.tasks import alive
 from orderflow.idempotency.services import forget_old
+from orderflow.jobs import Task
 from orderflow.tenancy import scope
-
-DELIVER = "erp_connectors.tasks.deliver"
-POLL = "erp_connectors.tasks.poll"
-POLL_IF_DUE = "erp_connectors.tasks.poll_if_due"
-NOTIFY = "erp_connectors.tasks.notify"
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +82,7 @@ def notify(subscription_id: str) -> str:
 def prune(run_id: str) -> str:
     worked = retention.work(UUID(run_id), seconds=retention.SLICE_SECONDS)
     if worked.more:
-        jobs.enqueue(retention.TASK, run_id)
+        jobs.enqueue(Task.PRUNE, run_id)
     return f"{worked.removed} contents removed"
 
 
@@ -95,11 +91,11 @@ def sweep() -> str:
     """Wake deliveries that are due, bring late copies into the archive, mark late answers."""
     woken = due.due_deliveries(clock.now())
     for connection_id in woken:
-        jobs.enqueue(DELIVER, str(connection_id))
+        jobs.enqueue(Task.DELIVER, str(connection_id))
     for run_id in runs.due(clock.now()):
-        jobs.enqueue(runs.TASK, str(run_id))
+        jobs.enqueue(Task.CARRY_OUT, str(run_id))
     for run_id in retention.due(clock.now()):
-        jobs.enqueue(retention.TASK, str(run_id))
+        jobs.enqueue(Task.PRUNE, str(run_id))
     runs.forget_old(clock.now())
     counters.compact()
     late = deadlines.mark_overdue(clock.now())
@@ -114,7 +110,7 @@ def poll_due() -> str:
     """One task for each connection whose turn it is, so that none waits for another."""
     woken = due.due_polls(clock.now())
     for connection_id in woken:
-        jobs.enqueue(POLL_IF_DUE, str(connection_id))
+        jobs.enqueue(Task.POLL_IF_DUE, str(connection_id))
     return f"{len(woken)} polls woken"
 
 
@@ -123,7 +119,7 @@ def _notify() -> str:
     made = digests.gather(clock.now())
     woken = sending.due(clock.now())
     for subscription_id in woken:
-        jobs.enqueue(NOTIFY, str(subscription_id))
+        jobs.enqueue(Task.NOTIFY, str(subscription_id))
     sending.forget_old(clock.now())
     return f"{made} notifications made, {len(woken)} receivers woken"
 
@@ -132,5 +128,5 @@ def _poll(connection_id: str) -> str:
     report = ack_folder.poll(UUID(connection_id), seconds=settings.ACK_POLL_SECONDS)
     if report.more:
         # At the end of the queue: the other connections have their turn first.
-        jobs.enqueue(POLL, connection_id)
+        jobs.enqueue(Task.POLL, connection_id)
     return "; ".join(report.lines())

@@ -1,6 +1,7 @@
 """Wrap django-q2 for the rest of the program. Rows are the truth; a task is a wake-up that may be lost or repeated."""
 
 from datetime import timedelta
+from enum import StrEnum
 
 import structlog
 from django.db import transaction
@@ -11,31 +12,30 @@ from django_q.tasks import async_task
 from orderflow import clock, queue_guard
 from orderflow.audit.context import current
 
-# The functions that workers may run. Any other name is refused before anything is imported.
-TASKS = frozenset(
-    {
-        "erp_connectors.tasks.carry_out",
-        "erp_connectors.tasks.deliver",
-        "erp_connectors.tasks.notify",
-        "erp_connectors.tasks.poll",
-        "erp_connectors.tasks.poll_due",
-        "erp_connectors.tasks.poll_if_due",
-        "erp_connectors.tasks.prune",
-        "erp_connectors.tasks.sweep",
-        "orderflow.heartbeat.tasks.beat",
-    }
-)
-SCHEDULES = {
-    "sweep": "erp_connectors.tasks.sweep",
-    "poll acks": "erp_connectors.tasks.poll_due",
-}
+
+class Task(StrEnum):
+    """The functions that workers may run. Any other name is refused before anything is imported."""
+
+    BEAT = "orderflow.heartbeat.tasks.beat"
+    CARRY_OUT = "erp_connectors.tasks.carry_out"
+    DELIVER = "erp_connectors.tasks.deliver"
+    NOTIFY = "erp_connectors.tasks.notify"
+    POLL = "erp_connectors.tasks.poll"
+    POLL_DUE = "erp_connectors.tasks.poll_due"
+    POLL_IF_DUE = "erp_connectors.tasks.poll_if_due"
+    PRUNE = "erp_connectors.tasks.prune"
+    SWEEP = "erp_connectors.tasks.sweep"
+
+
+TASKS = frozenset(task.value for task in Task)
+SCHEDULES = {"sweep": Task.SWEEP.value, "poll acks": Task.POLL_DUE.value}
 # Fixed keys: the table does not keep names unique, its primary key is what two creators at once collide on.
 FIRST_KEY = 1_000_000
 
 log = structlog.get_logger(__name__)
 
 
-def guard() -> None:
+def restrict_workers() -> None:
     """Restrict the workers of this process to `TASKS`, even if rows of the queue name other functions."""
     queue_guard.install(TASKS, SCHEDULES.values())
 
@@ -51,14 +51,14 @@ def enqueue(task: str, *args: str) -> bool:
     The task gets the id of the request that asks, for its log lines.
     """
     if task not in TASKS:
-        raise ValueError(f"workers do not run {task}: add it to TASKS")
+        raise ValueError(f"workers do not run {task}: add it to jobs.Task")
     request_id = current.get().request_id
     origin = {"request_id": request_id} if request_id else {}
     try:
         with transaction.atomic():
-            async_task(task, *args, **origin)
+            async_task(str(task), *args, **origin)
     except Exception:  # a broker that is down must not fail what is already committed
-        log.warning("wake.lost", task=task, args=args, exc_info=True)
+        log.warning("wake.lost", task=str(task), args=args, exc_info=True)
         return False
     return True
 

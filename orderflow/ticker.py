@@ -20,7 +20,6 @@ from django.db import close_old_connections, connection
 
 from orderflow import clock, jobs
 from orderflow.heartbeat.models import Heartbeat
-from orderflow.heartbeat.tasks import BEAT
 
 QUEUE_IS_LONG = 20
 ROW_IS_OLD = timedelta(days=1)
@@ -132,7 +131,7 @@ class Ticker:
         if now >= self._next_beat:
             self._next_beat = now + self.beat_every
             for cluster in self.clusters:
-                jobs.enqueue(BEAT, cluster)
+                jobs.enqueue(jobs.Task.BEAT, cluster)
         if now >= self._next_tick:
             self._next_tick = now + self.tick_every
             for task in jobs.SCHEDULES.values():

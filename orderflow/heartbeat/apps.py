@@ -11,7 +11,7 @@ class HeartbeatConfig(AppConfig):
     def ready(self) -> None:
         from orderflow import jobs  # noqa: PLC0415  # the queue's models exist only now
 
-        jobs.guard()
+        jobs.restrict_workers()
         post_migrate.connect(_ensure_schedules, sender=self)
 
 

@@ -19,7 +19,6 @@ from orderflow.heartbeat import pulse
 from orderflow.heartbeat.models import Heartbeat
 
 CLUSTER = "ORDERFLOW_CLUSTER"
-BEAT = "orderflow.heartbeat.tasks.beat"
 EVERY_SECONDS = 4.0
 MAX_HOPS = 6
 
@@ -39,7 +38,7 @@ def beat(wanted: str = "", hops: str = "0") -> str:
         pulse.show()
     if wanted not in ("", name) and int(hops) < MAX_HOPS:
         time.sleep(random.uniform(0.0, 0.3))  # noqa: S311  # spread, not secrecy
-        jobs.enqueue(BEAT, wanted, str(int(hops) + 1))
+        jobs.enqueue(jobs.Task.BEAT, wanted, str(int(hops) + 1))
     return name
 
 

@@ -1,6 +1,8 @@
+import ast
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -12,7 +14,7 @@ from orderflow import jobs
 from orderflow.broker import DatabaseClockBroker
 from orderflow.tenancy import scope
 
-TASK = "orderflow.heartbeat.tasks.beat"
+TASK = jobs.Task.BEAT
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +56,7 @@ def test_a_broker_that_is_down_does_not_fail_the_request(
 
 
 def test_only_listed_tasks_can_be_asked_for() -> None:
-    with pytest.raises(ValueError, match="add it to TASKS"):
+    with pytest.raises(ValueError, match=r"add it to jobs\.Task"):
         jobs.enqueue("os.mkdir", "/tmp/x")  # noqa: S108  # is not made
     assert queued() == []
 
@@ -126,3 +128,16 @@ def test_a_schedule_that_a_clock_ahead_put_off_runs_soon() -> None:
     jobs.ensure_schedules()
     latest = Schedule.objects.order_by("-next_run").values_list("next_run", flat=True)[0]
     assert latest <= timezone.now() + timedelta(seconds=5)
+
+
+def test_each_task_is_named_in_one_place():
+    root = Path(__file__).resolve().parents[2]
+    sources = [path for of in ("orderflow", "erp_connectors") for path in (root / of).rglob("*.py")]
+    literals = {
+        (path.relative_to(root).as_posix(), node.value)
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in jobs.TASKS
+    }
+
+    assert literals == {("orderflow/jobs.py", task) for task in jobs.TASKS}

@@ -37,7 +37,7 @@ def test_the_sweep_wakes_what_a_lost_wake_up_left_behind() -> None:
     push(factories.draft(org, status=DraftStatus.APPROVED).pk, actor=None)
     OrmQ.objects.all().delete()
     assert tasks.sweep().startswith("1 deliveries woken, 0 copies archived late, 0 exports overdue")
-    assert queued() == [(tasks.DELIVER, (str(connection.pk),))]
+    assert queued() == [(jobs.Task.DELIVER, (str(connection.pk),))]
 
 
 def test_each_connection_is_polled_by_a_task_of_its_own_when_its_time_has_come() -> None:
@@ -84,7 +84,7 @@ def test_outside_of_a_supervised_worker_nothing_beats(monkeypatch: pytest.Monkey
 def test_a_beat_for_another_cluster_is_handed_on_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, heartbeat.CLUSTER, "here")
     heartbeat.beat("there", str(heartbeat.MAX_HOPS - 1))
-    assert queued() == [(heartbeat.BEAT, ("there", str(heartbeat.MAX_HOPS)))]
+    assert queued() == [(jobs.Task.BEAT, ("there", str(heartbeat.MAX_HOPS)))]
     heartbeat.beat("there", str(heartbeat.MAX_HOPS))
     heartbeat.beat("here")
     assert len(queued()) == 1
@@ -99,7 +99,7 @@ def test_the_request_that_woke_a_delivery_is_in_its_log_lines(
     monkeypatch.setattr(delivery, "deliver", broken)
     token = current.set(RequestContext(request_id="asked-for-by-me"))
     try:
-        jobs.enqueue(tasks.DELIVER, str(uuid4()))
+        jobs.enqueue(jobs.Task.DELIVER, str(uuid4()))
     finally:
         current.reset(token)
     call = SignedPackage.loads(OrmQ.objects.latest("pk").payload)

@@ -77,7 +77,7 @@ class Talkative:
             order = factories.draft(connection.org)
             export = push(order.pk, actor=None).export
             steps = run_test(connection.pk, actor=None)
-            jobs.enqueue(tasks.DELIVER, str(connection.pk))
+            jobs.enqueue(jobs.Task.DELIVER, str(connection.pk))
             told = [tasks.deliver(str(connection.pk)), tasks.poll(str(connection.pk))]
         shown = "\n".join([*told, *(f"{step!r} {step.fault}" for step in steps)])
         self.rows += [connection, export, order]

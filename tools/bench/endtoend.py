@@ -42,7 +42,6 @@ def drive(own: str, folder: str) -> None:
     from erp_connectors.models import ERPExport  # noqa: PLC0415
     from erp_connectors.services.exports.push import push_many  # noqa: PLC0415
     from erp_connectors.states import ExportStatus  # noqa: PLC0415
-    from erp_connectors.tasks import POLL  # noqa: PLC0415
     from orderflow import jobs  # noqa: PLC0415
     from tests import factories  # noqa: PLC0415
     from tools.bench import ours  # noqa: PLC0415  # needs the settings of this process
@@ -59,7 +58,7 @@ def drive(own: str, folder: str) -> None:
             sys.exit("not all were ACKED in time")
         _answer(Path(folder), ours.write_acks)
         if time.perf_counter() - polled > SECONDS_BETWEEN_POLLS:
-            jobs.enqueue(POLL, str(connection.pk))
+            jobs.enqueue(jobs.Task.POLL, str(connection.pk))
             polled = time.perf_counter()
         time.sleep(0.05)
     print(len(ids) / (time.perf_counter() - started))
@@ -102,7 +101,7 @@ def _wait_for_workers() -> None:
     from orderflow import jobs  # noqa: PLC0415  # needs the settings of this process
     from orderflow.heartbeat.models import Heartbeat  # noqa: PLC0415
 
-    jobs.enqueue("orderflow.heartbeat.tasks.beat")
+    jobs.enqueue(jobs.Task.BEAT)
     give_up = time.perf_counter() + 120
     while not Heartbeat.objects.exists():
         if time.perf_counter() > give_up:

@@ -26,7 +26,7 @@ from erp_connectors.port_types import Ability, Guarantee, GuaranteeLevel, Move, 
 from erp_connectors.registry import open_transport
 from erp_connectors.services.connections import capabilities
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, retry_moves
-from erp_connectors.services.connections.capabilities import noted
+from erp_connectors.services.connections.capabilities import record_ability
 from erp_connectors.services.connections.credential_rollover import put_in_place
 from erp_connectors.services.connections.server_limits import as_row
 from erp_connectors.services.connections.test_report import ProbeReport
@@ -206,15 +206,15 @@ def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability
     ack_path = dropzone.ack_path or ""
     name = probe_name("answer", now=clock.now())
     here = join(ack_path, name)
-    with noted(able, "ack_list"):
+    with record_ability(able, "ack_list"):
         waiting = sum(1 for _ in transport.list(ack_path))
-    with noted(able, "ack_write"):
+    with record_ability(able, "ack_write"):
         _raise_first(transport.stage([Upload(here, PROBE_BODY)]))
     try:
-        with noted(able, "ack_read"):
+        with record_ability(able, "ack_read"):
             _raise_first([_unread(body) for body in transport.read([here], max_bytes=1024)])
         for folder in (PROCESSED, ERROR):
-            with noted(able, f"ack_{folder}"):
+            with record_ability(able, f"ack_{folder}"):
                 transport.make_folder(join(ack_path, folder))
                 there = join(ack_path, folder, name)
                 _renamed(partial(transport.move, [Move(here, there)]))
@@ -277,4 +277,4 @@ def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits
         ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
             next_attempt_at=None
         ).update(next_attempt_at=None)
-        jobs.wake("erp_connectors.tasks.deliver", str(connection.pk))
+        jobs.wake(jobs.Task.DELIVER, str(connection.pk))
