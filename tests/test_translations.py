@@ -17,9 +17,9 @@ from erp_connectors.outbox.delivery_errors import REASONS
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.capabilities import ABILITIES
 from erp_connectors.services.exports import deadlines
-from erp_connectors.services.exports.retry import RETRY_REASONS
-from erp_connectors.services.status.attention import Kind
-from erp_connectors.services.status.event_texts import DETAILS, WORDINGS
+from erp_connectors.services.exports.retry_rule import RETRY_EFFECTS
+from erp_connectors.services.status.attention import NeedKind
+from erp_connectors.services.status.event_texts import DETAILS, EVENT_TEXTS
 from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
 
@@ -55,9 +55,9 @@ def our_texts() -> list[str]:
     steps += [connection_test.EXPORT_STEP, connection_test.ACK_STEP, connection_test.ABILITIES_STEP]
     texts += [label for _, label in steps]
     texts += ABILITIES.values()
-    texts += [worded.text for worded in WORDINGS.values()]
+    texts += [worded.text for worded in EVENT_TEXTS.values()]
     texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
-    texts += [*DETAILS, *RETRY_REASONS.values(), deadlines.MEANING, deadlines.HINT, NO_CONNECTION]
+    texts += [*DETAILS, *RETRY_EFFECTS.values(), deadlines.MEANING, deadlines.HINT, NO_CONNECTION]
     return [text for text in dict.fromkeys(texts) if text]
 
 
@@ -106,7 +106,7 @@ def _placeholders(text: str) -> list[str]:
 
 
 def test_every_title_of_the_overview_has_a_german_one_for_one_and_for_many():
-    titles = {(kind, n): RULES[kind].title for kind in Kind for n in (1, 2)}
+    titles = {(kind, n): RULES[kind].title for kind in NeedKind for n in (1, 2)}
     with override("de"):
         german = {key: title(key[1]) for key, title in titles.items()}
     with override("en"):

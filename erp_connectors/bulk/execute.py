@@ -7,13 +7,12 @@ from uuid import UUID
 from django.db import transaction
 
 from erp_connectors.bulk.models import BulkAction, Outcome
-from erp_connectors.models import ERPExport
-from erp_connectors.services.exports.push import PushRefused, PushResult, push_many
-from erp_connectors.services.exports.retry import RetryOutcome as Retry
-from erp_connectors.services.exports.retry import bulk_retry
+from erp_connectors.services.exports.push import AlreadyStarted, PushRefused, PushResult, push_many
+from erp_connectors.services.exports.retry import retry_many
 from orderflow.orders.approval import NotReady, approve
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.review import mark_ready, reject
+from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 from orderflow.transitions import IllegalMove, LostRace
 
@@ -32,35 +31,28 @@ def carry_out_chunk(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> 
     return _DO[action](ids, actor)
 
 
-def _push(ids: Sequence[UUID], actor: User) -> Mapping[UUID, Result]:
-    return {pk: _pushed(answer) for pk, answer in push_many(ids, actor=actor).items()}
+def _started(
+    use_case: Callable[..., Mapping[UUID, PushResult | PushRefused]],
+) -> Callable[[Sequence[UUID], User], Mapping[UUID, Result]]:
+    def all_at_once(ids: Sequence[UUID], actor: User) -> Mapping[UUID, Result]:
+        return {pk: _pushed(result) for pk, result in use_case(ids, actor=actor).items()}
+
+    return all_at_once
 
 
-def _pushed(answer: PushResult | PushRefused) -> Result:
-    if isinstance(answer, PushRefused):
-        return Result(Outcome.REFUSED, str(answer))
-    if answer.created:
-        return Result(Outcome.DONE)
-    return Result(Outcome.SAME, "It was pushed before; nothing is sent twice.")
-
-
-def _retry(ids: Sequence[UUID], actor: User) -> Mapping[UUID, Result]:
-    rows = ERPExport.objects.filter(draft_order__in=ids).order_by("created_at", "pk")
-    newest = dict(rows.values_list("draft_order", "pk"))
-    answers = {one.export_id: one for one in bulk_retry(list(newest.values()), actor=actor, dry_run=False)}
-    results = dict.fromkeys(ids, Result(Outcome.REFUSED, "It was never pushed: push it."))
-    for pk, export_id in newest.items():
-        answer = answers[export_id]
-        done = answer.outcome is Retry.RETRY
-        results[pk] = Result(Outcome.DONE if done else Outcome.REFUSED, "" if done else answer.why)
-    return results
+def _pushed(result: PushResult | PushRefused) -> Result:
+    if isinstance(result, AlreadyStarted) or (isinstance(result, PushResult) and not result.created):
+        return Result(Outcome.SAME, "It was pushed before; nothing is sent twice.")
+    return Result(Outcome.REFUSED, str(result)) if isinstance(result, PushRefused) else Result(Outcome.DONE)
 
 
 def _one_by_one(
-    use_case: Callable[..., DraftOrder],
+    use_case: Callable[..., DraftOrder], to: DraftStatus
 ) -> Callable[[Sequence[UUID], User], Mapping[UUID, Result]]:
     def each(ids: Sequence[UUID], actor: User) -> Mapping[UUID, Result]:
-        return {pk: _one(use_case, pk, actor) for pk in sorted(ids)}
+        orders = DraftOrder.objects.visible_to(actor).filter(pk__in=ids, status=to)
+        same = set(orders.values_list("pk", flat=True))
+        return {pk: Result(Outcome.SAME) if pk in same else _one(use_case, pk, actor) for pk in sorted(ids)}
 
     return each
 
@@ -77,9 +69,9 @@ def _one(use_case: Callable[..., DraftOrder], pk: UUID, actor: User) -> Result:
 
 
 _DO: dict[BulkAction, Callable[[Sequence[UUID], User], Mapping[UUID, Result]]] = {
-    BulkAction.READY: _one_by_one(mark_ready),
-    BulkAction.APPROVE: _one_by_one(approve),
-    BulkAction.PUSH: _push,
-    BulkAction.RETRY: _retry,
-    BulkAction.REJECT: _one_by_one(reject),
+    BulkAction.READY: _one_by_one(mark_ready, DraftStatus.READY),
+    BulkAction.APPROVE: _one_by_one(approve, DraftStatus.APPROVED),
+    BulkAction.PUSH: _started(push_many),
+    BulkAction.RETRY: _started(retry_many),
+    BulkAction.REJECT: _one_by_one(reject, DraftStatus.REJECTED),
 }

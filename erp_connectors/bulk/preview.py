@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 from django.db.models import Prefetch
@@ -12,8 +13,9 @@ from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import active_connections
-from erp_connectors.services.exports.retry import RETRY_REASONS
-from erp_connectors.states import ExportStatus, FailedAs
+from erp_connectors.services.exports.retry import newest_exports
+from erp_connectors.services.exports.retry_rule import RetryRefusal, refuse_retry, retry_effect
+from erp_connectors.states import ExportStatus
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
@@ -27,7 +29,7 @@ _S = DraftStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class OrderPreview:
     """``group`` is what rows of one kind have in common, in words; ``detail`` is the row's own."""
 
     order: DraftOrder
@@ -43,11 +45,11 @@ class Group:
     outcome: Outcome
     words: str
     count: int = 0
-    shown: list[Judged] = field(default_factory=list)
+    shown: list[OrderPreview] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class PreviewData:
     """What the judgements of a chunk are made from, read at once."""
 
     newest: Mapping[UUID, ERPExport]
@@ -59,12 +61,12 @@ def preview(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Gro
     """What would be done first, then what needs nothing, then what can't be done; the largest group of each first."""
     groups: dict[tuple[Outcome, str], Group] = {}
     for start in range(0, len(ids), AT_ONCE):
-        for judged in _judge_all(action, ids[start : start + AT_ONCE], actor=actor):
-            key = (judged.outcome, judged.group)
-            group = groups.setdefault(key, Group(judged.outcome, judged.group))
+        for row in _judge_all(action, ids[start : start + AT_ONCE], actor=actor):
+            key = (row.outcome, row.group)
+            group = groups.setdefault(key, Group(row.outcome, row.group))
             group.count += 1
             if len(group.shown) < SHOWN:
-                group.shown.append(judged)
+                group.shown.append(row)
     order = [Outcome.DONE, Outcome.SAME, Outcome.REFUSED]
     return sorted(groups.values(), key=lambda group: (order.index(group.outcome), -group.count))
 
@@ -76,74 +78,74 @@ def counts(groups: Iterable[Group]) -> Counter[str]:
     return counted
 
 
-def _judge_all(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Judged]:
+def _judge_all(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[OrderPreview]:
     orders = list(DraftOrder.objects.visible_to(actor).filter(pk__in=ids).select_related("customer"))
     if action in (BulkAction.READY, BulkAction.APPROVE):
         needed = Prefetch("lines", DraftOrderLine.objects.order_by("line_no"))
         orders = list(
             DraftOrder.objects.filter(pk__in=[o.pk for o in orders]).prefetch_related(needed, "customer")
         )
-    world, judge = _world(action, orders), _JUDGES[action]
+    data, judge = _preview_data(action, orders), _JUDGES[action]
     by_id = {order.pk: order for order in orders}
-    return [judge(by_id[pk], world) for pk in ids if pk in by_id]
+    return [judge(by_id[pk], data) for pk in ids if pk in by_id]
 
 
-def _world(action: BulkAction, orders: Sequence[DraftOrder]) -> World:
+def _preview_data(action: BulkAction, orders: Sequence[DraftOrder]) -> PreviewData:
     # Who rejects an order need not check it first.
     checked = [] if action is BulkAction.REJECT else [o for o in orders if o.status in _BEFORE[action]]
     warnings = warnings_by_order(checked)
     if action not in (BulkAction.PUSH, BulkAction.RETRY):
-        return World({}, frozenset(), warnings)
-    exports = ERPExport.objects.filter(draft_order__in=orders).order_by("created_at", "pk")
-    plain = exports.only("draft_order", "status", "failed_as", "erp_order_id", "sha256", "created_at")
-    newest = {export.draft_order_id: export for export in plain}
-    return World(newest, frozenset(active_connections(orders)), warnings)
+        return PreviewData({}, frozenset(), warnings)
+    return PreviewData(newest_exports(orders), frozenset(active_connections(orders)), warnings)
 
 
-def _ready(order: DraftOrder, world: World) -> Judged:
+def _ready(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.READY:
-        return Judged(order, Outcome.SAME, _("Ready already."))
+        return OrderPreview(order, Outcome.SAME, _("Ready already."))
     if order.status not in _BEFORE[BulkAction.READY]:
         return _wrong_status(order)
-    return _complete(order, world, _("Complete: it then waits for approval."))
+    return _complete(order, data, _("Complete: it then waits for approval."))
 
 
-def _approve(order: DraftOrder, world: World) -> Judged:
+def _approve(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.APPROVED:
-        return Judged(order, Outcome.SAME, _("Approved already."))
+        return OrderPreview(order, Outcome.SAME, _("Approved already."))
     if order.status not in _BEFORE[BulkAction.APPROVE]:
         return _wrong_status(order)
-    return _complete(order, world, _("Approved by you; nothing is sent yet."))
+    return _complete(order, data, _("Approved by you; nothing is sent yet."))
 
 
-def _reject(order: DraftOrder, world: World) -> Judged:
+def _reject(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.REJECTED:
-        return Judged(order, Outcome.SAME, _("Rejected already."))
+        return OrderPreview(order, Outcome.SAME, _("Rejected already."))
     if order.status not in _BEFORE[BulkAction.REJECT]:
         return _wrong_status(order)
-    return Judged(order, Outcome.DONE, _("Never sent. This can't be undone."))
+    return OrderPreview(order, Outcome.DONE, _("Never sent. This can't be undone."))
 
 
-def _push(order: DraftOrder, world: World) -> Judged:
-    newest = world.newest.get(order.pk)
+def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
+    newest = data.newest.get(order.pk)
     if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
-        return Judged(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
+        return OrderPreview(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
     if order.status not in _BEFORE[BulkAction.PUSH]:
         return _wrong_status(order)
-    if order.org_id not in world.connected:
-        return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return _done(order, world, _("New: each is sent to the ERP, once, as one file."))
+    if order.org_id not in data.connected:
+        return OrderPreview(order, Outcome.REFUSED, _(NO_CONNECTION))
+    return _done(order, data, _("New: each is sent to the ERP, once, as one file."))
 
 
-def _retry(order: DraftOrder, world: World) -> Judged:
-    newest = world.newest.get(order.pk)
-    if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
-        return Judged(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
-    if order.status not in _BEFORE[BulkAction.RETRY] or newest is None:
-        return _wrong_status(order)
-    if order.org_id not in world.connected:
-        return Judged(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return _done(order, world, _(RETRY_REASONS[FailedAs(newest.failed_as)]))
+def _retry(order: DraftOrder, data: PreviewData) -> OrderPreview:
+    newest = data.newest.get(order.pk)
+    newest_id = newest.pk if newest else None
+    connected = partial(data.connected.__contains__, order.org_id)
+    refusal = refuse_retry(order, newest_id, newest_id=newest_id, connected=connected)
+    if refusal is None:
+        return _done(order, data, _(retry_effect(newest)))
+    if refusal is RetryRefusal.ALREADY_PUSHED and newest is not None:
+        return OrderPreview(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
+    if refusal is RetryRefusal.NO_CONNECTION:
+        return OrderPreview(order, Outcome.REFUSED, _(NO_CONNECTION))
+    return _wrong_status(order)
 
 
 # The statuses in which an action changes an order.
@@ -154,7 +156,7 @@ _BEFORE: dict[BulkAction, frozenset[DraftStatus]] = {
     BulkAction.RETRY: frozenset({_S.ERROR}),
     BulkAction.REJECT: frozenset({_S.NEEDS_REVIEW}),
 }
-_JUDGES: dict[BulkAction, Callable[[DraftOrder, World], Judged]] = {
+_JUDGES: dict[BulkAction, Callable[[DraftOrder, PreviewData], OrderPreview]] = {
     BulkAction.READY: _ready,
     BulkAction.APPROVE: _approve,
     BulkAction.PUSH: _push,
@@ -171,24 +173,24 @@ def _so_far(export: ERPExport) -> str:
     return _("On its way already; nothing is sent twice.")
 
 
-def _complete(order: DraftOrder, world: World, words: str) -> Judged:
+def _complete(order: DraftOrder, data: PreviewData, words: str) -> OrderPreview:
     missing = missing_for_ready(order)
     if missing:
-        return Judged(
+        return OrderPreview(
             order, Outcome.REFUSED, _("Something is missing."), "; ".join(in_words(one) for one in missing)
         )
-    return _done(order, world, words)
+    return _done(order, data, words)
 
 
-def _done(order: DraftOrder, world: World, words: str) -> Judged:
+def _done(order: DraftOrder, data: PreviewData, words: str) -> OrderPreview:
     """Orders with warnings are a group of their own, so that they can be looked at first."""
-    warnings = world.warnings.get(order.pk, ())
+    warnings = data.warnings.get(order.pk, ())
     if not warnings:
-        return Judged(order, Outcome.DONE, words)
+        return OrderPreview(order, Outcome.DONE, words)
     detail = " ".join(warning.text() for warning in warnings)
-    return Judged(order, Outcome.DONE, f"{words} {_('With warnings: check these.')}", detail)
+    return OrderPreview(order, Outcome.DONE, f"{words} {_('With warnings: check these.')}", detail)
 
 
-def _wrong_status(order: DraftOrder) -> Judged:
+def _wrong_status(order: DraftOrder) -> OrderPreview:
     words = _("Not possible: the order is %(status)s.") % {"status": order.get_status_display()}
-    return Judged(order, Outcome.REFUSED, words)
+    return OrderPreview(order, Outcome.REFUSED, words)

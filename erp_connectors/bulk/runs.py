@@ -14,7 +14,6 @@ from orderflow.orders.models import DraftOrder
 from orderflow.row_updates import update_rows
 from orderflow.tenancy.models import User
 
-TASK = "erp_connectors.tasks.carry_out"
 AT_MOST = 10_000
 CHUNK = 100
 # What is done within a request, while whoever confirmed it waits for the next page.
@@ -54,7 +53,7 @@ def confirm(run: BulkRun) -> bool:
         if not unconfirmed.update(confirmed_at=now, worked_at=now, asked_from=asked_from):
             return False
         if run.rows.count() > AT_ONCE:
-            jobs.wake(TASK, str(run.pk))
+            jobs.wake(jobs.Task.CARRY_OUT, str(run.pk))
             return True
     carry_out(run.pk)
     return True

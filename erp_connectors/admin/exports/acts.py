@@ -23,10 +23,11 @@ from orderflow.tenancy.roles import Capability
 
 def _retryable(export: ERPExport) -> bool:
     """Only the export that counts: retrying an older one would mean the newer."""
-    if not retryable(export.draft_order):
+    draft = export.draft_order
+    if not retryable(draft):
         return False
-    stands = counting(exports_of(export.draft_order))
-    return stands is not None and stands.pk == export.pk
+    counts = counting(exports_of(draft))
+    return counts is not None and retryable(draft, export.pk, newest_id=counts.pk)
 
 
 def _retry_prospect(export: ERPExport) -> Prospect:

@@ -56,8 +56,8 @@ class AcceptedForm(RefusedForm):
     field_order = ("erp_order_id", "note")
 
     def mark(self, export_id: UUID, actor: User) -> Marked:
-        told = self.cleaned_data
-        return mark_accepted(export_id, actor=actor, erp_order_id=told["erp_order_id"], note=told["note"])
+        data = self.cleaned_data
+        return mark_accepted(export_id, actor=actor, erp_order_id=data["erp_order_id"], note=data["note"])
 
 
 def answer_by_hand(

@@ -15,7 +15,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.push import active_connections, push, retry_push
-from erp_connectors.services.exports.retry import RETRY_REASONS
+from erp_connectors.services.exports.retry_rule import refuse_retry, retry_effect
 from erp_connectors.services.status.export_status import counting
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import FailedAs
@@ -34,8 +34,9 @@ def may_become(to: DraftStatus, *, but_from: DraftStatus | None = None) -> Calla
     return lambda draft: draft.status != but_from and to in DRAFT_MOVES[DraftStatus(draft.status)]
 
 
-def retryable(draft: DraftOrder) -> bool:
-    return draft.status == DraftStatus.ERROR
+def retryable(draft: DraftOrder, export_id: UUID | None = None, *, newest_id: UUID | None = None) -> bool:
+    """A missing connection is an obstacle that the page names, not a reason to hide the button."""
+    return refuse_retry(draft, export_id, newest_id=newest_id, connected=lambda: True) is None
 
 
 def _ready(draft: DraftOrder) -> Prospect:
@@ -87,9 +88,8 @@ def _push(draft: DraftOrder) -> Prospect:
 
 
 def retry_prospect(draft: DraftOrder) -> Prospect:
-    last = counting(exports_of(draft))
-    why = [_(RETRY_REASONS[FailedAs(last.failed_as)])] if last and last.failed_as else []
-    return _delivery(draft, [*why, _("The failed export stays as it is, as the record of what happened.")])
+    effect = _(retry_effect(counting(exports_of(draft))))
+    return _delivery(draft, [effect, _("The failed export stays as it is, as the record of what happened.")])
 
 
 def _delivery(draft: DraftOrder, sentences: list[str]) -> Prospect:

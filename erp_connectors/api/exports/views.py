@@ -34,7 +34,7 @@ from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRe
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.manual_answers import MAX_NOTE, MAX_ORDER_ID, mark_accepted, mark_refused
-from erp_connectors.services.exports.retry import MAX_EXPORTS, RetryOutcome, bulk_retry
+from erp_connectors.services.exports.retry import MAX_EXPORTS, RetryOutcome, retry_exports
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.services.status.waiting_reason import reason_for_waiting
 from erp_connectors.states import ExportStatus
@@ -204,7 +204,7 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def bulk_retry(self, request: Request) -> Response:
         """Retry the pushes of many exports. With `dry_run`, only return what would happen to each, and why."""
         body = _valid(BulkRetryIn(data=request.data))
-        results = bulk_retry(body["export_ids"], actor=signed_in(request), dry_run=body["dry_run"])
+        results = retry_exports(body["export_ids"], actor=signed_in(request), dry_run=body["dry_run"])
         return Response(BulkRetryOut({"dry_run": body["dry_run"], "results": results}).data)
 
     @extend_schema(responses=EventOut(many=True), filters=False)

@@ -16,7 +16,7 @@ class Command(PushingCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--idempotency-key", metavar="KEY", help="the same key gives the same export for 24 h"
+            "--idempotency-key", metavar="KEY", help="refuse an order that was pushed with another key"
         )
 
     def push(self, draft_id: UUID, actor: User | None, options: dict[str, Any]) -> PushResult:

@@ -5,7 +5,8 @@ This is step 1 of publishing exactly once. `delivery/deliver.py` has the others.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from secrets import token_hex
 from uuid import UUID
 
@@ -19,16 +20,20 @@ from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, is_known
 from erp_connectors.services.exports import transitions
+from erp_connectors.services.exports.retry_rule import (
+    ALREADY_PUSHED,
+    RetryRefusal,
+    already_pushed_text,
+    refusal_text,
+    refuse_retry,
+)
 from erp_connectors.states import ConnectionStatus
 from orderflow import jobs, tracing
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
-IDEMPOTENCY_WINDOW = timedelta(hours=24)
 NAME_ATTEMPTS = 4
-ALREADY_PUSHED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
-DELIVER_TASK = "erp_connectors.tasks.deliver"
 
 log = structlog.get_logger(__name__)
 
@@ -63,16 +68,21 @@ class PushResult:
 def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = None) -> PushResult:
     """Start delivering an approved draft. Return the export that exists if it was pushed before.
 
-    ``actor`` None is the system. Raises `DraftOrder.DoesNotExist` (also for another org's draft), `NotPushable`,
-    `AlreadyStarted` if it was pushed with another key, `NoActiveConnection`.
+    ``actor`` None is the system. ``idempotency_key`` is kept with the export. Raises `DraftOrder.DoesNotExist` (also
+    for another org's draft), `NotPushable`, `AlreadyStarted` if it was pushed with another key, `NoActiveConnection`.
     """
     draft = lock_drafts([draft_id], actor).get()
-    existing = _existing(draft, idempotency_key)
+    existing = _newest_export(draft) if draft.status in ALREADY_PUSHED else None
     if existing is not None:
+        if idempotency_key and idempotency_key != existing.idempotency_key:
+            raise AlreadyStarted(already_pushed_text(draft, existing.pk), existing)
         return PushResult(existing, created=False)
-    _require_status(draft, DraftStatus.APPROVED)
-    connections, key = _connections_of(draft), idempotency_key or ""
-    (export,) = create_exports([draft], connections, actor=actor, retry=False, key=key)
+    if draft.status != DraftStatus.APPROVED:
+        raise NotPushable(_not_approved(draft))
+    connections = active_connections([draft])
+    if not connections:
+        raise NoActiveConnection(NO_CONNECTION)
+    (export,) = create_exports([draft], connections, actor=actor, retry=False, key=idempotency_key or "")
     return PushResult(export, created=True)
 
 
@@ -80,9 +90,27 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
 def retry_push(draft_id: UUID, *, actor: User | None) -> PushResult:
     """Start a new export for a draft in ERROR. Raises as `push` does."""
     draft = lock_drafts([draft_id], actor).get()
-    _require_status(draft, DraftStatus.ERROR)
-    (export,) = create_exports([draft], _connections_of(draft), actor=actor, retry=True)
+    newest, connections = _newest_export(draft), active_connections([draft])
+    refused = retry_refused(draft, newest, connections)
+    if refused is not None:
+        raise refused
+    (export,) = create_exports([draft], connections, actor=actor, retry=True)
     return PushResult(export, created=True)
+
+
+def retry_refused(
+    draft: DraftOrder, newest: ERPExport | None, connections: Collection[UUID]
+) -> PushRefused | None:
+    """Return the error if the push can't be retried. ``connections``: the active ones, by org."""
+    newest_id = newest.pk if newest else None
+    connected = partial(connections.__contains__, draft.org_id)
+    refusal = refuse_retry(draft, newest_id, newest_id=newest_id, connected=connected)
+    if refusal is None:
+        return None
+    text = refusal_text(refusal, draft, newest_id)
+    if refusal is RetryRefusal.ALREADY_PUSHED and newest is not None:
+        return AlreadyStarted(text, newest)
+    return NoActiveConnection(text) if refusal is RetryRefusal.NO_CONNECTION else NotPushable(text)
 
 
 @transaction.atomic
@@ -106,7 +134,7 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
         draft.pk: NoActiveConnection(NO_CONNECTION) for draft in approved if draft.org_id not in connections
     }
     for draft in drafts:
-        results.setdefault(draft.pk, NotPushable(_wrong_status(draft, DraftStatus.APPROVED)))
+        results.setdefault(draft.pk, NotPushable(_not_approved(draft)))
     return results
 
 
@@ -115,41 +143,19 @@ def lock_drafts(draft_ids: Collection[UUID], actor: User | None) -> QuerySet[Dra
     return drafts.select_for_update(of=("self",)).filter(pk__in=draft_ids).order_by("pk")
 
 
-def _existing(draft: DraftOrder, idempotency_key: str | None) -> ERPExport | None:
-    if not idempotency_key:
-        return _newest_export(draft) if draft.status in ALREADY_PUSHED else None
-    since = timezone.now() - IDEMPOTENCY_WINDOW
-    keyed = ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft, idempotency_key=idempotency_key)
-    return keyed.filter(created_at__gt=since).order_by("-created_at").first()
-
-
 def _already_started(drafts: Sequence[DraftOrder]) -> dict[UUID, PushResult | PushRefused]:
     pushed = [draft for draft in drafts if draft.status in ALREADY_PUSHED]
     exports = ERPExport.objects.filter(draft_order__in=pushed).order_by("created_at")
     return {export.draft_order_id: PushResult(export, created=False) for export in exports}
 
 
-def _require_status(draft: DraftOrder, status: DraftStatus) -> None:
-    if draft.status == status:
-        return
-    export = _newest_export(draft) if draft.status in ALREADY_PUSHED else None
-    if export is None:
-        raise NotPushable(_wrong_status(draft, status))
-    if draft.status == DraftStatus.PUSHING:
-        raise AlreadyStarted(f"Order {draft} is on its way: export {export.pk}.", export)
-    raise AlreadyStarted(f"Order {draft} was sent already: export {export.pk}.", export)
-
-
 def _newest_export(draft: DraftOrder) -> ERPExport | None:
     return ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at").first()
 
 
-def _wrong_status(draft: DraftOrder, wanted: DraftStatus) -> str:
-    advice = "approve it first"
-    if wanted == DraftStatus.ERROR:
-        advice = "only an order in ERROR can be retried"
-    elif draft.status == DraftStatus.ERROR:
-        advice = "correct and approve it, or retry the push"
+def _not_approved(draft: DraftOrder) -> str:
+    in_error = draft.status == DraftStatus.ERROR
+    advice = "correct and approve it, or retry the push" if in_error else "approve it first"
     return f"Order {draft} is {draft.status}: {advice}."
 
 
@@ -180,15 +186,8 @@ def create_exports(
                 if not attempts_left:
                     raise
         for connection in {export.connection_id for export in exports}:
-            jobs.wake(DELIVER_TASK, str(connection))
+            jobs.wake(jobs.Task.DELIVER, str(connection))
     return exports
-
-
-def _connections_of(draft: DraftOrder) -> Mapping[UUID, ERPConnection]:
-    connections = active_connections([draft])
-    if not connections:
-        raise NoActiveConnection(NO_CONNECTION)
-    return connections
 
 
 def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:

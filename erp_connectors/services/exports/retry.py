@@ -1,19 +1,25 @@
-"""Retry the pushes of many exports at once, or preview the result."""
+"""Retry the pushes of many orders at once, or say what a retry would do to each export."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext_noop
 
-from erp_connectors.messages import NO_CONNECTION
-from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.exports.push import active_connections, create_exports, lock_drafts
-from erp_connectors.states import FailedAs
+from erp_connectors.models import ERPExport
+from erp_connectors.services.exports.push import (
+    NotPushable,
+    PushRefused,
+    PushResult,
+    active_connections,
+    create_exports,
+    lock_drafts,
+    retry_refused,
+)
+from erp_connectors.services.exports.retry_rule import refusal_text, refuse_retry, retry_effect
 from orderflow.orders.models import DraftOrder
-from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
 MAX_EXPORTS = 1000
@@ -26,7 +32,7 @@ class RetryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """``new_export_id``: None in a dry run or if it was refused. ``why``: a sentence."""
+    """``new_export_id`` None in a dry run, and if it was refused; ``why`` is a sentence."""
 
     export_id: UUID
     outcome: RetryOutcome
@@ -36,68 +42,58 @@ class RetryResult:
     new_export_id: UUID | None = None
 
 
-RETRY_REASONS = {
-    FailedAs.NOT_SENT: gettext_noop("It was not sent: it is rendered anew and sent."),
-    FailedAs.REFUSED: gettext_noop("The ERP refused it: it is rendered anew and sent."),
-    FailedAs.UNKNOWN: gettext_noop(
-        "Whether it reached the ERP is not known: it is sent only if the first file did not."
-    ),
-}
+@transaction.atomic
+def retry_many(draft_ids: Collection[UUID], *, actor: User) -> Mapping[UUID, PushResult | PushRefused]:
+    """Retry the pushes of many orders with a few statements; return a result for each id."""
+    drafts = list(lock_drafts(draft_ids, actor))
+    newest, connections = newest_exports(drafts), active_connections(drafts)
+    results: dict[UUID, PushResult | PushRefused] = {
+        pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
+    }
+    wanted = []
+    for draft in drafts:
+        refused = retry_refused(draft, newest.get(draft.pk), connections)
+        if refused is None:
+            wanted.append(draft)
+        else:
+            results[draft.pk] = refused
+    exports = create_exports(wanted, connections, actor=actor, retry=True)
+    return results | {export.draft_order_id: PushResult(export, created=True) for export in exports}
 
 
 @transaction.atomic
-def bulk_retry(export_ids: Sequence[UUID], *, actor: User, dry_run: bool) -> list[RetryResult]:
-    """Return one result for each id, in their order; at most `MAX_EXPORTS`. Many take as many statements as one."""
-    visible = ERPExport.objects.visible_to(actor).filter(pk__in=export_ids).defer("payload")
-    exports = {export.pk: export for export in visible}
-    drafts = {
-        draft.pk: draft
-        for draft in lock_drafts({export.draft_order_id for export in exports.values()}, actor)
-    }
-    newest = _newest(drafts)
-    connections = active_connections(list(drafts.values()))
-    results = [
-        _preview(pk, exports.get(pk), drafts=drafts, newest=newest, connections=connections)
-        for pk in dict.fromkeys(export_ids)
-    ]
+def retry_exports(export_ids: Sequence[UUID], *, actor: User, dry_run: bool) -> list[RetryResult]:
+    """Return a result for each export, in their order; at most `MAX_EXPORTS`. A dry run changes nothing."""
+    visible = ERPExport.objects.visible_to(actor).filter(pk__in=export_ids)
+    draft_ids: dict[UUID, UUID] = dict(visible.values_list("pk", "draft_order"))
+    drafts = {draft.pk: draft for draft in lock_drafts({*draft_ids.values()}, actor)}
+    newest, connections = newest_exports([*drafts.values()]), active_connections([*drafts.values()])
+    results, wanted = list[RetryResult](), list[DraftOrder]()
+    for pk in dict.fromkeys(export_ids):
+        if pk not in draft_ids:
+            results.append(RetryResult(pk, RetryOutcome.REFUSED, "There is no such export."))
+            continue
+        draft = drafts[draft_ids[pk]]
+        last = newest[draft.pk]
+        refusal = refuse_retry(
+            draft, pk, newest_id=last.pk, connected=partial(connections.__contains__, draft.org_id)
+        )
+        known = RetryResult(pk, RetryOutcome.RETRY, retry_effect(last), draft.pk, str(draft))
+        if refusal is None:
+            wanted.append(draft)
+        else:
+            why = refusal_text(refusal, draft, last.pk)
+            known = replace(known, outcome=RetryOutcome.REFUSED, why=why)
+        results.append(known)
     if dry_run:
         return results
-    wanted = [
-        drafts[one.draft_order_id]
-        for one in results
-        if one.outcome is RetryOutcome.RETRY and one.draft_order_id is not None
-    ]
-    exports_made = create_exports(wanted, connections, actor=actor, retry=True)
-    new_ids = {export.draft_order_id: export.pk for export in exports_made}
-    return [
-        replace(one, new_export_id=new_ids[one.draft_order_id])
-        if one.outcome is RetryOutcome.RETRY and one.draft_order_id is not None
-        else one
-        for one in results
-    ]
+    exports = create_exports(wanted, connections, actor=actor, retry=True)
+    made = {newest[export.draft_order_id].pk: export.pk for export in exports}
+    return [replace(one, new_export_id=made.get(one.export_id)) for one in results]
 
 
-def _newest(drafts: dict[UUID, DraftOrder]) -> dict[UUID, UUID]:
-    rows = ERPExport.objects.filter(draft_order__in=list(drafts)).order_by("created_at", "pk")
-    return dict(rows.values_list("draft_order", "pk"))
-
-
-def _preview(
-    pk: UUID,
-    export: ERPExport | None,
-    *,
-    drafts: dict[UUID, DraftOrder],
-    newest: dict[UUID, UUID],
-    connections: dict[UUID, ERPConnection],
-) -> RetryResult:
-    if export is None:
-        return RetryResult(pk, RetryOutcome.REFUSED, "There is no such export.")
-    draft = drafts[export.draft_order_id]
-    known = RetryResult(pk, RetryOutcome.REFUSED, "", draft.pk, str(draft))
-    if newest[draft.pk] != pk:
-        return replace(known, why=f"A newer export of the order counts: {newest[draft.pk]}.")
-    if draft.status != DraftStatus.ERROR:
-        return replace(known, why=f"The order is {draft.status}; only one in ERROR can be retried.")
-    if draft.org_id not in connections:
-        return replace(known, why=NO_CONNECTION)
-    return replace(known, outcome=RetryOutcome.RETRY, why=RETRY_REASONS[FailedAs(export.failed_as)])
+def newest_exports(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPExport]:
+    """By order; with the columns that decide about a retry and say what became of it."""
+    exports = ERPExport.objects.filter(draft_order__in=drafts).order_by("created_at", "pk")
+    columns = ("draft_order", "org", "status", "failed_as", "erp_order_id")
+    return {export.draft_order_id: export for export in exports.only(*columns)}

@@ -16,12 +16,12 @@ from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports import deadlines
 from erp_connectors.services.exports.deadlines import Deadline
 from erp_connectors.services.exports.push import active_connections
+from erp_connectors.services.exports.retry_rule import RetryRefusal, refuse_retry
 from erp_connectors.services.status.event_texts import Tone, duration, fault_hint, fault_message
 from erp_connectors.services.status.situation import Situation
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow import clock
-from orderflow.orders.states import DraftStatus
 
 PATIENCE_WITH_WORKERS = timedelta(minutes=5)
 
@@ -200,16 +200,19 @@ def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
 
 def _as_failed(found: Situation, export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
     """A failed export is history where its order went on."""
-    stands, draft = counting(exports), export.draft_order
-    if stands is not None and stands.pk != export.pk:
-        to_do = _("Nothing to do here: %(file)s counts for the order.") % {"file": stands.filename}
+    counts, draft = counting(exports) or export, export.draft_order
+    refusal = refuse_retry(
+        draft, export.pk, newest_id=counts.pk, connected=lambda: active_connections([draft])
+    )
+    if refusal is RetryRefusal.SUPERSEDED:
+        to_do = _("Nothing to do here: %(file)s counts for the order.") % {"file": counts.filename}
         return replace(found, tone=Tone.PLAIN, to_do=to_do, action="")
-    if draft.status != DraftStatus.ERROR:
+    if refusal in (RetryRefusal.ALREADY_PUSHED, RetryRefusal.WRONG_STATUS):
         to_do = _("Nothing to do here: the order is %(status)s.") % {"status": draft.get_status_display()}
         return replace(found, tone=Tone.PLAIN, to_do=to_do, action="")
     if (export.error_json or {}).get("code") == ALREADY_PUBLISHED.code:
         return replace(found, action="")
-    if not active_connections([draft]):
+    if refusal is RetryRefusal.NO_CONNECTION:
         return replace(found, to_do=f"{found.to_do} {_(NO_CONNECTION)}", action="")
     return found
 

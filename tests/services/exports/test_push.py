@@ -1,4 +1,3 @@
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -69,15 +68,6 @@ def test_a_key_means_nothing_for_another_order(site):
     }
 
     assert len(exports) == 2
-
-
-def test_a_key_is_forgotten_after_a_day(site):
-    order, actor = factories.draft(site.org), factories.user(site.org)
-    export = push(order.pk, actor=actor, idempotency_key="k").export
-    ERPExport.objects.update(created_at=export.created_at - timedelta(hours=25))
-
-    with pytest.raises(NotPushable):
-        push(order.pk, actor=actor, idempotency_key="k")
 
 
 @pytest.mark.parametrize("status", [s for s in DraftStatus if s not in ("APPROVED", "PUSHING", "PUSHED")])

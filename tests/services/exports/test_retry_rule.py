@@ -1,0 +1,137 @@
+"""Commands, the API, the admin, bulk runs and status pages ask one rule if a push may be retried."""
+
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from django.utils.translation import override
+
+from erp_connectors.admin.exports.acts import EXPORT_ACTS
+from erp_connectors.admin.orders.acts import ORDER_ACTS
+from erp_connectors.bulk import preview
+from erp_connectors.bulk.execute import carry_out_chunk
+from erp_connectors.bulk.models import BulkAction, Outcome
+from erp_connectors.messages import in_words
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.services.exports.push import PushRefused, push, retry_push
+from erp_connectors.services.exports.retry import RetryOutcome, retry_exports
+from erp_connectors.services.exports.retry_rule import RetryRefusal, refusal_text, refuse_retry
+from erp_connectors.services.status.export_status import situation_of_export
+from erp_connectors.services.status.timeline import exports_of
+from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
+from orderflow.orders.models import DraftOrder
+from orderflow.orders.states import DraftStatus
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+S = DraftStatus
+
+
+@pytest.fixture
+def org(tmp_path):
+    made = factories.org()
+    factories.connection(made, {"mode": "filesystem", "export_path": str(tmp_path)})
+    return made
+
+
+def failed(org, status=S.ERROR):
+    """The failed export of an order that has this status now."""
+    export = push(factories.draft(org).pk, actor=None).export
+    ERPExport.objects.filter(pk=export.pk).update(status=ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT)
+    DraftOrder.objects.filter(pk=export.draft_order_id).update(status=status)
+    return ERPExport.objects.get(pk=export.pk)
+
+
+def everyone_says(export, ops):
+    """What each place decides about a retry of this export: True if it may be retried."""
+    (by_export,) = retry_exports([export.pk], actor=ops, dry_run=True)
+    (foretold,) = preview.preview(BulkAction.RETRY, [export.draft_order_id], actor=ops)
+    (act,) = [act for act in EXPORT_ACTS if act.name == "retry"]
+    (order_act,) = [act for act in ORDER_ACTS if act.name == "retry"]
+    offered, order_offered = act.offered(export), order_act.offered(export.draft_order)
+    return {
+        "API, many": by_export.outcome is RetryOutcome.RETRY,
+        "bulk preview": foretold.outcome == Outcome.DONE,
+        "admin, export": offered and not act.prospect(export).obstacles,
+        "admin, order": order_offered and not order_act.prospect(export.draft_order).obstacles,
+        "status page": situation_of_export(export, exports_of(export.draft_order)).action == "retry",
+        "bulk run": _does(lambda: _bulk_run(export, ops)),
+        "command, API": _does(lambda: retry_push(export.draft_order_id, actor=ops)),
+    }
+
+
+def _bulk_run(export, ops):
+    (result,) = carry_out_chunk(BulkAction.RETRY, [export.draft_order_id], actor=ops).values()
+    if result.outcome != Outcome.DONE:
+        raise PushRefused(result.why)
+
+
+class Undo(Exception):
+    """Roll back what was tried."""
+
+
+def _does(action):
+    try:
+        with transaction.atomic():
+            action()
+            raise Undo
+    except Undo:
+        return True
+    except PushRefused:
+        return False
+
+
+@pytest.mark.parametrize("status", [s for s in S if s not in (S.PUSHING, S.PUSHED)])
+def test_each_place_allows_a_retry_in_the_same_statuses(org, status):
+    said = everyone_says(failed(org, status), factories.user(org))
+
+    assert set(said.values()) == {status == S.ERROR}, said
+
+
+def test_each_place_refuses_a_retry_without_a_connection(org):
+    export = failed(org)
+    ERPConnection.objects.update(status=ConnectionStatus.DISABLED)
+
+    said = everyone_says(export, factories.user(org))
+
+    assert set(said.values()) == {False}, said
+
+
+@pytest.mark.parametrize(
+    ("status", "export", "newest", "connected", "refusal"),
+    [
+        (S.ERROR, 1, 1, True, None),
+        (S.ERROR, None, None, True, None),
+        (S.ERROR, 1, 2, True, RetryRefusal.SUPERSEDED),
+        (S.PUSHED, 1, 2, False, RetryRefusal.SUPERSEDED),
+        (S.PUSHED, 1, 1, True, RetryRefusal.ALREADY_PUSHED),
+        (S.PUSHING, 1, 1, False, RetryRefusal.ALREADY_PUSHED),
+        (S.PUSHED, None, None, True, RetryRefusal.WRONG_STATUS),
+        (S.APPROVED, 1, 1, False, RetryRefusal.WRONG_STATUS),
+        (S.ERROR, 1, 1, False, RetryRefusal.NO_CONNECTION),
+    ],
+)
+def test_the_first_reason_that_applies_is_given(status, export, newest, connected, refusal):
+    draft = DraftOrder(status=status, external_order_number="PO-1")
+
+    assert refuse_retry(draft, export, newest_id=newest, connected=lambda: connected) is refusal
+    if refusal is not None:
+        assert refusal_text(refusal, draft, newest)
+
+
+def test_an_older_export_is_refused_by_name_of_the_newer(org):
+    older = failed(org)
+    newer = retry_push(older.draft_order_id, actor=None).export
+
+    (result,) = retry_exports([older.pk], actor=factories.user(org), dry_run=False)
+
+    assert (result.outcome, str(newer.pk) in result.why) == (RetryOutcome.REFUSED, True)
+    assert result.new_export_id is None
+
+
+@pytest.mark.parametrize("refusal", RetryRefusal)
+def test_each_reason_is_translated(refusal):
+    text = refusal_text(refusal, DraftOrder(status=S.PUSHED, external_order_number="PO-1"), UUID(int=1))
+
+    with override("de"):
+        assert in_words(text) != text
