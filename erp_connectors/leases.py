@@ -1,25 +1,26 @@
-"""One worker at a time per connection and purpose: a token and an expiry in the connection's row.
+"""Leases: one worker at a time works on a row, across transactions. A token and an expiry in the row.
 
-Taking is one conditional UPDATE. Whoever holds a lease proves it again in each transaction that matters, with
-`renew`. Its times are the database's, so hosts with wrong clocks neither hold one for hours nor take one too early.
-A lease that ran out early (a frozen worker) costs time, never correctness.
+`take` is a conditional UPDATE. The holder proves its lease in each transaction that matters, with `renew`. Times are
+the database's, so hosts with wrong clocks neither hold a lease for hours nor take one too early. A lease that ran out
+early (a frozen worker) costs time, never correctness.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from secrets import token_hex
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Func, Q, QuerySet, Value
+from django.db.models import BooleanField, Func, Model, Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from erp_connectors import counters
@@ -29,61 +30,80 @@ from orderflow.transitions import LostRace
 log = structlog.get_logger(__name__)
 
 
-class Purpose(StrEnum):
-    DELIVERY = "delivery_lease"
-    POLL = "poll_lease"
+class LeasePurpose(StrEnum):
+    DELIVERY = "delivery"
+    POLL = "poll"
+    NOTIFICATION = "notification"
+    RETENTION = "retention"
 
-    @property
-    def short(self) -> str:
-        return self.name.lower()
 
-    @property
-    def duration(self) -> timedelta:
-        """A killed worker's connection is free again after this; of a poll within a poll interval."""
-        if self is Purpose.POLL:
-            return min(_duration(), timedelta(seconds=max(settings.ACK_POLL_INTERVAL_SECONDS, 15)))
-        return _duration()
+@dataclass(frozen=True, slots=True)
+class LeaseKind:
+    """The leases of one purpose: columns ``{columns}_token`` and ``{columns}_until`` of a model, and their duration."""
+
+    purpose: LeasePurpose
+    model: type[Model]
+    columns: str
+    duration: Callable[[], timedelta]
+
+    def free(self, now: datetime | Now, *, path: str = "") -> Q:
+        """Match rows that no worker holds at ``now``. ``path`` leads to the model from another, with ``__``."""
+        token, until = f"{path}{self.columns}_token", f"{path}{self.columns}_until"
+        return Q(**{token: ""}) | Q(**{f"{until}__lt": now})
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    connection_id: UUID
-    purpose: Purpose
+    kind: LeaseKind
+    row_id: UUID
     token: str
     took_over: bool = False
 
 
-def take(connection_id: UUID, purpose: Purpose) -> Lease | None:
-    """None: somebody else holds it."""
+def _of_delivery() -> timedelta:
+    return timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+
+
+def _of_poll() -> timedelta:
+    """The connection of a killed worker is free again within a poll interval."""
+    return min(_of_delivery(), timedelta(seconds=max(settings.ACK_POLL_INTERVAL_SECONDS, 15)))
+
+
+DELIVERY = LeaseKind(LeasePurpose.DELIVERY, ERPConnection, "delivery_lease", _of_delivery)
+POLL = LeaseKind(LeasePurpose.POLL, ERPConnection, "poll_lease", _of_poll)
+
+
+def take(row_id: UUID, kind: LeaseKind, *, only_if: Q | None = None) -> Lease | None:
+    """Return None if another worker holds the lease, or the row does not match ``only_if``."""
     token = token_hex(16)
-    free = Q(**{f"{purpose}_token": ""})
-    expired = Q(**{f"{purpose}_until__lt": Now()})
-    row = ERPConnection.objects.filter(pk=connection_id)
-    values = {f"{purpose}_token": token, f"{purpose}_until": Now() + purpose.duration}
-    if row.filter(free).update(**values):
-        return Lease(connection_id, purpose, token)
+    row = _rows(kind).filter(only_if or Q(), pk=row_id)
+    values = {f"{kind.columns}_token": token, f"{kind.columns}_until": Now() + kind.duration()}
+    if row.filter(**{f"{kind.columns}_token": ""}).update(**values):
+        return Lease(kind, row_id, token)
     with transaction.atomic():
-        if row.filter(expired).update(**values):
-            counters.count(counters.Name.TAKEOVERS, purpose.short)
-            log.warning("lease.taken_over", connection_id=str(connection_id), purpose=purpose.short)
-            return Lease(connection_id, purpose, token, took_over=True)
+        if row.filter(**{f"{kind.columns}_until__lt": Now()}).update(**values):
+            counters.count(counters.Name.TAKEOVERS, kind.purpose)
+            log.warning("lease.taken_over", row_id=str(row_id), purpose=kind.purpose)
+            return Lease(kind, row_id, token, took_over=True)
     return None
 
 
 def renew(lease: Lease) -> None:
-    """Raises `LostRace` when another worker has it now. Inside a transaction it also keeps takers waiting."""
-    rows = _held(lease)
+    """Raise `LostRace` if another worker holds it now. Inside a transaction it also keeps takers waiting."""
+    rows = held(lease)
     if connection.vendor == "postgresql":
         rows = rows.filter(_bound_transaction())
-    held = rows.update(**{f"{lease.purpose}_until": Now() + lease.purpose.duration})
-    if not held:
-        raise LostRace(
-            f"The {lease.purpose} of connection {lease.connection_id} is held by another worker now."
-        )
+    if not rows.update(**{f"{lease.kind.columns}_until": Now() + lease.kind.duration()}):
+        raise LostRace(f"Another worker holds the {lease.kind.purpose} lease of {lease.row_id} now.")
 
 
 def release(lease: Lease) -> None:
-    _held(lease).update(**{f"{lease.purpose}_token": "", f"{lease.purpose}_until": None})
+    held(lease).update(**{f"{lease.kind.columns}_token": "", f"{lease.kind.columns}_until": None})
+
+
+def held(lease: Lease) -> QuerySet[Any]:
+    """The row, as long as this lease is the one in it."""
+    return _rows(lease.kind).filter(**{"pk": lease.row_id, f"{lease.kind.columns}_token": lease.token})
 
 
 def _bound_transaction() -> Func:
@@ -130,22 +150,20 @@ def bound_transactions(connection: BaseDatabaseWrapper, **signal: object) -> Non
 
 def _keep(lease: Lease, done: threading.Event) -> None:
     try:
-        while not done.wait(lease.purpose.duration.total_seconds() / 3):
+        while not done.wait(lease.kind.duration().total_seconds() / 3):
             renew(lease)
     except (LostRace, DatabaseError) as error:
         # The work itself finds out at its next commit; nothing is decided here.
-        log.warning("lease.not_renewed", connection_id=str(lease.connection_id), error=str(error))
+        log.warning(
+            "lease.not_renewed", row_id=str(lease.row_id), purpose=lease.kind.purpose, error=str(error)
+        )
     finally:
         connection.close()
 
 
-def _held(lease: Lease) -> QuerySet[ERPConnection]:
-    return ERPConnection.objects.filter(pk=lease.connection_id, **{f"{lease.purpose}_token": lease.token})
+def _rows(kind: LeaseKind) -> QuerySet[Any]:
+    return kind.model._default_manager.all()
 
 
 def _milliseconds() -> str:
-    return str(int(_duration().total_seconds() * 1000))
-
-
-def _duration() -> timedelta:
-    return timedelta(seconds=settings.DELIVERY_LEASE_SECONDS)
+    return str(int(_of_delivery().total_seconds() * 1000))

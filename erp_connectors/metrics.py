@@ -12,15 +12,15 @@ from prometheus_client.registry import Collector
 from erp_connectors import counters
 from erp_connectors.counters import BUCKETS, INFINITE, Name
 from erp_connectors.faults import FAULT_KINDS
-from erp_connectors.retention.periods import Kind
-from erp_connectors.retention.telling import finished_at
+from erp_connectors.leases import LeasePurpose
+from erp_connectors.retention.outlook import finished_at
+from erp_connectors.retention.periods import ContentKind
 from erp_connectors.services.upkeep import gauges
 from erp_connectors.services.upkeep.gauges import ConnectionGauges
 from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow import clock, jobs
 
 PREFIX = "orderflow"
-PURPOSES = ("delivery", "poll")
 
 
 # Name, help, and the figure of a connection at a time.
@@ -124,9 +124,9 @@ def _counted(totals: Totals) -> Iterator[Metric]:
     files = [status for status in AckFileStatus.values if status != AckFileStatus.WAITING]
     yield _counter(totals, Name.ACK_FILES, "outcome", files, "Ack files decided, by what became of them.")
     yield _counter(
-        totals, Name.TAKEOVERS, "purpose", PURPOSES, "Leases taken over from workers that fell silent."
+        totals, Name.TAKEOVERS, "purpose", [*LeasePurpose], "Leases taken over from workers that fell silent."
     )
-    kinds = [str(kind) for kind in Kind]
+    kinds = [str(kind) for kind in ContentKind]
     yield _counter(
         totals, Name.REMOVED, "content", kinds, "Contents that retention removed, by what they are."
     )

@@ -7,7 +7,6 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from erp_connectors import leases
-from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.upkeep.sweep import due_deliveries, due_polls
@@ -40,7 +39,7 @@ def test_a_host_that_is_ahead_is_found(db, host_is_ahead):
 
 @pytest.mark.postgres_only
 def test_nothing_that_a_host_ahead_wrote_lies_hours_ahead(site, host_is_ahead):  # noqa: F811
-    lease = leases.take(site.connection.pk, Purpose.DELIVERY)
+    lease = leases.take(site.connection.pk, leases.DELIVERY)
     assert lease is not None
     leases.renew(lease)
     site.acks.rmdir()
@@ -58,9 +57,9 @@ def test_nothing_that_a_host_ahead_wrote_lies_hours_ahead(site, host_is_ahead): 
 def test_a_host_that_is_ahead_takes_no_lease_that_another_holds(site, host_is_ahead, monkeypatch):  # noqa: F811
     with monkeypatch.context() as right:
         right.setattr("django.utils.timezone.now", host_is_ahead)
-        assert leases.take(site.connection.pk, Purpose.POLL) is not None
+        assert leases.take(site.connection.pk, leases.POLL) is not None
 
-    assert leases.take(site.connection.pk, Purpose.POLL) is None
+    assert leases.take(site.connection.pk, leases.POLL) is None
     assert due_polls(clock.now()) == due_deliveries(clock.now()) == []
 
 

@@ -120,11 +120,11 @@ def test_a_circuit_that_opens_again_while_open_counts_once(make_site, scrape):  
 
 def test_a_lease_taken_from_a_silent_worker_is_counted(make_site, scrape):  # noqa: F811
     pk = make_site().connection.pk
-    leases.take(pk, leases.Purpose.POLL)
-    assert leases.take(pk, leases.Purpose.POLL) is None
+    leases.take(pk, leases.POLL)
+    assert leases.take(pk, leases.POLL) is None
     ERPConnection.objects.update(poll_lease_until=timezone.now() - timedelta(seconds=1))
 
-    assert leases.take(pk, leases.Purpose.POLL).took_over
+    assert leases.take(pk, leases.POLL).took_over
 
     found = scrape()
     assert (found["lease_takeovers_total", "poll"], found["lease_takeovers_total", "delivery"]) == (1, 0)

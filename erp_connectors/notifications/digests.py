@@ -76,15 +76,15 @@ def _circuits(subscription: Subscription, now: datetime) -> int:
         .order_by("at", "pk")[:AT_ONCE]
     )
     PendingEvent.objects.filter(pk__in=[one.pk for one in found]).delete()
-    told, last = set(subscription.told_open), {one.connection_id: one for one in found}
+    reported, last = set(subscription.reported_circuits), {one.connection_id: one for one in found}
     opened: list[PendingEvent] = []
     closed: list[PendingEvent] = []
     for one in last.values():
-        is_open, was_told = one.connection.circuit_open, str(one.connection_id) in told
-        if is_open != was_told:
+        is_open, was_reported = one.connection.circuit_open, str(one.connection_id) in reported
+        if is_open != was_reported:
             (opened if is_open else closed).append(one)
-    told = (told | _ids(opened)) - _ids(closed)
-    Subscription.objects.filter(pk=subscription.pk).update(told_open=sorted(told))
+    reported = (reported | _ids(opened)) - _ids(closed)
+    Subscription.objects.filter(pk=subscription.pk).update(reported_circuits=sorted(reported))
     return _notify(subscription, Event.CIRCUIT_OPENED, opened, now) + _notify(
         subscription, Event.CIRCUIT_CLOSED, closed, now
     )

@@ -14,7 +14,7 @@ from erp_connectors.services.status.connection_health import Trouble
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class EmailText:
     subject: str
     body: str
 
@@ -34,7 +34,7 @@ _TITLES: dict[Event, Callable[[int], str]] = {
 }
 
 
-def letter_of(event: Event, facts: Facts) -> Letter:
+def email_of(event: Event, facts: Facts) -> EmailText:
     title = _TITLES[event](facts.count) % {"n": facts.count}
     ways = {one.connection.id: one.connection for one in facts.first}
     place = named(next(iter(ways.values()))) if len(ways) == 1 else _("several connections")
@@ -46,15 +46,15 @@ def letter_of(event: Event, facts: Facts) -> Letter:
         link_to(event, facts),
         _farewell(),
     ]
-    return Letter(_subject(facts.org, title, place), "\n\n".join(part for part in parts if part) + "\n")
+    return EmailText(_subject(facts.org, title, place), "\n\n".join(part for part in parts if part) + "\n")
 
 
-def trial_letter(org: str, way: Way | None) -> Letter:
+def trial_email(org: str, way: Way | None) -> EmailText:
     place = named(way) if way else _("all connections")
     text = _("This is a test. Whoever reads it will be told here what happens on: %(place)s.") % {
         "place": place
     }
-    return Letter(_subject(org, _("Test of the notifications"), place), f"{text}\n\n{_farewell()}\n")
+    return EmailText(_subject(org, _("Test of the notifications"), place), f"{text}\n\n{_farewell()}\n")
 
 
 def named(way: Way) -> str:

@@ -1,4 +1,4 @@
-"""A letter to one address after another, so that nobody learns of the others and a failure repeats none."""
+"""An e-mail to one address after another, so that nobody learns of the others and a failure repeats none."""
 
 import smtplib
 from collections.abc import Callable, Sequence
@@ -9,19 +9,19 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.utils import DNS_NAME
 
 from erp_connectors.checked_connections import AddressRefused
-from erp_connectors.notifications.email_text import Letter
+from erp_connectors.notifications.email_text import EmailText
 from erp_connectors.outbox.delivery_errors import ADDRESS_REFUSED, NotDelivered
-from erp_connectors.sftp.redact import hiding
+from erp_connectors.sftp.redact import redactor
 
 log = structlog.get_logger(__name__)
 
 
-def post(letter: Letter, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]) -> None:
+def post(email: EmailText, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]) -> None:
     """``reached`` is told of each address that the mail server took. Raises `NotDelivered` after the last one."""
     if not settings.MAIL_IS_SET_UP:
         raise NotDelivered("MAIL_NOT_SET_UP")
     try:
-        refused = _refused_addresses(letter, addresses, message_id, reached)
+        refused = _refused_addresses(email, addresses, message_id, reached)
     except AddressRefused as error:
         # Where it leads is for the operator, not for the org's users.
         log.warning("mail.address_refused", error=str(error))
@@ -35,14 +35,14 @@ def post(letter: Letter, addresses: Sequence[str], message_id: str, reached: Cal
 
 
 def _refused_addresses(
-    letter: Letter, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]
+    email: EmailText, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]
 ) -> list[str]:
     """Send to each address; return those that the mail server refused, with what it says."""
     refused: list[str] = []
     with get_connection() as server:
         for address in addresses:
             try:
-                server.send_messages([_message(letter, address, message_id)])
+                server.send_messages([_message(email, address, message_id)])
             except smtplib.SMTPRecipientsRefused as error:
                 refused.append(f"{address}: {_said(*error.recipients[address])}")
             else:
@@ -50,17 +50,17 @@ def _refused_addresses(
     return refused
 
 
-def _message(letter: Letter, address: str, message_id: str) -> EmailMessage:
+def _message(email: EmailText, address: str, message_id: str) -> EmailMessage:
     headers = {
         # The same for each attempt: a mailbox that has it already may drop the second one.
         "Message-ID": f"<{message_id}@{DNS_NAME}>",
         "Auto-Submitted": "auto-generated",
     }
-    return EmailMessage(letter.subject, letter.body, to=[address], headers=headers)
+    return EmailMessage(email.subject, email.body, to=[address], headers=headers)
 
 
 def _said(code: int, text: bytes | str) -> str:
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     # A server knows our password, and this is shown to the org's people.
-    hidden = hiding(settings.EMAIL_HOST_PASSWORD)(shown)
+    hidden = redactor(settings.EMAIL_HOST_PASSWORD)(shown)
     return " ".join(f"{code} {hidden}".split())[:150]

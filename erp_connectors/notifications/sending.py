@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -11,10 +11,12 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import override
 
+from erp_connectors import leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.faults import Fault
+from erp_connectors.leases import Lease, LeaseKind, LeasePurpose
 from erp_connectors.notifications import mail, webhooks
-from erp_connectors.notifications.email_text import letter_of
+from erp_connectors.notifications.email_text import email_of
 from erp_connectors.notifications.models import Notification
 from erp_connectors.notifications.notification_content import Facts
 from erp_connectors.notifications.payload import payload_of
@@ -22,10 +24,11 @@ from erp_connectors.notifications.secrets import signing_keys
 from erp_connectors.notifications.signing import signed_headers
 from erp_connectors.outbox.delivery_errors import ADDRESS_REFUSED, NotDelivered
 from erp_connectors.outbox.events import Event
-from erp_connectors.outbox.models import Channel, Subscription
+from erp_connectors.outbox.models import LISTENING, Channel, Subscription
 from orderflow import clock
+from orderflow.transitions import LostRace
 
-LEASE = timedelta(minutes=5)
+SENDING = LeaseKind(LeasePurpose.NOTIFICATION, Subscription, "lease", lambda: timedelta(minutes=5))
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 TRIED_FOR = timedelta(hours=24)
 GIVEN_UP_AFTER = timedelta(days=3)
@@ -42,15 +45,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
+    lease: Lease
     subscription: Subscription
-    token: str
 
 
 def due(now: datetime) -> list[UUID]:
     """Subscriptions with something to send that nobody is sending; of those that fail only a few at once."""
     unsent = Notification.objects.unsent().filter(subscription=OuterRef("pk"))
     ready = (
-        Subscription.objects.filter(_free(now)).listening().filter(Exists(unsent)).order_by("retry_at", "pk")
+        Subscription.objects.filter(SENDING.free(now), _not_paused(now))
+        .listening()
+        .filter(Exists(unsent))
+        .order_by("retry_at", "pk")
     )
     well = ready.filter(failing_since=None)[:AT_ONCE]
     failing = ready.exclude(failing_since=None)[:FAILING_AT_ONCE]
@@ -59,15 +65,18 @@ def due(now: datetime) -> list[UUID]:
 
 def send(subscription_id: UUID) -> int:
     """Send what waits, until something does not get through; returns how many did."""
-    claim = _claim(subscription_id, clock.now())
-    if claim is None:
+    lease = leases.take(subscription_id, SENDING, only_if=LISTENING & _not_paused(clock.now()))
+    if lease is None:
         return 0
+    claim = Claim(lease, Subscription.objects.select_related("org").get(pk=subscription_id))
     sent = 0
     try:
         while (notification := _next(claim)) and _send_one(claim, notification):
             sent += 1
+    except LostRace as lost:
+        log.warning("notification.lease_lost", subscription_id=str(subscription_id), reason=str(lost))
     finally:
-        _mine(claim).update(lease_token="", lease_until=None)
+        leases.release(lease)
     return sent
 
 
@@ -75,28 +84,17 @@ def forget_old(now: datetime) -> int:
     return Notification.objects.filter(created_at__lt=now - KEPT).delete()[0]
 
 
-def _free(now: datetime) -> Q:
-    return (Q(lease_token="") | Q(lease_until__lt=now)) & (Q(retry_at=None) | Q(retry_at__lte=now))
-
-
-def _claim(subscription_id: UUID, now: datetime) -> Claim | None:
-    token = uuid4().hex
-    row = Subscription.objects.listening().filter(_free(now), pk=subscription_id)
-    if not row.update(lease_token=token, lease_until=now + LEASE):
-        return None
-    return Claim(Subscription.objects.select_related("org").get(pk=subscription_id), token)
-
-
-def _mine(claim: Claim):  # type: ignore[no-untyped-def]
-    return Subscription.objects.filter(pk=claim.subscription.pk, lease_token=claim.token)
+def _not_paused(now: datetime) -> Q:
+    return Q(retry_at=None) | Q(retry_at__lte=now)
 
 
 def _next(claim: Claim) -> Notification | None:
     """The one that was tried least: one that its receiver can't take doesn't hold up the others."""
     now = clock.now()
-    if not _mine(claim).listening().update(lease_until=now + LEASE):
-        return None
-    unsent = claim.subscription.notifications.unsent()
+    leases.renew(claim.lease)
+    unsent = claim.subscription.notifications.unsent().filter(
+        subscription__in=Subscription.objects.listening()
+    )
     unsent.filter(created_at__lt=now - TRIED_FOR).update(dropped_at=now)
     notification = unsent.order_by("attempts", "created_at").first()
     if notification:
@@ -122,7 +120,7 @@ def _send_one(claim: Claim, notification: Notification) -> bool:
 def _sent(claim: Claim, notification: Notification, trouble: NotDelivered | None) -> None:
     """With a ``trouble``: one address of several is wrong, which is told, and keeps nothing from the others."""
     now = clock.now()
-    row = _mine(claim).select_for_update().first()
+    row = leases.held(claim.lease).select_for_update().first()
     Notification.objects.filter(pk=notification.pk).update(sent_at=now)
     if row is not None:
         row.last_success_at, row.retry_at, row.failures_in_row = now, None, 0
@@ -138,14 +136,14 @@ def _bring(subscription: Subscription, notification: Notification) -> None:
         post_signed(subscription, str(notification.pk), payload_of(notification))
         return
     with override(subscription.language):
-        letter = letter_of(Event(notification.event), msgspec.convert(notification.facts, Facts))
+        email = email_of(Event(notification.event), msgspec.convert(notification.facts, Facts))
 
     def reached(address: str) -> None:
         notification.reached.append(address)
         Notification.objects.filter(pk=notification.pk).update(reached=notification.reached)
 
     waiting = [address for address in subscription.recipients if address not in notification.reached]
-    mail.post(letter, waiting, str(notification.pk), reached)
+    mail.post(email, waiting, str(notification.pk), reached)
 
 
 def post_signed(subscription: Subscription, message_id: str, body: bytes) -> int:
@@ -162,7 +160,7 @@ def post_signed(subscription: Subscription, message_id: str, body: bytes) -> int
 @transaction.atomic
 def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> None:
     """Wait longer each time; after days of nothing but failures, give up until a person sees to it."""
-    row = _mine(claim).select_for_update().first()
+    row = leases.held(claim.lease).select_for_update().first()
     if row is None:
         return
     now = clock.now()

@@ -34,7 +34,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SubscriptionStatus:
     """``cause`` and ``hint`` of the last trouble; ``gives_up_at``: if it goes on failing until then."""
 
     state: State
@@ -59,12 +59,12 @@ def state_of(row: Subscription) -> State:
     return State.WORKS if row.last_success_at else State.UNUSED
 
 
-def standing_of(row: Subscription) -> Standing:
+def status_of(row: Subscription) -> SubscriptionStatus:
     """Two statements."""
     cause, hint = worded(row.last_trouble)
     waiting = row.pending_events.aggregate(n=Count("pk"))["n"]
     failing = row.failing_since if not row.given_up_at and row.failures_in_row else None
-    return Standing(
+    return SubscriptionStatus(
         state=state_of(row),
         cause=cause,
         hint=hint,

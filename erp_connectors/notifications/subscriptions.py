@@ -10,7 +10,7 @@ from django.utils.translation import override
 
 from erp_connectors.notifications import mail
 from erp_connectors.notifications.digests import open_circuits
-from erp_connectors.notifications.email_text import trial_letter
+from erp_connectors.notifications.email_text import trial_email
 from erp_connectors.notifications.notification_content import way_of
 from erp_connectors.notifications.payload import trial_payload
 from erp_connectors.notifications.secrets import new_secret_only, renew_secret
@@ -56,7 +56,7 @@ def create(subscription: Subscription, *, actor: User) -> str:
             raise TooMany
         if subscription.channel == Channel.WEBHOOK:
             secret = renew_secret(subscription, timezone.now())
-        subscription.told_open = open_circuits(subscription.org_id, subscription.connection_id)
+        subscription.reported_circuits = open_circuits(subscription.org_id, subscription.connection_id)
         _save(subscription)
         _audit(subscription, Action.SUBSCRIPTION_CREATED, actor, after=_public(subscription))
     return secret
@@ -126,8 +126,8 @@ def _bring_test(subscription: Subscription) -> int:
         body = trial_payload(subscription.org.slug, way, timezone.now())
         return post_signed(subscription, str(uuid4()), body)
     with override(subscription.language):
-        letter = trial_letter(subscription.org.name, way)
-    mail.post(letter, subscription.recipients, str(uuid4()), lambda address: None)
+        email = trial_email(subscription.org.name, way)
+    mail.post(email, subscription.recipients, str(uuid4()), lambda address: None)
     return 0
 
 
@@ -140,8 +140,8 @@ def _note_test(row: Subscription, trouble: NotDelivered | None) -> None:
         row.failing_since, row.failures_in_row = None, 0
         if row.given_up_at:
             row.given_up_at = None
-            row.told_open = open_circuits(row.org_id, row.connection_id)
-    row.save(update_fields=[*OUTCOME, "told_open"])
+            row.reported_circuits = open_circuits(row.org_id, row.connection_id)
+    row.save(update_fields=[*OUTCOME, "reported_circuits"])
 
 
 def _begin_anew(stored: Subscription, changed: Subscription) -> None:
@@ -156,7 +156,7 @@ def _begin_anew(stored: Subscription, changed: Subscription) -> None:
     if elsewhere or switched_on:
         rows.update(given_up_at=None, failing_since=None, failures_in_row=0, retry_at=None, last_trouble=None)
     if elsewhere or switched_on or stored.connection_id != changed.connection_id:
-        rows.update(told_open=open_circuits(changed.org_id, changed.connection_id))
+        rows.update(reported_circuits=open_circuits(changed.org_id, changed.connection_id))
     if not changed.active:
         changed.pending_events.all().delete()
         changed.notifications.unsent().update(dropped_at=clock.now())

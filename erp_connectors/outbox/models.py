@@ -24,16 +24,19 @@ class Channel(models.TextChoices):
     WEBHOOK = "WEBHOOK", _("Webhook")
 
 
+LISTENING = Q(active=True, given_up_at=None)
+
+
 class SubscriptionQuerySet(OrgScopedQuerySet["Subscription"]):
     def listening(self) -> "SubscriptionQuerySet":
-        return self.filter(active=True, given_up_at=None)
+        return self.filter(LISTENING)
 
 
 class Subscription(models.Model):
     """``connection`` None: all of the org's.
 
-    The columns from ``told_open`` on belong to the workers, which write them by conditional updates; `save` leaves
-    them alone.
+    The columns from ``reported_circuits`` on belong to the workers, which write them by conditional updates; `save`
+    leaves them alone.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -52,10 +55,10 @@ class Subscription(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    told_open = models.JSONField(
+    reported_circuits = models.JSONField(
         default=list,
         editable=False,
-        help_text="Connections that were told of as held, and not as working again.",
+        help_text="Connections that were reported as held, and not yet as working again.",
     )
     lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)

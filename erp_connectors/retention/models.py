@@ -20,9 +20,8 @@ class RetentionRun(models.Model):
     older_than = models.PositiveIntegerField(null=True, help_text="Days, in place of the settings.")
     began_at = models.DateTimeField(default=timezone.now)
     asked_at = models.DateTimeField(null=True, help_text="When a worker was last asked to go on with it.")
-    worked_at = models.DateTimeField(
-        null=True, help_text="While somebody works on it: when that was last seen."
-    )
+    lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True)
     trouble = models.TextField(blank=True, default="")
 

@@ -11,7 +11,7 @@ from django.conf import settings
 LEAST_ARCHIVE_DAYS = 30
 
 
-class Kind(StrEnum):
+class ContentKind(StrEnum):
     """What retention removes: the copies of orders' files, the texts of ack files, the events that prove nothing."""
 
     FILES = "files"
@@ -19,10 +19,10 @@ class Kind(StrEnum):
     EVENTS = "events"
 
 
-SETTINGS: Mapping[Kind, str] = {
-    Kind.FILES: "RETENTION_ARCHIVE_DAYS",
-    Kind.ANSWERS: "RETENTION_ACK_DAYS",
-    Kind.EVENTS: "RETENTION_EVENT_DAYS",
+SETTINGS: Mapping[ContentKind, str] = {
+    ContentKind.FILES: "RETENTION_ARCHIVE_DAYS",
+    ContentKind.ANSWERS: "RETENTION_ACK_DAYS",
+    ContentKind.EVENTS: "RETENTION_EVENT_DAYS",
 }
 
 
@@ -34,17 +34,17 @@ class TooShort(ValueError):
 class Periods:
     """In days, by kind; a kind that is missing is kept for ever. Raises `TooShort`."""
 
-    days: Mapping[Kind, int]
+    days: Mapping[ContentKind, int]
 
     def __post_init__(self) -> None:
-        days = self.days.get(Kind.FILES)
+        days = self.days.get(ContentKind.FILES)
         if days is not None and days < LEAST_ARCHIVE_DAYS:
             raise TooShort(
                 f"Copies in the archive can't be removed after {days} days: write {LEAST_ARCHIVE_DAYS} or more, or 0 "
                 "to keep them for ever. After a restore they alone tell what was sent since the backup."
             )
 
-    def before(self, kind: Kind, now: datetime) -> datetime | None:
+    def before(self, kind: ContentKind, now: datetime) -> datetime | None:
         """What was last touched before this moment may go."""
         days = self.days.get(kind)
         return now - timedelta(days=days) if days else None
@@ -57,4 +57,4 @@ def configured() -> Periods:
 
 def periods(older_than: int | None) -> Periods:
     """``older_than``: of everything, in place of the settings."""
-    return configured() if older_than is None else Periods(dict.fromkeys(Kind, older_than))
+    return configured() if older_than is None else Periods(dict.fromkeys(ContentKind, older_than))

@@ -14,11 +14,11 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from erp_connectors import archive, counters
-from erp_connectors.archive_watermark import move_horizon
+from erp_connectors.archive_watermark import advance_watermark
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.retention.models import RetentionShare
-from erp_connectors.retention.periods import Kind
+from erp_connectors.retention.periods import ContentKind
 from erp_connectors.retention.rules import BORN, PROVING, born_before, going
 from erp_connectors.services.acks.content import digest
 from orderflow.row_updates import update_rows
@@ -26,21 +26,21 @@ from orderflow.row_updates import update_rows
 BATCH = 200
 
 
-def remove(kind: Kind, share: RetentionShare, before: datetime) -> Iterator[int]:
+def remove(kind: ContentKind, share: RetentionShare, before: datetime) -> Iterator[int]:
     """Batch by batch, with how many each removed. Raises `ArchiveUnavailable`; what it left is done by the next run."""
     return _REMOVALS[kind](share, before)
 
 
 def _files(share: RetentionShare, before: datetime) -> Iterator[int]:
-    wanted, noted = going(Kind.FILES, share.org_id, before), False
-    for page in _pages(Kind.FILES, share.org_id, before):
+    wanted, noted = going(ContentKind.FILES, share.org_id, before), False
+    for page in _pages(ContentKind.FILES, share.org_id, before):
         if not noted:
-            move_horizon(share.org_id, before)
+            advance_watermark(share.org_id, before)
             noted = True
         with transaction.atomic():
             marked = _held_exports(wanted, page)
             rows = ERPExport.objects.filter(pk__in=marked, payload_removed_at=None)
-            _count(share, Kind.FILES, rows.update(payload_removed_at=timezone.now()))
+            _count(share, ContentKind.FILES, rows.update(payload_removed_at=timezone.now()))
         crashpoint("prune-marked")
         _delete(marked)
         yield len(marked)
@@ -66,27 +66,27 @@ def _delete(exports: Sequence[UUID]) -> None:
 
 
 def _events(share: RetentionShare, before: datetime) -> Iterator[int]:
-    wanted = going(Kind.EVENTS, share.org_id, before)
-    for page in _pages(Kind.EVENTS, share.org_id, before):
+    wanted = going(ContentKind.EVENTS, share.org_id, before)
+    for page in _pages(ContentKind.EVENTS, share.org_id, before):
         with transaction.atomic():
             thinned = _held_exports(wanted, page)
             ERPExportEvent.objects.filter(export__in=thinned).exclude(what__in=PROVING).delete()
             rows = ERPExport.objects.filter(pk__in=thinned)
-            _count(share, Kind.EVENTS, rows.update(events_removed_at=timezone.now()))
+            _count(share, ContentKind.EVENTS, rows.update(events_removed_at=timezone.now()))
         crashpoint("prune-events-removed")
         yield len(thinned)
 
 
 def _answers(share: RetentionShare, before: datetime) -> Iterator[int]:
-    wanted = going(Kind.ANSWERS, share.org_id, before)
-    for page in _pages(Kind.ANSWERS, share.org_id, before):
+    wanted = going(ContentKind.ANSWERS, share.org_id, before)
+    for page in _pages(ContentKind.ANSWERS, share.org_id, before):
         with transaction.atomic():
             removed = _held_answers(wanted, page)
             for row in removed:
                 row.body_sha256, row.body, row.body_removed_at = digest(row), None, timezone.now()
             update_rows(removed, "body", "body_sha256", "body_removed_at")
             _mark_other_answers(removed)
-            _count(share, Kind.ANSWERS, len(removed))
+            _count(share, ContentKind.ANSWERS, len(removed))
         crashpoint("prune-answers-removed")
         yield len(removed)
 
@@ -125,14 +125,14 @@ def _held_orders(orders: Sequence[UUID]) -> set[UUID]:
     return set(orders) - busy
 
 
-def _count(share: RetentionShare, kind: Kind, how_many: int) -> None:
+def _count(share: RetentionShare, kind: ContentKind, how_many: int) -> None:
     """In the transaction that removed them."""
     if how_many:
         RetentionShare.objects.filter(pk=share.pk).update(**{kind: F(kind) + how_many})
         counters.count(counters.Name.REMOVED, kind, how_many)
 
 
-def _pages(kind: Kind, org_id: UUID, before: datetime) -> Iterator[list[Any]]:
+def _pages(kind: ContentKind, org_id: UUID, before: datetime) -> Iterator[list[Any]]:
     """Keys of what may go, oldest first; what is left out of a page is not met again."""
     born, after = BORN[kind], Q()
     rows, wanted = born_before(kind, org_id, before), going(kind, org_id, before)
@@ -145,8 +145,8 @@ def _pages(kind: Kind, org_id: UUID, before: datetime) -> Iterator[list[Any]]:
         after = Q(**{f"{born}__gte": at}) & (Q(**{f"{born}__gt": at}) | Q(pk__gt=last))
 
 
-_REMOVALS: dict[Kind, Callable[[RetentionShare, datetime], Iterator[int]]] = {
-    Kind.FILES: _files,
-    Kind.ANSWERS: _answers,
-    Kind.EVENTS: _events,
+_REMOVALS: dict[ContentKind, Callable[[RetentionShare, datetime], Iterator[int]]] = {
+    ContentKind.FILES: _files,
+    ContentKind.ANSWERS: _answers,
+    ContentKind.EVENTS: _events,
 }

@@ -10,7 +10,7 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, 
 
 from erp_connectors.bulk.models import BulkRow
 from erp_connectors.models import AckFile, ERPExport
-from erp_connectors.retention.periods import Kind
+from erp_connectors.retention.periods import ContentKind
 from erp_connectors.services.acks.apply import BY_HAND, HANDLED
 from erp_connectors.states import UNSETTLED_ACKS, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
@@ -34,29 +34,29 @@ class Why(StrEnum):
 
 
 Rules = dict[Why, Q]
-BORN: Mapping[Kind, str] = {
-    Kind.FILES: "created_at",
-    Kind.EVENTS: "created_at",
-    Kind.ANSWERS: "first_seen_at",
+BORN: Mapping[ContentKind, str] = {
+    ContentKind.FILES: "created_at",
+    ContentKind.EVENTS: "created_at",
+    ContentKind.ANSWERS: "first_seen_at",
 }
 
 
-def remaining(kind: Kind, org_id: UUID) -> QuerySet[Any]:
+def remaining(kind: ContentKind, org_id: UUID) -> QuerySet[Any]:
     """An org's rows that have the content still."""
-    if kind is Kind.ANSWERS:
+    if kind is ContentKind.ANSWERS:
         return AckFile.objects.for_org(org_id).filter(body__isnull=False)
     exports = ERPExport.objects.for_org(org_id)
-    if kind is Kind.EVENTS:
+    if kind is ContentKind.EVENTS:
         return exports.filter(events_removed_at=None)
     return exports.filter(payload_removed_at=None).exclude(sha256="", attempts=0)
 
 
-def born_before(kind: Kind, org_id: UUID, before: datetime) -> QuerySet[Any]:
+def born_before(kind: ContentKind, org_id: UUID, before: datetime) -> QuerySet[Any]:
     """Those that may be old enough: found by index, without asking the rules."""
     return remaining(kind, org_id).filter(**{f"{BORN[kind]}__lt": before})
 
 
-def going(kind: Kind, org_id: UUID, before: datetime) -> QuerySet[Any]:
+def going(kind: ContentKind, org_id: UUID, before: datetime) -> QuerySet[Any]:
     """Those that nothing keeps; to be asked of a page of rows, not of a whole table."""
     rows = born_before(kind, org_id, before)
     for rule in _rules(kind, before).values():
@@ -64,7 +64,7 @@ def going(kind: Kind, org_id: UUID, before: datetime) -> QuerySet[Any]:
     return rows
 
 
-def told(kind: Kind, org_id: UUID, before: datetime) -> Mapping[str, int]:
+def kept_by_reason(kind: ContentKind, org_id: UUID, before: datetime) -> Mapping[str, int]:
     """How many rows each reason keeps; those that go have an empty one."""
     why = Case(
         *(When(rule, then=Value(str(reason))) for reason, rule in _rules(kind, before).items()),
@@ -74,11 +74,11 @@ def told(kind: Kind, org_id: UUID, before: datetime) -> Mapping[str, int]:
     return dict(rows.values_list("why").annotate(Count("pk")))
 
 
-def _rules(kind: Kind, before: datetime) -> Rules:
-    if kind is Kind.ANSWERS:
+def _rules(kind: ContentKind, before: datetime) -> Rules:
+    if kind is ContentKind.ANSWERS:
         return _of_answers(before)
     rules = _of_orders("", before)
-    if kind is Kind.FILES:
+    if kind is ContentKind.FILES:
         # A copy that was put there late is as young as that: whoever put it may be at it still.
         young = rules.pop(Why.YOUNG) | Q(archived_at__isnull=False, archived_at__gte=before)
         rules |= {Why.UNARCHIVED: Q(payload__isnull=False), Why.YOUNG: young}

@@ -10,19 +10,22 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from erp_connectors import leases
 from erp_connectors.archive import ArchiveUnavailable
+from erp_connectors.leases import Lease, LeaseKind, LeasePurpose
 from erp_connectors.retention.models import RetentionRun, RetentionShare
-from erp_connectors.retention.periods import Kind, Periods, configured, periods
+from erp_connectors.retention.periods import ContentKind, Periods, configured, periods
 from erp_connectors.retention.removing import finish_removed, remove
 from orderflow import clock
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.tenancy.models import Org
+from orderflow.transitions import LostRace
 
-TASK = "erp_connectors.tasks.prune"
 SLICE_SECONDS = 60.0
-# A batch takes no longer, also with an archive that answers slowly: whoever is silent for so long is dead.
-STUCK_AFTER = timedelta(minutes=10)
+# A batch takes no longer, even if the archive answers slowly.
+PRUNING = LeaseKind(LeasePurpose.RETENTION, RetentionRun, "lease", lambda: timedelta(minutes=10))
+ASKED_AGAIN_AFTER = timedelta(minutes=10)
 KEPT = timedelta(days=90)
 
 log = structlog.get_logger(__name__)
@@ -43,9 +46,8 @@ def due(now: datetime) -> list[UUID]:
     unfinished = RetentionRun.objects.filter(finished_at=None)
     if configured().days and not unfinished.filter(day__isnull=False).exists():
         RetentionRun.objects.get_or_create(day=now.date(), defaults={"began_at": now})
-    silent = now - STUCK_AFTER
-    asleep = Q(worked_at=None) | Q(worked_at__lt=silent)
-    waiting = unfinished.filter(asleep, Q(asked_at=None) | Q(asked_at__lt=silent))
+    not_asked = Q(asked_at=None) | Q(asked_at__lt=now - ASKED_AGAIN_AFTER)
+    waiting = unfinished.filter(PRUNING.free(now), not_asked)
     found = [pk for pk in waiting.values_list("pk", flat=True) if waiting.filter(pk=pk).update(asked_at=now)]
     RetentionRun.objects.filter(finished_at__lt=now - KEPT).delete()
     return found
@@ -60,41 +62,42 @@ def begin(*, org: Org | None, older_than: int | None) -> RetentionRun:
 
 def work(run_id: UUID, *, seconds: float | None = None) -> Worked:
     """Go on with a run; after ``seconds`` no further batch is begun. Trouble with the archive leaves it unfinished."""
-    now = clock.now()
-    free = Q(worked_at=None) | Q(worked_at__lt=now - STUCK_AFTER)
-    claimed = RetentionRun.objects.filter(free, pk=run_id, finished_at=None).update(worked_at=now)
-    if not claimed:
+    lease = leases.take(run_id, PRUNING, only_if=Q(finished_at=None))
+    if lease is None:
         return Worked(busy=True)
     run = RetentionRun.objects.select_related("org").get(pk=run_id)
     ends = None if seconds is None else time.monotonic() + seconds
     try:
-        worked = _work(run, ends)
+        worked = _work(lease, run, ends)
+        done = None if worked.more or worked.trouble else clock.now()
+        if not worked.busy:
+            leases.held(lease).update(trouble=worked.trouble, finished_at=done)
+        return worked
     finally:
-        RetentionRun.objects.filter(pk=run_id).update(worked_at=None)
-    RetentionRun.objects.filter(pk=run_id).update(
-        trouble=worked.trouble,
-        finished_at=None if worked.more or worked.trouble else clock.now(),
-    )
-    return worked
+        leases.release(lease)
 
 
-def _work(run: RetentionRun, ends: float | None) -> Worked:
+def _work(lease: Lease, run: RetentionRun, ends: float | None) -> Worked:
     removed, kept = 0, periods(run.older_than)
     try:
         for org in _orgs_left(run):
             share, _ = RetentionShare.objects.get_or_create(run=run, org=org)
             for how_many in _of_org(share, kept, run.began_at):
                 removed += how_many
-                RetentionRun.objects.filter(pk=run.pk).update(worked_at=clock.now())
+                leases.renew(lease)
                 if _over(ends):
                     return Worked(removed, more=True)
             _finish(share)
             # Also where nothing went: thousands of orgs take their time.
+            leases.renew(lease)
             if _over(ends):
                 return Worked(removed, more=True)
     except ArchiveUnavailable as error:
         log.warning("retention.archive_unavailable", run_id=str(run.pk), error=str(error))
         return Worked(removed, trouble=f"The archive can't be used: {error}")
+    except LostRace as lost:
+        log.warning("retention.lease_lost", run_id=str(run.pk), reason=str(lost))
+        return Worked(removed, busy=True)
     return Worked(removed)
 
 
@@ -106,7 +109,7 @@ def _orgs_left(run: RetentionRun) -> list[Org]:
 
 def _of_org(share: RetentionShare, kept: Periods, began: datetime) -> Iterator[int]:
     yield from finish_removed(share.org_id)
-    for kind in Kind:
+    for kind in ContentKind:
         before = kept.before(kind, began)
         if before is not None:
             yield from remove(kind, share, before)
@@ -123,7 +126,7 @@ def _finish(share: RetentionShare) -> None:
     if not unfinished.update(finished_at=clock.now()):
         return
     share.refresh_from_db()
-    removed = {str(kind): getattr(share, kind) for kind in Kind}
+    removed = {str(kind): getattr(share, kind) for kind in ContentKind}
     if not any(removed.values()):
         return
     audit.record(

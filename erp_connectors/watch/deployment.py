@@ -11,16 +11,16 @@ from django.core import checks
 from django.db import connection
 from django.utils import timezone
 
-from erp_connectors.services.connections.key_rotation import standing
+from erp_connectors.services.connections.key_rotation import rotation_status
 from erp_connectors.watch import metrics_access
-from erp_connectors.watch.findings import Finding, error, ok, some, warning
+from erp_connectors.watch.check_results import CheckResult, error, ok, some, warning
 from orderflow.pooler import Pooling, detect
 
 LITTLE, VERY_LITTLE = 2 * 1024**3, 200 * 1024**2
 CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 
 
-def settings_as_checked() -> Iterator[Finding]:
+def settings_as_checked() -> Iterator[CheckResult]:
     """Django's own checks, with those for production where this is production."""
     found = checks.run_checks(include_deployment_checks=not settings.DEVELOPMENT)
     for message in found:
@@ -35,7 +35,7 @@ def settings_as_checked() -> Iterator[Finding]:
     yield ok("development" if settings.DEVELOPMENT else "production")
 
 
-def pooler() -> Iterator[Finding]:
+def pooler() -> Iterator[CheckResult]:
     """Report a connection pooler in front of the database, and its mode."""
     pooling = detect(connection)
     if pooling is Pooling.NONE:
@@ -46,12 +46,12 @@ def pooler() -> Iterator[Finding]:
         yield ok("in transaction mode, which works, also with ROW_LEVEL_SECURITY")
 
 
-def keys() -> Iterator[Finding]:
+def keys() -> Iterator[CheckResult]:
     """Whether each connection's settings are sealed with a key that is here; those that can't be opened are told by
 
     the connections themselves.
     """
-    found = standing()
+    found = rotation_status()
     if found.finished:
         yield ok(
             f"key {found.key} seals all {sum(found.by_key.values())} connections, notifications and second factors"
@@ -64,7 +64,7 @@ def keys() -> Iterator[Finding]:
         )
 
 
-def disk() -> Iterator[Finding]:
+def disk() -> Iterator[CheckResult]:
     folders = [_existing(Path(str(one))) for one in (settings.VAR, *settings.DROPZONE_ROOTS)]
     # Of folders on the same disk the first speaks for all.
     for folder in {one.stat().st_dev: one for one in reversed(folders)}.values():
@@ -77,7 +77,7 @@ def disk() -> Iterator[Finding]:
             yield ok(told)
 
 
-def clocks() -> Iterator[Finding]:
+def clocks() -> Iterator[CheckResult]:
     off = _database_clock()
     if abs(off) > CLOCKS_MAY_DIFFER.total_seconds():
         yield warning(

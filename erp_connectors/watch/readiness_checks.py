@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from erp_connectors.archive import ALIAS
 from erp_connectors.services.upkeep import gauges
-from erp_connectors.watch.findings import Check, Finding, error, ok, some, warning
+from erp_connectors.watch.check_results import Check, CheckResult, error, ok, some, warning
 from orderflow import clock, jobs
 
 SILENT = timedelta(seconds=60)
@@ -20,7 +20,7 @@ LONG_QUEUE = 1000
 PROBE_BODY = b"Written and removed by a check.\n"
 
 
-def database() -> Iterator[Finding]:
+def database() -> Iterator[CheckResult]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -33,7 +33,7 @@ def database() -> Iterator[Finding]:
         yield ok(f"{connection.vendor} answers")
 
 
-def migrations() -> Iterator[Finding]:
+def migrations() -> Iterator[CheckResult]:
     executor = MigrationExecutor(connection)
     missing = [
         f"{one.app_label}.{one.name}"
@@ -46,7 +46,7 @@ def migrations() -> Iterator[Finding]:
         yield ok("all are applied")
 
 
-def broker() -> Iterator[Finding]:
+def broker() -> Iterator[CheckResult]:
     waiting = jobs.waiting()
     if waiting > LONG_QUEUE:
         yield warning(
@@ -57,7 +57,7 @@ def broker() -> Iterator[Finding]:
         yield ok(f"{some(waiting, 'task waits', 'tasks wait')} for a worker")
 
 
-def archive() -> Iterator[Finding]:
+def archive() -> Iterator[CheckResult]:
     storage, name = storages[ALIAS], f"checks/{token_hex(8)}.txt"
     advice = "See S3_* and ARCHIVE_DIR in docs/settings.md. Orders go out meanwhile; their copies wait in the database."
     try:
@@ -72,7 +72,7 @@ def archive() -> Iterator[Finding]:
     yield ok("a file was written, read and removed") if same else error("It gave back other bytes.", advice)
 
 
-def workers() -> Iterator[Finding]:
+def workers() -> Iterator[CheckResult]:
     now, beats = clock.now(), gauges.heartbeats()
     start = "Start them: manage.py run_workers (as a service: see its log first)."
     if not beats:
@@ -83,7 +83,7 @@ def workers() -> Iterator[Finding]:
         yield ok(f"{some(sum(now - at <= SILENT for at in beats), 'cluster shows', 'clusters show')} life")
 
 
-def polls() -> Iterator[Finding]:
+def polls() -> Iterator[CheckResult]:
     """Of those that answered last time: what an ERP's own trouble delays is that connection's matter."""
     now, late_after = clock.now(), polls_late_after()
     ages = [now - one.polled_at for one in gauges.connections() if not one.poll_failures]

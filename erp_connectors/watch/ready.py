@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from erp_connectors.watch.findings import Check, Finding, Level, error, run_all
+from erp_connectors.watch.check_results import Check, CheckResult, Level, error, run_all
 from erp_connectors.watch.readiness_checks import PARTS
 from orderflow.tenancy import scope
 
@@ -25,12 +25,12 @@ class UnknownPart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    findings: list[Finding]
+    findings: list[CheckResult]
     at: float
 
 
 _answers: dict[str, _Answer] = {}
-_asking: dict[str, "Future[list[Finding]]"] = {}
+_asking: dict[str, "Future[list[CheckResult]]"] = {}
 _lock = threading.Lock()
 _pool = ThreadPoolExecutor(max_workers=len(PARTS), thread_name_prefix="readiness")
 
@@ -43,7 +43,7 @@ def chosen(only: str) -> list[str]:
     return names
 
 
-def look(names: Collection[str]) -> list[Finding]:
+def look(names: Collection[str]) -> list[CheckResult]:
     """The worst finding of each part, in order."""
     ends = time.monotonic() + PATIENCE
     return [max(_ask(name, ends), key=lambda one: list(Level).index(one.level)) for name in names]
@@ -54,7 +54,7 @@ def forget() -> None:
         _answers.clear()
 
 
-def _ask(name: str, ends: float) -> list[Finding]:
+def _ask(name: str, ends: float) -> list[CheckResult]:
     """At most one is under way for each part, also where it hangs."""
     with _lock:
         known = _answers.get(name)
@@ -69,7 +69,7 @@ def _ask(name: str, ends: float) -> list[Finding]:
         return [_late(name)]
 
 
-def _find(name: str, check: Check) -> list[Finding]:
+def _find(name: str, check: Check) -> list[CheckResult]:
     try:
         with scope.everything():
             found = list(run_all({name: check}))
@@ -82,10 +82,10 @@ def _find(name: str, check: Check) -> list[Finding]:
         connection.close()
 
 
-def _late(name: str) -> Finding:
+def _late(name: str) -> CheckResult:
     finding = error(
         f"It did not answer within {PATIENCE:.0f} s.", "Look at what it stands on, and at the log."
     )
-    return Finding(
+    return CheckResult(
         check=name, level=finding.level, what=finding.what, to_do=finding.to_do, ms=round(PATIENCE * 1000)
     )

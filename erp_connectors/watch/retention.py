@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from erp_connectors.retention.models import RetentionRun
+from erp_connectors.retention.outlook import finished_at
 from erp_connectors.retention.periods import configured
-from erp_connectors.retention.telling import finished_at
-from erp_connectors.watch.findings import Finding, ok, warning
+from erp_connectors.watch.check_results import CheckResult, ok, warning
 from orderflow import clock
 
 LATE = timedelta(days=2)
 
 
-def retention() -> Iterator[Finding]:
+def retention() -> Iterator[CheckResult]:
     kept = configured()
     if not kept.days:
         yield ok("everything is kept for ever")

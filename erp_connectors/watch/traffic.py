@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Min, OuterRef, Q
 
+from erp_connectors import leases
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
@@ -15,7 +16,7 @@ from erp_connectors.services.status.attention_queries import doubtful
 from erp_connectors.services.status.connection_health import Health, State, health_of_all
 from erp_connectors.services.upkeep import gauges
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
-from erp_connectors.watch.findings import Finding, error, ok, some, warning
+from erp_connectors.watch.check_results import CheckResult, error, ok, some, warning
 from orderflow import clock
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -26,7 +27,7 @@ NOTHING_GOES_OUT = {State.HOST_KEY_CHANGED, State.UNREADABLE, State.NO_HOST_KEY,
 OPEN_IT = "Open the connection in the admin and test it."
 
 
-def connections() -> Iterator[Finding]:
+def connections() -> Iterator[CheckResult]:
     found = health_of_all()
     for one in found:
         if one.state not in (State.OK, State.UNTESTED):
@@ -41,7 +42,7 @@ def connections() -> Iterator[Finding]:
         yield ok(f"{sum(one.state is State.OK for one in found)} of {len(found)} work")
 
 
-def exports() -> Iterator[Finding]:
+def exports() -> Iterator[CheckResult]:
     now = clock.now()
     yield from _not_moving(now)
     yield from _without_export()
@@ -56,7 +57,7 @@ def exports() -> Iterator[Finding]:
     yield ok(f"{some(waiting, 'waits', 'wait')} to be sent")
 
 
-def reachability(connection: ERPConnection) -> list[Finding]:
+def reachability(connection: ERPConnection) -> list[CheckResult]:
     """Test its dropzone as the admin's test does: a test file is written and removed, nothing is recorded."""
     name = f"{connection.org.slug} {str(connection.pk)[:8]}"
     try:
@@ -69,7 +70,7 @@ def reachability(connection: ERPConnection) -> list[Finding]:
     return [ok(f"{name}: {len(steps)} steps in {sum(step.duration_ms for step in steps)} ms")]
 
 
-def _misnamed(found: Sequence[Health]) -> Iterator[Finding]:
+def _misnamed(found: Sequence[Health]) -> Iterator[CheckResult]:
     for one in found:
         misnamed = misnamed_of(one.connection)
         if misnamed.count and one.connection.status == ConnectionStatus.ACTIVE:
@@ -80,7 +81,7 @@ def _misnamed(found: Sequence[Health]) -> Iterator[Finding]:
             )
 
 
-def _not_moving(now: datetime) -> Iterator[Finding]:
+def _not_moving(now: datetime) -> Iterator[CheckResult]:
     """Yield an error for each connection that nothing holds back and whose exports are due for a while.
 
     While a worker has the lease, a long queue is normal: after an outage all that waited is due at once.
@@ -88,7 +89,7 @@ def _not_moving(now: datetime) -> Iterator[Finding]:
     free = Q(connection__status=ConnectionStatus.ACTIVE, connection__circuit_opened_at=None) & (
         Q(connection__retry_at=None) | Q(connection__retry_at__lt=now - STUCK)
     )
-    free &= Q(connection__delivery_lease_token="") | Q(connection__delivery_lease_until__lt=now)
+    free &= leases.DELIVERY.free(now, path="connection__")
     due = Q(created_at__lt=now - STUCK) & (Q(next_attempt_at=None) | Q(next_attempt_at__lt=now - STUCK))
     rows = ERPExport.objects.filter(free, due, status=ExportStatus.PENDING).order_by()
     for pk, org, count, since in rows.values_list("connection", "connection__org__slug").annotate(
@@ -101,7 +102,7 @@ def _not_moving(now: datetime) -> Iterator[Finding]:
         )
 
 
-def _without_export() -> Iterator[Finding]:
+def _without_export() -> Iterator[CheckResult]:
     pending = ERPExport.objects.filter(draft_order=OuterRef("pk"), status=ExportStatus.PENDING)
     lost = DraftOrder.objects.filter(~Exists(pending), status=DraftStatus.PUSHING).order_by("created_at")
     count = lost.count()
@@ -113,7 +114,7 @@ def _without_export() -> Iterator[Finding]:
         )
 
 
-def _for_a_person() -> Iterator[Finding]:
+def _for_a_person() -> Iterator[CheckResult]:
     unknown = ERPExport.objects.filter(
         failed_as=FailedAs.UNKNOWN, draft_order__status=DraftStatus.ERROR
     ).count()

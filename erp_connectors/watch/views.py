@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from erp_connectors import metrics as figures
 from erp_connectors.watch import metrics_access, ready
-from erp_connectors.watch.findings import Level
+from erp_connectors.watch.check_results import Level
 from orderflow.tenancy import scope
 
 TEXT = "text/plain"

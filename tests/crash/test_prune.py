@@ -1,7 +1,10 @@
 """A worker killed anywhere in a run of retention: another one finishes it, and no order can be sent again."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.files.storage import storages
+from django.utils import timezone
 
 from erp_connectors.models import AckFile
 from erp_connectors.retention import runs
@@ -29,7 +32,7 @@ def test_a_run_killed_anywhere_is_finished_by_the_next(make_cell: MakeCell, poin
     run = runs.begin(org=None, older_than=100)
 
     ended = cell.workers.run("prune", run.pk, plan={point: "SIGKILL"})
-    RetentionRun.objects.update(worked_at=None)  # as ten minutes would
+    RetentionRun.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
     rest = cell.workers.run("prune", run.pk)
 
     assert (ended.how, rest.how) == ("killed", "exited"), ended.passed

@@ -72,7 +72,7 @@ def subscribed(connection, **values):
 
 def tell(told, connection):
     PendingEvent.objects.create(subscription=told, event=Event.CIRCUIT_OPENED, connection=connection)
-    Subscription.objects.filter(pk=told.pk).update(retry_at=None, given_up_at=None, told_open=[])
+    Subscription.objects.filter(pk=told.pk).update(retry_at=None, given_up_at=None, reported_circuits=[])
     type(connection).objects.filter(pk=connection.pk).update(circuit_opened_at=timezone.now())
     digests.gather(timezone.now() + timedelta(days=1))
     return tasks.notify(str(told.pk))

@@ -8,7 +8,7 @@ from django.utils import timezone
 from erp_connectors.notifications.secrets import renew_secret, signing_keys
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import Subscription
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.overview import overview
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
@@ -195,11 +195,11 @@ def test_one_that_keeps_failing_needs_a_person_until_it_works(site, client, rece
     open_circuit(site.connection)
     receiver.status = 500
     for n in range(3):
-        assert not [need for need in overview(user).needs if need.kind is Kind.NOT_NOTIFIED], n
+        assert not [need for need in overview(user).needs if need.kind is NeedKind.NOT_NOTIFIED], n
         round_of_notifications()
         Subscription.objects.update(retry_at=None)
 
-    (need,) = [need for need in overview(user).needs if need.kind is Kind.NOT_NOTIFIED]
+    (need,) = [need for need in overview(user).needs if need.kind is NeedKind.NOT_NOTIFIED]
     assert "HTTP 500" in need.trouble.cause
     home = client.get(reverse("admin:index")).content.decode()
     assert page("notify_subscription_change", row) in home
@@ -210,7 +210,7 @@ def test_one_that_keeps_failing_needs_a_person_until_it_works(site, client, rece
 
     receiver.status = 200
     round_of_notifications()
-    assert not [need for need in overview(user).needs if need.kind is Kind.NOT_NOTIFIED]
+    assert not [need for need in overview(user).needs if need.kind is NeedKind.NOT_NOTIFIED]
 
 
 def test_switching_off_forgets_what_waits(site, client):

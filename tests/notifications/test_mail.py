@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from erp_connectors import circuit
 from erp_connectors.notifications import mail, subscriptions
-from erp_connectors.notifications.email_text import Letter
+from erp_connectors.notifications.email_text import EmailText
 from erp_connectors.notifications.models import Notification
 from erp_connectors.outbox.delivery_errors import NotDelivered
 from erp_connectors.outbox.models import Subscription
@@ -189,6 +189,6 @@ def test_a_mail_server_whose_name_leads_to_credentials_is_not_connected_to(
     monkeypatch.setattr(socket.socket, "connect", lambda _sock, address: connected.append(address))
 
     with pytest.raises(NotDelivered, match="MAIL_SERVER_FORBIDDEN"):
-        mail.post(Letter("subject", "body"), ["it@example.com"], "id", connected.append)
+        mail.post(EmailText("subject", "body"), ["it@example.com"], "id", connected.append)
 
     assert connected == []

@@ -61,7 +61,7 @@ def test_a_worker_killed_between_send_and_mark_is_followed_by_another_with_the_s
 
     assert os.WTERMSIG(status) == signal.SIGKILL
     assert sending.due(timezone.now()) == []  # it may only be slow
-    assert sending.due(timezone.now() + sending.LEASE + LATER) == [subscription.pk]
+    assert sending.due(timezone.now() + sending.SENDING.duration() + LATER) == [subscription.pk]
     Subscription.objects.update(lease_until=timezone.now() - LATER)
     assert sending.send(subscription.pk) == 1
     assert [request.headers["webhook-id"] for request in receiver.got] == [

@@ -10,9 +10,8 @@ import pytest
 from django.db import connection, connections, transaction
 
 from erp_connectors import leases
-from erp_connectors.leases import Purpose
 from erp_connectors.watch import deployment
-from erp_connectors.watch.findings import Level
+from erp_connectors.watch.check_results import Level
 from orderflow.pooler import Pooling, detect
 from tests.parts import require_program
 from tests.servers.pgbouncer import pgbouncer
@@ -73,7 +72,7 @@ def test_a_transaction_is_bound_and_its_session_is_not(tmp_path, site, settings)
     settings.DELIVERY_LEASE_SECONDS = 45
     with pooled(tmp_path / "pooler"):
         unbound = value_of(TIMEOUT)
-        lease = leases.take(site.connection.pk, Purpose.DELIVERY)
+        lease = leases.take(site.connection.pk, leases.DELIVERY)
         assert lease is not None
         with transaction.atomic():
             leases.renew(lease)

@@ -17,7 +17,7 @@ from erp_connectors.retention import removing, runs
 from erp_connectors.retention.models import RetentionRun, RetentionShare
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.states import AckFileStatus
-from erp_connectors.watch.findings import Level
+from erp_connectors.watch.check_results import Level
 from erp_connectors.watch.retention import retention
 from orderflow.audit.models import Action, AuditLog
 from tests.retention.conftest import DAYS, accepted, age, copies
@@ -101,12 +101,27 @@ def test_a_run_whose_worker_died_is_taken_up_and_a_busy_one_is_not(configured, o
     old(1)
     now = timezone.now()
     (run,) = runs.due(now)
-    RetentionRun.objects.update(worked_at=now)
+    RetentionRun.objects.update(lease_token="of another", lease_until=now + timedelta(minutes=10))
     assert runs.work(run).busy
     assert runs.due(now + timedelta(minutes=9)) == []
     assert runs.due(now + timedelta(minutes=11)) == [run]
-    RetentionRun.objects.update(worked_at=now - timedelta(minutes=11))
+    RetentionRun.objects.update(lease_until=now - timedelta(minutes=1))
     assert runs.work(run).removed == 3
+
+
+def test_a_worker_that_was_frozen_leaves_the_run_to_the_one_that_took_over(configured, old, at_crashpoint):
+    old(3)
+    (run,) = runs.due(timezone.now())
+    soon = timezone.now() + timedelta(minutes=5)
+
+    def another_takes_over():
+        RetentionRun.objects.update(lease_token="of another", lease_until=soon)
+
+    at_crashpoint("prune-marked", another_takes_over)
+
+    assert runs.work(run).busy
+    row = RetentionRun.objects.get(pk=run)
+    assert (row.lease_token, row.lease_until, row.finished_at) == ("of another", soon, None)
 
 
 def test_a_worker_that_was_frozen_and_wakes_up_counts_nothing_twice(configured, old, at_crashpoint):
@@ -114,7 +129,7 @@ def test_a_worker_that_was_frozen_and_wakes_up_counts_nothing_twice(configured, 
     (run,) = runs.due(timezone.now())
 
     def another_takes_over():
-        RetentionRun.objects.update(worked_at=timezone.now() - timedelta(hours=1))
+        RetentionRun.objects.update(lease_until=timezone.now() - timedelta(hours=1))
         assert runs.work(run).removed == 6
 
     at_crashpoint("prune-marked", another_takes_over)

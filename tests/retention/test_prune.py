@@ -275,7 +275,7 @@ def test_killed_anywhere_the_next_run_finishes_it(old, at_crashpoint, point):
     at_crashpoint(point, die)
     with pytest.raises(Killed):
         runs.work(run.pk)
-    RetentionRun.objects.update(worked_at=None)
+    RetentionRun.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
     # Nobody is sent to a copy that is not there.
     gone = [export for export in exports if copies([export]) == [False]]
     assert all(again(export).payload_removed_at for export in gone)
@@ -335,7 +335,7 @@ def test_on_a_real_object_store(store, site, monkeypatch):  # noqa: F811
     assert prune().trouble == ""
 
     assert not (store / export.export_storage_key).exists()
-    until = archive_watermark.horizon(site.org.pk)
+    until = archive_watermark.watermark(site.org.pk)
     assert until
     assert until < timezone.now()
     (later,) = accepted(site)

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun
 from erp_connectors.models import LIVE_STATUSES, AckFile, ERPExport, ERPExportEvent
-from erp_connectors.retention.periods import Kind
-from erp_connectors.retention.rules import Why, told
+from erp_connectors.retention.periods import ContentKind
+from erp_connectors.retention.rules import Why, kept_by_reason
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder, DraftOrderLine, ImportedOrder
 from orderflow.orders.states import DraftStatus
@@ -73,14 +73,14 @@ class Case:
             or self.bulk == "unfinished"
         )
 
-    def goes(self) -> set[Kind]:
+    def goes(self) -> set[ContentKind]:
         if self.kept() or YOUNG in (self.age, self.order_age, self.sibling_age if self.sibling else OLD):
             return set()
-        found = {Kind.EVENTS}
+        found = {ContentKind.EVENTS}
         if not self.waits and self.archived == OLD:
-            found.add(Kind.FILES)
+            found.add(ContentKind.FILES)
         if self.ack and not self.ack[2] and self.ack_age == OLD:
-            found.add(Kind.ANSWERS)
+            found.add(ContentKind.ANSWERS)
         return found
 
 
@@ -234,13 +234,13 @@ def test_it_takes_what_the_rules_allow_and_nothing_else(world):
     for export in ERPExport.objects.filter(pk__in=world.looked_at).prefetch_related("events"):
         case = world.looked_at[export.pk]
         gone = {
-            Kind.FILES: export.payload_removed_at and export.copy_gone_at,
-            Kind.EVENTS: export.events_removed_at,
-            Kind.ANSWERS: texts.get(export.pk),
+            ContentKind.FILES: export.payload_removed_at and export.copy_gone_at,
+            ContentKind.EVENTS: export.events_removed_at,
+            ContentKind.ANSWERS: texts.get(export.pk),
         }
         if {kind for kind, at in gone.items() if at} != case.goes():
             wrong.append((case, gone))
-        kept = ["published"] if Kind.EVENTS in case.goes() else ["rendered", "published"]
+        kept = ["published"] if ContentKind.EVENTS in case.goes() else ["rendered", "published"]
         assert [event.what for event in export.events.all()] == kept
         assert bool(export.payload) == case.waits
     assert wrong[:5] == []
@@ -248,19 +248,19 @@ def test_it_takes_what_the_rules_allow_and_nothing_else(world):
     assert {name: at is not None for name, at in loose.items()} == strays
     assert len(world.looked_at) > 500
     assert {
-        kind: sum(kind in case.goes() for case in world.looked_at.values()) > 5 for kind in Kind
-    } == dict.fromkeys(Kind, True)
+        kind: sum(kind in case.goes() for case in world.looked_at.values()) > 5 for kind in ContentKind
+    } == dict.fromkeys(ContentKind, True)
 
 
 def test_what_is_told_is_what_goes(world):
     world.save()
     before = world.now - timedelta(days=DAYS)
 
-    said = {kind: dict(told(kind, world.org.pk, before)) for kind in Kind}
+    said = {kind: dict(kept_by_reason(kind, world.org.pk, before)) for kind in ContentKind}
     prune()
 
-    assert said[Kind.FILES][""] == ERPExport.objects.exclude(payload_removed_at=None).count()
-    assert said[Kind.EVENTS][""] == ERPExport.objects.exclude(events_removed_at=None).count()
-    assert said[Kind.ANSWERS][""] == AckFile.objects.exclude(body_removed_at=None).count()
-    assert set(said[Kind.FILES]) == {"", *Why} - {Why.PRESENT}
-    assert sum(said[Kind.ANSWERS].values()) == len(world.acks)
+    assert said[ContentKind.FILES][""] == ERPExport.objects.exclude(payload_removed_at=None).count()
+    assert said[ContentKind.EVENTS][""] == ERPExport.objects.exclude(events_removed_at=None).count()
+    assert said[ContentKind.ANSWERS][""] == AckFile.objects.exclude(body_removed_at=None).count()
+    assert set(said[ContentKind.FILES]) == {"", *Why} - {Why.PRESENT}
+    assert sum(said[ContentKind.ANSWERS].values()) == len(world.acks)

@@ -227,7 +227,7 @@ OWNERS: dict[Any, str] = {
 }
 # No org's: what counts, what runs, and what Django and its packages keep for themselves.
 NOBODYS = {
-    "access.Tally", "heartbeat.Heartbeat", "erp_connectors.MetricCount", "auth.Permission", "auth.Group",
+    "access.ThrottleCount", "heartbeat.Heartbeat", "erp_connectors.MetricCount", "auth.Permission", "auth.Group",
     "contenttypes.ContentType", "sessions.Session", "django_q.Task", "django_q.Success", "django_q.Failure",
     "django_q.Schedule", "django_q.OrmQ", "axes.AccessFailureLog", "axes.AccessAttempt",
     "axes.AccessAttemptExpiration", "axes.AccessLog",
@@ -244,8 +244,8 @@ UNMARKED = {
     "ERPExport.export_format_version", "ERPExport.filename", "ERPExport.export_storage_key", "ERPExport.sha256",
     "ERPExport.idempotency_key", "ERPExport.staged_destination", "ERPExport.staged_path", "ERPExport.dropzone_path",
     "ERPExport.payload", "ERPExportEvent.stage", "AckFile.name", "LogEntry.object_id", "Subscription.url",
-    "Subscription.secrets", "Subscription.events", "Subscription.language", "Subscription.told_open",
-    "Subscription.lease_token", "SecondFactor.secret", "RecoveryCode.digest",
+    "Subscription.secrets", "Subscription.events", "Subscription.language", "Subscription.reported_circuits",
+    "Subscription.lease_token", "RetentionRun.lease_token", "SecondFactor.secret", "RecoveryCode.digest",
 }  # fmt: skip
 _JSON: dict[str, Any] = {
     "Org.settings": {"said": MARK},

@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from erp_connectors import leases
-from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
@@ -108,7 +107,7 @@ def test_a_backlog_that_a_worker_is_sending_after_an_outage_is_no_problem(make_s
     push(factories.draft(site.org).pk, actor=None)
     ERPExport.objects.update(created_at=timezone.now() - timedelta(hours=1))
 
-    lease = leases.take(site.connection.pk, Purpose.DELIVERY)
+    lease = leases.take(site.connection.pk, leases.DELIVERY)
     assert lease is not None
     with leases.kept(lease):
         assert not wrong(doctor()[1], "exports")

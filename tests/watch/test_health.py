@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPConnection
 from erp_connectors.watch import readiness_checks, ready
-from erp_connectors.watch.findings import ok
+from erp_connectors.watch.check_results import ok
 from orderflow.heartbeat.models import Heartbeat
 from tests.services.conftest import make_site  # noqa: F401  # a fixture
 

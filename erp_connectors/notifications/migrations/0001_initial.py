@@ -40,11 +40,11 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
-                    "told_open",
+                    "reported_circuits",
                     models.JSONField(
                         default=list,
                         editable=False,
-                        help_text="Connections that were told of as held, and not as working again.",
+                        help_text="Connections that were reported as held, and not yet as working again.",
                     ),
                 ),
                 ("lease_token", models.CharField(blank=True, default="", editable=False, max_length=32)),

@@ -32,12 +32,8 @@ class Migration(migrations.Migration):
                         help_text="When a worker was last asked to go on with it.", null=True
                     ),
                 ),
-                (
-                    "worked_at",
-                    models.DateTimeField(
-                        help_text="While somebody works on it: when that was last seen.", null=True
-                    ),
-                ),
+                ("lease_token", models.CharField(blank=True, default="", editable=False, max_length=32)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
                 ("finished_at", models.DateTimeField(null=True)),
                 ("trouble", models.TextField(blank=True, default="")),
                 (

@@ -25,7 +25,7 @@ from erp_connectors.faults import (
     Fault,
     Scope,
 )
-from erp_connectors.leases import Lease, Purpose
+from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.decide import ReadAck, UnreadableAck, decide
@@ -68,7 +68,7 @@ def poll(connection_id: UUID, *, seconds: float | None = None, expected: Contain
     ``expected`` order files wait until some export has that name.
     """
     report = PollReport(connection_id)
-    lease = leases.take(connection_id, Purpose.POLL)
+    lease = leases.take(connection_id, leases.POLL)
     if lease is None:
         report.busy = True
         return report

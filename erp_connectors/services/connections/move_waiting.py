@@ -8,12 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from erp_connectors import leases
-from erp_connectors.leases import Lease, Purpose
+from erp_connectors.leases import Lease
 from erp_connectors.messages import IN_USE, NO_TARGET, STILL_ACTIVE
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.services.connections.manage import ConnectionConflict
 from erp_connectors.services.exports.export_log import log_all
-from erp_connectors.services.exports.push import DELIVER_TASK
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import jobs
 from orderflow.audit import services as audit
@@ -45,7 +44,7 @@ def move_waiting_exports(connection_id: UUID, *, actor: User) -> MovedExports:
     source = ERPConnection.objects.visible_to(actor).defer("config").get(pk=connection_id)
     if source.status == ConnectionStatus.ACTIVE:
         raise ConnectionConflict(STILL_ACTIVE)
-    lease = leases.take(source.pk, Purpose.DELIVERY)
+    lease = leases.take(source.pk, leases.DELIVERY)
     if lease is None:
         raise ConnectionConflict(IN_USE)
     try:
@@ -74,7 +73,7 @@ def _move(lease: Lease, source: ERPConnection, actor: User) -> MovedExports:
         )
     _record(movable, source, target, actor)
     if movable:
-        jobs.wake(DELIVER_TASK, str(target.pk))
+        jobs.wake(jobs.Task.DELIVER, str(target.pk))
     return MovedExports(target, len(movable), waiting.count())
 
 

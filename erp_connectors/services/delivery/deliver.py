@@ -20,7 +20,7 @@ from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_temporary
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONNECTION_DISABLED, Fault, Scope
-from erp_connectors.leases import Lease, Purpose
+from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.port_types import Move, Upload
 from erp_connectors.registry import connector_for
@@ -65,7 +65,7 @@ def deliver(connection_id: UUID) -> DeliveryReport:
     """Deliver everything due on a connection; ``busy`` if another worker has the lease. Never raise `Fault`."""
     report = DeliveryReport(connection_id)
     # 2. Take the lease. Each commit below proves it again, so a worker that lost it stops.
-    lease = leases.take(connection_id, Purpose.DELIVERY)
+    lease = leases.take(connection_id, leases.DELIVERY)
     if lease is None:
         report.busy = True
         return report
@@ -81,7 +81,7 @@ def deliver(connection_id: UUID) -> DeliveryReport:
 
 def _deliver_as_configured(lease: Lease, report: DeliveryReport) -> bool:
     """Deliver batch after batch. Return True if the connection was changed meanwhile and has to be read again."""
-    connection = ERPConnection.objects.select_related("org").get(pk=lease.connection_id)
+    connection = ERPConnection.objects.select_related("org").get(pk=lease.row_id)
     report.held = _reason_to_wait(connection)
     due = 0 if report.held else _due(connection.pk)[: settings.DELIVERY_BATCH_SIZE].count()
     if not due:
@@ -153,9 +153,7 @@ def _claim(lease: Lease) -> list[ERPExport]:
     with transaction.atomic():
         leases.renew(lease)
         # By their ids: as a part of `_due`, SQLite would count the lines of all exports that wait.
-        due = ERPExport.objects.filter(
-            pk__in=_due(lease.connection_id)[: settings.DELIVERY_BATCH_SIZE].values("pk")
-        )
+        due = ERPExport.objects.filter(pk__in=_due(lease.row_id)[: settings.DELIVERY_BATCH_SIZE].values("pk"))
         counted = due.annotate(line_count=line_count())  # type: ignore[no-redef]  # the attribute of the model
         exports = list(counted.order_by("created_at", "pk").defer(*NOT_NEEDED))
         ERPExport.objects.filter(pk__in=[export.pk for export in exports]).update(attempts=F("attempts") + 1)

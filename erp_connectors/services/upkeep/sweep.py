@@ -6,7 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from erp_connectors import archive
+from erp_connectors import archive, leases
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow import clock
@@ -20,7 +20,7 @@ def due_deliveries(now: datetime) -> list[UUID]:
     return list(
         ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE)
         .filter(Q(retry_at=None) | Q(retry_at__lte=now))
-        .filter(Q(delivery_lease_token="") | Q(delivery_lease_until__lt=now))
+        .filter(leases.DELIVERY.free(now))
         .filter(Exists(due))
         .values_list("pk", flat=True)
     )
@@ -46,7 +46,7 @@ def _due_polls(now: datetime) -> QuerySet[ERPConnection]:
     return (
         ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE)
         .filter(Q(last_poll_at=None) | Q(last_poll_at__lte=before))
-        .filter(Q(poll_lease_token="") | Q(poll_lease_until__lt=now))
+        .filter(leases.POLL.free(now))
         .filter(Q(poll_retry_at=None) | Q(poll_retry_at__lte=now))
     )
 

@@ -12,7 +12,7 @@ from erp_connectors.services.acks.apply import correct_numbers
 from erp_connectors.services.acks.manual_answers import mark_accepted
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.exports.answer import AnswerToApply
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.overview import overview
 from erp_connectors.watch import traffic
 from orderflow.orders.models import DraftOrder
@@ -46,7 +46,7 @@ def test_numbers_of_their_own_are_no_doubt(site):
         accept(site, export, f"SO-{n}")
 
     assert marked() == set()
-    assert Kind.ERP_NUMBER_DOUBTFUL not in needs(site)
+    assert NeedKind.ERP_NUMBER_DOUBTFUL not in needs(site)
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -62,7 +62,7 @@ def test_one_number_for_several_orders_is_accepted_and_shown(site, together):
     assert set(ERPExport.objects.values_list("status", flat=True)) == {"ACKED"}
     assert marked() == {export.draft_order_id for export in exports[:2]}
     assert [codes(site, export) for export in exports] == [["ERP_NUMBER_SHARED"]] * 2 + [[]]
-    assert needs(site)[Kind.ERP_NUMBER_DOUBTFUL] == 2
+    assert needs(site)[NeedKind.ERP_NUMBER_DOUBTFUL] == 2
     assert any("ERP number" in finding.what for finding in traffic.exports())
     web = Client()
     web.force_login(factories.user(site.org, Role.VIEWER))
@@ -124,4 +124,4 @@ def test_a_corrected_number_leaves_no_doubt_on_the_order_that_had_the_same(site)
     correct_numbers([AnswerToApply(second, ack, "a file")])
 
     assert marked() == set()
-    assert Kind.ERP_NUMBER_DOUBTFUL not in needs(site)
+    assert NeedKind.ERP_NUMBER_DOUBTFUL not in needs(site)

@@ -6,7 +6,6 @@ from django_q.models import OrmQ
 
 from erp_connectors import circuit, leases, tasks
 from erp_connectors.faults import PERMISSION_DENIED, Fault
-from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections.manage import change_connection
@@ -41,7 +40,7 @@ def test_the_second_of_two_wake_ups_does_nothing(site):
 
 def test_a_connection_whose_worker_was_killed_is_due_within_a_poll_interval(site, settings):
     settings.ACK_POLL_INTERVAL_SECONDS, settings.DELIVERY_LEASE_SECONDS = 60, 120
-    lease = leases.take(site.connection.pk, Purpose.POLL)
+    lease = leases.take(site.connection.pk, leases.POLL)
     assert lease is not None
     now = clock.now()
 

@@ -16,7 +16,7 @@ from erp_connectors.services.acks.misnamed import MisnamedFinder, misnamed_of
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.services.reconciliation.report import FindingKind as Found
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.overview import overview
 from erp_connectors.watch import traffic
 from orderflow.tenancy.roles import Role
@@ -218,7 +218,7 @@ def test_all_who_may_look_are_shown_it(site):
     poll(site.connection.pk)
     viewer = factories.user(site.org, Role.VIEWER)
 
-    (need,) = [need for need in overview(viewer).needs if need.kind is Kind.MISNAMED]
+    (need,) = [need for need in overview(viewer).needs if need.kind is NeedKind.MISNAMED]
     assert (need.count, name in need.trouble.cause, expected in need.trouble.cause) == (1, True, True)
     web = Client()
     web.force_login(viewer)

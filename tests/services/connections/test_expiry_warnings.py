@@ -6,8 +6,8 @@ import pytest
 from django.utils.translation import override
 
 from erp_connectors.models import ERPConnection
-from erp_connectors.services.connections.expiry_warnings import Why, cautions
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.connections.expiry_warnings import Why, expiry_warnings
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.overview import overview
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.roles import Role
@@ -19,7 +19,7 @@ TODAY = date(2026, 11, 24)
 
 def told(**config):
     row = ERPConnection(connector_type="DROPZONE_JSON_V1", config={**SFTP, **config})
-    return [(one.why, one.field, one.days_left) for one in cautions(row, today=TODAY)]
+    return [(one.why, one.field, one.days_left) for one in expiry_warnings(row, today=TODAY)]
 
 
 def day(days, frm=TODAY):
@@ -56,7 +56,7 @@ def test_the_first_to_run_out_is_told_first_and_weakness_last():
 def test_what_can_not_be_read_is_no_reminder():
     row = ERPConnection(connector_type="GONE", config={"password_expires": "x"})
 
-    assert list(cautions(row, today=TODAY)) == []
+    assert list(expiry_warnings(row, today=TODAY)) == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_it_says_which_and_when(language, days, text):
     row = ERPConnection(connector_type="DROPZONE_JSON_V1", config={**SFTP, "password_expires": day(days)})
 
     with override(language):
-        assert [one.text for one in cautions(row, today=TODAY)] == [text]
+        assert [one.text for one in expiry_warnings(row, today=TODAY)] == [text]
 
 
 def test_the_overview_asks_for_each_kind_once_and_not_of_disabled_ones(db, django_assert_max_num_queries):
@@ -90,7 +90,7 @@ def test_the_overview_asks_for_each_kind_once_and_not_of_disabled_ones(db, djang
 
     needs = [need for need in overview(reader, now=NOW).needs if need.connection_id]
 
-    wanted = [Kind.RUNS_OUT, Kind.PLAN_OVERDUE, Kind.WEAK]
+    wanted = [NeedKind.RUNS_OUT, NeedKind.PLAN_OVERDUE, NeedKind.WEAK]
     assert [(need.kind, need.connection_id) for need in needs] == [(kind, row.pk) for kind in wanted]
     assert "password" in needs[0].trouble.cause
     assert " · " in needs[0].trouble.cause

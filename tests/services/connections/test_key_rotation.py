@@ -86,7 +86,7 @@ def test_stopped_anywhere_it_goes_on_from_there(connections, new_key, monkeypatc
 
     with pytest.raises(KeyboardInterrupt):
         key_rotation.rotate(done=stop)
-    halfway = key_rotation.standing()
+    halfway = key_rotation.rotation_status()
     rest = key_rotation.rotate()
 
     assert (halfway.by_key[key], halfway.finished) == (3, False)

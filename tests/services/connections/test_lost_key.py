@@ -202,8 +202,8 @@ def test_the_queue_waits_and_new_credentials_send_each_order_once(connection, lo
         deliver(connection.pk)
     went_out = [sent, *waiting, late]
     assert published(server) == sorted(export.filename for export in went_out)
-    standing = dict(ERPExport.objects.values_list("pk", "status"))
-    assert standing == {export.pk: ExportStatus.SENT for export in went_out}
+    rotation_status = dict(ERPExport.objects.values_list("pk", "status"))
+    assert rotation_status == {export.pk: ExportStatus.SENT for export in went_out}
     connection.refresh_from_db()
     assert (connection.circuit_open, connection.config["password"]) == (False, server.password)
 
@@ -258,4 +258,4 @@ def test_changing_the_key_names_each_row_that_it_can_not_read(connection, person
     assert str(mail.pk) not in out
     mail.refresh_from_db()
     assert mail.secrets == {}
-    assert not key_rotation.standing().finished
+    assert not key_rotation.rotation_status().finished

@@ -4,7 +4,6 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors import leases
-from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.connections import move_waiting
 from erp_connectors.services.connections.manage import ConnectionConflict
@@ -135,7 +134,7 @@ def test_what_was_staged_stays_and_is_settled_where_it_lies(site, replace, integ
 def test_while_a_worker_delivers_nothing_is_moved(site, replace, integrator):
     pushed(site)
     replace()
-    held = leases.take(site.connection.pk, Purpose.DELIVERY)
+    held = leases.take(site.connection.pk, leases.DELIVERY)
 
     with pytest.raises(ConnectionConflict):
         move_waiting_exports(site.connection.pk, actor=integrator)

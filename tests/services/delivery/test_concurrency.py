@@ -7,7 +7,6 @@ import pytest
 from django.db import connection
 
 from erp_connectors import leases
-from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import push
 from orderflow.tenancy import scope
@@ -50,6 +49,6 @@ def test_many_pushes_at_once_make_one_export(tmp_path, key):
 def test_one_of_many_workers_gets_the_lease():
     row = factories.connection(factories.org(), {"mode": "filesystem", "export_path": "/x"})
 
-    taken = together(lambda: leases.take(row.pk, Purpose.DELIVERY))
+    taken = together(lambda: leases.take(row.pk, leases.DELIVERY))
 
     assert sum(lease is not None for lease in taken) == 1

@@ -8,7 +8,6 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from erp_connectors import archive, faults, leases
-from erp_connectors.leases import Purpose
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.services.delivery.deliver import deliver
@@ -221,7 +220,7 @@ def test_an_unknown_outcome_is_not_settled_in_another_folder(site, lost):
 
 def test_two_workers_do_not_deliver_one_connection(site):
     pushed(site)
-    lease = leases.take(site.connection.pk, Purpose.DELIVERY)
+    lease = leases.take(site.connection.pk, leases.DELIVERY)
     assert lease
 
     assert deliver(site.connection.pk).busy

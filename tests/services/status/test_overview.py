@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, LOGIN_REFUSED, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.connection_health import State
 from erp_connectors.services.status.daily_stats import daily
 from erp_connectors.services.status.overview import overview
@@ -89,10 +89,10 @@ class TestConnections:
         assert (health.state, health.waiting, health.overdue) == (State.OK, 2, 1)
         assert health.oldest == NOW - timedelta(minutes=3)
         assert health.polled
-        assert kinds(org) == [Kind.OVERDUE]
+        assert kinds(org) == [NeedKind.OVERDUE]
 
     @pytest.mark.parametrize(
-        ("fault", "kind"), [(LOGIN_REFUSED, Kind.HELD), (HOST_KEY_CHANGED, Kind.HOST_KEY_CHANGED)]
+        ("fault", "kind"), [(LOGIN_REFUSED, NeedKind.HELD), (HOST_KEY_CHANGED, NeedKind.HOST_KEY_CHANGED)]
     )
     def test_a_held_one_says_why_and_what_to_do(self, org, working, fault, kind):
         hold(working, fault)
@@ -107,26 +107,26 @@ class TestConnections:
         met = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
         ERPConnection.objects.update(poll_trouble=met)
 
-        assert kinds(org) == [Kind.HOST_KEY_CHANGED]
+        assert kinds(org) == [NeedKind.HOST_KEY_CHANGED]
 
     def test_once_somebody_has_decided_about_the_key_only_a_test_is_left_to_do(self, org, working):
         hold(working, HOST_KEY_CHANGED)
         working.save()
 
-        assert kinds(org) == [Kind.HELD]
+        assert kinds(org) == [NeedKind.HELD]
 
     def test_one_without_a_host_key_and_one_without_a_test_are_told(self, org, tmp_path):
         factories.connection(org, SFTP)
         other = factories.org()
         factories.connection(other, {**SFTP, "host_key": KEY})
 
-        assert kinds(org) == [Kind.NO_HOST_KEY]
-        assert kinds(other) == [Kind.UNTESTED]
+        assert kinds(org) == [NeedKind.NO_HOST_KEY]
+        assert kinds(other) == [NeedKind.UNTESTED]
 
     def test_a_failed_test_counts_until_something_worked(self, org, working):
         rows = ERPConnection.objects.filter(pk=working.pk)
         rows.update(last_test_success=False, last_success_at=NOW - timedelta(hours=1))
-        assert kinds(org) == [Kind.TEST_FAILED]
+        assert kinds(org) == [NeedKind.TEST_FAILED]
 
         rows.update(last_success_at=NOW + timedelta(hours=1))
         assert kinds(org) == []
@@ -136,13 +136,13 @@ class TestConnections:
 
         (need,) = seen(org).needs
 
-        assert need.kind == Kind.UNREADABLE
+        assert need.kind == NeedKind.UNREADABLE
         assert "can't be decrypted" in need.trouble.cause
 
     def test_a_disabled_one_counts_while_orders_wait_for_it(self, org, working):
         waits = export(working, ExportStatus.PENDING, draft=DraftStatus.PUSHING)
         ERPConnection.objects.update(status=ConnectionStatus.DISABLED)
-        assert kinds(org) == [Kind.DISABLED_WITH_WAITING]
+        assert kinds(org) == [NeedKind.DISABLED_WITH_WAITING]
 
         factories.set_status(waits, ExportStatus.SENT)
         assert (kinds(org), seen(org).health) == ([], [])
@@ -151,18 +151,18 @@ class TestConnections:
         trouble = Fault(FOLDER_MISSING, "/ack").as_error(stage="ack", attempt=0, at=NOW)
         ERPConnection.objects.update(poll_trouble=trouble)
 
-        assert kinds(org) == [Kind.ANSWERS_UNREAD]
+        assert kinds(org) == [NeedKind.ANSWERS_UNREAD]
 
     def test_workers_that_show_no_sign_of_life_come_first(self, org, working):
         long_ago = NOW - timedelta(minutes=20)
         ERPConnection.objects.update(last_poll_at=long_ago, last_success_at=long_ago)
-        assert kinds(org)[0] == Kind.WORKERS_SILENT
+        assert kinds(org)[0] == NeedKind.WORKERS_SILENT
 
         later = NOW + timedelta(minutes=10)
         ERPConnection.objects.update(poll_retry_at=later)
         assert kinds(org) == []
         export(working, ExportStatus.PENDING, draft=DraftStatus.PUSHING, created_at=long_ago)
-        assert kinds(org) == [Kind.WORKERS_SILENT]
+        assert kinds(org) == [NeedKind.WORKERS_SILENT]
         ERPConnection.objects.update(retry_at=later)
         assert kinds(org) == []
 
@@ -184,11 +184,11 @@ class TestExports:
         found = [(need.kind, need.code, need.error_code, need.count) for need in seen(org).needs]
 
         assert found == [
-            (Kind.OUTCOME_UNKNOWN, "LOGIN_REFUSED", "", 1),
-            (Kind.FAILED, "FOLDER_MISSING", "", 3),
-            (Kind.FAILED, "LOGIN_REFUSED", "", 1),
-            (Kind.REFUSED, "REFUSED_BY_ERP", "ERP_VALIDATION", 2),
-            (Kind.REFUSED, "REFUSED_BY_ERP", "ERP_LIMIT", 1),
+            (NeedKind.OUTCOME_UNKNOWN, "LOGIN_REFUSED", "", 1),
+            (NeedKind.FAILED, "FOLDER_MISSING", "", 3),
+            (NeedKind.FAILED, "LOGIN_REFUSED", "", 1),
+            (NeedKind.REFUSED, "REFUSED_BY_ERP", "ERP_VALIDATION", 2),
+            (NeedKind.REFUSED, "REFUSED_BY_ERP", "ERP_LIMIT", 1),
         ]
 
     def test_what_a_retry_has_settled_or_repeated_counts_once(self, org, working):
@@ -196,7 +196,7 @@ class TestExports:
         failed(working, FOLDER_MISSING, order=first.draft_order)
         failed(working, FOLDER_MISSING, order=factories.draft(org, status=DraftStatus.PUSHED, lines=0))
 
-        assert [(need.kind, need.count) for need in seen(org).needs] == [(Kind.FAILED, 1)]
+        assert [(need.kind, need.count) for need in seen(org).needs] == [(NeedKind.FAILED, 1)]
 
     def test_contradicting_answers_and_stray_files_are_told(self, org, working):
         done = export(working, ExportStatus.ACKED, conflict_json={"file": "x", "erp_order_id": "SO-2"})
@@ -210,9 +210,9 @@ class TestExports:
             AckFile.objects.create(org=org, connection=working, name=name, status=status, **fields)
 
         assert [(need.kind, need.count) for need in seen(org).needs] == [
-            (Kind.CONTRADICTED, 1),
-            (Kind.MALFORMED, 1),
-            (Kind.UNMATCHED, 1),
+            (NeedKind.CONTRADICTED, 1),
+            (NeedKind.MALFORMED, 1),
+            (NeedKind.UNMATCHED, 1),
         ]
 
     def test_orders_that_wait_for_a_person_are_counted(self, org, working):
@@ -220,9 +220,9 @@ class TestExports:
             factories.draft(org, status=status, lines=0)
 
         assert [(need.kind, need.count) for need in seen(org).needs] == [
-            (Kind.TO_PUSH, 1),
-            (Kind.TO_APPROVE, 2),
-            (Kind.TO_REVIEW, 1),
+            (NeedKind.TO_PUSH, 1),
+            (NeedKind.TO_APPROVE, 2),
+            (NeedKind.TO_REVIEW, 1),
         ]
 
 
@@ -253,7 +253,7 @@ class TestDelayed:
     def test_an_export_that_meets_a_fault_again_and_again_is_named(self, org, working):
         self.waiting(working)
 
-        (need,) = [need for need in seen(org).needs if need.kind is Kind.DELAYED]
+        (need,) = [need for need in seen(org).needs if need.kind is NeedKind.DELAYED]
 
         assert (need.count, need.code, need.since) == (1, "FOLDER_MISSING", self.LATE)
 
@@ -261,14 +261,14 @@ class TestDelayed:
         self.waiting(working, created_at=NOW)
         self.waiting(working, error_json=None)
 
-        assert Kind.DELAYED not in kinds(org)
+        assert NeedKind.DELAYED not in kinds(org)
 
     def test_on_a_held_connection_only_the_hold_is_named(self, org, working):
         self.waiting(working)
         hold(working)
 
-        assert Kind.DELAYED not in kinds(org)
-        assert Kind.HELD in kinds(org)
+        assert NeedKind.DELAYED not in kinds(org)
+        assert NeedKind.HELD in kinds(org)
 
 
 class TestDaily:

@@ -20,7 +20,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.services.exports.transition_table import TRANSITIONS
 from erp_connectors.services.status import timeline as module
-from erp_connectors.services.status.event_texts import WORDINGS, Tone, detail_in_words, duration
+from erp_connectors.services.status.event_texts import EVENT_TEXTS, Tone, detail_in_words, duration
 from erp_connectors.services.status.timeline import exports_of, timeline
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.approval import approve
@@ -189,7 +189,7 @@ def test_every_event_that_the_services_record_is_said_in_words():
 
     assert {"pushed", "rendered", "staged", "published", "settled", "postponed", "held", "failed", "acked",
             "refused", "conflict"} <= recorded  # fmt: skip
-    assert recorded - {None} <= set(WORDINGS)
+    assert recorded - {None} <= set(EVENT_TEXTS)
 
 
 def test_a_step_that_no_table_knows_still_shows(site):

@@ -8,7 +8,7 @@ from django.utils import timezone
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.dismiss import dismiss_ack
 from erp_connectors.services.acks.poll import poll
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.event_texts import Tone
 from erp_connectors.services.status.export_status import situation_of_export
 from erp_connectors.services.status.overview import overview
@@ -81,7 +81,7 @@ def test_a_right_answer_settles_it(site):
     assert (export.status, why(export)) == ("ACKED", [])
     assert situation_of_export(export, exports_of(export.draft_order)).tone == Tone.GOOD
     needs = [need.kind for need in overview(factories.user(site.org)).needs]
-    assert Kind.MALFORMED not in needs
+    assert NeedKind.MALFORMED not in needs
 
 
 def test_marked_as_handled_it_asks_nobody_any_more(site):

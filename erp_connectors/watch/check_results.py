@@ -17,7 +17,7 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """``what`` is for people who may know; ``to_do`` is empty where nothing is."""
 
     check: str = ""
@@ -27,26 +27,26 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     ms: int = 0
 
 
-Check = Callable[[], Iterable[Finding]]
+Check = Callable[[], Iterable[CheckResult]]
 
 
-def ok(what: str) -> Finding:
-    return Finding(what=what)
+def ok(what: str) -> CheckResult:
+    return CheckResult(what=what)
 
 
-def warning(what: str, to_do: str) -> Finding:
-    return Finding(level=Level.WARNING, what=what, to_do=to_do)
+def warning(what: str, to_do: str) -> CheckResult:
+    return CheckResult(level=Level.WARNING, what=what, to_do=to_do)
 
 
-def error(what: str, to_do: str) -> Finding:
-    return Finding(level=Level.ERROR, what=what, to_do=to_do)
+def error(what: str, to_do: str) -> CheckResult:
+    return CheckResult(level=Level.ERROR, what=what, to_do=to_do)
 
 
 def some(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def run_all(checks: Mapping[str, Check]) -> Iterator[Finding]:
+def run_all(checks: Mapping[str, Check]) -> Iterator[CheckResult]:
     """Each check's findings as it is done; one that breaks is a finding, too, and the next ones still run."""
     for name, check in checks.items():
         started = time.perf_counter()
@@ -56,7 +56,7 @@ def run_all(checks: Mapping[str, Check]) -> Iterator[Finding]:
             yield msgspec.structs.replace(finding, check=name, ms=ms)
 
 
-def _run(name: str, check: Check) -> list[Finding]:
+def _run(name: str, check: Check) -> list[CheckResult]:
     try:
         return list(check())
     except DatabaseError as trouble:

@@ -8,17 +8,17 @@ import msgspec
 from django.db.models import Max, Min
 
 from erp_connectors.retention.models import RetentionRun
-from erp_connectors.retention.periods import Kind, Periods, configured
-from erp_connectors.retention.rules import remaining, told
+from erp_connectors.retention.periods import ContentKind, Periods, configured
+from erp_connectors.retention.rules import kept_by_reason, remaining
 from orderflow.tenancy.models import Org
 
 FOR_EVER = "kept for ever"
 
 
-class Line(msgspec.Struct, kw_only=True, frozen=True):
+class ContentOutlook(msgspec.Struct, kw_only=True, frozen=True):
     """Of one kind of content; ``stays`` by reason."""
 
-    kind: Kind
+    kind: ContentKind
     goes: int
     stays: dict[str, int]
 
@@ -27,19 +27,19 @@ class Outlook(msgspec.Struct, kw_only=True, frozen=True):
     """What a run would remove of an org, and why the rest stays."""
 
     org: str
-    contents: list[Line]
+    contents: list[ContentOutlook]
 
     def lines(self) -> list[str]:
         return [text for line in self.contents for text in self._of(line)]
 
-    def _of(self, line: Line) -> Iterator[str]:
+    def _of(self, line: ContentOutlook) -> Iterator[str]:
         yield f"{self.org:20.20} {line.kind:8} {line.goes:>9} go"
         for why, how_many in sorted(line.stays.items(), key=lambda one: -one[1]):
             yield f"{'':20} {'':8} {how_many:>9} stay: {why}"
 
 
 def outlook(org: Org, kept: Periods, now: datetime) -> Outlook:
-    return Outlook(org=org.slug, contents=[_line(kind, org, kept.before(kind, now)) for kind in Kind])
+    return Outlook(org=org.slug, contents=[_line(kind, org, kept.before(kind, now)) for kind in ContentKind])
 
 
 def finished_at() -> datetime | None:
@@ -52,9 +52,9 @@ def finished_at() -> datetime | None:
     return found
 
 
-def _line(kind: Kind, org: Org, before: datetime | None) -> Line:
+def _line(kind: ContentKind, org: Org, before: datetime | None) -> ContentOutlook:
     if before is None:
         how_many = remaining(kind, org.pk).count()
-        return Line(kind=kind, goes=0, stays={FOR_EVER: how_many} if how_many else {})
-    found = Counter(told(kind, org.pk, before))
-    return Line(kind=kind, goes=found.pop("", 0), stays=dict(found))
+        return ContentOutlook(kind=kind, goes=0, stays={FOR_EVER: how_many} if how_many else {})
+    found = Counter(kept_by_reason(kind, org.pk, before))
+    return ContentOutlook(kind=kind, goes=found.pop("", 0), stays=dict(found))
