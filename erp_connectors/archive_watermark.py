@@ -13,7 +13,7 @@ def key(org_id: UUID) -> str:
     return f"retention/{org_id}.txt"
 
 
-def horizon(org_id: UUID) -> datetime | None:
+def watermark(org_id: UUID) -> datetime | None:
     """None: no copy was ever removed. Raises `ArchiveUnavailable`."""
     storage, name = storages[ALIAS], key(org_id)
     try:
@@ -25,9 +25,9 @@ def horizon(org_id: UUID) -> datetime | None:
         raise ArchiveUnavailable(f"{name}: {type(error).__name__}: {error}") from error
 
 
-def move_horizon(org_id: UUID, to: datetime) -> None:
+def advance_watermark(org_id: UUID, to: datetime) -> None:
     """Before a copy is removed that was put there before ``to``; never back. Raises `ArchiveUnavailable`."""
-    now = horizon(org_id)
+    now = watermark(org_id)
     if now is not None and now >= to:
         return
     try:

@@ -15,12 +15,15 @@ from django.utils.module_loading import import_string
 
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
+from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.transports.base import Transport, TransportPolicy
 
 ORG_PLACE = "{org}"
 CONNECTOR_GROUP, TRANSPORT_GROUP = "orderflow.connectors", "orderflow.transports"
+# Where a type may be left out.
+DEFAULT_CONNECTOR_TYPE = DropzoneJsonV1.type
 CONNECTORS = {
-    "DROPZONE_JSON_V1": "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
+    DEFAULT_CONNECTOR_TYPE: "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
 }
 TRANSPORTS = {
     "sftp": "erp_connectors.transports.sftp.SftpTransport",
@@ -101,7 +104,7 @@ _between: list[Callable[[Transport], Transport]] = []
 
 
 @contextmanager
-def standing_between(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
+def wrap_transports(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
     """While it lasts, whatever transport this process opens goes through ``wrap``: to play trouble in an acceptance."""
     _between.append(wrap)
     try:

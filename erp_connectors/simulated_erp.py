@@ -27,7 +27,7 @@ AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
+class Behaviour:
     """How this ERP behaves; rates between 0 and 1, ``delay`` and ``dawdle`` in seconds.
 
     Malformed: it answers something that no ack file may be. Truncated: it writes the first half of the answer
@@ -44,7 +44,7 @@ class Habits:
     keep: bool = True
 
 
-class Happening(msgspec.Struct, frozen=True):
+class ErpAction(msgspec.Struct, frozen=True):
     """One thing it did: ``taken``, ``accepted``, ``refused``, ``malformed``, ``truncated``, or ``trouble``."""
 
     what: str
@@ -66,13 +66,13 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PlannedAck:
     """One ack file to write; bluntly: under its final name from the first byte."""
 
     due: datetime
     name: str
     body: bytes
-    happening: Happening
+    action: ErpAction
     blunt: bool = False
 
 
@@ -83,19 +83,19 @@ class SimulatedErp:
     transport: Transport
     export_path: str
     ack_path: str | None
-    habits: Habits = field(default_factory=Habits)
+    behaviour: Behaviour = field(default_factory=Behaviour)
     # Which of the names of order files it leaves to another ERP that reads the same folder.
     leaves: Callable[[Sequence[str]], Container[str]] = field(default=lambda names: ())
-    waiting: list[Answer] = field(default_factory=list)
+    waiting: list[PlannedAck] = field(default_factory=list)
     seen_orders: set[str] = field(default_factory=set)
     complained: set[str] = field(default_factory=set)
     receipts: list[Receipt] = field(default_factory=list)
 
-    def step(self, now: datetime) -> list[Happening]:
+    def step(self, now: datetime) -> list[ErpAction]:
         """Take what lies there, write what is due. Raises `Fault` where the dropzone can't be listed."""
         return [*self._take_new(now), *self._write_due(now)]
 
-    def _take_new(self, now: datetime) -> Iterator[Happening]:
+    def _take_new(self, now: datetime) -> Iterator[ErpAction]:
         listed = {entry.name for entry in self.transport.list(self.export_path) if entry.is_file}
         names = sorted(name for name in listed if _is_order(name))
         left = self.leaves(names)
@@ -107,16 +107,16 @@ class SimulatedErp:
             for name, body, taken in zip(batch, bodies, self._take(batch), strict=True):
                 fault = body if isinstance(body, Fault) else taken
                 if isinstance(body, bytes) and fault is None:
-                    yield Happening("taken", name, f"{len(body)} bytes")
+                    yield ErpAction("taken", name, f"{len(body)} bytes")
                     self.waiting += self._answers(name, body, now)
                 elif fault and fault.kind is not NOT_FOUND and name not in self.complained:
                     self.complained.add(name)
-                    yield Happening("trouble", name, _trouble(fault))
+                    yield ErpAction("trouble", name, _trouble(fault))
             # A marker without its file says nothing to anybody.
             self.transport.remove([self._path(f"{name}.done") for name in marked])
 
     def _take(self, names: Sequence[str]) -> Sequence[Fault | None]:
-        if not self.habits.keep:
+        if not self.behaviour.keep:
             removed = self.transport.remove([self._path(name) for name in names])
             return [outcome if isinstance(outcome, Fault) else None for outcome in removed]
         moves = [Move(self._path(name), self._path(f"{TAKEN}/{name}")) for name in names]
@@ -129,16 +129,16 @@ class SimulatedErp:
     def _path(self, name: str) -> str:
         return join(self.export_path, name)
 
-    def _write_due(self, now: datetime) -> Iterator[Happening]:
+    def _write_due(self, now: datetime) -> Iterator[ErpAction]:
         due = [answer for answer in self.waiting if answer.due <= now]
         self.waiting = [answer for answer in self.waiting if answer.due > now]
         if not self.ack_path:
             return
         for answer in due:
             fault = self._write(answer)
-            yield Happening("trouble", answer.name, fault.message) if fault else answer.happening
+            yield ErpAction("trouble", answer.name, fault.message) if fault else answer.action
 
-    def _write(self, answer: Answer) -> Fault | None:
+    def _write(self, answer: PlannedAck) -> Fault | None:
         final = join(self.ack_path or "", answer.name)
         if answer.blunt:
             return self.transport.stage([Upload(final, answer.body)])[0]
@@ -148,38 +148,38 @@ class SimulatedErp:
             or self.transport.publish([Move(f"{final}.tmp", final)])[0]
         )
 
-    def _answers(self, name: str, body: bytes, now: datetime) -> list[Answer]:
-        due = now + timedelta(seconds=self.habits.delay)
+    def _answers(self, name: str, body: bytes, now: datetime) -> list[PlannedAck]:
+        due = now + timedelta(seconds=self.behaviour.delay)
         order, problem = _understand(body)
         identity = str(order.get("draft_order_id", name))
         self.receipts.append(Receipt(name, identity, hashlib.sha256(body).hexdigest(), problem))
-        rng = random.Random(f"{self.habits.seed}:{identity}")  # noqa: S311  # repeatable, not secret
-        if problem is None and rng.random() < self.habits.refuse_rate and identity not in self.seen_orders:
+        rng = random.Random(f"{self.behaviour.seed}:{identity}")  # noqa: S311  # repeatable, not secret
+        if problem is None and rng.random() < self.behaviour.refuse_rate and identity not in self.seen_orders:
             problem = _reason(order, rng)
         # Sent again, it is accepted: somebody has put the ERP right meanwhile.
         self.seen_orders.add(identity)
         answer = _refusal(name, problem, due) if problem else _acceptance(name, identity, due)
         return list(self._mangled(answer, rng))
 
-    def _mangled(self, answer: Answer, rng: random.Random) -> Iterator[Answer]:
-        habits, it = self.habits, answer.happening
-        rates = (habits.malformed_rate, habits.truncate_rate, habits.duplicate_rate)
+    def _mangled(self, answer: PlannedAck, rng: random.Random) -> Iterator[PlannedAck]:
+        behaviour, it = self.behaviour, answer.action
+        rates = (behaviour.malformed_rate, behaviour.truncate_rate, behaviour.duplicate_rate)
         malformed, truncated, doubled = (rng.random() < rate for rate in rates)
         if malformed:
             broken = answer.body.replace(b": ", b" ", 1)
-            yield Answer(answer.due, answer.name, broken, Happening("malformed", it.file))
+            yield PlannedAck(answer.due, answer.name, broken, ErpAction("malformed", it.file))
             return
         if truncated:
             half = answer.body[: len(answer.body) // 2]
-            yield Answer(answer.due, answer.name, half, Happening("truncated", it.file), blunt=True)
-            yield Answer(
-                answer.due + timedelta(seconds=habits.dawdle), answer.name, answer.body, it, blunt=True
+            yield PlannedAck(answer.due, answer.name, half, ErpAction("truncated", it.file), blunt=True)
+            yield PlannedAck(
+                answer.due + timedelta(seconds=behaviour.dawdle), answer.name, answer.body, it, blunt=True
             )
         else:
             yield answer
         if doubled:
-            again = Happening(it.what, it.file, "the same answer again")
-            yield Answer(answer.due, f"{answer.name}.json", answer.body, again)
+            again = ErpAction(it.what, it.file, "the same answer again")
+            yield PlannedAck(answer.due, f"{answer.name}.json", answer.body, again)
 
 
 def _is_order(name: str) -> bool:
@@ -207,15 +207,15 @@ def _reason(order: dict[str, Any], rng: random.Random) -> str:
     return rng.choice(reasons)
 
 
-def _acceptance(name: str, identity: str, due: datetime) -> Answer:
+def _acceptance(name: str, identity: str, due: datetime) -> PlannedAck:
     number = f"SO-{due.year}-{zlib.crc32(identity.encode()) % 1_000_000:06}"
     body = {"status": "ACKED", "erp_order_id": number, "processed_at": _utc(due)}
-    return Answer(due, f"ack_{name}", _json(body), Happening("accepted", name, number))
+    return PlannedAck(due, f"ack_{name}", _json(body), ErpAction("accepted", name, number))
 
 
-def _refusal(name: str, problem: str, due: datetime) -> Answer:
+def _refusal(name: str, problem: str, due: datetime) -> PlannedAck:
     body = {"status": "FAILED", "error_code": "ERP_VALIDATION", "message": problem, "processed_at": _utc(due)}
-    return Answer(due, f"error_{name}", _json(body), Happening("refused", name, problem))
+    return PlannedAck(due, f"error_{name}", _json(body), ErpAction("refused", name, problem))
 
 
 def _json(body: dict[str, str]) -> bytes:

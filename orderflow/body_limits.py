@@ -66,8 +66,8 @@ def _is_program(request: HttpRequest) -> bool:
 
 
 def _length(request: HttpRequest) -> int:
-    told = request.META.get("CONTENT_LENGTH") or "0"
-    return int(told) if told.isascii() and told.isdigit() else 0
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 def _read_chunked(request: HttpRequest, most: int) -> HttpResponse | None:

@@ -60,7 +60,7 @@ class ClientSocket(socket.socket):
         return left
 
 
-class Answer:
+class ResponseBuffer:
     """A buffer between the thread that writes an answer, which never waits, and the thread that sends it.
 
     gunicorn uses it as the socket.

@@ -32,7 +32,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from orderflow.client_io import IN_MEMORY, KIB, PIECE, Answer, ClientSocket, Limit, TooSlow
+from orderflow.client_io import IN_MEMORY, KIB, PIECE, ClientSocket, Limit, ResponseBuffer, TooSlow
 
 # As DATA_UPLOAD_MAX_MEMORY_SIZE: the application refuses a larger body without reading it.
 LARGEST_BODY = 12 * KIB**2
@@ -109,7 +109,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_request(self, req: Any, conn: Connection) -> bool:
         with ExitStack() as places:
             self._receive(req, conn.sock, places)
-            answer = Answer()
+            answer = ResponseBuffer()
             target = SimpleNamespace(sock=answer, client=conn.client, server=conn.server)
             # A new context for each request, so that none inherits variables of an earlier one in its thread.
             made = self.answering.submit(copy_context().run, self._answer, req, target)

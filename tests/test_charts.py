@@ -12,7 +12,7 @@ from erp_connectors.admin.overview.chart_geometry import (
     nice_top,
     stacked,
 )
-from erp_connectors.admin.overview.charts import STEPS, duration
+from erp_connectors.admin.overview.charts import STEPS, tick_label
 
 DAYS = ["1 Nov", "2 Nov", "3 Nov", "4 Nov"]
 
@@ -28,7 +28,7 @@ def test_bars_stand_on_each_other_within_the_picture():
     chart = stacked("k", "K", DAYS, [Series("low", "low", [3, 0, 5, 0]), Series("up", "up", [1, 2, 5, 0])])
 
     first, above = chart.bars[:2]
-    assert (first.series, above.series, first.told) == ("low", "up", "1 Nov: 3 low")
+    assert (first.series, above.series, first.description) == ("low", "up", "1 Nov: 3 low")
     assert float(above.y) + float(above.height) == pytest.approx(float(first.y), abs=0.2)
     assert len(chart.bars) == 5
     for bar in chart.bars:
@@ -39,7 +39,7 @@ def test_bars_stand_on_each_other_within_the_picture():
 
 def test_a_line_breaks_where_there_is_no_value():
     values = [10.0, None, 30.0, 60.0]
-    chart = lines("k", "K", DAYS, [Series("median", "median", values)], say=duration, steps=STEPS)
+    chart = lines("k", "K", DAYS, [Series("median", "median", values)], say=tick_label, steps=STEPS)
 
     assert len(chart.dots) == 3
     assert len(chart.lines) == 1
@@ -50,12 +50,12 @@ def test_a_line_breaks_where_there_is_no_value():
 def test_without_a_value_there_is_no_picture():
     nothing = [Series("median", "median", [None] * 4)]
 
-    assert lines("k", "K", DAYS, nothing, say=duration, steps=STEPS).empty
+    assert lines("k", "K", DAYS, nothing, say=tick_label, steps=STEPS).empty
     assert stacked("k", "K", DAYS, [Series("low", "low", [0] * 4)]).empty
 
 
 def test_longer_than_any_step_still_fits():
-    chart = lines("k", "K", DAYS, [Series("p95", "p95", [9e9] * 4)], say=duration, steps=STEPS)
+    chart = lines("k", "K", DAYS, [Series("p95", "p95", [9e9] * 4)], say=tick_label, steps=STEPS)
 
     assert all(float(dot.y) >= 0 for dot in chart.dots)
 
@@ -65,4 +65,4 @@ def test_longer_than_any_step_still_fits():
     [(0, "0 s"), (0.4, "0.4 s"), (59, "59 s"), (90, "1.5 min"), (3600, "1 h"), (86_400 * 2.5, "2.5 d")],
 )
 def test_durations_are_said_in_one_unit(seconds, said):
-    assert duration(seconds) == said
+    assert tick_label(seconds) == said

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 
@@ -201,6 +203,20 @@ def test_a_concrete_transport_or_connector_is_named_only_by_the_registry():
         if within(module, "erp_connectors.services") or within(module, "erp_connectors.connectors")
         for name in imports(module)
         if within(name, "erp_connectors.transports") and not within(name, PORT)
+    ]
+    assert wrong == []
+
+
+def test_a_connector_type_is_written_only_in_its_connector():
+    wrong = [
+        path.relative_to(ROOT).as_posix()
+        for package in ("orderflow", "erp_connectors", "tools")
+        for path in (ROOT / package).rglob("*.py")
+        if "dropzone_json_v1" not in path.parts
+        if any(
+            isinstance(node, ast.Constant) and node.value == DropzoneJsonV1.type
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
     ]
     assert wrong == []
 

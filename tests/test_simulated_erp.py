@@ -12,7 +12,7 @@ from erp_connectors.connectors.base import AckUnreadable, NoOptions
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine
-from erp_connectors.simulated_erp import Habits, SimulatedErp
+from erp_connectors.simulated_erp import Behaviour, SimulatedErp
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 
@@ -26,11 +26,13 @@ def erp(tmp_path: Path) -> SimulatedErp:
     return make(tmp_path)
 
 
-def make(folder: Path, **habits: Any) -> SimulatedErp:
+def make(folder: Path, **behaviour: Any) -> SimulatedErp:
     for name in ("export", "ack"):
         (folder / name).mkdir(exist_ok=True)
     transport = FilesystemTransport(FilesystemOptions(), TransportPolicy(dropzone_roots=(str(folder),)))
-    return SimulatedErp(transport, str(folder / "export"), str(folder / "ack"), Habits(seed="7", **habits))
+    return SimulatedErp(
+        transport, str(folder / "export"), str(folder / "ack"), Behaviour(seed="7", **behaviour)
+    )
 
 
 def put_order(folder: Path, draft_id: UUID | None = None) -> str:

@@ -24,7 +24,8 @@ from orderflow.orders.importing.values import Conventions, Refused
 BAD = "a\x0bb"
 BY_THE_PROGRAM = {
     "counters and keys": {
-        "Tally.key", "Heartbeat.cluster", "MetricCount.name", "MetricCount.label", "Token.digest", "Token.token_key",
+        "ThrottleCount.key", "Heartbeat.cluster", "MetricCount.name", "MetricCount.label", "Token.digest",
+        "Token.token_key",
         "KeyedRequest.scope", "KeyedRequest.operation", "KeyedRequest.fingerprint", "KeyedRequest.token",
         "KeyedRequest.body",
     },

@@ -53,7 +53,7 @@ AREAS: Mapping[str, Mapping[str, str]] = {
     "Audit log and upkeep": {
         "audit.AuditLog": "an audit entry; triggers of the database refuse every change",
         "idempotency.KeyedRequest": "a request with an `Idempotency-Key` and the answer to it",
-        "access.Tally": "how often a throttled action happened in one span of time",
+        "access.ThrottleCount": "how often a throttled action happened in one span of time",
         "erp_connectors.MetricCount": "an increment of a metric; `/metrics` shows the sums",
         "heartbeat.Heartbeat": "when a worker cluster last ran a task",
     },

@@ -14,7 +14,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(slots=True)
-class Weather:
+class FaultPlan:
     """Shared by all transports of a day. ``lost``: share of operations; ``disk_full``: stagings that still fail."""
 
     lost: float
@@ -24,10 +24,10 @@ class Weather:
     refusals: int = 0
 
 
-class Unreliable(Transport):
-    def __init__(self, inner: Transport, weather: Weather) -> None:
+class FaultInjectingTransport(Transport):
+    def __init__(self, inner: Transport, fault_plan: FaultPlan) -> None:
         self._inner = inner
-        self._weather = weather
+        self._fault_plan = fault_plan
         self._broken = False
 
     def open_steps(self) -> Iterator[ProbeStep]:
@@ -71,9 +71,9 @@ class Unreliable(Transport):
         return self._inner.guarantee(atomic_write=atomic_write)
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
-        if self._weather.disk_full and uploads:
-            self._weather.disk_full -= 1
-            self._weather.refusals += 1
+        if self._fault_plan.disk_full and uploads:
+            self._fault_plan.disk_full -= 1
+            self._fault_plan.refusals += 1
             # As a server does: the first half of the first file is there.
             first = uploads[0]
             self._inner.stage([Upload(first.path, first.data[: len(first.data) // 2])])
@@ -111,12 +111,12 @@ class Unreliable(Transport):
             return [Fault(CONNECTION_LOST) for _ in items]
         if not self._breaks():
             return act(items)
-        done = self._weather.rng.randint(0, len(items))
+        done = self._fault_plan.rng.randint(0, len(items))
         heard = act(items[:done])[: max(0, done - 1)] if done else []
         return [*heard, *(Fault(CONNECTION_LOST) for _ in items[len(heard) :])]
 
     def _breaks(self) -> bool:
-        if self._weather.rng.random() < self._weather.lost:
+        if self._fault_plan.rng.random() < self._fault_plan.lost:
             self._broken = True
-            self._weather.breaks += 1
+            self._fault_plan.breaks += 1
         return self._broken

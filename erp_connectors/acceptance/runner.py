@@ -11,19 +11,19 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from erp_connectors.acceptance.fault_injection import Unreliable, Weather
+from erp_connectors.acceptance.fault_injection import FaultInjectingTransport, FaultPlan
 from erp_connectors.acceptance.scenario import Day, Scenario
 from erp_connectors.acceptance.verdict import DayResult, Played, judge_day
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONFIG_INVALID, Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import open_transport, standing_between
+from erp_connectors.registry import open_transport, wrap_transports
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.sessions import session_pool
-from erp_connectors.simulated_erp import Habits, SimulatedErp
+from erp_connectors.simulated_erp import Behaviour, SimulatedErp
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
 from orderflow.orders.approval import approve
@@ -66,7 +66,7 @@ def play(
 def _play_day(
     scenario: Scenario, connection: ERPConnection, actor: User, day: Day, *, seed: str
 ) -> DayResult:
-    weather = Weather(day.lost, day.disk_full, random.Random(seed))  # noqa: S311  # repeatable, not secret
+    fault_plan = FaultPlan(day.lost, day.disk_full, random.Random(seed))  # noqa: S311  # repeatable, not secret
     dropzone = dropzone_of(connection)
     started = time.monotonic()
     with ExitStack() as stack:
@@ -75,28 +75,28 @@ def _play_day(
             erps_own,
             dropzone.export_path,
             dropzone.ack_path,
-            _habits(day, seed),
+            _behaviour(day, seed),
             leaves=partial(foreign_filenames, connection.org_id),
         )
-        # What was kept open before has no weather, and what is kept after must have none.
+        # What was kept open before has no fault_plan, and what is kept after must have none.
         stack.callback(session_pool.close, connection.pk)
-        stack.enter_context(standing_between(_under(weather)))
+        stack.enter_context(wrap_transports(_under(fault_plan)))
         session_pool.close(connection.pk)
         playing = _Playing(connection, actor, day, erp)
         _make_orders(playing)
         finished = _go_on(playing, until=started + scenario.limit)
     # The evening is calm: what came in with the last round is read.
     poll(connection.pk)
-    played = Played(day, playing.orders, erp.receipts, weather, finished, time.monotonic() - started)
+    played = Played(day, playing.orders, erp.receipts, fault_plan, finished, time.monotonic() - started)
     return judge_day(played, connection, dropzone)
 
 
-def _under(weather: Weather) -> Callable[[Transport], Transport]:
-    return lambda transport: Unreliable(transport, weather)
+def _under(fault_plan: FaultPlan) -> Callable[[Transport], Transport]:
+    return lambda transport: FaultInjectingTransport(transport, fault_plan)
 
 
-def _habits(day: Day, seed: str) -> Habits:
-    return Habits(
+def _behaviour(day: Day, seed: str) -> Behaviour:
+    return Behaviour(
         refuse_rate=day.refuse_rate,
         truncate_rate=day.truncate_rate,
         duplicate_rate=day.duplicate_rate,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from erp_connectors.acceptance.fault_injection import Weather
+from erp_connectors.acceptance.fault_injection import FaultPlan
 from erp_connectors.acceptance.scenario import Day
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.models import ERPConnection, ERPExport
@@ -33,7 +33,7 @@ class Played(NamedTuple):
     day: Day
     orders: Sequence[UUID]
     receipts: Sequence[Receipt]
-    weather: Weather
+    fault_plan: FaultPlan
     finished: bool
     seconds: float
 
@@ -73,8 +73,8 @@ def judge_day(played: Played, connection: ERPConnection, dropzone: Dropzone) -> 
         accepted=sum(export.status == ExportStatus.ACKED for export in exports),
         refused=sum(export.failed_as == FailedAs.REFUSED for export in exports),
         attempts=max((export.attempts for export in exports), default=0),
-        broken_links=played.weather.breaks,
-        disk_full=played.weather.refusals,
+        broken_links=played.fault_plan.breaks,
+        disk_full=played.fault_plan.refusals,
         seconds=round(played.seconds, 1),
         broken={promise: found for promise, found in zip(PROMISES, kept, strict=True) if found},
     )

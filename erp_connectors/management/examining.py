@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 
 from erp_connectors.connectors.base import Connector
 from erp_connectors.management.reporting import ReportingCommand
-from erp_connectors.registry import UnknownConnectorType, connector_for
-from erp_connectors.services.upkeep.contract import Verdict
+from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE, UnknownConnectorType, connector_for
+from erp_connectors.services.upkeep.contract import FileCheck
 
 UNREADABLE = 2
 
@@ -20,14 +20,14 @@ class ExaminingCommand(ReportingCommand):
     # Neither a database nor a dropzone takes part.
     requires_system_checks = []
 
-    def examine(self, connector: Connector[Any], name: str, body: bytes) -> Verdict:
+    def examine(self, connector: Connector[Any], name: str, body: bytes) -> FileCheck:
         raise NotImplementedError
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="its name counts, too")
         parser.add_argument(
-            "--connector", default="DROPZONE_JSON_V1", metavar="TYPE", help="default: %(default)s"
+            "--connector", default=DEFAULT_CONNECTOR_TYPE, metavar="TYPE", help="default: %(default)s"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +40,7 @@ class ExaminingCommand(ReportingCommand):
             self.show(verdict, as_json=options["json"])
         self.finish(trouble=not all(verdict.fine for verdict in verdicts))
 
-    def _verdict(self, connector: Connector[Any], path: Path) -> Verdict:
+    def _verdict(self, connector: Connector[Any], path: Path) -> FileCheck:
         try:
             return self.examine(connector, path.name, path.read_bytes())
         except OSError as error:

@@ -13,7 +13,7 @@ from paramiko.packet import Packetizer
 
 from erp_connectors.sftp import key_exchange
 from erp_connectors.sftp.errors import ProtocolViolation
-from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.server_algorithms import KEXINIT, Offer, parse_offer
 
 NO_MORE_AUTH_METHODS = 14
@@ -134,7 +134,7 @@ class GuardedTransport(paramiko.Transport):
         MSG_CHANNEL_EXTENDED_DATA: _discard,
     }
 
-    def __init__(self, sock: Any, hide: Hide = str) -> None:
+    def __init__(self, sock: Any, hide: Redact = str) -> None:
         self._hide = hide
         super().__init__(sock, packetizer_class=BoundedPacketizer)
 

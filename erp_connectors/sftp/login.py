@@ -6,7 +6,7 @@ import paramiko
 
 from erp_connectors.sftp.errors import ConnectionLost, LoginRefused
 from erp_connectors.sftp.hardened_transport import GuardedTransport, KeyTypeRefused
-from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.redact import Redact
 
 KEY, PASSWORD, QUESTIONS = "publickey", "password", "keyboard-interactive"
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
@@ -22,7 +22,7 @@ class Login:
         *,
         key: paramiko.PKey | None,
         password: str | None,
-        hide: Hide = str,
+        hide: Redact = str,
     ) -> None:
         self._transport = transport
         self._username = username

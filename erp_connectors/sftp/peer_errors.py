@@ -16,7 +16,7 @@ from erp_connectors.sftp.errors import (
 )
 from erp_connectors.sftp.hardened_transport import GuardedTransport
 from erp_connectors.sftp.other_services import first_line, other_service
-from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.server_algorithms import Offer
 
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
@@ -26,7 +26,7 @@ PEER_ERRORS = (
 )  # fmt: skip
 
 
-def handshake_error(error: Exception, transport: GuardedTransport | None, hide: Hide) -> SshError:
+def handshake_error(error: Exception, transport: GuardedTransport | None, hide: Redact) -> SshError:
     greeting = transport.greeting if transport else b""
     if not isinstance(error, LINK_ERRORS):
         return HandshakeFailed("it sends what is not SSH")

@@ -22,7 +22,7 @@ from erp_connectors.sftp.errors import (
 )
 from erp_connectors.sftp.handles import OpenHandles
 from erp_connectors.sftp.packets import PacketStream, Stream
-from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.wire import Reply, Request
 
 ResultT = TypeVar("ResultT")
@@ -63,7 +63,7 @@ class Pipeline:
         *,
         io_timeout: float,
         clock: Callable[[], float] = time.monotonic,
-        hide: Hide = str,
+        hide: Redact = str,
     ) -> None:
         """Says hello; raises `SshError`. ``hide`` is asked for each text of the server's."""
         self._hide = hide

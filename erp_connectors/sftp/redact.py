@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-Hide = Callable[[str], str]
+Redact = Callable[[str], str]
 HIDDEN = "[hidden]"
 # Shorter ones are part of ordinary words, which would then be hidden, too, and tell more than they hide.
 SHORTEST = 4
 
 
-def hiding(*secrets: str | None) -> Hide:
+def redactor(*secrets: str | None) -> Redact:
     """What replaces each of ``secrets`` in a text; those of fewer than four signs stay."""
     known = sorted(
         {secret for secret in secrets if secret and len(secret) >= SHORTEST}, key=len, reverse=True

@@ -32,7 +32,7 @@ from erp_connectors.sftp.login import KEY, Login
 from erp_connectors.sftp.other_services import USUAL_PORTS
 from erp_connectors.sftp.peer_errors import PEER_ERRORS, handshake_error, no_common_algorithm
 from erp_connectors.sftp.pipeline import Pipeline
-from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.server_algorithms import Offer
 from erp_connectors.sftp.tcp import PatientSocket
 
@@ -47,7 +47,7 @@ class Session:
     """
 
     def __init__(
-        self, sock: PatientSocket, *, timeout: float, legacy: bool = False, hide: Hide = str
+        self, sock: PatientSocket, *, timeout: float, legacy: bool = False, hide: Redact = str
     ) -> None:
         self._hide = hide
         self._timeout = timeout

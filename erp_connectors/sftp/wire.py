@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from erp_connectors.sftp.errors import ProtocolViolation, SftpVersionUnsupported, StatusError, showable
-from erp_connectors.sftp.redact import Hide
+from erp_connectors.sftp.redact import Redact
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 15, 17, 7, 18, 200
@@ -190,7 +190,7 @@ def parse_version(packet: bytes) -> dict[str, str]:
     return extensions
 
 
-def parse_reply(kind: int, body: bytes, hide: Hide = str) -> Reply:
+def parse_reply(kind: int, body: bytes, hide: Redact = str) -> Reply:
     """What one reply says; a status that is neither OK nor EOF is returned as an error, not raised.
 
     ``hide`` is asked for the server's text before anybody sees it.
@@ -218,7 +218,7 @@ def _handle(reader: Reader) -> bytes:
     return handle
 
 
-def _status(reader: Reader, hide: Hide) -> Reply:
+def _status(reader: Reader, hide: Redact) -> Reply:
     code = reader.u32()
     if code in (OK, EOF):
         return None if code == OK else b""

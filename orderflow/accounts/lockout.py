@@ -21,7 +21,7 @@ from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
-from orderflow.accounts.models import Tally
+from orderflow.accounts.models import ThrottleCount
 from orderflow.audit.context import client_address
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy import scope
@@ -77,7 +77,7 @@ def is_told_already(request: HttpRequest | None, credentials: Mapping[str, Any])
         return False
     where = f"{account(request, credentials)} {place(request)}"
     key = f"locked:{hashlib.sha256(where.encode()).hexdigest()}"
-    return Tally.wait(key, most=1, per=settings.AXES_COOLOFF_TIME) is not None
+    return ThrottleCount.wait(key, most=1, per=settings.AXES_COOLOFF_TIME) is not None
 
 
 def locked_until(email: str, network: str | None, *, now: datetime) -> datetime | None:

@@ -22,7 +22,7 @@ class Token(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
         return self.name or str(self.public_id)
 
 
-class Tally(models.Model):
+class ThrottleCount(models.Model):
     """How often something happened in one span of time, counted exactly by all processes together."""
 
     key = models.CharField(max_length=120, primary_key=True)
@@ -48,7 +48,9 @@ class Tally(models.Model):
             row = cls.objects.filter(pk=key)
             if not row.update(count=F("count") + 1):
                 cls.objects.filter(ends_at__lt=now).delete()
-                Tally.objects.bulk_create([Tally(key=key, ends_at=ends_at)], ignore_conflicts=True)
+                ThrottleCount.objects.bulk_create(
+                    [ThrottleCount(key=key, ends_at=ends_at)], ignore_conflicts=True
+                )
                 row.update(count=F("count") + 1)
             # The update holds the row, so this is our own number.
             return row.get().count

@@ -40,7 +40,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class HistoryEntry:
     at: datetime
     who: str
     what: str
@@ -66,7 +66,7 @@ def abouts(
     return {entry.pk: _about(entry, names[entry.entity_type], may_open) for entry in entries}
 
 
-def history(row: models.Model, reader: User) -> list[Happening]:
+def history(row: models.Model, reader: User) -> list[HistoryEntry]:
     """Newest first: what the audit log has about a row, and what people changed in its form."""
     audited = AuditLog.objects.visible_to(reader).filter(
         entity_type=type(row).__name__, entity_id=str(row.pk)
@@ -75,13 +75,13 @@ def history(row: models.Model, reader: User) -> list[Happening]:
         content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk)
     )
     found = [
-        Happening(
+        HistoryEntry(
             one.created_at, str(one.actor or ""), one.get_action_display(), changes(one.before, one.after)
         )
         for one in audited.select_related("actor").order_by("-created_at")[:MOST_SHOWN]
     ]
     found += [
-        Happening(one.action_time, str(one.user), one.get_change_message(), ())
+        HistoryEntry(one.action_time, str(one.user), one.get_change_message(), ())
         for one in edited.select_related("user").order_by("-action_time")[:MOST_SHOWN]
     ]
     return sorted(found, key=lambda one: one.at, reverse=True)[:MOST_SHOWN]

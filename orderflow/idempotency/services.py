@@ -42,7 +42,7 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     status: int
     body: str
 
@@ -55,7 +55,7 @@ def fingerprint(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def once(request: Keyed, work: Callable[[], Answer]) -> tuple[Answer, bool]:
+def once(request: Keyed, work: Callable[[], StoredResponse]) -> tuple[StoredResponse, bool]:
     """The answer, and whether it was given before. Raises `KeyReused` and `StillRunning`.
 
     An answer that changed nothing is not kept: the request may be corrected and sent again with its key.
@@ -89,7 +89,7 @@ def forget_old(limit: int = 1000) -> int:
     return gone
 
 
-def _claim(request: Keyed, token: str) -> Answer | None:
+def _claim(request: Keyed, token: str) -> StoredResponse | None:
     """None: it is ours to do."""
     now = clock.now()
     fresh = KeyedRequest(
@@ -122,4 +122,4 @@ def _claim(request: Keyed, token: str) -> Answer | None:
         raise KeyReused
     if found.body is None or found.status is None:
         raise StillRunning
-    return Answer(found.status, found.body)
+    return StoredResponse(found.status, found.body)

@@ -30,7 +30,7 @@ class CodeForm(forms.Form):
     )
 
     @property
-    def given(self) -> str:
+    def typed_code(self) -> str:
         return str(self.cleaned_data["code"])
 
     def refuse(self, person: User) -> None:

@@ -63,7 +63,7 @@ def code_page(request: HttpRequest) -> HttpResponse:
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         left = services.recovery_codes_left(person)
-        if services.passes(person, form.given, request):
+        if services.passes(person, form.typed_code, request):
             return _let_in(request, person, before=left)
         form.refuse(person)
     context = {**admin.site.each_context(request), "title": _("Second factor"), "form": form}

@@ -73,7 +73,7 @@ def _set_up_page(request: HttpRequest, person: User) -> HttpResponse:
     form = FirstCodeForm(request.POST or None, initial={"sealed": sealed(secret, person.pk)})
     if request.method == "POST" and form.is_valid():
         try:
-            made = services.set_up(person, secret, form.given)
+            made = services.set_up(person, secret, form.typed_code)
         except services.NotSetUp:
             form.add_error("code", _("This code is wrong. Is the clock of your device right?"))
         else:
@@ -100,7 +100,7 @@ def _asked_about(request: HttpRequest, person: User) -> bytes:
 def _confirmed(request: HttpRequest, person: User, form: CodeForm) -> bool:
     if request.method != "POST" or not form.is_valid():
         return False
-    right = services.passes(person, form.given, request)
+    right = services.passes(person, form.typed_code, request)
     if not right:
         form.refuse(person)
     return right

@@ -66,7 +66,7 @@ def after_migrate(using: str, **signal: Any) -> None:
 
 
 def _on() -> Iterator[CheckMessage]:
-    wrong = [one for one in install.standings(connection) if one.wrong]
+    wrong = [one for one in install.table_protections(connection) if one.wrong]
     if wrong:
         first = f"{wrong[0].table.name}: {wrong[0].wrong[0]}"
         yield Error(
@@ -96,7 +96,7 @@ def _on() -> Iterator[CheckMessage]:
 
 
 def _off() -> Iterator[CheckMessage]:
-    hidden = [one for one in install.standings(connection) if one.enforced]
+    hidden = [one for one in install.table_protections(connection) if one.enforced]
     if hidden:
         yield Error(
             f"The database hides the rows of {len(hidden)} tables, and ROW_LEVEL_SECURITY is not set: nothing is seen.",

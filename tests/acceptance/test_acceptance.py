@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from erp_connectors.acceptance.fault_injection import Unreliable, Weather
+from erp_connectors.acceptance.fault_injection import FaultInjectingTransport, FaultPlan
 from erp_connectors.acceptance.scenario import BadScenario, load
 from erp_connectors.acceptance.verdict import PROMISES
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
@@ -147,14 +147,14 @@ def test_a_promise_that_is_broken_is_noticed(
 def test_halves_that_a_full_disk_and_a_broken_line_left_go_with_the_first_order_of_the_next_day(
     at: Callable[..., tuple[int, str]], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove = Unreliable._remove
+    remove = FaultInjectingTransport._remove
     lost = iter([True, True])
 
-    def broken(self: Unreliable, paths: Sequence[str]) -> Presences:
+    def broken(self: FaultInjectingTransport, paths: Sequence[str]) -> Presences:
         gone = any("sales_order" in path for path in paths) and next(lost, False)
         return [Fault(CONNECTION_LOST) for _ in paths] if gone else remove(self, paths)
 
-    monkeypatch.setattr(Unreliable, "_remove", broken)
+    monkeypatch.setattr(FaultInjectingTransport, "_remove", broken)
     code, said = at(QUIET + "disk_full = 1\n")
     assert code == 0, said
     [left] = site.leftovers()
@@ -217,7 +217,7 @@ def test_a_broken_link_leaves_the_last_thing_done_and_unheard_of(tmp_path: Path)
         folder = tmp_path / str(seed)
         folder.mkdir()
         inner = FilesystemTransport(FilesystemOptions(), TransportPolicy(dropzone_roots=(str(folder),)))
-        line = Unreliable(inner, Weather(1.0, 0, random.Random(seed)))
+        line = FaultInjectingTransport(inner, FaultPlan(1.0, 0, random.Random(seed)))
         outcomes = line.stage([Upload(f"{folder}/{n}", b"x") for n in range(5)])
         assert all(outcome is None or outcome.kind is CONNECTION_LOST for outcome in outcomes)
         assert not line.resume()
@@ -228,7 +228,7 @@ def test_a_broken_link_leaves_the_last_thing_done_and_unheard_of(tmp_path: Path)
 
 def test_a_full_disk_holds_half_a_file_and_says_so(tmp_path: Path) -> None:
     inner = FilesystemTransport(FilesystemOptions(), TransportPolicy(dropzone_roots=(str(tmp_path),)))
-    line = Unreliable(inner, Weather(0.0, 1, random.Random(1)))
+    line = FaultInjectingTransport(inner, FaultPlan(0.0, 1, random.Random(1)))
 
     (outcome,) = line.stage([Upload(f"{tmp_path}/a", b"1234")])
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, Fault
 from erp_connectors.models import AckFile, ERPConnection
-from erp_connectors.services.status.attention import Kind
+from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
@@ -71,7 +71,7 @@ def needs(client):
 
 
 def test_every_kind_of_need_has_its_words():
-    assert set(RULES) == set(Kind)
+    assert set(RULES) == set(NeedKind)
 
 
 @pytest.mark.parametrize("role", [*Role, None])

@@ -12,7 +12,7 @@ from erp_connectors.models import ERPExport
 from orderflow.accounts.models import Token
 from orderflow.idempotency import services
 from orderflow.idempotency.models import KeyedRequest
-from orderflow.idempotency.services import Answer, Keyed, StillRunning, forget_old, once
+from orderflow.idempotency.services import Keyed, StillRunning, StoredResponse, forget_old, once
 from orderflow.orders.drafting import create_draft
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -134,17 +134,17 @@ def test_a_claim_whose_process_died_is_taken_over_after_a_while(db):
         until=now + timedelta(seconds=5),
     )  # fmt: skip
     with pytest.raises(StillRunning):
-        once(KEYED, lambda: Answer(200, "{}"))
+        once(KEYED, lambda: StoredResponse(200, "{}"))
     KeyedRequest.objects.update(until=now - timedelta(seconds=1))
 
-    assert once(KEYED, lambda: Answer(200, "{}")) == (Answer(200, "{}"), False)
+    assert once(KEYED, lambda: StoredResponse(200, "{}")) == (StoredResponse(200, "{}"), False)
 
 
 def test_one_that_was_taken_over_undoes_its_work(db):
     def slow():
         factories.org(slug="made-too-late")
         KeyedRequest.objects.update(token="another")
-        return Answer(201, "{}")
+        return StoredResponse(201, "{}")
 
     with pytest.raises(StillRunning):
         once(KEYED, slow)
@@ -153,11 +153,11 @@ def test_one_that_was_taken_over_undoes_its_work(db):
 
 
 def test_a_key_is_forgotten_after_a_day(db):
-    assert once(KEYED, lambda: Answer(200, "1")) == (Answer(200, "1"), False)
-    assert once(KEYED, lambda: Answer(200, "2")) == (Answer(200, "1"), True)
+    assert once(KEYED, lambda: StoredResponse(200, "1")) == (StoredResponse(200, "1"), False)
+    assert once(KEYED, lambda: StoredResponse(200, "2")) == (StoredResponse(200, "1"), True)
     KeyedRequest.objects.update(created_at=timezone.now() - services.KEPT - timedelta(seconds=1))
 
-    assert once(KEYED, lambda: Answer(200, "3")) == (Answer(200, "3"), False)
+    assert once(KEYED, lambda: StoredResponse(200, "3")) == (StoredResponse(200, "3"), False)
     assert forget_old() == 0
     KeyedRequest.objects.update(created_at=timezone.now() - services.KEPT - timedelta(seconds=1))
     assert forget_old() == 1

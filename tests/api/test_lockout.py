@@ -8,7 +8,7 @@ from django.db.models import F
 from django.test import Client
 from rest_framework.test import APIClient
 
-from orderflow.accounts.models import Tally
+from orderflow.accounts.models import ThrottleCount
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -180,7 +180,7 @@ def test_an_odd_name_is_counted_like_any_other(db, email):
 
 def test_logins_from_one_address_are_throttled_even_when_right(user, settings):
     settings.LOGINS_PER_MINUTE = 3
-    Tally.objects.all().delete()
+    ThrottleCount.objects.all().delete()
     codes = [api(user.email, factories.PASSWORD).status_code for _ in range(8)]
 
     # At most two minutes were touched, each lets three through.

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from erp_connectors.api.accounts.throttles import PublicThrottle
 from erp_connectors.api.description import views
-from orderflow.accounts.models import Tally, Token
+from orderflow.accounts.models import ThrottleCount, Token
 from orderflow.tenancy import scope
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -24,18 +24,18 @@ def client(user):
 
 
 def test_a_count_starts_anew_with_each_span(db):
-    waits = [Tally.wait("k", most=2, per=MINUTE, now=NOON) for _ in range(4)]
+    waits = [ThrottleCount.wait("k", most=2, per=MINUTE, now=NOON) for _ in range(4)]
 
     assert waits == [None, None, timedelta(seconds=30), timedelta(seconds=30)]
-    assert Tally.wait("other", most=2, per=MINUTE, now=NOON) is None
-    assert Tally.wait("k", most=2, per=MINUTE, now=NOON + timedelta(seconds=30)) is None
+    assert ThrottleCount.wait("other", most=2, per=MINUTE, now=NOON) is None
+    assert ThrottleCount.wait("k", most=2, per=MINUTE, now=NOON + timedelta(seconds=30)) is None
 
 
 def test_what_is_over_is_not_kept(db):
     for minute in range(5):
-        Tally.wait("k", most=2, per=MINUTE, now=NOON + minute * MINUTE)
+        ThrottleCount.wait("k", most=2, per=MINUTE, now=NOON + minute * MINUTE)
 
-    assert Tally.objects.count() <= 2
+    assert ThrottleCount.objects.count() <= 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -43,7 +43,7 @@ def test_processes_that_count_at_once_let_exactly_so_many_through():
     @scope.everything()
     def ask(_):
         try:
-            return Tally.wait("k", most=10, per=MINUTE, now=NOON)
+            return ThrottleCount.wait("k", most=10, per=MINUTE, now=NOON)
         finally:
             connection.close()
 

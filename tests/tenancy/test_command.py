@@ -32,7 +32,7 @@ def run(capsys, *options):
 
 
 def wrong():
-    return {one.table.name: one.wrong for one in install.standings(connection) if one.wrong}
+    return {one.table.name: one.wrong for one in install.table_protections(connection) if one.wrong}
 
 
 def found_ids():
@@ -57,7 +57,7 @@ def test_it_goes_up_and_down_and_tells_how_it_stands(capsys, settings):
     said, code = run(capsys, "--remove")
     assert f"{DRAFTS}: open now" in said
     assert code == 0
-    assert not any(one.enforced for one in install.standings(connection))
+    assert not any(one.enforced for one in install.table_protections(connection))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_policies_without_the_setting_are_an_error(settings):
 def test_an_owner_without_privileges_is_bound_and_a_warning(settings):
     settings.ROW_LEVEL_SECURITY = True
     execute("CREATE ROLE plain_owner")
-    for one in install.standings(connection):
+    for one in install.table_protections(connection):
         execute(f'ALTER TABLE "{one.table.name}" OWNER TO plain_owner')
     factories.customer(factories.org())
     execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -131,7 +131,7 @@ def test_who_does_not_own_the_tables_is_told_who_must_do_it(settings):
 
 def test_migrate_puts_it_up_with_the_setting_and_leaves_it_without(settings):
     call_command("migrate", verbosity=0)
-    assert not any(one.enforced for one in install.standings(connection))
+    assert not any(one.enforced for one in install.table_protections(connection))
 
     settings.ROW_LEVEL_SECURITY = True
     call_command("migrate", verbosity=0)

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
 from erp_connectors.services.connections import manage
 from erp_connectors.services.exports import push
 from erp_connectors.simulated_erp import TAKEN
@@ -27,7 +28,6 @@ from tools.demo import sftp_server, world
 from tools.demo.sftp_server import SftpServer
 
 PASSWORD = "orderflow-demo"  # noqa: S105  # printed for whoever looks around
-CONNECTOR = "DROPZONE_JSON_V1"
 AT_LEAST = 10
 AT_MOST = 10
 OPEN = (ExportStatus.PENDING, ExportStatus.SENT)
@@ -175,7 +175,7 @@ def _sftp_server(org: Org, root: Path) -> SftpServer:
 def _connect(org: Org, config: dict[str, Any]) -> ERPConnection:
     existing, actor = _active(org), user_with(org, Role.ADMIN)
     if existing is None:
-        return manage.create_connection(org, CONNECTOR, config, actor=actor)
+        return manage.create_connection(org, DEFAULT_CONNECTOR_TYPE, config, actor=actor)
     if _somebodys_own(existing, config):
         return existing
     return manage.change_connection(existing.pk, actor=actor, config=config)
@@ -193,7 +193,7 @@ def _somebodys_own(existing: ERPConnection, config: dict[str, Any]) -> bool:
 def _active(org: Org) -> ERPConnection | None:
     active: ERPConnection | None = (
         ERPConnection.objects.for_org(org)
-        .filter(connector_type=CONNECTOR, status=ConnectionStatus.ACTIVE)
+        .filter(connector_type=DEFAULT_CONNECTOR_TYPE, status=ConnectionStatus.ACTIVE)
         .first()
     )
     return active

@@ -21,10 +21,10 @@ from erp_connectors.dropzones import limits_of
 from erp_connectors.faults import Fault
 from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import connector_types
+from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE, connector_types
 from erp_connectors.services.connections import connection_test, manage, server_limits
 from erp_connectors.services.connections.endpoint import where_of
-from erp_connectors.services.connections.expiry_warnings import cautions
+from erp_connectors.services.connections.expiry_warnings import expiry_warnings
 from erp_connectors.services.connections.manage import public_config
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
 from erp_connectors.services.status.event_texts import fault_hint, fault_message
@@ -33,7 +33,6 @@ from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
-USUAL_TYPE = "DROPZONE_JSON_V1"
 LAST_SEEN = ("last_test_at", "passed", "last_success_at", "last_poll_at", "limits")
 
 
@@ -163,7 +162,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
 
     @admin.display(description=gettext_lazy("reminders"))
     def watch(self, connection: ERPConnection) -> str:
-        found = cautions(connection, today=timezone.now().date())
+        found = expiry_warnings(connection, today=timezone.now().date())
         return format_html_join("", "<div>{}</div>", ((one.text,) for one in found))
 
     @admin.display(description=gettext_lazy("last test passed"), ordering="last_test_success")
@@ -218,9 +217,8 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
 def _type_of(request: HttpRequest, connection: ERPConnection | None) -> str:
     if connection is not None:
         return connection.connector_type
-    types = connector_types()
     wanted = request.POST.get("connector_type") or request.GET.get("connector_type")
-    return wanted if wanted in types else USUAL_TYPE if USUAL_TYPE in types else types[0]
+    return wanted if wanted in connector_types() else DEFAULT_CONNECTOR_TYPE
 
 
 def _steps_as_html(steps: Any) -> SafeString:

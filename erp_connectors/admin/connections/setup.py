@@ -12,7 +12,7 @@ from erp_connectors.config_fields import ConfigField, Purpose
 from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import PresentedKey
-from erp_connectors.services.connections.expiry_warnings import Caution, cautions
+from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, expiry_warnings
 from erp_connectors.services.connections.host_keys import PlannedHostKey, pinned_keys, planned_keys
 from erp_connectors.services.connections.support_email import next_public_key, own_public_key
 from erp_connectors.services.connections.test_report import last_report
@@ -29,7 +29,7 @@ class Setup:
     wants_host_key: bool
     pinned: tuple[PresentedKey, ...]
     planned: tuple[PlannedHostKey, ...]
-    cautions: Sequence[Caution]
+    expiry_warnings: Sequence[ExpiryWarning]
     trouble: dict[str, Any] | None
     tested: bool | None
     changed_since: bool
@@ -53,7 +53,7 @@ def setup_of(connection: ERPConnection) -> Setup:
         public_key=own_public_key(connection) if config else "",
         next_public_key=next_public_key(connection) if config else "",
         planned=tuple(planned_keys(connection, today=timezone.now().date())),
-        cautions=cautions(connection, today=timezone.now().date()),
+        expiry_warnings=expiry_warnings(connection, today=timezone.now().date()),
         wants_host_key=bool(host_key_fields(connection, config)),
         pinned=pinned_keys(connection) if config else (),
         trouble=next((one for one in held_for if _undecided(one, connection)), None),

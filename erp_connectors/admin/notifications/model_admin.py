@@ -111,7 +111,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
         row = kwargs.get("obj")
         if row is not None:
             tone, label = _SHOWN[subscription_status.state_of(row)]
-            context |= {"standing": subscription_status.standing_of(row), "tone": tone, "state_label": label}
+            context |= {"standing": subscription_status.status_of(row), "tone": tone, "state_label": label}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:

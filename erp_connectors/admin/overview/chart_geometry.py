@@ -30,7 +30,7 @@ class Mark:
     y: str
     width: str
     height: str
-    told: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Polyline:
     series: str
     points: str
 
@@ -52,7 +52,7 @@ class Chart:
     title: str
     series: Sequence[Series]
     bars: Sequence[Mark] = ()
-    lines: Sequence[Line] = ()
+    lines: Sequence[Polyline] = ()
     dots: Sequence[Mark] = ()
     across: Sequence[Tick]
     up: Sequence[Tick]
@@ -122,8 +122,8 @@ def _bars(labels: Sequence[str], series: Sequence[Series], top: float, say: Say)
             if value:
                 height, x = PLOT_HEIGHT * value / top, LEFT + room * n + (room - width) / 2
                 y = _height_at(below + value, top)
-                told = f"{label}: {say(value)} {one.label}"
-                yield Mark(one.name, _number(x), _number(y), _number(width), _number(height), told)
+                description = f"{label}: {say(value)} {one.label}"
+                yield Mark(one.name, _number(x), _number(y), _number(width), _number(height), description)
                 below += value
 
 
@@ -131,17 +131,17 @@ def _dots(labels: Sequence[str], series: Sequence[Series], top: float, say: Say)
     for one in series:
         for n, value in enumerate(one.values):
             if value is not None:
-                told = f"{labels[n]}: {one.label} {say(value)}"
+                description = f"{labels[n]}: {one.label} {say(value)}"
                 x, y = _number(_middle(n, len(labels))), _number(_height_at(value, top))
-                yield Mark(one.name, x, y, "0", "0", told)
+                yield Mark(one.name, x, y, "0", "0", description)
 
 
-def _pieces(one: Series, count: int, top: float) -> Iterator[Line]:
+def _pieces(one: Series, count: int, top: float) -> Iterator[Polyline]:
     for (n, before), (_, after) in pairwise(enumerate(one.values)):
         if before is not None and after is not None:
             ends = ((n, before), (n + 1, after))
             points = (f"{_number(_middle(m, count))},{_number(_height_at(v, top))}" for m, v in ends)
-            yield Line(one.name, " ".join(points))
+            yield Polyline(one.name, " ".join(points))
 
 
 def _across(labels: Sequence[str]) -> list[Tick]:

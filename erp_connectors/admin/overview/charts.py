@@ -48,10 +48,10 @@ def _latency(daily: Daily, days: list[str]) -> Chart:
         Series("p95", _("95 of 100 within"), [one.p95.total_seconds() if one else None for one in found]),
     ]
     title = _("How long the ERP took to answer")
-    return lines("answer-times", title, days, series, say=duration, steps=STEPS)
+    return lines("answer-times", title, days, series, say=tick_label, steps=STEPS)
 
 
-def duration(seconds: float) -> str:
+def tick_label(seconds: float) -> str:
     """Short, in one unit."""
     for size, unit in ((DAY, _("d")), (HOUR, _("h")), (MINUTE, _("min"))):
         if seconds >= size:

@@ -23,9 +23,9 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class AttentionLine:
     key: str
-    tone: str
+    urgency: str
     title: str
     why: str
     hint: str
@@ -36,7 +36,7 @@ class Line:
     step: Step | None
 
 
-def lines(overview: Overview, user: User) -> list[Line]:
+def lines(overview: Overview, user: User) -> list[AttentionLine]:
     """What this user can do something about, or has to know of; the most urgent first."""
     wanted = [(need, RULES[need.kind]) for need in overview.needs]
     return [
@@ -46,10 +46,10 @@ def lines(overview: Overview, user: User) -> list[Line]:
     ]
 
 
-def _line(need: Need, rule: Rule, overview: Overview, user: User) -> Line:
+def _line(need: Need, rule: Rule, overview: Overview, user: User) -> AttentionLine:
     org, trouble = overview.orgs.get(need.org_id), need.trouble
     step = _step(need, rule, user)
-    return Line(
+    return AttentionLine(
         key="-".join(
             map(
                 str,
@@ -58,7 +58,7 @@ def _line(need: Need, rule: Rule, overview: Overview, user: User) -> Line:
                 ),
             )
         ),
-        tone=rule.tone,
+        urgency=rule.urgency,
         title=rule.title(need.count),
         why=_why(need, trouble.cause if trouble else ""),
         hint=_hint(rule, trouble.hint if trouble else "", may=step is not None),

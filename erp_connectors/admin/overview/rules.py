@@ -8,13 +8,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from erp_connectors.admin.common.linked_filters import Delayed, ErpNumberDoubtful, StrayFiles, Unsettled
-from erp_connectors.services.status.attention import Kind, Need
+from erp_connectors.services.status.attention import Need, NeedKind
 from erp_connectors.states import AckFileStatus
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Capability
 
 
-class Tone(StrEnum):
+class Urgency(StrEnum):
     STOPPED = "stopped"
     TROUBLE = "trouble"
     TODO = "todo"
@@ -28,7 +28,7 @@ class Rule:
     the fault's own.
     """
 
-    tone: Tone
+    urgency: Urgency
     title: Callable[[int], str]
     step: object = ""
     capability: Capability = Capability.READ
@@ -48,10 +48,10 @@ _RETRY, _OPEN, _TRY = _("Show and retry"), _("Open the connection"), _("Test con
 
 
 def _setting_up(
-    title: object, step: object, page: str, *, tone: Tone, posts: bool = False, hint: object = ""
+    title: object, step: object, page: str, *, urgency: Urgency, posts: bool = False, hint: object = ""
 ) -> Rule:
     return Rule(
-        tone=tone,
+        urgency=urgency,
         title=lambda n: str(title),
         step=step,
         page=page,
@@ -70,13 +70,18 @@ def _failure(title: Callable[[int], str]) -> Rule:
         return {Unsettled.parameter_name: need.alike}
 
     return Rule(
-        tone=Tone.TROUBLE, title=title, step=_RETRY, capability=Capability.PUSH, page=_EXPORTS, query=alike
+        urgency=Urgency.TROUBLE,
+        title=title,
+        step=_RETRY,
+        capability=Capability.PUSH,
+        page=_EXPORTS,
+        query=alike,
     )
 
 
 def _stray(status: AckFileStatus, title: Callable[[int], str], hint: object) -> Rule:
     return Rule(
-        tone=Tone.TROUBLE,
+        urgency=Urgency.TROUBLE,
         title=title,
         page=_FILES,
         query=lambda need: {StrayFiles.parameter_name: status},
@@ -86,7 +91,7 @@ def _stray(status: AckFileStatus, title: Callable[[int], str], hint: object) -> 
 
 def _order(status: DraftStatus, title: Callable[[int], str], step: object, capability: Capability) -> Rule:
     return Rule(
-        tone=Tone.TODO,
+        urgency=Urgency.TODO,
         title=title,
         step=step,
         capability=capability,
@@ -96,51 +101,54 @@ def _order(status: DraftStatus, title: Callable[[int], str], step: object, capab
     )
 
 
-RULES: dict[Kind, Rule] = {
-    Kind.WORKERS_SILENT: Rule(
-        tone=Tone.STOPPED,
+RULES: dict[NeedKind, Rule] = {
+    NeedKind.WORKERS_SILENT: Rule(
+        urgency=Urgency.STOPPED,
         title=lambda n: str(_("No background worker is running: nothing is sent, no answer is read")),
         hint=_("Start the workers (manage.py run_workers), or tell whoever runs OrderFlow."),
     ),
-    Kind.HOST_KEY_CHANGED: _setting_up(
+    NeedKind.HOST_KEY_CHANGED: _setting_up(
         _("The server's host key has changed: everything is held until somebody decides"),
         _("Compare old and new key"),
         _HOST_KEY,
-        tone=Tone.STOPPED,
+        urgency=Urgency.STOPPED,
         posts=True,
     ),
-    Kind.UNREADABLE: _setting_up(
-        _("The connection's settings can't be read"), _OPEN, _CHANGE, tone=Tone.STOPPED
+    NeedKind.UNREADABLE: _setting_up(
+        _("The connection's settings can't be read"), _OPEN, _CHANGE, urgency=Urgency.STOPPED
     ),
-    Kind.HELD: _setting_up(
-        _("The connection is held: nothing is sent until it works again"), _TRY, _TEST, tone=Tone.STOPPED
+    NeedKind.HELD: _setting_up(
+        _("The connection is held: nothing is sent until it works again"),
+        _TRY,
+        _TEST,
+        urgency=Urgency.STOPPED,
     ),
-    Kind.DISABLED_WITH_WAITING: _setting_up(
-        _("Orders wait on a disabled connection"), _OPEN, _CHANGE, tone=Tone.STOPPED
+    NeedKind.DISABLED_WITH_WAITING: _setting_up(
+        _("Orders wait on a disabled connection"), _OPEN, _CHANGE, urgency=Urgency.STOPPED
     ),
-    Kind.NO_HOST_KEY: _setting_up(
+    NeedKind.NO_HOST_KEY: _setting_up(
         _("The server's host key is not pinned yet: nothing is sent"),
         _("Fetch host key"),
         _HOST_KEY,
-        tone=Tone.STOPPED,
+        urgency=Urgency.STOPPED,
         posts=True,
     ),
-    Kind.OUTCOME_UNKNOWN: _failure(
+    NeedKind.OUTCOME_UNKNOWN: _failure(
         _counted(
             "%(n)s order may or may not have reached the ERP",
             "%(n)s orders may or may not have reached the ERP",
         )
     ),
-    Kind.CONTRADICTED: Rule(
-        tone=Tone.TROUBLE,
+    NeedKind.CONTRADICTED: Rule(
+        urgency=Urgency.TROUBLE,
         title=_counted("%(n)s order has contradicting answers", "%(n)s orders have contradicting answers"),
         page=_EXPORTS,
         query=lambda need: {"conflict_json__isnull": "0"},
         hint=_("Ask the ERP team which answer is right."),
     ),
-    Kind.FAILED: _failure(_counted("%(n)s order could not be sent", "%(n)s orders could not be sent")),
-    Kind.DELAYED: Rule(
-        tone=Tone.TROUBLE,
+    NeedKind.FAILED: _failure(_counted("%(n)s order could not be sent", "%(n)s orders could not be sent")),
+    NeedKind.DELAYED: Rule(
+        urgency=Urgency.TROUBLE,
         title=_counted(
             "%(n)s order is delayed: each attempt meets a fault",
             "%(n)s orders are delayed: each attempt meets a fault",
@@ -148,11 +156,11 @@ RULES: dict[Kind, Rule] = {
         page=_EXPORTS,
         query=lambda need: {Delayed.parameter_name: need.code or "all"},
     ),
-    Kind.REFUSED: _failure(
+    NeedKind.REFUSED: _failure(
         _counted("%(n)s order was refused by the ERP", "%(n)s orders were refused by the ERP")
     ),
-    Kind.OVERDUE: Rule(
-        tone=Tone.TROUBLE,
+    NeedKind.OVERDUE: Rule(
+        urgency=Urgency.TROUBLE,
         title=_counted("%(n)s answer is overdue", "%(n)s answers are overdue"),
         page=_EXPORTS,
         query=lambda need: {"overdue": "yes"},
@@ -160,16 +168,16 @@ RULES: dict[Kind, Rule] = {
             "Ask the ERP team whether it has the orders; then record what they say on each export's page."
         ),
     ),
-    Kind.ANSWERS_UNREAD: _setting_up(
-        _("The ERP's answers can't all be read"), _TRY, _TEST, tone=Tone.TROUBLE
+    NeedKind.ANSWERS_UNREAD: _setting_up(
+        _("The ERP's answers can't all be read"), _TRY, _TEST, urgency=Urgency.TROUBLE
     ),
-    Kind.MALFORMED: _stray(
+    NeedKind.MALFORMED: _stray(
         AckFileStatus.MALFORMED,
         _counted("%(n)s ack file can't be understood", "%(n)s ack files can't be understood"),
         _("Tell the ERP team what is wrong with them: the reason lies beside each file in error/."),
     ),
-    Kind.MISNAMED: Rule(
-        tone=Tone.TROUBLE,
+    NeedKind.MISNAMED: Rule(
+        urgency=Urgency.TROUBLE,
         title=_counted(
             "%(n)s file in the ack folder is not read because of its name",
             "%(n)s files in the ack folder are not read because of their names",
@@ -178,8 +186,8 @@ RULES: dict[Kind, Rule] = {
             "Have the ERP team rename them and use that form of name from now on. The next poll reads them."
         ),
     ),
-    Kind.ERP_NUMBER_DOUBTFUL: Rule(
-        tone=Tone.TODO,
+    NeedKind.ERP_NUMBER_DOUBTFUL: Rule(
+        urgency=Urgency.TODO,
         title=_counted("%(n)s order has a doubtful ERP number", "%(n)s orders have a doubtful ERP number"),
         page=_ORDERS,
         query=lambda need: {ErpNumberDoubtful.parameter_name: "yes"},
@@ -188,55 +196,57 @@ RULES: dict[Kind, Rule] = {
             "Ask the ERP team for the real numbers."
         ),
     ),
-    Kind.UNMATCHED: _stray(
+    NeedKind.UNMATCHED: _stray(
         AckFileStatus.UNMATCHED,
         _counted("%(n)s ack file matches no export", "%(n)s ack files match no export"),
         _("Ask the ERP team which orders they meant: an ack file has its export's file name."),
     ),
-    Kind.TEST_FAILED: _setting_up(_("The last connection test failed"), _TRY, _TEST, tone=Tone.TROUBLE),
-    Kind.RUNS_OUT: _setting_up(
+    NeedKind.TEST_FAILED: _setting_up(
+        _("The last connection test failed"), _TRY, _TEST, urgency=Urgency.TROUBLE
+    ),
+    NeedKind.RUNS_OUT: _setting_up(
         _("A key or password runs out"),
         _OPEN,
         _CHANGE,
-        tone=Tone.TROUBLE,
+        urgency=Urgency.TROUBLE,
         hint=_("Agree with the ERP team on the change; the connection takes the new one beside the old."),
     ),
-    Kind.PLAN_OVERDUE: _setting_up(
+    NeedKind.PLAN_OVERDUE: _setting_up(
         _("The planned change of the server's host key did not happen"),
         _OPEN,
         _CHANGE,
-        tone=Tone.TROUBLE,
+        urgency=Urgency.TROUBLE,
         hint=_("Ask the ERP team; then enter the new date, or remove the announced key."),
     ),
-    Kind.WEAK: _setting_up(
+    NeedKind.WEAK: _setting_up(
         _("The connection allows outdated encryption: orders could be read on their way"),
         _OPEN,
         _CHANGE,
-        tone=Tone.TODO,
+        urgency=Urgency.TODO,
         hint=_("Ask the ERP team for a newer server; then switch it off."),
     ),
-    Kind.UNTESTED: _setting_up(_("The connection was never tested"), _TRY, _TEST, tone=Tone.TODO),
-    Kind.NOT_NOTIFIED: Rule(
-        tone=Tone.TROUBLE,
+    NeedKind.UNTESTED: _setting_up(_("The connection was never tested"), _TRY, _TEST, urgency=Urgency.TODO),
+    NeedKind.NOT_NOTIFIED: Rule(
+        urgency=Urgency.TROUBLE,
         title=lambda n: str(_("Notifications do not get through")),
         step=_("Open the notification"),
         page="notify_subscription_change",
         capability=Capability.CONNECT,
         own=True,
     ),
-    Kind.TO_PUSH: _order(
+    NeedKind.TO_PUSH: _order(
         DraftStatus.APPROVED,
         _counted("%(n)s approved order is not pushed yet", "%(n)s approved orders are not pushed yet"),
         _("Show and push"),
         Capability.PUSH,
     ),
-    Kind.TO_APPROVE: _order(
+    NeedKind.TO_APPROVE: _order(
         DraftStatus.READY,
         _counted("%(n)s order waits for approval", "%(n)s orders wait for approval"),
         _("Show and approve"),
         Capability.APPROVE,
     ),
-    Kind.TO_REVIEW: _order(
+    NeedKind.TO_REVIEW: _order(
         DraftStatus.NEEDS_REVIEW,
         _counted("%(n)s order needs review", "%(n)s orders need review"),
         _("Review"),

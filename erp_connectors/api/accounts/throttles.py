@@ -9,7 +9,7 @@ from django.conf import settings
 from rest_framework.throttling import AnonRateThrottle, BaseThrottle
 
 from orderflow.accounts.lockout import place
-from orderflow.accounts.models import Tally
+from orderflow.accounts.models import ThrottleCount
 
 if TYPE_CHECKING:  # the views import their throttles
     from rest_framework.request import Request
@@ -26,7 +26,7 @@ class Throttle(BaseThrottle):
         return self._wait.total_seconds() if self._wait else None
 
     def counted(self, key: str, most: int) -> bool:
-        self._wait = Tally.wait(key, most=most, per=MINUTE)
+        self._wait = ThrottleCount.wait(key, most=most, per=MINUTE)
         return self._wait is None
 
 

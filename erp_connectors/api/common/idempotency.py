@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from erp_connectors.api.common.strict import KEY, HandlerT, honours
-from orderflow.idempotency.services import Answer, Keyed, fingerprint, once
+from orderflow.idempotency.services import Keyed, StoredResponse, fingerprint, once
 from orderflow.input_rules.keys import KEY_FIELDS, normal_form
 from orderflow.tenancy.permissions import signed_in
 
@@ -114,5 +114,5 @@ def _sorted(value: Any, name: str = "") -> Any:
     return normal_form(value) if name in KEY_FIELDS and isinstance(value, str) else value
 
 
-def _answer(response: Response) -> Answer:
-    return Answer(response.status_code, JSONRenderer().render(response.data).decode())
+def _answer(response: Response) -> StoredResponse:
+    return StoredResponse(response.status_code, JSONRenderer().render(response.data).decode())

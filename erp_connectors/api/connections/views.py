@@ -21,6 +21,7 @@ from erp_connectors.connection_config import parse_config
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Guarantee, GuaranteeLevel, ProbeStep
+from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
 from erp_connectors.services.acks.misnamed import Misnamed, MisnamedFile, misnamed_of
 from erp_connectors.services.connections import connection_test, manage
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
@@ -72,7 +73,7 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
 
 
 class NewConnection(KnownFieldsOnly, serializers.Serializer[Any]):
-    connector_type = serializers.CharField(default="DROPZONE_JSON_V1")
+    connector_type = serializers.CharField(default=DEFAULT_CONNECTOR_TYPE)
     config = serializers.DictField()
     test_on_save = TrueOrFalse(default=False)
 
@@ -196,7 +197,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     @takes_body
     def test_unsaved(self, request: Request) -> Response:
         """Test a config before it is saved."""
-        parsed = parse_config("DROPZONE_JSON_V1", _valid(UnsavedConfig, request)["config"])
+        parsed = parse_config(DEFAULT_CONNECTOR_TYPE, _valid(UnsavedConfig, request)["config"])
         org = signed_in(request).org
         dropzone = replace(parsed, org_slug=org.slug if org else "")
         if org:

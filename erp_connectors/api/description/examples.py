@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
+
 ORDER_ID = "550e8400-e29b-41d4-a716-446655440000"
 EXPORT_ID = "7d4b1c9e-64a5-4ab9-8f0b-9a3c5f2d1e77"
 CONNECTION_ID = "0b5f3c1a-8a39-4a7e-9d64-2f6b1c7e4d10"
@@ -82,7 +84,7 @@ STEP = {
 TESTED = {"success": False, "steps": [STEP], "guarantee": None}
 CONNECTION: dict[str, Any] = {
     "id": CONNECTION_ID,
-    "connector_type": "DROPZONE_JSON_V1",
+    "connector_type": DEFAULT_CONNECTOR_TYPE,
     "status": "ACTIVE",
     "config": {**CONFIG, "password": "********"},
     "last_test_at": "2026-11-23T09:00:00Z",
@@ -242,7 +244,7 @@ EXAMPLES: dict[str, Any] = {
     "RefusedIn": {"note": "Mrs Muster (ERP) on the phone: customer 4711 is blocked"},
     "ConnectionOut": CONNECTION,
     "SavedConnection": {**CONNECTION, "test": TESTED},
-    "NewConnection": {"connector_type": "DROPZONE_JSON_V1", "config": CONFIG, "test_on_save": True},
+    "NewConnection": {"connector_type": DEFAULT_CONNECTOR_TYPE, "config": CONFIG, "test_on_save": True},
     "ConnectionChange": {"config": {**CONFIG, "port": 2222}, "test_on_save": True},
     "UnsavedConfig": {"config": CONFIG},
     "TestOut": TESTED,

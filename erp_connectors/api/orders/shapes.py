@@ -144,7 +144,7 @@ class OrderChange(SomethingIn, KnownFieldsOnly, serializers.ModelSerializer[Draf
     def header(self) -> dict[str, Any]:
         return {name: value for name, value in self.validated_data.items() if name in HEADER_FIELDS}
 
-    def given_lines(self) -> list[dict[str, Any]] | None:
+    def lines_data(self) -> list[dict[str, Any]] | None:
         lines: list[dict[str, Any]] | None = self.validated_data.get("lines")
         return lines
 

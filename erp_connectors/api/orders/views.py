@@ -86,13 +86,13 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
     @takes_body
     def create(self, request: Request) -> Response:
         """A new order: READY where nothing is missing, else NEEDS_REVIEW, and `missing` says what."""
-        told = NewOrder(data=request.data, context={"request": request})
-        told.is_valid(raise_exception=True)
+        data = NewOrder(data=request.data, context={"request": request})
+        data.is_valid(raise_exception=True)
         draft = create_draft(
-            _org(request, told.header().get("customer")),
-            header=told.header(),
-            lines=told.given_lines() or [],
-            document=told.validated_data.get("document"),
+            _org(request, data.header().get("customer")),
+            header=data.header(),
+            lines=data.lines_data() or [],
+            document=data.validated_data.get("document"),
         )
         return Response(self._whole(draft.pk), status=201)
 
@@ -101,11 +101,9 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
     @takes_body
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the fields given; `lines` replace all. An approval is taken back; 409 once the order is pushed."""
-        told = OrderChange(data=request.data, partial=True, context={"request": request})
-        told.is_valid(raise_exception=True)
-        draft = change_draft(
-            _id(pk), actor=signed_in(request), header=told.header(), lines=told.given_lines()
-        )
+        data = OrderChange(data=request.data, partial=True, context={"request": request})
+        data.is_valid(raise_exception=True)
+        draft = change_draft(_id(pk), actor=signed_in(request), header=data.header(), lines=data.lines_data())
         return Response(self._whole(draft.pk))
 
     @extend_schema(request=None, responses={204: None}, parameters=[HEADER])

@@ -13,7 +13,7 @@ from erp_connectors.management.reporting import each
 from erp_connectors.models import ERPConnection
 from erp_connectors.states import ConnectionStatus
 from erp_connectors.watch import audit_checks, deployment, retention, traffic
-from erp_connectors.watch.findings import Check, Finding, Level, ok, run_all, some
+from erp_connectors.watch.check_results import Check, CheckResult, Level, ok, run_all, some
 from erp_connectors.watch.readiness_checks import PARTS
 
 FIRST: dict[str, Check] = {"settings": deployment.settings_as_checked, "disk": deployment.disk}
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         if broken:
             sys.exit(1)
 
-    def _show(self, finding: Finding, *, as_json: bool) -> None:
+    def _show(self, finding: CheckResult, *, as_json: bool) -> None:
         if as_json:
             self.stdout.write(msgspec.json.encode(finding).decode())
         else:
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _findings(*, reach: bool) -> Iterator[Finding]:
+def _findings(*, reach: bool) -> Iterator[CheckResult]:
     """Without a database, or with another one than this code's, the rest would only say the same thing again."""
     yield from run_all(FIRST)
     for finding in run_all(FOUNDATION):
@@ -83,7 +83,7 @@ def _findings(*, reach: bool) -> Iterator[Finding]:
     yield from run_all(rest)
 
 
-def _reachability() -> Iterable[Finding]:
+def _reachability() -> Iterable[CheckResult]:
     rows = ERPConnection.objects.filter(status=ConnectionStatus.ACTIVE).select_related("org")
     known = {row.pk: row for row in rows}
     if not known:
@@ -93,7 +93,7 @@ def _reachability() -> Iterable[Finding]:
 
 
 class _Reached(msgspec.Struct):
-    findings: list[Finding]
+    findings: list[CheckResult]
 
     def lines(self) -> list[str]:
         return [finding.what for finding in self.findings]

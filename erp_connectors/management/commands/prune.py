@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from erp_connectors.management.reporting import ReportingCommand
 from erp_connectors.retention import runs
+from erp_connectors.retention.outlook import outlook
 from erp_connectors.retention.periods import SETTINGS, Periods, TooShort, periods
-from erp_connectors.retention.telling import outlook
 from orderflow.tenancy.models import Org
 
 

@@ -23,7 +23,7 @@ class Command(ReportingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["check"]:
-            report = key_rotation.standing()
+            report = key_rotation.rotation_status()
         else:
             with ProgressBar(
                 sum(place.model._default_manager.count() for place in key_rotation.SEALED)

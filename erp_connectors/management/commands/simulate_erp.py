@@ -24,15 +24,15 @@ from erp_connectors.management.reporting import ReportingCommand, positive, requ
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import open_transport
 from erp_connectors.services.acks.shared_folders import foreign_filenames
-from erp_connectors.simulated_erp import Habits, Happening, SimulatedErp
+from erp_connectors.simulated_erp import Behaviour, ErpAction, SimulatedErp
 from erp_connectors.transports.base import Transport, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
 
 LOOK_EVERY = 0.5
 
 
-class Line(msgspec.Struct, frozen=True):
-    """A happening with its time, as it is printed."""
+class PrintedEvent(msgspec.Struct, frozen=True):
+    """An action with its time, as it is printed."""
 
     at: str
     what: str
@@ -90,7 +90,7 @@ class Command(ReportingCommand):
         transport, dropzone = _place(options)
         leaves = partial(foreign_filenames, connection.org_id) if connection else lambda names: ()
         erp = SimulatedErp(
-            transport, dropzone.export_path, dropzone.ack_path, _habits(options), leaves=leaves
+            transport, dropzone.export_path, dropzone.ack_path, _behaviour(options), leaves=leaves
         )
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -124,15 +124,15 @@ class Command(ReportingCommand):
     def _round(self, erp: SimulatedErp, seen: "Counter[str]", *, as_json: bool) -> None:
         try:
             erp.transport.open()
-            happenings = erp.step(timezone.now())
+            actions = erp.step(timezone.now())
         except Fault as fault:
             # Whatever broke, the next round starts on a fresh connection.
             erp.transport.close()
-            happenings = [Happening("trouble", erp.export_path, f"{fault.message} {fault.kind.hint}")]
-        for happening in happenings:
-            seen[happening.what] += 1
+            actions = [ErpAction("trouble", erp.export_path, f"{fault.message} {fault.kind.hint}")]
+        for action in actions:
+            seen[action.what] += 1
             at = f"{timezone.now():%H:%M:%S}"
-            self.show(Line(at, happening.what, happening.file, happening.detail), as_json=as_json)
+            self.show(PrintedEvent(at, action.what, action.file, action.detail), as_json=as_json)
 
 
 _RATES = {
@@ -153,8 +153,8 @@ def _rate(text: str) -> float:
     return value
 
 
-def _habits(options: dict[str, Any]) -> Habits:
-    return Habits(
+def _behaviour(options: dict[str, Any]) -> Behaviour:
+    return Behaviour(
         refuse_rate=options["refuse_rate"],
         malformed_rate=options["malformed_rate"],
         truncate_rate=options["truncate_rate"],

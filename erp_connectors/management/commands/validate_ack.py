@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connectors.base import Connector
 from erp_connectors.management.examining import UNREADABLE, ExaminingCommand
-from erp_connectors.services.upkeep.contract import Verdict, examine_ack
+from erp_connectors.services.upkeep.contract import FileCheck, examine_ack
 
 
 class Command(ExaminingCommand):
@@ -18,10 +18,10 @@ class Command(ExaminingCommand):
         "can't be read."
     )
 
-    def examine(self, connector: Connector[Any], name: str, body: bytes) -> Verdict:
+    def examine(self, connector: Connector[Any], name: str, body: bytes) -> FileCheck:
         if len(body) > settings.ACK_MAX_BYTES:
             says = f"{len(body)} bytes; more than {settings.ACK_MAX_BYTES} are not read (ACK_MAX_BYTES)."
-            return Verdict(file=name, fine=False, says=says)
+            return FileCheck(file=name, fine=False, says=says)
         try:
             return examine_ack(connector, name, body)
         except ConfigError as error:

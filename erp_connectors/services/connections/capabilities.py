@@ -43,7 +43,7 @@ def look(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
 
 
 @contextmanager
-def noted(able: list[Ability], name: str) -> Iterator[None]:
+def record_ability(able: list[Ability], name: str) -> Iterator[None]:
     """Whether the block could be done; its `Fault` goes on."""
     try:
         yield

@@ -25,7 +25,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
+class ExpiryWarning:
     """``field`` is the config's key that it is about, ``label`` that key's name in the language that is active."""
 
     why: Why
@@ -52,7 +52,7 @@ class Caution:
         return ngettext("in %(n)s day", "in %(n)s days", self.days_left) % {"n": self.days_left}
 
 
-def cautions(connection: ERPConnection, *, today: date) -> Sequence[Caution]:
+def expiry_warnings(connection: ERPConnection, *, today: date) -> Sequence[ExpiryWarning]:
     """The most urgent first; none where the config can't be read, which is told elsewhere."""
     if not is_known(connection.connector_type):
         return ()
@@ -65,18 +65,18 @@ def cautions(connection: ERPConnection, *, today: date) -> Sequence[Caution]:
     return sorted(found, key=lambda one: (one.day is None, one.day or today, one.field))
 
 
-def _of(field: ConfigField, value: Any, today: date) -> Iterator[Caution]:
+def _of(field: ConfigField, value: Any, today: date) -> Iterator[ExpiryWarning]:
     if not value:
         return
     if field.purpose is Purpose.WEAKENS:
-        yield Caution(Why.WEAK, field.name, _(field.label))
+        yield ExpiryWarning(Why.WEAK, field.name, _(field.label))
     if field.purpose not in (Purpose.EXPIRES, Purpose.ENDS_PLAN):
         return
     day = date.fromisoformat(value)
     if field.purpose is Purpose.ENDS_PLAN and day < today:
-        yield Caution(Why.PLAN_OVERDUE, field.name, _(field.label), day, (day - today).days)
+        yield ExpiryWarning(Why.PLAN_OVERDUE, field.name, _(field.label), day, (day - today).days)
     if field.purpose is Purpose.EXPIRES and day - today <= timedelta(days=settings.EXPIRY_REMINDER_DAYS):
-        yield Caution(Why.RUNS_OUT, field.name, _(field.label), day, (day - today).days)
+        yield ExpiryWarning(Why.RUNS_OUT, field.name, _(field.label), day, (day - today).days)
 
 
 def _shown(day: date | None) -> str:

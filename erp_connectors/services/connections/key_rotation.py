@@ -123,7 +123,7 @@ def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationRepor
     return report
 
 
-def standing() -> RotationReport:
+def rotation_status() -> RotationReport:
     """What a rotation would find now; changes nothing."""
     return RotationReport(key=key_ring()[0].id, by_key=keys_in_use())
 

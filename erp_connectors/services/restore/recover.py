@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from erp_connectors.archive import ArchiveUnavailable
-from erp_connectors.archive_watermark import horizon, key
+from erp_connectors.archive_watermark import key, watermark
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
@@ -57,7 +57,7 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
 def _require_copies(orgs: Collection[UUID], since: datetime) -> None:
     for org_id in orgs:
         try:
-            missing = horizon(org_id)
+            missing = watermark(org_id)
         except ArchiveUnavailable as error:
             raise ArchiveNeeded(f"The archive can't be read: {error}.") from error
         if missing and missing >= since:

@@ -15,7 +15,7 @@ from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.outbox.delivery_errors import worded
 from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.acks.misnamed import misnamed_of
-from erp_connectors.services.connections.expiry_warnings import Caution, Why
+from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, Why
 from erp_connectors.services.exports import deadlines
 from erp_connectors.services.status.attention_queries import (
     contradicted,
@@ -32,7 +32,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 
 
-class Kind(IntEnum):
+class NeedKind(IntEnum):
     """The most urgent first."""
 
     WORKERS_SILENT = 0
@@ -67,7 +67,7 @@ class Kind(IntEnum):
 class Need:
     """``count`` rows of an org that want the same; the last three say why exports failed."""
 
-    kind: Kind
+    kind: NeedKind
     org_id: UUID | None
     count: int = 1
     since: datetime | None = None
@@ -86,20 +86,24 @@ class Need:
 
 SHOWN_FILES = 3
 OF_A_STATE = {
-    State.HOST_KEY_CHANGED: Kind.HOST_KEY_CHANGED,
-    State.UNREADABLE: Kind.UNREADABLE,
-    State.HELD: Kind.HELD,
-    State.DISABLED_WITH_WAITING: Kind.DISABLED_WITH_WAITING,
-    State.NO_HOST_KEY: Kind.NO_HOST_KEY,
-    State.ANSWERS_UNREAD: Kind.ANSWERS_UNREAD,
-    State.TEST_FAILED: Kind.TEST_FAILED,
-    State.UNTESTED: Kind.UNTESTED,
+    State.HOST_KEY_CHANGED: NeedKind.HOST_KEY_CHANGED,
+    State.UNREADABLE: NeedKind.UNREADABLE,
+    State.HELD: NeedKind.HELD,
+    State.DISABLED_WITH_WAITING: NeedKind.DISABLED_WITH_WAITING,
+    State.NO_HOST_KEY: NeedKind.NO_HOST_KEY,
+    State.ANSWERS_UNREAD: NeedKind.ANSWERS_UNREAD,
+    State.TEST_FAILED: NeedKind.TEST_FAILED,
+    State.UNTESTED: NeedKind.UNTESTED,
 }
-OF_A_CAUTION = {Why.RUNS_OUT: Kind.RUNS_OUT, Why.PLAN_OVERDUE: Kind.PLAN_OVERDUE, Why.WEAK: Kind.WEAK}
+OF_A_CAUTION = {
+    Why.RUNS_OUT: NeedKind.RUNS_OUT,
+    Why.PLAN_OVERDUE: NeedKind.PLAN_OVERDUE,
+    Why.WEAK: NeedKind.WEAK,
+}
 OF_AN_ORDER = {
-    DraftStatus.APPROVED: Kind.TO_PUSH,
-    DraftStatus.READY: Kind.TO_APPROVE,
-    DraftStatus.NEEDS_REVIEW: Kind.TO_REVIEW,
+    DraftStatus.APPROVED: NeedKind.TO_PUSH,
+    DraftStatus.READY: NeedKind.TO_APPROVE,
+    DraftStatus.NEEDS_REVIEW: NeedKind.TO_REVIEW,
 }
 
 
@@ -144,7 +148,7 @@ def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
         if one.connection.status != ConnectionStatus.ACTIVE:
             continue
         for why, kind in OF_A_CAUTION.items():
-            mine = [caution for caution in one.cautions if caution.why is why]
+            mine = [warning for warning in one.expiry_warnings if warning.why is why]
             if mine:
                 yield Need(
                     kind=kind,
@@ -156,12 +160,12 @@ def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
                 )
 
 
-def _together(found: Sequence[Caution]) -> Trouble:
-    return Trouble("", " · ".join(caution.text for caution in found), "")
+def _together(found: Sequence[ExpiryWarning]) -> Trouble:
+    return Trouble("", " · ".join(warning.text for warning in found), "")
 
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
-    for need, row in _by_fault(Kind.FAILED, unsettled(exports), error_code=KT("error_json__error_code")):
+    for need, row in _by_fault(NeedKind.FAILED, unsettled(exports), error_code=KT("error_json__error_code")):
         yield replace(
             need,
             kind=_OF_A_FAILURE.get(row["failed_as"], need.kind),
@@ -170,7 +174,7 @@ def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
         )
 
 
-def _by_fault(kind: Kind, exports: QuerySet[Any], **more: Any) -> Iterator[tuple[Need, dict[str, Any]]]:
+def _by_fault(kind: NeedKind, exports: QuerySet[Any], **more: Any) -> Iterator[tuple[Need, dict[str, Any]]]:
     """Exports of one connection that met the same fault, as one need, and the row of the query."""
     groups = exports.values("org", "connection", "failed_as", code=KT("error_json__code"), **more)
     # Which one does not matter: an example says more than a code.
@@ -191,22 +195,24 @@ def _by_fault(kind: Kind, exports: QuerySet[Any], **more: Any) -> Iterator[tuple
         yield need, row
 
 
-_OF_A_FAILURE: dict[str, Kind] = {
-    FailedAs.NOT_SENT: Kind.FAILED,
-    FailedAs.UNKNOWN: Kind.OUTCOME_UNKNOWN,
-    FailedAs.REFUSED: Kind.REFUSED,
+_OF_A_FAILURE: dict[str, NeedKind] = {
+    FailedAs.NOT_SENT: NeedKind.FAILED,
+    FailedAs.UNKNOWN: NeedKind.OUTCOME_UNKNOWN,
+    FailedAs.REFUSED: NeedKind.REFUSED,
 }
 
 
 def _delayed(exports: QuerySet[Any], now: datetime) -> Iterator[Need]:
-    for need, _row in _by_fault(Kind.DELAYED, delayed(exports, now=now)):
+    for need, _row in _by_fault(NeedKind.DELAYED, delayed(exports, now=now)):
         yield need
 
 
 def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:
     groups = contradicted(exports).values_list("org", "connection")
     for org, connection, how_many, since in groups.annotate(Count("pk"), Min("answered_at")):
-        yield Need(kind=Kind.CONTRADICTED, org_id=org, connection_id=connection, count=how_many, since=since)
+        yield Need(
+            kind=NeedKind.CONTRADICTED, org_id=org, connection_id=connection, count=how_many, since=since
+        )
 
 
 def _overdue(health: Iterable[Health]) -> Iterator[Need]:
@@ -214,7 +220,7 @@ def _overdue(health: Iterable[Health]) -> Iterator[Need]:
     for one in health:
         if one.overdue:
             yield Need(
-                kind=Kind.OVERDUE,
+                kind=NeedKind.OVERDUE,
                 org_id=one.connection.org_id,
                 connection_id=one.connection.pk,
                 count=one.overdue,
@@ -225,7 +231,7 @@ def _overdue(health: Iterable[Health]) -> Iterator[Need]:
 def _stray(files: QuerySet[AckFile], now: datetime) -> Iterator[Need]:
     groups = stray(files, now=now).values_list("org", "connection", "status")
     for org, connection, status, how_many, since in groups.annotate(Count("pk"), Min("first_seen_at")):
-        kind = Kind.MALFORMED if status == AckFileStatus.MALFORMED else Kind.UNMATCHED
+        kind = NeedKind.MALFORMED if status == AckFileStatus.MALFORMED else NeedKind.UNMATCHED
         yield Need(kind=kind, org_id=org, connection_id=connection, count=how_many, since=since)
 
 
@@ -239,7 +245,7 @@ def _misnamed(health: Iterable[Health]) -> Iterator[Need]:
                 for file in found.files[:SHOWN_FILES]
             ]
             yield Need(
-                kind=Kind.MISNAMED,
+                kind=NeedKind.MISNAMED,
                 org_id=one.connection.org_id,
                 connection_id=one.connection.pk,
                 count=found.count,
@@ -253,13 +259,13 @@ def _doubtful_numbers(user: User, now: datetime) -> Iterator[Need]:
     for org, how_many, since in marked.values_list("org").annotate(
         Count("pk"), Min("erp_number_doubtful_at")
     ):
-        yield Need(kind=Kind.ERP_NUMBER_DOUBTFUL, org_id=org, count=how_many, since=since)
+        yield Need(kind=NeedKind.ERP_NUMBER_DOUBTFUL, org_id=org, count=how_many, since=since)
 
 
 def _not_notified(user: User) -> Iterator[Need]:
     for one in unheard(Subscription.objects.visible_to(user)):
         yield Need(
-            kind=Kind.NOT_NOTIFIED,
+            kind=NeedKind.NOT_NOTIFIED,
             org_id=one.org_id,
             count=0,
             since=one.failing_since,

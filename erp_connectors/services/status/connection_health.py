@@ -22,7 +22,7 @@ from erp_connectors.faults import (
 )
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportQuerySet
 from erp_connectors.services.connections.endpoint import place_of
-from erp_connectors.services.connections.expiry_warnings import Caution, cautions
+from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, expiry_warnings
 from erp_connectors.services.connections.host_keys import lacks_host_key
 from erp_connectors.services.connections.test_report import last_report
 from erp_connectors.states import ConnectionStatus, ExportStatus
@@ -80,7 +80,7 @@ class Health:
     overdue: int = 0
     trouble: Trouble | None = None
     since: datetime | None = None
-    cautions: Sequence[Caution] = ()
+    expiry_warnings: Sequence[ExpiryWarning] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _health(row: ERPConnection, queue: Queue | None, overdue: int) -> Health:
     except Fault as fault:
         told = Trouble.of_kind(fault.kind, fault.detail)
         return Health(connection=row, state=State.UNREADABLE, trouble=told, **counts)
-    counts["cautions"] = cautions(row, today=timezone.now().date())
+    counts["expiry_warnings"] = expiry_warnings(row, today=timezone.now().date())
     counts |= {
         "where": place_of(dropzone),
         "polled": bool(dropzone.ack_path),

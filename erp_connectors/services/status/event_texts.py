@@ -23,7 +23,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class EventText:
     text: str
     tone: Tone = Tone.PLAIN
 
@@ -32,37 +32,39 @@ ACK_FOUND, ACK_FILED = "ack file found", "ack file filed"
 FILE_REMOVED, ACK_REMOVED, EVENTS_REMOVED = "file removed", "ack file removed", "events removed"
 
 # By the event's ``what``, or the audit entry's action.
-WORDINGS: dict[str, Wording] = {
-    Action.DRAFT_APPROVED: Wording(gettext_noop("The order was approved."), Tone.GOOD),
-    Action.APPROVAL_REVERTED: Wording(
+EVENT_TEXTS: dict[str, EventText] = {
+    Action.DRAFT_APPROVED: EventText(gettext_noop("The order was approved."), Tone.GOOD),
+    Action.APPROVAL_REVERTED: EventText(
         gettext_noop("The approval was taken back: the order has to be checked and approved again."),
         Tone.WAITING,
     ),
-    Action.DRAFT_PUSH_RETRIED: Wording(gettext_noop("The push was requested again.")),
-    "pushed": Wording(gettext_noop("The push to the ERP was requested.")),
-    "moved": Wording(gettext_noop("It was moved to another connection, before any file of it was written.")),
-    "rendered": Wording(gettext_noop("The order's file was made.")),
-    "staged": Wording(gettext_noop("The whole file was written to the dropzone.")),
-    "published": Wording(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
-    "restored": Wording(
+    Action.DRAFT_PUSH_RETRIED: EventText(gettext_noop("The push was requested again.")),
+    "pushed": EventText(gettext_noop("The push to the ERP was requested.")),
+    "moved": EventText(
+        gettext_noop("It was moved to another connection, before any file of it was written.")
+    ),
+    "rendered": EventText(gettext_noop("The order's file was made.")),
+    "staged": EventText(gettext_noop("The whole file was written to the dropzone.")),
+    "published": EventText(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
+    "restored": EventText(
         gettext_noop("The database was restored from a backup; what became of the file since is not known."),
         Tone.TROUBLE,
     ),
-    "settled": Wording(gettext_noop("It was found out what became of the file.")),
-    "postponed": Wording(gettext_noop("It did not work; it is tried again by itself."), Tone.WAITING),
-    "held": Wording(gettext_noop("Held: nothing goes out over this connection for now."), Tone.WAITING),
-    "failed": Wording(gettext_noop("It failed, and a person is needed."), Tone.TROUBLE),
-    "overdue": Wording(gettext_noop("The ERP's answer is overdue."), Tone.TROUBLE),
-    "acked": Wording(gettext_noop("The ERP accepted the order."), Tone.GOOD),
-    "refused": Wording(gettext_noop("The ERP refused the order."), Tone.TROUBLE),
-    "conflict": Wording(gettext_noop("Another answer of the ERP contradicts the first."), Tone.TROUBLE),
-    "by hand": Wording(gettext_noop("The ERP's answer was recorded by hand.")),
-    "handled": Wording(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
-    ACK_FOUND: Wording(gettext_noop("An ack file of the ERP was found.")),
-    ACK_FILED: Wording(gettext_noop("The ack file was moved out of the way.")),
-    FILE_REMOVED: Wording(gettext_noop("The content of the order's file was removed by retention.")),
-    ACK_REMOVED: Wording(gettext_noop("The content of the ack file was removed by retention.")),
-    EVENTS_REMOVED: Wording(
+    "settled": EventText(gettext_noop("It was found out what became of the file.")),
+    "postponed": EventText(gettext_noop("It did not work; it is tried again by itself."), Tone.WAITING),
+    "held": EventText(gettext_noop("Held: nothing goes out over this connection for now."), Tone.WAITING),
+    "failed": EventText(gettext_noop("It failed, and a person is needed."), Tone.TROUBLE),
+    "overdue": EventText(gettext_noop("The ERP's answer is overdue."), Tone.TROUBLE),
+    "acked": EventText(gettext_noop("The ERP accepted the order."), Tone.GOOD),
+    "refused": EventText(gettext_noop("The ERP refused the order."), Tone.TROUBLE),
+    "conflict": EventText(gettext_noop("Another answer of the ERP contradicts the first."), Tone.TROUBLE),
+    "by hand": EventText(gettext_noop("The ERP's answer was recorded by hand.")),
+    "handled": EventText(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
+    ACK_FOUND: EventText(gettext_noop("An ack file of the ERP was found.")),
+    ACK_FILED: EventText(gettext_noop("The ack file was moved out of the way.")),
+    FILE_REMOVED: EventText(gettext_noop("The content of the order's file was removed by retention.")),
+    ACK_REMOVED: EventText(gettext_noop("The content of the ack file was removed by retention.")),
+    EVENTS_REMOVED: EventText(
         gettext_noop("What proves nothing of this timeline was removed by retention: attempts and waiting.")
     ),
 }
@@ -78,10 +80,10 @@ DETAILS = (
 )
 
 
-def wording(code: str) -> Wording:
+def event_text(code: str) -> EventText:
     """In the language that is active; a code that no table knows stands for itself."""
-    known = WORDINGS.get(code, Wording(code))
-    return Wording(_(known.text), known.tone)
+    known = EVENT_TEXTS.get(code, EventText(code))
+    return EventText(_(known.text), known.tone)
 
 
 def detail_in_words(detail: str) -> str:

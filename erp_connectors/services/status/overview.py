@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max
 
-from erp_connectors.services.status.attention import Kind, Need, needs_a_person
+from erp_connectors.services.status.attention import Need, NeedKind, needs_a_person
 from erp_connectors.services.status.connection_health import Health, State, connections_health
 from erp_connectors.services.status.daily_stats import Daily, daily
 from orderflow import clock
@@ -52,7 +52,7 @@ def _silence(health: Sequence[Health], now: datetime) -> list[Need]:
     expected_since = min(one.oldest or one.connection.created_at for one in working)
     if (last or expected_since) > now - SILENT_AFTER:
         return []
-    return [Need(kind=Kind.WORKERS_SILENT, org_id=None, since=last)]
+    return [Need(kind=NeedKind.WORKERS_SILENT, org_id=None, since=last)]
 
 
 def _due(one: Health, now: datetime) -> bool:

@@ -23,7 +23,7 @@ from erp_connectors.services.status.event_texts import (
     Tone,
     detail_in_words,
     duration,
-    wording,
+    event_text,
 )
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
@@ -184,7 +184,7 @@ def _step(
     attempt: int = 0,
     export: ERPExport | None = None,
 ) -> Step:
-    worded = wording(code)
+    worded = event_text(code)
     return Step(at, code, worded.text, worded.tone, who, detail, attempt, export)
 
 

@@ -13,7 +13,7 @@ from erp_connectors.port_types import Ack
 MOST_PROBLEMS = 20
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
     """``problems`` make the file unusable; ``advice`` is what works today, and had better be changed."""
 
     file: str
@@ -31,7 +31,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def examine_ack(connector: Connector[Any], name: str, body: bytes) -> Verdict:
+def examine_ack(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
     """Return what a poll would make of this answer file. Raises `ConfigError` if the connector has required keys."""
     options = connector.parse({})
     answered = connector.acknowledges(name, options)
@@ -47,7 +47,7 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> Verdict:
             else "not understood: it would go to error/"
         )
         return _refused(name, what, (str(error),))
-    return Verdict(
+    return FileCheck(
         file=name,
         fine=True,
         says=" ".join(
@@ -57,7 +57,7 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> Verdict:
     )
 
 
-def examine_export(connector: Connector[Any], name: str, body: bytes) -> Verdict:
+def examine_export(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
     """Whether an order file keeps to the published schema."""
     schema = connector.schemas().export
     if schema is None:
@@ -69,7 +69,7 @@ def examine_export(connector: Connector[Any], name: str, body: bytes) -> Verdict
     if problems := tuple(_violations(schema, file)):
         return _refused(name, "not an order file", problems)
     advice = [] if connector.names_export(name) else ["OrderFlow would not give a file this name."]
-    return Verdict(
+    return FileCheck(
         file=name,
         fine=True,
         says=f"valid, {connector.version}, {len(body)} bytes.",
@@ -109,5 +109,5 @@ def _violations(schema: Mapping[str, Any], file: Any) -> Iterator[str]:
         yield f"{place}: {error.message}"
 
 
-def _refused(name: str, says: str, problems: tuple[str, ...]) -> Verdict:
-    return Verdict(file=name, fine=False, says=says + ".", problems=problems)
+def _refused(name: str, says: str, problems: tuple[str, ...]) -> FileCheck:
+    return FileCheck(file=name, fine=False, says=says + ".", problems=problems)

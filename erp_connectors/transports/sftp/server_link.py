@@ -15,7 +15,7 @@ from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.limits import LearnedLimits
 from erp_connectors.sftp.operations import lstat
-from erp_connectors.sftp.redact import hiding
+from erp_connectors.sftp.redact import redactor
 from erp_connectors.sftp.session import Session, require_pinned
 from erp_connectors.sftp.tcp import connect_tcp
 from erp_connectors.transports.allowed_hosts import AllowedHosts
@@ -180,7 +180,7 @@ def connect(options: SftpOptions, policy: TransportPolicy) -> Session:
         sock,
         timeout=options.connect_timeout,
         legacy=options.legacy_algorithms,
-        hide=hiding(options.password, options.ssh_key_passphrase),
+        hide=redactor(options.password, options.ssh_key_passphrase),
     )
 
 

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Tally",
+            name="ThrottleCount",
             fields=[
                 ("key", models.CharField(max_length=120, primary_key=True, serialize=False)),
                 ("count", models.PositiveIntegerField(default=0)),

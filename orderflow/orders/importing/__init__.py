@@ -18,14 +18,14 @@ from orderflow.orders.importing.documents import Problem as Problem
 from orderflow.orders.importing.documents import Remark as Remark
 from orderflow.orders.importing.reading import Reading
 from orderflow.orders.importing.writing import CheckedOrder, digest, existing, write
+from orderflow.orders.importing.writing import ImportOutcome as ImportOutcome
 from orderflow.orders.importing.writing import ImportResult as ImportResult
 from orderflow.orders.importing.writing import ImportTarget as ImportTarget
-from orderflow.orders.importing.writing import Outcome as Outcome
 from orderflow.orders.readiness import GapCode
 from orderflow.orders.warning_texts import Code
 
 ORDERS_PER_BATCH, LINES_PER_BATCH = 200, 5_000
-IMPORTED = (Outcome.READY, Outcome.NEEDS_REVIEW)
+IMPORTED = (ImportOutcome.READY, ImportOutcome.NEEDS_REVIEW)
 
 # Called for each result, problem and remark.
 Report = Callable[["ImportResult | Problem | Remark"], None]
@@ -37,7 +37,7 @@ Progress = Callable[[float], None]
 class Summary:
     """Counts of an import. No lists: a million orders must not fill the memory."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[ImportOutcome] = field(default_factory=Counter)
     # Orders by what they lack, and by their warnings.
     gaps: Counter[GapCode] = field(default_factory=Counter)
     warnings: Counter[Code] = field(default_factory=Counter)
@@ -48,7 +48,7 @@ class Summary:
     @property
     def is_complete(self) -> bool:
         """Return whether all orders of the file are in, as the file has them."""
-        return not (self.outcomes[Outcome.REFUSED] or self.outcomes[Outcome.DIFFERS])
+        return not (self.outcomes[ImportOutcome.REFUSED] or self.outcomes[ImportOutcome.DIFFERS])
 
 
 def import_orders(file: Reading, target: ImportTarget, *, report: Report, progress: Progress) -> Summary:
@@ -88,7 +88,7 @@ def _checked(file: Reading, summary: Summary, report: Report, progress: Progress
 
 
 def _refuse(problems: list[Problem], summary: Summary, report: Report) -> None:
-    summary.outcomes[Outcome.REFUSED] += 1
+    summary.outcomes[ImportOutcome.REFUSED] += 1
     for problem in problems:
         report(problem)
 

@@ -38,7 +38,7 @@ class ImportTarget:
     dry_run: bool = False
 
 
-class Outcome(StrEnum):
+class ImportOutcome(StrEnum):
     READY = "READY"
     NEEDS_REVIEW = "NEEDS_REVIEW"
     # The order exists already and is left as it is.
@@ -58,7 +58,7 @@ class ImportResult(NamedTuple):
 
     line: int
     order: OrderIn
-    outcome: Outcome
+    outcome: ImportOutcome
     reason: str = ""
     gaps: Sequence[Gap] = ()
     warnings: Sequence[OrderWarning] = ()
@@ -93,7 +93,7 @@ def _written(
         key, number = one.order.key, one.order.customer_number
         contents = theirs[key].mark.sha256 if key in theirs else before.get(key)
         if number in known.refused:
-            yield ImportResult(*one, Outcome.REFUSED, known.refused[number])
+            yield ImportResult(*one, ImportOutcome.REFUSED, known.refused[number])
         elif contents is not None:
             yield existing(one, contents)
         else:
@@ -104,10 +104,10 @@ def _written(
 def existing(one: CheckedOrder, contents: str) -> ImportResult:
     """Return the result for an order that exists; ``contents`` is its digest, empty if it was not imported."""
     if contents == digest(one.order):
-        return ImportResult(*one, Outcome.EXISTS)
+        return ImportResult(*one, ImportOutcome.EXISTS)
     if not contents:
-        return ImportResult(*one, Outcome.EXISTS, ELSEWHERE)
-    return ImportResult(*one, Outcome.DIFFERS, OTHER_CONTENTS)
+        return ImportResult(*one, ImportOutcome.EXISTS, ELSEWHERE)
+    return ImportResult(*one, ImportOutcome.DIFFERS, OTHER_CONTENTS)
 
 
 def _imported_before(batch: Sequence[CheckedOrder], known: KnownCustomers) -> dict[tuple[str, str], str]:
@@ -142,7 +142,7 @@ def _inserted(new: Sequence[_New], target: ImportTarget) -> Iterator[ImportResul
     lines: dict[UUID, list[DraftOrderLine]] = {}
     for checked, mark in new:
         if mark.draft_order_id not in ours:
-            yield ImportResult(*checked, Outcome.EXISTS)
+            yield ImportResult(*checked, ImportOutcome.EXISTS)
             continue
         draft, own, missing = _draft(checked.order, mark, target.org)
         made.append((checked, draft, missing))
@@ -155,7 +155,7 @@ def _inserted(new: Sequence[_New], target: ImportTarget) -> Iterator[ImportResul
         [line for own in lines.values() for line in own], batch_size=LINES_PER_STATEMENT
     )
     for checked, draft, missing in made:
-        yield ImportResult(*checked, Outcome(draft.status), gaps=missing, warnings=warnings[draft.pk])
+        yield ImportResult(*checked, ImportOutcome(draft.status), gaps=missing, warnings=warnings[draft.pk])
 
 
 def _draft(

@@ -21,7 +21,7 @@ class NotTheOwner(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TableProtection:
     """``wrong`` says what is not as it must be; ``enforced``: the database hides rows of this table, well or badly."""
 
     table: Table
@@ -30,7 +30,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleStanding:
+class RoleProtection:
     """``bypass``: roles it is or may become that no policy binds; ``owner_of``: tables it could switch off."""
 
     name: str
@@ -47,13 +47,13 @@ class _Found:
     comment: str
 
 
-def standings(connection: BaseDatabaseWrapper) -> list[Standing]:
+def table_protections(connection: BaseDatabaseWrapper) -> list[TableProtection]:
     """Of the tables that are there; those of migrations still to come are left out."""
     wanted = tables()
     switches = _switches(connection, wanted)
     found = _found(connection, wanted)
     return [
-        Standing(
+        TableProtection(
             table,
             tuple(_wrong(table, switches[table.name], found.get(table.name, []))),
             switches[table.name][0],
@@ -65,25 +65,25 @@ def standings(connection: BaseDatabaseWrapper) -> list[Standing]:
 
 def apply(connection: BaseDatabaseWrapper) -> list[Table]:
     """Puts every table right that is not; others are not touched, nor locked. Raises `NotTheOwner`."""
-    return _change(connection, [one.table for one in standings(connection) if one.wrong], _enforce)
+    return _change(connection, [one.table for one in table_protections(connection) if one.wrong], _enforce)
 
 
 def remove(connection: BaseDatabaseWrapper) -> list[Table]:
     """Raises `NotTheOwner`."""
-    return _change(connection, [one.table for one in standings(connection) if one.enforced], _release)
+    return _change(connection, [one.table for one in table_protections(connection) if one.enforced], _release)
 
 
-def role(connection: BaseDatabaseWrapper) -> RoleStanding:
+def role(connection: BaseDatabaseWrapper) -> RoleProtection:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT current_user, ARRAY(SELECT rolname::text FROM pg_roles WHERE (rolsuper OR rolbypassrls)"
             " AND pg_has_role(current_user, oid, 'MEMBER') ORDER BY 1),"
             " ARRAY(SELECT relname::text FROM pg_class WHERE oid = ANY (%s::regclass[])"
             " AND pg_has_role(current_user, relowner, 'MEMBER') ORDER BY 1)",
-            [[one.table.name for one in standings(connection)]],
+            [[one.table.name for one in table_protections(connection)]],
         )
         name, bypass, owner_of = cursor.fetchone()
-    return RoleStanding(name, tuple(bypass), tuple(owner_of))
+    return RoleProtection(name, tuple(bypass), tuple(owner_of))
 
 
 def refuse_hidden_rows(using: str, **signal: Any) -> None:
@@ -99,7 +99,7 @@ def refuse_hidden_rows(using: str, **signal: Any) -> None:
 
     if isinstance(connection, DatabaseWrapper):
         return
-    if any(one.enforced for one in standings(connection)) and not role(connection).bypass:
+    if any(one.enforced for one in table_protections(connection)) and not role(connection).bypass:
         raise CommandError(
             "Row-level security hides every row from this program, as ROW_LEVEL_SECURITY is not set. Set it to true, "
             "or run `manage.py row_level_security --remove` as the tables' owner."

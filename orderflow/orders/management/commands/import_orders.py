@@ -14,9 +14,9 @@ from django.db import OperationalError
 
 from orderflow.orders.importing import (
     IMPORTED,
+    ImportOutcome,
     ImportResult,
     ImportTarget,
-    Outcome,
     Problem,
     Remark,
     Summary,
@@ -118,11 +118,11 @@ class Command(BaseCommand):
             self._write_error(f"{file}, line {one.line}, {one.field}: {one.what}")
         elif isinstance(one, Remark):
             self._write_error(f"{file}, line {one.line}, {one.field}: remark: {one.what}")
-        elif one.outcome in (Outcome.REFUSED, Outcome.DIFFERS):
+        elif one.outcome in (ImportOutcome.REFUSED, ImportOutcome.DIFFERS):
             customer, number = one.order.key
             field = (
                 f"erp_customer_number {customer}"
-                if one.outcome == Outcome.REFUSED
+                if one.outcome == ImportOutcome.REFUSED
                 else f"external_order_number {number}"
             )
             self._write_error(f"{file}, line {one.line}, {field}: {one.reason}")
@@ -147,7 +147,7 @@ class Command(BaseCommand):
         self.stderr.write(text)
 
     def _write_json(self, summary: Summary, file: FileDescription, target: ImportTarget) -> None:
-        whole: dict[str, Any] = {outcome.lower(): summary.outcomes[outcome] for outcome in Outcome}
+        whole: dict[str, Any] = {outcome.lower(): summary.outcomes[outcome] for outcome in ImportOutcome}
         whole |= {
             "created_customers": len(summary.created_customers), "gaps": dict(summary.gaps),
             "dry_run": target.dry_run, "skipped": file.skipped, "remarks": summary.remarks,
@@ -177,11 +177,11 @@ class Command(BaseCommand):
 
 
 _TEXTS = {
-    Outcome.READY: "READY for approval",
-    Outcome.EXISTS: "already in OrderFlow",
-    Outcome.DIFFERS: "already in OrderFlow with other contents; left as they were",
-    Outcome.REFUSED: "refused; see above",
-    Outcome.NEEDS_REVIEW: "NEEDS_REVIEW",
+    ImportOutcome.READY: "READY for approval",
+    ImportOutcome.EXISTS: "already in OrderFlow",
+    ImportOutcome.DIFFERS: "already in OrderFlow with other contents; left as they were",
+    ImportOutcome.REFUSED: "refused; see above",
+    ImportOutcome.NEEDS_REVIEW: "NEEDS_REVIEW",
 }
 
 

@@ -51,8 +51,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{table.name}: {word} now")
 
     def _show(self) -> bool:
-        standings = install.standings(connection)
-        for one in standings:
+        tables = install.table_protections(connection)
+        for one in tables:
             said = "; ".join(one.wrong) if one.enforced or checks.is_on() else "open"
             self.stdout.write(f"{one.table.name:36} {said or 'protected'}")
         for label in sorted(SHARED):
@@ -62,12 +62,10 @@ class Command(BaseCommand):
         role = install.role(connection)
         self.stdout.write(f"role {role.name}: {_said(role)}")
         self.stdout.write(f"ROW_LEVEL_SECURITY is {'on' if checks.is_on() else 'off'}")
-        return (
-            any(one.wrong for one in standings) if checks.is_on() else any(one.enforced for one in standings)
-        )
+        return any(one.wrong for one in tables) if checks.is_on() else any(one.enforced for one in tables)
 
 
-def _said(role: install.RoleStanding) -> str:
+def _said(role: install.RoleProtection) -> str:
     if role.bypass:
         return f"no policy binds it, as it is or may become {', '.join(role.bypass)}"
     return (
