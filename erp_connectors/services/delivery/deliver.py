@@ -52,9 +52,7 @@ from orderflow.transitions import LostRace
 # At most so many order lines are in memory together, or one order.
 MAX_LINES = 50_000
 # Times cost more to read than all else in a row, and a delivery needs none of these.
-NOT_NEEDED = (
-    "payload", "conflict_json", "updated_at", "sent_at", "answered_at", "staged_host_key"
-)  # fmt: skip
+NOT_NEEDED = ("payload", "conflict_json", "updated_at", "sent_at", "answered_at", "staged_host_key")
 
 FOUND_PUBLISHED = "found done: the temporary file was gone"
 
