@@ -6,17 +6,17 @@ from typing import Protocol
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import ConnectionLost, ProtocolViolation, RequestTimeout
 
-# As much as fits into one SSH packet of any server.
+# The most that fits into one SSH packet of any server.
 SEND_BYTES = 32_704
 RECEIVE_BYTES = 1 << 17
-# A server whose every answer is just in time must not keep a worker for ever: all answers together have so many times
-# the time of one, and for what is moved meanwhile as long as the slowest link would need.
+# A server that sends each answer just in time must not keep a worker for ever. All answers together may take PATIENCE
+# times as long as one, plus the time that the slowest link needs for the bytes sent and received.
 PATIENCE = 10
 SLOWEST_BYTES_A_SECOND = 64 * 1024
 
 
 class Stream(Protocol):
-    """As much of a paramiko channel as the pipeline needs; TimeoutError is raised after ``settimeout`` seconds."""
+    """The part of a paramiko channel that is used here; it raises TimeoutError after ``settimeout`` seconds."""
 
     closed: bool
 
@@ -36,7 +36,7 @@ class PacketStream:
         self._received = bytearray()
 
     def begin(self) -> None:
-        """Start the time that all answers to the next requests have together."""
+        """Start the deadline for all answers to the next requests."""
         self._began, self._moved = self._clock(), 0
 
     def send(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class PacketStream:
         self._moved += len(data)
 
     def _time_left(self) -> float:
-        """Raises `RequestTimeout` where there is none."""
+        """Return the seconds until the next deadline. Raises `RequestTimeout` if it has passed."""
         now = self._clock()
         # Only a whole packet counts as progress: one byte a minute must not keep a worker for ever.
         if (answer := self._progress + self._io_timeout - now) <= 0:

@@ -20,13 +20,14 @@ from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.server_algorithms import Offer
 
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
-# paramiko hands on whatever it ran into while it parsed what the peer sent.
+# paramiko raises any of these while it parses bytes of the peer.
 PEER_ERRORS = (
     *LINK_ERRORS, ValueError, LookupError, TypeError, ArithmeticError, struct.error, InvalidSignature, InvalidTag,
 )  # fmt: skip
 
 
 def handshake_error(error: Exception, transport: GuardedTransport | None, hide: Redact) -> SshError:
+    """Return the error that explains a failed handshake."""
     greeting = transport.greeting if transport else b""
     if not isinstance(error, LINK_ERRORS):
         return HandshakeFailed("it sends what is not SSH")
@@ -44,7 +45,7 @@ def handshake_error(error: Exception, transport: GuardedTransport | None, hide: 
 
 
 def no_common_algorithm(problem: str, offer: Offer | None, *, legacy: bool) -> SshError:
-    """``legacy``: outdated algorithms were offered to the server, too."""
+    """Return the error for a handshake without a common algorithm. ``legacy``: we offered outdated ones, too."""
     if offer is None:
         return NoCommonAlgorithm(problem)
     outdated = not legacy and algorithms.is_only_outdated(offer)

@@ -14,7 +14,7 @@ Allow = Callable[[ipaddress.IPv4Address | ipaddress.IPv6Address], None]
 
 
 class PatientSocket(socket.socket):
-    """Gives up where the peer takes nothing for so many seconds; paramiko would try to send for ever."""
+    """A socket that fails if the peer takes nothing for ``patience`` seconds; paramiko would try to send for ever."""
 
     patience: float = SILENCE_SECONDS
     _refused_since: float | None = None
@@ -32,7 +32,7 @@ class PatientSocket(socket.socket):
 
 
 def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> PatientSocket:
-    """Look the name up once and connect to one of its addresses, none of which ``allow`` may have raised for.
+    """Look the name up once and connect to one of its addresses. ``allow`` raises for a forbidden one.
 
     Raises `NameNotFound`, `ConnectionRefused`, `ConnectTimeout`, or what ``allow`` raises.
     """
@@ -61,12 +61,12 @@ def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
 
 
 def _require_other_machine(sock: PatientSocket, allow: Allow) -> None:
-    """An address of this very machine is as good as loopback, whatever it looks like."""
+    """Treat a connection to an address of this machine as loopback. Raises what ``allow`` raises."""
     try:
         if sock.getsockname()[0] == sock.getpeername()[0]:
             allow(LOOPBACK)
     except OSError:
-        # Gone again already, which the handshake will say.
+        # The connection is gone already; the handshake reports it.
         return
     except BaseException:
         sock.close()

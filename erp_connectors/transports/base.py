@@ -94,7 +94,7 @@ class Transport(ABC):
         with faults_only(cls, "__init__"):
             return cls(options, policy)
 
-    # Name and label of what `open_steps` will yield, for who wants to show them beforehand.
+    # Names and labels of the steps that `open_steps` yields, so that a page can show them before a test.
     opening: ClassVar[tuple[tuple[str, str], ...]] = ()
     speaks_extensions: ClassVar[bool] = False
 
@@ -114,7 +114,7 @@ class Transport(ABC):
         return dict(raw)
 
     def open(self) -> None:
-        """Connect, or raise the `Fault` that stopped it. Does nothing when already open."""
+        """Connect, or raise the `Fault` that stopped it. Do nothing if already open."""
         with tracing.span("dropzone open"), faults_only(type(self), "open_steps", self):
             for step in self.open_steps():
                 if step.fault:
@@ -122,59 +122,59 @@ class Transport(ABC):
 
     @abstractmethod
     def open_steps(self) -> Iterator[ProbeStep]:
-        """Connect step by step, yielding each as it is done; the first failing step ends it. Empty when open."""
+        """Connect, and yield each step when it is done. Stop after a failed one. Yield nothing if already open."""
 
     def resume(self) -> bool:
-        """Whether it is open and, as far as can be told without asking, alive, so that it may be used again later.
+        """Return True if the session is open and no failure of it is known, so that it may be used again later.
 
-        Its next `open` or `list` then asks the server, and connects once more where that has died meanwhile.
+        No request is sent. The next `open` or `list` asks the server, and connects again if the session is dead.
         """
         return False
 
     def remarks(self) -> Sequence[str]:
-        """What a person should know about the last `stage`, though it stopped no file."""
+        """Return remarks for users on the last `stage` that are no faults."""
         return ()
 
     def offers(self) -> Sequence[str]:
-        """On an open transport: the protocol extensions that the server announced."""
+        """Return the protocol extensions that the server announced. The transport must be open."""
         return ()
 
     def server_key(self) -> str:
-        """By which the server has proved itself, as type and fingerprint; empty where there is no such thing."""
+        """Return type and fingerprint of the host key that the server proved; empty if the protocol has none."""
         return ""
 
     def renewed(self) -> Renewed:
-        """What the last `open` showed to be in use of what is planned."""
+        """Return the planned credentials that the last `open` used."""
         return Renewed()
 
     def presented_keys(self) -> PresentedKeys:
-        """Every key that the server proves itself by; nothing else is sent to it. Raises `Fault` if it shows none."""
+        """Return every host key of the server, without logging in. Raises `Fault` if it shows none."""
         return PresentedKeys()
 
     def respect(self, limits: ServerLimits) -> None:  # noqa: B027  # only servers that are met over a link have any
-        """Before `open`: what the server was found to allow earlier."""
+        """Keep to limits of the server that earlier runs found. Called before `open`."""
 
     def limits(self) -> ServerLimits:
-        """What the server was found to allow, earlier or since `open`."""
+        """Return the limits of the server that were found earlier or since `open`."""
         return ServerLimits()
 
     def expect(self, files: int) -> None:  # noqa: B027  # a hint that a transport may ignore
-        """Before `open`: so many files will be staged together, and what that takes may be prepared at once."""
+        """Prepare for staging so many files together. Called before `open`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of everything; safe at any time and more than once."""
+        """Release everything; safe at any time and more than once."""
 
     @abstractmethod
     def destination(self, folder: str) -> str:
-        """Which machine, and where it can be told which very folder, a path refers to; without secrets.
+        """Return the machine, and the exact folder if it can be identified, that a path refers to; without secrets.
 
         ``sftp://user@host:22``; ``file://`` and the folder's inode, which an unmounted share's mount point does not
         have.
         """
 
     def at(self, destination: str) -> AbstractContextManager[None]:
-        """Within the block, work only in a folder whose `destination` is this one; else DESTINATION_MOVED.
+        """Work only in a folder with this `destination` within the block; else DESTINATION_MOVED.
 
         The check and the work use the same open folder. A server is one destination for as long as it is open.
         """
@@ -215,28 +215,30 @@ class Transport(ABC):
         return batch(self, "stage", uploads, self._stage)
 
     def publish(self, moves: Sequence[Move]) -> Outcomes:
-        """Rename in place, atomically, the target never removed first. NOT_FOUND: the source is proven absent, by
-        the folder that was open meanwhile. A target that exists is NAME_TAKEN, or is replaced where the server's
-        rename does so."""
+        """Rename in one atomic step; never remove the target first.
+
+        NOT_FOUND: the source is proven absent, by a folder that was open meanwhile. A target that exists is NAME_TAKEN,
+        or is replaced if the server's rename does that.
+        """
         require_absolute(path for move in moves for path in (move.source, move.target))
         return batch(self, "publish", moves, self._publish)
 
     def exists(self, paths: Sequence[str]) -> Presences:
-        """False: the file is proven absent, by the folder that was open meanwhile."""
+        """Return True for a file that is there. False: it is proven absent, by a folder that was open meanwhile."""
         require_absolute(paths)
         return batch(self, "exists", paths, self._exists)
 
     def list(self, folder: str) -> Iterator[Entry]:
-        """Names in a folder, streamed, in no order; raises `Fault`. Symlinks are not files. Connects where needed.
+        """Yield the names in a folder, in no order. Symlinks are not files. Connects if needed. Raises `Fault`.
 
-        What can be no name (it holds a slash or a NUL, is a dot or two, or is longer than any file system's) is left
-        out: it can only be meant ill.
+        A name that no file can have (with a slash or a NUL, one or two dots, too long for any file system) is left
+        out: only an attacker sends it.
         """
         require_absolute([folder])
         return plain_names(self, partial(self._list, folder))
 
     def read(self, paths: Sequence[str], *, max_bytes: int) -> Contents:
-        """Whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read).
+        """Read whole files; NOT_FOUND, NOT_A_FILE, or TOO_LARGE above ``max_bytes`` (no more than that is read).
 
         NOT_FOUND is the server's word here, in `move` and in `remove`, and proves no absence.
         """
@@ -249,12 +251,12 @@ class Transport(ABC):
         return batch(self, "move", moves, self._move)
 
     def remove(self, paths: Sequence[str]) -> Presences:
-        """True: this call removed it. False: the server says that there is no such file."""
+        """Remove files. True: this call removed it. False: the server says that there is no such file."""
         require_absolute(paths)
         return batch(self, "remove", paths, self._remove)
 
     def make_folder(self, path: str) -> None:
-        """Create one folder below an existing one; fine where it exists; raises `Fault`."""
+        """Create one folder in an existing one, unless it exists. Raises `Fault`."""
         require_absolute([path])
         with faults_only(type(self), "make_folder", self):
             self._make_folder(path)
@@ -270,7 +272,7 @@ class Transport(ABC):
 
 
 def mode_remark(upload: Upload, permissions: int | None) -> str:
-    """Empty where the file has the wanted permission bits, or nobody says which it has."""
+    """Return a remark if the file has other permission bits than wanted; empty if not, or if they are not known."""
     if upload.mode is None or permissions is None or stat.S_IMODE(permissions) == upload.mode:
         return ""
     return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."

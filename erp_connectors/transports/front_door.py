@@ -37,9 +37,9 @@ class Closable(Protocol):
 
 @contextmanager
 def faults_only(adapter: type, call: str, transport: Closable | None = None) -> Iterator[None]:
-    """Turn what is no `Fault` into INTERNAL_ERROR, and close the transport.
+    """Turn any other exception than `Fault` into INTERNAL_ERROR, and close the transport.
 
-    Nothing is known of its session any more: a later reply might be taken for that of another request.
+    The state of its session is unknown: a late reply could be taken for the answer to another request.
     """
     try:
         yield
@@ -49,7 +49,7 @@ def faults_only(adapter: type, call: str, transport: Closable | None = None) -> 
         log.exception("transport.internal_error", transport=adapter.__name__, call=call)
         if transport is not None:
             transport.close()
-        # Its text may hold a secret, so only the log has it.
+        # The text of the exception may hold a secret, so only the log has it.
         raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in {call}.", scope=Scope.CONNECTION) from error
 
 
@@ -78,7 +78,7 @@ def batch(
 
 
 def plain_names(transport: Closable, entries: Callable[[], Iterable[Entry]]) -> Iterator[Entry]:
-    """Yield the entries of a listing without those that can be no name."""
+    """Yield the entries of a listing whose names a file can have."""
     refused = 0
     with faults_only(type(transport), "list", transport):
         for entry in entries():

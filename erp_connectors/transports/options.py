@@ -1,4 +1,4 @@
-"""What a transport is made with: its options, and what the deployment allows."""
+"""Arguments of a transport: its options, and the policy of the deployment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class PlannedKey:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """Which planned credentials were used: the line of a planned host key, and the next client key."""
+    """The planned credentials that a session used: the line of a planned host key, and the next client key."""
 
     host_key: str = ""
     client_key: bool = False
@@ -32,7 +32,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server that users know a dropzone by; all empty for a folder of this machine."""
+    """The server of a dropzone, as users know it; all empty for a folder of this machine."""
 
     host: str = ""
     port: int = 0
@@ -41,9 +41,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
-    """What a transport needs for one dropzone, besides the folders. Equal options: the same session may be used."""
+    """The options of one dropzone, except its folders. Transports with equal options may share a session."""
 
-    # Its folders are folders of this machine, which all orgs reach as the same user.
+    # True if the folders are on this machine: all orgs reach them as the same user.
     on_this_machine: ClassVar[bool] = False
 
     def endpoint(self) -> Endpoint:
@@ -55,11 +55,10 @@ class TransportOptions:
 
 @dataclass(frozen=True, slots=True)
 class TransportPolicy:
-    """What the deployment allows.
+    """The limits that the deployment sets.
 
-    ``sftp_allowed_hosts`` are host names, addresses and networks; empty, it allows all but the addresses where no ERP
-    can be. ``sftp_loopback``: a server may run on this very machine. ``nat64_prefixes`` are those of the network's own
-    translators.
+    ``sftp_allowed_hosts``: host names, addresses and networks; empty: all but the addresses where no ERP can be.
+    ``sftp_loopback``: a server may run on this machine. ``nat64_prefixes``: those of the network's own translators.
     """
 
     dropzone_roots: tuple[str, ...] = ()

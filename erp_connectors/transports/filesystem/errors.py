@@ -29,5 +29,6 @@ FAULT_OF_ERRNO: dict[int, FaultKind] = {
 
 
 def fault_of(error: OSError, path: str) -> Fault:
+    """Return the fault of an `OSError`; REMOTE_FAILURE for an unknown errno."""
     kind = FAULT_OF_ERRNO.get(error.errno or 0, REMOTE_FAILURE)
     return Fault(kind, f"{error.strerror}.", path=path)

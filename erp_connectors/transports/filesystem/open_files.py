@@ -1,4 +1,4 @@
-"""Files of an open folder, by their descriptors and plain names."""
+"""Operations on files of an open folder, by its descriptor and their plain names."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from erp_connectors.port_types import Entry, Upload
 from erp_connectors.transports.base import mode_remark
 
 FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-# A share without hard links, or (on Linux) a file that belongs to the ERP's user.
+# The share has no hard links, or (on Linux) the file belongs to the ERP's user.
 LINK_REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -22,11 +22,11 @@ def require_linked(folder: int, path: str) -> None:
 
 
 def open_own(name: str, folder: int) -> int:
-    """A file under this name, and no other, to be written from its start."""
+    """Open a file for writing, and make sure that it has no second name (hard link)."""
     flags = os.O_WRONLY | os.O_CREAT | FILE_FLAGS
     fd = os.open(name, flags, 0o666, dir_fd=folder)
     if os.fstat(fd).st_nlink > 1:
-        # Somebody else's file may have been linked here, to have it overwritten.
+        # An attacker may have linked another user's file here, so that we overwrite it.
         os.close(fd)
         os.unlink(name, dir_fd=folder)
         return os.open(name, flags | os.O_EXCL, 0o666, dir_fd=folder)
@@ -34,6 +34,7 @@ def open_own(name: str, folder: int) -> int:
 
 
 def fill(fd: int, upload: Upload) -> None:
+    """Write the content and check its size. Raise `Fault` NOT_A_FILE or SIZE_MISMATCH."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise Fault(NOT_A_FILE, path=upload.path)
     os.ftruncate(fd, 0)
@@ -45,7 +46,7 @@ def fill(fd: int, upload: Upload) -> None:
 
 
 def set_mode(fd: int, upload: Upload) -> set[str]:
-    """What is to be said about it: shares that keep no such bits refuse them, which must not stop an order."""
+    """Set the permission bits. Return a remark if they differ: a share without them must not stop an order."""
     if upload.mode is None:
         return set()
     with suppress(OSError):
@@ -54,7 +55,7 @@ def set_mode(fd: int, upload: Upload) -> set[str]:
 
 
 def read_file(name: str, folder: int, *, path: str, max_bytes: int) -> bytes:
-    """Raise `Fault` NOT_A_FILE or TOO_LARGE, and OSError."""
+    """Return the whole content. Raise `Fault` NOT_A_FILE or TOO_LARGE, or `OSError`."""
     fd = os.open(name, os.O_RDONLY | FILE_FLAGS, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -77,7 +78,10 @@ def entries(folder: int) -> Iterator[Entry]:
 
 
 def claim_and_rename(name: str, new_name: str, *, source: int, target: int) -> None:
-    # The name is taken with an empty file or folder of ours, so that the rename replaces nothing else.
+    """Rename a file that can't be hard-linked, without replacing an existing file.
+
+    An empty file or folder of ours takes the new name first, so the rename replaces nothing else.
+    """
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         os.mkdir(new_name, dir_fd=target)
         let_go = os.rmdir

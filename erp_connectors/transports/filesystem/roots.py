@@ -45,7 +45,7 @@ class Roots:
                 raise Fault(OUTSIDE_ROOTS, path=path)
             return _walk_down(root, PurePosixPath(resolved).relative_to(root).parts)
         except (FileNotFoundError, NotADirectoryError):
-            # A name outside the roots must not even tell whether it exists.
+            # The fault must not reveal if a name outside the roots exists.
             raise Fault(FOLDER_MISSING if self._leads_inside(path) else OUTSIDE_ROOTS, path=path) from None
         except OSError as error:
             raise fault_of(error, path) from error
@@ -53,7 +53,7 @@ class Roots:
     def _leads_inside(self, path: str) -> bool:
         try:
             resolved = os.path.realpath(path)
-        except OSError:  # a link that vanishes between its being seen and its being read
+        except OSError:  # a link that vanished before it was read
             return False
         return any(is_within(resolved, root) for root in self.paths)
 

@@ -33,7 +33,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class FilesystemOptions(TransportOptions):
-    """None: the folders say it all."""
+    """No options: the folders are enough."""
 
     on_this_machine: ClassVar[bool] = True
 
@@ -125,7 +125,7 @@ class FilesystemTransport(Transport):
             raise fault_of(error, path) from error
 
     def _write(self, upload: Upload) -> int:
-        """The file, written whole and still open."""
+        """Write the whole file. Return its descriptor, still open."""
         with self._folder(folder_of(upload.path)) as folder:
             fd = open_own(name_of(upload.path), folder)
         try:
@@ -157,7 +157,7 @@ class FilesystemTransport(Transport):
                     return
                 if error.errno != errno.EEXIST:
                     raise
-            # Both names are one file after a link, also one that was made by a process killed right here.
+            # After a link both names are one file, also if a process was killed right here after linking.
             if not is_one_file(*names, source, target):
                 raise Fault(NAME_TAKEN, path=move.target)
             os.unlink(names[0], dir_fd=source)

@@ -1,4 +1,4 @@
-"""Ask the server once more about answers that leave the cause open, and replace the faults in place."""
+"""Ask the server for the cause of an unclear fault, and replace the fault in place."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,10 @@ from erp_connectors.transports.sftp import answers as sftp_answers
 
 
 def look(channels: Channels, paths: Sequence[str]) -> Presences:
-    """Tell a missing file from a missing folder, in one round trip. That proves no absence: see `absence`."""
+    """Return which files are there, or the fault of their folder, in one round trip.
+
+    False proves no absence: see `absence`.
+    """
     folders = list({folder_of(path) for path in paths})
     looks: list[Task[Attributes | bool]] = [*map(lstat, paths), *map(is_folder, folders)]
     results = channels.run(looks)
@@ -34,7 +37,7 @@ def refused_writes(channels: Channels, uploads: Sequence[Upload], outcomes: Outc
 
 
 def refused_renames(channels: Channels, moves: Sequence[Move], outcomes: Outcomes) -> None:
-    """Version 3 says FAILURE for a name that is taken; looking tells it from real trouble."""
+    """Replace FAILURE of a rename by NAME_TAKEN if the target exists: version 3 has no code for that."""
     unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
     if unclear:
         targets = look(channels, [moves[i].target for i in unclear])
@@ -44,7 +47,10 @@ def refused_renames(channels: Channels, moves: Sequence[Move], outcomes: Outcome
 
 
 def missing_folders(channels: Channels, paths: Sequence[str], answers: "Sequence[object] | Outcomes") -> None:
-    """Report a missing folder as such. It is asked for later than the file, so this proves no absence."""
+    """Replace NOT_FOUND by the fault of the folder if that is missing.
+
+    The folder is asked for later than the file, so this proves no absence.
+    """
     absent = [i for i, a in enumerate(answers) if isinstance(a, Fault) and a.kind is faults.NOT_FOUND]
     folders = list({folder_of(paths[i]) for i in absent})
     results = channels.run(list(map(is_folder, folders)))
@@ -56,7 +62,7 @@ def missing_folders(channels: Channels, paths: Sequence[str], answers: "Sequence
 
 
 def _unavailable_folders(channels: Channels, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
-    """Some servers say FAILURE of a folder that does not exist, and say it of the folder itself, too."""
+    """Replace FAILURE by the fault of the folder: some servers answer FAILURE if the folder does not exist."""
     unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
     folders = list({folder_of(uploads[i].path) for i in unclear})
     looks = channels.run(list(map(is_folder, folders))) if folders else []
@@ -71,7 +77,7 @@ def _unavailable_folders(channels: Channels, uploads: Sequence[Upload], outcomes
 
 
 def _full_disks(channels: Channels, uploads: Sequence[Upload], outcomes: Outcomes) -> None:
-    """OpenSSH says of a full disk no more than FAILURE; asking for the space that is left tells it."""
+    """Replace FAILURE by DISK_FULL if the free space is too small: OpenSSH answers only FAILURE."""
     unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
     if not unclear or wire.STATVFS not in channels.extensions:
         return

@@ -15,7 +15,7 @@ PATIENCE = 10
 
 
 def names_in(channels: Channels, handle: bytes, *, io_timeout: float) -> Generator[list[Named], None, None]:
-    """Yield the names in an open folder, in parts. Close it before the last of them. Raises `SshError`."""
+    """Yield the names in an open folder, in parts. Close the folder before the last part. Raises `SshError`."""
     ahead, count, more, waited = FIRST_READS, 0, True, 0.0
     names: list[Named] = []
     try:
@@ -23,13 +23,13 @@ def names_in(channels: Channels, handle: bytes, *, io_timeout: float) -> Generat
             yield names
             asked = time.monotonic()
             names, more = channels.run_one(operations.next_names(handle, ahead=ahead))
-            # Only the server's time counts: what is done with the names meanwhile takes as long as it takes.
+            # Only the server's time counts, not the caller's work on the names.
             waited += time.monotonic() - asked
             if waited > PATIENCE * io_timeout:
                 raise errors.RequestTimeout(f"the folder's names did not end within {waited:.0f} s")
             ahead, count = READS_AHEAD, count + len(names)
     finally:
-        # Also if the reader had enough: a kept session must not pile up open folders.
+        # Also if the caller stops early: a kept session must not collect open folders.
         if channels.broken is None:
             channels.run_one(operations.close(handle))
     yield names

@@ -1,4 +1,4 @@
-"""Every host key that an SFTP server proves itself by; nothing else is sent to it."""
+"""Collect all host keys of an SFTP server without logging in."""
 
 import time
 
@@ -17,19 +17,19 @@ from erp_connectors.transports.sftp.server_link import connect
 HOST_KEY_TYPES = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
 )  # fmt: skip
-# Only then is it worth asking for a key of another type.
+# After any other fault, asking for a key of another type is of no use.
 ASK_FOR_ANOTHER = (faults.CONNECTION_LOST, faults.SERVER_BUSY, faults.HANDSHAKE_FAILED)
 # A server that admits one connection may take a moment to notice that the last one is gone.
 BUSY_PAUSE = 1.0
 
 
 def presented_keys(options: SftpOptions, policy: TransportPolicy) -> PresentedKeys:
-    """Raise `Fault` if the server shows no key."""
+    """Return the keys that the server shows. Raise `Fault` if it shows none."""
     return _Inquiry(options, policy).keys()
 
 
 class _Inquiry:
-    """Asks for one key after the other. ``_offer``: what the server offered in the last handshake that came so far."""
+    """Ask for one key type after the other. ``_offer``: the algorithms of the last handshake that got so far."""
 
     def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
         self._options = options

@@ -1,4 +1,4 @@
-"""Reach and log in to one SFTP server: TCP, host key, login, channels; and what was learned about it meanwhile."""
+"""Connect and log in to one SFTP server: TCP, host key, login, channels. Keep the limits that were found meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ STEPS = (
     ("host_key", "SSH handshake and host key"),
     ("login", "Login"),
 )
-# A server that counts wrong logins should not meet a key that it does not know yet with every poll.
+# A server that counts failed logins should not see a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
 NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
 
@@ -53,7 +53,7 @@ class ServerLink:
         self.renewed = Renewed()
 
     def open_steps(self) -> Iterator[ProbeStep]:
-        """As `Transport.open_steps`."""
+        """Do what `Transport.open_steps` says."""
         if self.channels is not None and (not self.resumed or self._answers()):
             return
         self.close()
@@ -66,14 +66,14 @@ class ServerLink:
                 return
 
     def resume(self) -> bool:
-        """As `Transport.resume`."""
+        """Do what `Transport.resume` says."""
         alive = self._session is not None and self._session.alive and not self._wants_to_log_in_anew()
         self.resumed = alive and self.channels is not None and self.channels.broken is None
         self._expected = 0
         return self.resumed
 
     def _wants_to_log_in_anew(self) -> bool:
-        """Whether a planned credential counts by now, only a new connection can tell."""
+        """Return True if it is time to try a planned credential, which takes a new connection."""
         planned = bool(self._options.next_ssh_key or self._options.planned_keys)
         return planned and time.monotonic() - self._opened >= PLANS_TRIED_EVERY
 
@@ -126,7 +126,7 @@ class ServerLink:
 
     @contextmanager
     def one_channel_from_now_on(self) -> Iterator[None]:
-        """Remember it unless the block fails: then the link may have been down for another reason."""
+        """Use one channel from now on, unless the block fails: then the link may be down for another reason."""
         before = self.learned.now
         self.learned.channels(1)
         try:
@@ -142,7 +142,7 @@ class ServerLink:
         return f"{how}; the server does not accept the new key yet" if options.next_ssh_key else how
 
     def _login_with_next_key(self) -> str:
-        """Empty where there is none, or it does not lead to SFTP yet: the usual login then has its turn."""
+        """Log in with the next key. Return an empty text if there is none or the server does not accept it yet."""
         options = self._options
         if not options.next_ssh_key:
             return ""
@@ -171,7 +171,7 @@ class ServerLink:
 
 
 def connect(options: SftpOptions, policy: TransportPolicy) -> Session:
-    """Return a session on a new TCP connection; nothing was exchanged yet. Raises `Fault` and `SshError`."""
+    """Return a session on a new TCP connection, before the handshake. Raises `Fault` and `SshError`."""
     allowed = AllowedHosts(options.host, policy)
     sock = connect_tcp(
         allowed.name(), options.port, timeout=options.connect_timeout, allow=allowed.require_address
@@ -185,7 +185,7 @@ def connect(options: SftpOptions, policy: TransportPolicy) -> Session:
 
 
 def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known: Sequence[HostKey]) -> None:
-    """Says of a planned key out of its time that it is that, which its fingerprint alone does not."""
+    """Raise `HostKeyChanged` if the key is a planned one that does not count today."""
     if planned is None or key in known or planned.counts(today):
         return
     when = f"from {planned.since}" if planned.since and today < planned.since else f"until {planned.until}"

@@ -117,7 +117,7 @@ class SftpTransport(Transport):
     def _run_files(
         self, jobs: Sequence[Job[ResultT]], *, at_once: int, shared: bool = False
     ) -> list[ResultT | errors.SshError]:
-        """As `Channels.run_files`, in a new session if the server's limits ask for one. Raises `Fault`.
+        """Do what `Channels.run_files` says, in a new session if the server's limits require one. Raises `Fault`.
 
         All jobs run again then. It harms no file: the session before has done nothing, or has answered everything that
         it was asked for, so nothing of it takes effect later. If that is not so, no job counts as done.
