@@ -1,4 +1,4 @@
-"""Record contradictions and corrections of answers, many at a time: statements per batch, not per answer.
+"""Record contradictions and corrections of answers, with a few statements for each batch.
 
 The caller holds the exports locked, each of them once in a batch.
 """
@@ -104,7 +104,7 @@ def _conflict(answer: AnswerToApply, now: datetime) -> dict[str, Any]:
 
 
 def conflicting_ack(conflict: dict[str, Any]) -> Ack:
-    """Return the answer in a ``conflict_json``."""
+    """Return the answer that `_conflict` stored."""
     error = conflict["error"] or {}
     processed_at = error.get("processed_at")
     return Ack(

@@ -1,4 +1,4 @@
-"""What an ack file says, also if retention has removed its text."""
+"""The content of ack files, also if retention has removed their text."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from erp_connectors.port_types import Ack
 
 
 def ack_of(row: AckFile) -> Ack:
-    """Return the answer of a row that was decided by its answer, as it was understood then."""
+    """Return the answer of a decided row, as it was parsed when the row was decided."""
     return msgspec.convert(row.answer_json, Ack)
 
 

@@ -1,6 +1,6 @@
-"""Exports with several answers: what is recorded does not depend on the order in which the answers arrived.
+"""Resolve contradicting answers to an export. The result does not depend on the order in which they arrived.
 
-What a user decided, and what a newer export replaced, stays as it is: an answer that contradicts it is only shown.
+A decision of a user stays, and so does a replaced export: an answer that contradicts it is only shown.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import AckFileStatus, Decision, ExportStatus
 from orderflow.row_updates import update_rows
 
-# The statuses of a row that was decided by its answer.
+# The statuses of rows whose answer was understood and matched an export.
 ANSWERS = (AckFileStatus.APPLIED, AckFileStatus.REPEATED, AckFileStatus.CONFLICT)
 
 
@@ -41,7 +41,7 @@ class JudgedAck:
 
 @dataclass(frozen=True, slots=True)
 class _Contested:
-    """An export, the rows of all its answers, and what they say, in the same order."""
+    """An export, the rows of all its answers, and the answers, in the same order."""
 
     export: ERPExport
     rows: list[AckFile]
@@ -52,7 +52,7 @@ class _Contested:
         self.answers.append(AnswerToApply(self.export, ack, row.name))
 
     def first_conflict(self, *, since: datetime | None) -> AnswerToApply | None:
-        """Return the earliest answer that contradicts what stays as it is; ``since``: of those decided later."""
+        """Return the earliest answer that contradicts the record. ``since``: only of those decided later."""
         against = [
             answer
             for row, answer in zip(self.rows, self.answers, strict=True)
@@ -61,7 +61,7 @@ class _Contested:
         return earliest(against) if against else None
 
     def ranking(self) -> Ranking | None:
-        """Return None if what is recorded comes from none of these answers, so that they can't overrule it."""
+        """Return the ranking; None if the record comes from none of these answers, so that they can't overrule it."""
         found = rank(self.answers)
         if self.export.status != ExportStatus.ACKED:
             return None if found.preferred.ack.accepted else found
@@ -78,12 +78,12 @@ class WaitingAnswer:
     _ranking: Ranking
 
     def record_files(self) -> None:
-        """Record which of the files were applied, repeat the answer, or contradict it."""
+        """Record for each file if it was applied, repeats the answer, or contradicts it."""
         _record([(self._contested, self._ranking)], ())
 
 
 def waiting_answer(export: ERPExport) -> WaitingAnswer | None:
-    """Return the preferred one of the answers that were recorded as a conflict with a newer export."""
+    """Return the preferred answer of those that conflicted with a newer export; None if there is none."""
     conflict = export.conflict_json or {}
     if conflict.get("answer") is None:
         return None
@@ -97,7 +97,7 @@ def waiting_answer(export: ERPExport) -> WaitingAnswer | None:
 
 
 def resolve_contradictions(judged: Sequence[JudgedAck], *, replaced: Collection[object]) -> None:
-    """Rank the answers of exports that have several. Changes exports, and the status of rows.
+    """Rank the answers of exports that have several. Set exports, and the status of rows.
 
     The caller saves the rows in ``judged``; the others are saved here.
     """

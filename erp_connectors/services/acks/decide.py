@@ -72,7 +72,7 @@ def decide(
 
     Answers that an earlier poll has decided, in a file that is unchanged since, are not applied again.
     """
-    # A file that was decided, not moved, and written anew: its rows record what was read before.
+    # The ERP has overwritten a file that was decided and not moved: its rows record the earlier content.
     overwritten = [
         row for read in files if not read.file.unchanged for row in read.file.rows if row.decided_at
     ]
@@ -83,7 +83,7 @@ def decide(
 
     of_files, new, judged = [], list[_NewAnswer](), list[AckFile]()
     unreadable = {read.file.export_filename for read in files if isinstance(read, UnreadableAck)}
-    # They are shown with their unreadable answers. Nothing of them changes.
+    # Their pages show the unreadable answers. The exports do not change.
     meant = {
         export.filename: export for export in _exports(connection, unreadable).only("id", "filename", "org")
     }
@@ -146,7 +146,7 @@ def _judge_unreadable(row: AckFile, read: UnreadableAck, *, unchanged: bool, pol
 
 
 def _apply(connection: ERPConnection, new: Sequence[_NewAnswer]) -> None:
-    """Judge the answers and move their exports, a second answer to an export after its first."""
+    """Judge the answers and move their exports. A second answer to an export comes after the first."""
     found_exports = _exports(connection, {one.export_filename for one in new})
     locked = found_exports.select_for_update(of=("self",)).defer("payload").order_by("pk")
     exports = {export.filename: export for export in locked}
@@ -168,7 +168,7 @@ def _apply(connection: ERPConnection, new: Sequence[_NewAnswer]) -> None:
 
 
 def _judge(new: _NewAnswer, export: ERPExport | None, replaced: Collection[object]) -> JudgedAck | None:
-    """Decide one answer, and write its row. Return None if nothing is to be done, or not yet."""
+    """Decide one answer, and set its row. Return None if it matches no export, or has to wait."""
     row, ack = new.row, new.ack
     row.export = export
     if export is None:
@@ -190,13 +190,13 @@ def _judge(new: _NewAnswer, export: ERPExport | None, replaced: Collection[objec
 
 def _exports(connection: ERPConnection, filenames: Iterable[str]) -> QuerySet[ERPExport]:
     """Return this org's exports by exact file name, also those of a connection that was replaced."""
-    # No export is named otherwise, and a database may be unable to look for such a name.
+    # No export has another name, and a database may be unable to look for one.
     printable = [name for name in filenames if name and name.isprintable()]
     return ERPExport.objects.for_org(connection.org_id).filter(filename__in=printable)
 
 
 def lock_orders(exports: Sequence[ERPExport]) -> None:
-    """Lock the orders of locked exports, and set them anew.
+    """Lock the orders of locked exports, and reload them.
 
     The statement that waited for an export would return its order as it was before the wait. A user may also push or
     edit an order at the same moment. Exports come before orders, as in every delivery.

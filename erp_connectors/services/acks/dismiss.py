@@ -21,7 +21,7 @@ class NothingToDismiss(Exception):
 
 
 def can_dismiss_export(export: ERPExport) -> bool:
-    """Return True for a replaced export with an answer, for which recording an answer by hand would decide nothing."""
+    """Return True if the export was replaced and has an answer, so that a manual answer would decide nothing."""
     # If the outcome is unknown, that answer is the proof which keeps the order from being sent twice.
     if not export.conflict_json or export.failed_as == FailedAs.UNKNOWN:
         return False
@@ -29,7 +29,7 @@ def can_dismiss_export(export: ERPExport) -> bool:
 
 
 def can_dismiss_ack(ack: AckFile) -> bool:
-    """Return True if it was not understood, matches no export or can't be moved; or if its export has no conflict."""
+    """Return True if the file is unreadable, matches no export or can't be moved, or its export has no conflict."""
     if ack.handled_at is not None:
         return False
     if ack.status == AckFileStatus.CONFLICT:
@@ -39,7 +39,7 @@ def can_dismiss_ack(ack: AckFile) -> bool:
 
 @transaction.atomic
 def dismiss_export(export_id: UUID, *, actor: User, note: str) -> ERPExport:
-    """Record that an operator has seen to the answers of a replaced export.
+    """Dismiss the alert about an answer to a replaced export.
 
     Raises `NothingToDismiss`, `ERPExport.DoesNotExist` (also for another org's export).
     """
@@ -55,7 +55,7 @@ def dismiss_export(export_id: UUID, *, actor: User, note: str) -> ERPExport:
 
 @transaction.atomic
 def dismiss_ack(ack_id: int, *, actor: User, note: str) -> AckFile:
-    """Record that an operator has seen to an ack file.
+    """Dismiss the alert about an ack file.
 
     Raises `NothingToDismiss`, `AckFile.DoesNotExist` (also for another org's file).
     """

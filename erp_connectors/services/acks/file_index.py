@@ -25,7 +25,7 @@ def stored_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ListedAck:
-    """A file as it is listed now; ``rows``: of earlier polls, one for each answer in it.
+    """A file of the current listing; ``rows``: of earlier polls, one for each answer in it.
 
     ``export_filename``: the export that its name answers, empty if only its content says so.
     """
@@ -47,7 +47,7 @@ class ListedAck:
 
 
 def with_rows(connection: ERPConnection, files: Sequence[ListedAck]) -> list[ListedAck]:
-    """Add the rows in one statement. A name that a server lists twice is one file."""
+    """Add the rows of earlier polls, with one statement. A name that a server lists twice is one file."""
     by_name = {stored_name(file.entry.name): file for file in files}
     rows: dict[str, list[AckFile]] = defaultdict(list)
     known = AckFile.objects.filter(connection=connection, name__in=by_name).present()

@@ -27,7 +27,7 @@ class MarkRefused(Exception):
 
 
 class InvalidAnswer(ValueError):
-    """Number or note are not valid; ``problems`` by field."""
+    """The number or the note is not valid; ``problems`` by field."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems
@@ -61,7 +61,7 @@ def mark_refused(export_id: UUID, *, actor: User, note: str) -> Marked:
 
 
 def answerable(export: ERPExport) -> bool:
-    """Return True if an answer by hand can decide anything about the export."""
+    """Return True if a manual answer can decide anything about the export."""
     if export.ackable_state is AckableState.NOT_STAGED or (
         export.ackable_state is AckableState.ACKED and not export.conflict_json
     ):

@@ -101,7 +101,7 @@ class MisnamedFinder:
         files = []
         for entry, meant in self._candidates:
             export = exports.get(meant.filename or "")
-            # Beside an answer that was read it is a copy, a log or a marker.
+            # The export has its answer: this file is a copy, a log or a marker.
             if meant.filename in foreign or (
                 export and (export.is_answered or _is_its_file(entry, meant, export))
             ):

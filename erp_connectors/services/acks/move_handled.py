@@ -38,7 +38,7 @@ from orderflow.row_updates import update_rows
 # A user of the server has to change something first; a plain failure may be the same. Other faults are tried again
 # with each poll.
 NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED, REMOTE_FAILURE)
-# Of answers that are no answers to an export of ours.
+# Statuses of answers that match no export of ours.
 _WRONG = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HandledAck:
-    """A file whose answers are decided; ``name`` as the folder has it. The first of its rows has the body."""
+    """A file whose answers are decided; ``name`` as in the folder. The first row has the body."""
 
     name: str
     rows: Sequence[AckFile]
@@ -60,14 +60,14 @@ class HandledAck:
         return [row for row in self.rows if row.status in _WRONG]
 
     def record(self, moved_to: str) -> None:
-        """Set where it lies now; empty: it is not known, or in the ack folder again."""
+        """Set the path of the moved file; empty if it is not known, or if the file is in the ack folder again."""
         now = timezone.now()
         for row in self.rows:
             row.moved_at, row.moved_to = now, moved_to
 
 
 class AckMover:
-    """Moves the handled files of one ack folder. ``fault``: the last reason for which one could not be moved."""
+    """Move the handled files of one ack folder. ``fault``: why the last of the unmoved files was not moved."""
 
     def __init__(self, lease: Lease, transport: Transport, folder: str) -> None:
         self._lease = lease
@@ -78,7 +78,7 @@ class AckMover:
 
     def move(self, files: Sequence[HandledAck]) -> None:
         moves = [Move(join(self._folder, file.name), self._target(file)) for file in files]
-        # A poll that was frozen since it read must not move away what the ERP has written under these names since.
+        # A poll that was frozen after reading must not move a file that the ERP has written since under this name.
         leases.renew(self._lease)
         outcomes = self._transport.move(moves)
         if any(outcome and outcome.kind is FOLDER_MISSING for outcome in outcomes):
@@ -109,7 +109,7 @@ class AckMover:
         self.moved += sum(1 for file in files if file.row.moved_at)
 
     def forget_vanished(self, connection: ERPConnection, listed: Collection[int]) -> None:
-        """Close the rows of files that were not listed: moved by a poll that was killed, or removed by another."""
+        """Close the rows of files that were not listed: a killed poll moved them, or another program removed them."""
         present = AckFile.objects.filter(connection=connection).present().values_list("pk", "name")
         gone: dict[str, list[int]] = defaultdict(list)
         for pk, name in by_key(present, key_of=lambda row: row[:1], size=2000):
@@ -124,8 +124,8 @@ class AckMover:
             self._find([HandledAck(name, mine) for name, mine in files.items()])
 
     def _find(self, files: Sequence[HandledAck]) -> None:
-        """Look for files that a killed poll has moved, and record where they lie."""
-        # Looked for under its own number first: the plain name may be an earlier file's.
+        """Look for files that a killed poll has moved, and record their paths."""
+        # The numbered name first: the plain name may be that of an earlier file.
         numbered = [self._target(file, numbered=True) for file in files]
         plain = [self._target(file) for file in files]
         found = []
@@ -138,16 +138,16 @@ class AckMover:
         update_rows([row for file in files for row in file.rows], "moved_at", "moved_to")
 
     def _confirm(self, moved: Sequence[tuple[HandledAck, str]]) -> None:
-        """Record where files lie, if they are what was read and have their reason beside them."""
-        # Of those that earlier polls read, in one statement.
+        """Record the paths of moved files if their content is unchanged and their reason is written."""
+        # The bodies that earlier polls read, with one statement.
         deferred = [file.row.pk for file, _ in moved if "body" in file.row.get_deferred_fields()]
         stored = dict(AckFile.objects.filter(pk__in=deferred).values_list("pk", "body")) if deferred else {}
         here = {file.row.pk: file.row.body for file, _ in moved if file.row.pk not in deferred}
         bodies = {pk: bytes(body or b"") for pk, body in {**here, **stored}.items()}
-        # One that is not empty and has no body could not be read.
+        # A file that is not empty and has no body could not be read.
         read = [(file, target) for file, target in moved if bodies[file.row.pk] or file.row.size == 0]
         contents = self._transport.read([target for _, target in read], max_bytes=settings.ACK_MAX_BYTES)
-        # Written anew between being read and being moved, which only reading again can tell.
+        # Only a second read shows that the ERP overwrote a file between the read and the move.
         altered = [
             (file, target)
             for (file, target), content in zip(read, contents, strict=True)
@@ -184,19 +184,19 @@ class AckMover:
             for place in (PROCESSED, ERROR):
                 self._transport.make_folder(join(self._folder, place))
         except Fault as fault:
-            # The answers are decided all the same, and the next pages must be, too.
+            # The answers are decided without the move, and the next pages must be, too.
             return [fault] * len(moves)
         return self._transport.move(moves)
 
     def _target(self, file: HandledAck, *, numbered: bool = False) -> str:
         name = numbered_name(file.row.name, file.row.pk) if numbered else file.row.name
-        # A restored database looks for answers that it has not counted in processed/, so one that counts suffices.
+        # A restored database looks in processed/ for answers that it has not counted. So one matching answer is enough.
         place = ERROR if len(file.wrong) == len(file.rows) else PROCESSED
         return join(self._folder, place, name)
 
 
 def _retry_later(file: HandledAck) -> None:
-    """Rights are often given late, and a file that the ERP holds open is free in a moment."""
+    """Retry the move at growing intervals: rights are often granted late, and the ERP may hold the file open."""
     failures = file.row.move_failures + 1
     retry_at = clock.now() + circuit.poll_pause(failures)
     for row in file.rows:
@@ -204,7 +204,7 @@ def _retry_later(file: HandledAck) -> None:
 
 
 def _reason(file: HandledAck) -> bytes:
-    """Plain ASCII with the line ends of Windows: it is read on old machines, too."""
+    """Return the reason as ASCII with Windows line ends, because it is read on old machines, too."""
     if len(file.rows) == 1:
         head = f"{file.row.name} changed nothing in OrderFlow."
         why = [f"Why: {file.row.reason.rstrip('.')}."]

@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 
 def poll_now(connection_id: UUID) -> PollReport:
-    """Poll because a user asks for it: files that could not be moved are tried again at once."""
+    """Poll at a user's request, and retry refused moves at once."""
     retry_moves(connection_id)
     return poll(connection_id)
 
@@ -64,8 +64,8 @@ def poll_now(connection_id: UUID) -> PollReport:
 def poll(connection_id: UUID, *, seconds: float | None = None, expected: Container[str] = ()) -> PollReport:
     """Poll one connection. Never raises `Fault`: the report has it as ``trouble``.
 
-    After ``seconds`` no further page is begun: what was handled is moved, and another poll does the rest. Answers to
-    ``expected`` order files wait until some export has that name.
+    After ``seconds`` no further page is begun; another poll does the rest. Answers to ``expected`` order files wait
+    until an export has that name.
     """
     report = PollReport(connection_id)
     lease = leases.take(connection_id, leases.POLL)
@@ -127,7 +127,7 @@ def _poll_active(
 
 
 class _FolderPoll:
-    """One poll of one folder: its parts, and what it has found so far."""
+    """One poll of one folder, and its results so far."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class _FolderPoll:
                     break
             else:
                 self.mover.forget_vanished(self.connection, self.listed)
-                # After the answers were applied: what lies beside an applied answer is not misnamed.
+                # After the answers were applied: a second file of an answered export is not misnamed.
                 self.misnamed = self.finder.as_json()
                 if self.misnamed:
                     self._report_misnamed(self.misnamed)
@@ -212,7 +212,7 @@ class _FolderPoll:
             self.report.moved = self.mover.moved
 
     def _read(self, files: Sequence[ListedAck]) -> list[ReadAck | UnreadableAck]:
-        """Read and parse files, without those that are gone or that a fault of the link kept from being read."""
+        """Read and parse files. Leave out those that are gone or could not be read for a fault of the link."""
         paths = [join(self.folder, file.entry.name) for file in files]
         bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
         found = [
@@ -238,7 +238,7 @@ class _FolderPoll:
         if fault.kind is NOT_FOUND:
             return None
         if fault.kind is PERMISSION_DENIED:
-            # Rights are often given last. Until then it is not known what the file says, so it stays.
+            # Operators often grant read access last. Until then the file stays.
             self.fault = fault
             return UnreadableAck(file, b"", fault.message, patience=None)
         if fault.scope is not Scope.FILE:

@@ -1,4 +1,4 @@
-"""What one poll did, as `poll_acks` prints it."""
+"""The result of one poll, as `poll_acks` prints it."""
 
 from uuid import UUID
 

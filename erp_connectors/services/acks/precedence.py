@@ -1,4 +1,4 @@
-"""Several answers to one export: which of them takes precedence, in whatever order they arrived."""
+"""Precedence among several answers to one export, whatever order they arrived in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ def foreign_filenames(org_id: UUID, filenames: Iterable[str], *, expected: Conta
 
     One statement, the only one that looks at the file names of all orgs.
     """
-    # No export is named otherwise, and a database may be unable to look for such a name.
+    # No export has another name, and a database may be unable to look for one.
     names = {name for name in filenames if name.isprintable()}
     with scope.everything():
         owners = dict(ERPExport.objects.filter(filename__in=names).values_list("filename", "org_id"))
