@@ -190,7 +190,7 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone, guarantees: lis
 
 
 def _guarantee_sentence(guarantee: Guarantee, dropzone: Dropzone) -> str:
-    """Return the guarantee as the ERP's side needs it."""
+    """Return the guarantee as a sentence for users."""
     if guarantee.level is GuaranteeLevel.EXACTLY_ONCE:
         marker = ", followed by its .done marker" if dropzone.done_marker else ""
         return f"Each order appears exactly once, always whole{marker}."

@@ -1,4 +1,4 @@
-"""Tell which files are published although their rename failed now."""
+"""Find files that are published although their rename failed."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,10 @@ from erp_connectors.services.exports.paths import published_path
 def already_published(
     delivery: Delivery, failures: Sequence[Failure]
 ) -> tuple[list[ERPExport], list[Failure]]:
-    """Of failed renames, return the exports that are published all the same, and the other failures.
+    """Return the exports of failed renames that are published, and the other failures.
 
-    Absent is the receipt of a rename; a name that is taken may be our own, left by a link-then-unlink rename.
+    An absent temporary file is the receipt of an earlier rename. A taken name may be that of our own
+    file, if the server renames by link and unlink.
     """
     absent = [failure.export for failure in failures if failure.fault.kind is NOT_FOUND]
     taken = [failure.export for failure in failures if failure.fault.kind is NAME_TAKEN]

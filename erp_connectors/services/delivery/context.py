@@ -33,7 +33,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """``elsewhere``: the fault is of another connection than the one that is being delivered."""
+    """An export that was not sent. ``elsewhere``: the fault is of another connection than the delivered one."""
 
     export: ERPExport
     fault: Fault
@@ -44,6 +44,7 @@ class Failure:
 def split_outcomes(
     exports: Sequence[ERPExport], outcomes: Sequence[Fault | None], stage: Stage
 ) -> tuple[list[ERPExport], list[Failure]]:
+    """Return the exports without a fault, and the failures."""
     pairs = list(zip(exports, outcomes, strict=True))
     done = [export for export, fault in pairs if fault is None]
     failures = [Failure(export, fault, stage) for export, fault in pairs if fault is not None]

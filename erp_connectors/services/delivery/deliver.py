@@ -49,9 +49,9 @@ from orderflow import clock, tracing
 from orderflow.row_updates import update_rows
 from orderflow.transitions import LostRace
 
-# At most so many order lines are in memory together, or one order.
+# The most order lines in memory together, unless one order has more.
 MAX_LINES = 50_000
-# Times cost more to read than all else in a row, and a delivery needs none of these.
+# A delivery needs none of these columns, and times are the slowest to read.
 NOT_NEEDED = ("payload", "conflict_json", "updated_at", "sent_at", "answered_at", "staged_host_key")
 
 FOUND_PUBLISHED = "found done: the temporary file was gone"
@@ -150,7 +150,7 @@ def _claim(lease: Lease) -> list[ERPExport]:
     """Return the next exports. Their attempt and their lines are counted before anything is tried."""
     with transaction.atomic():
         leases.renew(lease)
-        # By their ids: as a part of `_due`, SQLite would count the lines of all exports that wait.
+        # Select by id: with `_due` itself, SQLite would count the lines of all waiting exports.
         due = ERPExport.objects.filter(pk__in=_due(lease.row_id)[: settings.DELIVERY_BATCH_SIZE].values("pk"))
         counted = due.annotate(line_count=line_count())  # type: ignore[no-redef]  # the attribute of the model
         exports = list(counted.order_by("created_at", "pk").defer(*NOT_NEEDED))

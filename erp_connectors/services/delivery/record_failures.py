@@ -69,7 +69,7 @@ def record_failures(
 
 
 def _is_of_the_connection(failure: Failure) -> bool:
-    """Return True also if a server or the archive is away, which may last for days: no order is the cause."""
+    """Return True if the connection is the cause, or if the server or the archive can't be reached."""
     fault = failure.fault
     return (
         fault.scope is Scope.CONNECTION or fault.kind is ARCHIVE_UNAVAILABLE or failure.stage is Stage.CONNECT

@@ -94,7 +94,7 @@ def resolve_predecessors(
 
 
 def _resolve(delivery: Delivery, export: ERPExport, predecessor: ERPExport) -> Fault | None:
-    """Return None if the order may be sent. ALREADY_PUBLISHED: it must not, and both rows are updated."""
+    """Return None if the order may be sent. ALREADY_PUBLISHED: it must not be, and both rows are updated."""
     if (predecessor.conflict_json or {}).get("answer") is not None:
         publication: Publication | Fault = Publication.PUBLISHED
     elif predecessor.connection_id == delivery.connection.pk:
@@ -137,7 +137,7 @@ def _withdraw_one(transport: Transport, dropzone: Dropzone, export: ERPExport) -
 def _withdraw(
     transport: Transport, dropzone: Dropzone, exports: Sequence[ERPExport]
 ) -> list[Publication | Fault]:
-    """Withdraw the temporary files, in the very folder where they were staged and in no other."""
+    """Withdraw the temporary files, only in the folder where they were staged."""
     here = destination(transport, dropzone)
     mine = [export for export in exports if export.staged_destination == here]
     moves = [
@@ -152,7 +152,7 @@ def _withdraw(
             move.source: _publication(transport, move, outcome)
             for move, outcome in zip(moves, outcomes, strict=True)
         }
-    # A file that was written under its final name has no receipt: that way of writing promises at least once.
+    # A file that was written under its final name has no receipt: `atomic_write: false` promises at least once.
     return [
         found.get(export.staged_path, Publication.NOT_SENT)
         if export.staged_destination == here
@@ -200,7 +200,7 @@ def _supersede(export: ERPExport, predecessor: ERPExport) -> Fault | None:
         waiting.record_files()
     else:
         transitions.resolve_as_published([predecessor])
-    # Approved anew means edited: the ERP holds the older version, and a person has to decide.
+    # An order that was approved again was edited. The ERP holds the older version, so a user has to decide.
     if export.approved_at != predecessor.approved_at:
         transitions.return_edited(export)
     return fault

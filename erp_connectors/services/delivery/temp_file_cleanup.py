@@ -19,7 +19,7 @@ from erp_connectors.states import ExportStatus, FailedAs
 from orderflow import clock
 
 PAGE = 500
-# The rest is for the next time: a server could name them without end.
+# The rest is for the next cleanup: a server could list names without end.
 MAX_FILES = 20_000
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 def remove_earlier_attempts(
     delivery: Delivery, staged: Sequence[ERPExport], failed: Sequence[ERPExport]
 ) -> None:
-    """Remove what earlier attempts of these exports may have left, and what this one left if it failed."""
+    """Remove the files that earlier attempts of these exports may have left, and those of failed attempts."""
     if not delivery.dropzone.atomic_write:
         return
     attempts = [(export, export.attempts - 1) for export in staged]
@@ -52,7 +52,7 @@ def clean_up_if_due(delivery: Delivery) -> None:
     try:
         removed = clean_up(delivery)
     except Fault as fault:
-        # It delays no order, and is tried again.
+        # The cleanup delays no order, and is tried again.
         log.warning("temp_files.not_removed", reason=fault.message)
     else:
         log.info("temp_files.removed", files=removed)
@@ -63,7 +63,7 @@ def clean_up(delivery: Delivery) -> int:
     folder = delivery.dropzone.export_path
     entries = (entry for entry in delivery.transport.list(folder) if entry.is_file)
     removed = 0
-    # Listed to its end before anything is removed: a server need not list well what changes meanwhile.
+    # List the folder to its end first: a server may skip names if files are removed meanwhile.
     names = list(islice((entry.name for entry in entries if _is_temporary(entry.name)), MAX_FILES))
     probes = [join(folder, name) for name in names if is_old_probe(name, now=clock.now())]
     removed += delivery.transport.remove(probes).count(True)

@@ -49,7 +49,7 @@ class Deadline:
 
 
 def deadline(connection: ERPConnection) -> Deadline | None:
-    """Return None if its answers are not read, or too few are known."""
+    """Return the deadline; None if no answers are read, or too few are known."""
     try:
         dropzone = dropzone_of(connection)
     except Fault:
@@ -63,7 +63,7 @@ def deadline(connection: ERPConnection) -> Deadline | None:
 
 
 def overdue(exports: QuerySet[ERPExport], *, now: datetime) -> QuerySet[ERPExport]:
-    """Return the overdue ones of ``exports``. It takes two statements for each connection with unanswered exports."""
+    """Return the overdue exports, with two statements for each connection that has unanswered ones."""
     late = Q()
     for condition in _conditions(exports, now):
         late |= condition

@@ -42,7 +42,7 @@ def order_documents(line_counts: Mapping[UUID, int]) -> Mapping[UUID, OrderDocum
 
 
 def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
-    """Of each order by its id; a line that names no currency is in the order's."""
+    """Return the lines of each order, by its id. A line without a currency gets that of the order."""
     rows = (
         DraftOrderLine.objects.filter(draft_order_id__in=currencies)
         .order_by("draft_order_id", "line_no")
@@ -84,7 +84,7 @@ def _document(draft: DraftOrder, lines: list[OrderLine], line_count: int) -> Ord
         return Fault(RENDER_FAILED, "The order has no customer.")
     if draft.approved_at is None or draft.approved_by is None:
         return Fault(RENDER_FAILED, "The order is not approved.")
-    # As approved. A row that came into the database approved has no such values.
+    # As approved; empty if the row was inserted as approved.
     name, number = draft.approved_customer_name, draft.approved_customer_number
     if not name:
         name, number = draft.customer.name, draft.customer.erp_customer_number

@@ -1,4 +1,4 @@
-"""Where the file of an export is: its final and temporary paths, and the dropzone it was staged in."""
+"""Paths of an export's file: the final and the temporary one, and the destination it was staged in."""
 
 from contextlib import AbstractContextManager
 
@@ -15,12 +15,12 @@ def destination(transport: Transport, dropzone: Dropzone) -> str:
 
 
 def staying_at(transport: Transport, dropzone: Dropzone, place: str) -> AbstractContextManager[None]:
-    """Within the block, restrict the transport to the folder whose `destination` is ``place``."""
+    """Restrict the transport within the block to the folder whose `destination` is ``place``."""
     return transport.at(place.removesuffix(f"|{dropzone.export_path}"))
 
 
 def moved(export: ERPExport) -> Fault:
-    """What is absent where an export was not staged proves nothing."""
+    """Return the fault of an export that was staged elsewhere: an absence here proves nothing about it."""
     return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
 
 

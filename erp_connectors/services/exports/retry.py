@@ -32,7 +32,7 @@ class RetryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """``new_export_id`` None in a dry run, and if it was refused; ``why`` is a sentence."""
+    """The result for one export. ``new_export_id`` is None in a dry run or if refused; ``why`` is a sentence."""
 
     export_id: UUID
     outcome: RetryOutcome
@@ -93,7 +93,7 @@ def retry_exports(export_ids: Sequence[UUID], *, actor: User, dry_run: bool) -> 
 
 
 def newest_exports(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPExport]:
-    """By order; with the columns that decide about a retry and say what became of it."""
+    """Return the newest export of each order, with the columns that `retry_rule` needs."""
     exports = ERPExport.objects.filter(draft_order__in=drafts).order_by("created_at", "pk")
     columns = ("draft_order", "org", "status", "failed_as", "erp_order_id")
     return {export.draft_order_id: export for export in exports.only(*columns)}

@@ -40,10 +40,10 @@ class RetryRefusal(StrEnum):
 def refuse_retry(
     draft: DraftOrder, export_id: UUID | None, *, newest_id: UUID | None, connected: Callable[[], object]
 ) -> RetryRefusal | None:
-    """Return None if the push may be retried.
+    """Return why the push can't be retried; None if it may be.
 
-    ``newest_id``: the order's newest export; None if it has none. ``connected`` is only called if nothing else
-    refuses it: whether the order's org has an active connection.
+    ``newest_id``: the order's newest export; None if it has none. ``connected`` says if the order's org has an active
+    connection; it is called last.
     """
     if export_id != newest_id:
         return RetryRefusal.SUPERSEDED

@@ -29,7 +29,7 @@ from orderflow import clock
 
 @dataclass(frozen=True, slots=True)
 class _AnswerFile:
-    """An answer file. ``name``: the one that it came with. ``filenames``: the exports that it answers."""
+    """An answer file. ``name``: its original name. ``filenames``: the exports that it answers."""
 
     entry: Entry
     path: str
@@ -51,7 +51,7 @@ class AnswerFiles:
         self.answered: set[UUID] = set()
 
     def compare(self) -> set[UUID]:
-        """Compare, and return the unanswered exports that a file in any of the folders answers. Raises `Fault`."""
+        """Compare; return the unanswered exports for which a file is in any of the folders. Raises `Fault`."""
         if not self.folder:
             return set()
         for place in (self.folder, join(self.folder, ERROR)):
@@ -80,12 +80,12 @@ class AnswerFiles:
                     filenames = frozenset(filter(None, [answered.export_filename]))
                     yield _AnswerFile(entry, join(place, entry.name), name, filenames)
         except Fault as fault:
-            # Made on first need: it need not be there.
+            # Polls make this folder when they first need it.
             if fault.kind is not FOLDER_MISSING or place == self.folder:
                 raise
 
     def _named(self, name: str) -> tuple[str, AckName] | None:
-        """Return the name that an answer file came with, and what it says; None for other files."""
+        """Return the original name of an answer file, and the export that it names; None for other files."""
         if not name.isprintable() or name.endswith(REASON_SUFFIX):
             return None
         for original in (name, unnumbered_name(name)):
@@ -120,7 +120,7 @@ class AnswerFiles:
         return exports
 
     def _report_unmoved(self, page: Sequence[_AnswerFile]) -> None:
-        """Report answers that were handled and could not be moved, which the ERP team takes for unread."""
+        """Report handled answers that could not be moved: the ERP team takes them for unread."""
         rows = AckFile.objects.filter(connection=self.connection, move_retry_at__isnull=False).present()
         unmoved = {
             row.name: row for row in rows.filter(name__in=[seen.entry.name for seen in page]).defer("body")
@@ -146,7 +146,7 @@ class AnswerFiles:
                     kind=FindingKind.MISNAMED, path=path, what=MISNAMED, to_do=to_do, export_id=file.export_id
                 )
             )
-            # An answer came, whatever it says: its order is not lost.
+            # An answer came, so the order is not lost.
             self.answered |= {file.export_id} if file.export_id else set()
 
     def _compare_processed(self, page: Sequence[_AnswerFile]) -> None:

@@ -22,8 +22,10 @@ class _Copy(NamedTuple):
 
 
 def compare_copies(connection: ERPConnection, report: Reconciliation) -> None:
-    """Bytes that wait in their row for the archive to come back are safe, and not looked for there; nor is what
-    retention has removed."""
+    """Report copies that are missing or altered.
+
+    Leave out exports that retention has removed, and those whose bytes are still in the row.
+    """
     rendered = ERPExport.objects.filter(connection=connection, payload_removed_at=None).exclude(
         Q(sha256="") | Q(payload__isnull=False)
     )

@@ -45,7 +45,7 @@ class OrderFiles:
         self.report = report
 
     def compare(self) -> None:
-        """Raises `Fault` if the folder can't be listed or read."""
+        """Compare the files with the exports. Raises `Fault` if the folder can't be listed or read."""
         for listed in by_size(self._ours(), lambda seen: seen.entry.size):
             page = self._without_others(listed)
             self.report.files += len(page)
@@ -65,7 +65,7 @@ class OrderFiles:
                 yield _OrderFile(entry, join(self.folder, entry.name), filename)
 
     def _without_others(self, page: Sequence[_OrderFile]) -> Sequence[_OrderFile]:
-        """Without those that another org has written into this very folder, which the two share."""
+        """Leave out the files of another org that shares this folder."""
         rows = ERPExport.objects.filter(
             filename__in=[seen.filename for seen in page],
             staged_destination=destination(self.transport, self.dropzone),
@@ -126,7 +126,7 @@ class OrderFiles:
         self._add(FindingKind.UNEXPLAINED, seen, what, to_do, export)
 
     def _look_for_unpublished(self, pairs: Sequence[tuple[_OrderFile, ERPExport]]) -> None:
-        """SENT, but under the name that only the rename takes away: the ERP never saw it."""
+        """Report SENT exports whose file still has its temporary name: the ERP never saw it."""
         unseen = [
             (seen, export)
             for seen, export in pairs

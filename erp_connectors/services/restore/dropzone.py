@@ -1,4 +1,4 @@
-"""What the dropzone says of exports that a restored database is in doubt about: their files, and the ERP's answers."""
+"""Resolve exports of a restored database by their files and answers in the dropzone."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from erp_connectors.transports.base import Transport
 
 
 class _ProcessedAck(NamedTuple):
-    """A file in ``processed/``, the export that its name answers (if it does), and the name that it came with."""
+    """A file in ``processed/``: its name, the export that the name answers if any, and its original name."""
 
     name: str
     export_filename: str
@@ -35,7 +35,7 @@ class _ProcessedAck(NamedTuple):
 def find_published_files(
     connection: ERPConnection, dropzone: Dropzone, transport: Transport, report: Recovery
 ) -> None:
-    """A file that lies in the export folder was sent. Raises `Fault`."""
+    """Resolve exports whose file is in the export folder: they were sent. Raises `Fault`."""
     for page in by_size(in_doubt(connection), lambda export: export.size or 0):
         bodies = transport.read(
             [published_path(dropzone, export) for export in page],
@@ -111,7 +111,7 @@ def _uncounted(
     return [
         answer
         for answer in answers
-        # Which exports a file answers whose name does not say so is known once it is read again.
+        # If the name names no export, only reading the file again shows which exports it answers.
         if (not answer.export_filename or answer.export_filename in names)
         and join(processed, answer.name) not in counted
     ]

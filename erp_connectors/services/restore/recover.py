@@ -1,4 +1,4 @@
-"""After the database was restored from a backup: find out what went out since, before anything is sent again."""
+"""Find the exports that were sent after the backup of a restored database, before anything is sent again."""
 
 from collections.abc import Callable, Collection, Container, Sequence
 from datetime import datetime
@@ -29,19 +29,19 @@ Look = Callable[[ERPConnection, Dropzone, Transport, Recovery], None]
 
 
 def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
-    """One report per connection; may be run again. Nothing else may push, send or poll meanwhile.
+    """Return one report for each connection; may be run again. Nothing else may push, send or poll meanwhile.
 
-    ``since``: when the backup was taken. Raises `ArchiveNeeded`: without the archive nobody can tell what was sent.
+    ``since``: when the backup was taken. Raises `ArchiveNeeded`: only the archive shows what was sent.
     """
     connections = list(ERPConnection.objects.select_related("org").order_by("org", "status", "-created_at"))
     reports = {one.pk: Recovery(one.pk, one.org.slug, dry_run) for one in connections}
     _require_copies({one.org_id for one in connections}, since)
     names = {one.org_id: archived_names(one.org_id) for one in connections}
-    # An answer to a file that is adopted only below, be it this org's or another's in a folder that they share, waits.
+    # An answer to a file that is adopted below has to wait, also if it is another org's in a shared folder.
     unknown = unknown_names([name for each in names.values() for name in each])
     for connection in connections:
         doubt_what_waits(connection, reports[connection.pk])
-        # What is known comes first: an answer to an older file explains why there is a newer one.
+        # Known exports come first: an answer to an older file explains why there is a newer one.
         _ask_dropzone(connection, reports[connection.pk], unknown)
     for connection in _one_per_org(connections):
         adopt_copies(connection, names[connection.org_id], since=since, report=reports[connection.pk])
@@ -84,7 +84,7 @@ def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Containe
 
 
 def _one_per_org(connections: Sequence[ERPConnection]) -> list[ERPConnection]:
-    """The active one where there is one: the archive does not say which connection a copy went over."""
+    """Return the active connection of each org, else its newest: the archive does not name that of a copy."""
     chosen: dict[UUID, ERPConnection] = {}
     for connection in connections:
         chosen.setdefault(connection.org_id, connection)

@@ -1,4 +1,4 @@
-"""What `recover_restored` found and did, as people and programs read it."""
+"""The result of `recover_restored`, for users and programs."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -23,7 +23,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recovery(msgspec.Struct):
-    """One connection; ``troubles`` say what could not be looked at, and then nothing may be sent yet."""
+    """The result for one connection. ``troubles``: what could not be checked; then nothing may be sent yet."""
 
     connection_id: UUID
     org: str
@@ -35,7 +35,7 @@ class Recovery(msgspec.Struct):
         self.found.append(found)
 
     def keep_unknown(self, paths: Collection[str]) -> None:
-        """Nobody need be asked about what the dropzone or an answer has settled meanwhile."""
+        """Remove the unknown exports that the dropzone or an answer has resolved meanwhile."""
         self.found = [one for one in self.found if one.kind != FoundKind.UNKNOWN or one.path in paths]
 
     @property

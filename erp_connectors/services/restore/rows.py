@@ -1,8 +1,8 @@
-"""After the database was restored from a backup: what may have gone out since is recorded, before anything is sent.
+"""Record exports that may have been sent after the backup of a restored database, before anything is sent again.
 
 The archive was not restored with it, and every file has its copy there before it is staged. So a copy that no export
 has, or whose export the database takes for waiting, is one that the ERP may hold. It becomes FAILED with its outcome
-unknown, which keeps its order from being sent, until the dropzone, an answer or a person says what became of it.
+unknown, which keeps its order from being sent, until the dropzone, an answer or a user resolves it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.paging import by_key
 
-# Where no export was ever staged: what is absent elsewhere proves nothing about one that the restore brought back.
+# A destination that no transport has: an absence in any folder proves nothing about a restored export.
 NOWHERE = "a place that the restored database does not know"
 ASK = "Ask the ERP team whether they have it; then mark it accepted, or refused to send it again."
 
@@ -55,7 +55,7 @@ def adopt_copies(
     connector = connector_for(connection.connector_type)
     written = [(_written(connection.org_id, name), name) for name in unknown_names(names)]
     newer = [(at, name) for at, name in written if at >= since]
-    # Of several files of one order the newest is the last word.
+    # If an order has several files, the newest counts.
     for _, name in sorted(newer):
         _adopt(connection, connector, name, report=report)
 
@@ -131,7 +131,7 @@ def _export(
 
 
 def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
-    """Return the exports that recovery set to outcome unknown and that are not settled yet."""
+    """Return the exports that recovery set to outcome unknown and that are not resolved yet."""
     rows = ERPExport.objects.filter(
         connection=connection, failed_as=FailedAs.UNKNOWN, staged_destination=NOWHERE
     )

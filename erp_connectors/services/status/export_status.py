@@ -1,4 +1,4 @@
-"""What an export waits for: its state in words, why, what to do, and the one action that comes next."""
+"""The situation of an export: its state in words, the reason, what to do, and the next action."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,13 +27,13 @@ PATIENCE_WITH_WORKERS = timedelta(minutes=5)
 
 
 def counting(exports: Sequence[ERPExport]) -> ERPExport | None:
-    """The export that stands for its order: the live one, else the newest. ``exports`` oldest first."""
+    """Return the export that counts for its order: the live one, else the newest. ``exports``: oldest first."""
     live = (export for export in exports if export.status in LIVE_STATUSES)
     return next(live, exports[-1] if exports else None)
 
 
 def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
-    """``exports`` are all of its order, oldest first."""
+    """Return the situation. ``exports``: all of the order, oldest first."""
     if export.conflict_json:
         return _contradicted(export)
     found = _BY_EXPORT_STATUS[ExportStatus(export.status)](export)
@@ -164,7 +164,7 @@ _BY_EXPORT_STATUS = {
 
 
 def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
-    """An answer came and changed nothing, which is why the export still waits."""
+    """Show the unread answer as the reason why the export still waits."""
     newest = answers[-1]
     names = {"name": newest.name, "expected": newest.expected_name}
     if newest.why is Why.MISNAMED:
@@ -199,7 +199,7 @@ def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
 
 
 def _as_failed(found: Situation, export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
-    """A failed export is history where its order went on."""
+    """Ask for nothing if the order has continued without this export, and for no retry if none is allowed."""
     counts, draft = counting(exports) or export, export.draft_order
     refusal = refuse_retry(
         draft, export.pk, newest_id=counts.pk, connected=lambda: active_connections([draft])

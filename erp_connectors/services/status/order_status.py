@@ -1,4 +1,4 @@
-"""What an order waits for: its state in words, why, what to do, and the one action that comes next."""
+"""The situation of an order: its state in words, the reason, what to do, and the next action."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a page says of an order, an export or an ack file."""
+"""The value that a page shows for an order, an export or an ack file."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from erp_connectors.services.status.event_texts import Tone
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """``action`` names the one that is next; ``due`` is when something happens, ``due_label`` what."""
+    """``action``: the next one that a user can take. ``due``: the time of the next event, ``due_label`` its name."""
 
     tone: Tone
     state: str

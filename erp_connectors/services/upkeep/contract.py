@@ -1,4 +1,4 @@
-"""Hold a file of either side against the contract, for whoever programs the ERP's side."""
+"""Check export and ack files against their format, for ERP programmers."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ MOST_PROBLEMS = 20
 
 
 class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """``problems`` make the file unusable; ``advice`` is what works today, and had better be changed."""
+    """The result for one file. ``problems`` make it unusable; ``advice``: works, but should be changed."""
 
     file: str
     fine: bool
@@ -32,7 +32,7 @@ class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine_ack(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
-    """Return what a poll would make of this answer file. Raises `ConfigError` if the connector has required keys."""
+    """Return how a poll would read this ack file. Raises `ConfigError` if the connector has required keys."""
     options = connector.parse({})
     answered = connector.acknowledges(name, options)
     if answered is None:
@@ -40,7 +40,7 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
     try:
         acks = connector.parse_ack(name, body, options)
     except AckUnreadable as error:
-        # What breaks off is waited for: it may still be being written.
+        # An incomplete file may still be being written, so a poll waits for it.
         what = (
             "not understood yet: it breaks off"
             if error.unfinished
@@ -58,7 +58,7 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
 
 
 def examine_export(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
-    """Whether an order file keeps to the published schema."""
+    """Return if an order file is valid by the published schema."""
     schema = connector.schemas().export
     if schema is None:
         return _refused(name, f"{connector.type} publishes no schema to hold it against", ())
