@@ -42,7 +42,7 @@ class Dropzone:
 
     @property
     def one_folder(self) -> bool:
-        """Whether the ERP writes its answers where it reads orders."""
+        """Return True if the ERP writes its answers into the folder of the orders."""
         return self.ack_path is not None and PurePosixPath(self.ack_path) == PurePosixPath(self.export_path)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-# Readers of order files ignore names that end like this.
+# Readers of order files ignore names with this ending.
 TEMPORARY = ".tmp"
 _WITHDRAWN = f".withdrawn{TEMPORARY}"
 _TEMPORARY_NAME = re.compile(r"(?P<filename>.+)\.(?P<attempt>[1-9][0-9]*)(\.withdrawn)?\.tmp")
@@ -68,18 +68,18 @@ def withdrawn(path: str) -> str:
 
 
 def read_temporary(name: str) -> TemporaryName | None:
-    """Return what `temporary` or `withdrawn` made the name of; None if neither did."""
+    """Return the file name and attempt of a name that `temporary` or `withdrawn` made; None for any other name."""
     match = _TEMPORARY_NAME.fullmatch(name)
     return TemporaryName(match["filename"], int(match["attempt"])) if match else None
 
 
 def numbered_name(name: str, number: int) -> str:
-    """Return the name under which a poll files an answer whose own name is taken."""
+    """Return the name to which a poll moves an answer file whose own name is taken."""
     return f"{name}.{number}"
 
 
 def unnumbered_name(name: str) -> str:
-    """Return what `numbered_name` was given; a name without a number as it is."""
+    """Return the name without the number that `numbered_name` adds; a name without a number as it is."""
     match = _NUMBERED.fullmatch(name)
     return match["name"] if match else name
 
@@ -90,7 +90,7 @@ def probe_name(part: str, *, now: datetime) -> str:
 
 
 def is_old_probe(name: str, *, now: datetime) -> bool:
-    """Return whether an interrupted connection test left the file."""
+    """Return whether the file was left by a connection test that was interrupted."""
     match = _PROBE_NAME.fullmatch(name)
     if match is None:
         return False

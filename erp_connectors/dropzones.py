@@ -17,7 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 def dropzone_of(connection: ERPConnection) -> Dropzone:
-    """Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID, CONNECTOR_UNKNOWN or, for a bug of a part, INTERNAL_ERROR."""
+    """Return the dropzone of a connection.
+
+    Raises `Fault` CONFIG_UNREADABLE, CONFIG_INVALID, CONNECTOR_UNKNOWN, or INTERNAL_ERROR for a bug of a connector or
+    transport.
+    """
     config = connection.config
     try:
         dropzone = parse_config(connection.connector_type, config)
@@ -25,14 +29,13 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
     except UnknownConnectorType as error:
         raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
-    except (
-        Exception
-    ) as error:  # connectors and transports of other packages; one must not stop the work on all others
+    except Exception as error:
+        # A connector or transport of another package must not stop the work on other connections.
         log.exception("config.internal_error", connection_id=str(connection.pk))
         raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse.", scope=Scope.CONNECTION) from error
     return replace(dropzone, org_slug=connection.org.slug, limits=limits_of(connection))
 
 
 def limits_of(connection: ERPConnection) -> ServerLimits:
-    """Return the limits of its server that earlier runs found."""
+    """Return the limits of the connection's server that earlier runs found."""
     return msgspec.convert(connection.server_limits, ServerLimits)

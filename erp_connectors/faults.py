@@ -21,7 +21,7 @@ class Scope(StrEnum):
 
 
 class Side(StrEnum):
-    """Who can fix it: whoever runs OrderFlow, the ERP's side with its server, or the network in between."""
+    """The side that can fix a fault: the operators of OrderFlow, those of the ERP's server, or the network."""
 
     US = "us"
     ERP = "ERP side"
@@ -30,7 +30,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One row of the table; ``hint`` is written to the person who has to act, ``side`` says where that person is."""
+    """One row of the table. ``hint`` tells the user what to do; ``side`` can fix the fault."""
 
     code: str
     scope: Scope
@@ -271,9 +271,9 @@ _ASK: dict[str, str] = {
 
 
 class Fault(Exception):
-    """Something from the table happened; ``detail`` says where, and never holds a secret.
+    """A fault that happened. ``detail`` adds what the table can't say, and never holds a secret.
 
-    ``scope``: the kind's own, unless more is affected here: a transport's error affects its whole connection.
+    ``scope``: that of the kind, unless a wider one is given: a bug of a transport affects its whole connection.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def _of_delivery() -> timedelta:
 
 
 def _of_poll() -> timedelta:
-    """The connection of a killed worker is free again within a poll interval."""
+    """Return the shorter of lease time and poll interval, so that a killed worker delays its connection by one poll."""
     return min(_of_delivery(), timedelta(seconds=max(settings.ACK_POLL_INTERVAL_SECONDS, 15)))
 
 
@@ -74,7 +74,7 @@ POLL = LeaseKind(LeasePurpose.POLL, ERPConnection, "poll_lease", _of_poll)
 
 
 def take(row_id: UUID, kind: LeaseKind, *, only_if: Q | None = None) -> Lease | None:
-    """Return None if another worker holds the lease, or the row does not match ``only_if``."""
+    """Take the lease. Return None if another worker holds it, or the row does not match ``only_if``."""
     token = token_hex(16)
     row = _rows(kind).filter(only_if or Q(), pk=row_id)
     values = {f"{kind.columns}_token": token, f"{kind.columns}_until": Now() + kind.duration()}
@@ -89,7 +89,7 @@ def take(row_id: UUID, kind: LeaseKind, *, only_if: Q | None = None) -> Lease | 
 
 
 def renew(lease: Lease) -> None:
-    """Raise `LostRace` if another worker holds it now. Inside a transaction it also keeps takers waiting."""
+    """Extend the lease. Raise `LostRace` if another worker holds it now. A transaction makes other takers wait."""
     rows = held(lease)
     if connection.vendor == "postgresql":
         rows = rows.filter(_bound_transaction())
@@ -102,7 +102,7 @@ def release(lease: Lease) -> None:
 
 
 def held(lease: Lease) -> QuerySet[Any]:
-    """The row, as long as this lease is the one in it."""
+    """Match the row if it has this lease."""
     return _rows(lease.kind).filter(**{"pk": lease.row_id, f"{lease.kind.columns}_token": lease.token})
 
 
@@ -135,7 +135,7 @@ def kept(lease: Lease) -> Iterator[None]:
 
 
 def bound_transactions(connection: BaseDatabaseWrapper, **signal: object) -> None:
-    """A worker that freezes within a transaction holds its lock, and with it the lease, no longer than the lease lasts.
+    """Limit idle transactions to the duration of a lease, so that a frozen worker does not keep its row locks longer.
 
     SQLite has nothing of the kind: there the writers behind it wait until it is killed or wakes up.
     """

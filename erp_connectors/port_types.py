@@ -80,7 +80,7 @@ class Entry:
 class Ack:
     """The ERP's answer to one export.
 
-    ``export_filename``: the export's file name; empty if it is the one that the name of the answer's file says.
+    ``export_filename``: the export's file name; empty if the name of the answer file says it.
     """
 
     accepted: bool
@@ -102,7 +102,7 @@ class PresentedKey:
 
 @dataclass(frozen=True, slots=True)
 class MissingKey:
-    """A key that a server offers but did not show; ``fault`` is what came instead."""
+    """A key that a server offers but did not show, and the fault that it gave instead."""
 
     type: str
     fault: Fault
@@ -137,7 +137,7 @@ class Guarantee:
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One line of a connection test: what was checked, how long it took, what was found or what is wrong."""
+    """One step of a connection test: its name, duration, and result or fault."""
 
     name: str
     label: str

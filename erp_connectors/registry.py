@@ -20,7 +20,7 @@ from erp_connectors.transports.base import Transport, TransportPolicy
 
 ORG_PLACE = "{org}"
 CONNECTOR_GROUP, TRANSPORT_GROUP = "orderflow.connectors", "orderflow.transports"
-# Where a type may be left out.
+# The type if a user or a config gives none.
 DEFAULT_CONNECTOR_TYPE = DropzoneJsonV1.type
 CONNECTORS = {
     DEFAULT_CONNECTOR_TYPE: "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",

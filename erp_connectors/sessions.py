@@ -1,7 +1,7 @@
-"""A pool of open transports, kept for a while between two runs over a connection: connecting costs more than work.
+"""Keep transports open for a while between two runs over a connection: to connect takes longer than the work.
 
 Each belongs to one process and one connection, and is used by one run at a time. It is closed if its connection is
-configured anew.
+reconfigured.
 """
 
 import atexit
@@ -78,7 +78,7 @@ class SessionPool:
         _close(closed)
 
     def close_idle(self) -> None:
-        """Close those that were not used for too long."""
+        """Close the transports that have been idle for too long."""
         with self._lock:
             before = self._clock() - self._idle_seconds
             expired = [one for one in self._idle if one.since <= before]

@@ -1,4 +1,4 @@
-"""The functions that workers run. They take ids, return a short text, and raise nothing: rows decide what is next."""
+"""The functions that workers run. They take ids, return a short text, and raise nothing: rows are the truth."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 def _task(body: Callable[..., str]) -> Callable[..., str]:
     """Run a task with the rights of the system and a heartbeat, log an error, and return a text in any case.
 
-    ``request_id``: of the request that woke it, for the log; a delivery takes the exports of other requests along.
+    ``request_id``: of the request that woke the task, for the log. A delivery also sends exports of other requests.
     """
 
     @wraps(body)
@@ -41,11 +41,10 @@ def _task(body: Callable[..., str]) -> Callable[..., str]:
         ):
             try:
                 return body(*args)
-            except (
-                Exception
-            ) as error:  # the queue would run it again side by side; the sweep does it in order
+            except Exception as error:
+                # The queue would repeat it at once, in parallel; the sweep repeats it when it is due.
                 log.exception("task.failed")
-                # The queue keeps it in clear, and the text may hold anything; the log has the trace.
+                # The queue stores the text unencrypted, so it must not hold the message of the exception.
                 return f"failed: {type(error).__name__}"
 
     return run
@@ -63,7 +62,7 @@ def poll(connection_id: str) -> str:
 
 @_task
 def poll_if_due(connection_id: str) -> str:
-    """A connection that is due is woken again and again until it is polled: the later wake-ups do nothing."""
+    """Poll a connection if it is still due: a due connection may be woken several times before it is polled."""
     is_due = due.poll_is_due(UUID(connection_id), clock.now())
     return _poll(connection_id) if is_due else f"{connection_id}: not due"
 
@@ -88,7 +87,7 @@ def prune(run_id: str) -> str:
 
 @_task
 def sweep() -> str:
-    """Wake deliveries that are due, bring late copies into the archive, mark late answers."""
+    """Wake deliveries that are due, archive copies that are still missing, mark overdue exports."""
     woken = due.due_deliveries(clock.now())
     for connection_id in woken:
         jobs.enqueue(Task.DELIVER, str(connection_id))
@@ -107,7 +106,7 @@ def sweep() -> str:
 
 @_task
 def poll_due() -> str:
-    """One task for each connection whose turn it is, so that none waits for another."""
+    """Enqueue a task for each connection that is due, so that none waits for another."""
     woken = due.due_polls(clock.now())
     for connection_id in woken:
         jobs.enqueue(Task.POLL_IF_DUE, str(connection_id))
@@ -115,7 +114,7 @@ def poll_due() -> str:
 
 
 def _notify() -> str:
-    """One task for each receiver, so that none waits for another."""
+    """Enqueue a task for each receiver that is due, so that none waits for another."""
     made = digests.gather(clock.now())
     woken = sending.due(clock.now())
     for subscription_id in woken:

@@ -1,12 +1,12 @@
-"""How Django REST Framework answers, and how drf-spectacular describes the API."""
+"""Settings of Django REST Framework and of drf-spectacular."""
 
 from typing import Any
 
 
 def rest_framework(trusted_proxies: int) -> dict[str, Any]:
-    """Return REST_FRAMEWORK."""
+    """Return the value of REST_FRAMEWORK."""
     return {
-        # Only our own proxy's word about a client's address counts; what the client says before it is invented.
+        # Only our own proxies tell a client's true address; a client can forge the rest of the header.
         "NUM_PROXIES": trusted_proxies,
         "DEFAULT_AUTHENTICATION_CLASSES": [
             "erp_connectors.api.accounts.authentication.ByToken",

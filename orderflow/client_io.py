@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 
 KIB = 1024
-# Of one body or answer. A larger one goes to a temporary file.
+# Bytes of one body or answer; a larger one goes to a temporary file.
 IN_MEMORY = 256 * KIB
 PIECE = 64 * KIB
 

@@ -1,4 +1,4 @@
-"""The database that DATABASE_URL names, and how a silent server is noticed."""
+"""Settings of the database of DATABASE_URL, with timeouts for a silent server."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def database(var: Path, *, row_level_security: bool) -> dict[str, Any]:
 
 
 def _timeouts() -> dict[str, int]:
-    """Options of libpq by which a server or a network that falls silent is noticed."""
+    """Return the libpq options that detect a silent server or network."""
     silent = env.number("DATABASE_SILENT_SECONDS", 60, least=6)
     return {
         "connect_timeout": env.number("DATABASE_CONNECT_SECONDS", 10, least=2),

@@ -46,7 +46,7 @@ class AckUnreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AckName:
-    """The name of an answer file; ``export_filename``: the export that it answers, empty if only its content says."""
+    """The name of an ack file. ``export_filename``: the export that it answers; empty if only the content says it."""
 
     export_filename: str = ""
 
@@ -101,7 +101,7 @@ class Connector(ABC, Generic[OptionsT]):
     def acknowledges(self, name: str, options: OptionsT) -> AckName | None:
         """Return which export an ack file answers, by its name alone; None if it is not an ack file of this connector.
 
-        Orgs that share an ack folder need names that name the export: the others' files are not read.
+        Orgs that share an ack folder need file names that contain that of the export: files of other orgs are not read.
         """
 
     def misnamed_answer(self, name: str, options: OptionsT) -> MisnamedAnswer | None:

@@ -14,7 +14,7 @@ from orderflow.tenancy.same_org import SameOrg
 
 class AckFileQuerySet(OrgScopedQuerySet["AckFile"]):
     def present(self) -> Self:
-        """Those that are still in the ack folder, as far as we know."""
+        """Match the files that are still in the ack folder, as far as polls know."""
         return self.filter(moved_at=None)
 
 
@@ -55,7 +55,7 @@ class AckFile(models.Model):
         null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
     )
     body_removed_at = models.DateTimeField(null=True, editable=False)
-    # Of a body that retention has removed, or that is in another row.
+    # Set if retention has removed the body, or if it is in another row.
     body_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
     answer_json = models.JSONField(
         null=True,
@@ -92,5 +92,5 @@ class AckFile(models.Model):
 
     @property
     def stays(self) -> bool:
-        """Whether it is handled and lies in the ack folder all the same, because it could not be moved."""
+        """Return True if it is decided, but could not be moved out of the ack folder."""
         return self.move_retry_at is not None and self.moved_at is None

@@ -23,12 +23,12 @@ LIVE_STATUSES = (ExportStatus.PENDING, ExportStatus.SENT, ExportStatus.ACKED)
 
 class ERPExportQuerySet(OrgScopedQuerySet["ERPExport"]):
     def overdue(self) -> Self:
-        """Sent, and not answered in time, as the sweep noticed."""
+        """Match exports that the sweep has marked as overdue."""
         return self.filter(status=ExportStatus.SENT, overdue_at__isnull=False)
 
 
 class ERPExport(models.Model):
-    """One attempt to hand one draft order to the ERP; a retry is a new export.
+    """One file for one order to one connection; a retry is a new export.
 
     ``line_count``: number of the order's lines, counted in the claim of a delivery; not a column.
     """
@@ -93,7 +93,7 @@ class ERPExport(models.Model):
     overdue_at = models.DateTimeField(
         null=True, editable=False, help_text="When it was noticed that the ERP's answer is late."
     )
-    # Retention: from the first on nobody is shown the bytes; the second says that the archive has them no more.
+    # Retention: once the first is set, the bytes are not shown; once the second is, the archive has deleted them.
     payload_removed_at = models.DateTimeField(null=True, editable=False)
     copy_gone_at = models.DateTimeField(null=True, editable=False)
     events_removed_at = models.DateTimeField(null=True, editable=False)
@@ -127,7 +127,7 @@ class ERPExport(models.Model):
             models.Index(fields=["org", "status", "-created_at"], name="export_by_status"),
             models.Index(fields=["draft_order", "-created_at"], name="export_by_draft"),
             models.Index(fields=["created_at"], name="export_unarchived", condition=Q(payload__isnull=False)),
-            # Those that wait for an answer are few beside those that have one.
+            # Few exports wait for an answer, so the index is small.
             models.Index(
                 fields=["connection", "sent_at"], name="export_unanswered", condition=Q(status="SENT")
             ),

@@ -1,4 +1,4 @@
-"""An e-mail to one address after another, so that nobody learns of the others and a failure repeats none."""
+"""Send an e-mail to each address separately: no recipient sees the others, and a retry repeats none."""
 
 import smtplib
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 def post(email: EmailText, addresses: Sequence[str], message_id: str, reached: Callable[[str], None]) -> None:
-    """``reached`` is told of each address that the mail server took. Raises `NotDelivered` after the last one."""
+    """Call ``reached`` with each address that the mail server took. Raises `NotDelivered` after the last one."""
     if not settings.MAIL_IS_SET_UP:
         raise NotDelivered("MAIL_NOT_SET_UP")
     try:

@@ -1,7 +1,7 @@
-"""Removes contents, a bounded batch at a time.
+"""Remove contents in batches of bounded size.
 
-Each batch is one transaction that locks all exports of its orders, as a poll locks them, leaves out orders that
-somebody else holds, and asks the rules once more. Only then is anything taken, and counted.
+Each batch is one transaction: it locks all exports of its orders as a poll does, leaves out orders that are locked by
+others, and applies the rules again. Only then it removes and counts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ BATCH = 200
 
 
 def remove(kind: ContentKind, share: RetentionShare, before: datetime) -> Iterator[int]:
-    """Batch by batch, with how many each removed. Raises `ArchiveUnavailable`; what it left is done by the next run."""
+    """Yield how many contents each batch removed. Raises `ArchiveUnavailable`; the next run removes the rest."""
     return _REMOVALS[kind](share, before)
 
 
@@ -47,7 +47,7 @@ def _files(share: RetentionShare, before: datetime) -> Iterator[int]:
 
 
 def finish_removed(org_id: UUID) -> Iterator[int]:
-    """Delete what a run that was killed, or met an archive that was down, has marked only. Raises as `remove` does."""
+    """Delete the copies that an interrupted run has only marked. Raises as `remove` does."""
     half = ERPExport.objects.for_org(org_id).filter(payload_removed_at__isnull=False, copy_gone_at=None)
     while page := list(half.values_list("pk", flat=True)[:BATCH]):
         _delete(page)
@@ -92,7 +92,7 @@ def _answers(share: RetentionShare, before: datetime) -> Iterator[int]:
 
 
 def _mark_other_answers(removed: Sequence[AckFile]) -> None:
-    """The body of a file of several answers was in the row of the first one."""
+    """Mark the other answers of these files, too: the body was in the row of the first one."""
     files = {(row.connection_id, row.name, row.moved_at): row for row in removed}
     others = AckFile.objects.filter(part__gt=0, name__in={row.name for row in removed}).defer("body")
     marked = [row for row in others if (row.connection_id, row.name, row.moved_at) in files]
@@ -118,7 +118,7 @@ def _held_answers(wanted: QuerySet[AckFile], page: Sequence[int]) -> list[AckFil
 
 
 def _held_orders(orders: Sequence[UUID]) -> set[UUID]:
-    """Those of whose exports nobody else holds any: locked as a poll locks them."""
+    """Lock the exports as a poll does. Return the orders of which no other transaction has locked an export."""
     exports = ERPExport.objects.filter(draft_order__in=orders)
     held = set(exports.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True))
     busy = set(exports.exclude(pk__in=held).values_list("draft_order", flat=True))
@@ -126,18 +126,18 @@ def _held_orders(orders: Sequence[UUID]) -> set[UUID]:
 
 
 def _count(share: RetentionShare, kind: ContentKind, how_many: int) -> None:
-    """In the transaction that removed them."""
+    """Count removed contents, in the transaction that removes them."""
     if how_many:
         RetentionShare.objects.filter(pk=share.pk).update(**{kind: F(kind) + how_many})
         counters.count(counters.Name.REMOVED, kind, how_many)
 
 
 def _pages(kind: ContentKind, org_id: UUID, before: datetime) -> Iterator[list[Any]]:
-    """Keys of what may go, oldest first; what is left out of a page is not met again."""
+    """Yield pages of keys of removable contents, oldest first. Each row is looked at once."""
     born, after = BORN[kind], Q()
     rows, wanted = born_before(kind, org_id, before), going(kind, org_id, before)
     while page := list(rows.filter(after).order_by(born, "pk").values_list(born, "pk")[:BATCH]):
-        # Of these few only: asked of the whole table, the rules would be asked anew of all of it for each page.
+        # Apply the rules to this page only: on the whole table, each page would check all of it again.
         if chosen := list(wanted.filter(pk__in=[pk for _, pk in page]).values_list("pk", flat=True)):
             crashpoint("prune-chosen")
             yield chosen

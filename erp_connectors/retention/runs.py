@@ -1,4 +1,4 @@
-"""The life of a run: begun once a day or by hand, worked on in slices by one at a time, resumed where it was killed."""
+"""Runs of retention: started once a day or by hand, worked on by one worker at a time, resumed if killed."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """``more``: its time ended before the work did. ``busy``: another one is at it, or it is finished."""
+    """``more``: its time ended before the work did. ``busy``: another worker has it, or it is finished."""
 
     removed: int = 0
     more: bool = False

@@ -35,7 +35,7 @@ ORDER = OrderDocument(
     source_document=None,
 )
 ODD_ANSWERS = 200
-# Of the column that holds the ERP's number of an order.
+# Length of the column for the ERP number.
 MAX_ORDER_ID = 255
 
 
@@ -52,7 +52,7 @@ class AnswerFile:
 
 
 class ConnectorSuite:
-    """Subclass it as ``TestMine`` with the fixture `connector`.
+    """The tests of the connector port. Subclass it as ``TestMine`` with a fixture `connector`.
 
     ``config`` holds the connector's own required keys. ``answers``: at least one file of each kind that it reads.
     """
@@ -145,7 +145,7 @@ class ConnectorSuite:
                         self.require_sound(ack)
 
     def require_sound(self, ack: Ack) -> None:
-        """The database must be able to store it."""
+        """Assert that the database can store the answer."""
         assert isinstance(ack, Ack)
         assert bool(ack.erp_order_id) is ack.accepted
         assert len(ack.erp_order_id or "") <= MAX_ORDER_ID

@@ -18,7 +18,7 @@ CLAIM = "orderflow.orgs"
 ELSEWHERE = {"access.Token": "user__org", "admin.LogEntry": "user__org", "idempotency.KeyedRequest": "scope"}
 # What no org owns: kept apart by other means, or by none, as docs/security/row-level-security.md says.
 SHARED = {
-    "access.ThrottleCount": "how often somebody came, by digest or address",
+    "access.ThrottleCount": "counts of throttled actions, by digest or address",
     "auth.Group": "unused",
     "auth.Group_permissions": "unused",
     "auth.Permission": "names of rights",
