@@ -19,7 +19,7 @@ SPEAKING = [
 ]
 REFUSALS = {
     "IllegalMove", "LostRace", "NotPushable", "AlreadyStarted", "NoActiveConnection", "NothingToDismiss",
-    "MarkRefused", "TooMany", "ConnectionConflict", "AckUnreadable", "Result",
+    "MarkRefused", "TooMany", "ConnectionConflict", "AckUnreadable", "Result", "RetryResult",
 }  # fmt: skip
 
 
