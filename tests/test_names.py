@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("orderflow", "erp_connectors", "tools", "fixtures")
-ONCE = {"Answer", "Finding", "Kind", "Line", "Outcome", "AckableState", "Tone", "duration"}
+ONCE = {"Answer", "Finding", "Kind", "Line", "Outcome", "AckableState", "Tone", "Verdict", "duration"}
 
 
 def definitions():
