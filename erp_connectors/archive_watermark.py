@@ -1,4 +1,7 @@
-"""Up to when the archive may miss copies, told by the archive itself: a database that is restored does not know."""
+"""Date before which archived copies may have been deleted.
+
+It is stored in the archive, because a restored database would not know it.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +17,7 @@ def key(org_id: UUID) -> str:
 
 
 def watermark(org_id: UUID) -> datetime | None:
-    """None: no copy was ever removed. Raises `ArchiveUnavailable`."""
+    """Return the watermark; None if no copy was ever removed. Raises `ArchiveUnavailable`."""
     storage, name = storages[ALIAS], key(org_id)
     try:
         if not storage.exists(name):
@@ -26,7 +29,7 @@ def watermark(org_id: UUID) -> datetime | None:
 
 
 def advance_watermark(org_id: UUID, to: datetime) -> None:
-    """Before a copy is removed that was put there before ``to``; never back. Raises `ArchiveUnavailable`."""
+    """Advance the watermark to ``to``, never back, before older copies are removed. Raises `ArchiveUnavailable`."""
     now = watermark(org_id)
     if now is not None and now >= to:
         return

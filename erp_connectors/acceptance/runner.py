@@ -78,7 +78,7 @@ def _play_day(
             _behaviour(day, seed),
             leaves=partial(foreign_filenames, connection.org_id),
         )
-        # What was kept open before has no fault_plan, and what is kept after must have none.
+        # Kept sessions are closed before, as they have no fault plan, and after, as no other run may use theirs.
         stack.callback(session_pool.close, connection.pk)
         stack.enter_context(wrap_transports(_under(fault_plan)))
         session_pool.close(connection.pk)

@@ -31,16 +31,16 @@ def carry_out_chunk(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> 
     return _DO[action](ids, actor)
 
 
-def _started(
+def _all_at_once(
     use_case: Callable[..., Mapping[UUID, PushResult | PushRefused]],
 ) -> Callable[[Sequence[UUID], User], Mapping[UUID, Result]]:
-    def all_at_once(ids: Sequence[UUID], actor: User) -> Mapping[UUID, Result]:
-        return {pk: _pushed(result) for pk, result in use_case(ids, actor=actor).items()}
+    def run(ids: Sequence[UUID], actor: User) -> Mapping[UUID, Result]:
+        return {pk: _result_of(result) for pk, result in use_case(ids, actor=actor).items()}
 
-    return all_at_once
+    return run
 
 
-def _pushed(result: PushResult | PushRefused) -> Result:
+def _result_of(result: PushResult | PushRefused) -> Result:
     if isinstance(result, AlreadyStarted) or (isinstance(result, PushResult) and not result.created):
         return Result(Outcome.SAME, "It was pushed before; nothing is sent twice.")
     return Result(Outcome.REFUSED, str(result)) if isinstance(result, PushRefused) else Result(Outcome.DONE)
@@ -71,7 +71,7 @@ def _one(use_case: Callable[..., DraftOrder], pk: UUID, actor: User) -> Result:
 _DO: dict[BulkAction, Callable[[Sequence[UUID], User], Mapping[UUID, Result]]] = {
     BulkAction.READY: _one_by_one(mark_ready, DraftStatus.READY),
     BulkAction.APPROVE: _one_by_one(approve, DraftStatus.APPROVED),
-    BulkAction.PUSH: _started(push_many),
-    BulkAction.RETRY: _started(retry_many),
+    BulkAction.PUSH: _all_at_once(push_many),
+    BulkAction.RETRY: _all_at_once(retry_many),
     BulkAction.REJECT: _one_by_one(reject, DraftStatus.REJECTED),
 }

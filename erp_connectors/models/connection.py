@@ -53,8 +53,12 @@ class ERPConnection(models.Model):
 
     KIND: ClassVar[str] = "Connection"
     CONFIGURED: ClassVar[tuple[str, ...]] = (
-        "connector_type", "config", "secrets_set_at", "status", "updated_at",
-    )  # fmt: skip
+        "connector_type",
+        "config",
+        "secrets_set_at",
+        "status",
+        "updated_at",
+    )
 
     objects = OrgScopedQuerySet["ERPConnection"].as_manager()
 

@@ -32,11 +32,11 @@ def remove(kind: ContentKind, share: RetentionShare, before: datetime) -> Iterat
 
 
 def _files(share: RetentionShare, before: datetime) -> Iterator[int]:
-    wanted, noted = going(ContentKind.FILES, share.org_id, before), False
+    wanted, advanced = going(ContentKind.FILES, share.org_id, before), False
     for page in _pages(ContentKind.FILES, share.org_id, before):
-        if not noted:
+        if not advanced:
             advance_watermark(share.org_id, before)
-            noted = True
+            advanced = True
         with transaction.atomic():
             marked = _held_exports(wanted, page)
             rows = ERPExport.objects.filter(pk__in=marked, payload_removed_at=None)

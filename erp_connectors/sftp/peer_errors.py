@@ -22,8 +22,15 @@ from erp_connectors.sftp.server_algorithms import Offer
 LINK_ERRORS = (paramiko.SSHException, OSError, EOFError)
 # paramiko raises any of these while it parses bytes of the peer.
 PEER_ERRORS = (
-    *LINK_ERRORS, ValueError, LookupError, TypeError, ArithmeticError, struct.error, InvalidSignature, InvalidTag,
-)  # fmt: skip
+    *LINK_ERRORS,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    InvalidSignature,
+    InvalidTag,
+)
 
 
 def handshake_error(error: Exception, transport: GuardedTransport | None, hide: Redact) -> SshError:

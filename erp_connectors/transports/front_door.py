@@ -20,10 +20,21 @@ MAX_NAMES_LOGGED = 10
 # Adapters override these as they are; `guard` is applied to each when the class is made.
 GUARDED = frozenset(
     {
-        "at", "close", "destination", "expect", "guarantee", "limits", "offers", "presented_keys", "remarks", "renewed",
-        "respect", "resume", "server_key",
+        "at",
+        "close",
+        "destination",
+        "expect",
+        "guarantee",
+        "limits",
+        "offers",
+        "presented_keys",
+        "remarks",
+        "renewed",
+        "respect",
+        "resume",
+        "server_key",
     }
-)  # fmt: skip
+)
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The archive's note of up to when copies may be missing: replaced by a later one, never by an earlier."""
+"""The archive watermark only moves forward."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

@@ -35,7 +35,7 @@ def may_become(to: DraftStatus, *, but_from: DraftStatus | None = None) -> Calla
 
 
 def retryable(draft: DraftOrder, export_id: UUID | None = None, *, newest_id: UUID | None = None) -> bool:
-    """A missing connection is an obstacle that the page names, not a reason to hide the button."""
+    """Return True if a page offers a retry. It does so without a connection, too, and says that one is missing."""
     return refuse_retry(draft, export_id, newest_id=newest_id, connected=lambda: True) is None
 
 

@@ -30,9 +30,17 @@ _STATUS_OF = {
     Decision.CONFLICT: AckFileStatus.CONFLICT,
 }
 _WRITTEN = (
-    "export", "size", "mtime", "status", "reason", "body", "body_sha256", "answer_json", "unchanged_since",
+    "export",
+    "size",
+    "mtime",
+    "status",
+    "reason",
+    "body",
+    "body_sha256",
+    "answer_json",
+    "unchanged_since",
     "decided_at",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)

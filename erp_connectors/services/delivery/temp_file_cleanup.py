@@ -64,7 +64,7 @@ def clean_up(delivery: Delivery) -> int:
     entries = (entry for entry in delivery.transport.list(folder) if entry.is_file)
     removed = 0
     # List the folder to its end first: a server may skip names if files are removed meanwhile.
-    names = list(islice((entry.name for entry in entries if _is_temporary(entry.name)), MAX_FILES))
+    names = list(islice((entry.name for entry in entries if _is_ours(entry.name)), MAX_FILES))
     probes = [join(folder, name) for name in names if is_old_probe(name, now=clock.now())]
     removed += delivery.transport.remove(probes).count(True)
     ours = iter([name for name in names if read_temporary(name)])
@@ -73,7 +73,7 @@ def clean_up(delivery: Delivery) -> int:
     return removed
 
 
-def _is_temporary(name: str) -> bool:
+def _is_ours(name: str) -> bool:
     return read_temporary(name) is not None or is_old_probe(name, now=clock.now())
 
 

@@ -52,9 +52,12 @@ def _compare(page: Sequence[_Copy], report: Reconciliation) -> bool:
             )
         elif isinstance(found, ArchiveAltered):
             _report(
-                report, copy, FindingKind.ALTERED, "The archived copy is not what was sent.",
+                report,
+                copy,
+                FindingKind.ALTERED,
+                "The archived copy is not what was sent.",
                 "Restore the archive, and find out who may write to it.",
-            )  # fmt: skip
+            )
     return True
 
 

@@ -137,15 +137,21 @@ class OrderFiles:
             final, temporary = self.transport.exists([join(self.folder, export.filename), seen.path])
             if final is False and temporary is True:
                 self._add(
-                    FindingKind.LOST, seen, "The database says that it was sent, but it still has its temporary name.",
-                    "The ERP can't have read it. Mark the export as refused, and retry the push.", export,
-                )  # fmt: skip
+                    FindingKind.LOST,
+                    seen,
+                    "The database says that it was sent, but it still has its temporary name.",
+                    "The ERP can't have read it. Mark the export as refused, and retry the push.",
+                    export,
+                )
 
     def _orphaned(self, seen: _OrderFile) -> None:
         self._add(
-            FindingKind.ORPHANED, seen, "No export of this org has this name.",
-            "Was the database restored from an older state, or does another installation write here?", None,
-        )  # fmt: skip
+            FindingKind.ORPHANED,
+            seen,
+            "No export of this org has this name.",
+            "Was the database restored from an older state, or does another installation write here?",
+            None,
+        )
 
     def _altered(self, seen: _OrderFile, export: ERPExport) -> None:
         kept = "the archived copy holds what was sent."

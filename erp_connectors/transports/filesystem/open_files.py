@@ -84,14 +84,14 @@ def claim_and_rename(name: str, new_name: str, *, source: int, target: int) -> N
     """
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         os.mkdir(new_name, dir_fd=target)
-        let_go = os.rmdir
+        release = os.rmdir
     else:
         os.close(os.open(new_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS, 0o666, dir_fd=target))
-        let_go = os.unlink
+        release = os.unlink
     try:
         os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
     except OSError:
-        let_go(new_name, dir_fd=target)
+        release(new_name, dir_fd=target)
         raise
 
 

@@ -15,8 +15,12 @@ from erp_connectors.transports.sftp.server_link import connect
 
 # A server shows one key with each connection, of the first of these types that it has.
 HOST_KEY_TYPES = (
-    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
-)  # fmt: skip
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-rsa",
+)
 # After any other fault, asking for a key of another type is of no use.
 ASK_FOR_ANOTHER = (faults.CONNECTION_LOST, faults.SERVER_BUSY, faults.HANDSHAKE_FAILED)
 # A server that admits one connection may take a moment to notice that the last one is gone.

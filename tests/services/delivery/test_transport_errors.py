@@ -15,17 +15,37 @@ from orderflow import clock
 from tests.services.delivery.test_deliver import later, pushed
 
 HOLD_DELIVERY = (
-    "parse", "__init__", "respect", "expect", "open_steps", "destination", "at", "_stage", "remarks", "server_key",
+    "parse",
+    "__init__",
+    "respect",
+    "expect",
+    "open_steps",
+    "destination",
+    "at",
+    "_stage",
+    "remarks",
+    "server_key",
     "_publish",
-)  # fmt: skip
+)
 STOP_POLLS = ("parse", "__init__", "respect", "_list", "_read")
 CALLS = sorted(
-    {*HOLD_DELIVERY, *STOP_POLLS, "_exists", "_move", "_remove", "_make_folder", "limits", "renewed", "resume", "close"}
-)  # fmt: skip
+    {
+        *HOLD_DELIVERY,
+        *STOP_POLLS,
+        "_exists",
+        "_move",
+        "_remove",
+        "_make_folder",
+        "limits",
+        "renewed",
+        "resume",
+        "close",
+    }
+)
 
 
 class Bug:
-    """The call in which `BuggyTransport` raises, and what."""
+    """The call in which `BuggyTransport` raises, and the error."""
 
     call = ""
     error: type[Exception] = ValueError

@@ -170,9 +170,7 @@ def test_a_database_fault_is_no_attempt_and_no_reason_to_wait(site, settings, mo
     def fails(*args, **kwargs):
         raise error("the database is away")
 
-    steps = (
-        (delivery, "_render"), (delivery, "_stage"), (delivery, "add_events"), (transitions, "publish")
-    )  # fmt: skip
+    steps = ((delivery, "_render"), (delivery, "_stage"), (delivery, "add_events"), (transitions, "publish"))
     for module, step in steps:
         with monkeypatch.context() as broken:
             broken.setattr(module, step, fails)

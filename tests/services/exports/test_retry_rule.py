@@ -35,23 +35,23 @@ def org(tmp_path):
 
 
 def failed(org, status=S.ERROR):
-    """The failed export of an order that has this status now."""
+    """Return the failed export of an order that has this status now."""
     export = push(factories.draft(org).pk, actor=None).export
     ERPExport.objects.filter(pk=export.pk).update(status=ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT)
     DraftOrder.objects.filter(pk=export.draft_order_id).update(status=status)
     return ERPExport.objects.get(pk=export.pk)
 
 
-def everyone_says(export, ops):
-    """What each place decides about a retry of this export: True if it may be retried."""
+def decisions_on(export, ops):
+    """Return the decision of each place about a retry of this export: True if it may be retried."""
     (by_export,) = retry_exports([export.pk], actor=ops, dry_run=True)
-    (foretold,) = preview.preview(BulkAction.RETRY, [export.draft_order_id], actor=ops)
+    (previewed,) = preview.preview(BulkAction.RETRY, [export.draft_order_id], actor=ops)
     (act,) = [act for act in EXPORT_ACTS if act.name == "retry"]
     (order_act,) = [act for act in ORDER_ACTS if act.name == "retry"]
     offered, order_offered = act.offered(export), order_act.offered(export.draft_order)
     return {
         "API, many": by_export.outcome is RetryOutcome.RETRY,
-        "bulk preview": foretold.outcome == Outcome.DONE,
+        "bulk preview": previewed.outcome == Outcome.DONE,
         "admin, export": offered and not act.prospect(export).obstacles,
         "admin, order": order_offered and not order_act.prospect(export.draft_order).obstacles,
         "status page": situation_of_export(export, exports_of(export.draft_order)).action == "retry",
@@ -67,7 +67,7 @@ def _bulk_run(export, ops):
 
 
 class Undo(Exception):
-    """Roll back what was tried."""
+    """Raised to roll back the retry."""
 
 
 def _does(action):
@@ -83,18 +83,18 @@ def _does(action):
 
 @pytest.mark.parametrize("status", [s for s in S if s not in (S.PUSHING, S.PUSHED)])
 def test_each_place_allows_a_retry_in_the_same_statuses(org, status):
-    said = everyone_says(failed(org, status), factories.user(org))
+    decisions = decisions_on(failed(org, status), factories.user(org))
 
-    assert set(said.values()) == {status == S.ERROR}, said
+    assert set(decisions.values()) == {status == S.ERROR}, decisions
 
 
 def test_each_place_refuses_a_retry_without_a_connection(org):
     export = failed(org)
     ERPConnection.objects.update(status=ConnectionStatus.DISABLED)
 
-    said = everyone_says(export, factories.user(org))
+    decisions = decisions_on(export, factories.user(org))
 
-    assert set(said.values()) == {False}, said
+    assert set(decisions.values()) == {False}, decisions
 
 
 @pytest.mark.parametrize(
