@@ -111,7 +111,7 @@ def _not_as_answered(exports: Sequence[ERPExport]) -> Iterator[str]:
 
 
 def _left_lying(connection: ERPConnection, dropzone: Dropzone, exports: Sequence[ERPExport]) -> Iterator[str]:
-    """Orders that the ERP has not taken, and answers that nobody has read."""
+    """Yield a sentence for each order that the ERP has not taken, and for each unread answer."""
     connector = connector_for(connection.connector_type)
     ours = {export.filename for export in exports}
     with open_transport(dropzone) as transport:

@@ -1,4 +1,4 @@
-"""How far a run is, and what a person who waits for it must know."""
+"""The progress of a run, for the user who waits for it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The life of a bulk run: made of a choice, confirmed once, carried out chunk by chunk by whoever gets to it."""
+"""Bulk runs: created from a selection, confirmed once, carried out in chunks by any worker."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -69,7 +69,7 @@ def carry_out(run_id: UUID) -> int:
 
 
 def due(now: datetime) -> list[UUID]:
-    """Those that nobody works on though they were confirmed: a wake-up was lost, or a worker died."""
+    """Return confirmed runs that no worker has: a wake-up was lost, or a worker died."""
     unfinished = BulkRun.objects.filter(confirmed_at__isnull=False, finished_at=None)
     return list(unfinished.filter(worked_at__lt=now - STUCK_AFTER).values_list("pk", flat=True))
 

@@ -158,7 +158,7 @@ class ERPExport(models.Model):
 
     @property
     def is_answered(self) -> bool:
-        """True if an answer of the ERP, or a person's record of one, counts."""
+        """Return True if an answer of the ERP counts, from an ack file or recorded by a user."""
         return self.status == ExportStatus.ACKED or self.failed_as == FailedAs.REFUSED
 
     @property

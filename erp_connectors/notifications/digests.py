@@ -32,7 +32,7 @@ def gather(now: datetime) -> int:
 
 @transaction.atomic
 def _gather(subscription_id: UUID, ripe: datetime, now: datetime) -> int:
-    """The subscription's row is locked, so what is counted here is counted by nobody else."""
+    """Make the due notifications of a subscription. Its row is locked, so no other worker counts its events."""
     locked = Subscription.objects.listening().select_for_update(of=("self",)).select_related("org")
     subscription = locked.filter(pk=subscription_id).first()
     if subscription is None:

@@ -17,7 +17,7 @@ LONGEST = 300
 
 
 class Way(msgspec.Struct, frozen=True):
-    """A connection, as people know it."""
+    """A connection, as users recognise it."""
 
     id: str
     name: str
@@ -69,7 +69,7 @@ def way_of(connection: ERPConnection) -> Way:
 
 
 def still_true(event: Event, export: ERPExport) -> bool:
-    """What was put right before anybody was told of it is no news."""
+    """Return False if the problem was solved before a notification was sent."""
     if event is Event.EXPORT_OVERDUE:
         return export.is_overdue
     return export.status == ExportStatus.FAILED

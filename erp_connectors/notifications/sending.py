@@ -159,7 +159,7 @@ def post_signed(subscription: Subscription, message_id: str, body: bytes) -> int
 
 @transaction.atomic
 def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> None:
-    """Wait longer each time; after days of nothing but failures, give up until a person sees to it."""
+    """Back off after a failure; after days of failures, give up until a user sends a test."""
     row = leases.held(claim.lease).select_for_update().first()
     if row is None:
         return
@@ -182,7 +182,7 @@ def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> 
 
 
 def _give_up(row: Subscription, now: datetime) -> None:
-    """What has waited so long is no news by the time somebody listens again."""
+    """Stop sending, and drop what was not sent: it would be outdated once the receiver works again."""
     row.given_up_at = now
     row.notifications.unsent().update(dropped_at=now)
     row.pending_events.all().delete()

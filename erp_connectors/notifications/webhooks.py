@@ -1,4 +1,4 @@
-"""One signed POST: to a checked address, within a time, following nobody elsewhere."""
+"""Send one signed POST to a checked address, with a deadline and without redirects."""
 
 import http.client
 import socket

@@ -54,7 +54,7 @@ def due(now: datetime) -> list[UUID]:
 
 
 def begin(*, org: Org | None, older_than: int | None) -> RetentionRun:
-    """By hand, for whoever works on it next. Raises `TooShort`."""
+    """Begin a run at a user's request; the next free worker works on it. Raises `TooShort`."""
     periods(older_than)
     now = clock.now()
     return RetentionRun.objects.create(org=org, older_than=older_than, began_at=now, asked_at=now)
@@ -121,7 +121,7 @@ def _over(ends: float | None) -> bool:
 
 @transaction.atomic
 def _finish(share: RetentionShare) -> None:
-    """With one audit entry, whoever else believes to finish it."""
+    """Finish the run, with exactly one audit entry."""
     unfinished = RetentionShare.objects.filter(pk=share.pk, finished_at=None)
     if not unfinished.update(finished_at=clock.now()):
         return

@@ -1,4 +1,4 @@
-"""Which ciphers and MACs a session offers: today's, and older ones only to a server that somebody allowed them for.
+"""Ciphers and MACs that a session offers: current ones, and outdated ones only if the connection allows them.
 
 What paramiko itself has dropped (SHA-1 key exchange and signatures) is offered to nobody.
 """

@@ -51,14 +51,14 @@ class BoundedPacketizer(Packetizer):
 
 
 def _feed(channel: Any, message: paramiko.Message) -> None:
-    """paramiko does not hold a server to its window, so that one could fill our memory while nobody reads."""
+    """Enforce the channel window, which paramiko does not: a server could fill our memory."""
     channel._feed(message)  # noqa: SLF001
     if len(channel.in_buffer) > channel.in_window_size:
         raise paramiko.SSHException("the server sent more than it may")
 
 
 def _discard(channel: Any, message: paramiko.Message) -> None:
-    """What SFTP servers write beside SFTP is read by nobody, and would be kept for ever."""
+    """Discard extended data of a channel: no code reads it, so it would fill our memory."""
 
 
 class KeyTypeRefused(paramiko.AuthenticationException):

@@ -1,4 +1,4 @@
-"""SSH keys as people paste them: private keys to log in with, public keys to pin a server by."""
+"""Parse SSH keys as users paste them: private keys for the login, public keys of a server."""
 
 import base64
 import hashlib

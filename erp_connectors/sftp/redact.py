@@ -1,4 +1,4 @@
-"""A server knows our password, and may say it back to us in what it says for people."""
+"""Remove our password from texts of a server, which may repeat it."""
 
 from collections.abc import Callable
 

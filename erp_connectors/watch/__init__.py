@@ -1,1 +1,1 @@
-"""Whether everything works, told to machines (`/readyz`, `/metrics`) and to people (`manage.py doctor`)."""
+"""Health checks and metrics, for programs (`/readyz`, `/metrics`) and for operators (`manage.py doctor`)."""

@@ -111,7 +111,7 @@ class BulkRunAdmin(OrgColumn):
 
 
 def _may_confirm(request: HttpRequest, run: BulkRun) -> bool:
-    """It is done in the name of who chose the orders, so nobody else says yes to it."""
+    """Return True for the user who chose the orders: the run acts in that user's name."""
     return run.made_by_id == signed_in(request).pk and may(request, NEEDS[BulkAction(run.action)])
 
 

@@ -17,7 +17,7 @@ INPUT, CLEAR, GENERATE = "", "-clear", "-generate"
 
 @dataclass(frozen=True, slots=True)
 class SecretChange:
-    """What a person wants of a secret; all empty: leave it as it is."""
+    """The user's change of a secret; all empty: keep it."""
 
     typed: str = ""
     clear: bool = False
@@ -74,7 +74,7 @@ class SecretField(forms.Field):
 
 
 class HostKeyInput(forms.Textarea):
-    """The keys as text, and their fingerprints, which is what people compare."""
+    """Show the keys as text, with the fingerprints that users compare."""
 
     template_name = "erp_connectors/host_key_input.html"
 

@@ -65,7 +65,7 @@ class ConnectionPages(OrgScopedAdmin):
         return redirect("admin:erp_connection_test", pk)
 
     def host_key_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """GET shows what is pinned, POST asks the server, or pins the keys that a person has ticked."""
+        """Show the pinned keys (GET); fetch the server's keys, or pin the ticked ones (POST)."""
         connection = self._wanted(request, pk)
         if is_unreadable(connection):
             return redirect("admin:erp_connectors_erpconnection_change", pk)

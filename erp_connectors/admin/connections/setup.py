@@ -37,7 +37,7 @@ class Setup:
 
     @property
     def key_trouble(self) -> bool:
-        """Nothing goes out, and no answer is read, until somebody decides about the server's key."""
+        """Return True if the connection waits until a user decides about the server's key."""
         return self.trouble is not None
 
     @property

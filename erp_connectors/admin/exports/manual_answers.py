@@ -1,4 +1,4 @@
-"""The page that records what the ERP answered to a person: a form that is the confirmation, too."""
+"""The page that records a manual answer. Its form is also the confirmation."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What needs a person, as the overview says it to one user: a title, why, what to do, and one thing to press."""
+"""Lines of the overview that need a user's attention: a title, the reason, what to do, and one button."""
 
 from dataclasses import dataclass
 from datetime import datetime

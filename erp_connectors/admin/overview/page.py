@@ -1,4 +1,4 @@
-"""The admin's front page: how the connections are doing, and what needs a person now."""
+"""The admin's front page: the health of the connections, and what needs attention."""
 
 from dataclasses import dataclass
 from typing import Any

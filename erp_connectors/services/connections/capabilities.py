@@ -1,4 +1,4 @@
-"""What a server can do and lets us do, found out by trying; it is recorded with the test and stops nothing."""
+"""Try what a server supports and permits. The result is recorded with the test, and blocks nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ EXTENSIONS = {"posix_rename": "posix-rename@openssh.com", "fsync": "fsync@openss
 
 
 def look(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
-    """On an open transport; what can't be told is left out. Says in words what it has found."""
+    """Try each ability on an open transport; leave out what stays unknown. Return the result as a text."""
     offered = transport.offers()
     if transport.speaks_extensions:
         able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
@@ -44,7 +44,7 @@ def look(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
 
 @contextmanager
 def record_ability(able: list[Ability], name: str) -> Iterator[None]:
-    """Whether the block could be done; its `Fault` goes on."""
+    """Record whether the block succeeded, and re-raise its `Fault`."""
     try:
         yield
     except Fault:
@@ -54,7 +54,7 @@ def record_ability(able: list[Ability], name: str) -> Iterator[None]:
 
 
 def _replaces_existing(transport: Transport, dropzone: Dropzone) -> bool | None:
-    """Tried on two files whose names no ERP reads; None where it can't be told."""
+    """Return if a rename replaces an existing file, tried on names that no ERP reads; None if the result is unclear."""
     now = clock.now()
     first, second = (join(dropzone.export_path, probe_name(part, now=now)) for part in ("1", "2"))
     try:

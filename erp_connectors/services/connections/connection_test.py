@@ -55,7 +55,7 @@ def test_connection(connection_id: UUID, *, actor: User | None) -> list[ProbeSte
 
 
 def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
-    """As `test_connection`, each step as it is done; what is abandoned in the middle is not recorded."""
+    """Do what `test_connection` does, and yield each step when it is done. A test that is abandoned is not recorded."""
     connection = ERPConnection.objects.get(pk=connection_id)
     steps: list[ProbeStep] = []
     met = ServerLimits()
@@ -77,7 +77,7 @@ def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
 
 
 def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
-    """Name and label of what `run_test` will do where nothing fails."""
+    """Return names and labels of the steps of `run_test`, if none fails."""
     try:
         dropzone = dropzone_of(connection)
         opening = open_transport(dropzone).opening
@@ -92,7 +92,7 @@ def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
 def probe_steps(
     dropzone: Dropzone, *, done: Callable[[Transport], None] | None = None
 ) -> Iterator[ProbeStep]:
-    """Each step as it is done; the first that fails is the last. ``done`` gets the transport at the end."""
+    """Yield each step when it is done, up to the first that fails. ``done`` gets the transport at the end."""
     try:
         transport = open_transport(dropzone)
     except Fault as fault:

@@ -1,4 +1,4 @@
-"""What is planned becomes what is: once a server has used an announced key, or taken our new one, the old one goes."""
+"""Replace a host key or our own key by the planned one once the server has used it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
 
 
 def put_in_place(connection_id: UUID, renewed: Renewed) -> None:
-    """Audited as a change by the system; nothing where it is done already, or nothing was used."""
+    """Apply the planned keys, audited as a change by the system. Do nothing if none was used, or it is done already."""
     if not renewed:
         return
     try:

@@ -22,7 +22,7 @@ class Target:
 
 
 def place_of(dropzone: Dropzone) -> str:
-    """``host:folder``, or the folder alone: what people know a connection by."""
+    """Return ``host:folder``, or the folder alone, by which users recognise a connection."""
     host = dropzone.options.endpoint().host
     return f"{host}:{dropzone.export_path}" if host else dropzone.export_path
 

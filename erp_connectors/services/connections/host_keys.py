@@ -1,4 +1,4 @@
-"""The keys by which servers prove who they are: fetched to be looked at, pinned when a person has confirmed them."""
+"""Fetch the host keys of a server, and pin those that a user has confirmed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

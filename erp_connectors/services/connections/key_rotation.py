@@ -155,7 +155,7 @@ def _fresh(place: Sealing, row: Row, ring: list[MasterKey]) -> Sealed:
 
 
 def _reseal(place: Sealing, row: Row, ring: list[MasterKey]) -> int:
-    """1, or 0 where somebody saved the row meanwhile: the next page has it again if it still needs this."""
+    """Return 1, or 0 if the row was changed meanwhile: a later page has it again if it still needs the rotation."""
     fresh = _fresh(place, row, ring)
     with transaction.atomic():
         # Nothing about the row changes, so neither does updated_at: a delivery under way goes on.

@@ -29,13 +29,16 @@ UNCHANGED = "********"
 
 
 class ConnectionConflict(Exception):
-    """The change can't be made as things stand; nothing was changed."""
+    """The change conflicts with other rows. Nothing was changed."""
 
 
 def create_connection(
     org: Org, connector_type: str, config: Mapping[str, Any], *, actor: User | None
 ) -> ERPConnection:
-    """Raises `ConfigError`, `UnknownConnectorType`, `ConnectionConflict` for a second active one."""
+    """Create a connection.
+
+    Raises `ConfigError`, `UnknownConnectorType`, or `ConnectionConflict` for a second active one.
+    """
     require_own_acks(org, parse_config(connector_type, config))
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
     _date_secrets(connection, {})
@@ -81,7 +84,7 @@ def change_connection(
 
 
 def public_config(connection: ERPConnection) -> dict[str, Any]:
-    """The config with every secret replaced by a mask; raises `Fault` CONFIG_UNREADABLE or CONNECTOR_UNKNOWN."""
+    """Return the config with each secret masked. Raises `Fault` CONFIG_UNREADABLE or CONNECTOR_UNKNOWN."""
     try:
         described = config_fields(connection.connector_type)
     except UnknownConnectorType as error:
@@ -94,7 +97,7 @@ def public_config(connection: ERPConnection) -> dict[str, Any]:
 
 
 def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as a form or a program sends it back: a masked secret keeps its stored value.
+    """Return a submitted config with the stored value for each masked secret.
 
     Raises `ConfigError` if no key opens what is stored, or if the change would send a kept secret elsewhere.
     """
@@ -162,7 +165,7 @@ def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[st
 
 
 def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:
-    """Keep when each secret was last set, which is all that is ever shown of it."""
+    """Record when each secret was last set; pages show nothing else of a secret."""
     new, dates = connection.config, connection.secrets_set_at
     now = timezone.now().isoformat(timespec="seconds")
     connection.secrets_set_at = {

@@ -1,4 +1,4 @@
-"""Exports that wait: why, and how those of a disabled connection get to the active one."""
+"""Show why exports wait, and move those of a disabled connection to the active one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

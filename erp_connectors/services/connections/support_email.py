@@ -1,4 +1,4 @@
-"""A mail to whoever runs the ERP's server: what we use, what the last test found, and what we ask for."""
+"""Write a mail to the operator of the ERP's server: our settings, the result of the last test, and our request."""
 
 from dataclasses import dataclass
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What the last connection test found, as it is kept in the connection's row and shown to people."""
+"""The result of the last connection test, as the connection's row stores it and pages show it."""
 
 from collections.abc import Iterable
 from datetime import datetime

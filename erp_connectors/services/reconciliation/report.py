@@ -1,4 +1,4 @@
-"""What reconciling found, as people and programs read it."""
+"""The result of `reconcile`, for users and programs."""
 
 from collections import Counter
 from enum import StrEnum

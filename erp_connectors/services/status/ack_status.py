@@ -1,4 +1,4 @@
-"""What an ack file asks of a person, if anything."""
+"""The situation of an ack file, and what a user has to do about it."""
 
 from django.utils.translation import gettext as _
 

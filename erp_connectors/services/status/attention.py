@@ -1,4 +1,4 @@
-"""What needs a person now, the most urgent first; what is alike is one line with a count."""
+"""List what needs attention, the most urgent first; similar rows are one line with a count."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

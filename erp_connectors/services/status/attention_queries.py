@@ -1,4 +1,4 @@
-"""Rows that a person has to settle, as querysets: the overview counts them, the lists show the same ones."""
+"""Querysets of rows that need attention: the overview counts them, the lists show them."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -95,7 +95,7 @@ def connections_health(user: User) -> list[Health]:
 
 
 def health_of_all() -> list[Health]:
-    """As `connections_health`, whoever asks."""
+    """Return the health of all connections, without regard to a user's org."""
     return _all(ERPConnection.objects.all(), ERPExport.objects.all())
 
 
@@ -151,7 +151,7 @@ def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, Trouble | None
 
 
 def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
-    """That the server shows another key, met on delivery or on a poll after somebody last changed the connection."""
+    """Return the fault if the server showed another key since the connection was last changed."""
     reasons: list[Mapping[str, Any] | None] = [row.circuit_reason, row.poll_trouble]
     for reason in reasons:
         changed = reason and reason.get("code") == HOST_KEY_CHANGED.code

@@ -63,7 +63,7 @@ def acks_of(export: ERPExport) -> list[AckPaper]:
 
 
 def readable(body: bytes) -> str:
-    """Text in whichever encoding, for a person to look at; decides nothing."""
+    """Return bytes of any encoding as a text for display only."""
     for encoding in (json.detect_encoding(body), "cp1252"):
         try:
             return _visible(body.decode(encoding))

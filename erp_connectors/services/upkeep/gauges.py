@@ -76,7 +76,7 @@ def archive_backlog() -> Backlog:
 
 
 def orders_in_error() -> int:
-    """Orders that wait for a person."""
+    """Return the number of orders in ERROR."""
     return DraftOrder.objects.filter(status=DraftStatus.ERROR).count()
 
 

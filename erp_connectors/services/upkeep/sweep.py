@@ -1,4 +1,4 @@
-"""What is due, read from rows: the answer to every wake-up that was lost."""
+"""Find due work in the rows, in case a wake-up was lost."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from orderflow import clock
 
 
 def due_deliveries(now: datetime) -> list[UUID]:
-    """Active connections with an export to send that nobody is sending."""
+    """Return the active connections that have a due export and no delivery lease."""
     due = ERPExport.objects.filter(connection=OuterRef("pk"), status=ExportStatus.PENDING).filter(
         Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
     )
@@ -52,7 +52,7 @@ def _due_polls(now: datetime) -> QuerySet[ERPConnection]:
 
 
 def archive_backlog(limit: int = 100) -> int:
-    """Store copies that an outage of the archive left in their rows; returns how many are safe now."""
+    """Store copies that an outage of the archive left in their rows. Return how many were stored."""
     waiting = list(ERPExport.objects.filter(payload__isnull=False).order_by("created_at")[:limit])
     outcomes = archive.put_all(
         [archive.Copy(row.export_storage_key, bytes(row.payload or b"")) for row in waiting]
