@@ -1,4 +1,4 @@
-"""The copy of every file that leaves, in object storage under ``exports/{org_id}/{filename}``."""
+"""Archived copies of export files, in object storage under ``exports/{org_id}/{filename}``."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class ArchiveUnavailable(Exception):
-    """The object store did not do what it was asked; the text says what it answered."""
+    """A request to the object store failed; the text is its answer."""
 
 
 class ArchiveAltered(Exception):
@@ -30,7 +30,7 @@ class ArchiveAltered(Exception):
 
 
 class PayloadRemoved(Exception):
-    """Retention has removed the copy; ``at``: when. What stays is its name, size and sha256."""
+    """Retention has removed the copy, at the time ``at``. The row keeps its name, size and sha256."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__("The content of this file was removed by retention.")
@@ -55,7 +55,7 @@ def sha256(data: bytes) -> str:
 
 
 def put_all(copies: Sequence[Copy]) -> list[ArchiveUnavailable | None]:
-    """Store many, several at a time, each verified by its size; None where it is safe."""
+    """Store copies in parallel, each verified by its size. Return None for a stored one."""
     if not copies:
         return []
     storage, down = storages[ALIAS], Event()
@@ -66,7 +66,7 @@ def put_all(copies: Sequence[Copy]) -> list[ArchiveUnavailable | None]:
 
 
 def remove_all(keys: Sequence[str]) -> list[ArchiveUnavailable | None]:
-    """Delete many, several at a time; None where it is not there any more, or never was."""
+    """Delete copies in parallel. Return None for one that is deleted, or was not there."""
     if not keys:
         return []
     storage, down = storages[ALIAS], Event()
@@ -75,7 +75,7 @@ def remove_all(keys: Sequence[str]) -> list[ArchiveUnavailable | None]:
 
 
 def read(key: str, *, expected_sha256: str) -> bytes:
-    """Raises `ArchiveUnavailable` or `ArchiveAltered`."""
+    """Return the bytes of a copy. Raises `ArchiveUnavailable` or `ArchiveAltered`."""
     try:
         with storages[ALIAS].open(key, "rb") as stored:
             data: bytes = stored.read()
@@ -87,7 +87,7 @@ def read(key: str, *, expected_sha256: str) -> bytes:
 
 
 def open_verified(key: str, *, expected_sha256: str) -> IO[bytes]:
-    """The whole file at its beginning, in little memory whatever its size. Raises as `read` does."""
+    """Return the whole verified file, at its start, spooled to disk if it is large. Raises as `read` does."""
     spooled, digest = SpooledTemporaryFile(max_size=IN_MEMORY), hashlib.sha256()  # noqa: SIM115  # the caller closes it
     try:
         with storages[ALIAS].open(key, "rb") as stored:
@@ -107,7 +107,7 @@ def open_verified(key: str, *, expected_sha256: str) -> IO[bytes]:
 def read_all(
     wanted: Sequence[tuple[str, str]],
 ) -> list[bytes | ArchiveUnavailable | ArchiveAltered]:
-    """Many at a time, by key and expected sha256; an error in its own file's place."""
+    """Read many copies by key and expected sha256; an error stands in the place of its file."""
     if not wanted:
         return []
     with ThreadPoolExecutor(max_workers=min(PARALLEL, len(wanted))) as pool:

@@ -18,7 +18,7 @@ LONGEST_POLL_PAUSE = timedelta(minutes=15)
 
 
 def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
-    """Exponential with full jitter above the half: between 50 and 100 % of ``base * 2**(failures - 1)``, capped."""
+    """Return an exponential back-off with jitter: 50 to 100 % of ``base * 2**(failures - 1)``, capped."""
     ceiling = min(
         settings.DELIVERY_RETRY_MAX_SECONDS,
         settings.DELIVERY_RETRY_BASE_SECONDS * 2 ** max(0, min(failures, 30) - 1),

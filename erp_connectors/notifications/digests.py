@@ -1,4 +1,4 @@
-"""Notifications out of what has happened: many changes of one kind become one."""
+"""Make notifications of pending events: many events of one kind become one."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ AT_ONCE = 5000
 
 
 def gather(now: datetime) -> int:
-    """Make the notifications that are due; returns how many. Several at once make none twice."""
+    """Make the due notifications; return how many. Parallel calls make none twice."""
     ripe = now - timedelta(seconds=settings.NOTIFICATION_WINDOW_SECONDS)
     waiting = (
         PendingEvent.objects.filter(subscription__in=Subscription.objects.listening())
@@ -69,7 +69,7 @@ def _of_exports(subscription: Subscription, event: Event) -> list[PendingEvent]:
 
 
 def _circuits(subscription: Subscription, now: datetime) -> int:
-    """Compared with what was told last: one that closes and opens again with each probe is no news."""
+    """Compare circuits with the last notification: one that closes and opens again with each probe is not reported."""
     found = list(
         subscription.pending_events.filter(event__in=OF_A_CIRCUIT)
         .select_related("connection__org")
@@ -105,7 +105,7 @@ def _notify(
 
 
 def open_circuits(org_id: UUID, connection_id: UUID | None) -> list[str]:
-    """What somebody who begins to listen now can see for themselves, and is told of when it ends."""
+    """Return the open circuits at the start of a subscription: only their end will be reported."""
     mine = ERPConnection.objects.for_org(org_id).exclude(circuit_opened_at=None)
     mine = mine.filter(pk=connection_id) if connection_id else mine
     return sorted(str(pk) for pk in mine.values_list("pk", flat=True))

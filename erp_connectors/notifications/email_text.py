@@ -1,4 +1,4 @@
-"""A notification as a mail: what happened, since when, what to do next. In the language that is active."""
+"""The text of a notification e-mail: what happened, since when, what to do. In the active language."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where in the admin a notification leads; empty where nobody has said under which address that is."""
+"""Links from notifications into the admin; empty if no address of the site is configured."""
 
 from urllib.parse import urlencode
 

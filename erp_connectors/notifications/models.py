@@ -1,4 +1,4 @@
-"""The notifications that are made of pending events. Rows are the truth."""
+"""Notifications, made of pending events. Rows are the truth."""
 
 from typing import ClassVar
 from uuid import uuid4
@@ -20,7 +20,7 @@ class NotificationQuerySet(OrgScopedQuerySet["Notification"]):
 
 
 class Notification(models.Model):
-    """What one subscription is told at once. Its id is what a receiver knows a repetition by."""
+    """One notification to one subscription. A receiver recognises a repetition by its id."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="notifications")

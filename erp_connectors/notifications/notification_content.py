@@ -1,4 +1,4 @@
-"""What one notification says, as values: made once, kept in its row, worded for mails and webhooks."""
+"""The content of a notification as values: made once, stored in its row, formatted for e-mails and webhooks."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -97,7 +97,7 @@ def _why(reason: Mapping[str, object]) -> dict[str, str]:
 
 
 def _clean(value: object) -> str:
-    """One line of readable signs, whatever an ERP or a customer wrote."""
+    """Return the text of an ERP or customer as one line of printable characters."""
     text = " ".join(str(value or "").split())
     readable = "".join(sign for sign in text if sign.isprintable())
     return readable if len(readable) <= LONGEST else f"{readable[: LONGEST - 1]}…"

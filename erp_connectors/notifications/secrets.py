@@ -1,4 +1,4 @@
-"""The signing secret of a webhook: made here, shown once, replaced so that a receiver has a day to follow."""
+"""The signing secret of a webhook: shown once; after a change the old one signs along for a day."""
 
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ def new_secret_only(subscription: Subscription, now: datetime) -> str:
 
 
 def signing_keys(subscription: Subscription, now: datetime) -> list[str]:
-    """The current one first. Raises `Fault` CONFIG_UNREADABLE."""
+    """Return the secrets, the current one first. Raises `Fault` CONFIG_UNREADABLE."""
     values = subscription.secrets
     keys = [values["current"]] if "current" in values else []
     if "previous" in values and datetime.fromisoformat(values["previous_until"]) > now:

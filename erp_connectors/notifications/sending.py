@@ -1,4 +1,4 @@
-"""Bring notifications to their receivers: one worker per subscription, tried again later where that fails."""
+"""Send notifications: one worker at a time per subscription, with back-off after a failure."""
 
 import random
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def _not_paused(now: datetime) -> Q:
 
 
 def _next(claim: Claim) -> Notification | None:
-    """The one that was tried least: one that its receiver can't take doesn't hold up the others."""
+    """Return the least tried notification, so that one that the receiver refuses does not block the others."""
     now = clock.now()
     leases.renew(claim.lease)
     unsent = claim.subscription.notifications.unsent().filter(

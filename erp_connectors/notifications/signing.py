@@ -14,7 +14,7 @@ def new_secret() -> str:
 
 
 def signed_headers(keys: list[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """With a signature for each of ``keys``: a receiver needs to know only one of them."""
+    """Return the headers with a signature for each of ``keys``: a receiver needs only one of the keys."""
     signatures = " ".join(_signature(key, message_id, timestamp, body) for key in keys)
     return {
         "webhook-id": message_id,

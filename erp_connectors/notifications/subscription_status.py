@@ -1,4 +1,4 @@
-"""How a subscription is doing, for its page."""
+"""The status of a subscription, for its page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,7 +60,7 @@ def state_of(row: Subscription) -> State:
 
 
 def status_of(row: Subscription) -> SubscriptionStatus:
-    """Two statements."""
+    """Return the status, with two statements."""
     cause, hint = worded(row.last_trouble)
     waiting = row.pending_events.aggregate(n=Count("pk"))["n"]
     failing = row.failing_since if not row.given_up_at and row.failures_in_row else None

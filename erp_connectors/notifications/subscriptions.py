@@ -26,7 +26,7 @@ MOST = 20
 
 
 class SubscriptionRefused(Exception):
-    """It can't be saved as things stand; nothing was changed."""
+    """The subscription conflicts with other rows. Nothing was changed."""
 
 
 class TooMany(SubscriptionRefused):
@@ -34,7 +34,7 @@ class TooMany(SubscriptionRefused):
 
 
 class Doubled(SubscriptionRefused):
-    """The same URL is told of the same connection already."""
+    """Another subscription has the same URL and connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def change(subscription: Subscription, *, actor: User) -> str:
 
 
 def replace_secret(subscription_id: UUID, *, actor: User) -> str:
-    """A new secret, to be shown once; the old one signs along for a day."""
+    """Return a new secret, to be shown once; the old one signs along for a day."""
     with transaction.atomic():
         subscription = Subscription.objects.select_for_update().get(pk=subscription_id)
         secret = renew_secret(subscription, timezone.now())
@@ -104,7 +104,7 @@ def remove(subscription: Subscription, *, actor: User) -> None:
 
 
 def send_test(subscription_id: UUID, *, actor: User) -> Tried:
-    """Now, and once. What gets through shows that the receiver works, so one that was given up is resumed."""
+    """Send a test now, once. If it succeeds, resume a subscription that was given up."""
     subscription = Subscription.objects.select_related("org", "connection__org").get(pk=subscription_id)
     answered, trouble = 0, None
     try:

@@ -19,7 +19,7 @@ AGENT = "OrderFlow-Webhook/1"
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The answer's status, one of 200 to 299; the rest of the answer is not read. Raises `NotDelivered`."""
+    """Send it; return the status, 200 to 299, without reading the body. Raises `NotDelivered`."""
     parts = urlsplit(url)
     require_allowed_scheme(parts)
     link = Link(parts)
@@ -46,7 +46,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> int:
 
 
 class Link(http.client.HTTPConnection):
-    """To an address that was looked up once and checked; through no proxy."""
+    """Connect to an address that was looked up once and checked, without a proxy."""
 
     def __init__(self, parts: SplitResult) -> None:
         self.encrypted = parts.scheme == "https"

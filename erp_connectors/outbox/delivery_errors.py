@@ -1,4 +1,4 @@
-"""Why a notification did not get through, and what to do: every reason there is, as data."""
+"""The table of reasons why a notification was not delivered, with what to do."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +100,7 @@ REASONS = {
 
 
 def worded(row: dict[str, Any] | None) -> tuple[str, str]:
-    """Cause and hint of a stored trouble, in the language that is active."""
+    """Return cause and hint of a stored error, in the active language."""
     if not row:
         return "", ""
     reason = REASONS[row["code"]]

@@ -1,4 +1,4 @@
-"""What is told. The values are the types that webhooks name."""
+"""Events to notify about. The values are the types in webhooks."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

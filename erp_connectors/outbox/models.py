@@ -130,7 +130,7 @@ class PendingEventQuerySet(OrgScopedQuerySet["PendingEvent"]):
 
 
 class PendingEvent(models.Model):
-    """A change that a subscription has not been told of yet; written in the transaction that made the change."""
+    """A change that a subscription was not notified of yet; written in the transaction that made the change."""
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="pending_events")
     event = models.CharField(max_length=20, choices=Event.choices)

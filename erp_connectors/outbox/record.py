@@ -1,4 +1,4 @@
-"""Note a change for those who want to be told of it, within the transaction that makes the change."""
+"""Record a change for its subscriptions, in the transaction that makes the change."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +12,7 @@ from erp_connectors.outbox.models import PendingEvent, Subscription
 
 
 def note_exports(event: Event, exports: Iterable[ERPExport], *, at: datetime) -> None:
-    """A statement for each connection among them where nobody listens, one more where somebody does."""
+    """Record events of exports: one statement for each connection, one more if it has subscriptions."""
     by_connection: dict[tuple[UUID, UUID], list[ERPExport]] = {}
     for export in exports:
         by_connection.setdefault((export.org_id, export.connection_id), []).append(export)

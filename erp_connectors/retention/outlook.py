@@ -1,4 +1,4 @@
-"""How retention stands, for `prune`, metrics and `doctor`."""
+"""The state of retention, for `prune`, metrics and `doctor`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class ContentOutlook(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Outlook(msgspec.Struct, kw_only=True, frozen=True):
-    """What a run would remove of an org, and why the rest stays."""
+    """The contents of an org that a run would remove, and why others stay."""
 
     org: str
     contents: list[ContentOutlook]
@@ -43,7 +43,7 @@ def outlook(org: Org, kept: Periods, now: datetime) -> Outlook:
 
 
 def finished_at() -> datetime | None:
-    """When a daily run last came to its end, or since when the first is waited for; None: nothing is to be removed."""
+    """Return when a daily run last ended, or since when the first is due; None if nothing is to be removed."""
     if not configured().days:
         return None
     daily = RetentionRun.objects.filter(day__isnull=False)

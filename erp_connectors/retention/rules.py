@@ -1,4 +1,4 @@
-"""What retention may take, and why the rest stays: docs/retention.md as conditions of a query."""
+"""The rules of docs/retention.md as query conditions: which contents may be removed, and why others stay."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ PROVING = ("published", "settled", "acked", "refused", "conflict", "restored", B
 
 
 class Why(StrEnum):
-    """Why something stays, as `prune` says it; the first that holds is told."""
+    """Why a content stays, as `prune` prints it. The first reason that applies counts."""
 
     UNFINISHED = "the order is not done, or waits for an answer"
     UNKNOWN = "nobody knows whether the ERP has it"
@@ -42,7 +42,7 @@ BORN: Mapping[ContentKind, str] = {
 
 
 def remaining(kind: ContentKind, org_id: UUID) -> QuerySet[Any]:
-    """An org's rows that have the content still."""
+    """Match the rows of an org that still have the content."""
     if kind is ContentKind.ANSWERS:
         return AckFile.objects.for_org(org_id).filter(body__isnull=False)
     exports = ERPExport.objects.for_org(org_id)
@@ -52,12 +52,12 @@ def remaining(kind: ContentKind, org_id: UUID) -> QuerySet[Any]:
 
 
 def born_before(kind: ContentKind, org_id: UUID, before: datetime) -> QuerySet[Any]:
-    """Those that may be old enough: found by index, without asking the rules."""
+    """Match rows that may be old enough, by index and without the rules."""
     return remaining(kind, org_id).filter(**{f"{BORN[kind]}__lt": before})
 
 
 def going(kind: ContentKind, org_id: UUID, before: datetime) -> QuerySet[Any]:
-    """Those that nothing keeps; to be asked of a page of rows, not of a whole table."""
+    """Match rows that no rule keeps. Use it on a page of rows, not on a whole table."""
     rows = born_before(kind, org_id, before)
     for rule in _rules(kind, before).values():
         rows = rows.filter(~rule)
@@ -65,7 +65,7 @@ def going(kind: ContentKind, org_id: UUID, before: datetime) -> QuerySet[Any]:
 
 
 def kept_by_reason(kind: ContentKind, org_id: UUID, before: datetime) -> Mapping[str, int]:
-    """How many rows each reason keeps; those that go have an empty one."""
+    """Return the number of rows by reason; removable rows have an empty reason."""
     why = Case(
         *(When(rule, then=Value(str(reason))) for reason, rule in _rules(kind, before).items()),
         default=Value(""),

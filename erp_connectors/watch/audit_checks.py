@@ -1,4 +1,4 @@
-"""Whether the database protects the audit log, for `doctor`."""
+"""Check if the database protects the audit log, for `doctor`."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a check found, how bad that is, and what to do about it."""
+"""Results of checks: the finding, its level, and what to do."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,7 +47,7 @@ def some(count: int, one: str, many: str) -> str:
 
 
 def run_all(checks: Mapping[str, Check]) -> Iterator[CheckResult]:
-    """Each check's findings as it is done; one that breaks is a finding, too, and the next ones still run."""
+    """Yield the results of each check when it is done; a check that raises is a result, too."""
     for name, check in checks.items():
         started = time.perf_counter()
         found = _run(name, check)

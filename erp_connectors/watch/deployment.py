@@ -1,4 +1,4 @@
-"""What the deployment itself must have right: settings, keys, disk, clocks. For `doctor`."""
+"""Checks of the deployment, for `doctor`: settings, keys, disk, clocks."""
 
 import shutil
 import time
@@ -21,7 +21,7 @@ CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 
 
 def settings_as_checked() -> Iterator[CheckResult]:
-    """Django's own checks, with those for production where this is production."""
+    """Run Django's own checks, in production also those for a deployment."""
     found = checks.run_checks(include_deployment_checks=not settings.DEVELOPMENT)
     for message in found:
         if message.level < checks.WARNING:

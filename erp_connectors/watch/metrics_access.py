@@ -1,4 +1,4 @@
-"""Who may see figures and details: who has the token, and who asks from a network that is allowed to."""
+"""Access to metrics and details: by token, or from an allowed network."""
 
 from ipaddress import ip_address
 
@@ -23,7 +23,7 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_near(request: HttpRequest) -> bool:
-    """Every address on the way counts: a client can add some to the header, but never take its own away."""
+    """Check every address in the header: a client can add some, but can't remove its own."""
     forwarded = request.headers.get("X-Forwarded-For", "")
     way = [request.META.get("REMOTE_ADDR", ""), *(forwarded.split(",") if forwarded else [])]
     return all(_is_allowed(address.strip()) for address in way)

@@ -1,4 +1,4 @@
-"""What the whole site stands on: database, migrations, broker, archive, workers, polls. For `/readyz` and `doctor`."""
+"""Checks of database, migrations, broker, archive, workers and polls, for `/readyz` and `doctor`."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Readiness: each part asked at most every few seconds, however many ask, and none waited for longer than that."""
+"""Readiness: each check runs at most once every few seconds, whatever the number of requests, with a deadline."""
 
 import threading
 import time
@@ -44,7 +44,7 @@ def chosen(only: str) -> list[str]:
 
 
 def look(names: Collection[str]) -> list[CheckResult]:
-    """The worst finding of each part, in order."""
+    """Return the worst result of each check, in order."""
     ends = time.monotonic() + PATIENCE
     return [max(_ask(name, ends), key=lambda one: list(Level).index(one.level)) for name in names]
 

@@ -1,4 +1,4 @@
-"""Whether contents go when they should. For `doctor`."""
+"""Check that retention runs in time, for `doctor`."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What goes on: connections, and exports that do not move though nothing holds them. For `doctor`."""
+"""Checks of connections, and of exports that make no progress, for `doctor`."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -58,7 +58,7 @@ def exports() -> Iterator[CheckResult]:
 
 
 def reachability(connection: ERPConnection) -> list[CheckResult]:
-    """Test its dropzone as the admin's test does: a test file is written and removed, nothing is recorded."""
+    """Test the dropzone as the admin does, without a record: write and remove a test file."""
     name = f"{connection.org.slug} {str(connection.pk)[:8]}"
     try:
         steps = list(probe_steps(dropzone_of(connection)))

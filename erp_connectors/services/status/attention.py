@@ -33,7 +33,7 @@ from orderflow.tenancy.models import User
 
 
 class NeedKind(IntEnum):
-    """The most urgent first."""
+    """Kinds of needs, the most urgent first."""
 
     WORKERS_SILENT = 0
     HOST_KEY_CHANGED = 1
@@ -175,7 +175,7 @@ def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
 
 
 def _by_fault(kind: NeedKind, exports: QuerySet[Any], **more: Any) -> Iterator[tuple[Need, dict[str, Any]]]:
-    """Exports of one connection that met the same fault, as one need, and the row of the query."""
+    """Return exports of one connection with the same fault as one need, with the row of the query."""
     groups = exports.values("org", "connection", "failed_as", code=KT("error_json__code"), **more)
     # Which one does not matter: an example says more than a code.
     counted = groups.annotate(

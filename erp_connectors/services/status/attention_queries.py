@@ -24,7 +24,7 @@ STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
 def unsettled(exports: QuerySet[Any]) -> QuerySet[Any]:
-    """Failed, and the last try of an order that is still in ERROR: what a retry or a correction has not settled."""
+    """Match failed exports that are the newest of an order that is still in ERROR."""
     newer = ERPExport.objects.filter(
         draft_order=OuterRef("draft_order"), created_at__gt=OuterRef("created_at")
     )
@@ -51,19 +51,19 @@ def contradicted(exports: QuerySet[ERPExport]) -> QuerySet[ERPExport]:
 
 
 def stray(files: QuerySet[AckFile], *, now: datetime) -> QuerySet[AckFile]:
-    """Ack files that changed nothing, and that no later file has made good."""
+    """Match ack files that changed nothing and whose export still has no answer."""
     open_ = Q(export__status__in=(ExportStatus.PENDING, ExportStatus.SENT))
     unanswered = Q(export=None) | open_ | Q(export__failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN))
     return files.filter(unanswered, status__in=STRAY, handled_at=None, first_seen_at__gte=now - STRAY_FOR)
 
 
 def doubtful(orders: QuerySet[DraftOrder], *, now: datetime) -> QuerySet[DraftOrder]:
-    """Orders whose ERP number another order has, too, or that got a placeholder; noticed lately."""
+    """Match orders whose ERP number was found lately to be a duplicate or a placeholder."""
     return orders.filter(erp_number_doubtful_at__gte=now - STRAY_FOR)
 
 
 def unheard(subscriptions: QuerySet[Subscription]) -> QuerySet[Subscription]:
-    """Given up, or failing for more than a moment: also where only one of several addresses is refused."""
+    """Match subscriptions that were given up or keep failing, also if only one of several addresses is refused."""
     lasting = Q(failures_in_row__gte=FAILURES_THAT_LAST) | Q(failures_in_row=0)
     failing = Q(failing_since__isnull=False) & lasting
     return subscriptions.filter(failing | Q(given_up_at__isnull=False), active=True).order_by("failing_since")

@@ -1,4 +1,4 @@
-"""How each connection is doing, for the overview: a few statements, however many connections and exports there are."""
+"""The health of each connection, for the overview, with a fixed number of statements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from orderflow.tenancy.models import User
 
 
 class State(IntEnum):
-    """The worst first."""
+    """States of a connection, the worst first."""
 
     HOST_KEY_CHANGED = 0
     UNREADABLE = 1
@@ -46,7 +46,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong and what to do, in the language that is active."""
+    """A problem and what to do, in the active language."""
 
     code: str
     cause: str
@@ -54,7 +54,7 @@ class Trouble:
 
     @classmethod
     def of(cls, reason: Mapping[str, Any]) -> "Trouble":
-        """From an ``error_json``, a circuit's reason or a poll's, which are stored in English."""
+        """Make it of an ``error_json`` or of the reason of a circuit or poll, which are stored in English."""
         code, message = str(reason.get("code") or ""), str(reason.get("message") or "")
         kind = FAULT_KINDS.get(code)
         cause = message
@@ -90,7 +90,7 @@ class Queue:
 
 
 def connections_health(user: User) -> list[Health]:
-    """Every connection that sends, or that exports wait for; the worst first."""
+    """Return the health of each connection that is active or has waiting exports, the worst first."""
     return _all(ERPConnection.objects.visible_to(user), ERPExport.objects.visible_to(user))
 
 

@@ -1,4 +1,4 @@
-"""What the last days were like: exports by status, and how long the ERP took to answer."""
+"""Statistics of the last days: exports by status, and the time to the ERP's answer."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class Daily:
 
 
 def daily(user: User, *, now: datetime, days: int = DAYS) -> Daily:
-    """Two statements. An export counts on the day it was pushed, and its answer with it."""
+    """Return the statistics, with two statements. An export and its answer count on the day of the push."""
     today = localdate(now)
     shown = [today - timedelta(days=back) for back in reversed(range(days))]
     first = datetime.combine(shown[0], time.min, tzinfo=get_current_timezone())

@@ -1,4 +1,4 @@
-"""What the program records, in a reader's words: one table for the events of exports and for the audit log."""
+"""Texts of recorded events, in the reader's language: one table for export events and the audit log."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ from orderflow.audit.models import Action
 
 
 class Tone(StrEnum):
-    """How a fact is meant: as progress, as something done, as waiting, as trouble."""
+    """The tone of a text: plain, good, waiting, or trouble."""
 
     PLAIN = "plain"
     GOOD = "good"
@@ -81,13 +81,13 @@ DETAILS = (
 
 
 def event_text(code: str) -> EventText:
-    """In the language that is active; a code that no table knows stands for itself."""
+    """Return the text in the active language; an unknown code as it is."""
     known = EVENT_TEXTS.get(code, EventText(code))
     return EventText(_(known.text), known.tone)
 
 
 def detail_in_words(detail: str) -> str:
-    """A fault's code and the meaning that it begins with are said in the active language."""
+    """Translate the code of a fault, and the meaning at the start of the text."""
     code, found, message = detail.partition(": ")
     if found and code in FAULT_KINDS:
         return fault_message({"code": code, "message": message})
@@ -109,7 +109,7 @@ def fault_hint(error: dict[str, Any]) -> str:
 
 
 def duration(took: timedelta) -> str:
-    """As short as it is still clear: the two largest units."""
+    """Return the duration in its two largest units."""
     took = max(took, timedelta())
     seconds = took // timedelta(seconds=1)
     if not seconds:

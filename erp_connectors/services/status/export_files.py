@@ -1,4 +1,4 @@
-"""What there is on paper about one export: its file as it was sent, and the ack files as they were received."""
+"""The files of one export: its order file as it was sent, and the ack files as they were received."""
 
 import json
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class AckPaper:
 
 
 def payload_of(export: ERPExport) -> Payload:
-    """Read from the archive and held against the recorded sha256; for a rendered export whose file was not removed."""
+    """Read the file from the archive and verify its sha256; for a rendered export that retention has not removed."""
     if (export.size or 0) > MOST_BYTES_READ:
         return Payload(trouble=_("The file is too large to be shown here. Download it."))
     try:
@@ -54,7 +54,7 @@ def payload_of(export: ERPExport) -> Payload:
 
 
 def acks_of(export: ERPExport) -> list[AckPaper]:
-    """The newest few, oldest first."""
+    """Return the newest ack files, oldest first."""
     newest = ack_files_of([export])[-SHOWN_ACKS:]
     bodies = dict(AckFile.objects.filter(pk__in=[ack.pk for ack in newest]).values_list("pk", "body"))
     for ack in newest:
@@ -78,7 +78,7 @@ def _paper(ack: AckFile) -> AckPaper:
 
 
 def _pretty(body: bytes) -> bytes:
-    """Numbers stay digit for digit what they are; what is no JSON stays as it is."""
+    """Pretty-print JSON without changing any digit of a number; return other text as it is."""
     try:
         return msgspec.json.format(body, indent=2)
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Everything the front page tells a user, as values; a fixed number of statements."""
+"""The values of a user's front page, with a fixed number of statements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Overview:
 
 
 def overview(user: User, *, now: datetime | None = None) -> Overview:
-    """What the user's org, or every org for platform staff, looks like now."""
+    """The state of the user's org, or of all orgs for platform staff."""
     now = now or clock.now()
     orgs: dict[object, Org] = {org.pk: org for org in Org.objects.visible_to(user)}
     health = connections_health(user)

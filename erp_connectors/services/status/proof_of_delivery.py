@@ -1,4 +1,4 @@
-"""What proves that a file was handed to the ERP: from our records, each with how it is known."""
+"""The proof from our records that a file was handed to the ERP, and how each fact is known."""
 
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ def _final(staged_path: str, filename: str) -> str:
 
 
 def _approved_by(export: ERPExport) -> str:
-    """Who gave the approval that this export was pushed under: the order may have been approved anew since."""
+    """Return the user whose approval the export was pushed with: the order may have been approved again since."""
     draft = export.draft_order
     if draft.approved_by and draft.approved_at == export.approved_at:
         return draft.approved_by.email

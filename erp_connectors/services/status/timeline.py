@@ -58,7 +58,7 @@ class Timeline:
 
 
 def exports_of(draft: DraftOrder) -> list[ERPExport]:
-    """All of an order, oldest first, with what a timeline and a situation ask them for."""
+    """Return all exports of an order, oldest first, with the columns that a timeline and a situation need."""
     rows = draft.exports.defer("payload").select_related("connection", "requested_by", "org")
     exports = list(rows.order_by("created_at", "pk"))
     for export in exports:
@@ -78,7 +78,7 @@ def timeline(draft: DraftOrder, exports: Sequence[ERPExport], *, one: bool = Fal
 
 
 def ack_files_of(exports: Sequence[ERPExport]) -> list[AckFile]:
-    """Those that answer them, and those that were meant to and can't be understood; oldest first, without content."""
+    """Return the ack files of these exports, also unreadable ones; oldest first, without content."""
     if not exports:
         return []
     meant = Q()
@@ -148,7 +148,7 @@ def _event(row: ERPExportEvent, export: ERPExport) -> Step:
 
 
 def _without_pushes(events: Iterable[Step], asked: Iterable[Step]) -> list[Step]:
-    """A push is both in the audit log and an event: told once, by the log, which knows a retry from a push."""
+    """Drop the event of a push that the audit log has, too: only the log tells a retry from a push."""
     told = {step.export.pk for step in asked if step.export}
     return [step for step in events if not (step.code == "pushed" and step.export and step.export.pk in told)]
 
