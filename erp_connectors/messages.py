@@ -12,6 +12,9 @@ NO_TARGET = gettext_noop(
     "This org has no other active connection of this type. Set one up or activate one, then move the exports."
 )
 IN_USE = gettext_noop("A worker is still delivering over this connection. Try again in a few minutes.")
+SEVERAL_ORGS = gettext_noop(
+    "it answers order files of several orgs, or unknown order files; write one file for each org"
+)
 SERVER_LIMITS = (
     gettext_noop("limits of the server: %(parts)s. %(value)s"),
     gettext_noop("none met"),
@@ -75,9 +78,7 @@ ACK_REASONS = (
     gettext_noop("its export is not written yet"),
     gettext_noop("it names no order file"),
     gettext_noop("it holds %(number)s answers; write 1 to %(most)s"),
-    gettext_noop(
-        "it answers order files of several orgs, or such that are not known yet; write one file for each org"
-    ),
+    SEVERAL_ORGS,
     gettext_noop('"status" is missing; write "ACKED" or "FAILED"'),
     gettext_noop('"status" is %(value)s; write "ACKED" or "FAILED"'),
     gettext_noop(

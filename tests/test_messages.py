@@ -53,7 +53,7 @@ def test_every_refusal_is_said_in_german():
     [
         ("it names no order file", "sie nennt keine Auftragsdatei"),
         (
-            "it answers order files of several orgs, or such that are not known yet; write one file for each org",
+            "it answers order files of several orgs, or unknown order files; write one file for each org",
             "sie beantwortet Auftragsdateien mehrerer Organisationen oder noch unbekannte; schreiben Sie eine Datei je "
             "Organisation",
         ),

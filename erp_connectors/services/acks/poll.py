@@ -26,6 +26,7 @@ from erp_connectors.faults import (
     Scope,
 )
 from erp_connectors.leases import Lease
+from erp_connectors.messages import SEVERAL_ORGS
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.decide import ReadAck, UnreadableAck, decide
@@ -45,9 +46,6 @@ from orderflow.database_faults import is_database_fault
 from orderflow.transitions import LostRace
 
 MOST_TEST_FILES = 100
-SEVERAL_ORGS = (
-    "it answers order files of several orgs, or such that are not known yet; write one file for each org"
-)
 # Answers in one transaction, and in one file: each costs parameters of statements.
 MOST_ANSWERS = 1000
 MOST_ANSWERS_IN_FILE = 5000
