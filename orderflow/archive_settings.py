@@ -1,4 +1,4 @@
-"""Where copies of order files are kept: in object storage, or in a folder."""
+"""Settings of the archive: object storage or a folder."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Django's reports of an exception may show: where it was, and nothing that anybody sent or a variable held."""
+"""Limit Django's exception reports to the place of the error, without request data or values of variables."""
 
 from collections.abc import ItemsView
 from types import FrameType

@@ -1,4 +1,4 @@
-"""What every answer says to the browser, beside what Django, django-csp and whitenoise say already."""
+"""Response headers for browsers, in addition to those of Django, django-csp and whitenoise."""
 
 from collections.abc import Callable
 

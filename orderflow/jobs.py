@@ -64,7 +64,7 @@ def enqueue(task: str, *args: str) -> bool:
 
 
 def waiting() -> int:
-    """How many tasks no worker has taken yet."""
+    """Return the number of tasks that no worker has taken yet."""
     size: int = get_broker().queue_size()
     return size
 

@@ -1,4 +1,4 @@
-"""How the program logs: one line an event, as JSON or for the console, through structlog and the standard library."""
+"""Settings of the log: one line for each event, as JSON or for the console, through structlog and logging."""
 
 import logging
 import sys

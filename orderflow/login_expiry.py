@@ -1,4 +1,4 @@
-"""A login ends when nobody used it for a while, and in any case after some hours: also one that a page keeps busy."""
+"""End a login after a time without use, and in any case after some hours, also if a page keeps it busy."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Our admin site: Django's own, with our name and front page, and without pages that nobody should use."""
+"""The admin site: Django's, with our name and front page, and without pages that no user needs."""
 
 from collections.abc import Callable
 from typing import Any

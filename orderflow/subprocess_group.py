@@ -1,4 +1,4 @@
-"""Start a program so that neither it nor anything it started outlives whoever started it.
+"""Start a program so that it and its child processes end with the process that started it.
 
 Between the two stands a guardian process, which leads the program's process group and reads a pipe. The pipe
 closes when the starter wants it to, and also when the starter dies in whatever way.

@@ -1,4 +1,4 @@
-"""What a supervisor does with the database, in a thread of its own: schedules, beats, and ticks.
+"""The supervisor's work with the database, in its own thread: schedules, heartbeats and ticks.
 
 A tick wakes the sweep and the ack polling, more often than django-q2's own scheduler can. What is due is decided by
 rows, so ticking twice does nothing twice.

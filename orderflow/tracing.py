@@ -54,7 +54,7 @@ def note(name: str, *, parent: str, since: float, attributes: Mapping[str, Any])
 
 
 def here() -> str:
-    """The span at hand as a W3C ``traceparent``; empty where nobody traces."""
+    """Return the current span as a W3C ``traceparent``; empty if tracing is off."""
     if _tracer is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415

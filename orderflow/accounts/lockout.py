@@ -1,4 +1,4 @@
-"""Who guesses passwords is kept out for a while, in the API and the admin. django-axes counts; the rules are here.
+"""Lock out clients that guess passwords, in the API and the admin. django-axes counts; the rules are here.
 
 Nobody can keep a named person out from everywhere: where the account logged in lately, only its own failures count.
 """
@@ -108,7 +108,7 @@ def locks_on(email: str, *, now: datetime) -> list[Lock]:
 
 
 def open_locks(email: str) -> int:
-    """How many failed logins were forgotten."""
+    """Forget failed logins; return how many."""
     failed = _failed(email)
     failures = failed.aggregate(failures=Sum("failures_since_start"))["failures"] or 0
     failed.delete()

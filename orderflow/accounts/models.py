@@ -1,4 +1,4 @@
-"""Who gets in, and how often: tokens, and what throttles count."""
+"""API tokens, and the counts of throttles."""
 
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -23,7 +23,7 @@ class Token(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
 
 
 class ThrottleCount(models.Model):
-    """How often something happened in one span of time, counted exactly by all processes together."""
+    """The count of an action in one span of time, exact over all processes."""
 
     key = models.CharField(max_length=120, primary_key=True)
     count = models.PositiveIntegerField(default=0)

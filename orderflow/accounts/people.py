@@ -1,4 +1,4 @@
-"""Who may log in, and as what. Each change is audited and closes what was open before it: sessions and API tokens."""
+"""Create and change users. Each change is audited and ends the user's sessions and API tokens."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class AccessChanged(Exception):
 
 
 class LastAdmin(Exception):
-    """The org would be left with nobody who can change its people."""
+    """The org would have no user left who can change its users."""
 
     def __str__(self) -> str:
         return _("This is the last admin of the organisation. Make somebody else an admin first.")

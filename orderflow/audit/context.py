@@ -1,4 +1,4 @@
-"""Where the current request comes from, for audit entries and log lines."""
+"""The origin of the current request, for audit entries and log lines."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What a draft still lacks before it can be approved."""
+"""Find what a draft lacks before it can be approved."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum

@@ -1,6 +1,6 @@
-"""Sentences that the program says or records in English, said again in the reader's language where a page shows them.
+"""Translate sentences that the program raises or records in English, when a page shows them.
 
-Records, logs and the API have no language; a page has its reader's. What fits no sentence is shown as it is.
+Records, logs and the API are in English, pages in the user's language. A text that fits no sentence stays as it is.
 """
 
 import re
@@ -35,7 +35,7 @@ OF_ORDERS = (
 
 
 def speaker(sentences: Iterable[str]) -> Callable[[object], str]:
-    """What says any of these in the active language. The first that fits counts."""
+    """Return a function that translates any of these sentences. The first that fits counts."""
     known = [(_pattern(sentence), sentence) for sentence in sentences]
 
     def say(text: object) -> str:

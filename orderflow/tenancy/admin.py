@@ -1,4 +1,4 @@
-"""What every admin page shares: a user sees its org's rows and may do what its role may do."""
+"""Base of the admin pages: a user sees the rows of its org and may do what its role permits."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""A request sees the rows of whoever makes it."""
+"""Restrict each request to the rows of its user's org."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Who may do what, as data."""
+"""The table of roles and their capabilities."""
 
 from enum import StrEnum
 

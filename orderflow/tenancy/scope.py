@@ -51,11 +51,11 @@ def within(scope: Scope) -> Iterator[None]:
 
 @contextmanager
 def everything() -> Iterator[None]:
-    """For jobs, commands, and finding out who somebody is; also a decorator."""
+    """See all orgs: for jobs, commands and logins. Also a decorator."""
     with within(EVERYTHING):
         yield
 
 
 def become(scope: Scope) -> None:
-    """From here to the end of the innermost `within`: for who is found out only in the middle of a request."""
+    """Set the scope until the end of the innermost `within`, for users who log in during a request."""
     _current.set(scope)

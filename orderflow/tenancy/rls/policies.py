@@ -1,4 +1,4 @@
-"""What the database is to refuse, made of what the models say of themselves: the `org_lookup` of their querysets.
+"""Policies of row-level security, made of the `org_lookup` of the models' querysets.
 
 A row may be seen where its org is claimed, and written where also every row behind the wall that it points to may be
 seen: else one org's export could name another's connection, and a worker would carry it there.
@@ -66,7 +66,7 @@ def tables() -> list[Table]:
 
 
 def undeclared() -> list[str]:
-    """Models of which nobody said whose their rows are: nothing keeps orgs apart there."""
+    """Return the models that do not declare the org of their rows: no policy would separate orgs there."""
     return [
         model._meta.label for model in _models() if not path_of(model) and model._meta.label not in SHARED
     ]
