@@ -3,8 +3,9 @@
 An adapter that raises anything but `Fault` has a bug. Its connection's orders wait, and all other connections go on.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
@@ -113,6 +114,11 @@ def guard(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **options)
 
     @wraps(method)
+    def call_within(self: Closable, *args: Any, **options: Any) -> AbstractContextManager[None]:
+        with faults_only(type(self), "at", self):
+            return _faults_only_within(self, method(self, *args, **options))
+
+    @wraps(method)
     def call_safely(self: Closable) -> Any:
         # Sessions are closed on behalf of other connections, too.
         try:
@@ -121,7 +127,23 @@ def guard(method: Callable[..., Any]) -> Callable[..., Any]:
             log.exception("transport.internal_error", transport=type(self).__name__, call=method.__name__)
             return False
 
+    if method.__name__ == "at":
+        return call_within
     return call_safely if method.__name__ in ("close", "resume") else call
+
+
+@contextmanager
+def _faults_only_within(transport: Closable, place: AbstractContextManager[None]) -> Iterator[None]:
+    """Enter and leave ``place``. What the caller's block raises is not the adapter's, and passes as it is."""
+    left = ExitStack()
+    with faults_only(type(transport), "at", transport):
+        left.enter_context(place)
+    try:
+        yield
+    finally:
+        error = sys.exc_info()
+        with faults_only(type(transport), "at", transport):
+            left.__exit__(*error)
 
 
 def require_absolute(paths: Iterable[str]) -> None:

@@ -1,5 +1,7 @@
 """A transport with a bug holds the orders of its own connection, loses none, and delays no other connection."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from erp_connectors import registry
@@ -22,6 +24,8 @@ HOLD_DELIVERY = (
     "open_steps",
     "destination",
     "at",
+    "enter",
+    "leave",
     "_stage",
     "remarks",
     "server_key",
@@ -63,6 +67,25 @@ def _maybe_raising(name):
     return method
 
 
+@contextmanager
+def _in_folder(transport, destination):
+    if Bug.call == "enter":
+        raise Bug.error("with a secret")
+    with FilesystemTransport.at(transport, destination):
+        yield
+    if Bug.call == "leave":
+        raise Bug.error("with a secret")
+
+
+def _at(self, destination):
+    if Bug.call == "at":
+        raise Bug.error("with a secret")
+    return _in_folder(self, destination)
+
+
+_at.__name__ = "at"
+
+
 def _parse(cls, raw):
     if Bug.call == "parse":
         raise Bug.error("with a secret")
@@ -72,7 +95,11 @@ def _parse(cls, raw):
 BuggyTransport = type(
     "BuggyTransport",
     (FilesystemTransport,),
-    {**{name: _maybe_raising(name) for name in CALLS if name != "parse"}, "parse": classmethod(_parse)},
+    {
+        **{name: _maybe_raising(name) for name in CALLS if name not in ("parse", "at", "enter", "leave")},
+        "at": _at,
+        "parse": classmethod(_parse),
+    },
 )
 
 
