@@ -59,6 +59,21 @@ class MisnamedAnswer:
     expected_name: str
 
 
+# An ERP number is stored in a column of this length.
+MAX_ORDER_ID = 255
+
+
+def is_sound(ack: Ack) -> bool:
+    """Return whether the answer says what it must, and the database can store it."""
+    texts = [text for text in (ack.erp_order_id, ack.error_code, ack.message, ack.export_filename) if text]
+    return (
+        bool(ack.erp_order_id) is ack.accepted
+        and len(ack.erp_order_id or "") <= MAX_ORDER_ID
+        and not any("\0" in text or text.encode("utf-8", "replace").decode() != text for text in texts)
+        and (ack.processed_at is None or ack.processed_at.tzinfo is not None)
+    )
+
+
 class Connector(ABC, Generic[OptionsT]):
     # The name under which it is registered, and the version of its files.
     type: ClassVar[str]
@@ -110,7 +125,7 @@ class Connector(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def parse_ack(self, name: str, body: bytes, options: OptionsT) -> list[Ack]:
-        """Return all answers in a file, at least one. Raises `AckUnreadable` if any of them can't be understood.
+        """Return all answers in a file, at least one, each sound. Raises `AckUnreadable` if any can't be understood.
 
         The position of an answer in its file must not depend on the options.
         """

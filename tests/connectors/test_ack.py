@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, parse
+from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
+from erp_connectors.connectors.dropzone_json_v1.ack import MAX_TEXT, parse
 from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 
 NAME = "sales_order_550e8400_20251227_100000_abc12345.json"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import MAX_ORDER_ID, MAX_TEXT, parse
+from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
+from erp_connectors.connectors.dropzone_json_v1.ack import MAX_TEXT, parse
 from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.port_types import Ack
 

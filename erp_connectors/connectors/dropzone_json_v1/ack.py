@@ -6,14 +6,13 @@ Content that can mean only one thing is accepted, however it is written. Values 
 import re
 from datetime import UTC, datetime
 
-from erp_connectors.connectors.base import AckUnreadable
+from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
 from erp_connectors.connectors.dropzone_json_v1.ack_json import Constant, Fraction, Integer, read_object
 from erp_connectors.connectors.dropzone_json_v1.ack_names import is_acceptance
 from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
 from erp_connectors.port_types import Ack
 from orderflow.input_rules.keys import normal_form
 
-MAX_ORDER_ID = 255
 MAX_TEXT = 2000
 
 _KEYS = ("status", "erp_order_id", "error_code", "message", "processed_at")

@@ -51,6 +51,12 @@ class ReadAck:
     body: bytes
     answers: Sequence[Ack]
 
+    @property
+    def unchanged(self) -> bool:
+        """True if an earlier poll has read the same; a clock of seconds does not show each time it was written."""
+        later = [row.body_sha256 for row in self.file.rows if row.part]
+        return self.file.unchanged and (not later or set(later) == {archive.sha256(self.body)})
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableAck:
@@ -64,6 +70,10 @@ class UnreadableAck:
     why: str
     patience: timedelta | None = timedelta()
     answers: Sequence[Ack] = ()
+
+    @property
+    def unchanged(self) -> bool:
+        return self.file.unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +91,7 @@ def decide(
     Answers that an earlier poll has decided, in a file that is unchanged since, are not applied again.
     """
     # The ERP has overwritten a file that was decided and not moved: its rows record the earlier content.
-    overwritten = [
-        row for read in files if not read.file.unchanged for row in read.file.rows if row.decided_at
-    ]
+    overwritten = [row for read in files if not read.unchanged for row in read.file.rows if row.decided_at]
     now = timezone.now()
     for row in overwritten:
         row.moved_at = now
@@ -96,7 +104,7 @@ def decide(
         export.filename: export for export in _exports(connection, unreadable).only("id", "filename", "org")
     }
     for read in files:
-        unchanged, rows = read.file.unchanged, _rows_of(connection, read)
+        unchanged, rows = read.unchanged, _rows_of(connection, read)
         undecided = [row for row in rows if row.decided_at is None]
         if isinstance(read, UnreadableAck):
             for row in undecided:
@@ -123,7 +131,9 @@ def _rows_of(connection: ERPConnection, read: ReadAck | UnreadableAck) -> list[A
     """Return a row for each answer, of an earlier poll or new. The first one has the body."""
     file = read.file
     known = {row.part: row for row in file.rows if row.moved_at is None}
-    parts = range(len(read.answers)) if isinstance(read, ReadAck) else sorted(known) or [0]
+    # How many answers a changed file holds is not known while it can't be understood.
+    before = sorted(known) if read.unchanged else []
+    parts = range(len(read.answers)) if isinstance(read, ReadAck) else before or [0]
     rows = [
         known.pop(part)
         if part in known

@@ -40,6 +40,8 @@ from orderflow.row_updates import update_rows
 NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED, REMOTE_FAILURE)
 # Statuses of answers that match no export of ours.
 _WRONG = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
+# Each is a parameter of a statement; a file has no more.
+ROWS_AT_ONCE = 5000
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +117,7 @@ class AckMover:
         for pk, name in by_key(present, key_of=lambda row: row[:1], size=2000):
             if pk not in listed:
                 gone[name].append(pk)
-        for page in by_size(gone.values(), lambda pks: 0, files=settings.ACK_BATCH_SIZE):
+        for page in by_size(gone.values(), len, files=settings.ACK_BATCH_SIZE, most=ROWS_AT_ONCE):
             rows = AckFile.objects.filter(pk__in=[pk for pks in page for pk in pks])
             rows.filter(decided_at=None).delete()
             files: dict[str, list[AckFile]] = defaultdict(list)

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from erp_connectors import circuit, leases
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.connectors.base import AckUnreadable, Connector
+from erp_connectors.connectors.base import AckUnreadable, Connector, is_sound
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_old_probe, join
 from erp_connectors.dropzones import dropzone_of
@@ -227,9 +227,16 @@ class _FolderPoll:
             answers = self.connector.parse_ack(file.entry.name, body, self.options)
             if not 0 < len(answers) <= MOST_ANSWERS_IN_FILE:
                 raise AckUnreadable(f"it holds {len(answers)} answers; write 1 to {MOST_ANSWERS_IN_FILE}")
+            if not all(map(is_sound, answers)):
+                raise ValueError("an answer that can't be stored")
         except AckUnreadable as error:
             patience = timedelta(seconds=settings.ACK_UNFINISHED_SECONDS if error.unfinished else 0)
             return UnreadableAck(file, body, str(error), patience)
+        except Exception as error:
+            # A bug of the connector. It is not known what the file says, so it stays, and the others are read.
+            log.exception("ack.internal_error", connection_id=str(self.connection.pk))
+            self.fault = Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse_ack.")
+            return UnreadableAck(file, body, self.fault.message, patience=None)
         return ReadAck(file, body, answers)
 
     def _not_read(self, file: ListedAck, fault: Fault) -> UnreadableAck | None:
@@ -246,7 +253,7 @@ class _FolderPoll:
 
     def _decide(self, files: Sequence[ReadAck | UnreadableAck]) -> list[HandledAck]:
         """Decide these files in one transaction. Return those of which every answer is decided."""
-        before = {row.pk for read in files if read.file.unchanged for row in read.file.rows if row.decided_at}
+        before = {row.pk for read in files if read.unchanged for row in read.file.rows if row.decided_at}
         with transaction.atomic():
             leases.renew(self.lease)
             rows_of_files = decide(self.connection, files, poll_started=self.started)

@@ -1,5 +1,6 @@
 """An answer file that holds several answers: each is applied or reported, and the file is moved once."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from erp_connectors.port_types import Ack
 from erp_connectors.services.acks import poll as poll_module
 from erp_connectors.services.acks.content import body_of, digest
 from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
 from erp_connectors.services.reconciliation.reconcile import reconcile
@@ -305,3 +307,74 @@ def test_reconcile_knows_what_was_handled_and_what_was_not(site):
     ERPExportEvent.objects.all().delete()
     (found,) = [one for one in reconcile(site.connection.pk).findings if "answers" in one.path]
     assert (found.kind, found.export_id) == ("lost", second.pk)
+
+
+class TestAFileThatIsPartlyDecided:
+    """Its first answer is applied, and its second one waits for its export to be written."""
+
+    @pytest.fixture
+    def partly(self, site):
+        (first,) = sent(site)
+        later = push(factories.draft(site.org).pk, actor=None).export
+        answer(site, f"{first.filename};ok;SO-1", f"{later.filename};ok;SO-2")
+        poll(site.connection.pk)
+        assert rows() == [(0, APPLIED), (1, WAITING)]
+        return first, later
+
+    def test_and_cannot_be_understood_any_more_shows_its_text(self, site, partly):
+        answer(site, "half a li")
+
+        for _ in range(2):
+            poll(site.connection.pk)
+
+        row = AckFile.objects.get(status=MALFORMED)
+        assert (row.part, body_of(row)) == (0, b"half a li\n")
+        assert "error/monday.answers" in files(site)
+
+    def test_and_is_written_anew_with_the_same_size_and_time(self, site, partly):
+        first, later = partly
+        (other,) = sent(site)
+        path = site.acks / "monday.answers"
+        before = path.stat()
+        answer(site, f"{other.filename};ok;SO-3", f"{later.filename};ok;SO-2")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
+        deliver(site.connection.pk)
+
+        poll(site.connection.pk)
+
+        assert [again(one).erp_order_id for one in (first, later, other)] == ["SO-1", "SO-2", "SO-3"]
+        assert files(site) == ["processed/monday.answers"]
+
+
+def test_a_connector_that_raises_keeps_no_other_file_from_being_read(site):
+    (export,) = sent(site)
+    site.answer("bug.answers", b"\xff")
+    answer(site, f"{export.filename};ok;SO-1")
+
+    report = poll(site.connection.pk)
+
+    assert "UnicodeDecodeError" in report.trouble
+    assert again(export).erp_order_id == "SO-1"
+    assert files(site) == ["bug.answers", "processed/monday.answers"]
+
+
+def test_an_answer_that_no_database_can_hold_keeps_no_other_file_from_being_read(site):
+    first, second = sent(site, 2)
+    answer(site, f"{first.filename};ok;{'9' * 5000}", name="long.answers")
+    site.answer("nul.answers", f"{first.filename};no;a\0b".encode())
+    answer(site, f"{second.filename};ok;SO-1")
+
+    report = poll(site.connection.pk)
+
+    assert "ValueError in parse_ack" in report.trouble
+    assert [again(one).erp_order_id for one in (first, second)] == ["", "SO-1"]
+    assert files(site) == ["long.answers", "nul.answers", "processed/monday.answers"]
+
+
+def test_a_page_may_name_more_exports_than_a_statement_has_parameters(site):
+    (export,) = sent(site)
+    names = {export.filename, *(f"{n}.csv" for n in range(70_000))}
+
+    assert foreign_filenames(site.org.pk, names) == set()
+    assert foreign_filenames(factories.org().pk, names) == {export.filename}
