@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from orderflow.tenancy.roles import Role
+from tests import factories
 from tests.jobs.processes import ROOT, World, new_world
 from tests.servers.processes import free_port
+from tools.demo import story
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 DEMO = ("-m", "tools.demo")
@@ -33,7 +36,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def said(world: World) -> str:
     done = world.manage("demo", "--limit", "300", program=DEMO)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_the_demo_ends_with_every_order_accepted_or_refused_through_both_dropzones(said: str) -> None:
@@ -45,6 +48,7 @@ def test_the_demo_ends_with_every_order_accepted_or_refused_through_both_dropzon
         (org, status) for org in ("acme", "nordwind") for status in ("ACKED", "FAILED")
     }
     assert all(reason.startswith("SO-") == (status == "ACKED") for _, status, reason in rows)
+    assert "audit.entry" not in said
     assert "through folder" in said
     assert "through sftp://127.0.0.1:" in said
 
@@ -71,6 +75,7 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
     ) as serving:
         serving.wait_until_said("Ctrl-C ends everything")
         assert "admin@acme.example" in serving.said()
+        assert "no simulated ERP" not in serving.said()
         chosen = {"Authorization": "Bearer to-try"}
         metrics = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=chosen)
         with urllib.request.urlopen(metrics, timeout=10) as page:  # noqa: S310  # our own server
@@ -86,6 +91,19 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert not [pid for pid, env in environments() if f"VAR_DIR={world.folder / 'demo'}" in env]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "changed", [{"host": "192.0.2.1"}, {"host_key": "ssh-ed25519 BBBB"}, {"export_path": "/else"}]
+)
+def test_no_simulated_erp_answers_on_a_connection_that_a_user_made(changed: dict[str, str]) -> None:
+    demos = {"mode": "sftp", "host": "192.0.2.9", "username": "erp", "password": "x", "export_path": "/in"}
+    org = factories.org()
+    factories.user(org, Role.ADMIN)
+    factories.connection(org, {**demos, "host_key": "ssh-ed25519 AAAA", **changed})
+
+    assert story._connect(org, {**demos, "host_key": "ssh-ed25519 AAAA"}) is None
 
 
 def by_the_command_it_names(said: str) -> str:

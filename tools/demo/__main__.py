@@ -1,5 +1,6 @@
 """`make demo` and `make serve`: ``python -m tools.demo [demo|serve] …``; ORDERFLOW_ENV must be development."""
 
+import logging
 import os
 import sys
 
@@ -15,6 +16,8 @@ def main() -> None:
 
 def _execute() -> None:
     django.setup()
+    # Audit entries are logged at any LOG_LEVEL and would hide what the demo says; the audit log page has them.
+    logging.getLogger("orderflow.audit.entries").addFilter(lambda _: False)
     from tools.demo import demo, serve  # noqa: PLC0415  # they need Django's models
 
     commands = {"demo": demo.Command, "serve": serve.Command}

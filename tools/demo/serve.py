@@ -59,9 +59,11 @@ class Command(BaseCommand):
             self._say(f"  {login}")
         for place in places:
             self._say(f"Files:   {place.org.name}, {place.how}: {place.folder}")
+        for org in Org.objects.exclude(pk__in=[place.org.pk for place in places]):
+            self._say(f"Files:   {org.name}: not a dropzone of the demo, so no simulated ERP answers there")
         self._say(f"Logs:    {world.folder() / 'logs'}")
         self._say(f"Command: {world.command('doctor')}")
-        self._say("Push an approved order; the simulated ERP answers within seconds. Ctrl-C ends everything.")
+        self._say("Push an approved order; a simulated ERP answers within seconds. Ctrl-C ends everything.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

@@ -53,7 +53,10 @@ def fill_database() -> None:
 
 
 def open_places() -> list[Place]:
-    """Both dropzones, made on first use; the SFTP server is started each time."""
+    """Return the demo's dropzones, made on first use; start the SFTP server.
+
+    If a user has replaced a connection of the demo by another, that dropzone is left out: it may lead to a real ERP.
+    """
     first, second = Org.objects.order_by("slug")[:2]
     root, sftp_root = world.folder() / "dropzone" / first.slug, world.folder() / "sftp" / second.slug
     for folder in (root / "in", root / "out", sftp_root / "in", sftp_root / "out"):
@@ -64,10 +67,12 @@ def open_places() -> list[Place]:
         "ack_path": str(root / "out"),
     }
     server = _sftp_server(second, sftp_root)
-    return [
-        Place(first, _connect(first, folders), "folder", root),
-        Place(second, _connect(second, server.config()), f"sftp://127.0.0.1:{server.port}", sftp_root),
+    dropzones = [
+        (first, folders, "folder", root),
+        (second, server.config(), f"sftp://127.0.0.1:{server.port}", sftp_root),
     ]
+    connected = [(_connect(org, config), org, how, place) for org, config, how, place in dropzones]
+    return [Place(org, connection, how, place) for connection, org, how, place in connected if connection]
 
 
 def push_orders(place: Place) -> list[UUID]:
@@ -172,19 +177,20 @@ def _sftp_server(org: Org, root: Path) -> SftpServer:
     return sftp_server.start(root, world.folder() / "sftp" / "keys", port=port)
 
 
-def _connect(org: Org, config: dict[str, Any]) -> ERPConnection:
+def _connect(org: Org, config: dict[str, Any]) -> ERPConnection | None:
+    """Return the demo's connection of ``org``, None if a user has replaced it."""
     existing, actor = _active(org), user_with(org, Role.ADMIN)
     if existing is None:
         return manage.create_connection(org, DEFAULT_CONNECTOR_TYPE, config, actor=actor)
-    if _somebodys_own(existing, config):
-        return existing
+    if _is_users_own(existing, config):
+        return None
     return manage.change_connection(existing.pk, actor=actor, config=config)
 
 
-def _somebodys_own(existing: ERPConnection, config: dict[str, Any]) -> bool:
-    """It replaced the demo's, to try another dropzone; the checkout may have moved since it was made."""
+def _is_users_own(existing: ERPConnection, config: dict[str, Any]) -> bool:
+    """Compare what stays the same if the checkout was moved and the SFTP server has another port."""
     here, there = (
-        (one["mode"], one.get("host"), Path(one["export_path"]).parts[-3:])
+        (one["mode"], one.get("host"), one.get("host_key"), Path(one["export_path"]).parts[-3:])
         for one in (config, existing.config)
     )
     return here != there
