@@ -59,12 +59,12 @@ class MisnamedAnswer:
     expected_name: str
 
 
-# An ERP number is stored in a column of this length.
+# Length of the column for the ERP number.
 MAX_ORDER_ID = 255
 
 
 def is_sound(ack: Ack) -> bool:
-    """Return whether the answer says what it must, and the database can store it."""
+    """Return True if the answer has an ERP number exactly if it accepts, and the database can store it."""
     texts = [text for text in (ack.erp_order_id, ack.error_code, ack.message, ack.export_filename) if text]
     return (
         bool(ack.erp_order_id) is ack.accepted

@@ -134,7 +134,7 @@ def guard(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _faults_only_within(transport: Closable, place: AbstractContextManager[None]) -> Iterator[None]:
-    """Enter and leave ``place``. What the caller's block raises is not the adapter's, and passes as it is."""
+    """Enter and leave ``place`` for the caller's block. An exception of the block itself passes unchanged."""
     left = ExitStack()
     with faults_only(type(transport), "at", transport):
         left.enter_context(place)

@@ -53,7 +53,7 @@ class ReadAck:
 
     @property
     def unchanged(self) -> bool:
-        """True if an earlier poll has read the same; a clock of seconds does not show each time it was written."""
+        """True if an earlier poll has read the same content; size and time miss a second write within a second."""
         later = [row.body_sha256 for row in self.file.rows if row.part]
         return self.file.unchanged and (not later or set(later) == {archive.sha256(self.body)})
 
@@ -131,7 +131,7 @@ def _rows_of(connection: ERPConnection, read: ReadAck | UnreadableAck) -> list[A
     """Return a row for each answer, of an earlier poll or new. The first one has the body."""
     file = read.file
     known = {row.part: row for row in file.rows if row.moved_at is None}
-    # How many answers a changed file holds is not known while it can't be understood.
+    # The number of answers in a changed file is unknown while the file is unreadable.
     before = sorted(known) if read.unchanged else []
     parts = range(len(read.answers)) if isinstance(read, ReadAck) else before or [0]
     rows = [

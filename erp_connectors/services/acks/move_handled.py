@@ -40,7 +40,7 @@ from orderflow.row_updates import update_rows
 NOT_ALLOWED = (PERMISSION_DENIED, OPERATION_UNSUPPORTED, RENAME_UNSUPPORTED, REMOTE_FAILURE)
 # Statuses of answers that match no export of ours.
 _WRONG = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
-# Each is a parameter of a statement; a file has no more.
+# The most rows, each a parameter, in one statement; at least as many as one file can have.
 ROWS_AT_ONCE = 5000
 
 log = structlog.get_logger(__name__)

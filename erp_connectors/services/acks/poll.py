@@ -233,7 +233,7 @@ class _FolderPoll:
             patience = timedelta(seconds=settings.ACK_UNFINISHED_SECONDS if error.unfinished else 0)
             return UnreadableAck(file, body, str(error), patience)
         except Exception as error:
-            # A bug of the connector. It is not known what the file says, so it stays, and the others are read.
+            # A bug of the connector. The content is unknown, so the file stays. The other files are read.
             log.exception("ack.internal_error", connection_id=str(self.connection.pk))
             self.fault = Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse_ack.")
             return UnreadableAck(file, body, self.fault.message, patience=None)
