@@ -36,7 +36,9 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
     options = connector.parse({})
     answered = connector.acknowledges(name, options)
     if answered is None:
-        return _refused(name, "left where it is: this is not the name of an answer", ())
+        meant = connector.misnamed_answer(name, options)
+        wrong = (f"the name; call the file {meant.expected_name}",) if meant else ()
+        return _refused(name, "left where it is: this is not the name of an answer", wrong)
     try:
         acks = connector.parse_ack(name, body, options)
     except AckUnreadable as error:

@@ -71,9 +71,10 @@ def test_what_is_understood_though_clumsy_gets_advice(tmp_path: Path, body: Any,
         (f"error_{ORDER}", WELL, "the file name says FAILED"),
         (f"ack_{ORDER}", b'{"status": "ACK', "not understood yet: it breaks off"),
         (f"answer_{ORDER}", WELL, "not the name of an answer"),
+        (f"ack-{ORDER}", WELL, f"call the file ack_{ORDER}"),
         (f"ack_{ORDER}", b" " * (1024 * 1024 + 1), "ACK_MAX_BYTES"),
     ],
-    ids=["status", "name against status", "half", "name", "too large"],
+    ids=["status", "name against status", "half", "name", "nearly the name", "too large"],
 )
 def test_what_is_not_understood_is_said_with_its_reason(
     tmp_path: Path, name: str, body: Any, why: str
