@@ -119,11 +119,19 @@ class AckMover:
                 gone[name].append(pk)
         for page in by_size(gone.values(), len, files=settings.ACK_BATCH_SIZE, most=ROWS_AT_ONCE):
             rows = AckFile.objects.filter(pk__in=[pk for pks in page for pk in pks])
-            rows.filter(decided_at=None).delete()
+            undecided = rows.filter(decided_at=None)
+            # A poll moves none of which an answer waits, so what has its name elsewhere is another file.
+            never_moved = set(undecided.values_list("name", flat=True))
+            undecided.delete()
             files: dict[str, list[AckFile]] = defaultdict(list)
             for row in rows.defer("body").order_by("part"):
                 files[row.name].append(row)
-            self._find([HandledAck(name, mine) for name, mine in files.items()])
+            handled = [HandledAck(name, mine) for name, mine in files.items()]
+            self._find([file for file in handled if file.name not in never_moved])
+            left = [file for file in handled if file.name in never_moved]
+            for file in left:
+                file.record("")
+            update_rows([row for file in left for row in file.rows], "moved_at", "moved_to")
 
     def _find(self, files: Sequence[HandledAck]) -> None:
         """Look for files that a killed poll has moved, and record their paths."""

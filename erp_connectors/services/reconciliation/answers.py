@@ -156,7 +156,12 @@ class AnswerFiles:
         for seen in page:
             answered = [exports[name] for name in sorted(seen.filenames) if name in exports]
             rows = [row for export in answered for row in handled[export.filename] if _is_of(row, seen)]
-            waiting = [export for export in answered if export.status == ExportStatus.SENT]
+            counted = {row.export_id for row in rows}
+            waiting = [
+                export
+                for export in answered
+                if export.status == ExportStatus.SENT and export.pk not in counted
+            ]
             if not answered:
                 self._add(
                     FindingKind.ORPHANED,
@@ -164,8 +169,6 @@ class AnswerFiles:
                     "It answers an order file that no export of this org has.",
                     RESTORED,
                 )
-            elif rows:
-                pairs.append((seen, rows))
             elif waiting:
                 self._add(
                     FindingKind.LOST,
@@ -174,6 +177,8 @@ class AnswerFiles:
                     AGAIN,
                     waiting[0].pk,
                 )
+            elif rows:
+                pairs.append((seen, rows))
             else:
                 self._add(
                     FindingKind.UNEXPLAINED,

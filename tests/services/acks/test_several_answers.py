@@ -346,6 +346,21 @@ class TestAFileThatIsPartlyDecided:
         assert [again(one).erp_order_id for one in (first, later, other)] == ["SO-1", "SO-2", "SO-3"]
         assert files(site) == ["processed/monday.answers"]
 
+    def test_and_removed_is_not_taken_for_an_earlier_file_of_that_name(self, site):
+        first, second = sent(site, 2)
+        answer(site, f"{first.filename};ok;SO-1")
+        poll(site.connection.pk)
+        later = push(factories.draft(site.org).pk, actor=None).export
+        answer(site, f"{later.filename};ok;SO-2", f"{second.filename};ok;SO-3")
+        poll(site.connection.pk)
+        (site.acks / "monday.answers").unlink()
+
+        poll(site.connection.pk)
+
+        assert rows() == [(0, APPLIED), (1, APPLIED)]
+        assert AckFile.objects.get(part=1).moved_to == ""
+        assert not AckFile.objects.present().exists()
+
 
 def test_a_connector_that_raises_keeps_no_other_file_from_being_read(site):
     (export,) = sent(site)
@@ -378,3 +393,15 @@ def test_a_page_may_name_more_exports_than_a_statement_has_parameters(site):
 
     assert foreign_filenames(site.org.pk, names) == set()
     assert foreign_filenames(factories.org().pk, names) == {export.filename}
+
+
+def test_reconcile_finds_the_one_answer_of_a_file_that_was_not_counted(site):
+    first, second = sent(site, 2)
+    answer(site, f"{first.filename};ok;SO-1", f"{second.filename};ok;SO-2")
+    poll(site.connection.pk)
+    ERPExport.objects.filter(pk=second.pk).update(status=ExportStatus.SENT, answered_at=None)
+    AckFile.objects.filter(export=second).delete()
+
+    (found,) = [one for one in reconcile(site.connection.pk).findings if "answers" in one.path]
+
+    assert (found.kind, found.export_id) == ("lost", second.pk)
