@@ -18,7 +18,7 @@ from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.content import digest
 from erp_connectors.services.acks.misnamed import MisnamedFinder
-from erp_connectors.services.acks.shared_folders import foreign_filenames
+from erp_connectors.services.acks.shared_folders import NAMES_AT_ONCE, foreign_filenames
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.reconciliation.report import Finding, FindingKind, Reconciliation
@@ -112,10 +112,11 @@ class AnswerFiles:
         return [seen for seen in page if not seen.filenames or seen.filenames - foreign]
 
     def _exports(self, page: Sequence[_AnswerFile]) -> dict[str, ERPExport]:
-        rows = ERPExport.objects.for_org(self.connection.org_id).filter(
-            filename__in={name for seen in page for name in seen.filenames}
-        )
-        exports = {export.filename: export for export in rows.only("id", "filename", "status")}
+        names = {name for seen in page for name in seen.filenames}
+        ours = ERPExport.objects.for_org(self.connection.org_id).only("id", "filename", "status")
+        exports: dict[str, ERPExport] = {}
+        for some in by_size(names, lambda name: 1, files=NAMES_AT_ONCE):
+            exports |= {export.filename: export for export in ours.filter(filename__in=some)}
         self.answered |= {export.pk for export in exports.values() if export.status == ExportStatus.SENT}
         return exports
 

@@ -405,3 +405,14 @@ def test_reconcile_finds_the_one_answer_of_a_file_that_was_not_counted(site):
     (found,) = [one for one in reconcile(site.connection.pk).findings if "answers" in one.path]
 
     assert (found.kind, found.export_id) == ("lost", second.pk)
+
+
+def test_reconcile_reads_files_that_name_more_exports_than_a_statement_has_parameters(site):
+    (site.acks / "processed").mkdir(exist_ok=True)
+    for n in range(8):
+        body = "".join(f"{n}.{m}.csv;ok;SO-1\n" for m in range(9000))
+        site.answer(f"processed/{n}.answers", body.encode())
+
+    report = reconcile(site.connection.pk)
+
+    assert {one.kind for one in report.findings if "answers" in one.path} == {"orphaned"}
