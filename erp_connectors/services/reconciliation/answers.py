@@ -2,17 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import AckName, AckUnreadable, Connector
 from erp_connectors.dropzone_paths import join, name_of, numbered_name, unnumbered_name
-from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
+from erp_connectors.faults import FOLDER_MISSING, INTERNAL_ERROR, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
@@ -25,6 +25,8 @@ from erp_connectors.services.reconciliation.report import Finding, FindingKind, 
 from erp_connectors.states import AckFileStatus, ExportStatus
 from erp_connectors.transports.base import Transport
 from orderflow import clock
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,19 @@ class AnswerFiles:
         bodies = self.transport.read([seen.path for seen in unnamed], max_bytes=settings.ACK_MAX_BYTES)
         found = {}
         for seen, body in zip(unnamed, bodies, strict=True):
-            with suppress(AckUnreadable):
-                acks = (
-                    [] if isinstance(body, Fault) else self.connector.parse_ack(seen.name, body, self.options)
-                )
-                found[seen.path] = frozenset(filter(None, (ack.export_filename for ack in acks)))
+            if isinstance(body, bytes):
+                found[seen.path] = self._exports_in(seen, body)
         return [replace(seen, filenames=found.get(seen.path, seen.filenames)) for seen in page]
+
+    def _exports_in(self, seen: _AnswerFile, body: bytes) -> frozenset[str]:
+        try:
+            acks = self.connector.parse_ack(seen.name, body, self.options)
+        except AckUnreadable:
+            return frozenset()
+        except Exception as error:
+            log.exception("reconcile.internal_error", connection_id=str(self.connection.pk))
+            raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse_ack.", path=seen.path) from error
+        return frozenset(filter(None, (ack.export_filename for ack in acks)))
 
     def _without_others(self, page: Sequence[_AnswerFile]) -> Sequence[_AnswerFile]:
         named = {name for seen in page for name in seen.filenames}

@@ -416,3 +416,12 @@ def test_reconcile_reads_files_that_name_more_exports_than_a_statement_has_param
     report = reconcile(site.connection.pk)
 
     assert {one.kind for one in report.findings if "answers" in one.path} == {"orphaned"}
+
+
+def test_reconcile_reports_a_connector_that_raises_as_trouble(site):
+    (site.acks / "processed").mkdir(exist_ok=True)
+    site.answer("processed/bug.answers", b"\xff")
+
+    (trouble,) = reconcile(site.connection.pk).troubles
+
+    assert "UnicodeDecodeError in parse_ack" in trouble
