@@ -242,7 +242,7 @@ def test_many_answers_are_decided_in_several_transactions(site, at_crashpoint, m
     with pytest.raises(Killed):
         poll(site.connection.pk)
     accepted = [export for export in exports if again(export).status == ExportStatus.ACKED]
-    assert 0 < len(accepted) <= 2
+    assert 0 < len(accepted) < len(exports)
 
     assert poll(site.connection.pk).moved == 3
 
