@@ -14,11 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from orderflow.tenancy.roles import Role
-from tests import factories
 from tests.jobs.processes import ROOT, World, new_world
 from tests.servers.processes import free_port
-from tools.demo import story
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 DEMO = ("-m", "tools.demo")
@@ -91,19 +88,6 @@ def test_serve_answers_until_it_is_stopped_and_keeps_a_demo_from_wiping_its_data
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert not [pid for pid, env in environments() if f"VAR_DIR={world.folder / 'demo'}" in env]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    "changed", [{"host": "192.0.2.1"}, {"host_key": "ssh-ed25519 BBBB"}, {"export_path": "/else"}]
-)
-def test_no_simulated_erp_answers_on_a_connection_that_a_user_made(changed: dict[str, str]) -> None:
-    demos = {"mode": "sftp", "host": "192.0.2.9", "username": "erp", "password": "x", "export_path": "/in"}
-    org = factories.org()
-    factories.user(org, Role.ADMIN)
-    factories.connection(org, {**demos, "host_key": "ssh-ed25519 AAAA", **changed})
-
-    assert story._connect(org, {**demos, "host_key": "ssh-ed25519 AAAA"}) is None
 
 
 def by_the_command_it_names(said: str) -> str:
