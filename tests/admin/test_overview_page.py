@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from erp_connectors.admin.overview import rules
 from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, Fault
 from erp_connectors.models import AckFile, ERPConnection
@@ -203,3 +204,14 @@ def test_the_page_costs_the_same_however_much_there_is(
     for client, asked in zip(clients, (17, 16), strict=True):
         with django_assert_num_queries(asked):
             client.get(FRONT)
+
+
+def test_each_part_of_a_connections_card_has_a_style():
+    area = Path(rules.__file__).parent
+    template = (area / "templates/admin/erp_connectors/_health_card.html").read_text()
+    styles = (area / "static/erp_connectors/overview.css").read_text()
+
+    used = set(re.findall(r'class="(card-[a-z]+)', template))
+
+    assert used >= {"card-state", "card-warning"}
+    assert used <= set(re.findall(r"\.(card-[a-z]+)", styles))
