@@ -51,7 +51,7 @@ def polled(
     failures = connection.poll_failures_in_row + 1 if failed else 0
     ERPConnection.objects.filter(pk=connection.pk).update(
         last_poll_at=now,
-        poll_trouble=reason,
+        poll_error=reason,
         poll_failures_in_row=failures,
         poll_retry_at=now + poll_pause(failures) if failed else None,
         **({"misnamed_answers": misnamed} if changed else {}),
@@ -64,7 +64,7 @@ def poll_pause(failures: int) -> timedelta:
     return min(pause, LONGEST_POLL_PAUSE)
 
 
-def trouble(connection: ERPConnection, *, now: datetime) -> datetime:
+def record_failure(connection: ERPConnection, *, now: datetime) -> datetime:
     """Record a failed try: the pause grows each time. Return the time of the next try."""
     retry_at = now + backoff(connection.failures_in_row + 1)
     ERPConnection.objects.filter(pk=connection.pk).update(
@@ -75,7 +75,7 @@ def trouble(connection: ERPConnection, *, now: datetime) -> datetime:
 
 def open_circuit(connection: ERPConnection, reason: dict[str, Any], *, now: datetime) -> None:
     """Hold the queue until a probe or a user's test succeeds; ``reason`` is shown to users."""
-    trouble(connection, now=now)
+    record_failure(connection, now=now)
     row = ERPConnection.objects.filter(pk=connection.pk)
     with transaction.atomic():
         row.update(circuit_reason=reason)

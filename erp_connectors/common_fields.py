@@ -90,7 +90,7 @@ FIELDS = (
     ),
     ConfigField(
         "ack_timeout", "integer", required=False, default=None, label="Overdue after", group=TIMING, rare=True,
-        least=60, most=31 * 86400, help="Seconds after which a sent order without an answer counts as overdue.",
+        minimum=60, maximum=31 * 86400, help="Seconds after which a sent order without an answer counts as overdue.",
     ),
 )  # fmt: skip
 

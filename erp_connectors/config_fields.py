@@ -57,8 +57,8 @@ class ConfigField:
     rare: bool = False
     purpose: Purpose = Purpose.PLAIN
     choices: tuple[tuple[str, str], ...] = ()
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     lines: int = 1
     sent_to: tuple[str, ...] = ()
 

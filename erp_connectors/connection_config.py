@@ -11,7 +11,7 @@ from erp_connectors.common_fields import MODE, Dropzone, mode_field
 from erp_connectors.config_fields import ConfigError, ConfigField, by_group
 from erp_connectors.connectors.base import Connector
 from erp_connectors.registry import connector_for, is_mode, transport_for, transport_modes
-from erp_connectors.transports.base import Renewed, Transport
+from erp_connectors.transports.base import RenewedCredentials, Transport
 
 _COMMON = frozenset({MODE, *(field.name for field in common_fields.FIELDS)})
 
@@ -46,7 +46,7 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     return common_fields.dropzone(mode, options, common, format_options)
 
 
-def renew_config(raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+def renew_config(raw: Mapping[str, Any], renewed: RenewedCredentials, *, today: date) -> dict[str, Any]:
     """Return the config without the credentials that the used ones replace. Raises `UnknownMode`."""
     return transport_for(raw[MODE]).renew(raw, renewed, today=today)
 

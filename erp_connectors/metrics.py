@@ -105,7 +105,7 @@ class _Overall(Collector):
 
 
 def _worst_first(found: Sequence[ConnectionGauges]) -> list[ConnectionGauges]:
-    return sorted(found, key=lambda one: (not one.in_trouble, -one.waiting))
+    return sorted(found, key=lambda one: (not one.is_failing, -one.waiting))
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -105,7 +105,7 @@ _between: list[Callable[[Transport], Transport]] = []
 
 @contextmanager
 def wrap_transports(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
-    """While it lasts, whatever transport this process opens goes through ``wrap``: to play trouble in an acceptance."""
+    """Pass every transport that this process opens through ``wrap``, to inject faults in an acceptance test."""
     _between.append(wrap)
     try:
         yield

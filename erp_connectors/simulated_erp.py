@@ -45,7 +45,7 @@ class Behaviour:
 
 
 class ErpAction(msgspec.Struct, frozen=True):
-    """One thing it did: ``taken``, ``accepted``, ``refused``, ``malformed``, ``truncated``, or ``trouble``."""
+    """One thing it did: ``taken``, ``accepted``, ``refused``, ``malformed``, ``truncated``, or ``error``."""
 
     what: str
     file: str
@@ -111,7 +111,7 @@ class SimulatedErp:
                     self.waiting += self._answers(name, body, now)
                 elif fault and fault.kind is not NOT_FOUND and name not in self.complained:
                     self.complained.add(name)
-                    yield ErpAction("trouble", name, _trouble(fault))
+                    yield ErpAction("error", name, _problem(fault))
             # A marker without its file says nothing to anybody.
             self.transport.remove([self._path(f"{name}.done") for name in marked])
 
@@ -136,7 +136,7 @@ class SimulatedErp:
             return
         for answer in due:
             fault = self._write(answer)
-            yield ErpAction("trouble", answer.name, fault.message) if fault else answer.action
+            yield ErpAction("error", answer.name, fault.message) if fault else answer.action
 
     def _write(self, answer: PlannedAck) -> Fault | None:
         final = join(self.ack_path or "", answer.name)
@@ -226,7 +226,7 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _trouble(fault: Fault) -> str:
+def _problem(fault: Fault) -> str:
     if fault.kind is NAME_TAKEN:
         return f"delivered again: {TAKEN}/ already holds a file of this name"
     return fault.message

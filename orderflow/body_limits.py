@@ -19,7 +19,7 @@ NEVER = ("TRACE", "TRACK", "CONNECT")
 _PIECE = 64 * 1024
 # The search box of the admin, its choices as one types, and the API's lists.
 SEARCHES = ("q", "term", "search")
-MOST_WORDS = 50
+MAX_WORDS = 50
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ def _refused(request: HttpRequest) -> HttpResponse | None:
     if request.method in NEVER or (not _is_program(request) and request.method not in METHODS):
         return HttpResponseNotAllowed(METHODS)
     # Each word is a condition, and SQLite takes 1,000.
-    if any(count_words(text) > MOST_WORDS for name in SEARCHES for text in request.GET.getlist(name)):
+    if any(count_words(text) > MAX_WORDS for name in SEARCHES for text in request.GET.getlist(name)):
         return _too_many_words(request)
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if "HTTP_TRANSFER_ENCODING" in request.META:
@@ -55,10 +55,10 @@ def _refused(request: HttpRequest) -> HttpResponse | None:
 
 def _too_many_words(request: HttpRequest) -> HttpResponse:
     if _is_program(request):
-        details = {"search": [f"Write at most {MOST_WORDS} words."]}
+        details = {"search": [f"Write at most {MAX_WORDS} words."]}
         return JsonResponse(envelope(422, "The request is not valid.", details), status=422)
     said = _("A search may have %(most)d words. Search for an order number, a customer or a file name.")
-    return render(request, "413.html", {"said": said % {"most": MOST_WORDS}}, status=422)
+    return render(request, "413.html", {"said": said % {"most": MAX_WORDS}}, status=422)
 
 
 def _is_program(request: HttpRequest) -> bool:

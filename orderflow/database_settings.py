@@ -44,9 +44,9 @@ def database(var: Path, *, row_level_security: bool) -> dict[str, Any]:
 
 def _timeouts() -> dict[str, int]:
     """Return the libpq options that detect a silent server or network."""
-    silent = env.number("DATABASE_SILENT_SECONDS", 60, least=6)
+    silent = env.number("DATABASE_SILENT_SECONDS", 60, minimum=6)
     return {
-        "connect_timeout": env.number("DATABASE_CONNECT_SECONDS", 10, least=2),
+        "connect_timeout": env.number("DATABASE_CONNECT_SECONDS", 10, minimum=2),
         "keepalives": 1,
         "keepalives_idle": silent // 2,
         "keepalives_interval": max(1, silent // 6),

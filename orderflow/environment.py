@@ -29,10 +29,10 @@ def flag(name: str, default: bool) -> bool:
     return _read(lambda value: _BOOLEANS[value.lower()], name, default, wanted="true or false")
 
 
-def number(name: str, default: int, *, least: int = 1) -> int:
-    wanted = f"a whole number of at least {least}"
+def number(name: str, default: int, *, minimum: int = 1) -> int:
+    wanted = f"a whole number of at least {minimum}"
     value = _read(int, name, default, wanted=wanted)
-    if value < least:
+    if value < minimum:
         raise ImproperlyConfigured(f"{name} is {value}; write {wanted}.")
     return value
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
+class SubprocessGroup:
     """A program under its guardian; the guardian's process id is that of the whole group."""
 
     process: "subprocess.Popen[bytes]"
@@ -57,7 +57,7 @@ def start(
     output: "IO[bytes] | None" = None,
     grace: float = 10.0,
     pass_fds: Sequence[int] = (),
-) -> Guarded:
+) -> SubprocessGroup:
     """``output`` None: the program shares this one's. ``grace``: seconds from SIGTERM to SIGKILL.
 
     ``pass_fds``: file descriptors that the program inherits.
@@ -71,7 +71,7 @@ def start(
         env={**(os.environ if env is None else env), "PYTHONPATH": _python_path()},
         start_new_session=True,
     )
-    return Guarded(process, grace)
+    return SubprocessGroup(process, grace)
 
 
 def _python_path() -> str:

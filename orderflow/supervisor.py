@@ -19,7 +19,7 @@ from typing import IO
 from orderflow import subprocess_group
 from orderflow.heartbeat.pulse import Pipe
 from orderflow.heartbeat.tasks import CLUSTER
-from orderflow.subprocess_group import Guarded
+from orderflow.subprocess_group import SubprocessGroup
 from orderflow.ticker import Ticker
 
 LOOK_EVERY_SECONDS = 0.5
@@ -49,7 +49,7 @@ class Cluster:
         self.policy = policy
         self.output = output
         self.pipe = Pipe()
-        self.tree: Guarded | None = None
+        self.tree: SubprocessGroup | None = None
         self.started_at = 0.0
         self.pulse_at: float | None = None
         self.restart_at = 0.0
@@ -82,7 +82,7 @@ class Cluster:
         if self.pipe.was_written():
             self.pulse_at = time.monotonic()
 
-    def ailment(self, answering_since: float | None) -> str:
+    def failure_reason(self, answering_since: float | None) -> str:
         """Return why the tree must be restarted; empty if it lives or is still starting.
 
         ``answering_since``: since when the database answers, None if it does not. Silence before that says nothing.
@@ -160,9 +160,9 @@ class Supervisor:
             self._look_after(cluster, answering_since)
 
     def _look_after(self, cluster: Cluster, answering_since: float | None) -> None:
-        ailment = cluster.ailment(answering_since)
-        if ailment:
-            self.say(f"{cluster.name}: {ailment}; restarting all of it")
+        failure_reason = cluster.failure_reason(answering_since)
+        if failure_reason:
+            self.say(f"{cluster.name}: {failure_reason}; restarting all of it")
             cluster.remove()
             self.ticker.forget(cluster.name)
         # Without a database a cluster would only end again.

@@ -15,7 +15,7 @@ from contextvars import copy_context
 from datetime import timedelta
 
 import structlog
-from django.db import Error as DatabaseTrouble
+from django.db import Error as DatabaseFailure
 from django.db import close_old_connections, connection
 
 from orderflow import clock, jobs
@@ -99,7 +99,7 @@ class Ticker:
             connection.ensure_connection()
             self._socket = _socket_of()
             step()
-        except DatabaseTrouble as error:
+        except DatabaseFailure as error:
             self._answering_since = None
             connection.close()
             if not self._told:

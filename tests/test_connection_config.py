@@ -135,13 +135,13 @@ def test_the_description_and_the_parser_know_the_same_keys_and_defaults():
         assert field.default == (None if default is msgspec.NODEFAULT else default), field.name
 
 
-@pytest.mark.parametrize("field", [f for f in FIELDS if f.most], ids=lambda field: field.name)
+@pytest.mark.parametrize("field", [f for f in FIELDS if f.maximum], ids=lambda field: field.name)
 def test_the_described_limits_are_those_of_the_parser(field):
-    assert parse({**SFTP, field.name: field.most})
-    assert field.name in problems({**SFTP, field.name: field.most + 1})
-    if field.least:
-        assert parse({**SFTP, field.name: field.least})
-        assert field.name in problems({**SFTP, field.name: field.least - 1})
+    assert parse({**SFTP, field.name: field.maximum})
+    assert field.name in problems({**SFTP, field.name: field.maximum + 1})
+    if field.minimum:
+        assert parse({**SFTP, field.name: field.minimum})
+        assert field.name in problems({**SFTP, field.name: field.minimum - 1})
 
 
 @pytest.mark.parametrize("field", [f for f in FIELDS if f.required], ids=lambda field: field.name)

@@ -156,7 +156,7 @@ def test_a_scrape_asks_as_much_of_one_connection_as_of_many(make_site, scrape, d
         scrape()
 
 
-def test_of_too_many_connections_those_in_trouble_are_shown(make_site, scrape, settings):  # noqa: F811
+def test_of_too_many_connections_failing_ones_are_shown(make_site, scrape, settings):  # noqa: F811
     settings.METRICS_CONNECTIONS = 2
     sites = [make_site() for _ in range(4)]
     ERPConnection.objects.filter(pk=sites[3].connection.pk).update(circuit_opened_at=timezone.now())

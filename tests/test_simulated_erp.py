@@ -141,10 +141,10 @@ def test_a_duplicate_comes_under_the_doubled_name(tmp_path: Path) -> None:
     assert {acknowledges(ack) for ack in acks(tmp_path)} == {name}
 
 
-def test_a_file_delivered_twice_is_trouble_and_said_once(erp: SimulatedErp, tmp_path: Path) -> None:
+def test_a_file_delivered_twice_is_an_error_and_reported_once(erp: SimulatedErp, tmp_path: Path) -> None:
     name = put_order(tmp_path)
     body = (tmp_path / "export" / name).read_bytes()
     erp.step(NOW)
     (tmp_path / "export" / name).write_bytes(body)
     what = Counter(happening.what for _ in range(3) for happening in erp.step(NOW))
-    assert what == {"trouble": 1}
+    assert what == {"error": 1}

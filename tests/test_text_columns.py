@@ -37,7 +37,7 @@ BY_THE_PROGRAM = {
     },
     "what a server, an ERP or a request told, made printable": {
         "AckFile.name", "AckFile.reason", "AckFile.moved_to", "ERPExportEvent.detail", "AuditLog.user_agent",
-        "AuditLog.request_id", "RetentionRun.trouble",
+        "AuditLog.request_id", "RetentionRun.error",
     },
     "sealed": {"ERPConnection.config", "Subscription.url", "SecondFactor.secret"},
 }  # fmt: skip

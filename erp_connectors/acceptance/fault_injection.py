@@ -7,7 +7,14 @@ from typing import TypeVar
 
 from erp_connectors.faults import CONNECTION_LOST, DISK_FULL, Fault
 from erp_connectors.port_types import Entry, Guarantee, Move, PresentedKeys, ProbeStep, Upload
-from erp_connectors.transports.base import Contents, Outcomes, Presences, Renewed, ServerLimits, Transport
+from erp_connectors.transports.base import (
+    Contents,
+    Outcomes,
+    Presences,
+    RenewedCredentials,
+    ServerLimits,
+    Transport,
+)
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
@@ -46,7 +53,7 @@ class FaultInjectingTransport(Transport):
     def server_key(self) -> str:
         return self._inner.server_key()
 
-    def renewed(self) -> Renewed:
+    def renewed(self) -> RenewedCredentials:
         return self._inner.renewed()
 
     def presented_keys(self) -> PresentedKeys:

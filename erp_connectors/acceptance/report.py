@@ -7,7 +7,7 @@ from erp_connectors.acceptance.scenario import Scenario
 from erp_connectors.acceptance.verdict import PROMISES, DayResult
 from erp_connectors.services.connections.endpoint import Target
 
-MOST_FINDINGS = 20
+MAX_FINDINGS = 20
 
 
 def heading(scenario: Scenario, target: Target, *, at: datetime, version: str) -> list[str]:
@@ -36,8 +36,8 @@ def verdict(results: Sequence[DayResult]) -> list[str]:
     for promise in PROMISES:
         found = [f"{result.day}: {text}" for result in results for text in result.broken.get(promise, ())]
         lines.append(f"{'NO  ' if found else 'yes '} {promise}")
-        lines += [f"       {text}" for text in found[:MOST_FINDINGS]]
-        lines += [f"       and {len(found) - MOST_FINDINGS} more"] if len(found) > MOST_FINDINGS else []
+        lines += [f"       {text}" for text in found[:MAX_FINDINGS]]
+        lines += [f"       and {len(found) - MAX_FINDINGS} more"] if len(found) > MAX_FINDINGS else []
     passed = all(result.passed for result in results)
     total = sum(result.orders for result in results)
     lines += ["", f"Verdict: {'PASSED' if passed else 'FAILED'}, {total} orders in {len(results)} days"]

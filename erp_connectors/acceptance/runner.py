@@ -12,8 +12,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from erp_connectors.acceptance.fault_injection import FaultInjectingTransport, FaultPlan
-from erp_connectors.acceptance.scenario import Day, Scenario
-from erp_connectors.acceptance.verdict import DayResult, Played, judge_day
+from erp_connectors.acceptance.scenario import Scenario, ScenarioDay
+from erp_connectors.acceptance.verdict import DayResult, DayRun, judge_day
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONFIG_INVALID, Fault
 from erp_connectors.models import ERPConnection, ERPExport
@@ -37,10 +37,10 @@ PAUSE = 0.1
 
 
 @dataclass(slots=True)
-class _Playing:
+class _CurrentDay:
     connection: ERPConnection
     actor: User
-    day: Day
+    day: ScenarioDay
     erp: SimulatedErp
     orders: list[UUID] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ def play(
 
 
 def _play_day(
-    scenario: Scenario, connection: ERPConnection, actor: User, day: Day, *, seed: str
+    scenario: Scenario, connection: ERPConnection, actor: User, day: ScenarioDay, *, seed: str
 ) -> DayResult:
     fault_plan = FaultPlan(day.lost, day.disk_full, random.Random(seed))  # noqa: S311  # repeatable, not secret
     dropzone = dropzone_of(connection)
@@ -82,12 +82,12 @@ def _play_day(
         stack.callback(session_pool.close, connection.pk)
         stack.enter_context(wrap_transports(_under(fault_plan)))
         session_pool.close(connection.pk)
-        playing = _Playing(connection, actor, day, erp)
+        playing = _CurrentDay(connection, actor, day, erp)
         _make_orders(playing)
         finished = _go_on(playing, until=started + scenario.limit)
     # The evening is calm: what came in with the last round is read.
     poll(connection.pk)
-    played = Played(day, playing.orders, erp.receipts, fault_plan, finished, time.monotonic() - started)
+    played = DayRun(day, playing.orders, erp.receipts, fault_plan, finished, time.monotonic() - started)
     return judge_day(played, connection, dropzone)
 
 
@@ -95,7 +95,7 @@ def _under(fault_plan: FaultPlan) -> Callable[[Transport], Transport]:
     return lambda transport: FaultInjectingTransport(transport, fault_plan)
 
 
-def _behaviour(day: Day, seed: str) -> Behaviour:
+def _behaviour(day: ScenarioDay, seed: str) -> Behaviour:
     return Behaviour(
         refuse_rate=day.refuse_rate,
         truncate_rate=day.truncate_rate,
@@ -107,7 +107,7 @@ def _behaviour(day: Day, seed: str) -> Behaviour:
     )
 
 
-def _make_orders(playing: _Playing) -> None:
+def _make_orders(playing: _CurrentDay) -> None:
     org = playing.connection.org
     customer, _ = Customer.objects.get_or_create(
         org=org, name=CUSTOMER, defaults={"erp_customer_number": "TEST", "default_currency": "EUR"}
@@ -130,7 +130,7 @@ def _make_orders(playing: _Playing) -> None:
         playing.orders.append(draft.pk)
 
 
-def _go_on(playing: _Playing, *, until: float) -> bool:
+def _go_on(playing: _CurrentDay, *, until: float) -> bool:
     """Round after round until every order has its answer; False where the time is up."""
     times = 2 if playing.day.twice else 1
     while time.monotonic() < until:
@@ -154,7 +154,7 @@ def _let_erp_work(erp: SimulatedErp) -> None:
         erp.transport.close()
 
 
-def _operate(playing: _Playing) -> None:
+def _operate(playing: _CurrentDay) -> None:
     """What an operator would do, and the minutes that a bad line would take pass at once."""
     mine = ERPExport.objects.filter(draft_order__in=playing.orders)
     for export in mine.filter(failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN)).select_related(
@@ -166,7 +166,7 @@ def _operate(playing: _Playing) -> None:
     ERPConnection.objects.filter(pk=playing.connection.pk).update(retry_at=None, poll_retry_at=None)
 
 
-def _is_over(playing: _Playing) -> bool:
+def _is_over(playing: _CurrentDay) -> bool:
     answered = ERPExport.objects.filter(draft_order__in=playing.orders)
     ended = (
         answered.filter(status=ExportStatus.ACKED).count()

@@ -16,7 +16,7 @@ class BadScenario(ValueError):
     """The text names the file and the key."""
 
 
-class Day(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ScenarioDay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One day: how many orders, how the ERP behaves, and what goes wrong; shares between 0 and 1.
 
     ``delay``: seconds that the ERP thinks about each order. ``lost``: share of operations during which the connection
@@ -37,7 +37,7 @@ class Day(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     title: str
-    days: Annotated[tuple[Day, ...], Meta(min_length=1)]
+    days: Annotated[tuple[ScenarioDay, ...], Meta(min_length=1)]
     seed: str = "acceptance"
     limit: Annotated[float, Meta(gt=0, le=3600)] = 120.0
 

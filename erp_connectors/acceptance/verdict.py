@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from erp_connectors.acceptance.fault_injection import FaultPlan
-from erp_connectors.acceptance.scenario import Day
+from erp_connectors.acceptance.scenario import ScenarioDay
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for, open_transport
@@ -27,10 +27,10 @@ PROMISES = (
 )
 
 
-class Played(NamedTuple):
+class DayRun(NamedTuple):
     """A day as it went."""
 
-    day: Day
+    day: ScenarioDay
     orders: Sequence[UUID]
     receipts: Sequence[Receipt]
     fault_plan: FaultPlan
@@ -56,7 +56,7 @@ class DayResult(msgspec.Struct, frozen=True, kw_only=True):
         return not self.broken
 
 
-def judge_day(played: Played, connection: ERPConnection, dropzone: Dropzone) -> DayResult:
+def judge_day(played: DayRun, connection: ERPConnection, dropzone: Dropzone) -> DayResult:
     orders, receipts = played.orders, played.receipts
     exports = list(ERPExport.objects.filter(draft_order__in=orders).select_related("draft_order"))
     late = [] if played.finished else ["The time was up before every order had its answer."]
@@ -130,5 +130,5 @@ def _files(transport: Transport, folder: str) -> list[str]:
 
 def _differences(connection: ERPConnection) -> Iterator[str]:
     report = reconcile(connection.pk)
-    yield from report.troubles
+    yield from report.errors
     yield from (f"{one.kind}: {one.path}: {one.what}" for one in report.findings)

@@ -21,14 +21,14 @@ SILENT = (
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts of rows; ``trouble`` says why nothing moves, where that can be told."""
+    """Counts of rows; ``problem`` says why nothing moves, if it is known."""
 
     total: int
     open: int
     done: int
     same: int
     refused: int
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def settled(self) -> int:
@@ -45,11 +45,11 @@ def progress_of(run: BulkRun) -> Progress:
         done=counts.get(Outcome.DONE, 0),
         same=counts.get(Outcome.SAME, 0),
         refused=counts.get(Outcome.REFUSED, 0),
-        trouble=_trouble(run, clock.now()) if waits else "",
+        problem=_problem(run, clock.now()) if waits else "",
     )
 
 
-def _trouble(run: BulkRun, now: datetime) -> str:
+def _problem(run: BulkRun, now: datetime) -> str:
     if run.worked_at is None or now - run.worked_at < PATIENCE:
         return ""
     alive = Heartbeat.objects.order_by("-beat_at").first()

@@ -14,7 +14,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.row_updates import update_rows
 from orderflow.tenancy.models import User
 
-AT_MOST = 10_000
+MAX_ROWS = 10_000
 CHUNK = 100
 # What is done within a request, while whoever confirmed it waits for the next page.
 AT_ONCE = 20
@@ -30,8 +30,8 @@ class TooMany(ValueError):
 def make(action: BulkAction, draft_ids: Iterable[UUID], *, actor: User) -> BulkRun:
     """Nothing is done yet. Raises `TooMany`."""
     ids = list(dict.fromkeys(draft_ids))
-    if len(ids) > AT_MOST:
-        raise TooMany(f"{len(ids)} orders were chosen; one run takes {AT_MOST} at most.")
+    if len(ids) > MAX_ROWS:
+        raise TooMany(f"{len(ids)} orders were chosen; one run takes {MAX_ROWS} at most.")
     mine = set(DraftOrder.objects.visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True))
     run = BulkRun.objects.create(action=action, org=actor.org, made_by=actor)
     BulkRow.objects.bulk_create(

@@ -38,7 +38,7 @@ class ExaminingCommand(ReportingCommand):
         verdicts = [self._verdict(connector, path) for path in options["files"]]
         for verdict in verdicts:
             self.show(verdict, as_json=options["json"])
-        self.finish(trouble=not all(verdict.fine for verdict in verdicts))
+        self.finish(failed=not all(verdict.fine for verdict in verdicts))
 
     def _verdict(self, connector: Connector[Any], path: Path) -> FileCheck:
         try:

@@ -15,7 +15,7 @@ from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
 
 
-class Pushed(msgspec.Struct, frozen=True):
+class PushReport(msgspec.Struct, frozen=True):
     draft_order_id: UUID
     erp_export_id: UUID
     filename: str
@@ -54,7 +54,9 @@ class PushingCommand(ReportingCommand):
             raise CommandError(f"There is no order {draft_id} that this user may see.") from None
         export = result.export
         warnings = [warning.english() for warning in warnings_of(export.draft_order)]
-        report = Pushed(draft_id, export.pk, export.filename, str(export.status), result.created, warnings)
+        report = PushReport(
+            draft_id, export.pk, export.filename, str(export.status), result.created, warnings
+        )
         self.show(report, as_json=options["json"])
 
 

@@ -1,4 +1,4 @@
-"""What the commands that do one round share: readable lines or JSON, and an exit code that tells of trouble."""
+"""Share the output (readable lines or JSON) and the exit code of commands that do one round."""
 
 import sys
 import time
@@ -28,7 +28,7 @@ ReportT = TypeVar("ReportT", bound=Report)
 
 
 class ReportingCommand(BaseCommand):
-    """Prints reports; `trouble` in any of them makes the exit code 1."""
+    """Print reports. Exit with code 1 if any of them has an error."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object a line instead of text")
@@ -39,8 +39,8 @@ class ReportingCommand(BaseCommand):
             self.stdout.write(line)
         self.stdout.flush()
 
-    def finish(self, *, trouble: bool) -> None:
-        if trouble:
+    def finish(self, *, failed: bool) -> None:
+        if failed:
             sys.exit(1)
 
 
@@ -59,11 +59,11 @@ class ConnectionsCommand(ReportingCommand):
     def rounds(
         self, options: dict[str, Any], work: Callable[[UUID], ReportT], failed: Callable[[ReportT], bool]
     ) -> None:
-        trouble = True
+        any_failed = True
         try:
             while True:
                 reports = each(chosen_connections(options["connection"]), work)
-                trouble = any(failed(report) for report in reports)
+                any_failed = any(failed(report) for report in reports)
                 for report in reports:
                     self.show(report, as_json=options["json"])
                 if not reports and not options["json"]:
@@ -78,7 +78,7 @@ class ConnectionsCommand(ReportingCommand):
                 f"The database can't be reached: {str(error).strip()}. Nothing is lost: the next round finishes what "
                 "this one began."
             ) from None
-        self.finish(trouble=trouble)
+        self.finish(failed=any_failed)
 
 
 def positive(text: str) -> float:
@@ -110,7 +110,7 @@ def require_connection(connection_id: UUID) -> ERPConnection:
 
 
 def each(connection_ids: Sequence[UUID], work: Callable[[UUID], ReportT]) -> list[ReportT]:
-    """Side by side, so that one connection's trouble does not delay the others."""
+    """Work on connections in parallel, so that a slow one does not delay the others."""
     if len(connection_ids) < 2:
         return [work(connection_id) for connection_id in connection_ids]
 

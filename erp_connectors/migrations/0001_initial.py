@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ("failures_in_row", models.PositiveIntegerField(default=0, editable=False)),
                 ("last_success_at", models.DateTimeField(editable=False, null=True)),
                 ("last_poll_at", models.DateTimeField(editable=False, null=True)),
-                ("poll_trouble", models.JSONField(editable=False, null=True)),
+                ("poll_error", models.JSONField(editable=False, null=True)),
                 ("poll_retry_at", models.DateTimeField(editable=False, null=True)),
                 ("poll_failures_in_row", models.PositiveIntegerField(default=0, editable=False)),
                 (
@@ -303,7 +303,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "handled_at",
+                    "dismissed_at",
                     models.DateTimeField(
                         editable=False,
                         help_text="When a person said that nothing more is to be done about it.",

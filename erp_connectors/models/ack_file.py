@@ -51,7 +51,7 @@ class AckFile(models.Model):
     move_retry_at = models.DateTimeField(
         null=True, editable=False, help_text="It is handled and could not be moved: when that is tried again."
     )
-    handled_at = models.DateTimeField(
+    dismissed_at = models.DateTimeField(
         null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
     )
     body_removed_at = models.DateTimeField(null=True, editable=False)

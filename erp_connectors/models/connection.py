@@ -41,7 +41,7 @@ class ERPConnection(models.Model):
     failures_in_row = models.PositiveIntegerField(default=0, editable=False)
     last_success_at = models.DateTimeField(null=True, editable=False)
     last_poll_at = models.DateTimeField(null=True, editable=False)
-    poll_trouble = models.JSONField(null=True, editable=False)
+    poll_error = models.JSONField(null=True, editable=False)
     poll_retry_at = models.DateTimeField(null=True, editable=False)
     poll_failures_in_row = models.PositiveIntegerField(default=0, editable=False)
     misnamed_answers = models.JSONField(

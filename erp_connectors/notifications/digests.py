@@ -11,7 +11,7 @@ from django.db.models import Min
 
 from erp_connectors.models import ERPConnection
 from erp_connectors.notifications.models import Notification
-from erp_connectors.notifications.notification_content import facts_of, still_true
+from erp_connectors.notifications.notification_content import content_of, still_true
 from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
 from erp_connectors.outbox.models import PendingEvent, Subscription
 
@@ -99,8 +99,8 @@ def _notify(
 ) -> int:
     if not pending_events or not subscription.wants(event):
         return 0
-    facts = msgspec.to_builtins(facts_of(subscription, event, pending_events))
-    Notification.objects.create(subscription=subscription, event=event, facts=facts, created_at=now)
+    content = msgspec.to_builtins(content_of(subscription, event, pending_events))
+    Notification.objects.create(subscription=subscription, event=event, content=content, created_at=now)
     return 1
 
 

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from erp_connectors.notifications.links import link_to
-from erp_connectors.notifications.notification_content import Facts, Instance, Way
+from erp_connectors.notifications.notification_content import ConnectionRef, NotificationContent, Occurrence
 from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
-from erp_connectors.services.status.connection_health import Trouble
+from erp_connectors.services.status.connection_health import ConnectionProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +34,31 @@ _TITLES: dict[Event, Callable[[int], str]] = {
 }
 
 
-def email_of(event: Event, facts: Facts) -> EmailText:
-    title = _TITLES[event](facts.count) % {"n": facts.count}
-    ways = {one.connection.id: one.connection for one in facts.first}
-    place = named(next(iter(ways.values()))) if len(ways) == 1 else _("several connections")
+def email_of(event: Event, content: NotificationContent) -> EmailText:
+    title = _TITLES[event](content.count) % {"n": content.count}
+    connections = {one.connection.id: one.connection for one in content.first}
+    place = named(next(iter(connections.values()))) if len(connections) == 1 else _("several connections")
     parts = [
         f"{title}.",
-        "\n".join(_heading(event, facts, place)),
-        "\n".join(_listed(event, facts, several=len(ways) > 1)),
-        _next_step(event, facts),
-        link_to(event, facts),
+        "\n".join(_heading(event, content, place)),
+        "\n".join(_listed(event, content, several=len(connections) > 1)),
+        _next_step(event, content),
+        link_to(event, content),
         _farewell(),
     ]
-    return EmailText(_subject(facts.org, title, place), "\n\n".join(part for part in parts if part) + "\n")
+    return EmailText(_subject(content.org, title, place), "\n\n".join(part for part in parts if part) + "\n")
 
 
-def trial_email(org: str, way: Way | None) -> EmailText:
-    place = named(way) if way else _("all connections")
+def trial_email(org: str, ref: ConnectionRef | None) -> EmailText:
+    place = named(ref) if ref else _("all connections")
     text = _("This is a test. Whoever reads it will be told here what happens on: %(place)s.") % {
         "place": place
     }
     return EmailText(_subject(org, _("Test of the notifications"), place), f"{text}\n\n{_farewell()}\n")
 
 
-def named(way: Way) -> str:
-    return f"{way.name} {way.where}".rstrip()
+def named(ref: ConnectionRef) -> str:
+    return f"{ref.name} {ref.where}".rstrip()
 
 
 def _subject(org: str, title: str, place: str) -> str:
@@ -66,48 +66,48 @@ def _subject(org: str, title: str, place: str) -> str:
     return " ".join(f"[OrderFlow] {org}: {title} ({place})".split())
 
 
-def _heading(event: Event, facts: Facts, place: str) -> Iterator[str]:
-    yield _("Organisation: %(org)s") % {"org": facts.org}
+def _heading(event: Event, content: NotificationContent, place: str) -> Iterator[str]:
+    yield _("Organisation: %(org)s") % {"org": content.org}
     yield _("Connection: %(place)s") % {"place": place}
-    yield _("Since: %(time)s") % {"time": _time(facts.since)}
-    if facts.until != facts.since:
-        yield _("The last one: %(time)s") % {"time": _time(facts.until)}
+    yield _("Since: %(time)s") % {"time": _time(content.since)}
+    if content.until != content.since:
+        yield _("The last one: %(time)s") % {"time": _time(content.until)}
 
 
-def _listed(event: Event, facts: Facts, *, several: bool) -> Iterator[str]:
-    for one in facts.first:
+def _listed(event: Event, content: NotificationContent, *, several: bool) -> Iterator[str]:
+    for one in content.first:
         if event not in OF_A_CIRCUIT:
             yield f"- {_order(one)}: {_cause(one)}"
         elif several or _cause(one):
             yield f"- {named(one.connection)}{': ' if _cause(one) else ''}{_cause(one)}"
-    if facts.count > len(facts.first):
-        more = facts.count - len(facts.first)
+    if content.count > len(content.first):
+        more = content.count - len(content.first)
         yield ngettext("- and %(n)s more", "- and %(n)s more", more) % {"n": more}
 
 
-def _order(one: Instance) -> str:
+def _order(one: Occurrence) -> str:
     return f"{one.order_number} ({one.filename})" if one.order_number else one.filename
 
 
-def _cause(one: Instance) -> str:
-    cause = _trouble(one).cause or one.code
+def _cause(one: Occurrence) -> str:
+    cause = _problem(one).cause or one.code
     return f"{one.error_code}: {cause}" if one.error_code and one.error_code not in cause else cause
 
 
-def _next_step(event: Event, facts: Facts) -> str:
+def _next_step(event: Event, content: NotificationContent) -> str:
     if event is Event.CIRCUIT_CLOSED:
         return _("There is nothing to do: what had waited is being sent.")
-    hint = _trouble(facts.first[0]).hint
+    hint = _problem(content.first[0]).hint
     return _("What to do next: %(hint)s") % {"hint": hint} if hint else ""
 
 
-def _trouble(one: Instance) -> Trouble:
-    found = Trouble.of({"code": one.code, "message": one.message, "hint": one.hint})
+def _problem(one: Occurrence) -> ConnectionProblem:
+    found = ConnectionProblem.of({"code": one.code, "message": one.message, "hint": one.hint})
     # What is no fault is stored in English, too, and known to the catalogue.
     return (
         found
         if one.code
-        else Trouble("", _(one.message) if one.message else "", _(one.hint) if one.hint else "")
+        else ConnectionProblem("", _(one.message) if one.message else "", _(one.hint) if one.hint else "")
     )
 
 

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.urls import reverse
 
-from erp_connectors.notifications.notification_content import Facts
+from erp_connectors.notifications.notification_content import NotificationContent
 from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
 
 _LISTS = {
@@ -15,16 +15,16 @@ _LISTS = {
 }
 
 
-def link_to(event: str, facts: Facts) -> str:
-    if not settings.PUBLIC_URL or not facts.first:
+def link_to(event: str, content: NotificationContent) -> str:
+    if not settings.PUBLIC_URL or not content.first:
         return ""
-    return f"{settings.PUBLIC_URL}{_path(Event(event), facts)}"
+    return f"{settings.PUBLIC_URL}{_path(Event(event), content)}"
 
 
-def _path(event: Event, facts: Facts) -> str:
-    one = facts.first[0]
+def _path(event: Event, content: NotificationContent) -> str:
+    one = content.first[0]
     if event in OF_A_CIRCUIT:
         return reverse("admin:erp_connectors_erpconnection_change", args=[one.connection.id])
-    if facts.count == 1:
+    if content.count == 1:
         return reverse("admin:erp_connectors_erpexport_change", args=[one.export_id])
     return f"{reverse('admin:erp_connectors_erpexport_changelist')}?{urlencode(_LISTS[event])}"

@@ -25,7 +25,7 @@ class Notification(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="notifications")
     event = models.CharField(max_length=20, choices=Event.choices)
-    facts = models.JSONField()
+    content = models.JSONField()
     created_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveIntegerField(default=0)
     reached = models.JSONField(default=list, help_text="Addresses that have it, where others do not yet.")

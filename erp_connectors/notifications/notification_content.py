@@ -16,7 +16,7 @@ NAMED = 5
 LONGEST = 300
 
 
-class Way(msgspec.Struct, frozen=True):
+class ConnectionRef(msgspec.Struct, frozen=True):
     """A connection, as users recognise it."""
 
     id: str
@@ -24,11 +24,11 @@ class Way(msgspec.Struct, frozen=True):
     where: str
 
 
-class Instance(msgspec.Struct, frozen=True, kw_only=True):
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
     """One of the changes; those of a circuit have no order."""
 
     at: datetime
-    connection: Way
+    connection: ConnectionRef
     export_id: str = ""
     order_id: str = ""
     order_number: str = ""
@@ -39,7 +39,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class NotificationContent(msgspec.Struct, frozen=True, kw_only=True):
     """``count`` changes from ``since`` to ``until``; ``first`` names only the earliest of them."""
 
     org: str
@@ -47,25 +47,27 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     since: datetime
     until: datetime
-    first: list[Instance]
+    first: list[Occurrence]
 
 
-def facts_of(subscription: Subscription, event: Event, pending_events: Sequence[PendingEvent]) -> Facts:
+def content_of(
+    subscription: Subscription, event: Event, pending_events: Sequence[PendingEvent]
+) -> NotificationContent:
     """``pending_events`` in their order, with connection, export and draft order at hand."""
     named = pending_events[:NAMED]
-    ways = {one.connection_id: way_of(one.connection) for one in named}
-    return Facts(
+    connections = {one.connection_id: connection_ref(one.connection) for one in named}
+    return NotificationContent(
         org=subscription.org.name,
         org_slug=subscription.org.slug,
         count=len(pending_events),
         since=pending_events[0].at,
         until=pending_events[-1].at,
-        first=[_instance(one, event, ways[one.connection_id]) for one in named],
+        first=[_occurrence(one, event, connections[one.connection_id]) for one in named],
     )
 
 
-def way_of(connection: ERPConnection) -> Way:
-    return Way(str(connection.pk), connection.connector_type, where_of(connection))
+def connection_ref(connection: ERPConnection) -> ConnectionRef:
+    return ConnectionRef(str(connection.pk), connection.connector_type, where_of(connection))
 
 
 def still_true(event: Event, export: ERPExport) -> bool:
@@ -75,15 +77,15 @@ def still_true(event: Event, export: ERPExport) -> bool:
     return export.status == ExportStatus.FAILED
 
 
-def _instance(pending_event: PendingEvent, event: Event, way: Way) -> Instance:
+def _occurrence(pending_event: PendingEvent, event: Event, ref: ConnectionRef) -> Occurrence:
     export = pending_event.export
     if export is None:
         reason = pending_event.connection.circuit_reason or {} if event is Event.CIRCUIT_OPENED else {}
-        return Instance(at=pending_event.at, connection=way, **_why(reason))
+        return Occurrence(at=pending_event.at, connection=ref, **_why(reason))
     late = {"message": deadlines.MEANING, "hint": deadlines.HINT}
-    return Instance(
+    return Occurrence(
         at=pending_event.at,
-        connection=way,
+        connection=ref,
         export_id=str(export.pk),
         order_id=str(export.draft_order_id),
         order_number=_clean(export.draft_order.external_order_number),

@@ -6,7 +6,7 @@ import msgspec
 
 from erp_connectors.notifications.links import link_to
 from erp_connectors.notifications.models import Notification
-from erp_connectors.notifications.notification_content import Facts, Instance, Way
+from erp_connectors.notifications.notification_content import ConnectionRef, NotificationContent, Occurrence
 from erp_connectors.outbox.events import TEST
 
 
@@ -15,7 +15,7 @@ class Data(msgspec.Struct, kw_only=True):
     count: int
     since: datetime
     until: datetime
-    first: list[Instance]
+    first: list[Occurrence]
     url: str
 
 
@@ -26,18 +26,18 @@ class Payload(msgspec.Struct):
 
 
 def payload_of(notification: Notification) -> bytes:
-    facts = msgspec.convert(notification.facts, Facts)
+    content = msgspec.convert(notification.content, NotificationContent)
     data = Data(
-        org=facts.org_slug,
-        count=facts.count,
-        since=facts.since,
-        until=facts.until,
-        first=facts.first,
-        url=link_to(notification.event, facts),
+        org=content.org_slug,
+        count=content.count,
+        since=content.since,
+        until=content.until,
+        first=content.first,
+        url=link_to(notification.event, content),
     )
     return msgspec.json.encode(Payload(notification.event, notification.created_at, data))
 
 
-def trial_payload(org_slug: str, way: Way | None, now: datetime) -> bytes:
-    data = {"org": org_slug, "connection": way}
+def trial_payload(org_slug: str, ref: ConnectionRef | None, now: datetime) -> bytes:
+    data = {"org": org_slug, "connection": ref}
     return msgspec.json.encode({"type": TEST, "timestamp": now, "data": data})

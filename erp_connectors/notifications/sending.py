@@ -18,7 +18,7 @@ from erp_connectors.leases import Lease, LeaseKind, LeasePurpose
 from erp_connectors.notifications import mail, webhooks
 from erp_connectors.notifications.email_text import email_of
 from erp_connectors.notifications.models import Notification
-from erp_connectors.notifications.notification_content import Facts
+from erp_connectors.notifications.notification_content import NotificationContent
 from erp_connectors.notifications.payload import payload_of
 from erp_connectors.notifications.secrets import signing_keys
 from erp_connectors.notifications.signing import signed_headers
@@ -36,7 +36,7 @@ KEPT = timedelta(days=30)
 # Receivers that hang must not keep the workers from delivering orders.
 AT_ONCE, FAILING_AT_ONCE = 20, 4
 OUTCOME = [
-    "failures_in_row", "failing_since", "retry_at", "last_success_at", "last_failure_at", "last_trouble",
+    "failures_in_row", "failing_since", "retry_at", "last_success_at", "last_failure_at", "last_error",
     "given_up_at",
 ]  # fmt: skip
 
@@ -103,30 +103,30 @@ def _next(claim: Claim) -> Notification | None:
 
 
 def _send_one(claim: Claim, notification: Notification) -> bool:
-    trouble: NotDelivered | None = None
+    problem: NotDelivered | None = None
     try:
         _bring(claim.subscription, notification)
     except NotDelivered as not_delivered:
-        trouble = not_delivered
-    if trouble and not (notification.reached and trouble.code == ADDRESS_REFUSED):
-        _failed(claim, notification, trouble)
+        problem = not_delivered
+    if problem and not (notification.reached and problem.code == ADDRESS_REFUSED):
+        _failed(claim, notification, problem)
         return False
     crashpoint("notified")
-    _sent(claim, notification, trouble)
+    _sent(claim, notification, problem)
     return True
 
 
 @transaction.atomic
-def _sent(claim: Claim, notification: Notification, trouble: NotDelivered | None) -> None:
-    """With a ``trouble``: one address of several is wrong, which is told, and keeps nothing from the others."""
+def _sent(claim: Claim, notification: Notification, problem: NotDelivered | None) -> None:
+    """Record the notification as sent. ``problem``: one of several addresses was refused; the others got the mail."""
     now = clock.now()
     row = leases.held(claim.lease).select_for_update().first()
     Notification.objects.filter(pk=notification.pk).update(sent_at=now)
     if row is not None:
         row.last_success_at, row.retry_at, row.failures_in_row = now, None, 0
-        row.failing_since = (row.failing_since or now) if trouble else None
-        row.last_trouble = trouble.as_row() if trouble else None
-        row.last_failure_at = now if trouble else row.last_failure_at
+        row.failing_since = (row.failing_since or now) if problem else None
+        row.last_error = problem.as_row() if problem else None
+        row.last_failure_at = now if problem else row.last_failure_at
         row.save(update_fields=OUTCOME)
 
 
@@ -136,7 +136,9 @@ def _bring(subscription: Subscription, notification: Notification) -> None:
         post_signed(subscription, str(notification.pk), payload_of(notification))
         return
     with override(subscription.language):
-        email = email_of(Event(notification.event), msgspec.convert(notification.facts, Facts))
+        email = email_of(
+            Event(notification.event), msgspec.convert(notification.content, NotificationContent)
+        )
 
     def reached(address: str) -> None:
         notification.reached.append(address)
@@ -158,7 +160,7 @@ def post_signed(subscription: Subscription, message_id: str, body: bytes) -> int
 
 
 @transaction.atomic
-def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> None:
+def _failed(claim: Claim, notification: Notification, problem: NotDelivered) -> None:
     """Back off after a failure; after days of failures, give up until a user sends a test."""
     row = leases.held(claim.lease).select_for_update().first()
     if row is None:
@@ -167,8 +169,8 @@ def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> 
     row.failures_in_row += 1
     row.failing_since = row.failing_since or now
     row.retry_at = now + _pause(row.failures_in_row)
-    row.last_failure_at, row.last_trouble = now, trouble.as_row()
-    if trouble.final or now - row.failing_since >= GIVEN_UP_AFTER:
+    row.last_failure_at, row.last_error = now, problem.as_row()
+    if problem.final or now - row.failing_since >= GIVEN_UP_AFTER:
         _give_up(row, now)
     row.save(update_fields=OUTCOME)
     log.warning(
@@ -176,7 +178,7 @@ def _failed(claim: Claim, notification: Notification, trouble: NotDelivered) -> 
         subscription_id=str(row.pk),
         org_id=str(row.org_id),
         notification_id=str(notification.pk),
-        code=trouble.code,
+        code=problem.code,
         given_up=row.given_up_at is not None,
     )
 

@@ -24,7 +24,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentNotification:
     created_at: datetime
     what: str
     count: int
@@ -35,14 +35,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionStatus:
-    """``cause`` and ``hint`` of the last trouble; ``gives_up_at``: if it goes on failing until then."""
+    """``cause`` and ``hint`` of the last failure; ``gives_up_at``: if it goes on failing until then."""
 
     state: State
     cause: str
     hint: str
     gives_up_at: datetime | None
     waiting: int
-    last: list[Sent]
+    last: list[SentNotification]
 
     @property
     def given_up(self) -> bool:
@@ -54,14 +54,14 @@ def state_of(row: Subscription) -> State:
         return State.OFF
     if row.given_up_at:
         return State.GIVEN_UP
-    if row.last_trouble:
+    if row.last_error:
         return State.FAILING
     return State.WORKS if row.last_success_at else State.UNUSED
 
 
 def status_of(row: Subscription) -> SubscriptionStatus:
     """Return the status, with two statements."""
-    cause, hint = worded(row.last_trouble)
+    cause, hint = worded(row.last_error)
     waiting = row.pending_events.aggregate(n=Count("pk"))["n"]
     failing = row.failing_since if not row.given_up_at and row.failures_in_row else None
     return SubscriptionStatus(
@@ -74,11 +74,11 @@ def status_of(row: Subscription) -> SubscriptionStatus:
     )
 
 
-def _sent(row: Notification) -> Sent:
-    return Sent(
+def _sent(row: Notification) -> SentNotification:
+    return SentNotification(
         row.created_at,
         str(Event(row.event).label),
-        row.facts["count"],
+        row.content["count"],
         row.attempts,
         row.sent_at,
         row.dropped_at,

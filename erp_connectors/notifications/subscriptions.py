@@ -11,7 +11,7 @@ from django.utils.translation import override
 from erp_connectors.notifications import mail
 from erp_connectors.notifications.digests import open_circuits
 from erp_connectors.notifications.email_text import trial_email
-from erp_connectors.notifications.notification_content import way_of
+from erp_connectors.notifications.notification_content import connection_ref
 from erp_connectors.notifications.payload import trial_payload
 from erp_connectors.notifications.secrets import new_secret_only, renew_secret
 from erp_connectors.notifications.sending import OUTCOME, post_signed
@@ -22,7 +22,7 @@ from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import Org, User
 
-MOST = 20
+MAX_SUBSCRIPTIONS = 20
 
 
 class SubscriptionRefused(Exception):
@@ -30,18 +30,18 @@ class SubscriptionRefused(Exception):
 
 
 class TooMany(SubscriptionRefused):
-    """The org has `MOST` already."""
+    """The org has `MAX_SUBSCRIPTIONS` already."""
 
 
-class Doubled(SubscriptionRefused):
+class DuplicateSubscription(SubscriptionRefused):
     """Another subscription has the same URL and connection."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """``trouble`` None: it got through; ``resumed``: it had been given up, and is told again from now on."""
+class SubscriptionTestResult:
+    """``problem`` is None if the test was delivered. ``resumed``: sending had been given up and starts again."""
 
-    trouble: NotDelivered | None
+    problem: NotDelivered | None
     answered: int = 0
     resumed: bool = False
 
@@ -52,7 +52,7 @@ def create(subscription: Subscription, *, actor: User) -> str:
     with transaction.atomic():
         # Locked, so that two at once don't pass the limit together.
         Org.objects.select_for_update().get(pk=subscription.org_id)
-        if Subscription.objects.for_org(subscription.org_id).count() >= MOST:
+        if Subscription.objects.for_org(subscription.org_id).count() >= MAX_SUBSCRIPTIONS:
             raise TooMany
         if subscription.channel == Channel.WEBHOOK:
             secret = renew_secret(subscription, timezone.now())
@@ -103,40 +103,40 @@ def remove(subscription: Subscription, *, actor: User) -> None:
         subscription.delete()
 
 
-def send_test(subscription_id: UUID, *, actor: User) -> Tried:
+def send_test(subscription_id: UUID, *, actor: User) -> SubscriptionTestResult:
     """Send a test now, once. If it succeeds, resume a subscription that was given up."""
     subscription = Subscription.objects.select_related("org", "connection__org").get(pk=subscription_id)
-    answered, trouble = 0, None
+    answered, problem = 0, None
     try:
         answered = _bring_test(subscription)
     except NotDelivered as not_delivered:
-        trouble = not_delivered
+        problem = not_delivered
     with transaction.atomic():
         row = Subscription.objects.select_for_update().get(pk=subscription_id)
-        resumed = row.given_up_at is not None and trouble is None
-        _note_test(row, trouble)
-        after = {"success": trouble is None, "code": trouble.code if trouble else None}
+        resumed = row.given_up_at is not None and problem is None
+        _note_test(row, problem)
+        after = {"success": problem is None, "code": problem.code if problem else None}
         _audit(row, Action.SUBSCRIPTION_TESTED, actor, after=after)
-    return Tried(trouble, answered, resumed)
+    return SubscriptionTestResult(problem, answered, resumed)
 
 
 def _bring_test(subscription: Subscription) -> int:
-    way = way_of(subscription.connection) if subscription.connection else None
+    ref = connection_ref(subscription.connection) if subscription.connection else None
     if subscription.channel == Channel.WEBHOOK:
-        body = trial_payload(subscription.org.slug, way, timezone.now())
+        body = trial_payload(subscription.org.slug, ref, timezone.now())
         return post_signed(subscription, str(uuid4()), body)
     with override(subscription.language):
-        email = trial_email(subscription.org.name, way)
+        email = trial_email(subscription.org.name, ref)
     mail.post(email, subscription.recipients, str(uuid4()), lambda address: None)
     return 0
 
 
-def _note_test(row: Subscription, trouble: NotDelivered | None) -> None:
+def _note_test(row: Subscription, problem: NotDelivered | None) -> None:
     now = clock.now()
-    if trouble:
-        row.last_failure_at, row.last_trouble = now, trouble.as_row()
+    if problem:
+        row.last_failure_at, row.last_error = now, problem.as_row()
     else:
-        row.last_success_at, row.last_trouble, row.retry_at = now, None, None
+        row.last_success_at, row.last_error, row.retry_at = now, None, None
         row.failing_since, row.failures_in_row = None, 0
         if row.given_up_at:
             row.given_up_at = None
@@ -154,7 +154,7 @@ def _begin_anew(stored: Subscription, changed: Subscription) -> None:
     switched_on = changed.active and not stored.active
     rows = Subscription.objects.filter(pk=stored.pk)
     if elsewhere or switched_on:
-        rows.update(given_up_at=None, failing_since=None, failures_in_row=0, retry_at=None, last_trouble=None)
+        rows.update(given_up_at=None, failing_since=None, failures_in_row=0, retry_at=None, last_error=None)
     if elsewhere or switched_on or stored.connection_id != changed.connection_id:
         rows.update(reported_circuits=open_circuits(changed.org_id, changed.connection_id))
     if not changed.active:
@@ -167,7 +167,7 @@ def _save(subscription: Subscription) -> None:
         with transaction.atomic():
             subscription.save()
     except IntegrityError:
-        raise Doubled from None
+        raise DuplicateSubscription from None
 
 
 def _public(subscription: Subscription) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Subscription(models.Model):
     given_up_at = models.DateTimeField(null=True, editable=False)
     last_success_at = models.DateTimeField(null=True, editable=False)
     last_failure_at = models.DateTimeField(null=True, editable=False)
-    last_trouble = models.JSONField(null=True, editable=False)
+    last_error = models.JSONField(null=True, editable=False)
 
     KIND: ClassVar[str] = "Webhook"
     CONFIGURED: ClassVar[tuple[str, ...]] = (

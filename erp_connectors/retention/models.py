@@ -23,7 +23,7 @@ class RetentionRun(models.Model):
     lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True)
-    trouble = models.TextField(blank=True, default="")
+    error = models.TextField(blank=True, default="")
 
     objects = OrgScopedQuerySet["RetentionRun"].as_manager()
 

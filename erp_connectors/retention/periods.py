@@ -8,7 +8,7 @@ from enum import StrEnum
 from django.conf import settings
 
 # The archive tells `recover_restored` what went out since a backup was taken.
-LEAST_ARCHIVE_DAYS = 30
+MIN_ARCHIVE_DAYS = 30
 
 
 class ContentKind(StrEnum):
@@ -38,9 +38,9 @@ class Periods:
 
     def __post_init__(self) -> None:
         days = self.days.get(ContentKind.FILES)
-        if days is not None and days < LEAST_ARCHIVE_DAYS:
+        if days is not None and days < MIN_ARCHIVE_DAYS:
             raise TooShort(
-                f"Copies in the archive can't be removed after {days} days: write {LEAST_ARCHIVE_DAYS} or more, or 0 "
+                f"Copies in the archive can't be removed after {days} days: write {MIN_ARCHIVE_DAYS} or more, or 0 "
                 "to keep them for ever. After a restore they alone tell what was sent since the backup."
             )
 

@@ -11,13 +11,13 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, 
 from erp_connectors.bulk.models import BulkRow
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.retention.periods import ContentKind
-from erp_connectors.services.acks.apply import BY_HAND, HANDLED
+from erp_connectors.services.acks.apply import BY_HAND, DISMISSED
 from erp_connectors.states import UNSETTLED_ACKS, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 
 DONE = (DraftStatus.PUSHED, DraftStatus.REJECTED)
 # Of a delivery and of an answer; and what a later answer asks for, as a person's word is overruled by none.
-PROVING = ("published", "settled", "acked", "refused", "conflict", "restored", BY_HAND, HANDLED)
+PROVING = ("published", "settled", "acked", "refused", "conflict", "restored", BY_HAND, DISMISSED)
 
 
 class Why(StrEnum):
@@ -90,7 +90,7 @@ def _of_orders(to_export: str, before: datetime) -> Rules:
     draft = f"{to_export}draft_order"
     siblings = ERPExport.objects.filter(draft_order=OuterRef(draft)).order_by()
     acks = AckFile.objects.filter(export__draft_order=OuterRef(draft)).order_by()
-    unsettled = Q(handled_at=None, status__in=UNSETTLED_ACKS)
+    unsettled = Q(dismissed_at=None, status__in=UNSETTLED_ACKS)
     bulk = BulkRow.objects.filter(draft_order=OuterRef(draft), run__finished_at=None).order_by()
     waiting = Exists(siblings.filter(status__in=(ExportStatus.PENDING, ExportStatus.SENT)))
     return {
@@ -107,8 +107,8 @@ def _of_orders(to_export: str, before: datetime) -> Rules:
 def _of_answers(before: datetime) -> Rules:
     of_orders = {why: Q(export__isnull=False) & rule for why, rule in _of_orders("export__", before).items()}
     young = of_orders.pop(Why.YOUNG)
-    of_orders[Why.UNSEEN] |= Q(decided_at=None) | Q(handled_at=None, status__in=UNSETTLED_ACKS)
+    of_orders[Why.UNSEEN] |= Q(decided_at=None) | Q(dismissed_at=None, status__in=UNSETTLED_ACKS)
     return of_orders | {
         Why.PRESENT: Q(moved_at=None),
-        Why.YOUNG: young | Q(decided_at__gte=before) | Q(moved_at__gte=before) | Q(handled_at__gte=before),
+        Why.YOUNG: young | Q(decided_at__gte=before) | Q(moved_at__gte=before) | Q(dismissed_at__gte=before),
     }

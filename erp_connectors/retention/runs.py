@@ -32,13 +32,13 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
+class PruneResult:
     """``more``: its time ended before the work did. ``busy``: another worker has it, or it is finished."""
 
     removed: int = 0
     more: bool = False
     busy: bool = False
-    trouble: str = ""
+    error: str = ""
 
 
 def due(now: datetime) -> list[UUID]:
@@ -60,24 +60,24 @@ def begin(*, org: Org | None, older_than: int | None) -> RetentionRun:
     return RetentionRun.objects.create(org=org, older_than=older_than, began_at=now, asked_at=now)
 
 
-def work(run_id: UUID, *, seconds: float | None = None) -> Worked:
-    """Go on with a run; after ``seconds`` no further batch is begun. Trouble with the archive leaves it unfinished."""
+def work(run_id: UUID, *, seconds: float | None = None) -> PruneResult:
+    """Go on with a run; after ``seconds`` no further batch is begun. If the archive fails, the run stays unfinished."""
     lease = leases.take(run_id, PRUNING, only_if=Q(finished_at=None))
     if lease is None:
-        return Worked(busy=True)
+        return PruneResult(busy=True)
     run = RetentionRun.objects.select_related("org").get(pk=run_id)
     ends = None if seconds is None else time.monotonic() + seconds
     try:
         worked = _work(lease, run, ends)
-        done = None if worked.more or worked.trouble else clock.now()
+        done = None if worked.more or worked.error else clock.now()
         if not worked.busy:
-            leases.held(lease).update(trouble=worked.trouble, finished_at=done)
+            leases.held(lease).update(error=worked.error, finished_at=done)
         return worked
     finally:
         leases.release(lease)
 
 
-def _work(lease: Lease, run: RetentionRun, ends: float | None) -> Worked:
+def _work(lease: Lease, run: RetentionRun, ends: float | None) -> PruneResult:
     removed, kept = 0, periods(run.older_than)
     try:
         for org in _orgs_left(run):
@@ -86,19 +86,19 @@ def _work(lease: Lease, run: RetentionRun, ends: float | None) -> Worked:
                 removed += how_many
                 leases.renew(lease)
                 if _over(ends):
-                    return Worked(removed, more=True)
+                    return PruneResult(removed, more=True)
             _finish(share)
             # Also where nothing went: thousands of orgs take their time.
             leases.renew(lease)
             if _over(ends):
-                return Worked(removed, more=True)
+                return PruneResult(removed, more=True)
     except ArchiveUnavailable as error:
         log.warning("retention.archive_unavailable", run_id=str(run.pk), error=str(error))
-        return Worked(removed, trouble=f"The archive can't be used: {error}")
+        return PruneResult(removed, error=f"The archive can't be used: {error}")
     except LostRace as lost:
         log.warning("retention.lease_lost", run_id=str(run.pk), reason=str(lost))
-        return Worked(removed, busy=True)
-    return Worked(removed)
+        return PruneResult(removed, busy=True)
+    return PruneResult(removed)
 
 
 def _orgs_left(run: RetentionRun) -> list[Org]:

@@ -14,7 +14,7 @@ from erp_connectors.sftp.pipeline import Pipeline, ResultT, Task
 # Makes a new task each time: a task that was refused runs again.
 Job = Callable[[], Task[ResultT]]
 
-AT_MOST = 4
+MAX_CHANNELS = 4
 # Opening a channel takes three round trips, which a small batch does not win back.
 TASKS_FOR_EACH = 32
 # Another session of the same user may hold all the files that the server allows.
@@ -171,8 +171,8 @@ class Channels:
         return results
 
     def _wanted(self, tasks: int) -> int:
-        allowed = self._learned.now.channels_at_once or AT_MOST
-        return max(1, min(AT_MOST, allowed, tasks // TASKS_FOR_EACH))
+        allowed = self._learned.now.channels_at_once or MAX_CHANNELS
+        return max(1, min(MAX_CHANNELS, allowed, tasks // TASKS_FOR_EACH))
 
     def _forget_the_dead(self) -> None:
         """Use one channel from now on if a channel has ended and the connection has not."""

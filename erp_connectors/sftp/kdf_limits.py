@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from erp_connectors.sftp.errors import KeyUnreadable
 
 # About two seconds each. ssh-keygen takes 16 or 24 rounds, and 100 is what the cautious ask for.
-MOST_ROUNDS = 256
-MOST_ITERATIONS = 5_000_000
+MAX_ROUNDS = 256
+MAX_ITERATIONS = 5_000_000
 # scrypt's N * r * p: 128 bytes each, so 128 MiB.
-MOST_MEMORY = 1 << 20
+MAX_MEMORY = 1 << 20
 # Argon2's memory in KiB, 128 MiB as well, and that times its passes. PuTTYgen takes 8 MiB and some ten passes.
-MOST_ARGON2_MEMORY, MOST_ARGON2_WORK, MOST_ARGON2_LANES = 1 << 17, 1 << 20, 64
+MAX_ARGON2_MEMORY, MAX_ARGON2_WORK, MAX_ARGON2_LANES = 1 << 17, 1 << 20, 64
 
 _COSTLY = "its passphrase is hashed so often that unlocking it would take minutes"
 _BODY = re.compile(rb"-----BEGIN ([A-Z ]+)-----(.*?)-----END", re.DOTALL)
@@ -30,7 +30,7 @@ def require_cheap(data: bytes) -> None:
         try:
             raw = base64.b64decode(body)
             if raw.startswith(_MAGIC):
-                cheap = _rounds(raw) <= MOST_ROUNDS
+                cheap = _rounds(raw) <= MAX_ROUNDS
             else:
                 cheap = b"ENCRYPTED" not in label or _is_cheap(list(_integers(_lock(raw))))
         except (binascii.Error, struct.error, IndexError):
@@ -41,15 +41,15 @@ def require_cheap(data: bytes) -> None:
 
 def require_cheap_argon2(memory: int, passes: int, lanes: int) -> None:
     """``memory`` in KiB. Raises `KeyUnreadable` if deriving a key would take long, or much memory."""
-    if memory > MOST_ARGON2_MEMORY or memory * passes > MOST_ARGON2_WORK or lanes > MOST_ARGON2_LANES:
+    if memory > MAX_ARGON2_MEMORY or memory * passes > MAX_ARGON2_WORK or lanes > MAX_ARGON2_LANES:
         raise KeyUnreadable(f"{_COSTLY}; save it again with PuTTYgen's own parameters")
 
 
 def _is_cheap(numbers: list[int]) -> bool:
     """Of PBKDF2 and its forerunners the iterations are among them; scrypt's are three, the cost, in a row."""
-    if len(numbers) > 2 and math.prod(numbers[:3]) > MOST_MEMORY:
+    if len(numbers) > 2 and math.prod(numbers[:3]) > MAX_MEMORY:
         return False
-    return max(numbers, default=0) <= MOST_ITERATIONS
+    return max(numbers, default=0) <= MAX_ITERATIONS
 
 
 def _rounds(raw: bytes) -> int:

@@ -8,18 +8,18 @@ from typing import TypeVar
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import ProtocolViolation, StatusError, TransferRefused
 from erp_connectors.sftp.pipeline import Task
-from erp_connectors.sftp.wire import Attributes, Named, Reply, Request
+from erp_connectors.sftp.wire import Attributes, NamedFile, Reply, Request
 
 CHUNK = 32_000
 READS_AHEAD = 32
 # A server that gives less of a file each time would keep a worker busy for ever.
 SHORT_PART = 512
 
-ReplyT = TypeVar("ReplyT", bytes, Attributes, tuple[Named, ...])
+ReplyT = TypeVar("ReplyT", bytes, Attributes, tuple[NamedFile, ...])
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """A file that was opened, written and closed without an error.
 
     ``look``: the attributes of the path after the close, or the refusal to return them. ``sync_refused`` and
@@ -31,7 +31,7 @@ class Written:
     mode_refused: StatusError | None = None
 
 
-def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Written]:
+def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[WriteResult]:
     """Write a complete file. Raise `TransferRefused` if the server opens the file and refuses a write or the close.
 
     Some servers run the requests of one handle in parallel, and some know a file's size only after its close. So each
@@ -55,7 +55,7 @@ def put(path: str, data: bytes, *, mode: int | None, sync: bool) -> Task[Written
         # A server may refuse LSTAT and allow STAT.
         again, followed = yield [_look_at(path), wire.on_path(wire.STAT, path, optional=True)]
         look = again if isinstance(again, Attributes) else followed
-    return Written(
+    return WriteResult(
         _expect_look(look),
         sync_refused=_refusal(done.pop()) if sync else None,
         mode_refused=_refusal(done.pop()) if mode is not None else None,
@@ -161,7 +161,7 @@ def open_folder(path: str) -> Task[bytes]:
     return _expect(bytes, reply)
 
 
-def next_names(handle: bytes, *, ahead: int) -> Task[tuple[list[Named], bool]]:
+def next_names(handle: bytes, *, ahead: int) -> Task[tuple[list[NamedFile], bool]]:
     """Some more names of an open folder, asked for ``ahead`` times at once, and whether there may be more of them."""
     replies = yield [wire.on_handle(wire.READDIR, handle)] * ahead
     parts = [_expect(tuple, reply) for reply in replies if reply != b""]

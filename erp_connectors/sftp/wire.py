@@ -69,13 +69,13 @@ class Attributes:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedFile:
     name: str
     attributes: Attributes
 
 
 # None: done. b"": the end of a file or folder. StatusError: the refusal of an optional request.
-Reply = None | bytes | Attributes | tuple[Named, ...] | StatusError
+Reply = None | bytes | Attributes | tuple[NamedFile, ...] | StatusError
 
 
 class Reader:
@@ -245,10 +245,10 @@ def parse_free_bytes(reply: Reply) -> int | None:
     return unit * free
 
 
-def _named(reader: Reader) -> Named:
+def _named(reader: Reader) -> NamedFile:
     name = reader.string().decode("utf-8", "surrogateescape")
     reader.string()
-    return Named(name, _attributes(reader))
+    return NamedFile(name, _attributes(reader))
 
 
 def _attributes(reader: Reader) -> Attributes:

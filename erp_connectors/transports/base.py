@@ -36,7 +36,13 @@ from erp_connectors.transports.front_door import (
     plain_names,
     require_absolute,
 )
-from erp_connectors.transports.options import Endpoint, PlannedKey, Renewed, TransportOptions, TransportPolicy
+from erp_connectors.transports.options import (
+    Endpoint,
+    PlannedKey,
+    RenewedCredentials,
+    TransportOptions,
+    TransportPolicy,
+)
 from orderflow import tracing
 
 # The port: an author of a transport imports all of these from here.
@@ -46,7 +52,7 @@ __all__ = [
     "Outcomes",
     "PlannedKey",
     "Presences",
-    "Renewed",
+    "RenewedCredentials",
     "ServerLimits",
     "Transport",
     "TransportOptions",
@@ -109,7 +115,7 @@ class Transport(ABC):
         return cls.Options()
 
     @classmethod
-    def renew(cls, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+    def renew(cls, raw: Mapping[str, Any], renewed: RenewedCredentials, *, today: date) -> dict[str, Any]:
         """Return the whole config once the server used what was planned, without the credentials it replaces."""
         return dict(raw)
 
@@ -143,9 +149,9 @@ class Transport(ABC):
         """Return type and fingerprint of the host key that the server proved; empty if the protocol has none."""
         return ""
 
-    def renewed(self) -> Renewed:
+    def renewed(self) -> RenewedCredentials:
         """Return the planned credentials that the last `open` used."""
-        return Renewed()
+        return RenewedCredentials()
 
     def presented_keys(self) -> PresentedKeys:
         """Return every host key of the server, without logging in. Raises `Fault` if it shows none."""

@@ -20,7 +20,7 @@ class PlannedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
+class RenewedCredentials:
     """The planned credentials that a session used: the line of a planned host key, and the next client key."""
 
     host_key: str = ""

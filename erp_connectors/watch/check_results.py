@@ -59,8 +59,8 @@ def run_all(checks: Mapping[str, Check]) -> Iterator[CheckResult]:
 def _run(name: str, check: Check) -> list[CheckResult]:
     try:
         return list(check())
-    except DatabaseError as trouble:
-        return [error(f"The database did not answer: {_one_line(trouble)}", "See what the check of it says.")]
+    except DatabaseError as problem:
+        return [error(f"The database did not answer: {_one_line(problem)}", "See what the check of it says.")]
     except Exception as broken:
         log.warning("check.broke", check=name, exc_info=True)
         return [error(f"{type(broken).__name__}: {_one_line(broken)}", "See the log for the trace.")]

@@ -24,8 +24,8 @@ def database() -> Iterator[CheckResult]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as trouble:
-        text = " ".join(str(trouble).split())
+    except DatabaseError as problem:
+        text = " ".join(str(problem).split())
         yield error(
             f"It does not answer: {text}", "Start it, or correct DATABASE_URL; nothing works without it."
         )
@@ -65,9 +65,9 @@ def archive() -> Iterator[CheckResult]:
         with storage.open(kept, "rb") as stored:
             same = stored.read() == PROBE_BODY
         storage.delete(kept)
-    except Exception as trouble:  # noqa: BLE001  # each storage backend raises errors of its own
-        text = " ".join(str(trouble).split())
-        yield error(f"A file can't be kept: {type(trouble).__name__}: {text}", advice)
+    except Exception as problem:  # noqa: BLE001  # each storage backend raises errors of its own
+        text = " ".join(str(problem).split())
+        yield error(f"A file can't be kept: {type(problem).__name__}: {text}", advice)
         return
     yield ok("a file was written, read and removed") if same else error("It gave back other bytes.", advice)
 
@@ -84,7 +84,7 @@ def workers() -> Iterator[CheckResult]:
 
 
 def polls() -> Iterator[CheckResult]:
-    """Of those that answered last time: what an ERP's own trouble delays is that connection's matter."""
+    """Count only connections whose last poll succeeded: a failing ERP is not a fault of the workers."""
     now, late_after = clock.now(), polls_late_after()
     ages = [now - one.polled_at for one in gauges.connections() if not one.poll_failures]
     late = [age for age in ages if age > late_after]

@@ -18,9 +18,9 @@ def retention() -> Iterator[CheckResult]:
         yield ok("everything is kept for ever")
         return
     since = finished_at()
-    stuck = RetentionRun.objects.filter(finished_at=None).exclude(trouble="").order_by("began_at").first()
+    stuck = RetentionRun.objects.filter(finished_at=None).exclude(error="").order_by("began_at").first()
     if stuck:
-        yield warning(stuck.trouble, "See what the check of the storage says; workers go on by themselves.")
+        yield warning(stuck.error, "See what the check of the storage says; workers go on by themselves.")
     if since and clock.now() - since > LATE:
         yield warning(
             f"Nothing was removed to the end since {since:%Y-%m-%d %H:%M} UTC.",

@@ -32,7 +32,7 @@ def connections() -> Iterator[CheckResult]:
     for one in found:
         if one.state not in (State.OK, State.UNTESTED):
             make = error if one.state in NOTHING_GOES_OUT else warning
-            yield make(f"{_name(one)}: {_told(one)}", (one.trouble and one.trouble.hint) or OPEN_IT)
+            yield make(f"{_name(one)}: {_told(one)}", (one.problem and one.problem.hint) or OPEN_IT)
         elif one.state is State.UNTESTED:
             yield warning(f"{_name(one)} was never tested.", OPEN_IT)
     yield from _misnamed(found)
@@ -146,7 +146,7 @@ def _name(one: Health) -> str:
 
 
 def _told(one: Health) -> str:
-    cause = one.trouble.cause if one.trouble else "The ERP could not be reached last time; it is tried again."
+    cause = one.problem.cause if one.problem else "The ERP could not be reached last time; it is tried again."
     since = f" Since {_at(one.since)}." if one.since else ""
     waiting = f" {some(one.waiting, 'export waits', 'exports wait')}." if one.waiting else ""
     return f"{cause}{since}{waiting}"

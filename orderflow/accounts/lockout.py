@@ -77,7 +77,7 @@ def is_told_already(request: HttpRequest | None, credentials: Mapping[str, Any])
         return False
     where = f"{account(request, credentials)} {place(request)}"
     key = f"locked:{hashlib.sha256(where.encode()).hexdigest()}"
-    return ThrottleCount.wait(key, most=1, per=settings.AXES_COOLOFF_TIME) is not None
+    return ThrottleCount.wait(key, limit=1, per=settings.AXES_COOLOFF_TIME) is not None
 
 
 def locked_until(email: str, network: str | None, *, now: datetime) -> datetime | None:

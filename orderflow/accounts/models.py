@@ -33,12 +33,12 @@ class ThrottleCount(models.Model):
         return self.key
 
     @classmethod
-    def wait(cls, key: str, *, most: int, per: timedelta, now: datetime | None = None) -> timedelta | None:
+    def wait(cls, key: str, *, limit: int, per: timedelta, now: datetime | None = None) -> timedelta | None:
         """Counts one. None: it was within the limit; else how long until the next span begins."""
         now = now or timezone.now()
         span = int(now.timestamp() // per.total_seconds())
         ends_at = datetime.fromtimestamp((span + 1) * per.total_seconds(), tz=now.tzinfo)
-        if cls._counted(f"{key}:{span}", ends_at, now) <= most:
+        if cls._counted(f"{key}:{span}", ends_at, now) <= limit:
             return None
         return ends_at - now
 

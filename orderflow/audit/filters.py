@@ -13,7 +13,7 @@ from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 
 SYSTEM = "system"
-MOST_PEOPLE = 100
+MAX_PEOPLE = 100
 KINDS = {
     "DraftOrder": _("Order"),
     "ERPExport": _("Export"),
@@ -32,7 +32,7 @@ class ActorFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         # Of all orgs together there are too many to choose from: those are searched for.
         org = signed_in(request).org
-        people = User.objects.for_org(org).order_by("email")[:MOST_PEOPLE] if org else ()
+        people = User.objects.for_org(org).order_by("email")[:MAX_PEOPLE] if org else ()
         return [(SYSTEM, _("The system")), *((str(person.pk), str(person)) for person in people)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:

@@ -31,7 +31,7 @@ class Action(models.TextChoices):
     EXPORT_ACKED = "EXPORT_ACKED", _("Export acked")
     EXPORT_REFUSED = "EXPORT_REFUSED", _("Export refused")
     EXPORT_MOVED = "EXPORT_MOVED", _("Export moved to another connection")
-    MARKED_HANDLED = "MARKED_HANDLED", _("Marked as handled")
+    DISMISSED = "DISMISSED", _("Marked as handled")
     CONNECTION_CREATED = "CONNECTION_CREATED", _("Connection created")
     CONNECTION_CHANGED = "CONNECTION_CHANGED", _("Connection changed")
     CONNECTION_TESTED = "CONNECTION_TESTED", _("Connection tested")

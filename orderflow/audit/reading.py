@@ -17,7 +17,7 @@ from django.urls import reverse
 from orderflow.audit.models import AuditLog
 from orderflow.tenancy.models import User
 
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 # Large, sealed, or both; no name is made of them.
 _HEAVY = (models.TextField, models.JSONField, models.BinaryField)
 
@@ -78,13 +78,13 @@ def history(row: models.Model, reader: User) -> list[HistoryEntry]:
         HistoryEntry(
             one.created_at, str(one.actor or ""), one.get_action_display(), changes(one.before, one.after)
         )
-        for one in audited.select_related("actor").order_by("-created_at")[:MOST_SHOWN]
+        for one in audited.select_related("actor").order_by("-created_at")[:MAX_SHOWN]
     ]
     found += [
         HistoryEntry(one.action_time, str(one.user), one.get_change_message(), ())
-        for one in edited.select_related("user").order_by("-action_time")[:MOST_SHOWN]
+        for one in edited.select_related("user").order_by("-action_time")[:MAX_SHOWN]
     ]
-    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST_SHOWN]
+    return sorted(found, key=lambda one: one.at, reverse=True)[:MAX_SHOWN]
 
 
 def _flat(path: str, value: Any) -> Iterable[tuple[str, str]]:

@@ -11,7 +11,7 @@ from orderflow.tenancy.models import User
 
 # Return the ids of the entities that a text finds for a user.
 Finder = Callable[[User, str], list[str]]
-MOST_PEOPLE = 100
+MAX_PEOPLE = 100
 _finders: list[Finder] = []
 
 
@@ -28,7 +28,7 @@ def search(entries: QuerySet[AuditLog], user: User, text: str) -> QuerySet[Audit
         return entries.none()
     # Ids, not a join or a subquery: then the database uses an index for each, and not one scan for all.
     ids = [text, text.lower(), *(found for finder in _finders for found in finder(user, text))]
-    who = list(_people(user).filter(contains(text, "email")).values_list("pk", flat=True)[:MOST_PEOPLE])
+    who = list(_people(user).filter(contains(text, "email")).values_list("pk", flat=True)[:MAX_PEOPLE])
     return entries.filter(Q(entity_id__in=ids) | Q(request_id=text) | Q(actor__in=who))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from django.db import Error as DatabaseTrouble
+from django.db import Error as DatabaseFailure
 from django.db import connection
 
 from orderflow import jobs
@@ -74,5 +74,5 @@ def _beat_if_due() -> None:
     try:
         beat()
         _last_beat = time.monotonic()
-    except DatabaseTrouble as error:
+    except DatabaseFailure as error:
         log.warning("heartbeat.not_written", error=str(error))

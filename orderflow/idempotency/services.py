@@ -19,7 +19,7 @@ from orderflow.idempotency.models import KeyedRequest
 
 KEPT = timedelta(hours=24)
 # Longer than any request is let run by the web server.
-AT_WORK_AT_MOST = timedelta(seconds=60)
+MAX_WORKING_TIME = timedelta(seconds=60)
 RETRY_AFTER_SECONDS = 1
 
 
@@ -32,7 +32,7 @@ class StillRunning(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class IdempotentRequest:
     """A request as its key sees it."""
 
     scope: str
@@ -55,7 +55,7 @@ def fingerprint(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def once(request: Keyed, work: Callable[[], StoredResponse]) -> tuple[StoredResponse, bool]:
+def once(request: IdempotentRequest, work: Callable[[], StoredResponse]) -> tuple[StoredResponse, bool]:
     """The answer, and whether it was given before. Raises `KeyReused` and `StillRunning`.
 
     An answer that changed nothing is not kept: the request may be corrected and sent again with its key.
@@ -89,7 +89,7 @@ def forget_old(limit: int = 1000) -> int:
     return gone
 
 
-def _claim(request: Keyed, token: str) -> StoredResponse | None:
+def _claim(request: IdempotentRequest, token: str) -> StoredResponse | None:
     """None: it is ours to do."""
     now = clock.now()
     fresh = KeyedRequest(
@@ -98,7 +98,7 @@ def _claim(request: Keyed, token: str) -> StoredResponse | None:
         key=request.key,
         fingerprint=request.fingerprint,
         token=token,
-        until=now + AT_WORK_AT_MOST,
+        until=now + MAX_WORKING_TIME,
         created_at=now,
     )
     # One statement that waits for nobody: a second claim sees the first, committed.
@@ -112,7 +112,7 @@ def _claim(request: Keyed, token: str) -> StoredResponse | None:
     if taken.update(
         token=token,
         fingerprint=request.fingerprint,
-        until=now + AT_WORK_AT_MOST,
+        until=now + MAX_WORKING_TIME,
         created_at=now,
         status=None,
         body=None,

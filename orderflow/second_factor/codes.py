@@ -15,7 +15,7 @@ DRIFT = 1
 SECRET_BYTES = 20
 RECOVERY_CODES = 10
 # Then a code is no longer taken, only a recovery code (NIST SP 800-63B, 5.2.2: at most 100).
-MOST_WRONG = 100
+MAX_WRONG = 100
 # Of 80 random bits, a fast hash without salt can't be undone by trying.
 RECOVERY_BYTES = 10
 

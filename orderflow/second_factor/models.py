@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
-from orderflow.second_factor.codes import MOST_WRONG
+from orderflow.second_factor.codes import MAX_WRONG
 from orderflow.tenancy.models import User
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 
@@ -34,7 +34,7 @@ class SecondFactor(models.Model):
 
     @property
     def takes_recovery_codes_only(self) -> bool:
-        return self.wrong_in_a_row >= MOST_WRONG
+        return self.wrong_in_a_row >= MAX_WRONG
 
 
 class RecoveryCode(models.Model):

@@ -160,7 +160,7 @@ def test_while_it_runs_the_page_says_how_far_it_is(org, ops, monkeypatch):
 
 
 def test_more_than_one_run_takes_is_told_on_the_list(org, ops, monkeypatch):
-    monkeypatch.setattr(runs, "AT_MOST", 2)
+    monkeypatch.setattr(runs, "MAX_ROWS", 2)
 
     answer = choose(ops, "push", factories.drafts(org, 3))
 

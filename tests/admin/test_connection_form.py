@@ -56,7 +56,7 @@ class ShelfConnector(CsvConnector):
         ways = (("near", "Near by"), ("far", "Far away"))
         return [
             ConfigField("way", "string", True, None, "How.", choices=ways),
-            ConfigField("depth", "integer", True, 3, "How deep.", label="Depth", least=1, most=9),
+            ConfigField("depth", "integer", True, 3, "How deep.", label="Depth", minimum=1, maximum=9),
             ConfigField("pin_code", "string", False, None, "Secret.", secret=True),
         ]
 
@@ -167,7 +167,7 @@ class TestATypeThatIsNotThere:
         ERPConnection.objects.update(connector_type="GONE")
 
         assert "no connector type 'GONE'" in deliver(row.pk).held
-        assert "no connector type 'GONE'" in poll(row.pk).trouble
+        assert "no connector type 'GONE'" in poll(row.pk).error
         with pytest.raises(NoActiveConnection):
             push(factories.draft(org).pk, actor=None)
 
@@ -379,7 +379,7 @@ def test_a_test_of_what_was_changed_since_counts_no_longer(client):
 def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(client):
     row = added(client)
     reason = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
-    ERPConnection.objects.filter(pk=row.pk).update(poll_trouble=reason)
+    ERPConnection.objects.filter(pk=row.pk).update(poll_error=reason)
 
     assert "until somebody decides" in client.get(change(row)).content.decode()
 

@@ -83,7 +83,7 @@ orders_document_add                      403 403 403 403 403 403 302
 orders_document_history                  200 200 200 200 200 302 302
 orders_document_delete                   403 403 403 403 403 403 302
 orders_document_change                   200 200 200 200 200 302 302
-erp_connectors_ackfile_act               302 403 302 403 302 404 302
+erp_connectors_ackfile_action               302 403 302 403 302 404 302
 erp_connectors_ackfile_changelist        200 200 200 200 200 200 302
 erp_connectors_ackfile_add               403 403 403 403 403 403 302
 erp_connectors_ackfile_history           200 200 200 200 200 302 302
@@ -108,7 +108,7 @@ erp_export_ack                           200 200 200 200 200 404 302
 erp_export_proof                         200 200 200 200 200 404 302
 erp_export_mark_accepted                 200 403 200 403 200 404 302
 erp_export_mark_refused                  200 403 200 403 200 404 302
-erp_connectors_erpexport_act             302 403 302 403 302 404 302
+erp_connectors_erpexport_action             302 403 302 403 302 404 302
 erp_connectors_erpexport_changelist      200 200 200 200 200 200 302
 erp_connectors_erpexport_add             403 403 403 403 403 403 302
 erp_connectors_erpexport_history         200 200 200 200 200 302 302
@@ -121,7 +121,7 @@ notify_subscription_add                  200 200 403 403 403 200 302
 notify_subscription_history              200 200 403 403 200 302 302
 notify_subscription_delete               200 200 403 403 200 302 302
 notify_subscription_change               200 200 403 403 200 302 302
-orders_draftorder_act                    302 403 302 403 302 404 302
+orders_draftorder_action                    302 403 302 403 302 404 302
 orders_draftorder_changelist             200 200 200 200 200 200 302
 orders_draftorder_add                    403 403 403 403 403 403 302
 orders_draftorder_history                200 200 200 200 200 302 302
@@ -209,9 +209,9 @@ def address(name: str, of: World) -> str:
         "erp_connection_test": [connection], "erp_connection_host_key": [connection],
         "erp_export_payload": [export], "erp_export_ack": [export, of.ack.pk], "erp_export_proof": [export],
         "erp_export_mark_accepted": [export], "erp_export_mark_refused": [export],
-        "erp_connectors_ackfile_act": [of.ack.pk, "handled"],
-        "erp_connectors_erpexport_act": [export, "retry"],
-        "orders_draftorder_act": [of.rows[DraftOrder].pk, "push"],
+        "erp_connectors_ackfile_action": [of.ack.pk, "dismiss"],
+        "erp_connectors_erpexport_action": [export, "retry"],
+        "orders_draftorder_action": [of.rows[DraftOrder].pk, "push"],
     }  # fmt: skip
     if name in special:
         return reverse(f"admin:{name}", args=special[name])

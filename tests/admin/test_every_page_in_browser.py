@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
-from erp_connectors.admin.orders.acts import ORDER_ACTS
+from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.faults import DISK_FULL, Fault
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs, Stage
@@ -40,7 +40,7 @@ def own(tmp_path, settings, transactional_db) -> World:
     made = world(tmp_path, "Muster")
     record(
         Entry(
-            action=Action.MARKED_HANDLED,
+            action=Action.DISMISSED,
             org_id=made.org.pk,
             entity_type="AckFile",
             entity_id=str(made.ack.pk),
@@ -76,11 +76,11 @@ def test_so_is_what_asks_before_something_is_done(own, page_of, live_server):
     page = page_of(factories.user(own.org, Role.ADMIN))
     at = {"ready": DraftStatus.NEEDS_REVIEW, "approve": DraftStatus.READY, "push": DraftStatus.APPROVED}
 
-    for act in ORDER_ACTS:
-        DraftOrder.objects.filter(pk=draft.pk).update(status=at.get(act.name, DraftStatus.ERROR))
-        page.goto(live_server.url + reverse("admin:orders_draftorder_act", args=[draft.pk, act.name]))
+    for action in ORDER_ACTIONS:
+        DraftOrder.objects.filter(pk=draft.pk).update(status=at.get(action.name, DraftStatus.ERROR))
+        page.goto(live_server.url + reverse("admin:orders_draftorder_action", args=[draft.pk, action.name]))
         look_wide_and_narrow(page)
-    for name in ("erp_connectors_ackfile_act", "erp_connectors_erpexport_act"):
+    for name in ("erp_connectors_ackfile_action", "erp_connectors_erpexport_action"):
         page.goto(live_server.url + address(name, own))
         look_wide_and_narrow(page)
 

@@ -1,4 +1,4 @@
-"""The page of one export: its papers, its proof of delivery, and what a person can do with it."""
+"""The page of one export: its files, its proof of delivery, and what a person can do with it."""
 
 import pytest
 from django.core.files.base import ContentFile
@@ -37,8 +37,8 @@ def change(row):
     return url(f"{row._meta.app_label}_{row._meta.model_name}_change", row.pk)
 
 
-def act(row, name):
-    return url(f"{row._meta.app_label}_{row._meta.model_name}_act", row.pk, name)
+def action_url(row, name):
+    return url(f"{row._meta.app_label}_{row._meta.model_name}_action", row.pk, name)
 
 
 def shown(client, row):
@@ -47,7 +47,7 @@ def shown(client, row):
 
 def offered(client, row):
     page = shown(client, row)
-    names = {"retry": act(row, "retry"), "handled": act(row, "handled")}
+    names = {"retry": action_url(row, "retry"), "dismiss": action_url(row, "dismiss")}
     by_hand = {
         "accepted": url("erp_export_mark_accepted", row.pk),
         "refused": url("erp_export_mark_refused", row.pk),
@@ -103,7 +103,7 @@ CASES = {
     "not sent": (lambda site: failed(site, FailedAs.NOT_SENT), {"retry", "accepted", "refused"}),
     "unknown": (lambda site: failed(site, FailedAs.UNKNOWN), {"retry", "accepted", "refused"}),
     "replaced": (replaced, set()),
-    "answered after it was replaced": (replaced_and_answered, {"handled"}),
+    "answered after it was replaced": (replaced_and_answered, {"dismiss"}),
     "contradicted": (contradicted, {"accepted", "refused"}),
 }
 
@@ -121,9 +121,9 @@ def test_what_the_state_and_the_role_allow_is_offered(site, case):
 def test_a_retry_is_confirmed_and_a_stale_page_does_nothing(site):
     export, client = failed(site, FailedAs.UNKNOWN), as_role(site.org)
 
-    seen = {"seen": client.get(act(export, "retry")).context["seen"]}
-    first = client.post(act(export, "retry"), seen, follow=True)
-    second = client.post(act(export, "retry"), seen, follow=True)
+    seen = {"version": client.get(action_url(export, "retry")).context["version"]}
+    first = client.post(action_url(export, "retry"), seen, follow=True)
+    second = client.post(action_url(export, "retry"), seen, follow=True)
 
     assert [levels(answer) for answer in (first, second)] == [["success"], ["error"]]
     assert ERPExport.objects.latest("created_at").filename in first.content.decode()
@@ -133,12 +133,14 @@ def test_a_retry_is_confirmed_and_a_stale_page_does_nothing(site):
 def test_a_replaced_export_that_was_answered_is_marked_as_handled(site):
     export, client = replaced_and_answered(site), as_role(site.org)
 
-    asked = client.get(act(export, "handled"))
-    without = client.post(act(export, "handled"), {"seen": asked.context["seen"]})
+    asked = client.get(action_url(export, "dismiss"))
+    without = client.post(action_url(export, "dismiss"), {"version": asked.context["version"]})
     assert "This field is required" in without.content.decode()
     assert again(export).conflict_json
 
-    told = client.post(act(export, "handled"), {"seen": asked.context["seen"], **NOTES}, follow=True)
+    told = client.post(
+        action_url(export, "dismiss"), {"version": asked.context["version"], **NOTES}, follow=True
+    )
     assert "Marked as handled." in told.content.decode()
     assert NOTES["note"] in told.content.decode()
     assert again(export).conflict_json is None
@@ -156,17 +158,19 @@ def test_a_stray_ack_file_is_marked_as_handled_by_who_may(site, role):
     client, attention = as_role(site.org, role), url("erp_connectors_ackfile_changelist") + "?attention=yes"
     assert "x.json" in client.get(attention).content.decode()
 
-    asked = client.get(act(stray, "handled"))
+    asked = client.get(action_url(stray, "dismiss"))
     if role not in (Role.ADMIN, Role.OPS):
         assert asked.status_code == 403
-        assert client.post(act(stray, "handled"), NOTES).status_code == 403
-        assert act(stray, "handled") not in shown(client, stray)
+        assert client.post(action_url(stray, "dismiss"), NOTES).status_code == 403
+        assert action_url(stray, "dismiss") not in shown(client, stray)
         return
-    told = client.post(act(stray, "handled"), {"seen": asked.context["seen"], **NOTES}, follow=True)
+    told = client.post(
+        action_url(stray, "dismiss"), {"version": asked.context["version"], **NOTES}, follow=True
+    )
 
     assert NOTES["note"] in told.content.decode()
     assert "x.json" not in client.get(attention).content.decode()
-    assert AuditLog.objects.get(action=Action.MARKED_HANDLED).entity_id == str(stray.pk)
+    assert AuditLog.objects.get(action=Action.DISMISSED).entity_id == str(stray.pk)
 
 
 def test_a_failed_export_whose_order_went_on_needs_nobody(site):
@@ -179,7 +183,7 @@ def test_a_failed_export_whose_order_went_on_needs_nobody(site):
     assert export.filename not in client.get(attention).content.decode()
 
 
-def test_the_papers_are_shown_escaped_and_downloaded_as_they_are(site):
+def test_the_files_are_shown_escaped_and_downloaded_as_they_are(site):
     (export,) = sent(site)
     body = ACKED.replace(b"SO-1", b"<script>alert(1)</script>")
     site.answer(f"ack_{export.filename}", body)
@@ -232,13 +236,13 @@ def test_a_proof_is_there_for_what_was_sent_and_says_so_for_the_rest(site):
 
 
 @pytest.mark.parametrize("name", ["erp_export_proof", "erp_export_payload"])
-def test_another_orgs_papers_are_not_there(site, name):
+def test_another_orgs_files_are_not_there(site, name):
     export = acked(site)
     stranger = as_role(factories.org(), Role.ADMIN)
 
     assert stranger.get(url(name, export.pk)).status_code == 404
     assert stranger.get(url("erp_export_ack", export.pk, AckFile.objects.get().pk)).status_code == 404
-    assert stranger.get(act(export, "retry")).status_code == 404
+    assert stranger.get(action_url(export, "retry")).status_code == 404
 
 
 def test_what_was_recorded_about_the_server_is_shown_before_what_is_set_up_now(site):

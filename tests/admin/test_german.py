@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
-from erp_connectors.admin.orders.acts import ORDER_ACTS
+from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.bulk import runs
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.faults import DISK_FULL, LOGIN_REFUSED, Fault
@@ -159,11 +159,13 @@ def test_an_order_is_german_in_every_status(own, marked, status):
     draft = factories.draft(own.org, status=status, customer=None, lines=2)
     DraftOrderLine.objects.filter(draft_order=draft, line_no=1).update(uom="", qty=0, internal_sku="")
     client = german(factories.user(own.org, Role.ADMIN))
-    acts = [reverse("admin:orders_draftorder_act", args=[draft.pk, act.name]) for act in ORDER_ACTS]
+    urls = [
+        reverse("admin:orders_draftorder_action", args=[draft.pk, action.name]) for action in ORDER_ACTIONS
+    ]
     change = reverse("admin:orders_draftorder_change", args=[draft.pk])
 
-    pages = [client.get(change), *(client.get(act, follow=True) for act in acts)]
-    pages += [client.post(act, {"seen": draft.updated_at.isoformat()}, follow=True) for act in acts]
+    pages = [client.get(change), *(client.get(url, follow=True) for url in urls)]
+    pages += [client.post(url, {"version": draft.updated_at.isoformat()}, follow=True) for url in urls]
 
     assert not_german(pages, own) == []
 
@@ -233,10 +235,10 @@ def test_what_goes_wrong_is_said_in_german(own, marked, settings):
     assert not_german(pages, own) == []
 
 
-def test_a_connection_in_trouble_and_an_answer_nobody_understands_are_german(own, marked):
+def test_a_failing_connection_and_an_answer_nobody_understands_are_german(own, marked):
     error = Fault(LOGIN_REFUSED, "").as_error(stage=Stage.CONNECT, attempt=3, at=timezone.now())
     ERPConnection.objects.update(
-        circuit_opened_at=timezone.now(), circuit_reason=error, poll_trouble=error, last_test_success=False
+        circuit_opened_at=timezone.now(), circuit_reason=error, poll_error=error, last_test_success=False
     )
     AckFile.objects.update(
         status=AckFileStatus.MALFORMED, reason='"status" is a list; write "ACKED" or "FAILED"'
@@ -247,7 +249,7 @@ def test_a_connection_in_trouble_and_an_answer_nobody_understands_are_german(own
         for name in (
             "index", "erp_connectors_erpconnection_changelist", "erp_connectors_erpconnection_change",
             "erp_connection_test", "erp_connectors_ackfile_changelist", "erp_connectors_ackfile_change",
-            "erp_connectors_erpexport_change", "orders_draftorder_change", "erp_connectors_ackfile_act",
+            "erp_connectors_erpexport_change", "orders_draftorder_change", "erp_connectors_ackfile_action",
         )
     ]  # fmt: skip
     pages.append(client.post(address("erp_connection_test", own), follow=True))

@@ -60,10 +60,10 @@ def test_approve_push_deliver_ack_and_the_page_shows_the_number(
 ):
     draft = factories.draft(org, status=DraftStatus.READY, lines=40)
     go(page, live_server, draft)
-    expect(page.locator("#situation-heading")).to_have_text("The order waits for approval.")
+    expect(page.locator("#status-summary-heading")).to_have_text("The order waits for approval.")
 
     page.get_by_role("link", name="Approve").click()
-    expect(page.locator(".act-sentences")).to_contain_text("Nothing is sent yet")
+    expect(page.locator(".action-sentences")).to_contain_text("Nothing is sent yet")
     page.get_by_role("button", name="Approve").click()
     expect(page.locator(".messagelist")).to_contain_text("is approved")
 
@@ -71,24 +71,28 @@ def test_approve_push_deliver_ack_and_the_page_shows_the_number(
     expect(page.locator(".facts")).to_contain_text(f"{server.host}:{server.port}")
     expect(page.locator(".facts")).to_contain_text(server.path("in"))
     page.get_by_role("button", name="Push to the ERP").click()
-    expect(page.locator("#situation-heading")).to_have_text("On its way to the ERP.")
+    expect(page.locator("#status-summary-heading")).to_have_text("On its way to the ERP.")
 
     deliver(connection.pk)
     page.reload()
-    expect(page.locator("#situation-heading")).to_have_text("The ERP has the file, and has not answered yet.")
+    expect(page.locator("#status-summary-heading")).to_have_text(
+        "The ERP has the file, and has not answered yet."
+    )
     expect(page.locator("table.order-lines tbody tr")).to_have_count(40)
     assert page.locator("form#draftorder_form").count() == 0
 
     export = ERPExport.objects.get()
     answered(server, export, connection)
     page.reload()
-    expect(page.locator("#situation-heading")).to_have_text("The ERP accepted the order as SO-2026-4711.")
+    expect(page.locator("#status-summary-heading")).to_have_text(
+        "The ERP accepted the order as SO-2026-4711."
+    )
     told = page.locator(".timeline > li strong").all_text_contents()
     assert told[0] == "The order was approved."
     assert "The ERP accepted the order." in told
 
     page.get_by_role("link", name=export.filename).first.click()
-    expect(page.locator(".ack-paper pre")).to_contain_text('"erp_order_id": "SO-2026-4711"')
+    expect(page.locator(".ack-file pre")).to_contain_text('"erp_order_id": "SO-2026-4711"')
     page.get_by_role("link", name="Show the file").click()
     expect(page.locator("section:has(#file) pre")).to_contain_text(
         '"export_version": "orderflow_export_json_v1"'
@@ -129,7 +133,7 @@ def test_every_page_can_be_read_by_everybody(page, live_server, story):
     look_wide_and_narrow(page)
     for row, name in ((approved, "push"), (refused, "retry"), (review, "reject")):
         kind = f"{row._meta.app_label}_{row._meta.model_name}"
-        page.goto(live_server.url + reverse(f"admin:{kind}_act", args=[row.pk, name]))
+        page.goto(live_server.url + reverse(f"admin:{kind}_action", args=[row.pk, name]))
         look_wide_and_narrow(page)
     for name in ("erp_export_proof", "erp_export_mark_accepted"):
         go(page, live_server, refused, name)
@@ -142,7 +146,7 @@ def test_a_german_reads_german(browser, live_server, org, story):
     page = open_as(context, live_server.url, factories.user(org, Role.OPS))
 
     go(page, live_server, accepted.draft_order)
-    expect(page.locator("#situation-heading")).to_have_text(
+    expect(page.locator("#status-summary-heading")).to_have_text(
         "Das ERP hat den Auftrag als SO-2026-4711 angenommen."
     )
     expect(page.locator("#timeline-heading")).to_have_text("Verlauf")
@@ -157,7 +161,7 @@ def test_buttons_work_without_scripts(browser, live_server, org, connection):
     page = open_as(context, live_server.url, factories.user(org, Role.OPS))
 
     go(page, live_server, draft)
-    page.click(".act-primary")
+    page.click(".action-primary")
     page.click("[type=submit].default")
 
     draft.refresh_from_db()

@@ -24,7 +24,7 @@ EVERY = 30_000
 
 @pytest.fixture
 def busy(org, tmp_path):
-    """A connection with some days behind it and some trouble."""
+    """A connection with some days behind it and some problem."""
     row = connection(org, tmp_path)
     for back in range(10):
         at = NOW - timedelta(days=back)

@@ -34,7 +34,7 @@ def working(org, tmp_path):
 
 
 @pytest.fixture
-def trouble(org, working):
+def problem(org, working):
     """Something of everything that a list shows."""
     for _ in range(3):
         failed(working, FOLDER_MISSING)
@@ -76,7 +76,7 @@ def test_every_kind_of_need_has_its_words():
 
 
 @pytest.mark.parametrize("role", [*Role, None])
-def test_each_link_shows_the_very_rows_that_were_counted(org, trouble, role):
+def test_each_link_shows_the_very_rows_that_were_counted(org, problem, role):
     other = connection(factories.org(), Path("/srv/other"))
     failed(other, FOLDER_MISSING)
     client = client_of(org if role else None, role)
@@ -90,7 +90,7 @@ def test_each_link_shows_the_very_rows_that_were_counted(org, trouble, role):
     assert followed >= 7
 
 
-def test_each_role_gets_what_it_may_do(org, working, trouble):
+def test_each_role_gets_what_it_may_do(org, working, problem):
     hold(working, HOST_KEY_CHANGED)
 
     steps = {role: {label for _, label, _ in needs(client_of(org, role))} for role in Role}
@@ -117,14 +117,14 @@ def test_the_server_is_asked_for_its_key_by_a_form_not_by_a_link(org, working):
     assert f'href="{host_key}"' not in page(org)
 
 
-def test_what_the_erp_and_the_server_say_is_shown_as_text(org, trouble):
+def test_what_the_erp_and_the_server_say_is_shown_as_text(org, problem):
     shown = page(org)
 
     assert "Unknown customer &lt;b&gt;4711" in shown
     assert "<b>" not in shown
 
 
-def test_staff_see_whose_trouble_it_is_and_an_org_sees_its_own_only(org, working, trouble, tmp_path):
+def test_staff_see_the_org_of_a_problem_and_an_org_sees_its_own_only(org, working, problem, tmp_path):
     other = factories.org(name="Andere AG")
     hold(connection(other, tmp_path))
 
@@ -177,7 +177,7 @@ def test_charts_are_also_tables_and_their_numbers_are_svg_in_every_language(org,
     assert "style=" not in shown
 
 
-def test_the_part_that_is_refreshed_is_the_page_without_its_frame(org, trouble):
+def test_the_part_that_is_refreshed_is_the_page_without_its_frame(org, problem):
     client = client_of(org)
     part = client.get(f"{FRONT}?part").content.decode()
 
@@ -193,7 +193,7 @@ def test_who_is_logged_out_is_sent_to_log_in(db):
 
 
 def test_the_page_costs_the_same_however_much_there_is(
-    org, working, trouble, tmp_path, django_assert_num_queries
+    org, working, problem, tmp_path, django_assert_num_queries
 ):
     clients = [client_of(org), client_of(None, None)]
     for _ in range(3):

@@ -12,7 +12,7 @@ from erp_connectors.models import ERPExport
 from orderflow.accounts.models import Token
 from orderflow.idempotency import services
 from orderflow.idempotency.models import KeyedRequest
-from orderflow.idempotency.services import Keyed, StillRunning, StoredResponse, forget_old, once
+from orderflow.idempotency.services import IdempotentRequest, StillRunning, StoredResponse, forget_old, once
 from orderflow.orders.drafting import create_draft
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -21,7 +21,7 @@ from tests import factories
 from tests.services.delivery.test_concurrency import THREADS, together
 
 CREATE = "/api/v1/draft-orders"
-KEYED = Keyed("org 1", "POST /x", "k", "f")
+KEYED = IdempotentRequest("org 1", "POST /x", "k", "f")
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_codes_are_enumerations(schema):
     assert values("WarningOut", "code") == set(Code)
     assert values("WaitingOut", "code") == values("StepErrorOut", "code") == set(FAULT_KINDS)
     assert values("EventOut", "stage") == set(Stage)
-    assert values("Pushed", "status") == set(ExportStatus)
+    assert values("PushOut", "status") == set(ExportStatus)
 
 
 @pytest.mark.parametrize(

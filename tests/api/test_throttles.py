@@ -24,16 +24,16 @@ def client(user):
 
 
 def test_a_count_starts_anew_with_each_span(db):
-    waits = [ThrottleCount.wait("k", most=2, per=MINUTE, now=NOON) for _ in range(4)]
+    waits = [ThrottleCount.wait("k", limit=2, per=MINUTE, now=NOON) for _ in range(4)]
 
     assert waits == [None, None, timedelta(seconds=30), timedelta(seconds=30)]
-    assert ThrottleCount.wait("other", most=2, per=MINUTE, now=NOON) is None
-    assert ThrottleCount.wait("k", most=2, per=MINUTE, now=NOON + timedelta(seconds=30)) is None
+    assert ThrottleCount.wait("other", limit=2, per=MINUTE, now=NOON) is None
+    assert ThrottleCount.wait("k", limit=2, per=MINUTE, now=NOON + timedelta(seconds=30)) is None
 
 
 def test_what_is_over_is_not_kept(db):
     for minute in range(5):
-        ThrottleCount.wait("k", most=2, per=MINUTE, now=NOON + minute * MINUTE)
+        ThrottleCount.wait("k", limit=2, per=MINUTE, now=NOON + minute * MINUTE)
 
     assert ThrottleCount.objects.count() <= 2
 
@@ -43,7 +43,7 @@ def test_processes_that_count_at_once_let_exactly_so_many_through():
     @scope.everything()
     def ask(_):
         try:
-            return ThrottleCount.wait("k", most=10, per=MINUTE, now=NOON)
+            return ThrottleCount.wait("k", limit=10, per=MINUTE, now=NOON)
         finally:
             connection.close()
 

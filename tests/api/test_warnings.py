@@ -144,7 +144,7 @@ def test_the_pages_of_the_order_of_approving_and_of_pushing_say_it_too(org, buye
 
     change = reverse("admin:orders_draftorder_change", args=[second.pk])
     acts = [
-        reverse("admin:orders_draftorder_act", args=[pk, name])
+        reverse("admin:orders_draftorder_action", args=[pk, name])
         for pk, name in ((second.pk, "approve"), (first.pk, "push"))
     ]
     for url in (change, *acts):

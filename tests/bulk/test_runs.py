@@ -137,7 +137,7 @@ def test_another_orgs_orders_are_not_taken_in(org, ops):
 
 
 def test_more_than_one_run_takes_is_refused_whole(org, ops, monkeypatch):
-    monkeypatch.setattr(runs, "AT_MOST", 2)
+    monkeypatch.setattr(runs, "MAX_ROWS", 2)
 
     with pytest.raises(runs.TooMany, match="3 orders were chosen; one run takes 2 at most"):
         runs.make(BulkAction.PUSH, factories.ids(factories.drafts(org, 3)), actor=ops)
@@ -181,9 +181,9 @@ def test_where_no_worker_lives_the_page_can_say_so(org, ops, monkeypatch):
     BulkRun.objects.update(worked_at=waited)
     run.refresh_from_db()
 
-    assert "No background worker" in progress_of(run).trouble
+    assert "No background worker" in progress_of(run).problem
     Heartbeat.beat("any")
-    assert progress_of(run).trouble == ""
+    assert progress_of(run).problem == ""
 
 
 def test_old_runs_are_forgotten_with_their_rows(org, ops):

@@ -133,7 +133,7 @@ def test_unknown_connections_and_orders_are_named() -> None:
         run("push", unknown)
 
 
-def test_one_connections_trouble_fails_the_command_and_not_its_neighbour(
+def test_one_connections_error_fails_the_command_and_not_its_neighbour(
     org: Org, connection: ERPConnection
 ) -> None:
     other = factories.org()
@@ -150,7 +150,7 @@ def test_one_connections_trouble_fails_the_command_and_not_its_neighbour(
 
     code, said = run("poll_acks")
     assert code == 1
-    assert "trouble" in said
+    assert "error" in said
 
 
 def test_disabled_connections_are_left_out(org: Org, connection: ERPConnection) -> None:
@@ -245,7 +245,7 @@ def test_what_can_not_be_compared_is_no_good_news(org: Org, connection: ERPConne
     Path(export.dropzone_path).parent.rename(Path(settings.DROPZONE_ROOTS[0]) / uuid4().hex)
 
     code, said = run("reconcile")
-    assert (code, "trouble: " in said) == (2, True)
+    assert (code, "error: " in said) == (2, True)
     with pytest.raises(CommandError) as refused:
         run("reconcile", "--connection", uuid4())
     assert refused.value.returncode == 2

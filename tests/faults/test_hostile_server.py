@@ -365,7 +365,7 @@ def test_a_listing_that_drips_ends(attacked):
     with bounded():
         report = poll(erp.connection.pk)
 
-    assert "stopped answering" in report.trouble
+    assert "stopped answering" in report.error
 
 
 def test_a_listing_of_huge_names_takes_no_memory_and_fills_no_log(attacked, caplog):
@@ -382,7 +382,7 @@ def test_a_listing_of_huge_names_takes_no_memory_and_fills_no_log(attacked, capl
     with bounded():
         report = poll(erp.connection.pk)
 
-    assert (report.trouble, report.listed, AckFile.objects.count()) == ("", 0, 0)
+    assert (report.error, report.listed, AckFile.objects.count()) == ("", 0, 0)
     assert len([one for one in caplog.records if "name_refused" in str(one.msg)]) <= 20
 
 
@@ -411,7 +411,7 @@ def test_lying_sizes_and_a_name_listed_twice(attacked, settings, says, gives):
     with bounded():
         reports = [poll(erp.connection.pk) for _ in range(3)]
 
-    assert all("does not know" not in report.trouble for report in reports)
+    assert all("does not know" not in report.error for report in reports)
     assert AckFile.objects.count() <= 1
 
 
@@ -424,7 +424,7 @@ def test_a_folder_that_leads_to_itself(attacked):
     with bounded():
         report = poll(erp.connection.pk)
 
-    assert "Too many levels" in report.trouble
+    assert "Too many levels" in report.error
 
 
 def test_the_neighbours_are_delivered_meanwhile(attacked, erp_at, asyncssh):

@@ -40,19 +40,19 @@ def archive_at(monkeypatch, s3):
     return point
 
 
-TROUBLE = {
+FAILURES = {
     "down": lambda: {"S3_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"},
     "refusing the credentials": lambda: {"S3_SECRET_ACCESS_KEY": "not-the-secret-key"},
     "without the bucket": lambda: {"S3_BUCKET": "no-such-bucket"},
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
-def test_an_object_store_in_trouble_holds_up_no_order_and_loses_no_copy(
-    erp_at, asyncssh, archive_at, s3, trouble
+@pytest.mark.parametrize("problem", FAILURES.values(), ids=FAILURES)
+def test_a_failing_object_store_holds_up_no_order_and_loses_no_copy(
+    erp_at, asyncssh, archive_at, s3, problem
 ):
     erp = erp_at(asyncssh)
-    archive_at(**trouble())
+    archive_at(**problem())
 
     export = erp.delivered()
 
@@ -75,7 +75,7 @@ def test_a_copy_that_can_not_be_read_back_is_told(erp_at, asyncssh, archive_at, 
     archive_at()
     export = _rendered_only(erp, behaviour)
     export.draft_order.lines.update(internal_sku="CHANGED")
-    archive_at(**TROUBLE["down"]())
+    archive_at(**FAILURES["down"]())
 
     erp.waits_no_longer()
     deliver(erp.connection.pk)

@@ -102,7 +102,7 @@ def test_answers_reach_their_orders(erp_on, attacks, learned):
     deliver(erp.connection.pk)
     answer_all(erp, files)
 
-    assert poll(erp.connection.pk).trouble == ""
+    assert poll(erp.connection.pk).error == ""
 
     assert_each_has_its_own_answer(erp)
 

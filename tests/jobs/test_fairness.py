@@ -78,7 +78,7 @@ def test_a_quiet_connection_is_answered_while_others_hang_and_one_is_flooded(
     assert flood_then[-1] < FLOOD, "the flood was over too soon to prove anything"
     assert flood_then[-1] > flood_then[0], "the flood stood still"
     for name in dropzones:
-        assert bool(trouble(world, name)) == name.startswith("hangs")
+        assert bool(problem(world, name)) == name.startswith("hangs")
 
 
 def _wait_until_acked(workers: Running, world: World, how_many: int) -> None:
@@ -93,9 +93,9 @@ def acked(world: World, org: str) -> int:
     return int(str(_ask(world, query, org)))
 
 
-def trouble(world: World, org: str) -> str:
+def problem(world: World, org: str) -> str:
     query = (
-        "SELECT coalesce(c.poll_trouble, '') FROM erp_connectors_erpconnection c "
+        "SELECT coalesce(c.poll_error, '') FROM erp_connectors_erpconnection c "
         "JOIN tenancy_org o ON o.id = c.org_id WHERE o.slug = ?"
     )
     return str(_ask(world, query, org))

@@ -107,7 +107,7 @@ def test_a_mail_server_that_says_the_password_back(leaks, connection, mailbox, s
     mailbox.repeats_login = True
     shown = tell(told, connection)
     told.refresh_from_db()
-    assert "[hidden]" in told.last_trouble["detail"]
+    assert "[hidden]" in told.last_error["detail"]
     settings.EMAIL_HOST_USER = ""
     for mailbox.repeats_login, mailbox.refuses_all in ((False, True), (False, False)):
         shown += tell(told, connection)

@@ -129,7 +129,7 @@ def test_a_password_in_the_error_that_no_one_foresaw(talkative, monkeypatch):
     connection, export, _ = talkative.rows
     connection.refresh_from_db()
     export.refresh_from_db()
-    for shown in (talkative.shown, str(export.error_json), str(connection.poll_trouble)):
+    for shown in (talkative.shown, str(export.error_json), str(connection.poll_error)):
         assert "unforeseen" not in shown
 
 

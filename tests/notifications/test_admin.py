@@ -189,7 +189,7 @@ def test_a_link_alone_sends_nothing(site, client, receiver):
     assert receiver.got == []
 
 
-def test_one_that_keeps_failing_needs_a_person_until_it_works(site, client, receiver):
+def test_one_that_keeps_failing_needs_attention_until_it_works(site, client, receiver):
     row = by_webhook(site.connection, receiver.url)
     user = factories.user(site.org, Role.ADMIN)
     open_circuit(site.connection)
@@ -200,7 +200,7 @@ def test_one_that_keeps_failing_needs_a_person_until_it_works(site, client, rece
         Subscription.objects.update(retry_at=None)
 
     (need,) = [need for need in overview(user).needs if need.kind is NeedKind.NOT_NOTIFIED]
-    assert "HTTP 500" in need.trouble.cause
+    assert "HTTP 500" in need.problem.cause
     home = client.get(reverse("admin:index")).content.decode()
     assert page("notify_subscription_change", row) in home
     viewer = Client()

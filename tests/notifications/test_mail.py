@@ -98,8 +98,8 @@ def test_a_wrong_address_keeps_nothing_from_the_right_one_and_is_told(site, mail
     subscription.refresh_from_db()
     assert len(mailbox.to("a@example.com")) == 1
     assert subscription.failing_since
-    assert subscription.last_trouble["code"] == "ADDRESS_REFUSED"
-    assert "wrong@example.com: 550" in subscription.last_trouble["detail"]
+    assert subscription.last_error["code"] == "ADDRESS_REFUSED"
+    assert "wrong@example.com: 550" in subscription.last_error["detail"]
     assert subscription.retry_at is None
 
 
@@ -122,7 +122,7 @@ def test_a_mail_server_that_is_away_is_tried_again(site, mailbox, settings):
     port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
     round_of_notifications()
     subscription.refresh_from_db()
-    assert subscription.last_trouble["code"] == "MAIL_SERVER_SILENT"
+    assert subscription.last_error["code"] == "MAIL_SERVER_SILENT"
     settings.EMAIL_PORT = port
     Subscription.objects.update(retry_at=None)
     round_of_notifications()
@@ -166,7 +166,7 @@ def test_a_test_says_for_what_it_is(site, mailbox):
     tried = subscriptions.send_test(subscription.pk, actor=factories.user(site.org, Role.ADMIN))
 
     (message,) = mailbox.to("a@example.com")
-    assert tried.trouble is None
+    assert tried.problem is None
     assert "This is a test" in text_of(message)
     assert str(site.inbox) in text_of(message)
 
@@ -175,7 +175,7 @@ def test_without_a_mail_server_a_test_says_so(site):
     subscription = by_mail(site.connection, "a@example.com")
     tried = subscriptions.send_test(subscription.pk, actor=factories.user(site.org, Role.ADMIN))
 
-    assert tried.trouble.code == "MAIL_NOT_SET_UP"
+    assert tried.problem.code == "MAIL_NOT_SET_UP"
 
 
 @pytest.mark.parametrize("over_tls", [False, True])

@@ -31,7 +31,7 @@ def noted():
 
 def told(after=LATER):
     digests.gather(timezone.now() + after)
-    return list(Notification.objects.order_by("created_at", "event").values_list("event", "facts__count"))
+    return list(Notification.objects.order_by("created_at", "event").values_list("event", "content__count"))
 
 
 def broken(site):
@@ -145,7 +145,7 @@ def test_a_refusal_is_told_with_the_erps_words_and_a_repeated_one_is_not(site):
         poll(site.connection.pk)
 
     assert told() == [(Event.EXPORT_REFUSED, 1)]
-    (one,) = Notification.objects.get().facts["first"]
+    (one,) = Notification.objects.get().content["first"]
     assert (one["error_code"], one["order_number"]) == (
         "ERP_VALIDATION",
         export.draft_order.external_order_number,
@@ -204,7 +204,7 @@ def test_a_thousand_failures_by_one_cause_are_one_notification_that_names_five(s
         pass
 
     assert told() == [(Event.EXPORT_REFUSED, 1000)]
-    assert len(Notification.objects.get().facts["first"]) == 5
+    assert len(Notification.objects.get().content["first"]) == 5
     assert noted() == []
 
 

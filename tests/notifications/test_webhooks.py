@@ -88,7 +88,7 @@ def test_after_a_failure_it_waits_longer_each_time(site, receiver):
 
     assert all(15 * 2**n <= pause <= 30 * 2**n for n, pause in enumerate(pauses))
     assert sending.due(timezone.now()) == []
-    assert subscription.last_trouble == {"code": "ANSWERED", "detail": "(HTTP 503)"}
+    assert subscription.last_error == {"code": "ANSWERED", "detail": "(HTTP 503)"}
 
 
 def test_after_three_days_it_is_given_up_and_a_test_that_gets_through_resumes_it(site, receiver):
@@ -103,13 +103,13 @@ def test_after_three_days_it_is_given_up_and_a_test_that_gets_through_resumes_it
     assert not Notification.objects.unsent().exists()
 
     admin = factories.user(site.org, Role.ADMIN)
-    assert subscriptions.send_test(subscription.pk, actor=admin).trouble.code == "ANSWERED"
+    assert subscriptions.send_test(subscription.pk, actor=admin).problem.code == "ANSWERED"
     receiver.status = 204
     tried = subscriptions.send_test(subscription.pk, actor=admin)
 
     subscription.refresh_from_db()
-    assert (tried.trouble, tried.answered, tried.resumed) == (None, 204, True)
-    assert (subscription.given_up_at, subscription.failing_since, subscription.last_trouble) == (
+    assert (tried.problem, tried.answered, tried.resumed) == (None, 204, True)
+    assert (subscription.given_up_at, subscription.failing_since, subscription.last_error) == (
         None,
         None,
         None,
@@ -150,7 +150,7 @@ def test_a_redirect_is_not_followed(site, receiver):
         assert elsewhere.got == []
 
     subscription.refresh_from_db()
-    assert subscription.last_trouble["code"] == "REDIRECTED"
+    assert subscription.last_error["code"] == "REDIRECTED"
 
 
 def test_a_receiver_that_drips_is_cut_off_by_the_clock(receiver, monkeypatch):
@@ -370,8 +370,8 @@ def test_an_unreadable_secret_is_told_and_can_be_replaced(site, receiver, settin
     subscription = held(site, receiver)
     settings.ENCRYPTION_MASTER_KEY = "0123456789abcdef" * 4
     round_of_notifications()
-    subscription.refresh_from_db(fields=["last_trouble"])
-    assert subscription.last_trouble["code"] == "SECRET_UNREADABLE"
+    subscription.refresh_from_db(fields=["last_error"])
+    assert subscription.last_error["code"] == "SECRET_UNREADABLE"
 
     secret = subscriptions.replace_secret(subscription.pk, actor=factories.user(site.org, Role.ADMIN))
     again_at_once()

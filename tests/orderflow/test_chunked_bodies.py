@@ -20,7 +20,7 @@ from tests.servers.proxies import caddy, nginx
 pytestmark = pytest.mark.deep
 
 PASSWORD = "correct horse battery"
-MOST = 12 * 1024 * 1024
+MAX_BYTES = 12 * 1024 * 1024
 SETUP = """
 import json
 from tests import factories
@@ -186,7 +186,7 @@ def test_a_form_of_the_admin_and_its_files_arrive(site: Site, way: str) -> None:
 def test_a_body_that_is_too_long_is_refused_and_the_rest_is_not_read(site: Site, path: str) -> None:
     with site.chunked_post(path) as link:
         piece = b"%x\r\n%s\r\n" % (65536, b" " * 65536)
-        for _ in range(MOST // 65536 + 1):
+        for _ in range(MAX_BYTES // 65536 + 1):
             link.sendall(piece)
         # The end of the body never comes.
         assert b" 413 " in link.recv(4000).split(b"\r\n")[0]
@@ -194,7 +194,7 @@ def test_a_body_that_is_too_long_is_refused_and_the_rest_is_not_read(site: Site,
 
 @pytest.mark.parametrize("way", ["nginx", "caddy"])
 def test_a_body_that_is_too_long_is_refused_behind_a_proxy(site: Site, way: str) -> None:
-    status, _ = with_curl("POST", site.url(way, "draft-orders"), site.headers, b" " * (MOST + 1))
+    status, _ = with_curl("POST", site.url(way, "draft-orders"), site.headers, b" " * (MAX_BYTES + 1))
 
     assert status == 413
 

@@ -229,11 +229,11 @@ def test_after_a_hundred_wrong_codes_from_wherever_only_a_recovery_code_is_taken
     settings.AXES_FAILURE_LIMIT = settings.LOGIN_FAILURES_PER_ADDRESS = 1_000
     settings.LOGIN_FAILURES_PER_ACCOUNT = 1_000
     secret, made = set_up(person)
-    for n in range(codes.MOST_WRONG - 1):
+    for n in range(codes.MAX_WRONG - 1):
         services.passes(person, wrong(secret), RequestFactory().post(CODE, REMOTE_ADDR=f"10.0.{n}.1"))
     assert services.passes(person, code(secret), factory_request())
     unused(person)
-    for n in range(codes.MOST_WRONG):
+    for n in range(codes.MAX_WRONG):
         services.passes(person, wrong(secret), RequestFactory().post(CODE, REMOTE_ADDR=f"10.0.{n}.1"))
 
     client = at_the_code(person)

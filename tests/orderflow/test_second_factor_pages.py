@@ -274,7 +274,7 @@ def test_an_admin_resets_it_after_being_asked(org, person):
 
 def test_the_persons_page_says_that_only_recovery_codes_are_taken(org, person):
     set_up(person)
-    SecondFactor.objects.update(wrong_in_a_row=codes.MOST_WRONG)
+    SecondFactor.objects.update(wrong_in_a_row=codes.MAX_WRONG)
     admin = client_of(factories.user(org, Role.ADMIN))
 
     page = admin.get(reverse("admin:tenancy_user_change", args=[person.pk])).content.decode()

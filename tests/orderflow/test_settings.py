@@ -123,7 +123,7 @@ WRONG = [
     (partial(env.flag, default=False), "perhaps", "THIS can't be understood; write true or false."),
     (partial(env.number, default=1), "many", "THIS can't be understood; write a whole number of at least 1."),
     (partial(env.number, default=1), "0", "THIS is 0; write a whole number of at least 1."),
-    (partial(env.number, default=1, least=0), "-1", "THIS is -1; write a whole number of at least 0."),
+    (partial(env.number, default=1, minimum=0), "-1", "THIS is -1; write a whole number of at least 0."),
     (
         partial(env.folders, default=[]),
         "/srv/in,in",

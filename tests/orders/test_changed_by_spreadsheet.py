@@ -69,13 +69,13 @@ def test_it_is_refused_in_each_column_that_identifies_something(org, tmp_path, n
     values = {"external_order_number": "PO-1", "erp_customer_number": "4711", "internal_sku": "A", name: text}
     header = "external_order_number,erp_customer_number,internal_sku,currency,qty,uom"
 
-    code, said, trouble = run(
+    code, said, problem = run(
         csv_file(tmp_path, f"{','.join(values.values())},EUR,1,ST", header=header), "--create-customers"
     )
 
     assert (code, "1 refused" in said) == (1, True)
-    assert f"orders.csv, line 2, {name}: " in trouble
-    assert SAID in trouble
+    assert f"orders.csv, line 2, {name}: " in problem
+    assert SAID in problem
     assert not DraftOrder.objects.exists()
     assert Customer.objects.count() == 1
 
@@ -93,7 +93,7 @@ def test_json_is_no_exception(org, tmp_path):
     order = {"external_order_number": "NULL", "customer": {"erp_customer_number": "'0004711"}, "lines": lines}
     path.write_text(json.dumps(order))
 
-    _, _, trouble = run(path)
+    _, _, problem = run(path)
 
     named = [
         "external_order_number",
@@ -102,6 +102,6 @@ def test_json_is_no_exception(org, tmp_path):
         "lines[0].customer_sku_raw",
     ]
     assert [
-        line for name in named for line in trouble.splitlines() if f" {name}: " in line
-    ] == trouble.splitlines()
-    assert trouble.count(SAID) == 4
+        line for name in named for line in problem.splitlines() if f" {name}: " in line
+    ] == problem.splitlines()
+    assert problem.count(SAID) == 4

@@ -59,10 +59,10 @@ def test_what_is_odd_is_in_the_report_and_keeps_no_order_out(org, tmp_path):
     odd = order(order_date="0001-01-01")
     odd["lines"][0]["unit_price"] = "0"
 
-    code, said, trouble = run(jsonl(tmp_path, order("PO-2"), odd))
+    code, said, problem = run(jsonl(tmp_path, order("PO-2"), odd))
 
     assert (code, DraftOrder.objects.filter(status=DraftStatus.READY).count()) == (0, 2)
-    assert "line 2: order PO-1 has warnings: The unit price is zero" in trouble
+    assert "line 2: order PO-1 has warnings: The unit price is zero" in problem
     assert "1 with the warning ORDER_DATE_IMPLAUSIBLE" in said
     _, said, _ = run(jsonl(tmp_path, {**odd, "external_order_number": "PO-3"}), "--json")
     assert json.loads(said)["warnings"] == {"PRICE_NOT_POSITIVE": 1, "ORDER_DATE_IMPLAUSIBLE": 1}
@@ -71,17 +71,17 @@ def test_what_is_odd_is_in_the_report_and_keeps_no_order_out(org, tmp_path):
 def test_an_order_that_came_in_another_way_is_told_and_left_alone(org, tmp_path):
     factories.draft(org, customer=Customer.objects.get(), external_order_number="PO-1")
 
-    code, said, trouble = run(jsonl(tmp_path, order()))
+    code, said, problem = run(jsonl(tmp_path, order()))
 
     assert (code, DraftOrder.objects.count()) == (0, 1)
-    assert "line 1: order PO-1 already exists: an order with the same number came in another way" in trouble
+    assert "line 1: order PO-1 already exists: an order with the same number came in another way" in problem
     assert "1 already in OrderFlow" in said
 
 
 def test_orders_come_in_whole_and_ready(org, tmp_path):
-    code, said, trouble = run(jsonl(tmp_path, order(), order("PO-2", notes="Eilig\nbitte")))
+    code, said, problem = run(jsonl(tmp_path, order(), order("PO-2", notes="Eilig\nbitte")))
 
-    assert (code, trouble) == (0, "")
+    assert (code, problem) == (0, "")
     assert said.splitlines() == ["2 orders imported into ACME", "       2 READY for approval"]
     draft = DraftOrder.objects.get(external_order_number="PO-1")
     assert (draft.status, draft.currency, str(draft.order_date)) == ("READY", "EUR", "2026-11-02")
@@ -131,10 +131,10 @@ def test_what_was_entered_by_hand_is_not_imported_beside_it(org, tmp_path):
 def test_an_order_that_changed_since_is_left_and_told(org, tmp_path):
     run(jsonl(tmp_path, order()))
 
-    code, said, trouble = run(jsonl(tmp_path, order(currency="CHF")))
+    code, said, problem = run(jsonl(tmp_path, order(currency="CHF")))
 
     assert code == 1
-    assert "line 1, external_order_number PO-1: was imported before with other contents" in trouble
+    assert "line 1, external_order_number PO-1: was imported before with other contents" in problem
     assert "1 already in OrderFlow with other contents" in said
     assert DraftOrder.objects.get().currency == "EUR"
 
@@ -150,11 +150,11 @@ def test_another_customer_may_use_the_same_number(org, tmp_path):
 def test_what_is_missing_for_ready_sends_an_order_to_review_with_the_reasons(org, tmp_path):
     gaps = order(lines=[{"internal_sku": "", "qty": "0", "uom": None}], currency=None)
 
-    code, said, trouble = run(jsonl(tmp_path, gaps, order("PO-2", lines=[])))
+    code, said, problem = run(jsonl(tmp_path, gaps, order("PO-2", lines=[])))
 
     assert code == 0
     assert set(DraftOrder.objects.values_list("status", flat=True)) == {DraftStatus.NEEDS_REVIEW}
-    assert "line 1: order PO-1 needs review: currency is missing; line 1: quantity must be above 0" in trouble
+    assert "line 1: order PO-1 needs review: currency is missing; line 1: quantity must be above 0" in problem
     assert "2 NEEDS_REVIEW" in said
     assert "1   of them: SKU is missing" in said
     assert "1   of them: it has no lines" in said
@@ -204,18 +204,18 @@ def test_each_error_of_the_text_and_currency_rules_has_a_clause():
 def test_an_order_that_is_wrong_is_refused_whole_with_its_place_and_the_rest_goes_on(org, tmp_path, wrong):
     bad, told = WRONG[wrong]
 
-    code, said, trouble = run(jsonl(tmp_path, order("PO-8"), bad, order("PO-9")))
+    code, said, problem = run(jsonl(tmp_path, order("PO-8"), bad, order("PO-9")))
 
     assert code == 1
-    assert f"orders.jsonl, line 2, {told}" in trouble
+    assert f"orders.jsonl, line 2, {told}" in problem
     assert "1 refused" in said
     assert set(DraftOrder.objects.values_list("external_order_number", flat=True)) == {"PO-8", "PO-9"}
 
 
 def test_all_problems_of_an_order_are_told_at_once(org, tmp_path):
-    _, said, trouble = run(jsonl(tmp_path, order(currency="euro", lines=[{"qty": "x", "uom": "PCS"}])))
+    _, said, problem = run(jsonl(tmp_path, order(currency="euro", lines=[{"qty": "x", "uom": "PCS"}])))
 
-    assert len(trouble.splitlines()) == 3
+    assert len(problem.splitlines()) == 3
     assert "1 refused" in said
 
 
@@ -246,10 +246,10 @@ def test_customers_are_added_only_when_asked_and_once(org, tmp_path):
 def test_a_number_that_two_customers_have_is_refused(org, tmp_path):
     factories.customer(org, name="Zwilling")
 
-    code, _, trouble = run(jsonl(tmp_path, order()))
+    code, _, problem = run(jsonl(tmp_path, order()))
 
     assert code == 1
-    assert "line 1, erp_customer_number 4711: 2 customers have this number" in trouble
+    assert "line 1, erp_customer_number 4711: 2 customers have this number" in problem
 
 
 def test_another_orgs_customers_are_not_ours(org, tmp_path):
@@ -351,10 +351,10 @@ CSV_WRONG = {
 def test_csv_that_is_wrong_brings_in_no_half_order(org, tmp_path, wrong):
     rows, line, told = CSV_WRONG[wrong]
 
-    code, _, trouble = run(csv_file(tmp_path, *rows))
+    code, _, problem = run(csv_file(tmp_path, *rows))
 
     assert code == 1
-    assert f"orders.csv, line {line}, {told}" in trouble
+    assert f"orders.csv, line {line}, {told}" in problem
     assert not DraftOrder.objects.filter(external_order_number="PO-1").exists()
 
 
@@ -370,10 +370,10 @@ def test_csv_that_is_wrong_brings_in_no_half_order(org, tmp_path, wrong):
     ],
 )
 def test_a_header_that_is_wrong_is_told(org, tmp_path, header, told):
-    code, _, trouble = run(csv_file(tmp_path, "1,2,3", header=header))
+    code, _, problem = run(csv_file(tmp_path, "1,2,3", header=header))
 
     assert code == 1
-    assert f"orders.csv, line 1, the header: {told}" in trouble
+    assert f"orders.csv, line 1, the header: {told}" in problem
 
 
 def test_a_gzipped_file_is_read_and_a_damaged_one_told(org, tmp_path):
@@ -381,8 +381,8 @@ def test_a_gzipped_file_is_read_and_a_damaged_one_told(org, tmp_path):
     whole = gzip.compress(json.dumps(order()).encode())
     path.write_bytes(whole[:-10])
 
-    code, _, trouble = run(path)
-    assert (code, "is damaged" in trouble) == (2, True)
+    code, _, problem = run(path)
+    assert (code, "is damaged" in problem) == (2, True)
     path.write_bytes(whole)
     assert run(path)[0] == 0
 
@@ -411,26 +411,26 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_small_file_that_expands_without_end_is_refused_in_little_memory(org, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(limits, "MOST_BYTES", 64 * MEGABYTE)
+    monkeypatch.setattr(limits, "MAX_BYTES", 64 * MEGABYTE)
     head, chunk, told = BOMBS[name]
     path = bomb(tmp_path / name, head, chunk, megabytes=1 if name == "d.csv.gz" else 45)
 
     tracemalloc.start()
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert code in (1, 2)
-    assert told in trouble
+    assert told in problem
     assert peak < 40 * MEGABYTE, f"{peak / MEGABYTE:.0f} MB"
 
 
 @pytest.mark.parametrize(
     ("limit", "most", "told"),
     [
-        ("MOST_BYTES", 500, "more than 0 GB"),
-        ("MOST_ROWS", 2, "more than 2 "),
-        ("MOST_ORDERS", 2, "more than 2 orders"),
+        ("MAX_BYTES", 500, "more than 0 GB"),
+        ("MAX_ROWS", 2, "more than 2 "),
+        ("MAX_ORDERS", 2, "more than 2 orders"),
     ],
 )
 def test_a_file_beyond_a_limit_is_read_no_further_and_the_limit_is_named(
@@ -442,8 +442,8 @@ def test_a_file_beyond_a_limit_is_read_no_further_and_the_limit_is_named(
     cells = [f"PO-{n},4711," + "x" * 100 for n in range(5)]
     header = "external_order_number,erp_customer_number,notes"
     for path in (jsonl(tmp_path, *many), csv_file(tmp_path, *cells, header=header)):
-        code, _, trouble = run(path)
-        assert (code, told in trouble) == (2, True)
+        code, _, problem = run(path)
+        assert (code, told in problem) == (2, True)
 
 
 def test_what_can_not_be_done_at_all_is_exit_code_2(org, tmp_path):

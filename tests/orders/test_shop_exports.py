@@ -30,9 +30,9 @@ def test_there_is_a_map_for_each_shop():
 
 @pytest.mark.parametrize("shop", NUMBERS)
 def test_the_orders_of_a_shop_come_in_ready(org, shop):
-    code, said, trouble = run(EXPORTS / f"{shop}.csv", "--columns", shop, "--create-customers")
+    code, said, problem = run(EXPORTS / f"{shop}.csv", "--columns", shop, "--create-customers")
 
-    assert (code, trouble) == (0, "")
+    assert (code, problem) == (0, "")
     assert "2 READY for approval" in said
     assert "1 skipped, as the column map says" in said
     first, second = DraftOrder.objects.order_by("external_order_number")
@@ -61,10 +61,10 @@ def test_importing_it_again_adds_nothing(org, shop):
 
 @pytest.mark.parametrize("shop", NUMBERS)
 def test_without_its_map_the_map_is_named(org, shop):
-    code, _, trouble = run(EXPORTS / f"{shop}.csv")
+    code, _, problem = run(EXPORTS / f"{shop}.csv")
 
     assert code == 1
-    assert f"they look like an export of {shop}: say --columns {shop}" in trouble
+    assert f"they look like an export of {shop}: say --columns {shop}" in problem
 
 
 @pytest.mark.parametrize("shop", NUMBERS)
@@ -103,9 +103,9 @@ def test_a_map_of_the_users_own(org, tmp_path, own_map):
     header = "Bestellnummer;Kundenreferenz;ART.-NR.;menge"
     path = csv_file(tmp_path, "PO-1;x;A-1;1.234,5", "PO-1;y;A-2;2", header=header)
 
-    code, said, trouble = run(path, "--columns", own_map)
+    code, said, problem = run(path, "--columns", own_map)
 
-    assert (code, trouble) == (0, "")
+    assert (code, problem) == (0, "")
     assert "1 READY for approval" in said
     assert [(line.internal_sku, line.qty) for line in DraftOrderLine.objects.all()] == [
         ("A-1", Decimal("1234.5")), ("A-2", Decimal(2)),
@@ -116,9 +116,9 @@ def test_a_total_is_left_out_although_the_map_fixes_the_customer(org, tmp_path, 
     factories.customer(org)
     path = csv_file(tmp_path, "PO-1;A-1;2", "Summe;;2", header="Bestellnummer;Artikel;Menge")
 
-    code, said, trouble = run(path, "--columns", own_map)
+    code, said, problem = run(path, "--columns", own_map)
 
-    assert (code, trouble) == (0, "")
+    assert (code, problem) == (0, "")
     assert "Line 3 is a total and was left out." in said
 
 
@@ -139,11 +139,11 @@ def test_problems_are_told_with_the_headings_of_the_file(org, tmp_path, own_map)
     factories.customer(org)
     path = csv_file(tmp_path, "NULL;1E+12;x", header="Bestellnummer;Artikel;Menge")
 
-    _, _, trouble = run(path, "--columns", own_map)
+    _, _, problem = run(path, "--columns", own_map)
 
-    assert "line 2, Bestellnummer: 'NULL': a spreadsheet has changed this" in trouble
-    assert "line 2, Artikel: '1E+12': a spreadsheet has changed this" in trouble
-    assert "line 2, Menge: 'x' is not a number" in trouble
+    assert "line 2, Bestellnummer: 'NULL': a spreadsheet has changed this" in problem
+    assert "line 2, Artikel: '1E+12': a spreadsheet has changed this" in problem
+    assert "line 2, Menge: 'x' is not a number" in problem
 
 
 def test_a_map_reads_workbooks_too(org, tmp_path, own_map):
@@ -172,30 +172,30 @@ def test_a_map_reads_workbooks_too(org, tmp_path, own_map):
 def test_a_map_that_is_wrong_is_refused_with_its_name(org, tmp_path, own_map, text, said):
     Path(own_map).write_text(text)
 
-    code, _, trouble = run(csv_file(tmp_path, "x", header="A"), "--columns", own_map)
+    code, _, problem = run(csv_file(tmp_path, "x", header="A"), "--columns", own_map)
 
     assert code == 2
-    assert f"column map {own_map}: " in trouble
-    assert said in trouble
+    assert f"column map {own_map}: " in problem
+    assert said in problem
 
 
 def test_a_map_that_there_is_not_is_refused_with_those_that_are_shipped(org, tmp_path):
-    code, _, trouble = run(csv_file(tmp_path), "--columns", "shopware")
+    code, _, problem = run(csv_file(tmp_path), "--columns", "shopware")
 
     assert code == 2
     assert (
         "column map shopware: No such file or directory; shipped maps: magento, shopify, woocommerce"
-        in trouble
+        in problem
     )
 
 
 def test_a_file_without_the_columns_of_its_map_is_refused_with_those_it_has(org, tmp_path):
-    code, _, trouble = run(csv_file(tmp_path, "1,2", header="Order,Email"), "--columns", "shopify")
+    code, _, problem = run(csv_file(tmp_path, "1,2", header="Order,Email"), "--columns", "shopify")
 
     assert code == 1
     assert (
         "line 1, the header: the column 'Name' for external_order_number is missing (shopify); the file has 'Order'"
-        in trouble
+        in problem
     )
 
 
@@ -211,10 +211,10 @@ def test_a_heading_of_the_map_in_two_columns_is_refused(org, tmp_path, own_map, 
     factories.customer(org)
     Path(own_map).write_text(f'{OWN}\n[skip_orders]\n"Status" = ["void"]\n')
 
-    code, _, trouble = run(csv_file(tmp_path, row, header=header), "--columns", own_map)
+    code, _, problem = run(csv_file(tmp_path, row, header=header), "--columns", own_map)
 
     assert code == 1
-    assert f"line 1, the header: columns that the map reads appear more than once: {named}; " in trouble
+    assert f"line 1, the header: columns that the map reads appear more than once: {named}; " in problem
     assert not DraftOrder.objects.exists()
 
 
@@ -226,13 +226,13 @@ def test_a_heading_that_the_map_does_not_read_may_be_in_two_columns(org, tmp_pat
 
 
 def test_unknown_headings_are_refused_with_what_they_may_be(org, tmp_path):
-    code, _, trouble = run(csv_file(tmp_path, "1;2;3", header="Bestellnummer;Kundennummer;Menge"))
+    code, _, problem = run(csv_file(tmp_path, "1;2;3", header="Bestellnummer;Kundennummer;Menge"))
 
     assert code == 1
     assert (
-        "'Bestellnummer' may be external_order_number; 'Kundennummer' may be erp_customer_number" in trouble
+        "'Bestellnummer' may be external_order_number; 'Kundennummer' may be erp_customer_number" in problem
     )
-    assert "--columns FILE" in trouble
+    assert "--columns FILE" in problem
 
 
 def test_every_map_that_is_shipped_can_be_copied_and_read(tmp_path):

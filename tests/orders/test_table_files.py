@@ -56,19 +56,19 @@ def test_empty_columns_at_the_end_and_empty_rows(org, tmp_path):
 
 
 def test_a_value_beside_the_last_column_is_refused(org, tmp_path):
-    code, _, trouble = run(csv_file(tmp_path, f"{ROW},,lost"))
+    code, _, problem = run(csv_file(tmp_path, f"{ROW},,lost"))
 
     assert code == 1
-    assert "line 2, the whole line: has 10 cells where the header has 8" in trouble
+    assert "line 2, the whole line: has 10 cells where the header has 8" in problem
 
 
 @pytest.mark.parametrize(
     "total", [",,,,,31.5,,2.5", "Total,,,,,31.5,,", ",Summe:,,,,31.5,,", "TOTAL,,,,,,,", ",,,,,,,99"]
 )
 def test_a_total_in_the_last_row_is_left_out_and_told(org, tmp_path, total):
-    code, said, trouble = run(csv_file(tmp_path, ROW, ROW.replace("INT-1", "INT-2"), total, ",,,"))
+    code, said, problem = run(csv_file(tmp_path, ROW, ROW.replace("INT-1", "INT-2"), total, ",,,"))
 
-    assert (code, trouble) == (0, "")
+    assert (code, problem) == (0, "")
     assert "Line 4 is a total and was left out." in said
     assert DraftOrderLine.objects.count() == 2
 
@@ -84,10 +84,10 @@ def test_a_total_in_the_last_row_is_left_out_and_told(org, tmp_path, total):
 def test_a_row_without_an_order_number_that_is_no_total_is_refused_with_its_neighbours(
     org, tmp_path, rows, line
 ):
-    code, _, trouble = run(csv_file(tmp_path, *rows))
+    code, _, problem = run(csv_file(tmp_path, *rows))
 
     assert code == 1
-    assert f"line {line}, external_order_number: is empty" in trouble
+    assert f"line {line}, external_order_number: is empty" in problem
     assert not DraftOrder.objects.exists()
 
 
@@ -102,11 +102,11 @@ def test_a_customer_in_the_first_row_of_an_order_only(org, tmp_path):
 
 
 def test_an_order_without_a_customer_is_refused(org, tmp_path):
-    code, _, trouble = run(csv_file(tmp_path, ROW, ROW.replace("PO-1,4711", "PO-2,")))
+    code, _, problem = run(csv_file(tmp_path, ROW, ROW.replace("PO-1,4711", "PO-2,")))
 
     assert code == 1
     assert (
-        "line 3, erp_customer_number: is empty; write it in the first row of the order, or in each" in trouble
+        "line 3, erp_customer_number: is empty; write it in the first row of the order, or in each" in problem
     )
 
 
@@ -117,10 +117,10 @@ def test_a_file_without_an_order_is_an_error(org, tmp_path, content):
     path = tmp_path / "orders.csv"
     path.write_text(content)
 
-    code, said, trouble = run(path)
+    code, said, problem = run(path)
 
     assert (code, said) == (2, "")
-    assert "orders.csv holds no orders: there is nothing below its header." in trouble
+    assert "orders.csv holds no orders: there is nothing below its header." in problem
 
 
 def test_a_file_of_json_without_an_order_is_an_error(org, tmp_path):
@@ -157,11 +157,11 @@ def test_a_number_that_can_be_two_is_refused_with_both_and_how_to_say_which(org,
     header, row = of(delimiter)
     path = csv_file(tmp_path, row.replace("10.5", "1.234").replace("1.25", ""), header=header)
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
-    assert "line 2, qty: '1.234' can mean 1.234 or 1234; say which with --decimal point (1.234)" in trouble
-    assert "or --decimal comma (1234)" in trouble
+    assert "line 2, qty: '1.234' can mean 1.234 or 1234; say which with --decimal point (1.234)" in problem
+    assert "or --decimal comma (1234)" in problem
     assert not DraftOrder.objects.exists()
     for sign, qty in (("point", "1.234"), ("comma", "1234")):
         DraftOrder.objects.all().delete()
@@ -173,28 +173,28 @@ def test_a_comma_that_is_shown_by_another_number_does_not_decide_about_one_thous
     header, row = of(";")
     rows = [row.replace("10.5", "1.234").replace("1.25", "1,25")]
 
-    code, _, trouble = run(csv_file(tmp_path, *rows, header=header))
+    code, _, problem = run(csv_file(tmp_path, *rows, header=header))
 
     assert code == 1
-    assert "'1.234' can mean 1.234 or 1234" in trouble
+    assert "'1.234' can mean 1.234 or 1234" in problem
 
 
 def test_numbers_with_a_point_and_numbers_with_a_comma_are_refused(org, tmp_path):
     header, row = of(";")
 
-    code, _, trouble = run(csv_file(tmp_path, row.replace("10.5", "10,5"), header=header))
+    code, _, problem = run(csv_file(tmp_path, row.replace("10.5", "10,5"), header=header))
 
     assert code == 1
-    assert "the file has numbers with a point and with a comma; say which it is with --decimal" in trouble
+    assert "the file has numbers with a point and with a comma; say which it is with --decimal" in problem
 
 
 def test_with_commas_between_the_cells_a_comma_within_is_refused_with_what_to_say(org, tmp_path):
     path = csv_file(tmp_path, ROW.replace("10.5", '"10,5"').replace("1.25", '"1,25"'))
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
-    assert "'10,5' is not a number; write it like 1234.5, with a point, or say --decimal comma" in trouble
+    assert "'10,5' is not a number; write it like 1234.5, with a point, or say --decimal comma" in problem
     assert run(path, "--decimal", "comma")[0] == 0
     assert DraftOrderLine.objects.get().qty == Decimal("10.5")
 
@@ -245,11 +245,11 @@ def test_what_is_no_number_of_that_sign_is_refused(text, sign):
 def test_a_date_is_refused_with_the_option_that_reads_it(org, tmp_path, written, format_, suggested):
     path = csv_file(tmp_path, ROW.replace("2026-11-02", written))
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
-    assert f"line 2, order_date: '{written}' is not a date; write it like 2026-11-02" in trouble
-    assert trouble.strip().endswith(suggested)
+    assert f"line 2, order_date: '{written}' is not a date; write it like 2026-11-02" in problem
+    assert problem.strip().endswith(suggested)
     assert run(path, "--date-format", format_)[0] == 0
 
 
@@ -281,12 +281,12 @@ def test_what_is_no_format_is_refused(name):
 def test_bytes_that_are_not_utf_8_are_refused_with_what_to_say(org, tmp_path):
     path = csv_file(tmp_path, ROW.replace("INT-1", "K\u00e4se"), encoding="cp1252")
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
     assert (
         "line 2, internal_sku: contains bytes that are not UTF-8; save the file as UTF-8, or say its encoding"
-        in trouble
+        in problem
     )
     assert run(path, "--encoding", "windows-1252")[0] == 0
     assert DraftOrderLine.objects.get().internal_sku == "K\u00e4se"
@@ -303,40 +303,40 @@ def test_a_stated_encoding_is_used(org, tmp_path, encoding):
 
 @pytest.mark.parametrize("encoding", ["utf8-with-mistake", "base64", "rot13", "\0"])
 def test_an_encoding_that_there_is_not_is_refused_with_those_that_are_usual(org, tmp_path, encoding):
-    code, _, trouble = run(csv_file(tmp_path, ROW), "--encoding", encoding)
+    code, _, problem = run(csv_file(tmp_path, ROW), "--encoding", encoding)
 
     assert code == 2
-    assert "usual ones are utf-8, utf-16, windows-1252" in trouble
+    assert "usual ones are utf-8, utf-16, windows-1252" in problem
 
 
 def test_half_a_utf_16_file_is_refused(org, tmp_path):
     path = csv_file(tmp_path, ROW, ROW.replace("PO-1", "PO-2"), encoding="utf-16")
     path.write_bytes(path.read_bytes()[:-1])
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
-    assert "is not UTF-16" in trouble
+    assert "is not UTF-16" in problem
 
 
 def test_a_heading_that_is_not_utf_8_is_refused_with_what_to_say(org, tmp_path):
     path = csv_file(tmp_path, f"{ROW};x", header=f"{HEADER};Stra\u00dfe".replace(",", ";"), encoding="cp1252")
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
-    assert "line 1, the header: column 9 contains bytes that are not UTF-8" in trouble
-    assert "--encoding windows-1252" in trouble
+    assert "line 1, the header: column 9 contains bytes that are not UTF-8" in problem
+    assert "--encoding windows-1252" in problem
 
 
 def test_a_heading_with_a_control_character_is_refused_and_not_printed(org, tmp_path):
-    _, _, trouble = run(csv_file(tmp_path, ROW, header=f"{HEADER},\x1b[2Jx"))
+    _, _, problem = run(csv_file(tmp_path, ROW, header=f"{HEADER},\x1b[2Jx"))
 
     assert (
         "line 1, the header: column 9 contains the character U+001B, which is not allowed; remove it"
-        in trouble
+        in problem
     )
-    assert "\x1b" not in trouble
+    assert "\x1b" not in problem
 
 
 @pytest.mark.parametrize(
@@ -350,9 +350,9 @@ def test_a_heading_with_a_control_character_is_refused_and_not_printed(org, tmp_
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(org, tmp_path, name, arguments):
-    code, _, trouble = run(csv_file(tmp_path, ROW, name=name), *arguments)
+    code, _, problem = run(csv_file(tmp_path, ROW, name=name), *arguments)
 
-    assert (code, f"{arguments[0]} does not apply to a file of the format" in trouble) == (2, True)
+    assert (code, f"{arguments[0]} does not apply to a file of the format" in problem) == (2, True)
 
 
 # What was understood
@@ -420,13 +420,13 @@ def test_a_customer_is_found_by_a_number_that_only_looks_the_same(org, tmp_path)
 def test_letters_of_another_script_are_reported_and_make_another_order(org, tmp_path):
     run(csv_file(tmp_path, ROW))
 
-    code, _, trouble = run(csv_file(tmp_path, ROW.replace("PO-1", "P\u041e-1")))
+    code, _, problem = run(csv_file(tmp_path, ROW.replace("PO-1", "P\u041e-1")))
 
     assert code == 0
     said = "\u041e (U+041E, Cyrillic Capital Letter O), in P\u041e-1"
     assert (
         f"line 2: order P\u041e-1 has warnings: Letters of another script look like Latin ones: {said}"
-        in trouble
+        in problem
     )
     assert DraftOrder.objects.count() == 2
 
@@ -434,10 +434,10 @@ def test_letters_of_another_script_are_reported_and_make_another_order(org, tmp_
 def test_a_customer_number_with_letters_of_another_script_is_reported(org, tmp_path):
     path = csv_file(tmp_path, ROW.replace("4711", "\u041a4711"))
 
-    code, _, trouble = run(path, "--create-customers")
+    code, _, problem = run(path, "--create-customers")
 
     assert code == 0
-    assert "line 2, erp_customer_number: remark: \u041a4711: letters of another script" in trouble
+    assert "line 2, erp_customer_number: remark: \u041a4711: letters of another script" in problem
 
 
 @pytest.mark.parametrize("mark", ["\n", "\r\n"])
@@ -448,10 +448,10 @@ def test_rows_between_two_stray_quotes_do_not_become_a_note(org, tmp_path, mark)
     path = tmp_path / "orders.csv"
     path.write_bytes(mark.join([f"{HEADER},notes", *rows, ""]).encode())
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 1
-    assert "line 2, the whole line: a cell holds what looks like 3 more rows" in trouble
+    assert "line 2, the whole line: a cell holds what looks like 3 more rows" in problem
     assert not DraftOrder.objects.filter(external_order_number="PO-0").exists()
 
 

@@ -26,7 +26,7 @@ def org(db):
 
 def test_a_workbook_that_lies_about_its_size_ends_only_its_reader(org, tmp_path, monkeypatch):
     """The archive says 100 bytes for a sheet that has a gigabyte."""
-    monkeypatch.setattr(workbook, "MOST_MEMORY", 300 * 1024**2)
+    monkeypatch.setattr(workbook, "MAX_MEMORY", 300 * 1024**2)
     path = xlsx(tmp_path / "bomb.xlsx", [HEAD, ROW])
     with zipfile.ZipFile(path) as packed:
         parts = {name: packed.read(name) for name in packed.namelist() if "sheet1" not in name}
@@ -42,10 +42,10 @@ def test_a_workbook_that_lies_about_its_size_ends_only_its_reader(org, tmp_path,
             part.write(text.encode())
     _understate(path, b"xl/worksheets/sheet1.xml", 100)
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 2
-    assert "reading it takes too much memory or time" in trouble or "can't be read as a workbook" in trouble
+    assert "reading it takes too much memory or time" in problem or "can't be read as a workbook" in problem
     assert not DraftOrder.objects.exists()
 
 
@@ -79,7 +79,7 @@ def test_a_cell_in_the_last_row_of_the_last_column_ends_only_its_reader(org, tmp
         )
         parts["content.xml"] = parts["content.xml"].replace(b"</table:table>", end)
 
-    code, _, trouble = run(pack(path, parts))
+    code, _, problem = run(pack(path, parts))
 
     assert code == 2
-    assert "too much memory" in trouble or "can't be read as a workbook" in trouble
+    assert "too much memory" in problem or "can't be read as a workbook" in problem

@@ -144,20 +144,20 @@ def test_a_key_that_the_workbook_does_not_hold_as_it_was_is_refused(org, write, 
     row = [*ROW]
     row[column] = value
 
-    code, _, trouble = run(write(HEAD, row))
+    code, _, problem = run(write(HEAD, row))
 
     assert code == 1
-    assert f"line 2, {HEAD[column]}: " in trouble
-    assert "a spreadsheet has changed this" in trouble
+    assert f"line 2, {HEAD[column]}: " in problem
+    assert "a spreadsheet has changed this" in problem
 
 
 def test_a_number_as_text_follows_the_rules_of_text_files(org, write):
     row = [*ROW[:5], "1.234", *ROW[6:]]
 
-    code, _, trouble = run(write(HEAD, row))
+    code, _, problem = run(write(HEAD, row))
 
     assert code == 1
-    assert "line 2, qty: '1.234' can mean 1.234 or 1234" in trouble
+    assert "line 2, qty: '1.234' can mean 1.234 or 1234" in problem
     assert run(write(HEAD, row), "--decimal", "comma")[0] == 0
 
 
@@ -171,10 +171,10 @@ def test_a_date_as_text_needs_its_format(org, write):
 def test_rows_keep_their_numbers_and_short_rows_are_whole(org, write):
     bad = ["PO-2", "4711", None, "EUR", "INT-1", "x"]
 
-    code, _, trouble = run(write([], HEAD, ROW, [], bad))
+    code, _, problem = run(write([], HEAD, ROW, [], bad))
 
     assert code == 1
-    assert "line 5, qty: 'x' is not a number" in trouble
+    assert "line 5, qty: 'x' is not a number" in problem
     assert DraftOrder.objects.count() == 1
 
 
@@ -190,7 +190,7 @@ def test_a_total_and_columns_with_capitals_are_understood(org, write):
 def test_a_formula_that_failed_is_refused(org, write):
     head = [*HEAD, "customer_sku_raw"]
 
-    code, _, trouble = run(
+    code, _, problem = run(
         write(head, ["#N/A", *ROW[1:]], ["PO-2", *ROW[1:5], "#REF!", "M", 1], [*ROW, "#NAME?"])
     )
 
@@ -200,16 +200,16 @@ def test_a_formula_that_failed_is_refused(org, write):
         (3, "qty", "is not a number"),
         (4, "customer_sku_raw", "a spreadsheet has changed this"),
     ]:
-        assert [one for one in trouble.splitlines() if f"line {line}, {name}: '#" in one and said in one]
+        assert [one for one in problem.splitlines() if f"line {line}, {name}: '#" in one and said in one]
 
 
 def test_of_several_sheets_one_is_named(org, tmp_path):
     path = xlsx(tmp_path / "o.xlsx", [], sheets={"Notes": [["x"]], "Orders & more": [HEAD, ROW], "Empty": []})
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 2
-    assert "has 2 sheets: 'Notes', 'Orders & more'; say which one has the orders with --sheet" in trouble
+    assert "has 2 sheets: 'Notes', 'Orders & more'; say which one has the orders with --sheet" in problem
     assert run(path, "--sheet", "Orders & more") == (0, READY, "")
     assert "has no sheet 'Nope'; it has 'Notes', 'Orders & more', 'Empty'" in run(path, "--sheet", "Nope")[2]
 
@@ -222,10 +222,10 @@ def test_a_hidden_sheet_does_not_count(org, tmp_path):
 
 @pytest.mark.parametrize("rows", [[], [HEAD]])
 def test_a_workbook_without_an_order_is_an_error(org, write, rows):
-    code, _, trouble = run(write(*rows))
+    code, _, problem = run(write(*rows))
 
     assert code == 2
-    assert "holds no orders" in trouble or "has no sheet with anything in it" in trouble
+    assert "holds no orders" in problem or "has no sheet with anything in it" in problem
 
 
 OTHERS = {
@@ -240,17 +240,17 @@ def test_what_only_looks_like_a_workbook_is_refused_with_what_to_do(org, tmp_pat
     content, said = OTHERS[name]
     (tmp_path / name).write_bytes(content)
 
-    code, _, trouble = run(tmp_path / name)
+    code, _, problem = run(tmp_path / name)
 
     assert code == 2
-    assert f"{name} {said}" in trouble
+    assert f"{name} {said}" in problem
 
 
 def test_an_archive_of_files_is_refused(org, tmp_path):
-    code, _, trouble = run(pack(tmp_path / "orders.zip", {"orders.csv": HEADER.encode()}))
+    code, _, problem = run(pack(tmp_path / "orders.zip", {"orders.csv": HEADER.encode()}))
 
     assert code == 2
-    assert "is a zip archive; unpack it" in trouble
+    assert "is a zip archive; unpack it" in problem
 
 
 def test_text_with_the_name_of_a_workbook_is_read_as_text(org, tmp_path):
@@ -265,17 +265,17 @@ def test_a_workbook_whose_parts_are_damaged_is_refused(org, tmp_path):
         parts = {name: packed.read(name) for name in packed.namelist()}
     parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"][:200]
 
-    code, _, trouble = run(pack(path, parts))
+    code, _, problem = run(pack(path, parts))
 
     assert code == 2
-    assert "can't be read as a workbook" in trouble
+    assert "can't be read as a workbook" in problem
 
 
 # Limits
 
 
 def test_a_workbook_that_expands_without_end_is_refused_before_it_is_read(org, tmp_path, monkeypatch):
-    monkeypatch.setattr(workbook, "MOST_EXPANDED", 32 * 1024**2)
+    monkeypatch.setattr(workbook, "MAX_EXPANDED", 32 * 1024**2)
     path = tmp_path / "bomb.xlsx"
     xlsx(path, [HEAD, ROW])
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed, packed.open("xl/media/x", "w") as part:
@@ -283,10 +283,10 @@ def test_a_workbook_that_expands_without_end_is_refused_before_it_is_read(org, t
             part.write(b"\0" * 1024**2)
     assert path.stat().st_size < 1024**2
 
-    code, _, trouble = run(path)
+    code, _, problem = run(path)
 
     assert code == 2
-    assert "it expands to more than 32 MB; save it as CSV, or split it" in trouble
+    assert "it expands to more than 32 MB; save it as CSV, or split it" in problem
 
 
 def test_an_entity_that_expands_without_end_is_not_expanded(org, tmp_path):
@@ -306,12 +306,12 @@ def test_an_entity_that_expands_without_end_is_not_expanded(org, tmp_path):
 
 
 def test_rows_beyond_the_limit_are_refused(org, write, monkeypatch):
-    monkeypatch.setattr(workbook, "MOST_ROWS", 3)
+    monkeypatch.setattr(workbook, "MAX_ROWS", 3)
 
-    code, _, trouble = run(write(HEAD, *[[f"PO-{n}", *ROW[1:]] for n in range(5)]))
+    code, _, problem = run(write(HEAD, *[[f"PO-{n}", *ROW[1:]] for n in range(5)]))
 
     assert code == 2
-    assert "more than 3 rows" in trouble
+    assert "more than 3 rows" in problem
 
 
 def test_the_reader_gets_nothing_of_our_environment(org, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from django.core.files.storage import storages
 
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.retention import runs
-from erp_connectors.retention.runs import Worked
+from erp_connectors.retention.runs import PruneResult
 from erp_connectors.services.acks.poll import poll
 from orderflow.orders.models import DraftOrder
 from tests.services.acks.test_poll import ACKED, sent
@@ -28,7 +28,7 @@ def age(days: int = DAYS + 1) -> None:
         (DraftOrder, ("created_at", "updated_at", "approved_at")),
         (ERPExport, ("created_at", "updated_at", "approved_at", "archived_at", "sent_at", "answered_at")),
         (ERPExportEvent, ("at",)),
-        (AckFile, ("first_seen_at", "decided_at", "moved_at", "handled_at")),
+        (AckFile, ("first_seen_at", "decided_at", "moved_at", "dismissed_at")),
     )
     for model, names in moments:
         for name in names:
@@ -36,7 +36,7 @@ def age(days: int = DAYS + 1) -> None:
                 model.objects.filter(pk=row.pk).update(**{name: getattr(row, name) - by})
 
 
-def prune(older_than: int | None = DAYS, **options: Any) -> Worked:
+def prune(older_than: int | None = DAYS, **options: Any) -> PruneResult:
     return runs.work(runs.begin(org=None, older_than=older_than).pk, **options)
 
 

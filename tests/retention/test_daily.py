@@ -173,7 +173,7 @@ def test_answers_that_come_while_it_runs_are_all_counted(site, configured, old):
 
     report, worked = together(lambda: poll(site.connection.pk), lambda: runs.work(run.pk))
 
-    assert (report.repeated, report.trouble, worked.trouble) == (60, "", "")
+    assert (report.repeated, report.error, worked.error) == (60, "", "")
     runs.work(runs.begin(org=None, older_than=DAYS).pk)
     assert ERPExport.objects.filter(conflict_json__isnull=False).count() == 0
     assert AckFile.objects.filter(status=AckFileStatus.CONFLICT).count() == 0

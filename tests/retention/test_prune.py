@@ -59,7 +59,7 @@ def test_contents_go_and_rows_stay(old):
 
     worked = prune()
 
-    assert (worked.removed, worked.trouble) == (9, "")
+    assert (worked.removed, worked.error) == (9, "")
     assert copies(exports) == [False] * 3
     for export in map(again, exports):
         assert export.status == ExportStatus.ACKED
@@ -91,7 +91,7 @@ def test_a_late_answer_is_judged_as_if_nothing_had_been_removed(make_site, prefi
     for site, export in zip(sites, exports, strict=True):
         site.answer(f"{prefix}{export.filename}", body)
         report = poll(site.connection.pk)
-        assert (report.listed, report.trouble) == (1, "")
+        assert (report.listed, report.error) == (1, "")
 
     assert state(exports[1]) == state(exports[0])
     statuses = [list(again(one).ack_files.order_by("pk").values_list("status", flat=True)) for one in exports]
@@ -241,7 +241,7 @@ def test_api_and_pages_say_that_it_was_removed(site, old):
 def test_reconcile_finds_nothing_missing_and_still_sees_what_was_altered(site, old):
     (export,) = old()
     prune()
-    assert (reconcile(site.connection.pk).found, reconcile(site.connection.pk).troubles) == ({}, [])
+    assert (reconcile(site.connection.pk).found, reconcile(site.connection.pk).errors) == ({}, [])
 
     (site.acks / "processed" / f"ack_{export.filename}").write_bytes(ACKED + b" ")
     (site.inbox / export.filename).write_bytes(b"{}" + b" " * (export.size - 2))
@@ -305,14 +305,14 @@ def test_an_archive_that_is_down_loses_nothing_and_is_finished_later(old, tmp_pa
 
     folder.unlink()
     aside.rename(folder)
-    assert "can't be used" in worked.trouble
+    assert "can't be used" in worked.error
     assert copies(exports) == [True, True]
     # Where it can't be told up to when copies may be missing, none is given up.
     assert ERPExport.objects.filter(payload_removed_at__isnull=False).exists() is (place == "exports")
     run = RetentionRun.objects.get()
     assert run.finished_at is None
 
-    assert runs.work(run.pk).trouble == ""
+    assert runs.work(run.pk).error == ""
 
     assert copies(exports) == [False, False]
     assert AuditLog.objects.filter(action=Action.CONTENTS_REMOVED).count() == 1
@@ -322,7 +322,7 @@ def test_a_copy_that_is_not_there_counts_as_removed(old):
     (export,) = old()
     storages["exports"].delete(export.export_storage_key)
 
-    assert prune().trouble == ""
+    assert prune().error == ""
     assert again(export).copy_gone_at
 
 
@@ -332,7 +332,7 @@ def test_on_a_real_object_store(store, site, monkeypatch):  # noqa: F811
     age()
     assert (store / export.export_storage_key).exists()
 
-    assert prune().trouble == ""
+    assert prune().error == ""
 
     assert not (store / export.export_storage_key).exists()
     until = archive_watermark.watermark(site.org.pk)

@@ -168,7 +168,7 @@ class World:
         row = AckFile(
             org=self.org, connection=self.connection, export=export, name=name, status=status, body=ACKED,
             size=len(ACKED), first_seen_at=at, decided_at=None if status == "WAITING" else at,
-            moved_at=None if present else at, handled_at=at if handled else None,
+            moved_at=None if present else at, dismissed_at=at if handled else None,
         )  # fmt: skip
         self.acks.append(row)
         return row
@@ -212,7 +212,7 @@ def what_rows_say() -> list[object]:
         (DraftOrder, ("pk", "status", "erp_order_id", "approved_at", "updated_at")),
         (ERPExport, ("pk", "draft_order", "status", "failed_as", "filename", "sha256", "size", "conflict_json",
                      "idempotency_key", "staged_path", "created_at", "updated_at", "erp_order_id")),
-        (AckFile, ("pk", "export", "name", "status", "size", "mtime", "decided_at", "moved_at", "handled_at")),
+        (AckFile, ("pk", "export", "name", "status", "size", "mtime", "decided_at", "moved_at", "dismissed_at")),
         (DraftOrderLine, ("pk",)), (ImportedOrder, ("pk",)),
     )  # fmt: skip
     return [list(model.objects.order_by("pk").values_list(*names)) for model, names in looked_at]

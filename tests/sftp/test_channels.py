@@ -6,10 +6,10 @@ import pytest
 
 from erp_connectors.port_types import Move, Upload
 from erp_connectors.sftp import operations
-from erp_connectors.sftp.channels import AT_MOST, Channels
+from erp_connectors.sftp.channels import MAX_CHANNELS, Channels
 from erp_connectors.sftp.errors import ConnectionLost, SftpUnavailable
 from erp_connectors.sftp.limits import LearnedLimits, ServerLimits
-from erp_connectors.sftp.operations import Written
+from erp_connectors.sftp.operations import WriteResult
 from erp_connectors.sftp.pipeline import Pipeline
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
@@ -49,7 +49,7 @@ class Opening:
 
 def test_a_large_batch_is_shared_out_and_answered_in_its_order():
     files: dict[bytes, bytearray] = {}
-    opening = Opening(*[pipeline(files) for _ in range(AT_MOST - 1)])
+    opening = Opening(*[pipeline(files) for _ in range(MAX_CHANNELS - 1)])
     channels = Channels(lambda: pipeline(files), opening)
 
     jobs = [partial(operations.put, f"/{n}", b"x" * n, mode=None, sync=False) for n in range(200)]
@@ -57,9 +57,9 @@ def test_a_large_batch_is_shared_out_and_answered_in_its_order():
 
     assert sizes(results) == list(range(200))
     assert {name: len(data) for name, data in files.items()} == {b"/%d" % n: n for n in range(200)}
-    assert opening.asked == AT_MOST - 1
+    assert opening.asked == MAX_CHANNELS - 1
     assert sizes(put_all(channels, 200)) == [20_000] * 200
-    assert opening.asked == AT_MOST - 1
+    assert opening.asked == MAX_CHANNELS - 1
 
 
 @pytest.mark.parametrize("allowed", [0, 1])
@@ -95,7 +95,7 @@ def test_a_channel_that_ends_loses_its_own_share_and_is_not_used_again():
 
     results = put_all(channels, 64)
 
-    assert [type(result) for result in results] == [Written, ConnectionLost] * 32
+    assert [type(result) for result in results] == [WriteResult, ConnectionLost] * 32
     assert channels.broken is None
     assert learned.now.channels == 1
     assert sizes(put_all(channels, 64)) == [20_000] * 64
@@ -133,9 +133,9 @@ def test_openssh_with_one_channel_only(tmp_path):
 
 def test_what_is_expected_is_opened_before_it_is_asked_for():
     files: dict[bytes, bytearray] = {}
-    opening = Opening(*[pipeline(files) for _ in range(AT_MOST - 1)])
+    opening = Opening(*[pipeline(files) for _ in range(MAX_CHANNELS - 1)])
 
     channels = Channels(lambda: pipeline(files), opening, expected=200)
 
     assert sizes(put_all(channels, 200)) == [20_000] * 200
-    assert opening.asked == AT_MOST - 1
+    assert opening.asked == MAX_CHANNELS - 1

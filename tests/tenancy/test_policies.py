@@ -66,7 +66,7 @@ def fill(tenant):
         subscription=told, event=Event.values[0], connection=tenant.connection, export=export
     )
     RetentionShare.objects.create(run=RetentionRun.objects.create(org=tenant.org), org=tenant.org)
-    Notification.objects.create(subscription=told, event=Event.values[0], facts={"order": "secret"})
+    Notification.objects.create(subscription=told, event=Event.values[0], content={"order": "secret"})
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ NO_ROW = {
 }
 # What ends the session, what is the same for everybody and slow, and what knocks at the server.
 APART = ("/logout", "/logout/", "/schema", "/docs", "/readyz", "/test/")
-ACTS = ("retry", "push", "approve", "ready", "reject", "handled")
+ACTIONS = ("retry", "push", "approve", "ready", "reject", "dismiss")
 ORDER_FOR = {"approve": READY, "push": APPROVED, "retry-push": REFUSED, "retry": REFUSED}
 EXPORT_FOR = {"mark-accepted": SENT, "mark-refused": SENT, "retry": REFUSED}
 # Asked for by a part of the mark, as what is asked for is repeated in the answer.
@@ -84,12 +84,12 @@ def ids(model: Any, of: Any) -> list[str]:
     return [str(row) for row in mine(model, of.org).order_by("pk").values_list("pk", flat=True)]
 
 
-def fit(model: Any, of: Any, act: str) -> str:
-    """A row that the act is right for, so that nothing but whose it is stands before it."""
+def fit(model: Any, of: Any, action: str) -> str:
+    """A row that the action is right for, so that nothing but whose it is stands before it."""
     if model is DraftOrder:
-        return str(of.orders[ORDER_FOR.get(act, REVIEW)].pk)
+        return str(of.orders[ORDER_FOR.get(action, REVIEW)].pk)
     if model is ERPExport:
-        return str(of.export(EXPORT_FOR.get(act, ACCEPTED)).pk)
+        return str(of.export(EXPORT_FOR.get(action, ACCEPTED)).pk)
     return ids(model, of)[0]
 
 
@@ -101,9 +101,9 @@ def addresses(of: Any) -> Iterator[str]:
             continue
         model = next((model for begin, model in IDS if path.startswith(begin)), None)
         assert model, f"whose ids fit in {path}?"
-        for act in ACTS if path.endswith(f"/do/{NOBODY}/") else ("",):
-            first = fit(model, of, act or path.rstrip("/").rpartition("/")[2])
-            whole = path.replace(f"/do/{NOBODY}/", f"/do/{act}/").replace(str(NOBODY), first)
+        for action in ACTIONS if path.endswith(f"/do/{NOBODY}/") else ("",):
+            first = fit(model, of, action or path.rstrip("/").rpartition("/")[2])
+            whole = path.replace(f"/do/{NOBODY}/", f"/do/{action}/").replace(str(NOBODY), first)
             yield whole.replace("/ackfile/7/", f"/ackfile/{first}/").replace(
                 "/ack/7/", f"/ack/{ids(AckFile, of)[0]}/"
             )

@@ -208,7 +208,7 @@ def test_to_reconcile_neither_counts_nor_names_the_others_files(both, server):
 
     for one, other in (both, both[::-1]):
         report = reconcile(one.connection.pk)
-        assert (report.findings, report.troubles, report.files, report.answers) == ([], [], 2, 1)
+        assert (report.findings, report.errors, report.files, report.answers) == ([], [], 2, 1)
         (server.root / "in" / one.export(2).filename).write_bytes(b"changed")
         (finding,) = reconcile(one.connection.pk).findings
         assert finding.export_id == one.export(2).pk
@@ -228,7 +228,7 @@ def test_after_a_restore_answers_wait_for_the_org_that_they_are_for(both, server
 
     reports = recover(since=since, dry_run=False)
 
-    assert not any(report.troubles for report in reports)
+    assert not any(report.errors for report in reports)
     assert both[answered_by].export(1).status == ExportStatus.ACKED
     assert both[1 - answered_by].export(1).failed_as == FailedAs.UNKNOWN
     assert not path.exists()

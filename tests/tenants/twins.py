@@ -252,7 +252,7 @@ _JSON: dict[str, Any] = {
     "BulkRun.asked_from": {"request_id": MARK, "ip": None, "user_agent": MARK},
     "Notification.reached": [f"{MARK.lower()}ops@example.com"],
 }
-_TROUBLE = {"code": MARK, "message": MARK, "hint": MARK, "stage": MARK, "attempt": 1, "error_code": MARK}
+_FAULT = {"code": MARK, "message": MARK, "hint": MARK, "stage": MARK, "attempt": 1, "error_code": MARK}
 
 
 def texts(model: Any) -> Iterator[Any]:
@@ -279,7 +279,7 @@ def _mark_texts(twin: Twin) -> None:
 
 def _marked(name: str, column: Any) -> Any:
     if isinstance(column, models.JSONField):
-        return _JSON.get(name, _TROUBLE)
+        return _JSON.get(name, _FAULT)
     text = f"{MARK}{column.name}"[: column.max_length]
     return text.encode() if isinstance(column, models.BinaryField) else text
 

@@ -96,7 +96,7 @@ def test_ack_folders_that_nobody_looks_at(workers, make_site, ask):  # noqa: F81
     ERPConnection.objects.filter(pk=refusing.connection.pk).update(
         last_poll_at=long_ago, poll_failures_in_row=3
     )
-    assert failing(ask()[1]) == set(), "an ERP's own trouble is not ours"
+    assert failing(ask()[1]) == set(), "an ERP's own problem is not ours"
 
     ready.forget()
     ERPConnection.objects.filter(pk=quiet.connection.pk).update(last_poll_at=long_ago)

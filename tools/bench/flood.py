@@ -18,7 +18,7 @@ from tests.jobs.processes import ROOT, new_world
 from tools.bench.measuring import DidNotDoIt
 from tools.bench.world import World
 
-SECONDS_AT_MOST = 900
+MAX_SECONDS = 900
 
 
 class Flood(msgspec.Struct):
@@ -56,7 +56,7 @@ def flood(world: World, database_url: str, *, files: int, ms: int) -> Flood:
 def _run(env: dict[str, str], code: str) -> str:
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
-        cwd=ROOT, env=env, text=True, capture_output=True, timeout=SECONDS_AT_MOST, check=False,
+        cwd=ROOT, env=env, text=True, capture_output=True, timeout=MAX_SECONDS, check=False,
     )  # fmt: skip
     if done.returncode:
         raise DidNotDoIt(done.stderr[-500:])
@@ -101,7 +101,7 @@ def drive(connection_id: str, files: int) -> None:
     seconds = time.perf_counter() - started
     acked = ERPExport.objects.filter(connection_id=UUID(connection_id), status=ExportStatus.ACKED).count()
     if acked != files:
-        sys.exit(f"{acked} of {files} ACKED: {report.trouble}")
+        sys.exit(f"{acked} of {files} ACKED: {report.error}")
     print(
         msgspec.json.encode(Flood(seconds, len(lengths), max(lengths), statements, before, _peak())).decode()
     )

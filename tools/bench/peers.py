@@ -16,7 +16,7 @@ from tests.servers.ssh import SshServer
 from tools.bench.measuring import DidNotDoIt, Run, timed
 from tools.bench.world import World, require_uploaded
 
-SECONDS_AT_MOST = 600
+MAX_SECONDS = 600
 CONNECTIONS_TRIED = 20
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 PER_FILE = f"paramiko, a connection per file ({CONNECTIONS_TRIED} at most, scaled up)"
@@ -181,7 +181,7 @@ def _ssh_options(world: World) -> list[str]:
 
 
 def _execute(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_AT_MOST, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, check=False)
     if done.returncode:
         raise DidNotDoIt(f"exit code {done.returncode}: {done.stderr.strip()[-200:]}")
 
@@ -221,11 +221,11 @@ class _Patience:
     """Bounds what runs in this process as ``timeout`` bounds a program."""
 
     def __init__(self) -> None:
-        self._until = time.monotonic() + SECONDS_AT_MOST
+        self._until = time.monotonic() + MAX_SECONDS
 
     def require(self) -> None:
         if time.monotonic() > self._until:
-            raise DidNotDoIt(f"> {SECONDS_AT_MOST} s")
+            raise DidNotDoIt(f"> {MAX_SECONDS} s")
 
 
 def _put_one(sftp: paramiko.SFTPClient, path: Path, target: Path) -> None:
@@ -267,9 +267,9 @@ def _contents(source: Path) -> dict[str, bytes]:
 def _asyncssh(link: SshServer, source: Path, target: Path, at_once: int) -> None:
     puts = _asyncssh_puts(link, _contents(source), target, at_once)
     try:
-        asyncio.run(asyncio.wait_for(puts, SECONDS_AT_MOST))
+        asyncio.run(asyncio.wait_for(puts, MAX_SECONDS))
     except TimeoutError:
-        raise DidNotDoIt(f"> {SECONDS_AT_MOST} s") from None
+        raise DidNotDoIt(f"> {MAX_SECONDS} s") from None
 
 
 async def _asyncssh_puts(link: SshServer, files: dict[str, bytes], target: Path, at_once: int) -> None:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from erp_connectors.management.reporting import positive
 from erp_connectors.models import ERPExport
-from orderflow.subprocess_group import Guarded
+from orderflow.subprocess_group import SubprocessGroup
 from tools.demo import story, world
 from tools.demo.story import Place
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         if not world.is_inside():
             world.enter(fresh=True, poll_seconds=1)
         started = time.monotonic()
-        programs: dict[str, Guarded] = {}
+        programs: dict[str, SubprocessGroup] = {}
         try:
             places, exports = self._play(programs, options["limit"])
         except KeyboardInterrupt:
@@ -49,7 +49,9 @@ class Command(BaseCommand):
         self._table(exports)
         self._conclude(places, exports, seconds=time.monotonic() - started)
 
-    def _play(self, programs: dict[str, Guarded], limit: float) -> tuple[list[Place], list[ERPExport]]:
+    def _play(
+        self, programs: dict[str, SubprocessGroup], limit: float
+    ) -> tuple[list[Place], list[ERPExport]]:
         self._say("A fresh database with two wholesalers and their orders …")
         story.fill_database()
         places = story.open_places()
@@ -111,7 +113,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def start_background(places: list[Place], *, refuse_rate: float, delay: float = 0.0) -> dict[str, Guarded]:
+def start_background(
+    places: list[Place], *, refuse_rate: float, delay: float = 0.0
+) -> dict[str, SubprocessGroup]:
     """Workers, and an ERP for each dropzone."""
     programs = {"workers": world.start("workers", "run_workers", "--stop-within", "4", grace=8)}
     for place in places:

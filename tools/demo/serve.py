@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from orderflow.subprocess_group import Guarded
+from orderflow.subprocess_group import SubprocessGroup
 from orderflow.tenancy.models import Org
 from tools.demo import story, world
 from tools.demo.demo import start_background
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: stopping.set())
-        programs: dict[str, Guarded] = {}
+        programs: dict[str, SubprocessGroup] = {}
         try:
             self._start(programs, options["port"])
             while not stopping.wait(1):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             self._say("stopping …")
             world.stop_all(programs, self._say)
 
-    def _start(self, programs: dict[str, Guarded], port: int) -> None:
+    def _start(self, programs: dict[str, SubprocessGroup], port: int) -> None:
         call_command("migrate", verbosity=0)
         if not Org.objects.exists():
             self._say("First start: a fresh database with two wholesalers and their orders …")
@@ -94,7 +94,7 @@ def _web(port: int) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "orderflow.wsgi", *options, "--workers", "1"]
 
 
-def _wait_until_it_answers(programs: dict[str, Guarded], port: int) -> None:
+def _wait_until_it_answers(programs: dict[str, SubprocessGroup], port: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         world.require_running(programs)

@@ -28,8 +28,8 @@ from tools.demo import sftp_server, world
 from tools.demo.sftp_server import SftpServer
 
 PASSWORD = "orderflow-demo"  # noqa: S105  # printed for whoever looks around
-AT_LEAST = 10
-AT_MOST = 10
+MIN_ORDERS = 10
+MAX_ORDERS = 10
 OPEN = (ExportStatus.PENDING, ExportStatus.SENT)
 
 
@@ -82,7 +82,7 @@ def push_orders(place: Place) -> list[UUID]:
     approved = (
         DraftOrder.objects.for_org(place.org).filter(status=DraftStatus.APPROVED).order_by("-created_at")
     )
-    drafts = [draft.pk for draft in approved[:AT_MOST]]
+    drafts = [draft.pk for draft in approved[:MAX_ORDERS]]
     return [push.push(draft_id, actor=actor).export.pk for draft_id in drafts]
 
 
@@ -165,7 +165,7 @@ def _sha256(data: bytes) -> str:
 
 def _approve_some(org: Org, actor: User) -> None:
     drafts = DraftOrder.objects.for_org(org)
-    missing = AT_LEAST - drafts.filter(status=DraftStatus.APPROVED).count()
+    missing = MIN_ORDERS - drafts.filter(status=DraftStatus.APPROVED).count()
     for draft in drafts.filter(status=DraftStatus.READY).order_by("created_at")[: max(0, missing)]:
         approval.approve(draft.pk, actor=actor)
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from orderflow import subprocess_group
-from orderflow.subprocess_group import Guarded
+from orderflow.subprocess_group import SubprocessGroup
 
 INSIDE = "ORDERFLOW_DEMO"
 FIXTURE = subprocess_group.ROOT / "fixtures" / "demo.json"
@@ -64,14 +64,14 @@ def command(name: str) -> str:
     return f"ORDERFLOW_ENV=development VAR_DIR={shlex.quote(str(folder()))} .venv/bin/python manage.py {name}"
 
 
-def start(name: str, *arguments: str, grace: float = 5.0) -> Guarded:
+def start(name: str, *arguments: str, grace: float = 5.0) -> SubprocessGroup:
     """A `manage.py` command in the background, which ends with this process; its output goes to ``logs/name.log``."""
     return start_program(
         name, [sys.executable, str(subprocess_group.ROOT / "manage.py"), *arguments], grace=grace
     )
 
 
-def start_program(name: str, program: list[str], *, grace: float = 5.0) -> Guarded:
+def start_program(name: str, program: list[str], *, grace: float = 5.0) -> SubprocessGroup:
     log_of(name).parent.mkdir(exist_ok=True)
     with log_of(name).open("wb") as output:
         return subprocess_group.start(
@@ -83,7 +83,7 @@ def log_of(name: str) -> Path:
     return folder() / "logs" / f"{name}.log"
 
 
-def require_running(programs: dict[str, Guarded]) -> None:
+def require_running(programs: dict[str, SubprocessGroup]) -> None:
     """Raises `CommandError` with the last lines of what ended too early."""
     for name, program in programs.items():
         if program.exit_code is not None:
@@ -91,7 +91,7 @@ def require_running(programs: dict[str, Guarded]) -> None:
             raise CommandError(f"{name} ended with exit code {program.exit_code}. Its last words:\n{tail}")
 
 
-def stop_all(programs: dict[str, Guarded], say: Callable[[str], None] | None = None) -> None:
+def stop_all(programs: dict[str, SubprocessGroup], say: Callable[[str], None] | None = None) -> None:
     for program in programs.values():
         program.ask_to_stop()
     for name, program in programs.items():

@@ -9,7 +9,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from erp_connectors.admin.common.acts import Acting
 from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.admin.common.filters import AckNeedsAttention, SeenSince
 from erp_connectors.admin.common.linked_filters import StrayFiles
@@ -21,11 +20,12 @@ from erp_connectors.admin.common.list_pages import (
     badge,
     short_time,
 )
-from erp_connectors.admin.exports.acts import ACK_ACTS
+from erp_connectors.admin.common.row_actions import RowActionPages
+from erp_connectors.admin.exports.row_actions import ACK_ACTIONS
 from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
 from erp_connectors.services.acks.content import body_of
-from erp_connectors.services.status.ack_status import situation_of_ack
+from erp_connectors.services.status.ack_status import summarize_ack
 from erp_connectors.services.status.export_files import SHOWN_ACK_SIGNS, readable
 from erp_connectors.services.status.search import search_acks
 from orderflow.tenancy.admin import yes_or_no
@@ -33,8 +33,8 @@ from orderflow.tenancy.permissions import signed_in
 
 
 @admin.register(AckFile)
-class AckFileAdmin(ListPage, Acting, OrgColumn):
-    acts = ACK_ACTS
+class AckFileAdmin(ListPage, RowActionPages, OrgColumn):
+    row_actions = ACK_ACTIONS
     key = "int"
     change_form_template = "admin/erp_connectors/ackfile/change_form.html"
     chips = (NEEDS_ATTENTION, TODAY, LAST_DAYS)
@@ -52,14 +52,14 @@ class AckFileAdmin(ListPage, Acting, OrgColumn):
         "moved_to", "left_there", "connection",
     )  # fmt: skip
 
-    def seen(self, row: AckFile) -> str:
-        return f"{row.status} {row.handled_at}"
+    def version(self, row: AckFile) -> str:
+        return f"{row.status} {row.dismissed_at}"
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         ack = context["original"]
-        context |= {"situation": situation_of_ack(ack), "buttons": self.buttons(request, ack, "handled")}
+        context |= {"summary": summarize_ack(ack), "buttons": self.buttons(request, ack, "dismiss")}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:

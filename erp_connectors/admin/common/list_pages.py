@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
 # A shape beside the word, so that nothing is told by colour alone.
-SHAPES = {"ok": "✓", "trouble": "▲", "stopped": "✕", "todo": "●", "idle": "○"}
+SHAPES = {"ok": "✓", "warning": "▲", "stopped": "✕", "todo": "●", "idle": "○"}
 TONES = {
-    "NEW": "idle", "EXTRACTED": "idle", "NEEDS_REVIEW": "trouble", "READY": "todo", "REJECTED": "stopped",
+    "NEW": "idle", "EXTRACTED": "idle", "NEEDS_REVIEW": "warning", "READY": "todo", "REJECTED": "stopped",
     "APPROVED": "todo", "PUSHING": "todo", "PUSHED": "ok", "ERROR": "stopped",
     "PENDING": "todo", "SENT": "todo", "ACKED": "ok", "FAILED": "stopped",
-    "WAITING": "todo", "APPLIED": "ok", "REPEATED": "idle", "CONFLICT": "stopped", "UNMATCHED": "trouble",
+    "WAITING": "todo", "APPLIED": "ok", "REPEATED": "idle", "CONFLICT": "stopped", "UNMATCHED": "warning",
     "MALFORMED": "stopped", "ACTIVE": "ok", "DISABLED": "idle",
 }  # fmt: skip
 

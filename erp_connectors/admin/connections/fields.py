@@ -142,11 +142,11 @@ def _open(described: ConfigField, stored: Any, common: dict[str, Any]) -> forms.
 
 
 def _number(described: ConfigField, common: dict[str, Any]) -> forms.Field:
-    least, most = described.least, described.most
+    minimum, maximum = described.minimum, described.maximum
     if described.type == "integer":
         return forms.IntegerField(
-            min_value=None if least is None else int(least),
-            max_value=None if most is None else int(most),
+            min_value=None if minimum is None else int(minimum),
+            max_value=None if maximum is None else int(maximum),
             **common,
         )
-    return forms.FloatField(min_value=least, max_value=most, **common)
+    return forms.FloatField(min_value=minimum, max_value=maximum, **common)

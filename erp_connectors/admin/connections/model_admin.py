@@ -153,7 +153,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
                 "<strong>{}</strong>: {} {}", _("held"), fault_message(reason), fault_hint(reason)
             )
         if connection.retry_at:
-            return _("trouble; the next try is at %(time)s") % {
+            return _("failing; next retry at %(time)s") % {
                 "time": f"{localtime(connection.retry_at):%H:%M:%S}"
             }
         if connection.last_test_success is False:
@@ -171,8 +171,8 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
 
     @admin.display(description=gettext_lazy("answers"))
     def poll_health(self, connection: ERPConnection) -> str:
-        trouble = connection.poll_trouble
-        return f"{fault_message(trouble)} {fault_hint(trouble)}" if trouble else _("ok")
+        problem = connection.poll_error
+        return f"{fault_message(problem)} {fault_hint(problem)}" if problem else _("ok")
 
     @admin.action(description=gettext_lazy("Test connection"), permissions=["change"])
     def test_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:

@@ -30,25 +30,25 @@ class Setup:
     pinned: tuple[PresentedKey, ...]
     planned: tuple[PlannedHostKey, ...]
     expiry_warnings: Sequence[ExpiryWarning]
-    trouble: dict[str, Any] | None
+    problem: dict[str, Any] | None
     tested: bool | None
     changed_since: bool
     failed_with: str
 
     @property
-    def key_trouble(self) -> bool:
+    def key_problem(self) -> bool:
         """Return True if the connection waits until a user decides about the server's key."""
-        return self.trouble is not None
+        return self.problem is not None
 
     @property
     def key_settled(self) -> bool:
-        return bool(self.pinned) and not self.key_trouble and self.failed_with not in HOST_KEY_CODES
+        return bool(self.pinned) and not self.key_problem and self.failed_with not in HOST_KEY_CODES
 
 
 def setup_of(connection: ERPConnection) -> Setup:
     known = described_fields(connection.connector_type)
     config, report = stored_config(connection) if known else {}, last_report(connection)
-    held_for = [connection.circuit_reason or {}, connection.poll_trouble or {}]
+    held_for = [connection.circuit_reason or {}, connection.poll_error or {}]
     return Setup(
         public_key=own_public_key(connection) if config else "",
         next_public_key=next_public_key(connection) if config else "",
@@ -56,7 +56,7 @@ def setup_of(connection: ERPConnection) -> Setup:
         expiry_warnings=expiry_warnings(connection, today=timezone.now().date()),
         wants_host_key=bool(host_key_fields(connection, config)),
         pinned=pinned_keys(connection) if config else (),
-        trouble=next((one for one in held_for if _undecided(one, connection)), None),
+        problem=next((one for one in held_for if _undecided(one, connection)), None),
         tested=connection.last_test_success,
         changed_since=report is not None and report.at < connection.updated_at,
         failed_with=report.failed.code if report and report.failed else "",

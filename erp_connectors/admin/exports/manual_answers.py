@@ -18,7 +18,7 @@ from erp_connectors.services.acks.manual_answers import (
     MAX_NOTE,
     MAX_ORDER_ID,
     InvalidAnswer,
-    Marked,
+    ManualAnswerResult,
     MarkRefused,
     mark_accepted,
     mark_refused,
@@ -45,7 +45,7 @@ class RefusedForm(forms.Form):
         help_text=gettext_lazy("Who told you, and what."),
     )
 
-    def mark(self, export_id: UUID, actor: User) -> Marked:
+    def mark(self, export_id: UUID, actor: User) -> ManualAnswerResult:
         return mark_refused(export_id, actor=actor, note=self.cleaned_data["note"])
 
 
@@ -55,7 +55,7 @@ class AcceptedForm(RefusedForm):
     erp_order_id = KeyText(label=gettext_lazy("ERP number"), max_length=MAX_ORDER_ID)
     field_order = ("erp_order_id", "note")
 
-    def mark(self, export_id: UUID, actor: User) -> Marked:
+    def mark(self, export_id: UUID, actor: User) -> ManualAnswerResult:
         data = self.cleaned_data
         return mark_accepted(export_id, actor=actor, erp_order_id=data["erp_order_id"], note=data["note"])
 

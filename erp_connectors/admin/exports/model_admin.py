@@ -52,7 +52,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
         ForAll(RETRY_ALL, "retry", "status__exact", ExportStatus.FAILED),
     )
     # A phone shows the first columns only, and file names are long.
-    list_display = ("order_number", "shown_status", "trouble", "erp_number", "created", "filename")
+    list_display = ("order_number", "shown_status", "problem", "erp_number", "created", "filename")
     sortable_by = ("created",)
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
@@ -87,8 +87,8 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
     def erp_number(self, export: ERPExport) -> str:
         return export.erp_order_id or ""
 
-    @admin.display(description=_("trouble"))
-    def trouble(self, export: ERPExport) -> str:
+    @admin.display(description=_("problem"))
+    def problem(self, export: ERPExport) -> str:
         if export.conflict_json:
             return gettext("contradicting answers")
         if export.is_overdue:

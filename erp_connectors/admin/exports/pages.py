@@ -1,4 +1,4 @@
-"""The pages of one export: where it is and what happened, its papers, its proof of delivery, and answers by hand."""
+"""The pages of one export: where it is and what happened, its files, its proof of delivery, and answers by hand."""
 
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,9 @@ from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.admin.common.acts import Acting, Button
-from erp_connectors.admin.exports.acts import EXPORT_ACTS
+from erp_connectors.admin.common.row_actions import Button, RowActionPages
 from erp_connectors.admin.exports.manual_answers import AcceptedForm, RefusedForm, answer_by_hand
+from erp_connectors.admin.exports.row_actions import EXPORT_ACTIONS
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.content import body_of
@@ -25,7 +25,7 @@ from erp_connectors.services.acks.manual_answers import answerable
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.export_files import Payload, acks_of, payload_of
-from erp_connectors.services.status.export_status import situation_of_export
+from erp_connectors.services.status.export_status import summarize_export
 from erp_connectors.services.status.proof_of_delivery import proof_of
 from erp_connectors.services.status.timeline import ack_files_of, exports_of, timeline
 from orderflow.tenancy.admin import may
@@ -38,8 +38,8 @@ BY_HAND = (
 )
 
 
-class ExportPages(Acting):
-    acts = EXPORT_ACTS
+class ExportPages(RowActionPages):
+    row_actions = EXPORT_ACTIONS
     change_form_template = "admin/erp_connectors/erpexport/change_form.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -63,19 +63,19 @@ class ExportPages(Acting):
     def has_push_permission(self, request: HttpRequest) -> bool:
         return may(request, Capability.PUSH)
 
-    def seen(self, row: ERPExport) -> str:
-        return f"{super().seen(row)} {row.draft_order.updated_at.isoformat()}"
+    def version(self, row: ERPExport) -> str:
+        return f"{super().version(row)} {row.draft_order.updated_at.isoformat()}"
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         exports = exports_of(context["original"].draft_order)
         export = next(one for one in exports if one.pk == context["original"].pk)
-        situation = situation_of_export(export, exports)
+        summary = summarize_export(export, exports)
         context |= {
-            "situation": situation,
+            "summary": summary,
             "timeline": timeline(export.draft_order, [export], one=True),
-            "buttons": self.all_buttons(request, export, situation.action),
+            "buttons": self.all_buttons(request, export, summary.action),
             "target": target_of(export.connection),
             "acks": acks_of(export),
             "payload": _shown_payload(request, export),

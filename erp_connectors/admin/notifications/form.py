@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.models import ERPConnection
 from erp_connectors.notifications.email_text import named
-from erp_connectors.notifications.notification_content import way_of
+from erp_connectors.notifications.notification_content import connection_ref
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import Channel, Subscription
 from erp_connectors.states import ConnectionStatus
 from orderflow.tenancy.models import Org
 from orderflow.typing_patches import ModelForm
 
-MOST_ADDRESSES = 10
+MAX_ADDRESSES = 10
 
 
 class SubscriptionForm(ModelForm):
@@ -79,7 +79,7 @@ class SubscriptionForm(ModelForm):
         chosen = self.fields["connection"]
         assert isinstance(chosen, forms.ModelChoiceField)  # noqa: S101  # declared above
         chosen.queryset = self._connections()
-        chosen.label_from_instance = lambda row: named(way_of(row))  # type: ignore[method-assign, assignment]
+        chosen.label_from_instance = lambda row: named(connection_ref(row))  # type: ignore[method-assign, assignment]
         self.fields["language"].initial = get_language()
         self.fields["language"].widget.attrs["data-modes"] = Channel.EMAIL.value
         # What was told by one way is no history of the other.
@@ -92,7 +92,7 @@ class SubscriptionForm(ModelForm):
 
     def clean_addresses(self) -> str:
         found = list(dict.fromkeys(str(self.cleaned_data["addresses"]).replace(",", " ").split()))
-        if len(found) > MOST_ADDRESSES:
+        if len(found) > MAX_ADDRESSES:
             raise ValidationError(_("Ten addresses at most; make a second notification for more."))
         for address in found:
             try:

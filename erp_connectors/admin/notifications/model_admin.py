@@ -19,7 +19,7 @@ from erp_connectors.admin.common.list_pages import SHAPES, ListPage, short_time
 from erp_connectors.admin.notifications.form import SubscriptionForm
 from erp_connectors.notifications import subscription_status, subscriptions
 from erp_connectors.notifications.email_text import named
-from erp_connectors.notifications.notification_content import way_of
+from erp_connectors.notifications.notification_content import connection_ref
 from erp_connectors.outbox.delivery_errors import worded
 from erp_connectors.outbox.models import Channel, Subscription
 from orderflow.tenancy.permissions import signed_in
@@ -29,7 +29,7 @@ SECRET_PAGE = "admin/notify/subscription/secret.html"  # noqa: S105  # a templat
 _SHOWN = {
     subscription_status.State.WORKS: ("ok", gettext_lazy("works")),
     subscription_status.State.UNUSED: ("idle", gettext_lazy("nothing sent yet")),
-    subscription_status.State.FAILING: ("trouble", gettext_lazy("does not get through")),
+    subscription_status.State.FAILING: ("warning", gettext_lazy("does not get through")),
     subscription_status.State.GIVEN_UP: ("stopped", gettext_lazy("given up")),
     subscription_status.State.OFF: ("idle", gettext_lazy("switched off")),
 }
@@ -88,7 +88,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
 
     @admin.display(description=gettext_lazy("about"))
     def about(self, row: Subscription) -> str:
-        return named(way_of(row.connection)) if row.connection else _("All connections")
+        return named(connection_ref(row.connection)) if row.connection else _("All connections")
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Subscription) -> SafeString:
@@ -111,7 +111,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
         row = kwargs.get("obj")
         if row is not None:
             tone, label = _SHOWN[subscription_status.state_of(row)]
-            context |= {"standing": subscription_status.status_of(row), "tone": tone, "state_label": label}
+            context |= {"status": subscription_status.status_of(row), "tone": tone, "state_label": label}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
@@ -146,8 +146,8 @@ class SubscriptionAdmin(ListPage, OrgColumn):
         row = self._wanted(request, pk)
         if request.method == "POST":
             tried = subscriptions.send_test(row.pk, actor=signed_in(request))
-            if tried.trouble:
-                messages.error(request, " ".join(worded(tried.trouble.as_row())))
+            if tried.problem:
+                messages.error(request, " ".join(worded(tried.problem.as_row())))
             else:
                 messages.success(request, _got_through(row, tried))
         return redirect("admin:notify_subscription_change", row.pk)
@@ -185,11 +185,13 @@ class SubscriptionAdmin(ListPage, OrgColumn):
 
 def _why(refused: subscriptions.SubscriptionRefused) -> str:
     if isinstance(refused, subscriptions.TooMany):
-        return _("An organisation can have %(most)s notifications.") % {"most": subscriptions.MOST}
+        return _("An organisation can have %(most)s notifications.") % {
+            "most": subscriptions.MAX_SUBSCRIPTIONS
+        }
     return _("This URL is told of this connection already.")
 
 
-def _got_through(row: Subscription, tried: subscriptions.Tried) -> str:
+def _got_through(row: Subscription, tried: subscriptions.SubscriptionTestResult) -> str:
     said = (
         _("It got through: the receiver answered %(status)s.") % {"status": tried.answered}
         if row.channel == Channel.WEBHOOK

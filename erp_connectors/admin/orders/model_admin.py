@@ -9,7 +9,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from erp_connectors.admin.bulk.model_admin import start_run
-from erp_connectors.admin.common.acts import Acting
 from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.admin.common.filters import NeedsAttention, OrderOverdue, Since
 from erp_connectors.admin.common.linked_filters import ErpNumberDoubtful
@@ -25,11 +24,12 @@ from erp_connectors.admin.common.list_pages import (
     badge,
     short_time,
 )
-from erp_connectors.admin.orders.acts import ORDER_ACTS
+from erp_connectors.admin.common.row_actions import RowActionPages
+from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
 from erp_connectors.services.status.event_texts import fault_message
-from erp_connectors.services.status.order_status import situation_of_order
+from erp_connectors.services.status.order_status import summarize_order
 from erp_connectors.services.status.search import search_orders
 from erp_connectors.services.status.timeline import exports_of, timeline
 from orderflow.orders.admin import DraftOrderAdmin
@@ -49,8 +49,8 @@ class OrderNeedsAttention(NeedsAttention):
 
 
 @admin.register(DraftOrder)
-class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
-    acts = ORDER_ACTS
+class PushableOrderAdmin(ListPage, RowActionPages, OrgColumn, DraftOrderAdmin):
+    row_actions = ORDER_ACTIONS
     change_form_template = "admin/orders/draftorder/change_form.html"
     chips = (
         NEEDS_ATTENTION,
@@ -68,7 +68,7 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
         ForAll(_("Push all of these"), "push", "status__exact", DraftStatus.APPROVED),
     )
     list_display = [
-        "external_order_number", "customer", "shown_status", "trouble", "erp_order_id", "line_count", "created"
+        "external_order_number", "customer", "shown_status", "problem", "erp_order_id", "line_count", "created"
     ]  # fmt: skip
     sortable_by = ("created",)
     list_filter = [OrderNeedsAttention, OrderOverdue, Since, ErpNumberDoubtful, *DraftOrderAdmin.list_filter]
@@ -93,8 +93,8 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
     def created(self, draft: DraftOrder) -> SafeString | str:
         return short_time(draft.created_at)
 
-    @admin.display(description=_("trouble"))
-    def trouble(self, draft: Any) -> str:
+    @admin.display(description=_("problem"))
+    def problem(self, draft: Any) -> str:
         return fault_message(draft.latest_error or {}) if draft.status != DraftStatus.PUSHED else ""
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -110,15 +110,15 @@ class PushableOrderAdmin(ListPage, Acting, OrgColumn, DraftOrderAdmin):
         draft = context.get("original")
         if draft is not None:
             exports = exports_of(draft)
-            situation = situation_of_order(draft, exports)
+            summary = summarize_order(draft, exports)
             context |= {
-                "situation": situation,
+                "summary": summary,
                 "warnings": [warning.text() for warning in warnings_of(draft)],
                 "exports": exports,
                 "several": len(exports) > 1,
                 "timeline": timeline(draft, exports),
                 "sheet": None if context["inline_admin_formsets"] else sheet_of(draft),
-                "buttons": self.buttons(request, draft, situation.action),
+                "buttons": self.buttons(request, draft, summary.action),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 

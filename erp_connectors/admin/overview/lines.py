@@ -47,7 +47,7 @@ def lines(overview: Overview, user: User) -> list[AttentionLine]:
 
 
 def _line(need: Need, rule: Rule, overview: Overview, user: User) -> AttentionLine:
-    org, trouble = overview.orgs.get(need.org_id), need.trouble
+    org, problem = overview.orgs.get(need.org_id), need.problem
     step = _step(need, rule, user)
     return AttentionLine(
         key="-".join(
@@ -60,8 +60,8 @@ def _line(need: Need, rule: Rule, overview: Overview, user: User) -> AttentionLi
         ),
         urgency=rule.urgency,
         title=rule.title(need.count),
-        why=_why(need, trouble.cause if trouble else ""),
-        hint=_hint(rule, trouble.hint if trouble else "", may=step is not None),
+        why=_why(need, problem.cause if problem else ""),
+        hint=_hint(rule, problem.hint if problem else "", may=step is not None),
         waiting=_waiting(need),
         since=need.since,
         where=" · ".join(filter(None, (need.where, need.error_code))),

@@ -26,9 +26,9 @@ STATES: dict[State, tuple[Any, str]] = {
     State.HELD: (_("held"), "stopped"),
     State.DISABLED_WITH_WAITING: (_("disabled"), "stopped"),
     State.NO_HOST_KEY: (_("no host key pinned"), "stopped"),
-    State.TEST_FAILED: (_("the last test failed"), "trouble"),
-    State.TROUBLE: (_("not reached just now"), "trouble"),
-    State.ANSWERS_UNREAD: (_("sends; answers unread"), "trouble"),
+    State.TEST_FAILED: (_("the last test failed"), "warning"),
+    State.RETRYING: (_("not reached just now"), "warning"),
+    State.ANSWERS_UNREAD: (_("sends; answers unread"), "warning"),
     State.UNTESTED: (_("not tried yet"), "todo"),
     State.OK: (_("works"), "ok"),
 }

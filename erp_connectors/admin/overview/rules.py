@@ -16,7 +16,7 @@ from orderflow.tenancy.roles import Capability
 
 class Urgency(StrEnum):
     STOPPED = "stopped"
-    TROUBLE = "trouble"
+    WARNING = "warning"
     TODO = "todo"
 
 
@@ -70,7 +70,7 @@ def _failure(title: Callable[[int], str]) -> Rule:
         return {Unsettled.parameter_name: need.alike}
 
     return Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=title,
         step=_RETRY,
         capability=Capability.PUSH,
@@ -81,7 +81,7 @@ def _failure(title: Callable[[int], str]) -> Rule:
 
 def _stray(status: AckFileStatus, title: Callable[[int], str], hint: object) -> Rule:
     return Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=title,
         page=_FILES,
         query=lambda need: {StrayFiles.parameter_name: status},
@@ -140,7 +140,7 @@ RULES: dict[NeedKind, Rule] = {
         )
     ),
     NeedKind.CONTRADICTED: Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=_counted("%(n)s order has contradicting answers", "%(n)s orders have contradicting answers"),
         page=_EXPORTS,
         query=lambda need: {"conflict_json__isnull": "0"},
@@ -148,7 +148,7 @@ RULES: dict[NeedKind, Rule] = {
     ),
     NeedKind.FAILED: _failure(_counted("%(n)s order could not be sent", "%(n)s orders could not be sent")),
     NeedKind.DELAYED: Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=_counted(
             "%(n)s order is delayed: each attempt meets a fault",
             "%(n)s orders are delayed: each attempt meets a fault",
@@ -160,7 +160,7 @@ RULES: dict[NeedKind, Rule] = {
         _counted("%(n)s order was refused by the ERP", "%(n)s orders were refused by the ERP")
     ),
     NeedKind.OVERDUE: Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=_counted("%(n)s answer is overdue", "%(n)s answers are overdue"),
         page=_EXPORTS,
         query=lambda need: {"overdue": "yes"},
@@ -169,7 +169,7 @@ RULES: dict[NeedKind, Rule] = {
         ),
     ),
     NeedKind.ANSWERS_UNREAD: _setting_up(
-        _("The ERP's answers can't all be read"), _TRY, _TEST, urgency=Urgency.TROUBLE
+        _("The ERP's answers can't all be read"), _TRY, _TEST, urgency=Urgency.WARNING
     ),
     NeedKind.MALFORMED: _stray(
         AckFileStatus.MALFORMED,
@@ -177,7 +177,7 @@ RULES: dict[NeedKind, Rule] = {
         _("Tell the ERP team what is wrong with them: the reason lies beside each file in error/."),
     ),
     NeedKind.MISNAMED: Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=_counted(
             "%(n)s file in the ack folder is not read because of its name",
             "%(n)s files in the ack folder are not read because of their names",
@@ -202,20 +202,20 @@ RULES: dict[NeedKind, Rule] = {
         _("Ask the ERP team which orders they meant: an ack file has its export's file name."),
     ),
     NeedKind.TEST_FAILED: _setting_up(
-        _("The last connection test failed"), _TRY, _TEST, urgency=Urgency.TROUBLE
+        _("The last connection test failed"), _TRY, _TEST, urgency=Urgency.WARNING
     ),
     NeedKind.RUNS_OUT: _setting_up(
         _("A key or password runs out"),
         _OPEN,
         _CHANGE,
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         hint=_("Agree with the ERP team on the change; the connection takes the new one beside the old."),
     ),
     NeedKind.PLAN_OVERDUE: _setting_up(
         _("The planned change of the server's host key did not happen"),
         _OPEN,
         _CHANGE,
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         hint=_("Ask the ERP team; then enter the new date, or remove the announced key."),
     ),
     NeedKind.WEAK: _setting_up(
@@ -227,7 +227,7 @@ RULES: dict[NeedKind, Rule] = {
     ),
     NeedKind.UNTESTED: _setting_up(_("The connection was never tested"), _TRY, _TEST, urgency=Urgency.TODO),
     NeedKind.NOT_NOTIFIED: Rule(
-        urgency=Urgency.TROUBLE,
+        urgency=Urgency.WARNING,
         title=lambda n: str(_("Notifications do not get through")),
         step=_("Open the notification"),
         page="notify_subscription_change",

@@ -29,7 +29,7 @@ from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 
 TOKENS_KEPT = 20
-MOST_DAYS = 365
+MAX_DAYS = 365
 
 
 class Credentials(KnownFieldsOnly, serializers.Serializer[Any]):
@@ -45,7 +45,7 @@ class Credentials(KnownFieldsOnly, serializers.Serializer[Any]):
     name = OneLineText(
         max_length=100, default="", allow_blank=True, help_text="what the token is for; shown in the list"
     )
-    expires_in_days = WholeNumber(min_value=1, max_value=MOST_DAYS, default=90)
+    expires_in_days = WholeNumber(min_value=1, max_value=MAX_DAYS, default=90)
 
 
 class TokenOut(serializers.ModelSerializer[Token]):

@@ -25,8 +25,8 @@ class Throttle(BaseThrottle):
     def wait(self) -> float | None:
         return self._wait.total_seconds() if self._wait else None
 
-    def counted(self, key: str, most: int) -> bool:
-        self._wait = ThrottleCount.wait(key, most=most, per=MINUTE)
+    def counted(self, key: str, limit: int) -> bool:
+        self._wait = ThrottleCount.wait(key, limit=limit, per=MINUTE)
         return self._wait is None
 
 

@@ -29,7 +29,7 @@ class AckFileOut(serializers.ModelSerializer[AckFile]):
         model = AckFile
         fields = [
             "id", "name", "status", "reason", "export_id", "draft_order_id", "connection_id", "size", "first_seen_at",
-            "decided_at", "moved_at", "moved_to", "handled_at",
+            "decided_at", "moved_at", "moved_to", "dismissed_at",
         ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from erp_connectors.api.common.strict import KEY, HandlerT, honours
-from orderflow.idempotency.services import Keyed, StoredResponse, fingerprint, once
+from orderflow.idempotency.services import IdempotentRequest, StoredResponse, fingerprint, once
 from orderflow.input_rules.keys import KEY_FIELDS, normal_form
 from orderflow.tenancy.permissions import signed_in
 
@@ -34,7 +34,7 @@ ViewT = TypeVar("ViewT", bound=APIView)
 P = ParamSpec("P")
 
 
-class Made(NamedTuple):
+class CreatedRow(NamedTuple):
     """The object that an answer is about: the name of its route, and which key of the answer has its id."""
 
     route: str
@@ -44,7 +44,7 @@ class Made(NamedTuple):
         return {"Location": reverse(self.route, args=[answer[self.key]])}
 
 
-def locates(made: Made | None) -> Callable[[HandlerT], HandlerT]:
+def locates(made: CreatedRow | None) -> Callable[[HandlerT], HandlerT]:
     """Declare what the Location header of an answer leads to, for the description."""
 
     def decorate(handler: HandlerT) -> HandlerT:
@@ -55,7 +55,7 @@ def locates(made: Made | None) -> Callable[[HandlerT], HandlerT]:
 
 
 def idempotent(
-    *, repeated_status: int | None = None, location: Made | None = None
+    *, repeated_status: int | None = None, location: CreatedRow | None = None
 ) -> Callable[
     [Callable[Concatenate[ViewT, Request, P], Response]],
     Callable[Concatenate[ViewT, Request, P], HttpResponseBase],
@@ -92,9 +92,9 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _keyed(request: Request, key: str) -> Keyed:
+def _keyed(request: Request, key: str) -> IdempotentRequest:
     user = signed_in(request)
-    return Keyed(
+    return IdempotentRequest(
         scope=f"org {user.org_id}" if user.org_id else f"user {user.pk}",
         # As it was sent: no database column holds a zero byte.
         operation=f"{request.method} {escape_uri_path(request.path)}"[:200],

@@ -94,7 +94,7 @@ class TrueOrFalse(serializers.BooleanField):
         return data
 
 
-class Day(serializers.DateField):
+class DateOnly(serializers.DateField):
     def to_internal_value(self, value: Any) -> Any:
         if isinstance(value, str) and not numbers.DAY.fullmatch(value):
             self.fail("invalid", format="YYYY-MM-DD")

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 
 from erp_connectors.api.common.input_fields import (
     CurrencyText,
-    Day,
+    DateOnly,
     KeyText,
     NotesText,
     OneLineText,
@@ -73,7 +73,7 @@ class KnownFieldsOnly:
         OneLineField: OneLineText,
         NotesField: NotesText,
         CurrencyField: CurrencyText,
-        models.DateField: Day,
+        models.DateField: DateOnly,
         models.PositiveBigIntegerField: WholeNumber,
     }
 

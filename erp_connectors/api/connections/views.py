@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from erp_connectors.api.common.codes import FAULT_CODES
-from erp_connectors.api.common.idempotency import Made, locates
+from erp_connectors.api.common.idempotency import CreatedRow, locates
 from erp_connectors.api.common.input_fields import TrueOrFalse
 from erp_connectors.api.common.pagination import NewestFirst
 from erp_connectors.api.common.parsing import KnownFieldsOnly, SomethingIn, StrictJSON
@@ -31,7 +31,7 @@ from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
 
 SLUG = "dropzone-json-v1"
-MADE = Made("erpconnection-detail", "id")
+CREATED = CreatedRow("erpconnection-detail", "id")
 
 
 class MisnamedFileOut(serializers.Serializer[MisnamedFile]):
@@ -57,7 +57,7 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
         model = ERPConnection
         fields = [
             "id", "connector_type", "status", "config", "last_test_at", "last_test_success", "circuit_opened_at",
-            "circuit_reason", "last_success_at", "last_poll_at", "poll_trouble", "misnamed_answers", "created_at",
+            "circuit_reason", "last_success_at", "last_poll_at", "poll_error", "misnamed_answers", "created_at",
             "updated_at",
         ]  # fmt: skip
 
@@ -151,7 +151,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
 
     @extend_schema(request=NewConnection, responses={201: SavedConnection})
     @takes_body
-    @locates(MADE)
+    @locates(CREATED)
     def create(self, request: Request) -> Response:
         new = _valid(NewConnection, request)
         org = signed_in(request).org
@@ -207,7 +207,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:
         steps = connection_test.test_connection(saved.pk, actor=signed_in(request)) if test else None
         body = dict(ConnectionOut(ERPConnection.objects.get(pk=saved.pk)).data)
-        headers = MADE.headers(body) if status == 201 else {}
+        headers = CREATED.headers(body) if status == 201 else {}
         answer = body | {"test": _tested(steps) if steps is not None else None}
         return Response(answer, status=status, headers=headers)
 

@@ -93,7 +93,7 @@ CONNECTION: dict[str, Any] = {
     "circuit_reason": None,
     "last_success_at": "2026-11-23T10:00:01Z",
     "last_poll_at": "2026-11-23T10:01:00Z",
-    "poll_trouble": None,
+    "poll_error": None,
     "misnamed_answers": {
         "count": 1,
         "more": False,
@@ -184,7 +184,7 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
-    "Pushed": {
+    "PushOut": {
         "draft_order_id": ORDER_ID,
         "erp_export_id": EXPORT_ID,
         "status": "PENDING",
@@ -237,7 +237,7 @@ EXAMPLES: dict[str, Any] = {
         "decided_at": "2026-11-23T10:02:00Z",
         "moved_at": "2026-11-23T10:02:00Z",
         "moved_to": f"/acks/error/ack_{FILENAME}",
-        "handled_at": None,
+        "dismissed_at": None,
     },
     "MovedOut": {"connection_id": CONNECTION_ID, "moved": 12, "staged": 0},
     "AcceptedIn": {"erp_order_id": "SO-2026-000123", "note": "Mrs Muster (ERP) on the phone, 11:20"},

@@ -156,7 +156,7 @@ class NewOrder(OrderChange):
         fields = [*OrderChange.Meta.fields, "document"]
 
 
-class Pushed(serializers.Serializer[Any]):
+class PushOut(serializers.Serializer[Any]):
     draft_order_id = serializers.UUIDField()
     erp_export_id = serializers.UUIDField()
     status = serializers.ChoiceField(ExportStatus.choices, help_text="of the export")

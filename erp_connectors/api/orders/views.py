@@ -13,7 +13,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from erp_connectors.api.common.idempotency import HEADER, Made, idempotency_key, idempotent
+from erp_connectors.api.common.idempotency import HEADER, CreatedRow, idempotency_key, idempotent
 from erp_connectors.api.common.pagination import ByName, NewestFirst
 from erp_connectors.api.common.parsing import ExactJSON, StrictJSON
 from erp_connectors.api.common.strict import Strict, takes_body
@@ -24,7 +24,7 @@ from erp_connectors.api.orders.shapes import (
     OrderOut,
     OrderWithLinesOut,
     OrderWithWarningsOut,
-    Pushed,
+    PushOut,
 )
 from erp_connectors.services.exports.push import PushResult, push, retry_push
 from orderflow.orders.approval import approve
@@ -82,7 +82,7 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         return [Requires(self.CAPABILITIES.get(self.action, Capability.READ))()]
 
     @extend_schema(request=NewOrder, responses={201: OrderWithLinesOut}, parameters=[HEADER])
-    @idempotent(location=Made("draftorder-detail", "id"))
+    @idempotent(location=CreatedRow("draftorder-detail", "id"))
     @takes_body
     def create(self, request: Request) -> Response:
         """A new order: READY where nothing is missing, else NEEDS_REVIEW, and `missing` says what."""
@@ -134,17 +134,17 @@ class Orders(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         """READY to APPROVED; 409 in any other status, 422 where something is missing."""
         return Response(OrderWithWarningsOut(approve(_id(pk), actor=signed_in(request))).data)
 
-    @extend_schema(request=None, responses={202: Pushed, 200: Pushed}, parameters=[HEADER])
+    @extend_schema(request=None, responses={202: PushOut, 200: PushOut}, parameters=[HEADER])
     @action(detail=True, methods=["post"])
-    @idempotent(repeated_status=200, location=Made("erpexport-detail", "erp_export_id"))
+    @idempotent(repeated_status=200, location=CreatedRow("erpexport-detail", "erp_export_id"))
     def push(self, request: Request, pk: str) -> Response:
         """Start the delivery of an APPROVED order: 202. Repeated: 200 with the same export."""
         result = push(_id(pk), actor=signed_in(request), idempotency_key=idempotency_key(request))
         return _pushed(result)
 
-    @extend_schema(request=None, responses={202: Pushed}, parameters=[HEADER])
+    @extend_schema(request=None, responses={202: PushOut}, parameters=[HEADER])
     @action(detail=True, methods=["post"], url_path="retry-push")
-    @idempotent(location=Made("erpexport-detail", "erp_export_id"))
+    @idempotent(location=CreatedRow("erpexport-detail", "erp_export_id"))
     def retry_push(self, request: Request, pk: str) -> Response:
         """A new export for an order in ERROR: 202; 409 in any other status."""
         return _pushed(retry_push(_id(pk), actor=signed_in(request)))
@@ -196,7 +196,7 @@ def _pushed(result: PushResult) -> Response:
         "status": export.status,
         "warnings": warnings_of(export.draft_order),
     }
-    return Response(Pushed(body).data, status=202 if result.created else 200)
+    return Response(PushOut(body).data, status=202 if result.created else 200)
 
 
 def _id(text: str) -> UUID:

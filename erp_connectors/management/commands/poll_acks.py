@@ -7,7 +7,7 @@ from erp_connectors.services.acks import poll
 
 
 class Command(ConnectionsCommand):
-    help = "Read the ERPs' ack files once, whether or not it is time to. Exit code 1 where a folder gave trouble."
+    help = "Read the ERPs' ack files once, whether or not it is time to. Exit code 1 if a folder could not be read."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.rounds(options, poll.poll_now, lambda report: bool(report.trouble))
+        self.rounds(options, poll.poll_now, lambda report: bool(report.error))

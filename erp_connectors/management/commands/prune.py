@@ -47,11 +47,11 @@ class Command(ReportingCommand):
         worked = runs.work(runs.begin(org=org, older_than=options["older_than"]).pk)
         if not options["json"]:
             self.stdout.write(f"{worked.removed} removed.")
-        if worked.trouble:
+        if worked.error:
             self.stderr.write(
-                f"{worked.trouble}\nWhat is left is removed by workers, or by this command, later."
+                f"{worked.error}\nWhat is left is removed by workers, or by this command, later."
             )
-        self.finish(trouble=bool(worked.trouble))
+        self.finish(failed=bool(worked.error))
 
 
 def _org(slug: str | None) -> Org | None:

@@ -44,7 +44,7 @@ class Command(ReportingCommand):
             raise CommandError(text, returncode=INCOMPLETE) from None
         for report in reports:
             self.show(report, as_json=options["json"])
-        if any(report.troubles for report in reports):
+        if any(report.errors for report in reports):
             sys.exit(INCOMPLETE)
 
     def _require_stillness(self, *, dry_run: bool) -> None:

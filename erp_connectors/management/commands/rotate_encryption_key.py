@@ -30,4 +30,4 @@ class Command(ReportingCommand):
             ) as bar:
                 report = key_rotation.rotate(done=bar.at)
         self.show(report, as_json=options["json"])
-        self.finish(trouble=not report.finished)
+        self.finish(failed=not report.finished)

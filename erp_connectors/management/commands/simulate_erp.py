@@ -46,7 +46,7 @@ class PrintedEvent(msgspec.Struct, frozen=True):
 class Command(ReportingCommand):
     help = (
         "Play the ERP on a dropzone: take order files into the folder 'taken', answer them with ack files. "
-        "Without --watch it does one round. Exit code 1 where the dropzone gave trouble."
+        "Without --watch it does one round. Exit code 1 if the dropzone could not be used."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -85,7 +85,7 @@ class Command(ReportingCommand):
             raise CommandError("--for goes with --watch.")
         connection = _understood(options["connection"]) if options["connection"] else None
         if options["scenario"]:
-            self.finish(trouble=not accept(options, say=self._say))
+            self.finish(failed=not accept(options, say=self._say))
             return
         transport, dropzone = _place(options)
         leaves = partial(foreign_filenames, connection.org_id) if connection else lambda names: ()
@@ -96,30 +96,30 @@ class Command(ReportingCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         try:
-            trouble = self._run(erp, stopping, options)
+            failed = self._run(erp, stopping, options)
         finally:
             transport.close()
-        self.finish(trouble=trouble)
+        self.finish(failed=failed)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
     def _run(self, erp: SimulatedErp, stopping: threading.Event, options: dict[str, Any]) -> bool:
-        """Whether there was trouble."""
+        """Return True if there was an error."""
         seen: Counter[str] = Counter()
         end = time.monotonic() + options["duration"] if options["duration"] else None
         while True:
             self._round(erp, seen, as_json=options["json"])
             over = end is not None and time.monotonic() >= end
-            if over or (not options["watch"] and (not erp.waiting or seen["trouble"])):
+            if over or (not options["watch"] and (not erp.waiting or seen["error"])):
                 break
             if stopping.wait(options["watch"] or min(LOOK_EVERY, max(0.05, options["delay"]))):
                 break
         if not options["json"]:
             counts = ", ".join(f"{count} {what}" for what, count in sorted(seen.items()))
             self.stdout.write(f"ERP: {counts or 'nothing to do'}")
-        return bool(seen["trouble"])
+        return bool(seen["error"])
 
     def _round(self, erp: SimulatedErp, seen: "Counter[str]", *, as_json: bool) -> None:
         try:
@@ -128,7 +128,7 @@ class Command(ReportingCommand):
         except Fault as fault:
             # Whatever broke, the next round starts on a fresh connection.
             erp.transport.close()
-            actions = [ErpAction("trouble", erp.export_path, f"{fault.message} {fault.kind.hint}")]
+            actions = [ErpAction("error", erp.export_path, f"{fault.message} {fault.kind.hint}")]
         for action in actions:
             seen[action.what] += 1
             at = f"{timezone.now():%H:%M:%S}"

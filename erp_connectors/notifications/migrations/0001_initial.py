@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 ("given_up_at", models.DateTimeField(editable=False, null=True)),
                 ("last_success_at", models.DateTimeField(editable=False, null=True)),
                 ("last_failure_at", models.DateTimeField(editable=False, null=True)),
-                ("last_trouble", models.JSONField(editable=False, null=True)),
+                ("last_error", models.JSONField(editable=False, null=True)),
                 (
                     "connection",
                     models.ForeignKey(
@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
                         max_length=20,
                     ),
                 ),
-                ("facts", models.JSONField()),
+                ("content", models.JSONField()),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("attempts", models.PositiveIntegerField(default=0)),
                 (

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ("lease_token", models.CharField(blank=True, default="", editable=False, max_length=32)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
                 ("finished_at", models.DateTimeField(null=True)),
-                ("trouble", models.TextField(blank=True, default="")),
+                ("error", models.TextField(blank=True, default="")),
                 (
                     "org",
                     models.ForeignKey(

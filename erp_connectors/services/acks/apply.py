@@ -24,7 +24,7 @@ from orderflow.row_updates import update_rows
 # The event of an answer that a user recorded: no ack file overrules it.
 BY_HAND = "by hand"
 # The event of a contradiction that a user has dismissed.
-HANDLED = "handled"
+DISMISSED = "dismissed"
 
 
 def record_conflicts(answers: Sequence[AnswerToApply]) -> None:
@@ -50,8 +50,8 @@ def close_conflict(export: ERPExport) -> None:
     now = timezone.now()
     ERPExport.objects.filter(pk=export.pk).update(conflict_json=None, updated_at=now)
     export.conflict_json = None
-    files = AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT, handled_at=None)
-    files.update(handled_at=now)
+    files = AckFile.objects.filter(export=export, status=AckFileStatus.CONFLICT, dismissed_at=None)
+    files.update(dismissed_at=now)
 
 
 def correct_numbers(answers: Sequence[AnswerToApply]) -> None:

@@ -12,7 +12,7 @@ from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.apply import (
     BY_HAND,
-    HANDLED,
+    DISMISSED,
     clear_conflicts,
     conflicting_ack,
     correct_numbers,
@@ -121,7 +121,7 @@ def resolve_contradictions(judged: Sequence[JudgedAck], *, replaced: Collection[
 
 
 def _decided_by_hand(exports: Collection[UUID]) -> dict[UUID, datetime]:
-    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(BY_HAND, HANDLED))
+    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(BY_HAND, DISMISSED))
     return dict(events.order_by("at").values_list("export", "at"))
 
 

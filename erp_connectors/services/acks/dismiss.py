@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPExport, add_events
-from erp_connectors.services.acks.apply import HANDLED, close_conflict
+from erp_connectors.services.acks.apply import DISMISSED, close_conflict
 from erp_connectors.services.acks.decide import replaced_among
 from erp_connectors.states import AckFileStatus, FailedAs, Stage
 from orderflow.audit import services as audit
@@ -30,7 +30,7 @@ def can_dismiss_export(export: ERPExport) -> bool:
 
 def can_dismiss_ack(ack: AckFile) -> bool:
     """Return True if the file is unreadable, matches no export or can't be moved, or its export has no conflict."""
-    if ack.handled_at is not None:
+    if ack.dismissed_at is not None:
         return False
     if ack.status == AckFileStatus.CONFLICT:
         return ack.export is None or not ack.export.conflict_json
@@ -49,7 +49,7 @@ def dismiss_export(export_id: UUID, *, actor: User, note: str) -> ERPExport:
         raise NothingToDismiss("This export has no answer that needs attention.")
     _record(export, actor, before={"conflict": export.conflict_json}, note=note)
     close_conflict(export)
-    add_events([export], stage=Stage.ACK, what=HANDLED, detail=f"{actor.email}: {note}", at=timezone.now())
+    add_events([export], stage=Stage.ACK, what=DISMISSED, detail=f"{actor.email}: {note}", at=timezone.now())
     return export
 
 
@@ -62,8 +62,8 @@ def dismiss_ack(ack_id: int, *, actor: User, note: str) -> AckFile:
     ack: AckFile = AckFile.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=ack_id)
     if not can_dismiss_ack(ack):
         raise NothingToDismiss("This ack file needs no attention.")
-    ack.handled_at = timezone.now()
-    ack.save(update_fields=["handled_at"])
+    ack.dismissed_at = timezone.now()
+    ack.save(update_fields=["dismissed_at"])
     _record(ack, actor, before={"name": ack.name, "status": ack.status, "reason": ack.reason}, note=note)
     return ack
 
@@ -71,7 +71,7 @@ def dismiss_ack(ack_id: int, *, actor: User, note: str) -> AckFile:
 def _record(row: ERPExport | AckFile, actor: User, *, before: dict[str, object], note: str) -> None:
     audit.record(
         audit.Entry(
-            action=Action.MARKED_HANDLED,
+            action=Action.DISMISSED,
             org_id=row.org_id,
             actor=actor,
             entity_type=type(row).__name__,

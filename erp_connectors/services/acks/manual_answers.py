@@ -35,14 +35,14 @@ class InvalidAnswer(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class ManualAnswerResult:
     """``changed`` is False if the same answer was recorded before."""
 
     export: ERPExport
     changed: bool
 
 
-def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str) -> Marked:
+def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str) -> ManualAnswerResult:
     """Record that the ERP accepted the order.
 
     Raises `MarkRefused`, `InvalidAnswer`, and `ERPExport.DoesNotExist` (also for another org's export).
@@ -53,7 +53,7 @@ def mark_accepted(export_id: UUID, *, actor: User, erp_order_id: str, note: str)
     return _mark(export_id, ack, actor=actor, note=note.strip())
 
 
-def mark_refused(export_id: UUID, *, actor: User, note: str) -> Marked:
+def mark_refused(export_id: UUID, *, actor: User, note: str) -> ManualAnswerResult:
     """Record that the ERP refused the order, with the note as its reason. Raises as `mark_accepted` does."""
     _require(note=_note_problem(note))
     ack = Ack(accepted=False, erp_order_id=None, error_code=None, message=note.strip(), processed_at=None)
@@ -70,11 +70,11 @@ def answerable(export: ERPExport) -> bool:
 
 
 @transaction.atomic
-def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
+def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> ManualAnswerResult:
     export = _locked(export_id, actor)
     decision = _decide(export, ack)
     if decision is Decision.NOTHING and not export.conflict_json:
-        return Marked(export, changed=False)
+        return ManualAnswerResult(export, changed=False)
     answer = AnswerToApply(export, ack, source=actor.email, recorded_by=actor, note=note)
     if decision is Decision.ACCEPT:
         transitions.accept([answer])
@@ -82,7 +82,7 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> Marked:
         transitions.refuse([answer])
     _close_with_audit(answer, recorded=decision is not Decision.NOTHING)
     add_events([export], stage=Stage.ACK, what=BY_HAND, detail=f"{actor.email}: {note}", at=timezone.now())
-    return Marked(export, changed=True)
+    return ManualAnswerResult(export, changed=True)
 
 
 def _locked(export_id: UUID, actor: User) -> ERPExport:

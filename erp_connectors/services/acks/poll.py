@@ -45,10 +45,10 @@ from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
 from orderflow.transitions import LostRace
 
-MOST_TEST_FILES = 100
+MAX_TEST_FILES = 100
 # Answers in one transaction, and in one file: each costs parameters of statements.
-MOST_ANSWERS = 1000
-MOST_ANSWERS_IN_FILE = 5000
+MAX_ANSWERS = 1000
+MAX_ANSWERS_IN_FILE = 5000
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ def poll_now(connection_id: UUID) -> PollReport:
 
 
 def poll(connection_id: UUID, *, seconds: float | None = None, expected: Container[str] = ()) -> PollReport:
-    """Poll one connection. Never raises `Fault`: the report has it as ``trouble``.
+    """Poll one connection. Never raises `Fault`: the report has it as ``error``.
 
     After ``seconds`` no further page is begun; another poll does the rest. Answers to ``expected`` order files wait
     until an export has that name.
@@ -77,7 +77,7 @@ def poll(connection_id: UUID, *, seconds: float | None = None, expected: Contain
             if connection.status == ConnectionStatus.ACTIVE:
                 _poll_active(lease, connection, report, ends=ends, expected=expected)
             else:
-                report.trouble = CONNECTION_DISABLED.meaning
+                report.error = CONNECTION_DISABLED.meaning
     except LostRace as lost:
         log.warning("poll.lease_lost", connection_id=str(connection_id), reason=str(lost))
         report.busy = True
@@ -118,7 +118,7 @@ def _poll_active(
                 raise
             log.exception("poll.internal_error", connection_id=str(connection.pk))
             fault = Fault(INTERNAL_ERROR, f"{type(error).__name__}.")
-        report.trouble = fault.message if fault else ""
+        report.error = fault.message if fault else ""
         now = clock.now()
         reason = fault.as_error(stage=Stage.ACK, attempt=0, at=now) if fault else None
         circuit.polled(connection, reason, failed=failed, now=now, misnamed=misnamed)
@@ -181,7 +181,7 @@ class _FolderPoll:
         for entry in self.transport.list(self.folder):
             if name := self.connector.acknowledges(entry.name, self.options):
                 yield ListedAck(entry, name.export_filename)
-            elif is_old_probe(entry.name, now=self.started) and len(self.test_files) < MOST_TEST_FILES:
+            elif is_old_probe(entry.name, now=self.started) and len(self.test_files) < MAX_TEST_FILES:
                 self.test_files.append(join(self.folder, entry.name))
             else:
                 self.finder.add(entry)
@@ -200,7 +200,7 @@ class _FolderPoll:
             crashpoint("acks-read")
             # One transaction, unless the files hold more answers than statements can take.
             for some in by_size(
-                read, lambda one: len(one.answers), files=len(read), most=max(MOST_ANSWERS, len(read))
+                read, lambda one: len(one.answers), files=len(read), most=max(MAX_ANSWERS, len(read))
             ):
                 handled += self._decide(some)
         now = self.started
@@ -225,8 +225,8 @@ class _FolderPoll:
     def _parse(self, file: ListedAck, body: bytes) -> ReadAck | UnreadableAck:
         try:
             answers = self.connector.parse_ack(file.entry.name, body, self.options)
-            if not 0 < len(answers) <= MOST_ANSWERS_IN_FILE:
-                raise AckUnreadable(f"it holds {len(answers)} answers; write 1 to {MOST_ANSWERS_IN_FILE}")
+            if not 0 < len(answers) <= MAX_ANSWERS_IN_FILE:
+                raise AckUnreadable(f"it holds {len(answers)} answers; write 1 to {MAX_ANSWERS_IN_FILE}")
             if not all(map(is_sound, answers)):
                 raise ValueError("an answer that can't be stored")
         except AckUnreadable as error:

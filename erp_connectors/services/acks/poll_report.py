@@ -27,7 +27,7 @@ class PollReport(msgspec.Struct):
     others: int = 0
     misnamed: list[str] = msgspec.field(default_factory=list)
     misnamed_more: int = 0
-    trouble: str = ""
+    error: str = ""
     busy: bool = False
     more: bool = False
 
@@ -41,10 +41,10 @@ class PollReport(msgspec.Struct):
         ]
         done = f"{self.connection_id}: {self.listed} ack files" + (f": {', '.join(counts)}" if counts else "")
         done += f"; {self.others} of other orgs" if self.others else ""
-        trouble = [f"  trouble: {self.trouble}"] if self.trouble else []
+        error = [f"  error: {self.error}"] if self.error else []
         misnamed = [f"  wrong name: {line}" for line in self.misnamed]
         misnamed += [f"  and {self.misnamed_more} more with a wrong name"] if self.misnamed_more else []
-        return [done, *trouble, *misnamed, *(["  there are more"] if self.more else [])]
+        return [done, *error, *misnamed, *(["  there are more"] if self.more else [])]
 
     def count(self, row: AckFile) -> None:
         match row.status:

@@ -15,7 +15,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.connections import server_limits
 from erp_connectors.services.connections.manage import change_connection
 from erp_connectors.sessions import session
-from erp_connectors.transports.base import Renewed, Transport
+from erp_connectors.transports.base import RenewedCredentials, Transport
 
 log = structlog.get_logger(__name__)
 REASON = "the server used what was planned"
@@ -24,7 +24,7 @@ REASON = "the server used what was planned"
 @contextmanager
 def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
     """As `session`. Afterwards apply the planned keys that the server used, and store its limits."""
-    renewed, limits = Renewed(), dropzone.limits
+    renewed, limits = RenewedCredentials(), dropzone.limits
     try:
         with session(connection_id, dropzone) as transport:
             try:
@@ -36,7 +36,7 @@ def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
         server_limits.remember(connection_id, dropzone, limits)
 
 
-def put_in_place(connection_id: UUID, renewed: Renewed) -> None:
+def put_in_place(connection_id: UUID, renewed: RenewedCredentials) -> None:
     """Apply the planned keys, audited as a change by the system. Do nothing if none was used, or it is done already."""
     if not renewed:
         return

@@ -11,14 +11,14 @@ from erp_connectors.services.connections.host_keys import pinned_keys
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``server`` is empty for a folder of this machine; ``trouble`` says why nothing is known."""
+    """``server`` is empty for a folder of this machine; ``problem`` says why nothing is known."""
 
     connection: str
     server: str = ""
     folder: str = ""
     host_keys: tuple[str, ...] = ()
     reads_answers: bool = False
-    trouble: str = ""
+    problem: str = ""
 
 
 def place_of(dropzone: Dropzone) -> str:
@@ -39,7 +39,7 @@ def target_of(connection: ERPConnection) -> Target:
     try:
         dropzone = dropzone_of(connection)
     except Fault as fault:
-        return Target(str(connection), trouble=fault.message)
+        return Target(str(connection), problem=fault.message)
     endpoint = dropzone.options.endpoint()
     return Target(
         str(connection),

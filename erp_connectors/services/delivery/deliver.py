@@ -39,7 +39,7 @@ from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.services.exports.order_snapshot import line_count
 from erp_connectors.services.exports.paths import (
     destination,
-    moved,
+    destination_moved,
     published_path,
     staying_at,
     temporary_path,
@@ -138,7 +138,7 @@ def _deliver_batch(delivery: Delivery, report: DeliveryReport) -> bool:
         met_transient |= any(failure.fault.transient and not failure.elsewhere for failure in failures)
     any_sent = report.sent > sent_before
     if not any_sent and met_transient:
-        circuit.trouble(delivery.connection, now=clock.now())
+        circuit.record_failure(delivery.connection, now=clock.now())
         return False
     # If none was sent, the probe has succeeded, and each failed for a reason of its own.
     if any_sent or (exports and delivery.connection.circuit_open):
@@ -248,7 +248,11 @@ def _publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[int, list
     """
     transport, dropzone = delivery.transport, delivery.dropzone
     here = destination(transport, dropzone)
-    elsewhere = [Failure(one, moved(one), Stage.PUBLISH) for one in staged if one.staged_destination != here]
+    elsewhere = [
+        Failure(one, destination_moved(one), Stage.PUBLISH)
+        for one in staged
+        if one.staged_destination != here
+    ]
     mine = [export for export in staged if export.staged_destination == here]
     # Written under its final name, if the server can't rename.
     published = [export for export in mine if not is_temporary(export.staged_path)]
@@ -290,7 +294,7 @@ def _record_connection_fault(
     failures = [Failure(export, fault, Stage.CONNECT) for export in _claim(lease)]
     recorded = record_failures(lease, connection, failures)
     if fault.transient and attempt < settings.DELIVERY_MAX_ATTEMPTS:
-        circuit.trouble(connection, now=now)
+        circuit.record_failure(connection, now=now)
     elif fault.transient:
         # No order fails by it, so only an open circuit notifies users of a server that is away for hours.
         circuit.open_circuit(connection, reason, now=now)

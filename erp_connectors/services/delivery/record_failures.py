@@ -26,7 +26,7 @@ from orderflow.transitions import LostRace
 log = structlog.get_logger(__name__)
 
 
-class Recorded(NamedTuple):
+class FailureCounts(NamedTuple):
     """The exports that are FAILED now, and the ids of those that wait; an answer may have moved others meanwhile."""
 
     failed: list[ERPExport]
@@ -46,7 +46,7 @@ def fault_of(error: Exception, *, scope: Scope | None = None) -> Fault:
 @transaction.atomic
 def record_failures(
     lease: Lease, connection: ERPConnection, failures: Sequence[Failure], *, others_sent: bool = False
-) -> Recorded:
+) -> FailureCounts:
     """Postpone, hold or fail each export. Raises `LostRace`.
 
     A fault of the connection ends no export. It opens the circuit, unless ``others_sent``: then the connection works,
@@ -65,7 +65,7 @@ def record_failures(
     if broken:
         reason = broken.fault.as_error(stage=broken.stage, attempt=broken.export.attempts, at=now)
         circuit.open_circuit(connection, reason, now=now)
-    return Recorded(failed, waiting)
+    return FailureCounts(failed, waiting)
 
 
 def _is_of_the_connection(failure: Failure) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 
 from erp_connectors.faults import Scope
 from erp_connectors.services.delivery.context import Failure
-from erp_connectors.services.delivery.record_failures import Recorded
+from erp_connectors.services.delivery.record_failures import FailureCounts
 
 
 class DeliveryReport(msgspec.Struct):
@@ -20,7 +20,9 @@ class DeliveryReport(msgspec.Struct):
     held: str = ""
     busy: bool = False
 
-    def count(self, failures: Sequence[Failure], recorded: Recorded, *, others_sent: bool = False) -> None:
+    def count(
+        self, failures: Sequence[Failure], recorded: FailureCounts, *, others_sent: bool = False
+    ) -> None:
         self.failed += len(recorded.failed)
         for failure in failures:
             if failure.fault.scope is Scope.CONNECTION and not (others_sent or failure.elsewhere):

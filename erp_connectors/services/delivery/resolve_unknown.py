@@ -28,7 +28,7 @@ from erp_connectors.services.connections.credential_rollover import link
 from erp_connectors.services.delivery import done_markers
 from erp_connectors.services.delivery.context import Delivery, Failure
 from erp_connectors.services.exports import transitions
-from erp_connectors.services.exports.paths import destination, moved, staying_at, withdrawn_path
+from erp_connectors.services.exports.paths import destination, destination_moved, staying_at, withdrawn_path
 from erp_connectors.states import FailedAs, Stage
 from erp_connectors.transports.base import Transport
 from orderflow.orders.models import DraftOrder
@@ -156,7 +156,7 @@ def _withdraw(
     return [
         found.get(export.staged_path, Publication.NOT_SENT)
         if export.staged_destination == here
-        else moved(export)
+        else destination_moved(export)
         for export in exports
     ]
 

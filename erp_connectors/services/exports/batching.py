@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-MOST_FILES = 200
-MOST_BYTES = 16 * 1024 * 1024
+MAX_FILES = 200
+MAX_BYTES = 16 * 1024 * 1024
 
 ItemT = TypeVar("ItemT")
 
 
 def by_size(
-    items: Iterable[ItemT], size: Callable[[ItemT], int], *, files: int = MOST_FILES, most: int | None = None
+    items: Iterable[ItemT], size: Callable[[ItemT], int], *, files: int = MAX_FILES, most: int | None = None
 ) -> Iterator[list[ItemT]]:
-    """Yield pages of at most ``files`` items and size ``most`` (`MOST_BYTES`); a larger item is a page of its own."""
-    most = MOST_BYTES if most is None else most
+    """Yield pages of at most ``files`` items and size ``most`` (`MAX_BYTES`); a larger item is a page of its own."""
+    most = MAX_BYTES if most is None else most
     page: list[ItemT] = []
     weight = 0
     for item in items:

@@ -19,7 +19,7 @@ def staying_at(transport: Transport, dropzone: Dropzone, place: str) -> Abstract
     return transport.at(place.removesuffix(f"|{dropzone.export_path}"))
 
 
-def moved(export: ERPExport) -> Fault:
+def destination_moved(export: ERPExport) -> Fault:
     """Return the fault of an export that was staged elsewhere: an absence here proves nothing about it."""
     return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
 

@@ -43,7 +43,7 @@ def _compare(page: Sequence[_Copy], report: Reconciliation) -> bool:
     """Return False if the archive can't be reached, so that further requests would only take time."""
     for copy, found in zip(page, archive.read_all([(one.key, one.sha256) for one in page]), strict=True):
         if isinstance(found, ArchiveUnavailable) and not isinstance(found.__cause__, FileNotFoundError):
-            report.troubles.append(f"The archive can't be read: {found}.")
+            report.errors.append(f"The archive can't be read: {found}.")
             return False
         report.copies += 1
         if isinstance(found, ArchiveUnavailable):

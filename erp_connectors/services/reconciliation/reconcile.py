@@ -28,7 +28,7 @@ ASK = "Ask the ERP team whether they have this order; then mark it accepted, or 
 
 
 def reconcile(connection_id: UUID) -> Reconciliation:
-    """Never raises `Fault`: what could not be compared is in ``troubles``."""
+    """Never raises `Fault`: what could not be compared is in ``errors``."""
     connection = ERPConnection.objects.select_related("org").get(pk=connection_id)
     report = Reconciliation(connection.pk, connection.org.slug)
     try:
@@ -37,7 +37,7 @@ def reconcile(connection_id: UUID) -> Reconciliation:
             transport.open()
             _compare_dropzone(connection, dropzone, transport, report)
     except Fault as fault:
-        report.troubles.append(f"{fault.message} {fault.kind.hint}")
+        report.errors.append(f"{fault.message} {fault.kind.hint}")
     compare_copies(connection, report)
     return report
 

@@ -40,7 +40,7 @@ class Reconciliation(msgspec.Struct):
     elsewhere: int = 0
     found: Counter[FindingKind] = msgspec.field(default_factory=Counter)
     findings: list[Finding] = msgspec.field(default_factory=list)
-    troubles: list[str] = msgspec.field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
         self.found[finding.kind] += 1
@@ -50,7 +50,7 @@ class Reconciliation(msgspec.Struct):
     @property
     def exit_code(self) -> int:
         """0: all is as recorded. 1: something is not. 2: not everything could be compared."""
-        return 2 if self.troubles else int(bool(self.found))
+        return 2 if self.errors else int(bool(self.found))
 
     def lines(self) -> list[str]:
         counts = ", ".join(f"{number} {kind}" for kind, number in sorted(self.found.items()))
@@ -63,7 +63,7 @@ class Reconciliation(msgspec.Struct):
             lines.append(
                 f"  {self.elsewhere} unanswered orders were sent to another place; not looked for there"
             )
-        return lines + [f"  trouble: {trouble}" for trouble in self.troubles]
+        return lines + [f"  error: {problem}" for problem in self.errors]
 
 
 def _safe(path: str) -> str:

@@ -18,7 +18,7 @@ from erp_connectors.services.connections.ack_folders import PROCESSED, REASON_SU
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.paths import published_path
-from erp_connectors.services.restore.report import Found, FoundKind, Recovery
+from erp_connectors.services.restore.report import Recovery, RecoveryFinding, RecoveryFindingKind
 from erp_connectors.services.restore.rows import in_doubt
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
@@ -48,7 +48,11 @@ def find_published_files(
         for export in there:
             path = published_path(dropzone, export)
             report.add(
-                Found(kind=FoundKind.SENT, path=path, what="Its file lies in the dropzone: it was sent.")
+                RecoveryFinding(
+                    kind=RecoveryFindingKind.SENT,
+                    path=path,
+                    what="Its file lies in the dropzone: it was sent.",
+                )
             )
 
 
@@ -69,7 +73,7 @@ def put_answers_back(
         for answer in uncounted:
             path = join(processed, answer.name)
             what = "The restored database has not counted this answer: it is read again."
-            report.add(Found(kind=FoundKind.ANSWERED, path=path, what=what))
+            report.add(RecoveryFinding(kind=RecoveryFindingKind.ANSWERED, path=path, what=what))
 
 
 def _is_whole(export: ERPExport, body: bytes | Fault) -> bool:

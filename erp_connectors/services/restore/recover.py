@@ -77,8 +77,8 @@ def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Containe
             for look in looks:
                 look(connection, dropzone, transport, report)
     except Fault as fault:
-        trouble = f"{fault.message} {fault.kind.hint}"
-        report.troubles += [] if trouble in report.troubles else [trouble]
+        problem = f"{fault.message} {fault.kind.hint}"
+        report.errors += [] if problem in report.errors else [problem]
     if not report.dry_run and connection.status == ConnectionStatus.ACTIVE:
         poll(connection.pk, expected=unknown)
 

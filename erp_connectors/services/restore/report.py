@@ -8,38 +8,40 @@ from uuid import UUID
 import msgspec
 
 
-class FoundKind(StrEnum):
+class RecoveryFindingKind(StrEnum):
     SENT = "sent"  # its file lies in the dropzone
     ANSWERED = "answered"  # a handled answer was put back to be read again
     UNKNOWN = "unknown"  # it may have been sent
     NO_ORDER = "no order"  # a file of an order that the restored database does not have
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    kind: FoundKind
+class RecoveryFinding(msgspec.Struct, frozen=True, kw_only=True):
+    kind: RecoveryFindingKind
     path: str
     what: str
     to_do: str = ""
 
 
 class Recovery(msgspec.Struct):
-    """The result for one connection. ``troubles``: what could not be checked; then nothing may be sent yet."""
+    """The result for one connection. ``errors``: what could not be checked; then nothing may be sent yet."""
 
     connection_id: UUID
     org: str
     dry_run: bool
-    found: list[Found] = msgspec.field(default_factory=list)
-    troubles: list[str] = msgspec.field(default_factory=list)
+    found: list[RecoveryFinding] = msgspec.field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: RecoveryFinding) -> None:
         self.found.append(found)
 
     def keep_unknown(self, paths: Collection[str]) -> None:
         """Remove the unknown exports that the dropzone or an answer has resolved meanwhile."""
-        self.found = [one for one in self.found if one.kind != FoundKind.UNKNOWN or one.path in paths]
+        self.found = [
+            one for one in self.found if one.kind != RecoveryFindingKind.UNKNOWN or one.path in paths
+        ]
 
     @property
-    def counts(self) -> "Counter[FoundKind]":
+    def counts(self) -> "Counter[RecoveryFindingKind]":
         return Counter(one.kind for one in self.found)
 
     def lines(self) -> list[str]:
@@ -47,7 +49,7 @@ class Recovery(msgspec.Struct):
         would = "would record" if self.dry_run else "recorded"
         head = f"{self.connection_id} ({self.org}): {would}: {counts or 'nothing; all is as the backup says'}"
         found = [f"  {one.kind}: {_safe(one.path)}: {one.what} {one.to_do}".rstrip() for one in self.found]
-        return [head, *found, *(f"  could not look: {trouble}" for trouble in self.troubles)]
+        return [head, *found, *(f"  could not look: {problem}" for problem in self.errors)]
 
 
 def _safe(path: str) -> str:

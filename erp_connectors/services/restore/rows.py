@@ -20,7 +20,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
-from erp_connectors.services.restore.report import Found, FoundKind, Recovery
+from erp_connectors.services.restore.report import Recovery, RecoveryFinding, RecoveryFindingKind
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.paging import by_key
@@ -100,7 +100,12 @@ def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *
     draft = DraftOrder.objects.for_org(connection.org_id).filter(pk=order_id).first() if order_id else None
     if draft is None:
         report.add(
-            Found(kind=FoundKind.NO_ORDER, path=key, what=_LOST_ORDER.format(order_id), to_do=_ENTER_ANEW)
+            RecoveryFinding(
+                kind=RecoveryFindingKind.NO_ORDER,
+                path=key,
+                what=_LOST_ORDER.format(order_id),
+                to_do=_ENTER_ANEW,
+            )
         )
         return
     status = draft.status
@@ -108,7 +113,7 @@ def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *
         with transaction.atomic():
             transitions.adopt(_export(connection, connector, draft, name, body), Fault(RESTORED))
     what = f"Order {draft} is {status} in the restored database, and this file of it may have been sent."
-    report.add(Found(kind=FoundKind.UNKNOWN, path=key, what=what, to_do=ASK))
+    report.add(RecoveryFinding(kind=RecoveryFindingKind.UNKNOWN, path=key, what=what, to_do=ASK))
 
 
 def _export(
@@ -140,7 +145,11 @@ def in_doubt(connection: ERPConnection) -> Iterator[ERPExport]:
 
 def _report(exports: Sequence[ERPExport], report: Recovery, what: str) -> None:
     for export in exports:
-        report.add(Found(kind=FoundKind.UNKNOWN, path=export.export_storage_key, what=what, to_do=ASK))
+        report.add(
+            RecoveryFinding(
+                kind=RecoveryFindingKind.UNKNOWN, path=export.export_storage_key, what=what, to_do=ASK
+            )
+        )
 
 
 _LOST_ORDER = (

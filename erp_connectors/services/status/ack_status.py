@@ -1,4 +1,4 @@
-"""The situation of an ack file, and what a user has to do about it."""
+"""Status summary of an ack file, and what a user has to do about it."""
 
 from django.utils.translation import gettext as _
 
@@ -6,22 +6,24 @@ from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
 from erp_connectors.services.acks.dismiss import can_dismiss_ack
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.situation import Situation
+from erp_connectors.services.status.status_summary import StatusSummary
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
 
 
-def situation_of_ack(ack: AckFile) -> Situation:
-    if ack.handled_at is not None:
-        return _handled(ack)
+def summarize_ack(ack: AckFile) -> StatusSummary:
+    if ack.dismissed_at is not None:
+        return _dismissed(ack)
     if ack.status == AckFileStatus.CONFLICT and ack.export and ack.export.conflict_json:
         to_do = _("The page of its export says what to do.")
-        return Situation(Tone.TROUBLE, _("It contradicts an earlier answer."), to_do=to_do)
+        return StatusSummary(Tone.ERROR, _("It contradicts an earlier answer."), to_do=to_do)
     if can_dismiss_ack(ack):
-        return Situation(Tone.TROUBLE, *_wrong(ack), action="handled")
+        return StatusSummary(Tone.ERROR, *_wrong(ack), action="dismiss")
     if ack.status == AckFileStatus.WAITING:
-        return Situation(Tone.WAITING, _("It is looked at again at the next poll."), why=in_words(ack.reason))
-    return Situation(Tone.GOOD, _("It was understood and recorded."), to_do=_("Nothing to do."))
+        return StatusSummary(
+            Tone.WAITING, _("It is looked at again at the next poll."), why=in_words(ack.reason)
+        )
+    return StatusSummary(Tone.GOOD, _("It was understood and recorded."), to_do=_("Nothing to do."))
 
 
 def _wrong(ack: AckFile) -> tuple[str, str, str]:
@@ -46,14 +48,14 @@ def _wrong(ack: AckFile) -> tuple[str, str, str]:
     )
 
 
-def _handled(ack: AckFile) -> Situation:
+def _dismissed(ack: AckFile) -> StatusSummary:
     """With the note of who did it; where it was settled with its export, there is none of its own."""
     entries = AuditLog.objects.for_org(ack.org_id).filter(
-        entity_type="AckFile", entity_id=str(ack.pk), action=Action.MARKED_HANDLED
+        entity_type="AckFile", entity_id=str(ack.pk), action=Action.DISMISSED
     )
     entry = entries.select_related("actor").order_by("-created_at").first()
     said = f"{entry.actor}: {(entry.after or {}).get('note', '')}" if entry else ""
-    return Situation(
+    return StatusSummary(
         Tone.GOOD, _("Marked as handled: nothing more is to be done."), why=said,
-        due=ack.handled_at, due_label=_("Handled on"),
+        due=ack.dismissed_at, due_label=_("Handled on"),
     )  # fmt: skip

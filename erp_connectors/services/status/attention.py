@@ -22,10 +22,10 @@ from erp_connectors.services.status.attention_queries import (
     delayed,
     doubtful,
     stray,
-    unheard,
+    undelivered_notifications,
     unsettled,
 )
-from erp_connectors.services.status.connection_health import Health, State, Trouble
+from erp_connectors.services.status.connection_health import ConnectionProblem, Health, State
 from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -74,7 +74,7 @@ class Need:
     connection_id: UUID | None = None
     subscription_id: UUID | None = None
     where: str = ""
-    trouble: Trouble | None = None
+    problem: ConnectionProblem | None = None
     failed_as: str = ""
     code: str = ""
     error_code: str = ""
@@ -95,7 +95,7 @@ OF_A_STATE = {
     State.TEST_FAILED: NeedKind.TEST_FAILED,
     State.UNTESTED: NeedKind.UNTESTED,
 }
-OF_A_CAUTION = {
+OF_AN_EXPIRY_WARNING = {
     Why.RUNS_OUT: NeedKind.RUNS_OUT,
     Why.PLAN_OVERDUE: NeedKind.PLAN_OVERDUE,
     Why.WEAK: NeedKind.WEAK,
@@ -107,12 +107,12 @@ OF_AN_ORDER = {
 }
 
 
-def needs_a_person(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
+def list_needs(user: User, health: Sequence[Health], *, now: datetime) -> list[Need]:
     """Eight statements."""
     exports = ERPExport.objects.visible_to(user).order_by()
     needs = [
         *_of_connections(health),
-        *_of_cautions(health),
+        *_of_expiry_warnings(health),
         *_failed(exports),
         *_delayed(exports, now),
         *_contradicted(exports),
@@ -139,15 +139,15 @@ def _of_connections(health: Iterable[Health]) -> Iterator[Need]:
             count=one.waiting,
             since=one.since,
             connection_id=one.connection.pk,
-            trouble=one.trouble,
+            problem=one.problem,
         )
 
 
-def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
+def _of_expiry_warnings(health: Iterable[Health]) -> Iterator[Need]:
     for one in health:
         if one.connection.status != ConnectionStatus.ACTIVE:
             continue
-        for why, kind in OF_A_CAUTION.items():
+        for why, kind in OF_AN_EXPIRY_WARNING.items():
             mine = [warning for warning in one.expiry_warnings if warning.why is why]
             if mine:
                 yield Need(
@@ -156,12 +156,12 @@ def _of_cautions(health: Iterable[Health]) -> Iterator[Need]:
                     count=0,
                     connection_id=one.connection.pk,
                     # What is weak is said whole by its title.
-                    trouble=None if why is Why.WEAK else _together(mine),
+                    problem=None if why is Why.WEAK else _together(mine),
                 )
 
 
-def _together(found: Sequence[ExpiryWarning]) -> Trouble:
-    return Trouble("", " · ".join(warning.text for warning in found), "")
+def _together(found: Sequence[ExpiryWarning]) -> ConnectionProblem:
+    return ConnectionProblem("", " · ".join(warning.text for warning in found), "")
 
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
@@ -189,7 +189,7 @@ def _by_fault(kind: NeedKind, exports: QuerySet[Any], **more: Any) -> Iterator[t
             count=row["how_many"],
             since=row["since"],
             connection_id=row["connection"],
-            trouble=Trouble.of({"code": code, "message": row["said"]}),
+            problem=ConnectionProblem.of({"code": code, "message": row["said"]}),
             code=code,
         )
         yield need, row
@@ -224,7 +224,7 @@ def _overdue(health: Iterable[Health]) -> Iterator[Need]:
                 org_id=one.connection.org_id,
                 connection_id=one.connection.pk,
                 count=one.overdue,
-                trouble=Trouble("", _(deadlines.MEANING), hint),
+                problem=ConnectionProblem("", _(deadlines.MEANING), hint),
             )
 
 
@@ -250,7 +250,7 @@ def _misnamed(health: Iterable[Health]) -> Iterator[Need]:
                 connection_id=one.connection.pk,
                 count=found.count,
                 since=min(file.since for file in found.files),
-                trouble=Trouble("", f"{'; '.join(shown)}.", ""),
+                problem=ConnectionProblem("", f"{'; '.join(shown)}.", ""),
             )
 
 
@@ -263,7 +263,7 @@ def _doubtful_numbers(user: User, now: datetime) -> Iterator[Need]:
 
 
 def _not_notified(user: User) -> Iterator[Need]:
-    for one in unheard(Subscription.objects.visible_to(user)):
+    for one in undelivered_notifications(Subscription.objects.visible_to(user)):
         yield Need(
             kind=NeedKind.NOT_NOTIFIED,
             org_id=one.org_id,
@@ -271,7 +271,7 @@ def _not_notified(user: User) -> Iterator[Need]:
             since=one.failing_since,
             subscription_id=one.pk,
             where=str(one),
-            trouble=Trouble("", *worded(one.last_trouble)),
+            problem=ConnectionProblem("", *worded(one.last_error)),
         )
 
 

@@ -17,8 +17,8 @@ FAILURES_THAT_LAST = 3
 DELAYED_AFTER = timedelta(minutes=30)
 # Each has an index of its own, which an OR of them would not use in a long list.
 ACKS_THAT_NEED_ATTENTION = (
-    Q(handled_at=None, status__in=UNSETTLED_ACKS),
-    Q(handled_at=None, move_retry_at__isnull=False, moved_at=None),
+    Q(dismissed_at=None, status__in=UNSETTLED_ACKS),
+    Q(dismissed_at=None, move_retry_at__isnull=False, moved_at=None),
 )
 STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
@@ -54,7 +54,7 @@ def stray(files: QuerySet[AckFile], *, now: datetime) -> QuerySet[AckFile]:
     """Match ack files that changed nothing and whose export still has no answer."""
     open_ = Q(export__status__in=(ExportStatus.PENDING, ExportStatus.SENT))
     unanswered = Q(export=None) | open_ | Q(export__failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN))
-    return files.filter(unanswered, status__in=STRAY, handled_at=None, first_seen_at__gte=now - STRAY_FOR)
+    return files.filter(unanswered, status__in=STRAY, dismissed_at=None, first_seen_at__gte=now - STRAY_FOR)
 
 
 def doubtful(orders: QuerySet[DraftOrder], *, now: datetime) -> QuerySet[DraftOrder]:
@@ -62,7 +62,7 @@ def doubtful(orders: QuerySet[DraftOrder], *, now: datetime) -> QuerySet[DraftOr
     return orders.filter(erp_number_doubtful_at__gte=now - STRAY_FOR)
 
 
-def unheard(subscriptions: QuerySet[Subscription]) -> QuerySet[Subscription]:
+def undelivered_notifications(subscriptions: QuerySet[Subscription]) -> QuerySet[Subscription]:
     """Match subscriptions that were given up or keep failing, also if only one of several addresses is refused."""
     lasting = Q(failures_in_row__gte=FAILURES_THAT_LAST) | Q(failures_in_row=0)
     failing = Q(failing_since__isnull=False) & lasting

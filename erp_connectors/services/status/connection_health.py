@@ -38,14 +38,14 @@ class State(IntEnum):
     HELD = 3
     DISABLED_WITH_WAITING = 4
     TEST_FAILED = 5
-    TROUBLE = 6
+    RETRYING = 6
     ANSWERS_UNREAD = 7
     UNTESTED = 8
     OK = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ConnectionProblem:
     """A problem and what to do, in the active language."""
 
     code: str
@@ -53,7 +53,7 @@ class Trouble:
     hint: str
 
     @classmethod
-    def of(cls, reason: Mapping[str, Any]) -> "Trouble":
+    def of(cls, reason: Mapping[str, Any]) -> "ConnectionProblem":
         """Make it of an ``error_json`` or of the reason of a circuit or poll, which are stored in English."""
         code, message = str(reason.get("code") or ""), str(reason.get("message") or "")
         kind = FAULT_KINDS.get(code)
@@ -63,7 +63,7 @@ class Trouble:
         return cls(code, cause, _(kind.hint) if kind else str(reason.get("hint") or ""))
 
     @classmethod
-    def of_kind(cls, kind: FaultKind, detail: str = "") -> "Trouble":
+    def of_kind(cls, kind: FaultKind, detail: str = "") -> "ConnectionProblem":
         return cls(kind.code, f"{_(kind.meaning)} {detail}".rstrip(), _(kind.hint))
 
 
@@ -78,7 +78,7 @@ class Health:
     waiting: int = 0
     oldest: datetime | None = None
     overdue: int = 0
-    trouble: Trouble | None = None
+    problem: ConnectionProblem | None = None
     since: datetime | None = None
     expiry_warnings: Sequence[ExpiryWarning] = ()
 
@@ -126,33 +126,33 @@ def _health(row: ERPConnection, queue: Queue | None, overdue: int) -> Health:
         dropzone = dropzone_of(row)
         unpinned = lacks_host_key(row)
     except Fault as fault:
-        told = Trouble.of_kind(fault.kind, fault.detail)
-        return Health(connection=row, state=State.UNREADABLE, trouble=told, **counts)
+        told = ConnectionProblem.of_kind(fault.kind, fault.detail)
+        return Health(connection=row, state=State.UNREADABLE, problem=told, **counts)
     counts["expiry_warnings"] = expiry_warnings(row, today=timezone.now().date())
     counts |= {
         "where": place_of(dropzone),
         "polled": bool(dropzone.ack_path),
     }
-    state, trouble, since = _state(row, unpinned=unpinned)
-    return Health(connection=row, state=state, trouble=trouble, since=since, **counts)
+    state, problem, since = _state(row, unpinned=unpinned)
+    return Health(connection=row, state=state, problem=problem, since=since, **counts)
 
 
-def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, Trouble | None, datetime | None]:
+def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, ConnectionProblem | None, datetime | None]:
     if row.status == ConnectionStatus.DISABLED:
         # Of the disabled ones only those that exports wait for are looked at.
-        return State.DISABLED_WITH_WAITING, Trouble.of_kind(CONNECTION_DISABLED), row.updated_at
+        return State.DISABLED_WITH_WAITING, ConnectionProblem.of_kind(CONNECTION_DISABLED), row.updated_at
     if unpinned:
-        return State.NO_HOST_KEY, Trouble.of_kind(HOST_KEY_UNKNOWN), row.created_at
+        return State.NO_HOST_KEY, ConnectionProblem.of_kind(HOST_KEY_UNKNOWN), row.created_at
     if reason := _undecided(row):
-        return State.HOST_KEY_CHANGED, Trouble.of(reason), datetime.fromisoformat(reason["time"])
+        return State.HOST_KEY_CHANGED, ConnectionProblem.of(reason), datetime.fromisoformat(reason["time"])
     if row.circuit_open:
-        return State.HELD, Trouble.of(row.circuit_reason or {}), row.circuit_opened_at
+        return State.HELD, ConnectionProblem.of(row.circuit_reason or {}), row.circuit_opened_at
     return _working_state(row)
 
 
 def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
     """Return the fault if the server showed another key since the connection was last changed."""
-    reasons: list[Mapping[str, Any] | None] = [row.circuit_reason, row.poll_trouble]
+    reasons: list[Mapping[str, Any] | None] = [row.circuit_reason, row.poll_error]
     for reason in reasons:
         changed = reason and reason.get("code") == HOST_KEY_CHANGED.code
         if reason and changed and datetime.fromisoformat(reason["time"]) > row.updated_at:
@@ -160,13 +160,13 @@ def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
     return None
 
 
-def _working_state(row: ERPConnection) -> tuple[State, Trouble | None, datetime | None]:
+def _working_state(row: ERPConnection) -> tuple[State, ConnectionProblem | None, datetime | None]:
     if row.last_test_success is False and not _worked_since_test(row):
         return State.TEST_FAILED, _failed_test(row), row.last_test_at
     if row.retry_at:
-        return State.TROUBLE, None, None
-    if row.poll_trouble:
-        return State.ANSWERS_UNREAD, Trouble.of(row.poll_trouble), row.last_poll_at
+        return State.RETRYING, None, None
+    if row.poll_error:
+        return State.ANSWERS_UNREAD, ConnectionProblem.of(row.poll_error), row.last_poll_at
     known_to_work = row.last_test_success or row.last_success_at
     return (State.OK if known_to_work else State.UNTESTED), None, None
 
@@ -175,7 +175,11 @@ def _worked_since_test(row: ERPConnection) -> bool:
     return bool(row.last_success_at and row.last_test_at and row.last_success_at > row.last_test_at)
 
 
-def _failed_test(row: ERPConnection) -> Trouble | None:
+def _failed_test(row: ERPConnection) -> ConnectionProblem | None:
     report = last_report(row)
     failed = report.failed if report else None
-    return Trouble(failed.code, failed.cause, _(failed.kind.hint) if failed.kind else "") if failed else None
+    return (
+        ConnectionProblem(failed.code, failed.cause, _(failed.kind.hint) if failed.kind else "")
+        if failed
+        else None
+    )

@@ -14,12 +14,12 @@ from orderflow.audit.models import Action
 
 
 class Tone(StrEnum):
-    """The tone of a text: plain, good, waiting, or trouble."""
+    """The tone of a text: plain, good, waiting, or error."""
 
     PLAIN = "plain"
     GOOD = "good"
     WAITING = "waiting"
-    TROUBLE = "trouble"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,18 @@ EVENT_TEXTS: dict[str, EventText] = {
     "published": EventText(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
     "restored": EventText(
         gettext_noop("The database was restored from a backup; what became of the file since is not known."),
-        Tone.TROUBLE,
+        Tone.ERROR,
     ),
     "settled": EventText(gettext_noop("It was found out what became of the file.")),
     "postponed": EventText(gettext_noop("It did not work; it is tried again by itself."), Tone.WAITING),
     "held": EventText(gettext_noop("Held: nothing goes out over this connection for now."), Tone.WAITING),
-    "failed": EventText(gettext_noop("It failed, and a person is needed."), Tone.TROUBLE),
-    "overdue": EventText(gettext_noop("The ERP's answer is overdue."), Tone.TROUBLE),
+    "failed": EventText(gettext_noop("It failed, and a person is needed."), Tone.ERROR),
+    "overdue": EventText(gettext_noop("The ERP's answer is overdue."), Tone.ERROR),
     "acked": EventText(gettext_noop("The ERP accepted the order."), Tone.GOOD),
-    "refused": EventText(gettext_noop("The ERP refused the order."), Tone.TROUBLE),
-    "conflict": EventText(gettext_noop("Another answer of the ERP contradicts the first."), Tone.TROUBLE),
+    "refused": EventText(gettext_noop("The ERP refused the order."), Tone.ERROR),
+    "conflict": EventText(gettext_noop("Another answer of the ERP contradicts the first."), Tone.ERROR),
     "by hand": EventText(gettext_noop("The ERP's answer was recorded by hand.")),
-    "handled": EventText(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
+    "dismissed": EventText(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
     ACK_FOUND: EventText(gettext_noop("An ack file of the ERP was found.")),
     ACK_FILED: EventText(gettext_noop("The ack file was moved out of the way.")),
     FILE_REMOVED: EventText(gettext_noop("The content of the order's file was removed by retention.")),

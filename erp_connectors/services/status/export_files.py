@@ -13,7 +13,7 @@ from erp_connectors.services.acks.content import body_of, digest
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.timeline import ack_files_of
 
-MOST_BYTES_READ = 32 * 1024 * 1024
+MAX_BYTES_READ = 32 * 1024 * 1024
 SHOWN_SIGNS = 200_000
 SHOWN_ACKS = 5
 SHOWN_ACK_SIGNS = 20_000
@@ -21,16 +21,16 @@ SHOWN_ACK_SIGNS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """``text`` pretty-printed; ``cut``: it is longer. ``trouble`` says why there is none, ``hint`` what to do."""
+    """``text`` pretty-printed; ``cut``: it is longer. ``problem`` says why there is none, ``hint`` what to do."""
 
     text: str = ""
     cut: bool = False
-    trouble: str = ""
+    problem: str = ""
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class AckPaper:
+class AckContent:
     """``text`` decoded as well as can be, empty where it was removed; the sha256 is that of the bytes."""
 
     ack: AckFile
@@ -41,25 +41,25 @@ class AckPaper:
 
 def payload_of(export: ERPExport) -> Payload:
     """Read the file from the archive and verify its sha256; for a rendered export that retention has not removed."""
-    if (export.size or 0) > MOST_BYTES_READ:
-        return Payload(trouble=_("The file is too large to be shown here. Download it."))
+    if (export.size or 0) > MAX_BYTES_READ:
+        return Payload(problem=_("The file is too large to be shown here. Download it."))
     try:
         body = bytes_of(export)
     except ArchiveUnavailable as error:
-        return Payload(trouble=f"{_(ARCHIVE_UNAVAILABLE.meaning)} {error}", hint=_(ARCHIVE_UNAVAILABLE.hint))
+        return Payload(problem=f"{_(ARCHIVE_UNAVAILABLE.meaning)} {error}", hint=_(ARCHIVE_UNAVAILABLE.hint))
     except ArchiveAltered as error:
-        return Payload(trouble=f"{_(ARCHIVE_ALTERED.meaning)} {error}", hint=_(ARCHIVE_ALTERED.hint))
+        return Payload(problem=f"{_(ARCHIVE_ALTERED.meaning)} {error}", hint=_(ARCHIVE_ALTERED.hint))
     text = readable(_pretty(body))
     return Payload(text[:SHOWN_SIGNS], cut=len(text) > SHOWN_SIGNS)
 
 
-def acks_of(export: ERPExport) -> list[AckPaper]:
+def acks_of(export: ERPExport) -> list[AckContent]:
     """Return the newest ack files, oldest first."""
     newest = ack_files_of([export])[-SHOWN_ACKS:]
     bodies = dict(AckFile.objects.filter(pk__in=[ack.pk for ack in newest]).values_list("pk", "body"))
     for ack in newest:
         ack.body = bodies.get(ack.pk)
-    return [_paper(ack) for ack in newest]
+    return [_content_of(ack) for ack in newest]
 
 
 def readable(body: bytes) -> str:
@@ -72,9 +72,9 @@ def readable(body: bytes) -> str:
     return _visible(body.decode("latin-1"))
 
 
-def _paper(ack: AckFile) -> AckPaper:
+def _content_of(ack: AckFile) -> AckContent:
     text = readable(body_of(ack))
-    return AckPaper(ack, text[:SHOWN_ACK_SIGNS], len(text) > SHOWN_ACK_SIGNS, digest(ack))
+    return AckContent(ack, text[:SHOWN_ACK_SIGNS], len(text) > SHOWN_ACK_SIGNS, digest(ack))
 
 
 def _pretty(body: bytes) -> bytes:

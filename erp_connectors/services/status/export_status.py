@@ -1,4 +1,4 @@
-"""The situation of an export: its state in words, the reason, what to do, and the next action."""
+"""Status summary of an export: its state in words, the reason, what to do, and the next action."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from erp_connectors.services.exports.deadlines import Deadline
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.exports.retry_rule import RetryRefusal, refuse_retry
 from erp_connectors.services.status.event_texts import Tone, duration, fault_hint, fault_message
-from erp_connectors.services.status.situation import Situation
+from erp_connectors.services.status.status_summary import StatusSummary
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow import clock
@@ -32,8 +32,8 @@ def counting(exports: Sequence[ERPExport]) -> ERPExport | None:
     return next(live, exports[-1] if exports else None)
 
 
-def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
-    """Return the situation. ``exports``: all of the order, oldest first."""
+def summarize_export(export: ERPExport, exports: Sequence[ERPExport]) -> StatusSummary:
+    """Return the summary. ``exports``: all of the order, oldest first."""
     if export.conflict_json:
         return _contradicted(export)
     found = _BY_EXPORT_STATUS[ExportStatus(export.status)](export)
@@ -43,7 +43,7 @@ def situation_of_export(export: ERPExport, exports: Sequence[ERPExport]) -> Situ
     return _as_failed(found, export, exports) if export.status == ExportStatus.FAILED else found
 
 
-def _pending(export: ERPExport) -> Situation:
+def _pending(export: ERPExport) -> StatusSummary:
     connection, now = export.connection, clock.now()
     if connection.status == ConnectionStatus.DISABLED:
         kind = CONNECTION_DISABLED
@@ -55,19 +55,19 @@ def _pending(export: ERPExport) -> Situation:
         return _tried_again(export.error_json or {}, due)
     waited = now - export.created_at
     if export.attempts == 0 and waited > PATIENCE_WITH_WORKERS:
-        return Situation(
-            Tone.TROUBLE,
+        return StatusSummary(
+            Tone.ERROR,
             _("Waiting to be sent, and no worker has taken it."),
             why=_("It has waited for %(time)s.") % {"time": duration(waited)},
             to_do=_("Have somebody look whether the workers run (manage.py run_workers)."),
         )
-    return Situation(
+    return StatusSummary(
         Tone.WAITING, _("On its way to the ERP."), why=_("A worker takes it, as a rule within seconds.")
     )
 
 
-def _tried_again(error: dict[str, Any], due: datetime) -> Situation:
-    return Situation(
+def _tried_again(error: dict[str, Any], due: datetime) -> StatusSummary:
+    return StatusSummary(
         Tone.WAITING,
         _("Waiting for the next try."),
         why=fault_message(error) or _("The ERP could not be reached."),
@@ -77,9 +77,9 @@ def _tried_again(error: dict[str, Any], due: datetime) -> Situation:
     )
 
 
-def _held(reason: dict[str, Any], again: datetime | None) -> Situation:
-    return Situation(
-        Tone.TROUBLE,
+def _held(reason: dict[str, Any], again: datetime | None) -> StatusSummary:
+    return StatusSummary(
+        Tone.ERROR,
         _("Held: nothing goes out over this connection."),
         why=fault_message(reason),
         to_do=fault_hint(reason),
@@ -88,7 +88,7 @@ def _held(reason: dict[str, Any], again: datetime | None) -> Situation:
     )
 
 
-def _sent(export: ERPExport) -> Situation:
+def _sent(export: ERPExport) -> StatusSummary:
     state, allowed = (
         _("The ERP has the file, and has not answered yet."),
         deadlines.deadline(export.connection),
@@ -98,9 +98,11 @@ def _sent(export: ERPExport) -> Situation:
     due, known = export.sent_at + allowed.after, _how_known(allowed)
     if due > clock.now():
         to_do = _("Nothing to do yet.")
-        return Situation(Tone.WAITING, state, to_do=to_do, due=due, due_label=_("Answer due by"), note=known)
-    return Situation(
-        Tone.TROUBLE,
+        return StatusSummary(
+            Tone.WAITING, state, to_do=to_do, due=due, due_label=_("Answer due by"), note=known
+        )
+    return StatusSummary(
+        Tone.ERROR,
         _(deadlines.MEANING),
         to_do=_(deadlines.HINT),
         action="mark-accepted",
@@ -110,9 +112,9 @@ def _sent(export: ERPExport) -> Situation:
     )
 
 
-def _without_deadline(export: ERPExport, state: str) -> Situation:
+def _without_deadline(export: ERPExport, state: str) -> StatusSummary:
     if target_of(export.connection).reads_answers:
-        return Situation(
+        return StatusSummary(
             Tone.WAITING,
             state,
             why=_("How long this ERP takes is not known yet, so nothing counts as overdue."),
@@ -120,7 +122,7 @@ def _without_deadline(export: ERPExport, state: str) -> Situation:
                 "Nothing to do yet. Where the ERP team tells you its answer, record it on the export's page."
             ),
         )
-    return Situation(
+    return StatusSummary(
         Tone.WAITING,
         state,
         why=_("The connection has no folder for answers, so none is read."),
@@ -134,20 +136,20 @@ def _how_known(allowed: Deadline) -> str:
     return f"{allowed.length}, {how}"
 
 
-def _acked(export: ERPExport) -> Situation:
+def _acked(export: ERPExport) -> StatusSummary:
     state = _("The ERP accepted the order as %(number)s.") % {"number": export.erp_order_id}
-    return Situation(Tone.GOOD, state, to_do=_("Nothing to do."))
+    return StatusSummary(Tone.GOOD, state, to_do=_("Nothing to do."))
 
 
-def _failed(export: ERPExport) -> Situation:
+def _failed(export: ERPExport) -> StatusSummary:
     error = export.error_json or {}
     states = {
         FailedAs.NOT_SENT: _("It was not sent, and is not tried again by itself."),
         FailedAs.UNKNOWN: _("It failed, and whether the ERP has the file is not known."),
         FailedAs.REFUSED: _("The ERP refused the order."),
     }
-    return Situation(
-        Tone.TROUBLE,
+    return StatusSummary(
+        Tone.ERROR,
         states[FailedAs(export.failed_as)],
         why=fault_message(error),
         to_do=fault_hint(error),
@@ -163,14 +165,14 @@ _BY_EXPORT_STATUS = {
 }
 
 
-def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
+def _unread(found: StatusSummary, answers: Sequence[UnreadAnswer]) -> StatusSummary:
     """Show the unread answer as the reason why the export still waits."""
     newest = answers[-1]
     names = {"name": newest.name, "expected": newest.expected_name}
     if newest.why is Why.MISNAMED:
         return replace(
             found,
-            tone=Tone.TROUBLE,
+            tone=Tone.ERROR,
             state=_("An answer of the ERP has a wrong name, so it is not read."),
             why=_("“%(name)s” in the ack folder should be called “%(expected)s”.") % names,
             to_do=_(
@@ -187,7 +189,7 @@ def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
         )
     return replace(
         found,
-        tone=Tone.TROUBLE,
+        tone=Tone.ERROR,
         state=_("An answer of the ERP came that could not be read."),
         why=f"{newest.name}: {in_words(newest.reason)}",
         to_do=_(
@@ -198,7 +200,7 @@ def _unread(found: Situation, answers: Sequence[UnreadAnswer]) -> Situation:
     )
 
 
-def _as_failed(found: Situation, export: ERPExport, exports: Sequence[ERPExport]) -> Situation:
+def _as_failed(found: StatusSummary, export: ERPExport, exports: Sequence[ERPExport]) -> StatusSummary:
     """Ask for nothing if the order has continued without this export, and for no retry if none is allowed."""
     counts, draft = counting(exports) or export, export.draft_order
     refusal = refuse_retry(
@@ -217,23 +219,23 @@ def _as_failed(found: Situation, export: ERPExport, exports: Sequence[ERPExport]
     return found
 
 
-def _contradicted(export: ERPExport) -> Situation:
+def _contradicted(export: ERPExport) -> StatusSummary:
     conflict = export.conflict_json or {}
     number = conflict.get("erp_order_id")
     template = _("%(file)s says accepted as %(number)s.") if number else _("%(file)s says refused.")
     said = template % {"file": conflict.get("file", ""), "number": number}
     if not answerable(export):
-        return Situation(
-            Tone.TROUBLE,
+        return StatusSummary(
+            Tone.ERROR,
             _("The ERP answered an export that counts no more."),
             why=said,
             to_do=_(
                 "Ask the ERP team whether it has the order twice, or an old one; then mark this as handled."
             ),
-            action="handled" if can_dismiss_export(export) else "",
+            action="dismiss" if can_dismiss_export(export) else "",
         )
-    return Situation(
-        Tone.TROUBLE,
+    return StatusSummary(
+        Tone.ERROR,
         _("The ERP's answers contradict each other."),
         why=said,
         to_do=_("Ask the ERP team which answer is right; then record it on the export's page."),

@@ -1,4 +1,4 @@
-"""The situation of an order: its state in words, the reason, what to do, and the next action."""
+"""Status summary of an order: its state in words, the reason, what to do, and the next action."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.export_status import counting, situation_of_export
-from erp_connectors.services.status.situation import Situation
+from erp_connectors.services.status.export_status import counting, summarize_export
+from erp_connectors.services.status.status_summary import StatusSummary
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
@@ -17,28 +17,28 @@ from orderflow.orders.states import DraftStatus
 SHOWN_GAPS = 5
 
 
-def situation_of_order(draft: DraftOrder, exports: Sequence[ERPExport]) -> Situation:
+def summarize_order(draft: DraftOrder, exports: Sequence[ERPExport]) -> StatusSummary:
     """``exports`` are all of the order, oldest first."""
     export = counting(exports)
     on_its_way = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
     if export is not None and draft.status in on_its_way:
-        return situation_of_export(export, exports)
+        return summarize_export(export, exports)
     return _BY_STATUS[DraftStatus(draft.status)](draft)
 
 
-def _new(draft: DraftOrder) -> Situation:
-    return Situation(Tone.WAITING, _("The order is being read."), to_do=_("Nothing to do yet."))
+def _new(draft: DraftOrder) -> StatusSummary:
+    return StatusSummary(Tone.WAITING, _("The order is being read."), to_do=_("Nothing to do yet."))
 
 
-def _in_review(draft: DraftOrder) -> Situation:
+def _in_review(draft: DraftOrder) -> StatusSummary:
     missing = missing_for_ready(draft)
     state = _("The order needs review.")
     if not missing:
         to_do = _("Check it, correct it where needed, and mark it as ready; or reject it.")
-        return Situation(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
+        return StatusSummary(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
     gaps = "; ".join(in_words(one) for one in missing[:SHOWN_GAPS])
     more = _(" and %(n)s more") % {"n": len(missing) - SHOWN_GAPS} if len(missing) > SHOWN_GAPS else ""
-    return Situation(
+    return StatusSummary(
         Tone.WAITING,
         state,
         why=f"{gaps}{more}.",
@@ -46,8 +46,8 @@ def _in_review(draft: DraftOrder) -> Situation:
     )
 
 
-def _ready(draft: DraftOrder) -> Situation:
-    return Situation(
+def _ready(draft: DraftOrder) -> StatusSummary:
+    return StatusSummary(
         Tone.WAITING,
         _("The order waits for approval."),
         why=_("It is complete, and nobody has approved it yet."),
@@ -56,20 +56,20 @@ def _ready(draft: DraftOrder) -> Situation:
     )
 
 
-def _rejected(draft: DraftOrder) -> Situation:
-    return Situation(Tone.PLAIN, _("The order was rejected."), why=_("It is never sent. Nothing to do."))
+def _rejected(draft: DraftOrder) -> StatusSummary:
+    return StatusSummary(Tone.PLAIN, _("The order was rejected."), why=_("It is never sent. Nothing to do."))
 
 
-def _approved(draft: DraftOrder) -> Situation:
+def _approved(draft: DraftOrder) -> StatusSummary:
     state = _("The order is approved, and not sent yet.")
     if not active_connections([draft]):
-        return Situation(Tone.TROUBLE, state, why=_(NO_CONNECTION))
-    return Situation(Tone.WAITING, state, to_do=_("Push it to the ERP."), action="push")
+        return StatusSummary(Tone.ERROR, state, why=_(NO_CONNECTION))
+    return StatusSummary(Tone.WAITING, state, to_do=_("Push it to the ERP."), action="push")
 
 
-def _without_export(draft: DraftOrder) -> Situation:
+def _without_export(draft: DraftOrder) -> StatusSummary:
     # Only where rows were loaded from elsewhere, without their exports.
-    return Situation(Tone.TROUBLE, draft.get_status_display(), why=_("There is no export of it here."))
+    return StatusSummary(Tone.ERROR, draft.get_status_display(), why=_("There is no export of it here."))
 
 
 _BY_STATUS = {

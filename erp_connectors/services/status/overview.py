@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max
 
-from erp_connectors.services.status.attention import Need, NeedKind, needs_a_person
+from erp_connectors.services.status.attention import Need, NeedKind, list_needs
 from erp_connectors.services.status.connection_health import Health, State, connections_health
 from erp_connectors.services.status.daily_stats import Daily, daily
 from orderflow import clock
@@ -35,13 +35,13 @@ def overview(user: User, *, now: datetime | None = None) -> Overview:
     now = now or clock.now()
     orgs: dict[object, Org] = {org.pk: org for org in Org.objects.visible_to(user)}
     health = connections_health(user)
-    needs = [*_silence(health, now), *needs_a_person(user, health, now=now)]
+    needs = [*_silence(health, now), *list_needs(user, health, now=now)]
     return Overview(now, orgs, health, needs, daily(user, now=now))
 
 
 def _silence(health: Sequence[Health], now: datetime) -> list[Need]:
     """Where there is work and nothing has moved: a worker that runs beats, polls or delivers."""
-    working = [one for one in health if one.state >= State.TROUBLE and _due(one, now)]
+    working = [one for one in health if one.state >= State.RETRYING and _due(one, now)]
     if not working:
         return []
     signs = [Heartbeat.objects.aggregate(last=Max("beat_at"))["last"]]

@@ -10,7 +10,7 @@ from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.apply import BY_HAND
 from erp_connectors.services.connections.endpoint import Target, target_of
 from erp_connectors.services.status.event_texts import detail_in_words
-from erp_connectors.services.status.export_files import AckPaper, acks_of
+from erp_connectors.services.status.export_files import AckContent, acks_of
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
 
@@ -35,8 +35,8 @@ class Proof:
     target: Target
     inferred: str
     archive_ok: bool | None
-    ack: AckPaper | None
-    other_acks: tuple[AckPaper, ...]
+    ack: AckContent | None
+    other_acks: tuple[AckContent, ...]
     by_hand: str
 
     @property
@@ -50,8 +50,10 @@ class Proof:
 
 def proof_of(export: ERPExport) -> Proof:
     """``export`` with its order, connection, org and who asked for it."""
-    papers = acks_of(export)
-    applied = next((paper for paper in reversed(papers) if paper.ack.status == AckFileStatus.APPLIED), None)
+    ack_files = acks_of(export)
+    applied = next(
+        (ack_file for ack_file in reversed(ack_files) if ack_file.ack.status == AckFileStatus.APPLIED), None
+    )
     published = bool(export.sent_at and (export.dropzone_path or applied))
     events = ERPExportEvent.objects.filter(export=export, what__in=("published", "settled", BY_HAND))
     said = dict(events.order_by("id").values_list("what", "detail"))
@@ -67,7 +69,7 @@ def proof_of(export: ERPExport) -> Proof:
         inferred=detail_in_words(said.get("published") or said.get("settled") or ""),
         archive_ok=_archived_as_recorded(export) if published else None,
         ack=applied,
-        other_acks=tuple(paper for paper in papers if paper is not applied),
+        other_acks=tuple(ack_file for ack_file in ack_files if ack_file is not applied),
         by_hand=said.get(BY_HAND, "")[:SHOWN_NOTE_SIGNS],
     )
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
 from orderflow.orders import search
-from orderflow.orders.audited import MOST, order_ids
+from orderflow.orders.audited import MAX_IDS, order_ids
 from orderflow.orders.models import DraftOrder
 from orderflow.search.lookups import contains
 from orderflow.tenancy.models import User
@@ -43,7 +43,7 @@ def search_acks(user: User, acks: QuerySet[AckFile], text: str) -> QuerySet[AckF
 
 
 def export_ids(user: User, text: str) -> list[str]:
-    """Return the ids of exports found by file name or by order number; for the audit log. At most `MOST`."""
+    """Return the ids of exports found by file name or by order number; for the audit log. At most `MAX_IDS`."""
     exports = ERPExport.objects.visible_to(user)
     file_name = _file_name(text)
     found = (
@@ -51,7 +51,7 @@ def export_ids(user: User, text: str) -> list[str]:
         if file_name
         else exports.filter(draft_order__in=[UUID(pk) for pk in order_ids(user, text)])
     )
-    return [str(pk) for pk in found.order_by("-created_at").values_list("pk", flat=True)[:MOST]]
+    return [str(pk) for pk in found.order_by("-created_at").values_list("pk", flat=True)[:MAX_IDS]]
 
 
 def _file_name(text: str) -> str:

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
-from erp_connectors.services.acks.apply import BY_HAND, HANDLED
+from erp_connectors.services.acks.apply import BY_HAND, DISMISSED
 from erp_connectors.services.connections.move_waiting import MOVED
 from erp_connectors.services.status.event_texts import (
     ACK_FILED,
@@ -58,7 +58,7 @@ class Timeline:
 
 
 def exports_of(draft: DraftOrder) -> list[ERPExport]:
-    """Return all exports of an order, oldest first, with the columns that a timeline and a situation need."""
+    """Return all exports of an order, oldest first, with the columns that a timeline and a status summary need."""
     rows = draft.exports.defer("payload").select_related("connection", "requested_by", "org")
     exports = list(rows.order_by("created_at", "pk"))
     for export in exports:
@@ -136,7 +136,7 @@ def _events(exports: Sequence[ERPExport]) -> tuple[list[Step], bool]:
 
 def _event(row: ERPExportEvent, export: ERPExport) -> Step:
     who, detail = "", row.detail
-    if row.what in (BY_HAND, HANDLED, MOVED):
+    if row.what in (BY_HAND, DISMISSED, MOVED):
         who, _, detail = row.detail.partition(": ")
     elif row.what == "pushed":
         who, detail = export.requested_by.email if export.requested_by else "", ""

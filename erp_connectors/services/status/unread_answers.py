@@ -52,7 +52,7 @@ def unread_answers(exports: Sequence[ERPExport]) -> dict[UUID, list[UnreadAnswer
 
 
 def _not_understood(export_ids: Sequence[UUID]) -> Sequence[AckFile]:
-    rows = AckFile.objects.filter(export__in=export_ids, handled_at=None)
+    rows = AckFile.objects.filter(export__in=export_ids, dismissed_at=None)
     # A file whose export is not written yet was understood: it has no `unchanged_since`.
     waiting = rows.filter(status=AckFileStatus.WAITING, unchanged_since__isnull=False)
     malformed = rows.filter(status=AckFileStatus.MALFORMED)

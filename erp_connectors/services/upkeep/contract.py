@@ -10,7 +10,7 @@ import msgspec
 from erp_connectors.connectors.base import AckUnreadable, Connector
 from erp_connectors.port_types import Ack
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 
 
 class FileCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ def _advice(connector: Connector[Any], body: bytes) -> Iterator[str]:
 def _violations(schema: Mapping[str, Any], file: Any) -> Iterator[str]:
     validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
     for number, error in enumerate(validator.iter_errors(file)):
-        if number == MOST_PROBLEMS:
+        if number == MAX_PROBLEMS:
             yield "…and more."
             return
         place = "/".join(str(part) for part in error.instance_path) or "the file"

@@ -33,7 +33,7 @@ class ConnectionGauges(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int = 0
 
     @property
-    def in_trouble(self) -> bool:
+    def is_failing(self) -> bool:
         return self.circuit_open or bool(self.poll_failures or self.overdue)
 
 

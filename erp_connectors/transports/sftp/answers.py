@@ -7,7 +7,7 @@ from erp_connectors import faults
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.port_types import Entry, Move, Upload
 from erp_connectors.sftp import errors, wire
-from erp_connectors.sftp.operations import Written
+from erp_connectors.sftp.operations import WriteResult
 from erp_connectors.sftp.wire import Attributes
 from erp_connectors.transports.base import mode_remark
 
@@ -95,7 +95,7 @@ def unstable(path: str) -> Fault:
     return Fault(faults.FOLDER_UNSTABLE, "The file was first absent, and then there.", path=path)
 
 
-def written_outcome(upload: Upload, file: Written | errors.SshError) -> Fault | None:
+def written_outcome(upload: Upload, file: WriteResult | errors.SshError) -> Fault | None:
     if isinstance(file, errors.SshError):
         return _write_fault(upload, file)
     look = file.look
@@ -121,7 +121,7 @@ def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
     return Fault(faults.FOLDER_MISSING, path=upload.path)
 
 
-def remarks_on(upload: Upload, file: Written | errors.SshError) -> Iterator[str]:
+def remarks_on(upload: Upload, file: WriteResult | errors.SshError) -> Iterator[str]:
     """What an operator should know about a file that was written."""
     if isinstance(file, errors.SshError):
         return
@@ -185,7 +185,7 @@ def unreadable_fault(look: object, path: str, max_bytes: int) -> Fault | None:
     return None
 
 
-def entry_of(named: wire.Named) -> Entry:
+def entry_of(named: wire.NamedFile) -> Entry:
     attributes = named.attributes
     is_file = attributes.permissions is None or stat.S_ISREG(attributes.permissions)
     return Entry(named.name, min(attributes.size or 0, MAX_SIZE), attributes.mtime or 0, is_file)

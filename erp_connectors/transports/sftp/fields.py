@@ -9,7 +9,7 @@ FIELDS = (
     ),
     ConfigField(
         "port", "integer", required=False, default=22, label="Port", group=SERVER,
-        least=1, most=65535, help="Port of the SFTP server.",
+        minimum=1, maximum=65535, help="Port of the SFTP server.",
     ),
     ConfigField(
         "host_key", "string", required=False, default=None, label="Host key", group=SERVER,
@@ -43,11 +43,11 @@ FIELDS = (
     ),
     ConfigField(
         "connect_timeout", "number", required=False, default=10.0, label="Connect within",
-        group=TIMING, rare=True, most=600, help="Seconds to wait for the connection and the login.",
+        group=TIMING, rare=True, maximum=600, help="Seconds to wait for the connection and the login.",
     ),
     ConfigField(
         "io_timeout", "number", required=False, default=30.0, label="Answer within",
-        group=TIMING, rare=True, most=600, help="Seconds to wait for each answer of the server.",
+        group=TIMING, rare=True, maximum=600, help="Seconds to wait for each answer of the server.",
     ),
     ConfigField(
         "next_ssh_key", "string", required=False, default=None, secret=True, rare=True, lines=4,

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 from erp_connectors.sftp import errors, operations
 from erp_connectors.sftp.channels import Channels
-from erp_connectors.sftp.wire import Named
+from erp_connectors.sftp.wire import NamedFile
 
 FIRST_READS, READS_AHEAD = 4, 16
 # The rest is for the next listing; a server could name files without end.
@@ -14,10 +14,12 @@ MAX_NAMES = 1_000_000
 PATIENCE = 10
 
 
-def names_in(channels: Channels, handle: bytes, *, io_timeout: float) -> Generator[list[Named], None, None]:
+def names_in(
+    channels: Channels, handle: bytes, *, io_timeout: float
+) -> Generator[list[NamedFile], None, None]:
     """Yield the names in an open folder, in parts. Close the folder before the last part. Raises `SshError`."""
     ahead, count, more, waited = FIRST_READS, 0, True, 0.0
-    names: list[Named] = []
+    names: list[NamedFile] = []
     try:
         while more and count < MAX_NAMES:
             yield names

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from erp_connectors.transports.base import Renewed
+from erp_connectors.transports.base import RenewedCredentials
 
 _PLANNED = ("next_host_key", "next_host_key_from", "next_host_key_until")
 _OLD = ("old_host_key", "old_host_key_until")
 
 
-def renew(raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+def renew(raw: Mapping[str, Any], renewed: RenewedCredentials, *, today: date) -> dict[str, Any]:
     """The same config where nothing planned was used."""
     new = dict(raw)
     if renewed.client_key and raw.get("next_ssh_key"):

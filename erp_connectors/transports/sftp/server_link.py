@@ -19,7 +19,7 @@ from erp_connectors.sftp.redact import redactor
 from erp_connectors.sftp.session import Session, require_pinned
 from erp_connectors.sftp.tcp import connect_tcp
 from erp_connectors.transports.allowed_hosts import AllowedHosts
-from erp_connectors.transports.base import PlannedKey, Renewed, TransportPolicy
+from erp_connectors.transports.base import PlannedKey, RenewedCredentials, TransportPolicy
 from erp_connectors.transports.sftp import answers as sftp_answers
 from erp_connectors.transports.sftp.options import SftpOptions
 from orderflow import tracing
@@ -50,7 +50,7 @@ class ServerLink:
         self._expected = 0
         self.learned = LearnedLimits()
         self.server_key = ""
-        self.renewed = Renewed()
+        self.renewed = RenewedCredentials()
 
     def open_steps(self) -> Iterator[ProbeStep]:
         """Do what `Transport.open_steps` says."""
@@ -106,7 +106,9 @@ class ServerLink:
         key = self._session.exchange_keys([*pinned, *counting])
         _require_due(key, planned.get(key), today, known=pinned)
         require_pinned(key, [*pinned, *counting])
-        self.renewed = Renewed(host_key=planned[key].line if key in planned and key not in pinned else "")
+        self.renewed = RenewedCredentials(
+            host_key=planned[key].line if key in planned and key not in pinned else ""
+        )
         self.server_key = f"{key.type} {key.fingerprint}"
         greeted = f"{self._session.server_version}, {self.server_key}"
         old = ", ".join(self._session.outdated)

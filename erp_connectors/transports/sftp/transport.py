@@ -22,7 +22,7 @@ from erp_connectors.transports.base import (
     Contents,
     Outcomes,
     Presences,
-    Renewed,
+    RenewedCredentials,
     Transport,
     TransportPolicy,
 )
@@ -53,7 +53,7 @@ class SftpTransport(Transport):
         return config.parse(raw)
 
     @classmethod
-    def renew(cls, raw: Mapping[str, Any], renewed: Renewed, *, today: date) -> dict[str, Any]:
+    def renew(cls, raw: Mapping[str, Any], renewed: RenewedCredentials, *, today: date) -> dict[str, Any]:
         return renewal.renew(raw, renewed, today=today)
 
     def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
@@ -89,7 +89,7 @@ class SftpTransport(Transport):
     def server_key(self) -> str:
         return self._link.server_key
 
-    def renewed(self) -> Renewed:
+    def renewed(self) -> RenewedCredentials:
         return self._link.renewed
 
     def presented_keys(self) -> PresentedKeys:

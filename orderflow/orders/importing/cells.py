@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 # A spreadsheet keeps 15 digits of a number.
-MOST_DIGITS = 15
+MAX_DIGITS = 15
 
 
 class NumberCell(str):
@@ -50,6 +50,6 @@ def _digits(number: Decimal) -> str:
     """Return the digits without errors of binary arithmetic: 3.3 for 3.3000000000000003."""
     if not number.is_finite():
         return str(number)
-    shown = Decimal(f"{number:.{MOST_DIGITS}g}")
+    shown = Decimal(f"{number:.{MAX_DIGITS}g}")
     whole = shown == shown.to_integral_value()
     return f"{shown.quantize(Decimal(1)):f}" if whole and shown.adjusted() < 25 else f"{shown.normalize():f}"

@@ -2,7 +2,7 @@
 
 import re
 
-from orderflow.orders.importing.cells import MOST_DIGITS, BooleanCell, DateCell, NumberCell
+from orderflow.orders.importing.cells import MAX_DIGITS, BooleanCell, DateCell, NumberCell
 
 CHANGED = "a spreadsheet has changed this; format the column as text and export again"
 
@@ -29,5 +29,5 @@ def is_changed(text: str) -> bool:
     if isinstance(text, DateCell | BooleanCell):
         return True
     if isinstance(text, NumberCell):
-        return not text.isdigit() or len(text) > MOST_DIGITS
+        return not text.isdigit() or len(text) > MAX_DIGITS
     return _CHANGED.fullmatch(text.strip()) is not None

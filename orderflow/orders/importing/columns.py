@@ -39,7 +39,7 @@ OF_LINE = {
 KNOWN = {**OF_ORDER, **OF_LINE}
 REQUIRED = ("external_order_number", "erp_customer_number")
 SHIPPED = Path(__file__).parent / "column_maps"
-MOST_COLUMNS = 2_000
+MAX_COLUMNS = 2_000
 ANY = "*"
 
 Headings = str | list[str]
@@ -126,8 +126,8 @@ def column_map(name: str) -> ColumnMap:
 def match(header: Sequence[str], mapping: ColumnMap | None) -> Columns:
     """Return the position of each field in a row. Raise `BadColumns`."""
     headings = [_heading(position, name) for position, name in enumerate(trimmed(list(header)), 1)]
-    if len(headings) > MOST_COLUMNS:
-        raise BadColumns(f"has {len(headings)} columns; {MOST_COLUMNS} at most")
+    if len(headings) > MAX_COLUMNS:
+        raise BadColumns(f"has {len(headings)} columns; {MAX_COLUMNS} at most")
     return _by_map(headings, mapping) if mapping else _by_our_names(headings)
 
 

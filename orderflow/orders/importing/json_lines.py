@@ -10,7 +10,7 @@ import msgspec
 from orderflow.input_rules.strict_json import decode
 from orderflow.orders.importing.documents import Problem, RawOrder, Unreadable
 from orderflow.orders.importing.encodings import Encoding
-from orderflow.orders.importing.limits import LONGEST_LINE, MB, MOST_ROWS, count
+from orderflow.orders.importing.limits import LONGEST_LINE, MAX_ROWS, MB, count
 
 # Numbers keep their digits: a float would not.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -22,7 +22,7 @@ def json_orders(data: IO[bytes], encoding: Encoding) -> Iterator[RawOrder | Unre
     number = 0
     try:
         while line := read(LONGEST_LINE):
-            number = count(number, MOST_ROWS, "lines")
+            number = count(number, MAX_ROWS, "lines")
             if len(line) >= LONGEST_LINE:
                 _skip_rest(read, line)
                 what = f"an order may have {LONGEST_LINE // MB} MB at most; split it"

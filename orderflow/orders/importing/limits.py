@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 MB = 1024 * 1024
-MOST_BYTES = 8 * 1024 * MB
-MOST_ROWS = 10_000_000
-MOST_ORDERS = 1_000_000
+MAX_BYTES = 8 * 1024 * MB
+MAX_ROWS = 10_000_000
+MAX_ORDERS = 1_000_000
 # An order: a line of JSON, or the rows of CSV.
-MOST_LINES_OF_ORDER = 10_000
+MAX_LINES_OF_ORDER = 10_000
 LONGEST_LINE = 8 * MB
 LONGEST_ROW = 1 * MB
 
@@ -19,10 +19,10 @@ class FileTooLarge(Exception):
 
 
 class Bounded(io.RawIOBase):
-    """Read a stream up to `MOST_BYTES`; raise `FileTooLarge` beyond."""
+    """Read a stream up to `MAX_BYTES`; raise `FileTooLarge` beyond."""
 
     def __init__(self, data: IO[bytes]) -> None:
-        self._data, self._left = data, MOST_BYTES
+        self._data, self._left = data, MAX_BYTES
 
     def readable(self) -> bool:
         return True
@@ -31,7 +31,7 @@ class Bounded(io.RawIOBase):
         chunk = self._data.read(len(buffer))
         self._left -= len(chunk)
         if self._left < 0:
-            raise FileTooLarge(f"it holds more than {MOST_BYTES // MB // 1024} GB; split it")
+            raise FileTooLarge(f"it holds more than {MAX_BYTES // MB // 1024} GB; split it")
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -55,7 +55,7 @@ class RowLines:
 
     def next_row(self) -> None:
         self._in_row = 0
-        self._rows = count(self._rows, MOST_ROWS, "rows")
+        self._rows = count(self._rows, MAX_ROWS, "rows")
 
 
 def count(so_far: int, most: int, what: str) -> int:

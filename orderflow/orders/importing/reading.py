@@ -17,7 +17,7 @@ from orderflow.orders.importing.encodings import encoding_of, shown
 from orderflow.orders.importing.file_description import FileDescription, describe_json, describe_table
 from orderflow.orders.importing.formats import WORKBOOKS, Format, UnknownFormat, format_of, is_gzipped
 from orderflow.orders.importing.json_lines import json_orders
-from orderflow.orders.importing.limits import MOST_ORDERS, Bounded, count
+from orderflow.orders.importing.limits import MAX_ORDERS, Bounded, count
 from orderflow.orders.importing.rows import TableScan, as_orders, scan
 from orderflow.orders.importing.tables import Table
 from orderflow.orders.importing.values import Conventions
@@ -132,5 +132,5 @@ def _limited(orders: Iterator[RawOrder | Unreadable]) -> Iterator[RawOrder | Unr
     read = 0
     for one in orders:
         if isinstance(one, RawOrder):
-            read = count(read, MOST_ORDERS, "orders")
+            read = count(read, MAX_ORDERS, "orders")
         yield one

@@ -10,7 +10,7 @@ from orderflow.orders.importing.amounts import Evidence
 from orderflow.orders.importing.cells import as_shown
 from orderflow.orders.importing.columns import OF_LINE, OF_ORDER, REQUIRED, Columns
 from orderflow.orders.importing.documents import Problem, RawOrder, Unreadable
-from orderflow.orders.importing.limits import MOST_LINES_OF_ORDER, MOST_ORDERS, count
+from orderflow.orders.importing.limits import MAX_LINES_OF_ORDER, MAX_ORDERS, count
 from orderflow.orders.importing.tables import Table, TableRow, trimmed
 
 APART = "the rows of this order are not next to each other; sort the file by customer and order number"
@@ -81,7 +81,7 @@ def scan(table: Table, columns: Columns) -> TableScan:
         elif key != before and key in seen:
             scanned.unsafe[key] = APART
         if key not in seen:
-            count(len(seen), MOST_ORDERS, "orders")
+            count(len(seen), MAX_ORDERS, "orders")
             scanned.skipped += row.skipped
         seen.add(key)
         before = key
@@ -96,14 +96,14 @@ def as_orders(table: Table, columns: Columns, unsafe: Mapping[int, str]) -> Iter
         if key is None:
             yield from (one for one in group if isinstance(one, Unreadable))
             continue
-        together = [row for row in islice(group, MOST_LINES_OF_ORDER + 1) if isinstance(row, Row)]
+        together = [row for row in islice(group, MAX_LINES_OF_ORDER + 1) if isinstance(row, Row)]
         name = columns.names.of_order.get("external_order_number", "external_order_number")
         if hash(key) in unsafe:
             yield Unreadable(Problem(together[0].line, name, unsafe[hash(key)]))
         elif together[0].skipped:
             continue
-        elif len(together) > MOST_LINES_OF_ORDER:
-            what = f"an order may have {MOST_LINES_OF_ORDER:,} lines at most; split it"
+        elif len(together) > MAX_LINES_OF_ORDER:
+            what = f"an order may have {MAX_LINES_OF_ORDER:,} lines at most; split it"
             yield Unreadable(Problem(together[0].line, name, what))
         else:
             yield _order(together, columns)

@@ -20,12 +20,12 @@ import msgspec
 import orderflow
 from orderflow.orders.importing.cells import cell
 from orderflow.orders.importing.documents import Unreadable
-from orderflow.orders.importing.limits import LONGEST_ROW, MB, MOST_ROWS, FileTooLarge, count
+from orderflow.orders.importing.limits import LONGEST_ROW, MAX_ROWS, MB, FileTooLarge, count
 from orderflow.orders.importing.tables import Table, TableRow
 
-MOST_EXPANDED = 512 * MB
+MAX_EXPANDED = 512 * MB
 # Of the process that reads it: address space, output and processor time.
-MOST_MEMORY, MOST_OUTPUT, MOST_SECONDS = 1536 * MB, 1024 * MB, 120
+MAX_MEMORY, MAX_OUTPUT, MAX_SECONDS = 1536 * MB, 1024 * MB, 120
 _ROOT = Path(orderflow.__file__).parents[1]
 _decoder = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 
@@ -63,7 +63,7 @@ def _rows(rows: IO[bytes]) -> Iterator[TableRow]:
     while line := rows.readline(LONGEST_ROW):
         if len(line) == LONGEST_ROW:
             raise FileTooLarge(f"row {number + 1} is longer than {LONGEST_ROW // MB} MB")
-        number = count(number, MOST_ROWS, "rows")
+        number = count(number, MAX_ROWS, "rows")
         yield TableRow(number, [cell(value) for value in _decoder.decode(line)])
 
 
@@ -73,12 +73,12 @@ def _require_moderate(path: Path) -> None:
             expanded = sum(entry.file_size for entry in packed.infolist())
     except zipfile.BadZipFile as error:
         raise BadWorkbook(f"it is damaged ({error}); save the workbook again") from None
-    if expanded > MOST_EXPANDED:
-        raise FileTooLarge(f"it expands to more than {MOST_EXPANDED // MB} MB; save it as CSV, or split it")
+    if expanded > MAX_EXPANDED:
+        raise FileTooLarge(f"it expands to more than {MAX_EXPANDED // MB} MB; save it as CSV, or split it")
 
 
 def _run(path: Path, sheet: str | None, rows: IO[bytes]) -> None:
-    limits = [str(MOST_MEMORY), str(MOST_OUTPUT), str(MOST_SECONDS)]
+    limits = [str(MAX_MEMORY), str(MAX_OUTPUT), str(MAX_SECONDS)]
     program = [sys.executable, "-P", "-s", "-m", "orderflow.orders.unpack_workbook"]
     # Our environment holds secrets; the process needs none of them.
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
@@ -89,7 +89,7 @@ def _run(path: Path, sheet: str | None, rows: IO[bytes]) -> None:
             stderr=subprocess.PIPE,
             env=environment | {"PYTHONPATH": str(_ROOT)},
             check=False,
-            timeout=2 * MOST_SECONDS,
+            timeout=2 * MAX_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise FileTooLarge(_too_much("time")) from None

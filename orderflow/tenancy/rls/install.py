@@ -39,7 +39,7 @@ class RoleProtection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _InstalledPolicy:
     """A policy as the server has it."""
 
     name: str
@@ -106,7 +106,7 @@ def refuse_hidden_rows(using: str, **signal: Any) -> None:
         )
 
 
-def _wrong(table: Table, switches: tuple[bool, bool], found: Sequence[_Found]) -> Iterator[str]:
+def _wrong(table: Table, switches: tuple[bool, bool], found: Sequence[_InstalledPolicy]) -> Iterator[str]:
     enabled, forced = switches
     if not enabled:
         yield "row-level security is off"
@@ -131,7 +131,7 @@ def _switches(connection: BaseDatabaseWrapper, wanted: Sequence[Table]) -> dict[
         return {name: (enabled, forced) for name, enabled, forced in cursor.fetchall()}
 
 
-def _found(connection: BaseDatabaseWrapper, wanted: Sequence[Table]) -> dict[str, list[_Found]]:
+def _found(connection: BaseDatabaseWrapper, wanted: Sequence[Table]) -> dict[str, list[_InstalledPolicy]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname, polname, concat_ws(' ', polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid),"
@@ -140,13 +140,13 @@ def _found(connection: BaseDatabaseWrapper, wanted: Sequence[Table]) -> dict[str
             " WHERE relname = ANY (%s) AND pg_table_is_visible(polrelid)",
             [[table.name for table in wanted]],
         )
-        found: dict[str, list[_Found]] = {}
+        found: dict[str, list[_InstalledPolicy]] = {}
         for table, *policy in cursor.fetchall():
-            found.setdefault(table, []).append(_Found(*policy))
+            found.setdefault(table, []).append(_InstalledPolicy(*policy))
     return found
 
 
-def _comment(policy: Policy, found: _Found) -> str:
+def _comment(policy: Policy, found: _InstalledPolicy) -> str:
     """What we wrote, and what the server made of it, which only it can write: a change of either shows."""
     return f"{_digest(repr(policy))} {_digest(found.text)}"
 

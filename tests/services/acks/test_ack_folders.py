@@ -28,8 +28,8 @@ def test_a_server_that_is_read_only_is_read_once_and_then_quietly(site, tmp_path
         corrected, idle = poll(site.connection.pk), poll(site.connection.pk)
 
     assert [(one.accepted, one.malformed) for one in reports] == [(1, 0), (0, 1), (0, 0), (0, 0), (0, 0)]
-    assert "may not" in reports[0].trouble
-    assert [one.trouble for one in (*reports[2:], idle)] == [""] * 4
+    assert "may not" in reports[0].error
+    assert [one.error for one in (*reports[2:], idle)] == [""] * 4
     assert (corrected.accepted, idle.accepted) == (1, 0)
     assert {again(export).status for export in (first, second)} == {ExportStatus.ACKED}
     assert ERPExportEvent.objects.filter(what="acked").count() == 2
@@ -70,7 +70,7 @@ def test_a_file_that_is_named_processed_stops_no_answer(site):
     reports = [poll(site.connection.pk) for _ in range(3)]
 
     assert [report.accepted for report in reports] == [1, 0, 0]
-    assert reports[0].trouble
+    assert reports[0].error
     assert again(export).status == ExportStatus.ACKED
     assert path.read_bytes() == ACKED
     assert (site.acks / "processed").read_bytes() == b"a file, not a folder"
@@ -85,7 +85,7 @@ def test_a_folder_that_vanishes_between_deciding_and_moving_loses_nothing(site, 
     away = site.acks.with_name("away")
     site.answer(f"ack_{export.filename}", ACKED)
     at_crashpoint("acks-decided", lambda: site.acks.rename(away) and None)
-    assert poll(site.connection.pk).trouble
+    assert poll(site.connection.pk).error
     poll(site.connection.pk)
     away.rename(site.acks)
 

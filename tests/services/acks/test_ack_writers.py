@@ -115,12 +115,12 @@ def test_a_file_that_is_readable_only_later_waits_for_that(
     path = site.answer(f"ack_{export.filename}", ACKED)
     with monkeypatch.context() as patched:
         _deny_reading(patched)
-        troubles = [_poll(site).trouble for _ in range(4)]
+        errors = [_poll(site).error for _ in range(4)]
 
-    assert all("may not" in trouble for trouble in troubles)
+    assert all("may not" in problem for problem in errors)
     assert (AckFile.objects.get().status, path.exists()) == (AckFileStatus.WAITING, True)
     assert _poll(site).accepted == 1
-    assert ERPConnection.objects.get().poll_trouble is None
+    assert ERPConnection.objects.get().poll_error is None
     assert ERPExport.objects.get().status == ExportStatus.ACKED
 
 

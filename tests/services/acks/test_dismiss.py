@@ -47,11 +47,11 @@ def test_an_answer_to_a_replaced_export_is_seen_to_with_a_note(replaced, ops):
     dismiss_export(replaced.pk, actor=ops, note=NOTE)
 
     assert (again(replaced).conflict_json, again(replaced).status) == (None, replaced.status)
-    assert AckFile.objects.get(status=AckFileStatus.CONFLICT).handled_at
-    entry = AuditLog.objects.get(action=Action.MARKED_HANDLED)
+    assert AckFile.objects.get(status=AckFileStatus.CONFLICT).dismissed_at
+    entry = AuditLog.objects.get(action=Action.DISMISSED)
     assert (entry.actor, entry.before, entry.after) == (ops, {"conflict": before}, {"note": NOTE})
     last = timeline(replaced.draft_order, exports_of(replaced.draft_order)).steps[-1]
-    assert (last.code, last.who, last.detail) == ("handled", ops.email, NOTE)
+    assert (last.code, last.who, last.detail) == ("dismissed", ops.email, NOTE)
 
 
 def test_the_same_answer_again_asks_for_nobody_another_one_does(site, replaced, ops):
@@ -74,7 +74,7 @@ def test_what_a_recorded_answer_can_settle_is_not_handled_away(site, ops):
     mark_accepted(export.pk, actor=ops, erp_order_id="SO-1", note=NOTE)
 
     assert again(export).conflict_json is None
-    assert AckFile.objects.get(status=AckFileStatus.CONFLICT).handled_at
+    assert AckFile.objects.get(status=AckFileStatus.CONFLICT).dismissed_at
 
 
 def test_the_proof_that_a_file_arrived_is_kept_while_its_outcome_is_unknown(replaced, ops):
@@ -90,9 +90,9 @@ def test_a_stray_file_is_marked_once(site, ops, status):
 
     dismiss_ack(stray.pk, actor=ops, note=NOTE)
 
-    assert again(stray).handled_at
+    assert again(stray).dismissed_at
     assert again(stray).status == status
-    assert AuditLog.objects.get(action=Action.MARKED_HANDLED).after == {"note": NOTE}
+    assert AuditLog.objects.get(action=Action.DISMISSED).after == {"note": NOTE}
     with pytest.raises(NothingToDismiss):
         dismiss_ack(stray.pk, actor=ops, note=NOTE)
 
@@ -116,4 +116,4 @@ def test_another_orgs_rows_are_not_there(site, replaced):
         dismiss_export(replaced.pk, actor=stranger, note=NOTE)
     with pytest.raises(AckFile.DoesNotExist):
         dismiss_ack(stray.pk, actor=stranger, note=NOTE)
-    assert again(stray).handled_at is None
+    assert again(stray).dismissed_at is None

@@ -106,6 +106,6 @@ def test_no_right_to_move_files_is_no_reason_to_look_less_often(site, monkeypatc
         raise Fault(PERMISSION_DENIED, path=path)
 
     monkeypatch.setattr("erp_connectors.transports.filesystem.FilesystemTransport._make_folder", denied)
-    assert "may not" in poll(site.connection.pk).trouble
+    assert "may not" in poll(site.connection.pk).error
 
     assert due_polls(timezone.now() + MINUTE) == [site.connection.pk]

@@ -219,7 +219,7 @@ def test_all_who_may_look_are_shown_it(site):
     viewer = factories.user(site.org, Role.VIEWER)
 
     (need,) = [need for need in overview(viewer).needs if need.kind is NeedKind.MISNAMED]
-    assert (need.count, name in need.trouble.cause, expected in need.trouble.cause) == (1, True, True)
+    assert (need.count, name in need.problem.cause, expected in need.problem.cause) == (1, True, True)
     web = Client()
     web.force_login(viewer)
     for url in (

@@ -153,7 +153,7 @@ def test_an_ack_folder_that_is_read_only_is_read_to_its_end_once(site, settings,
 
     assert {again(export).status for export in exports} == {ExportStatus.ACKED}
     assert (report.accepted, report.moved) == (5, 0)
-    assert "may not" in report.trouble
+    assert "may not" in report.error
     assert poll(site.connection.pk).accepted == 0
     assert ERPExportEvent.objects.filter(what="acked").count() == 5
 
@@ -193,14 +193,14 @@ def test_folders_that_vanish_and_come_back_lose_nothing(site):
     site.answer(f"ack_{first.filename}", ACKED)
     poll(site.connection.pk)
     away = site.acks.rename(site.acks.with_name("away"))
-    assert "does not exist" in poll(site.connection.pk).trouble
+    assert "does not exist" in poll(site.connection.pk).error
     away.rename(site.acks)
     (site.acks / "processed").rename(site.acks / "taken by an admin")
     site.answer(f"ack_{second.filename}", ACKED)
 
     report = poll(site.connection.pk)
 
-    assert (report.accepted, report.trouble) == (1, "")
+    assert (report.accepted, report.error) == (1, "")
     assert (site.acks / "processed" / f"ack_{second.filename}").exists()
     assert (site.acks / "taken by an admin" / f"ack_{first.filename}").exists()
 
@@ -212,7 +212,7 @@ def test_a_file_that_stays_is_handled_again_only_when_it_changes(site, monkeypat
         patched.setattr("erp_connectors.transports.filesystem.FilesystemTransport._move", denied)
         reports = [poll(site.connection.pk) for _ in range(4)]
         assert [(report.malformed, report.waiting) for report in reports] == [(0, 1), (1, 0), (0, 0), (0, 0)]
-        assert [bool(report.trouble) for report in reports] == [False, True, False, False]
+        assert [bool(report.error) for report in reports] == [False, True, False, False]
 
         path.write_bytes(ACKED)
         assert poll(site.connection.pk).accepted == 1

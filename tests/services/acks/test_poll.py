@@ -191,15 +191,15 @@ def test_a_poll_killed_at_any_step_loses_and_repeats_nothing(site, at_crashpoint
     assert not AckFile.objects.present().exists()
 
 
-def test_trouble_with_the_folder_is_recorded_for_the_operator(site):
+def test_an_error_of_the_folder_is_recorded_for_the_operator(site):
     site.acks.rmdir()
 
     report = poll(site.connection.pk)
 
     site.connection.refresh_from_db()
-    assert "does not exist" in report.trouble
-    assert site.connection.poll_trouble["code"] == "FOLDER_MISSING"
-    assert "Create it" in site.connection.poll_trouble["hint"]
+    assert "does not exist" in report.error
+    assert site.connection.poll_error["code"] == "FOLDER_MISSING"
+    assert "Create it" in site.connection.poll_error["hint"]
 
 
 def test_many_answers_in_pages(site, settings):

@@ -216,7 +216,7 @@ def test_one_answer_that_cannot_be_understood_keeps_all_from_being_applied(site)
 
 @pytest.mark.parametrize("body", [b"", b"x;ok;SO-1\n" * 4])
 def test_a_file_without_an_answer_or_with_too_many_is_malformed(site, monkeypatch, body):
-    monkeypatch.setattr(poll_module, "MOST_ANSWERS_IN_FILE", 3)
+    monkeypatch.setattr(poll_module, "MAX_ANSWERS_IN_FILE", 3)
     site.answer("monday.answers", body)
 
     for _ in range(2):
@@ -234,7 +234,7 @@ def test_an_answer_that_names_no_export_is_reported(site):
 
 
 def test_many_answers_are_decided_in_several_transactions(site, at_crashpoint, monkeypatch):
-    monkeypatch.setattr(poll_module, "MOST_ANSWERS", 2)
+    monkeypatch.setattr(poll_module, "MAX_ANSWERS", 2)
     exports = sent(site, 5)
     for n in range(3):
         answer(site, *(f"{one.filename};ok;SO-1" for one in exports[2 * n : 2 * n + 2]), name=f"{n}.answers")
@@ -373,7 +373,7 @@ def test_a_connector_that_raises_keeps_no_other_file_from_being_read(site):
 
     report = poll(site.connection.pk)
 
-    assert "UnicodeDecodeError" in report.trouble
+    assert "UnicodeDecodeError" in report.error
     assert again(export).erp_order_id == "SO-1"
     assert files(site) == ["bug.answers", "processed/monday.answers"]
 
@@ -386,7 +386,7 @@ def test_an_answer_that_no_database_can_hold_keeps_no_other_file_from_being_read
 
     report = poll(site.connection.pk)
 
-    assert "ValueError in parse_ack" in report.trouble
+    assert "ValueError in parse_ack" in report.error
     assert [again(one).erp_order_id for one in (first, second)] == ["", "SO-1"]
     assert files(site) == ["long.answers", "nul.answers", "processed/monday.answers"]
 
@@ -422,10 +422,10 @@ def test_reconcile_reads_files_that_name_more_exports_than_a_statement_has_param
     assert {one.kind for one in report.findings if "answers" in one.path} == {"orphaned"}
 
 
-def test_reconcile_reports_a_connector_that_raises_as_trouble(site):
+def test_reconcile_reports_a_connector_that_raises_as_an_error(site):
     (site.acks / "processed").mkdir(exist_ok=True)
     site.answer("processed/bug.answers", b"\xff")
 
-    (trouble,) = reconcile(site.connection.pk).troubles
+    (problem,) = reconcile(site.connection.pk).errors
 
-    assert "UnicodeDecodeError in parse_ack" in trouble
+    assert "UnicodeDecodeError in parse_ack" in problem

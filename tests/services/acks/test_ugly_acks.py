@@ -34,7 +34,7 @@ def test_what_is_clear_is_applied(site, name, body, status):
 
     report = poll(site.connection.pk)
 
-    assert (again(export).status, report.trouble) == (status, "")
+    assert (again(export).status, report.error) == (status, "")
     assert (site.acks / "processed" / path.name).read_bytes() == body
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_clear_goes_to_error_and_changes_nothing(site, body):
 
     report = poll(site.connection.pk)
 
-    assert (report.malformed, report.trouble, again(export).status) == (1, "", ExportStatus.SENT)
+    assert (report.malformed, report.error, again(export).status) == (1, "", ExportStatus.SENT)
     assert (site.acks / "error" / path.name).read_bytes() == body
     assert AckFile.objects.get().status == AckFileStatus.MALFORMED
 
@@ -85,7 +85,7 @@ def test_a_strange_name_goes_to_error_and_keeps_nobody_waiting(site, strange):
 
     row = AckFile.objects.get(status=AckFileStatus.UNMATCHED)
     filed = Path(row.moved_to)
-    assert (report.trouble, again(export).status) == ("", ExportStatus.ACKED)
+    assert (report.error, again(export).status) == ("", ExportStatus.ACKED)
     assert (filed.parent, filed.read_bytes()) == (site.acks / "error", ACKED + b" ")
     assert "no export" in Path(f"{filed}.reason.txt").read_text("ascii")
     assert sorted(path.name for path in site.acks.iterdir()) == ["error", "processed"]
@@ -125,7 +125,7 @@ def test_folders_links_and_huge_files_go_to_error_untouched(site, tmp_path):
     reports = [poll(site.connection.pk) for _ in range(2)]
 
     error = site.acks / "error"
-    assert [(report.waiting, report.malformed, report.trouble) for report in reports] == [
+    assert [(report.waiting, report.malformed, report.error) for report in reports] == [
         (3, 0, ""),
         (0, 3, ""),
     ]

@@ -92,7 +92,7 @@ def test_the_overview_asks_for_each_kind_once_and_not_of_disabled_ones(db, djang
 
     wanted = [NeedKind.RUNS_OUT, NeedKind.PLAN_OVERDUE, NeedKind.WEAK]
     assert [(need.kind, need.connection_id) for need in needs] == [(kind, row.pk) for kind in wanted]
-    assert "password" in needs[0].trouble.cause
-    assert " · " in needs[0].trouble.cause
+    assert "password" in needs[0].problem.cause
+    assert " · " in needs[0].problem.cause
     with django_assert_max_num_queries(13):
         overview(reader, now=NOW)

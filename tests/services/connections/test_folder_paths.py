@@ -46,10 +46,10 @@ def test_an_order_and_its_answer_pass(site, tmp_path, export_path, ack_path):
 
     assert all(step.ok for step in tested), [step.fault for step in tested]
     assert not left.exists()
-    assert (report.accepted, report.trouble) == (1, "")
+    assert (report.accepted, report.error) == (1, "")
     assert ERPExport.objects.get(pk=first.pk).status == ExportStatus.ACKED
     assert (answers / "processed" / f"ack_{first.filename}").read_bytes() == ACKED
-    assert (found.findings, found.troubles) == ([], [])
+    assert (found.findings, found.errors) == ([], [])
     paths = [ERPExport.objects.get(pk=second.pk).dropzone_path, AckFile.objects.get().moved_to]
     assert [path.strip("/") for path in paths] == [
         str((orders / second.filename).relative_to(root)),

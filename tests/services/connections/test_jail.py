@@ -66,7 +66,7 @@ def test_a_link_that_the_erps_user_makes_into_another_orgs_folder_is_not_followe
 
     report = poll(mine.connection.pk)
 
-    assert "OUTSIDE_ROOTS" in ERPConnection.objects.get(pk=mine.connection.pk).poll_trouble["code"]
+    assert "OUTSIDE_ROOTS" in ERPConnection.objects.get(pk=mine.connection.pk).poll_error["code"]
     assert (report.listed, answer.read_bytes()) == (0, ACKED)
     assert poll(theirs.connection.pk).accepted == 1
 
@@ -96,7 +96,7 @@ def test_folders_swapped_for_links_under_deliveries_and_polls_let_nothing_cross(
             push_many(factories.ids(factories.drafts(mine.org, 3)), actor=None)
             deliver(mine.connection.pk)
             answer_all(mine, own_acks)
-            met.add(poll(mine.connection.pk).trouble)
+            met.add(poll(mine.connection.pk).error)
             without_circuit(mine)
 
     exports = ERPExport.objects.filter(org=mine.org)

@@ -168,8 +168,8 @@ def test_commands_go_on_and_tell_it(connection, lose_key):
     assert MEANING.removesuffix(".") in out.getvalue()
     assert HINT in out.getvalue()
     poll(connection.pk)
-    connection.refresh_from_db(fields=["poll_trouble"])
-    assert connection.poll_trouble["code"] == CONFIG_UNREADABLE.code
+    connection.refresh_from_db(fields=["poll_error"])
+    assert connection.poll_error["code"] == CONFIG_UNREADABLE.code
     assert MEANING.removesuffix(".") in " ".join(reconcile(connection.pk).lines())
 
 
@@ -227,7 +227,7 @@ def test_it_is_mailed_and_webhooks_wait_for_a_new_secret(
     texts = [message.get_content() for message in mailbox.to("ops@example.com")]
     assert any("can't be decrypted" in text for text in texts)
     hook = Subscription.objects.get(pk=hook.pk)
-    assert (hook.last_trouble["code"], hook.given_up_at) == ("SECRET_UNREADABLE", None)
+    assert (hook.last_error["code"], hook.given_up_at) == ("SECRET_UNREADABLE", None)
     assert receiver.got == []
     page = browser().get(reverse("admin:notify_subscription_change", args=[hook.pk]))
     assert "Replace the secret" in page.content.decode()

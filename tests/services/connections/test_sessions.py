@@ -48,7 +48,7 @@ def test_deliveries_and_polls_share_one_login(connection, behaviour):
     for _ in range(3):
         pushed(connection)
         assert deliver(connection.pk).sent == 1
-        assert poll(connection.pk).trouble == ""
+        assert poll(connection.pk).error == ""
 
     assert behaviour.sessions == 1
 
@@ -68,7 +68,7 @@ def test_a_session_that_the_server_ended_is_replaced_once(connection, behaviour)
     ERPConnection.objects.update(retry_at=None)
 
     assert deliver(connection.pk).sent == 1
-    assert poll(connection.pk).trouble == ""
+    assert poll(connection.pk).error == ""
     assert behaviour.sessions == 2
 
 
@@ -85,7 +85,7 @@ def test_a_session_that_died_unnoticed_costs_one_new_login_and_no_attempt(
 
     run(connection.pk)
 
-    assert poll(connection.pk).trouble == ""
+    assert poll(connection.pk).error == ""
     assert behaviour.sessions == 2
     assert deliver(connection.pk).postponed == 0
     assert sent(connection) == 2

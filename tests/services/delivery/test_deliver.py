@@ -304,7 +304,7 @@ def test_what_can_be_delivered_now_is_found_without_any_wake_up(site):
     assert sweep.due_deliveries(timezone.now()) == []
 
 
-def test_trouble_that_may_pass_is_tried_again_and_then_needs_a_person(site, settings, monkeypatch):
+def test_a_transient_fault_is_retried_and_then_needs_attention(site, settings, monkeypatch):
     settings.DELIVERY_MAX_ATTEMPTS = 3
     (export,) = pushed(site, 1)
     full = faults.Fault(faults.REMOTE_FAILURE)

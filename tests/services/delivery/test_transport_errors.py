@@ -141,8 +141,8 @@ def test_it_holds_its_own_connection_only_and_no_order_is_lost(buggy, make_site,
     else:
         assert {one.status for one in fresh(exports)} == {ExportStatus.SENT}
     if call in STOP_POLLS:
-        assert row.poll_trouble["code"] == "INTERNAL_ERROR"
-        assert error.__name__ in polled.trouble
+        assert row.poll_error["code"] == "INTERNAL_ERROR"
+        assert error.__name__ in polled.error
     assert {one.status for one in fresh(others)} == {ExportStatus.SENT}
 
     Bug.call = ""

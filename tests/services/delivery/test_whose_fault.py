@@ -195,7 +195,7 @@ def test_what_the_database_refuses_of_one_order_is_a_fault_of_ours(site, setting
     assert (export.status, export.error_json["code"]) == (ExportStatus.FAILED, "INTERNAL_ERROR")
 
 
-def test_a_database_fault_in_a_poll_is_no_trouble_of_the_ack_folder(site, monkeypatch):
+def test_a_database_fault_in_a_poll_is_no_error_of_the_ack_folder(site, monkeypatch):
     (site.acks / "ack_x.json").write_bytes(b"{}")
     monkeypatch.setattr(
         "erp_connectors.services.acks.poll.with_rows",
@@ -205,7 +205,7 @@ def test_a_database_fault_in_a_poll_is_no_trouble_of_the_ack_folder(site, monkey
         poll(site.connection.pk)
 
     site.connection.refresh_from_db()
-    assert (site.connection.poll_trouble, site.connection.poll_failures_in_row) == (None, 0)
+    assert (site.connection.poll_error, site.connection.poll_failures_in_row) == (None, 0)
 
 
 def test_our_own_restarts_use_up_no_attempt(site, settings, at_crashpoint):

@@ -6,8 +6,8 @@ import pytest
 from django.db import transaction
 from django.utils.translation import override
 
-from erp_connectors.admin.exports.acts import EXPORT_ACTS
-from erp_connectors.admin.orders.acts import ORDER_ACTS
+from erp_connectors.admin.exports.row_actions import EXPORT_ACTIONS
+from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.bulk import preview
 from erp_connectors.bulk.execute import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, Outcome
@@ -16,7 +16,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.exports.push import PushRefused, push, retry_push
 from erp_connectors.services.exports.retry import RetryOutcome, retry_exports
 from erp_connectors.services.exports.retry_rule import RetryRefusal, refusal_text, refuse_retry
-from erp_connectors.services.status.export_status import situation_of_export
+from erp_connectors.services.status.export_status import summarize_export
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
@@ -46,15 +46,15 @@ def decisions_on(export, ops):
     """Return the decision of each place about a retry of this export: True if it may be retried."""
     (by_export,) = retry_exports([export.pk], actor=ops, dry_run=True)
     (previewed,) = preview.preview(BulkAction.RETRY, [export.draft_order_id], actor=ops)
-    (act,) = [act for act in EXPORT_ACTS if act.name == "retry"]
-    (order_act,) = [act for act in ORDER_ACTS if act.name == "retry"]
-    offered, order_offered = act.offered(export), order_act.offered(export.draft_order)
+    (action,) = [action for action in EXPORT_ACTIONS if action.name == "retry"]
+    (order_action,) = [action for action in ORDER_ACTIONS if action.name == "retry"]
+    offered, order_offered = action.is_available(export), order_action.is_available(export.draft_order)
     return {
         "API, many": by_export.outcome is RetryOutcome.RETRY,
         "bulk preview": previewed.outcome == Outcome.DONE,
-        "admin, export": offered and not act.prospect(export).obstacles,
-        "admin, order": order_offered and not order_act.prospect(export.draft_order).obstacles,
-        "status page": situation_of_export(export, exports_of(export.draft_order)).action == "retry",
+        "admin, export": offered and not action.preview(export).obstacles,
+        "admin, order": order_offered and not order_action.preview(export.draft_order).obstacles,
+        "status page": summarize_export(export, exports_of(export.draft_order)).action == "retry",
         "bulk run": _does(lambda: _bulk_run(export, ops)),
         "command, API": _does(lambda: retry_push(export.draft_order_id, actor=ops)),
     }

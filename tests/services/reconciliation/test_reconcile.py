@@ -24,7 +24,7 @@ STRANGER = "sales_order_00000000_20260101_000000_00000000.json"
 
 def found(site):
     report = reconcile(site.connection.pk)
-    assert report.troubles == []
+    assert report.errors == []
     return {(one.kind, one.path.rsplit("/", 1)[-1], one.export_id) for one in report.findings}
 
 
@@ -64,7 +64,7 @@ def test_a_healthy_dropzone_is_as_recorded(site):
 
     report = reconcile(site.connection.pk)
 
-    assert (report.findings, report.troubles, report.exit_code) == ([], [], 0)
+    assert (report.findings, report.errors, report.exit_code) == ([], [], 0)
     assert (report.files, report.answers, report.copies) == (6, 4, 6)
     assert everything(site) == before
 
@@ -276,7 +276,7 @@ def test_a_copy_that_is_not_in_the_archive_is_reported(site):
 # What can't be compared
 
 
-def test_a_dropzone_out_of_reach_is_trouble_and_the_archive_is_compared_all_the_same(site):
+def test_a_dropzone_out_of_reach_is_an_error_and_the_archive_is_compared_all_the_same(site):
     (export,) = sent(site)
     storages[archive.ALIAS].delete(export.export_storage_key)
     site.inbox.rename(site.inbox.with_name("away"))
@@ -284,10 +284,10 @@ def test_a_dropzone_out_of_reach_is_trouble_and_the_archive_is_compared_all_the_
     report = reconcile(site.connection.pk)
 
     assert (report.exit_code, [one.kind for one in report.findings]) == (2, [FindingKind.NO_COPY])
-    assert "does not exist" in report.troubles[0]
+    assert "does not exist" in report.errors[0]
 
 
-def test_an_archive_out_of_reach_is_trouble_and_no_copy_is_called_missing(site, settings, tmp_path):
+def test_an_archive_out_of_reach_is_an_error_and_no_copy_is_called_missing(site, settings, tmp_path):
     sent(site)
     (tmp_path / "a file").write_text("in the way")
     settings.STORAGES = {
@@ -301,11 +301,11 @@ def test_an_archive_out_of_reach_is_trouble_and_no_copy_is_called_missing(site, 
     report = reconcile(site.connection.pk)
 
     assert (report.exit_code, report.findings) == (2, [])
-    assert "archive can't be read" in report.troubles[0]
+    assert "archive can't be read" in report.errors[0]
 
 
 def test_everything_is_found_across_pages(site, monkeypatch):
-    monkeypatch.setattr(batching, "MOST_FILES", 3)
+    monkeypatch.setattr(batching, "MAX_FILES", 3)
     exports = answered(site, 10)
     for export in exports:
         (site.inbox / export.filename).write_bytes(b"{}")
@@ -318,8 +318,8 @@ def test_everything_is_found_across_pages(site, monkeypatch):
 
 
 def test_pages_are_bounded_in_bytes():
-    sizes = [10, batching.MOST_BYTES, 5, 5, batching.MOST_BYTES - 10, 1]
+    sizes = [10, batching.MAX_BYTES, 5, 5, batching.MAX_BYTES - 10, 1]
 
     assert list(batching.by_size(sizes, lambda size: size)) == [
-        [10], [batching.MOST_BYTES], [5, 5, batching.MOST_BYTES - 10], [1]
+        [10], [batching.MAX_BYTES], [5, 5, batching.MAX_BYTES - 10], [1]
     ]  # fmt: skip

@@ -17,7 +17,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.services.restore.recover import recover
-from erp_connectors.services.restore.report import FoundKind
+from erp_connectors.services.restore.report import RecoveryFindingKind
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.heartbeat.models import Heartbeat
 from orderflow.orders.models import DraftOrder
@@ -48,9 +48,9 @@ class Backup:
             type(lines[0]).objects.bulk_create(lines)
         ERPConnection.objects.update(last_poll_at=None, delivery_lease_token="", poll_lease_token="")
 
-    def recover(self, *, dry_run: bool = False) -> dict[FoundKind, int]:
+    def recover(self, *, dry_run: bool = False) -> dict[RecoveryFindingKind, int]:
         reports = recover(since=self.taken, dry_run=dry_run)
-        assert [report.troubles for report in reports] == [[] for _ in reports]
+        assert [report.errors for report in reports] == [[] for _ in reports]
         return dict(sum((report.counts for report in reports), start=reports[0].counts.__class__()))
 
 
@@ -99,7 +99,7 @@ def test_an_order_sent_and_accepted_since_the_backup_is_so_again(site: Site) -> 
     backup.restore()
 
     # Known by its answer, so nobody is told to ask about it.
-    assert backup.recover() == {FoundKind.ANSWERED: 1}
+    assert backup.recover() == {RecoveryFindingKind.ANSWERED: 1}
 
     assert status(order) == (DraftStatus.PUSHED, ExportStatus.ACKED)
     assert order.erp_order_id == json.loads(ACKED)["erp_order_id"]
@@ -113,7 +113,7 @@ def test_an_order_whose_file_the_erp_took_is_not_sent_again_before_a_person_sett
     taken(site)
     backup.restore()
 
-    assert backup.recover() == {FoundKind.UNKNOWN: 1}
+    assert backup.recover() == {RecoveryFindingKind.UNKNOWN: 1}
 
     assert status(order) == (DraftStatus.ERROR, FailedAs.UNKNOWN)
     assert push_everything(site) == []
@@ -144,7 +144,7 @@ def test_a_file_that_still_lies_there_says_that_it_was_sent(site: Site) -> None:
     push(site, order)
     backup.restore()
 
-    assert backup.recover() == {FoundKind.SENT: 1}
+    assert backup.recover() == {RecoveryFindingKind.SENT: 1}
 
     assert status(order) == (DraftStatus.PUSHED, ExportStatus.SENT)
     assert len(taken(site)) == 1
@@ -164,7 +164,7 @@ def test_an_export_that_waited_in_the_backup_is_not_sent_again(
     taken(site)
     backup.restore()
 
-    assert backup.recover() == {FoundKind.UNKNOWN: 1}
+    assert backup.recover() == {RecoveryFindingKind.UNKNOWN: 1}
 
     assert status(order) == (DraftStatus.ERROR, FailedAs.UNKNOWN)
     assert push_everything(site) == []
@@ -189,7 +189,7 @@ def test_an_answer_that_came_since_is_read_again(site: Site) -> None:
     answer_all(site, taken(site))
     backup.restore()
 
-    assert backup.recover() == {FoundKind.ANSWERED: 1}
+    assert backup.recover() == {RecoveryFindingKind.ANSWERED: 1}
 
     assert status(order) == (DraftStatus.PUSHED, ExportStatus.ACKED)
 
@@ -218,7 +218,7 @@ def test_refused_and_sent_anew_since_the_backup(site: Site) -> None:
     taken(site)
     backup.restore()
 
-    assert backup.recover() == {FoundKind.ANSWERED: 1, FoundKind.UNKNOWN: 1}
+    assert backup.recover() == {RecoveryFindingKind.ANSWERED: 1, RecoveryFindingKind.UNKNOWN: 1}
 
     first, second = order.exports.order_by("created_at")
     assert (first.failed_as, second.failed_as) == (FailedAs.REFUSED, FailedAs.UNKNOWN)
@@ -237,7 +237,7 @@ def test_refused_by_hand_and_sent_anew_since_the_backup(site: Site) -> None:
     (second,) = taken(site)
     backup.restore()
 
-    assert backup.recover() == {FoundKind.UNKNOWN: 1}
+    assert backup.recover() == {RecoveryFindingKind.UNKNOWN: 1}
     assert [export.failed_as for export in order.exports.order_by("created_at")] == [
         FailedAs.REFUSED, FailedAs.UNKNOWN,
     ]  # fmt: skip
@@ -259,7 +259,7 @@ def test_an_order_that_came_in_after_the_backup_is_named(site: Site) -> None:
     (report,) = recover(since=backup.taken, dry_run=False)
 
     (found,) = report.found
-    assert (found.kind, str(order.pk) in found.what) == (FoundKind.NO_ORDER, True)
+    assert (found.kind, str(order.pk) in found.what) == (RecoveryFindingKind.NO_ORDER, True)
     assert "before anybody enters this order anew" in found.to_do
 
 
@@ -298,7 +298,7 @@ def test_a_dry_run_changes_nothing_and_says_each_thing_once(site: Site) -> None:
     push(site, order)
     backup.restore()
 
-    assert backup.recover(dry_run=True) == {FoundKind.UNKNOWN: 1, FoundKind.ANSWERED: 1}
+    assert backup.recover(dry_run=True) == {RecoveryFindingKind.UNKNOWN: 1, RecoveryFindingKind.ANSWERED: 1}
     assert status(order) == (DraftStatus.APPROVED, "")
     assert status(waits) == (DraftStatus.PUSHED, ExportStatus.SENT)
     assert len(site.published()) == 1
@@ -325,7 +325,7 @@ def test_a_dropzone_out_of_reach_leaves_all_in_doubt_and_says_so(site: Site) -> 
 
     (report,) = recover(since=backup.taken, dry_run=False)
 
-    assert "The folder does not exist" in report.troubles[0]
+    assert "The folder does not exist" in report.errors[0]
     assert status(order) == (DraftStatus.ERROR, FailedAs.UNKNOWN)
 
 

@@ -45,10 +45,10 @@ def test_a_huge_file_is_shown_in_part_or_not_at_all(site, monkeypatch):
     (export,) = sent(site)
     monkeypatch.setattr(export_files, "SHOWN_SIGNS", 50)
     shown = payload_of(again(export))
-    monkeypatch.setattr(export_files, "MOST_BYTES_READ", 10)
+    monkeypatch.setattr(export_files, "MAX_BYTES_READ", 10)
 
     assert (len(shown.text), shown.cut) == (50, True)
-    assert "too large" in payload_of(again(export)).trouble
+    assert "too large" in payload_of(again(export)).problem
 
 
 def test_an_altered_or_absent_copy_is_told_with_what_to_do(site):
@@ -59,7 +59,7 @@ def test_an_altered_or_absent_copy_is_told_with_what_to_do(site):
 
     for export, what in ((altered, "not what was recorded"), (absent, "can't be read")):
         shown = payload_of(again(export))
-        assert what in shown.trouble
+        assert what in shown.problem
         assert shown.hint
         assert shown.text == ""
 
@@ -86,11 +86,11 @@ def test_the_ack_as_received(site):
     site.answer(f"error_{export.filename}", body)
     poll(site.connection.pk)
 
-    (paper,) = acks_of(again(export))
+    (ack_file,) = acks_of(again(export))
 
-    assert "Unknown Käufer 4711" in paper.text
-    assert paper.sha256 == hashlib.sha256(body).hexdigest()
-    assert paper.ack.moved_to.endswith(f"error_{export.filename}")
+    assert "Unknown Käufer 4711" in ack_file.text
+    assert ack_file.sha256 == hashlib.sha256(body).hexdigest()
+    assert ack_file.ack.moved_to.endswith(f"error_{export.filename}")
 
 
 def proof(export):

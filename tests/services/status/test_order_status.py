@@ -13,8 +13,8 @@ from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.export_status import situation_of_export
-from erp_connectors.services.status.order_status import situation_of_order
+from erp_connectors.services.status.export_status import summarize_export
+from erp_connectors.services.status.order_status import summarize_order
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
@@ -30,12 +30,12 @@ def ops(site):
 
 def of_order(row):
     draft = DraftOrder.objects.get(pk=getattr(row, "draft_order_id", row.pk))
-    return situation_of_order(draft, exports_of(draft))
+    return summarize_order(draft, exports_of(draft))
 
 
 def of_export(export):
     exports = exports_of(DraftOrder.objects.get(pk=export.draft_order_id))
-    return situation_of_export(next(one for one in exports if one.pk == export.pk), exports)
+    return summarize_export(next(one for one in exports if one.pk == export.pk), exports)
 
 
 def error(kind, message=""):
@@ -51,7 +51,7 @@ def error(kind, message=""):
         (DraftStatus.READY, "approve", Tone.WAITING),
         (DraftStatus.REJECTED, "", Tone.PLAIN),
         (DraftStatus.APPROVED, "push", Tone.WAITING),
-        (DraftStatus.ERROR, "", Tone.TROUBLE),
+        (DraftStatus.ERROR, "", Tone.ERROR),
     ],
 )
 def test_before_it_is_sent_an_order_names_the_next_step(site, status, action, tone):
@@ -75,7 +75,7 @@ def test_what_is_missing_is_named_and_nothing_is_offered_that_would_be_refused(s
 def test_without_a_connection_an_approved_order_says_so(db):
     found = of_order(factories.draft(factories.org()))
 
-    assert (found.tone, found.action) == (Tone.TROUBLE, "")
+    assert (found.tone, found.action) == (Tone.ERROR, "")
     assert "no active ERP connection" in found.why
 
 
@@ -84,7 +84,7 @@ def test_on_its_way(site):
     assert of_order(export).tone is Tone.WAITING
 
     ERPExport.objects.update(created_at=timezone.now() - timedelta(hours=1))
-    assert of_order(export).tone is Tone.TROUBLE
+    assert of_order(export).tone is Tone.ERROR
 
 
 def test_the_next_try_is_told_with_its_reason(site):
@@ -106,7 +106,7 @@ def test_what_it_is_held_for_and_what_to_do(site):
     ERPConnection.objects.update(status="DISABLED")
     disabled = of_export(export)
 
-    assert (held.tone, held.why, held.to_do) == (Tone.TROUBLE, LOGIN_REFUSED.meaning, LOGIN_REFUSED.hint)
+    assert (held.tone, held.why, held.to_do) == (Tone.ERROR, LOGIN_REFUSED.meaning, LOGIN_REFUSED.hint)
     assert held.due is not None
     assert "is disabled" in disabled.why
 
@@ -122,7 +122,7 @@ def test_the_answer_is_due_then_overdue(make_site):
     assert (waiting.due_label, waiting.due, waiting.action) == (
         "Answer due by", export.sent_at + timedelta(minutes=10), "",
     )  # fmt: skip
-    assert (late.tone, late.due_label, late.action) == (Tone.TROUBLE, "overdue since", "mark-accepted")
+    assert (late.tone, late.due_label, late.action) == (Tone.ERROR, "overdue since", "mark-accepted")
     assert "10 min, as configured" in late.note
 
 
@@ -159,7 +159,7 @@ def test_contradicting_answers_ask_for_a_decision(site):
 
     found = of_order(export)
 
-    assert (found.tone, found.action) == (Tone.TROUBLE, "mark-accepted")
+    assert (found.tone, found.action) == (Tone.ERROR, "mark-accepted")
     assert f"error_{export.filename} says refused." in found.why
 
 
@@ -171,7 +171,7 @@ def test_an_answer_to_an_export_that_was_replaced_is_to_be_handled(site, ops):
     site.answer(f"ack_{export.filename}", ACKED)
     poll(site.connection.pk)
 
-    assert of_export(export).action == "handled"
+    assert of_export(export).action == "dismiss"
     assert (of_order(export).tone, of_order(export).action) == (Tone.WAITING, "")
 
 

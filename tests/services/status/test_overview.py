@@ -1,4 +1,4 @@
-"""What the overview knows: every kind of trouble, for whom, and at what cost."""
+"""What the overview knows: every kind of problem, for whom, and at what cost."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -101,11 +101,11 @@ class TestConnections:
         (need,) = seen(org).needs
 
         assert (need.kind, need.count, need.connection_id) == (kind, 1, working.pk)
-        assert (need.trouble.cause, need.trouble.hint) == (f"{fault.meaning} by /in", fault.hint)
+        assert (need.problem.cause, need.problem.hint) == (f"{fault.meaning} by /in", fault.hint)
 
     def test_a_changed_key_that_only_a_poll_has_met_is_told_too(self, org, working):
         met = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
-        ERPConnection.objects.update(poll_trouble=met)
+        ERPConnection.objects.update(poll_error=met)
 
         assert kinds(org) == [NeedKind.HOST_KEY_CHANGED]
 
@@ -137,7 +137,7 @@ class TestConnections:
         (need,) = seen(org).needs
 
         assert need.kind == NeedKind.UNREADABLE
-        assert "can't be decrypted" in need.trouble.cause
+        assert "can't be decrypted" in need.problem.cause
 
     def test_a_disabled_one_counts_while_orders_wait_for_it(self, org, working):
         waits = export(working, ExportStatus.PENDING, draft=DraftStatus.PUSHING)
@@ -148,8 +148,8 @@ class TestConnections:
         assert (kinds(org), seen(org).health) == ([], [])
 
     def test_answers_that_cannot_be_read_are_told(self, org, working):
-        trouble = Fault(FOLDER_MISSING, "/ack").as_error(stage="ack", attempt=0, at=NOW)
-        ERPConnection.objects.update(poll_trouble=trouble)
+        problem = Fault(FOLDER_MISSING, "/ack").as_error(stage="ack", attempt=0, at=NOW)
+        ERPConnection.objects.update(poll_error=problem)
 
         assert kinds(org) == [NeedKind.ANSWERS_UNREAD]
 
@@ -226,7 +226,7 @@ class TestExports:
         ]
 
 
-def test_another_orgs_trouble_is_seen_by_its_people_and_by_staff_only(org, working, tmp_path):
+def test_another_orgs_problem_is_seen_by_its_people_and_by_staff_only(org, working, tmp_path):
     other = factories.org()
     theirs = connection(other, tmp_path)
     hold(theirs)

@@ -89,7 +89,7 @@ def test_a_refusal_the_way_back_and_the_retry_are_told_with_who_did_it(site, ops
     steps = steps_of(export.draft_order)
 
     by_code = {step.code: step for step in steps}
-    assert by_code["refused"].tone is Tone.TROUBLE
+    assert by_code["refused"].tone is Tone.ERROR
     assert (by_code["DRAFT_PUSH_RETRIED"].who, by_code["DRAFT_PUSH_RETRIED"].export) == (ops.email, newer)
     assert (by_code["by hand"].who, by_code["by hand"].detail) == (
         ops.email, "Kunde gesperrt: sagt Herr Kurz",

@@ -10,7 +10,7 @@ from erp_connectors.services.acks.dismiss import dismiss_ack
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.export_status import situation_of_export
+from erp_connectors.services.status.export_status import summarize_export
 from erp_connectors.services.status.overview import overview
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.services.status.unread_answers import Why, unread_answers
@@ -43,12 +43,12 @@ def test_the_row_of_a_malformed_answer_names_its_export(site):
     assert why(export) == [Why.MALFORMED]
 
 
-def test_the_situation_says_what_came_and_what_to_do(site):
+def test_the_status_summary_names_the_answer_and_what_to_do(site):
     export = malformed(site)
 
-    found = situation_of_export(export, exports_of(export.draft_order))
+    found = summarize_export(export, exports_of(export.draft_order))
 
-    assert (found.tone, found.action) == (Tone.TROUBLE, "mark-accepted")
+    assert (found.tone, found.action) == (Tone.ERROR, "mark-accepted")
     assert "erp_order_id" in found.why
     assert f"ack_{export.filename}" in found.why
 
@@ -69,7 +69,7 @@ def test_one_that_is_not_readable_yet_is_shown_as_waiting(site, settings):
     export = malformed(site, b'{"status": "ACK')
 
     assert why(export) == [Why.NOT_READABLE_YET]
-    assert situation_of_export(export, exports_of(export.draft_order)).tone == Tone.WAITING
+    assert summarize_export(export, exports_of(export.draft_order)).tone == Tone.WAITING
 
 
 def test_a_right_answer_settles_it(site):
@@ -79,7 +79,7 @@ def test_a_right_answer_settles_it(site):
     export = ERPExport.objects.select_related("connection", "draft_order").get(pk=export.pk)
 
     assert (export.status, why(export)) == ("ACKED", [])
-    assert situation_of_export(export, exports_of(export.draft_order)).tone == Tone.GOOD
+    assert summarize_export(export, exports_of(export.draft_order)).tone == Tone.GOOD
     needs = [need.kind for need in overview(factories.user(site.org)).needs]
     assert NeedKind.MALFORMED not in needs
 
@@ -105,7 +105,7 @@ def test_another_orgs_export_is_not_linked(make_site):
 def test_the_api_lists_ack_files_by_export_and_state(site):
     export = malformed(site)
     AckFile.objects.create(org=site.org, connection=site.connection, name="ack_x.json", status="UNMATCHED",
-                           handled_at=timezone.now())  # fmt: skip
+                           dismissed_at=timezone.now())  # fmt: skip
     client = client_of(site.org, Role.VIEWER)
 
     def listed(query=""):
@@ -121,7 +121,7 @@ def test_the_api_lists_ack_files_by_export_and_state(site):
     assert listed(f"?connection_id={site.connection.pk}&needs_attention=true") == [name]
     assert listed("?needs_attention=false") == ["ack_x.json"]
     applied = AckFile.objects.filter(name="ack_x.json")
-    applied.update(status="APPLIED", handled_at=None, move_retry_at=timezone.now())
+    applied.update(status="APPLIED", dismissed_at=None, move_retry_at=timezone.now())
     assert listed("?needs_attention=true") == ["ack_x.json", name], "one that was not moved"
     assert listed("?first_seen_before=2020-01-01T00:00:00Z") == []
     row = client.get(f"{API}ack-files/{AckFile.objects.get(name=name).pk}").json()

@@ -37,7 +37,7 @@ from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Capability
 
 NOTHING_DONE = 2
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 UNFIT = (BadColumns, BadFormat, UnknownFormat, UnknownEncoding, BadWorkbook)
 FAILURES = (*UNFIT, *DAMAGED, FileTooLarge, OSError, OperationalError)
@@ -139,7 +139,7 @@ class Command(BaseCommand):
         }
         for kind, text in by_kind.items():
             self.shown[kind] += bool(text)
-            if text and self.shown[kind] <= MOST_SHOWN:
+            if text and self.shown[kind] <= MAX_SHOWN:
                 self._write_error(f"{where} {kind}: {text}")
 
     def _write_error(self, text: str) -> None:

@@ -43,9 +43,9 @@ class Command(BaseCommand):
             changed = change(connection)
         except install.NotTheOwner as refused:
             raise CommandError(f"{refused}. Run it with the owner's DATABASE_URL: docs/deploy.md.") from None
-        except OperationalError as trouble:
+        except OperationalError as problem:
             raise CommandError(
-                f"Nothing was changed: {trouble}".strip() + ". Try again in a quiet moment."
+                f"Nothing was changed: {problem}".strip() + ". Try again in a quiet moment."
             ) from None
         for table in changed:
             self.stdout.write(f"{table.name}: {word} now")

@@ -4,7 +4,7 @@ document.addEventListener('DOMContentLoaded', () => {
   const form = document.getElementById('test-form');
   const steps = document.getElementById('test-steps');
   const outcome = document.getElementById('test-outcome');
-  const trouble = document.getElementById('test-trouble');
+  const problem = document.getElementById('test-error');
   const running = document.getElementById('test-running');
   const button = form.querySelector('[type=submit]');
 
@@ -40,7 +40,7 @@ document.addEventListener('DOMContentLoaded', () => {
 
   async function run() {
     button.disabled = true;
-    trouble.hidden = true;
+    problem.hidden = true;
     running.textContent = form.dataset.running;
     steps.replaceChildren();
     outcome.replaceChildren();
@@ -54,8 +54,8 @@ document.addEventListener('DOMContentLoaded', () => {
       await readLines(answer.body);
       if (!outcome.firstChild) throw new Error('it ended too early');
     } catch {
-      trouble.textContent = form.dataset.failed;
-      trouble.hidden = false;
+      problem.textContent = form.dataset.failed;
+      problem.hidden = false;
     }
     running.textContent = '';
     button.disabled = false;

@@ -2,7 +2,7 @@
 // Shows the overview anew every so often: not while nobody looks, and without taking the focus or what is unfolded away.
 document.addEventListener('DOMContentLoaded', () => {
   const overview = document.getElementById('overview');
-  const trouble = document.getElementById('overview-trouble');
+  const problem = document.getElementById('overview-error');
   const said = document.getElementById('overview-said');
   const every = Number(overview.dataset.every) * 1000;
   let timer = 0;
@@ -23,8 +23,8 @@ document.addEventListener('DOMContentLoaded', () => {
 
   function tell(text) {
     overview.classList.toggle('stale', Boolean(text));
-    if (trouble.textContent !== text) trouble.textContent = text;
-    trouble.hidden = !text;
+    if (problem.textContent !== text) problem.textContent = text;
+    problem.hidden = !text;
   }
 
   async function refresh() {

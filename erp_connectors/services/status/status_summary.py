@@ -7,7 +7,7 @@ from erp_connectors.services.status.event_texts import Tone
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class StatusSummary:
     """``action``: the next one that a user can take. ``due``: the time of the next event, ``due_label`` its name."""
 
     tone: Tone

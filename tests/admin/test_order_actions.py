@@ -54,19 +54,21 @@ def page(draft):
     return reverse("admin:orders_draftorder_change", args=[draft.pk])
 
 
-def act(draft, name):
-    return reverse("admin:orders_draftorder_act", args=[draft.pk, name])
+def action_url(draft, name):
+    return reverse("admin:orders_draftorder_action", args=[draft.pk, name])
 
 
 def offered(client, draft):
     shown = client.get(page(draft)).content.decode()
-    return {name for name in ENDS if act(draft, name) in shown}
+    return {name for name in ENDS if action_url(draft, name) in shown}
 
 
 def confirm(client, draft, name):
     """As a person does: looks at what will happen, then confirms just that."""
-    asked = client.get(act(draft, name))
-    return client.post(act(draft, name), {"seen": asked.context["seen"]}, follow=True).content.decode()
+    asked = client.get(action_url(draft, name))
+    return client.post(
+        action_url(draft, name), {"version": asked.context["version"]}, follow=True
+    ).content.decode()
 
 
 def status(draft):
@@ -85,14 +87,14 @@ def test_who_may_does_it_and_nobody_else_is_asked(org, name, role):
     draft, client = factories.draft(org, status=before), as_role(org, role)
 
     if role in MAY:
-        assert "What will happen" in client.get(act(draft, name)).content.decode()
+        assert "What will happen" in client.get(action_url(draft, name)).content.decode()
         assert status(draft) == before
         confirm(client, draft, name)
         assert status(draft) == after
     else:
         assert offered(client, draft) == set()
-        assert client.get(act(draft, name)).status_code == 403
-        assert client.post(act(draft, name)).status_code == 403
+        assert client.get(action_url(draft, name)).status_code == 403
+        assert client.post(action_url(draft, name)).status_code == 403
         assert status(draft) == before
 
 
@@ -104,9 +106,9 @@ def test_in_any_other_state_it_says_so_and_does_nothing(org, name):
             continue
         draft = factories.draft(org, status=state)
 
-        told = client.post(act(draft, name), {"seen": draft.updated_at.isoformat()})
+        told = client.post(action_url(draft, name), {"version": draft.updated_at.isoformat()})
 
-        assert (told.status_code, client.get(act(draft, name)).status_code) == (302, 302)
+        assert (told.status_code, client.get(action_url(draft, name)).status_code) == (302, 302)
         assert status(draft) == state
     assert set(levels(client.get(told.url))) == {"error"}
     assert not ERPExport.objects.exists()
@@ -114,11 +116,11 @@ def test_in_any_other_state_it_says_so_and_does_nothing(org, name):
 
 def test_what_was_changed_since_it_was_looked_at_is_not_approved(org):
     draft, client = factories.draft(org, status=S.READY), as_role(org)
-    seen = client.get(act(draft, "approve")).context["seen"]
+    seen = client.get(action_url(draft, "approve")).context["version"]
     draft.lines.update(qty=1000)
     draft.save()
 
-    told = client.post(act(draft, "approve"), {"seen": seen}, follow=True)
+    told = client.post(action_url(draft, "approve"), {"version": seen}, follow=True)
 
     assert levels(told) == ["error"]
     assert status(draft) == S.READY
@@ -127,11 +129,11 @@ def test_what_was_changed_since_it_was_looked_at_is_not_approved(org):
 def test_a_push_says_which_file_goes_where_and_a_second_click_sends_nothing(org, tmp_path):
     draft, client = factories.draft(org), as_role(org)
 
-    asked = client.get(act(draft, "push"))
+    asked = client.get(action_url(draft, "push"))
     assert f"sales_order_{str(draft.pk)[:8]}_" in asked.content.decode()
     assert str(tmp_path) in asked.content.decode()
-    first = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
-    second = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
+    first = client.post(action_url(draft, "push"), {"version": asked.context["version"]}, follow=True)
+    second = client.post(action_url(draft, "push"), {"version": asked.context["version"]}, follow=True)
 
     assert [levels(answer) for answer in (first, second)] == [["success"], ["error"]]
     assert ERPExport.objects.filter(draft_order=draft).count() == 1
@@ -141,8 +143,8 @@ def test_without_a_connection_a_push_can_not_be_confirmed_and_is_refused():
     org = factories.org()
     draft, client = factories.draft(org), as_role(org)
 
-    asked = client.get(act(draft, "push"))
-    told = client.post(act(draft, "push"), {"seen": asked.context["seen"]}, follow=True)
+    asked = client.get(action_url(draft, "push"))
+    told = client.post(action_url(draft, "push"), {"version": asked.context["version"]}, follow=True)
 
     assert 'type="submit" class="default"' not in asked.content.decode()
     assert levels(told) == ["error"]
@@ -153,8 +155,8 @@ def test_what_is_missing_is_told_instead_of_asking(org):
     draft, client = factories.draft(org, status=S.NEEDS_REVIEW), as_role(org)
     draft.lines.filter(line_no=2).update(uom="")
 
-    asked = client.get(act(draft, "ready"))
-    told = client.post(act(draft, "ready"), {"seen": asked.context["seen"]}, follow=True)
+    asked = client.get(action_url(draft, "ready"))
+    told = client.post(action_url(draft, "ready"), {"version": asked.context["version"]}, follow=True)
 
     assert "line 2: unit is missing" in asked.content.decode()
     assert "line 2: unit is missing" in told.content.decode()
@@ -175,13 +177,13 @@ def test_back_to_review_takes_the_approval_back_on_record(org):
 def test_another_orgs_order_is_not_there(org, name):
     draft, stranger = factories.draft(org, status=ENDS[name][0]), as_role(factories.org(), Role.ADMIN)
 
-    assert stranger.get(act(draft, name)).status_code == 404
-    assert stranger.post(act(draft, name)).status_code == 404
+    assert stranger.get(action_url(draft, name)).status_code == 404
+    assert stranger.post(action_url(draft, name)).status_code == 404
     assert status(draft) == ENDS[name][0]
 
 
 def test_an_unknown_action_is_not_there(org):
-    assert as_role(org).get(act(factories.draft(org), "delete")).status_code == 404
+    assert as_role(org).get(action_url(factories.draft(org), "delete")).status_code == 404
 
 
 def test_a_post_without_the_token_of_a_form_of_ours_does_nothing(org):
@@ -189,5 +191,5 @@ def test_a_post_without_the_token_of_a_form_of_ours_does_nothing(org):
     client = Client(enforce_csrf_checks=True)
     client.force_login(factories.user(org))
 
-    assert client.post(act(draft, "push")).status_code == 403
+    assert client.post(action_url(draft, "push")).status_code == 403
     assert status(draft) == S.APPROVED

@@ -5,8 +5,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.admin.common.acts import Act, Prospect
-from erp_connectors.admin.orders.acts import do_retry, retry_prospect, retryable
+from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
+from erp_connectors.admin.orders.row_actions import do_retry, preview_retry, retryable
 from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.dismiss import (
@@ -30,17 +30,17 @@ def _retryable(export: ERPExport) -> bool:
     return counts is not None and retryable(draft, export.pk, newest_id=counts.pk)
 
 
-def _retry_prospect(export: ERPExport) -> Prospect:
-    return retry_prospect(export.draft_order)
+def _preview_retry(export: ERPExport) -> ActionPreview:
+    return preview_retry(export.draft_order)
 
 
 def _retry(pk: UUID, actor: User, note: str) -> str:
     return do_retry(ERPExport.objects.only("draft_order").get(pk=pk).draft_order_id, actor, note)
 
 
-def _handled_prospect(export: ERPExport) -> Prospect:
+def _preview_dismiss(export: ERPExport) -> ActionPreview:
     conflict = export.conflict_json or {}
-    return Prospect(
+    return ActionPreview(
         [
             _(
                 "The answer is taken off the list of what needs attention. Nothing else changes, here or in the ERP."
@@ -51,13 +51,13 @@ def _handled_prospect(export: ERPExport) -> Prospect:
     )
 
 
-def _handled(pk: UUID, actor: User, note: str) -> str:
+def _dismiss(pk: UUID, actor: User, note: str) -> str:
     dismiss_export(pk, actor=actor, note=note)
     return _("Marked as handled.")
 
 
-def _ack_prospect(ack: AckFile) -> Prospect:
-    return Prospect(
+def _preview_dismiss_ack(ack: AckFile) -> ActionPreview:
+    return ActionPreview(
         [
             _("The file is taken off the list of what needs attention. No answer is recorded."),
             _("Your note and your name are kept in the audit log and shown with the file."),
@@ -69,25 +69,25 @@ def _ack_prospect(ack: AckFile) -> Prospect:
     )
 
 
-def _ack_handled(pk: int, actor: User, note: str) -> str:
+def _dismiss_ack(pk: int, actor: User, note: str) -> str:
     dismiss_ack(pk, actor=actor, note=note)
     return _("Marked as handled.")
 
 
-HANDLED_NOTE = gettext_lazy("What was found out and done about it, for whoever looks at this later.")
-EXPORT_ACTS = (
-    Act(
+DISMISS_NOTE = gettext_lazy("What was found out and done about it, for whoever looks at this later.")
+EXPORT_ACTIONS = (
+    RowAction(
         name="retry", label=gettext_lazy("Retry the push"), capability=Capability.PUSH,
-        offered=_retryable, prospect=_retry_prospect, does=_retry,
+        is_available=_retryable, preview=_preview_retry, execute=_retry,
     ),
-    Act(
-        name="handled", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
-        offered=can_dismiss_export, prospect=_handled_prospect, does=_handled, asks_note=HANDLED_NOTE,
+    RowAction(
+        name="dismiss", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
+        is_available=can_dismiss_export, preview=_preview_dismiss, execute=_dismiss, note_help=DISMISS_NOTE,
     ),
 )  # fmt: skip
-ACK_ACTS = (
-    Act(
-        name="handled", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
-        offered=can_dismiss_ack, prospect=_ack_prospect, does=_ack_handled, asks_note=HANDLED_NOTE,
+ACK_ACTIONS = (
+    RowAction(
+        name="dismiss", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
+        is_available=can_dismiss_ack, preview=_preview_dismiss_ack, execute=_dismiss_ack, note_help=DISMISS_NOTE,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.admin.common.acts import Act, Prospect
+from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
 from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
@@ -39,8 +39,8 @@ def retryable(draft: DraftOrder, export_id: UUID | None = None, *, newest_id: UU
     return refuse_retry(draft, export_id, newest_id=newest_id, connected=lambda: True) is None
 
 
-def _ready(draft: DraftOrder) -> Prospect:
-    return Prospect(
+def _ready(draft: DraftOrder) -> ActionPreview:
+    return ActionPreview(
         [_("The order counts as complete and checked, and waits for its approval. Nothing is sent.")],
         _facts(draft),
         [in_words(one) for one in missing_for_ready(draft)],
@@ -48,8 +48,8 @@ def _ready(draft: DraftOrder) -> Prospect:
     )
 
 
-def _approve(draft: DraftOrder) -> Prospect:
-    return Prospect(
+def _approve(draft: DraftOrder) -> ActionPreview:
+    return ActionPreview(
         [
             _(
                 "You approve the order as it is; your name and the time are recorded, and the ERP is told who approved."
@@ -62,19 +62,19 @@ def _approve(draft: DraftOrder) -> Prospect:
     )
 
 
-def _reject(draft: DraftOrder) -> Prospect:
-    return Prospect(
+def _reject(draft: DraftOrder) -> ActionPreview:
+    return ActionPreview(
         [_("The order is rejected for good: it is never sent, and this can't be taken back.")], _facts(draft)
     )
 
 
-def _review(draft: DraftOrder) -> Prospect:
+def _review(draft: DraftOrder) -> ActionPreview:
     last = counting(exports_of(draft))
     unknown = last is not None and last.failed_as == FailedAs.UNKNOWN
     warned = [
         _("Whether the ERP has the file is not known: ask the ERP team before you send another or reject.")
     ]
-    return Prospect(
+    return ActionPreview(
         [
             _("The approval is taken back. The order can be corrected and approved anew, or rejected."),
             *(warned if unknown else []),
@@ -83,21 +83,21 @@ def _review(draft: DraftOrder) -> Prospect:
     )
 
 
-def _push(draft: DraftOrder) -> Prospect:
+def _push(draft: DraftOrder) -> ActionPreview:
     return _delivery(draft, [_("One file is made of the order and written to the ERP's dropzone.")])
 
 
-def retry_prospect(draft: DraftOrder) -> Prospect:
+def preview_retry(draft: DraftOrder) -> ActionPreview:
     effect = _(retry_effect(counting(exports_of(draft))))
     return _delivery(draft, [effect, _("The failed export stays as it is, as the record of what happened.")])
 
 
-def _delivery(draft: DraftOrder, sentences: list[str]) -> Prospect:
+def _delivery(draft: DraftOrder, sentences: list[str]) -> ActionPreview:
     connection = active_connections([draft]).get(draft.org_id)
     if connection is None:
-        return Prospect(sentences, _facts(draft), [_(NO_CONNECTION)])
+        return ActionPreview(sentences, _facts(draft), [_(NO_CONNECTION)])
     facts = [*_facts(draft), *_where(draft, connection)]
-    return Prospect(sentences, facts, warnings=_warnings(draft))
+    return ActionPreview(sentences, facts, warnings=_warnings(draft))
 
 
 def _warnings(draft: DraftOrder) -> list[str]:
@@ -113,7 +113,7 @@ def _where(draft: DraftOrder, connection: ERPConnection) -> list[tuple[str, str]
         (_("File"), _("%(name)s (with the time of the push and its own 8 digits)") % {"name": named}),
         (_("Connection"), target.connection),
         *where,
-        (_("Folder"), target.folder or target.trouble),
+        (_("Folder"), target.folder or target.problem),
     ]
 
 
@@ -156,31 +156,31 @@ def _do_reject(pk: UUID, actor: User, note: str) -> str:
     return _("Order %(order)s is rejected.") % {"order": reject(pk, actor=actor)}
 
 
-ORDER_ACTS = (
-    Act(
+ORDER_ACTIONS = (
+    RowAction(
         name="ready", label=gettext_lazy("Mark as ready"), capability=Capability.APPROVE,
-        offered=may_become(DraftStatus.READY), prospect=_ready, does=_do_ready,
+        is_available=may_become(DraftStatus.READY), preview=_ready, execute=_do_ready,
     ),
-    Act(
+    RowAction(
         name="approve", label=gettext_lazy("Approve"), capability=Capability.APPROVE,
-        offered=may_become(DraftStatus.APPROVED), prospect=_approve, does=_do_approve,
+        is_available=may_become(DraftStatus.APPROVED), preview=_approve, execute=_do_approve,
     ),
-    Act(
-        name="reject", label=gettext_lazy("Reject"), capability=Capability.APPROVE, grave=True,
-        offered=may_become(DraftStatus.REJECTED), prospect=_reject, does=_do_reject,
+    RowAction(
+        name="reject", label=gettext_lazy("Reject"), capability=Capability.APPROVE, destructive=True,
+        is_available=may_become(DraftStatus.REJECTED), preview=_reject, execute=_do_reject,
     ),
-    Act(
+    RowAction(
         name="push", label=gettext_lazy("Push to the ERP"), capability=Capability.PUSH,
-        offered=may_become(DraftStatus.PUSHING, but_from=DraftStatus.ERROR), prospect=_push, does=_do_push,
+        is_available=may_become(DraftStatus.PUSHING, but_from=DraftStatus.ERROR), preview=_push, execute=_do_push,
 
     ),
-    Act(
+    RowAction(
         name="retry", label=gettext_lazy("Retry the push"), capability=Capability.PUSH,
-        offered=retryable, prospect=retry_prospect, does=do_retry,
+        is_available=retryable, preview=preview_retry, execute=do_retry,
     ),
-    Act(
+    RowAction(
         name="review", label=gettext_lazy("Back to review"), capability=Capability.APPROVE,
-        offered=may_become(DraftStatus.NEEDS_REVIEW, but_from=DraftStatus.EXTRACTED), prospect=_review,
-        does=_do_review,
+        is_available=may_become(DraftStatus.NEEDS_REVIEW, but_from=DraftStatus.EXTRACTED), preview=_review,
+        execute=_do_review,
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""What a person can do to one row: a button where it is allowed, a page that says what will happen, and the deed.
+"""Actions on one row of the admin: a button, a page with a preview, and the POST that executes the action.
 
-One view for all of them; what differs is a table of `Act`.
+One view serves all of them. Each model has a table of `RowAction`.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,23 +30,20 @@ from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 from orderflow.transitions import IllegalMove, LostRace
 
-TEMPLATE = "admin/erp_connectors/act.html"
+TEMPLATE = "admin/erp_connectors/row_action.html"
 MAX_NOTE = 2000
 
 
 class Refused(Exception):
-    """Nothing was done; the text says why and what to do."""
+    """The action was refused and nothing changed. The text says why and what to do."""
 
 
 REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToDismiss, PushRefused)
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
-    """What will happen, in sentences and facts; ``obstacles``: what has to be done before it can.
-
-    ``warnings``: what to check first; none of it blocks.
-    """
+class ActionPreview:
+    """Show the user what the action will do. ``obstacles`` block it; ``warnings`` do not."""
 
     sentences: Sequence[str]
     facts: Sequence[tuple[str, str]] = ()
@@ -55,17 +52,17 @@ class Prospect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """``does`` returns what to say afterwards, and raises one of `REFUSALS` where it did nothing."""
+class RowAction:
+    """``execute`` returns the message for the user. It raises one of `REFUSALS` if it changed nothing."""
 
     name: str
     label: Any
     capability: Capability
-    offered: Callable[[Any], bool]
-    prospect: Callable[[Any], Prospect]
-    does: Callable[[Any, User, str], str]
-    asks_note: Any = ""
-    grave: bool = False
+    is_available: Callable[[Any], bool]
+    preview: Callable[[Any], ActionPreview]
+    execute: Callable[[Any, User, str], str]
+    note_help: Any = ""
+    destructive: bool = False
 
 
 class NoteForm(forms.Form):
@@ -81,81 +78,86 @@ class Button:
     primary: bool = field(default=False, kw_only=True)
 
 
-class Acting(OrgScopedAdmin):
-    """Pages with acts; `seen` tells one state of a row from the next, so that nobody confirms what has changed."""
+class RowActionPages(OrgScopedAdmin):
+    """Add action pages to a model's admin. `version` changes with the row, so a stale confirmation is refused."""
 
-    acts: ClassVar[tuple[Act, ...]] = ()
+    row_actions: ClassVar[tuple[RowAction, ...]] = ()
     key: ClassVar[str] = "uuid"
 
-    def seen(self, row: Any) -> str:
+    def version(self, row: Any) -> str:
         return str(row.updated_at.isoformat())
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.act_page)
+        view = self.admin_site.admin_view(self.action_page)
         return [path(f"<{self.key}:pk>/do/<slug:name>/", view, name=self._url_name), *super().get_urls()]
 
     @property
     def _url_name(self) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_act"
+        return f"{self.opts.app_label}_{self.opts.model_name}_action"
 
     def buttons(self, request: HttpRequest, row: Any, primary: str) -> list[Button]:
-        """Those that the row's state and the user's role allow."""
-        allowed = [act for act in self.acts if may(request, act.capability) and act.offered(row)]
+        """Return the buttons that the row's state and the user's role allow."""
+        allowed = [
+            action
+            for action in self.row_actions
+            if may(request, action.capability) and action.is_available(row)
+        ]
         return [
-            Button(act.label, self._act_url(row, act.name), primary=act.name == primary) for act in allowed
+            Button(action.label, self._action_url(row, action.name), primary=action.name == primary)
+            for action in allowed
         ]
 
-    def _act_url(self, row: Any, name: str) -> str:
+    def _action_url(self, row: Any, name: str) -> str:
         return reverse(f"admin:{self._url_name}", args=[row.pk, name])
 
-    def act_page(self, request: HttpRequest, pk: UUID | int, name: str) -> HttpResponse:
-        """GET says what will happen, POST does it. Raises `PermissionDenied`, `Http404`."""
-        act = next((act for act in self.acts if act.name == name), None)
+    def action_page(self, request: HttpRequest, pk: UUID | int, name: str) -> HttpResponse:
+        """Show the preview on GET and execute the action on POST. Raise `PermissionDenied` or `Http404`."""
+        action = next((action for action in self.row_actions if action.name == name), None)
         row = self.get_queryset(request).filter(pk=pk).first()
-        if act is None or row is None:
+        if action is None or row is None:
             raise Http404
-        if not may(request, act.capability):
+        if not may(request, action.capability):
             raise PermissionDenied
-        note = NoteForm(request.POST or None) if act.asks_note else None
+        note = NoteForm(request.POST or None) if action.note_help else None
         if request.method == "POST" and (note is None or note.is_valid()):
-            self._do(request, row, act, note.cleaned_data["note"] if note else "")
+            self._do(request, row, action, note.cleaned_data["note"] if note else "")
             return redirect(self._page_of(row))
-        if not act.offered(row):
+        if not action.is_available(row):
             messages.error(request, _stale(row))
             return redirect(self._page_of(row))
-        return self._ask(request, row, act, note)
+        return self._ask(request, row, action, note)
 
-    def _ask(self, request: HttpRequest, row: Any, act: Act, note: NoteForm | None) -> HttpResponse:
+    def _ask(self, request: HttpRequest, row: Any, action: RowAction, note: NoteForm | None) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": row,
-            "title": act.label,
+            "title": action.label,
             "subtitle": str(row),
-            "act": act,
-            "prospect": act.prospect(row),
+            "action": action,
+            "preview": action.preview(row),
             "note": note,
-            "seen": request.POST.get("seen") or self.seen(row),
+            "version": request.POST.get("version") or self.version(row),
             "back": self._page_of(row),
         }
         return TemplateResponse(request, TEMPLATE, context)
 
-    def _do(self, request: HttpRequest, row: Any, act: Act, note: str) -> None:
+    def _do(self, request: HttpRequest, row: Any, action: RowAction, note: str) -> None:
         try:
             with transaction.atomic():
-                self._require_as_seen(row, act, request.POST.get("seen", ""))
-                said = act.does(row.pk, signed_in(request), note)
+                self._require_unchanged(row, action, request.POST.get("version", ""))
+                message = action.execute(row.pk, signed_in(request), note)
         except REFUSALS as refused:
             messages.error(request, f"{_('Nothing was done.')} {in_words(refused)}")
         else:
-            messages.success(request, said)
+            messages.success(request, message)
 
-    def _require_as_seen(self, row: Any, act: Act, seen: str) -> None:
-        """Locked, so that what was confirmed is what is done. Raises `Refused`."""
+    def _require_unchanged(self, row: Any, action: RowAction, version: str) -> None:
+        """Lock the row, so that it stays as the user confirmed it. Raise `Refused` if it has changed."""
         now: Any = self.model._default_manager.select_for_update(of=("self",)).get(pk=row.pk)
-        if not act.offered(now):
+        if not action.is_available(now):
             raise Refused(_stale(now))
-        if self.seen(now) != seen:
+        if self.version(now) != version:
             raise Refused(
                 _("It was changed since you looked at it. Look at it as it is now, and decide again.")
             )
