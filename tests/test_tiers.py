@@ -26,6 +26,20 @@ def test_make_runs_each_tier_on_each_database() -> None:
     assert sorted(runs) == sorted(product([tier for tier in TIERS if tier != "all"], ["sqlite", "postgres"]))
 
 
+def test_each_crash_point_is_hit_over_ssh_on_each_database_that_can_hit_it(
+    pytestconfig: pytest.Config,
+) -> None:
+    """One SSH server is enough on PostgreSQL; which one differs."""
+    hit: dict[str, set[str]] = {"sqlite": set(), "postgres": set()}
+    for item in pytestconfig.stash[COLLECTED]:
+        if re.search(r"^tests/crash/.*\[(asyncssh|openssh)", item.nodeid):
+            for database, points in hit.items():
+                if tier_of(item, database):
+                    points.add(re.sub(r"\[(asyncssh|openssh)", "[ssh", item.nodeid))
+
+    assert hit["postgres"] == hit["sqlite"]
+
+
 def test_ci_runs_both_tiers_with_nothing_skipped() -> None:
     script = (ROOT / ".ci" / "run").read_text()
 

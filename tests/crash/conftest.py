@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -21,13 +21,23 @@ MakePair = Callable[[str], list[Cell]]
 @pytest.hookimpl(tryfirst=True)  # before `tests.plugin` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the file system's cells in the everyday tier, where they pass every crash point; SSH servers are deep."""
-    for item in items:
-        if HERE not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.every_database)
+    ours = [item for item in items if HERE in item.path.parents]
+    names = {item.nodeid for item in ours}
+    for item in ours:
+        if not repeats_openssh(item.nodeid, names):
+            item.add_marker(pytest.mark.every_database)
         call = getattr(item, "callspec", None)
         if call and call.params.get("kind", "filesystem") != "filesystem":
             item.add_marker(pytest.mark.deep)
+
+
+def repeats_openssh(name: str, names: Container[str]) -> bool:
+    """Return True for a cell over AsyncSSH whose point has a cell over OpenSSH, too.
+
+    Such a cell runs on SQLite only: the servers differ in what they answer, not in the statements of a worker that is
+    stopped there.
+    """
+    return "[asyncssh" in name and name.replace("[asyncssh", "[openssh") in names
 
 
 @pytest.fixture(scope="session")
