@@ -22,7 +22,7 @@ OPTIONS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    program = require_program("chromium")
+    program = require_program("chromium-headless-shell")
     # Playwright keeps an event loop in this thread, and Django would refuse to touch the database beside one.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
