@@ -43,12 +43,15 @@ serve: $(INSTALLED) ## web, workers and a simulated ERP until Ctrl-C: http://127
 	@$(PYTHON) -m tools.demo serve $(ARGS)
 
 # One more than the two cores that the time is promised for: some tests wait for a server that does not answer.
-PYTEST = $(PYTHON) -m pytest -n 3
+PROCESSES = 3
+PYTEST = $(PYTHON) -m pytest -n $(PROCESSES)
 
 test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and PostgreSQL; ARGS="-k push" for a part
 	$(PYTEST) --tier=everyday --database=sqlite $(ARGS)
 	$(PYTEST) --tier=everyday --database=postgres $(ARGS)
 
+# Many of them wait: for a time-out, a restart, a browser.
+test-deep: PROCESSES = 4
 test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: $(INSTALLED) ## the rest of the tests: kills over SSH, browsers, slow servers, fuzzing
 	$(PYTEST) --tier=deep --database=sqlite $(ARGS)
