@@ -42,6 +42,8 @@ class Ticker:
         self._answering_since: float | None = None
         self._busy_since: float | None = None
         self._told = False
+        # SQLite is never away: a statement that waits there waits for a process of this host, perhaps a frozen worker.
+        self._may_be_away = connection.vendor != "sqlite"
         self._gone: deque[str] = deque()
         self._stopping = threading.Event()
         self._next_beat = self._next_tick = 0.0
@@ -60,7 +62,8 @@ class Ticker:
     @property
     def answering_since(self) -> float | None:
         """Since when the database answers at once, by `time.monotonic`; None if it does not."""
-        return None if self.busy_for() > SLOW_SECONDS else self._answering_since
+        away = self._may_be_away and self.busy_for() > SLOW_SECONDS
+        return None if away else self._answering_since
 
     def busy_for(self) -> float:
         """Return for how many seconds the database has not answered what was asked last."""
@@ -110,7 +113,7 @@ class Ticker:
                 self.say("the database answers again")
             self._told = False
             now = time.monotonic()
-            if self._answering_since is None or now - began > SLOW_SECONDS:
+            if self._answering_since is None or (self._may_be_away and now - began > SLOW_SECONDS):
                 self._answering_since = now
         finally:
             self._busy_since = None

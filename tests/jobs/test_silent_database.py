@@ -59,8 +59,8 @@ def silenced(tmp_path: Path) -> Iterator[Silenced]:
             yield Silenced(replace(direct, env=env), between, url)
 
 
-def options() -> tuple[str, ...]:
-    return ("run_workers", "--workers", "2", "--stale-after", str(STALE), "--stop-within", str(STOP))
+def options(*, workers: int = 2) -> tuple[str, ...]:
+    return ("run_workers", "--workers", str(workers), "--stale-after", str(STALE), "--stop-within", str(STOP))
 
 
 def test_sigterm_ends_everything_within_its_bound(silenced: Silenced) -> None:
@@ -103,7 +103,8 @@ def test_work_goes_on_once_the_database_answers_again(silenced: Silenced) -> Non
 
 
 def test_workers_that_hang_are_replaced(silenced: Silenced) -> None:
-    with silenced.world.running(*options()) as workers:
+    """With one worker: a second one might connect only afterwards, and work on."""
+    with silenced.world.running(*options(workers=1)) as workers:
         silenced.wait_until_alive(workers)
         (first,) = workers.groups()
         silenced.between.silence_connected()

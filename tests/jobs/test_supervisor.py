@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,11 @@ def require_restarted(workers: Running, world: World) -> None:
     workers.wait_until_said("started", times=2)
     old, new = workers.groups()
     assert group_of(old) == {}, "a part of the old tree is left"
-    workers.wait_for(lambda: beats(workers, world) == 1, "a heartbeat after the restart")
+    before = beat_times(workers, world)  # the old tree's row is deleted once the database is free
+    workers.wait_for(
+        lambda: beats(workers, world) == 1 and beat_times(workers, world) > before,
+        "a heartbeat after the restart",
+    )
     assert len(group_of(new)) >= 7  # guardian, main, sentinel, two workers, pusher, monitor
 
 
@@ -93,14 +97,26 @@ def test_work_goes_on_after_idle_workers_were_killed(workers: Running, world: Wo
     assert time.monotonic() - killed_at < 60
 
 
-def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
+def freeze(leader: int) -> None:
     frozen: set[int] = set()
-    while fresh := set(group_of(workers.groups()[0])) - frozen:  # one that was just forked, too
+    while fresh := set(group_of(leader)) - frozen:  # one that was just forked, too
         for pid in fresh:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
         frozen |= fresh
+
+
+def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
+    freeze(workers.groups()[0])
     workers.wait_until_said("no sign of life for")
+    require_restarted(workers, world)
+
+
+def test_a_tree_that_was_frozen_in_a_transaction_is_replaced(workers: Running, world: World) -> None:
+    with closing(sqlite3.connect(world.database, timeout=20, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")  # as a frozen worker of the tree might hold it
+        freeze(workers.groups()[0])
+        workers.wait_until_said("no sign of life for")
     require_restarted(workers, world)
 
 
