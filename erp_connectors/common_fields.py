@@ -57,9 +57,9 @@ class CommonConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def mode_field(choices: Sequence[tuple[str, str]]) -> ConfigField:
     return ConfigField(
-        MODE, "string", required=True, default=None, label="Mode", group=WAY, purpose=Purpose.MODE,
+        MODE, "string", required=True, default=None, label="Transport", group=WAY, purpose=Purpose.MODE,
         choices=tuple(choices),
-        help="An SFTP server is the usual way. A folder must be on, or mounted on, the machine that OrderFlow runs on.",
+        help="Usually an SFTP server. A folder must be on the host that runs OrderFlow, or mounted there.",
     )  # fmt: skip
 
 
@@ -73,10 +73,11 @@ FIELDS = (
         help="Absolute folder that the ERP writes its answers to; without it nothing is polled.",
     ),
     ConfigField(
-        "atomic_write", "boolean", required=False, default=True, label="Temporary name, then rename",
+        "atomic_write", "boolean", required=False, default=True, label="Write, then rename",
         group=WRITING, rare=True,
-        help="Write a temporary file, then rename it: each order appears exactly once and whole. Off: it is written "
-        "under its final name, at least once, and a reader may see part of it.",
+        help="Write a temporary file, then rename it: each order appears exactly once and complete. If "
+        "off, each order is written under its final name at least once, and a reader may see part of "
+        "it.",
     ),
     ConfigField(
         "done_marker", "boolean", required=False, default=False, label="Marker after each file", group=WRITING,

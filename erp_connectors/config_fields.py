@@ -13,7 +13,7 @@ import msgspec
 
 # The headings of a form, in this order; others follow in the order of their fields.
 WAY, SERVER, LOGIN, FOLDERS, WRITING, TIMING, PLAN, DATES = GROUPS = (
-    "How the dropzone is reached", "Server", "Login", "Folders", "How files are written", "Times",
+    "Transport", "Server", "Login", "Folders", "Writing files", "Timeouts",
     "Planned change of keys", "Reminders",
 )  # fmt: skip
 

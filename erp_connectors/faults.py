@@ -140,7 +140,7 @@ HOST_KEY_UNKNOWN = FaultKind(
     "Get the server's key fingerprint from whoever runs it, compare, and pin the key under Host key.",
 )  # fmt: skip
 HOST_KEY_CHANGED = FaultKind(
-    "HOST_KEY_CHANGED", _C, _ERP, "The server's key is not the pinned one. Nothing was sent.",
+    "HOST_KEY_CHANGED", _C, _ERP, "The server presented a host key that is not pinned. Nothing was sent.",
     "Ask whoever runs the server whether its key was changed; then compare and pin the new one under Host key.",
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(

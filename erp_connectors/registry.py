@@ -116,7 +116,7 @@ def wrap_transports(wrap: Callable[[Transport], Transport]) -> Iterator[None]:
 def open_transport(dropzone: Dropzone) -> Transport:
     """Return the transport for a dropzone, not yet connected. Raises `Fault` INTERNAL_ERROR if that has a bug."""
     policy = TransportPolicy(
-        dropzone_roots=tuple(_roots_of(dropzone.org_slug)),
+        dropzone_roots=tuple(roots_of(dropzone.org_slug)),
         sftp_allowed_hosts=tuple(settings.SFTP_ALLOWED_HOSTS),
         sftp_loopback=settings.SFTP_ALLOW_LOOPBACK,
         nat64_prefixes=tuple(settings.NAT64_PREFIXES),
@@ -128,7 +128,7 @@ def open_transport(dropzone: Dropzone) -> Transport:
     return transport
 
 
-def _roots_of(org_slug: str) -> Iterator[str]:
+def roots_of(org_slug: str) -> Iterator[str]:
     """A root with an org's place in it belongs to that org alone; who has no org has none of these."""
     for root in map(str, settings.DROPZONE_ROOTS):
         if ORG_PLACE not in root:

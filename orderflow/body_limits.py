@@ -105,5 +105,5 @@ def _length_required(request: HttpRequest) -> HttpResponse:
 def _too_large(request: HttpRequest, most: int) -> HttpResponse:
     if _is_program(request):
         return JsonResponse(envelope(413, f"The body is larger than {most} bytes."), status=413)
-    said = _("What was sent is larger than %(most)d MB. Nothing was saved; send it in smaller parts.")
+    said = _("The request is larger than %(most)d MB. Nothing was saved. Send it in smaller parts.")
     return render(request, "413.html", {"said": said % {"most": most // 1024**2}}, status=413)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orderflow.tenancy import scope
-from orderflow.translated_model_names import speak
+from orderflow.translated_model_names import translate_model_names
 
 # Queue rows and schedules are made by the program (one with bad arguments stops all), tokens over the API,
 # and groups mean nothing here.
@@ -96,7 +96,7 @@ class OrderFlowAdminConfig(SimpleAdminConfig):
     default_site = "orderflow.site.OrderFlowAdminSite"
 
     def ready(self) -> None:
-        speak()
+        translate_model_names()
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(_check_pages, checks.Tags.admin)
 

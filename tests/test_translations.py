@@ -38,7 +38,7 @@ TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 # The same in both languages.
 SAME = {
     "Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s", "Admin",
-    "Integrator", "Person", "Filter", "export", "person", "status",
+    "Integrator", "User", "Filter", "export", "user", "status",
     "Webhook", "Organisation: %(org)s", "Code",
 }  # fmt: skip
 

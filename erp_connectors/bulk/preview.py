@@ -101,26 +101,26 @@ def _preview_data(action: BulkAction, orders: Sequence[DraftOrder]) -> PreviewDa
 
 def _ready(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.READY:
-        return OrderPreview(order, Outcome.SAME, _("Ready already."))
+        return OrderPreview(order, Outcome.SAME, _("Already ready."))
     if order.status not in _BEFORE[BulkAction.READY]:
         return _wrong_status(order)
-    return _complete(order, data, _("Complete: it then waits for approval."))
+    return _complete(order, data, _("Complete. It will wait for approval."))
 
 
 def _approve(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.APPROVED:
-        return OrderPreview(order, Outcome.SAME, _("Approved already."))
+        return OrderPreview(order, Outcome.SAME, _("Already approved."))
     if order.status not in _BEFORE[BulkAction.APPROVE]:
         return _wrong_status(order)
-    return _complete(order, data, _("Approved by you; nothing is sent yet."))
+    return _complete(order, data, _("Will be approved by you. Nothing is sent yet."))
 
 
 def _reject(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.REJECTED:
-        return OrderPreview(order, Outcome.SAME, _("Rejected already."))
+        return OrderPreview(order, Outcome.SAME, _("Already rejected."))
     if order.status not in _BEFORE[BulkAction.REJECT]:
         return _wrong_status(order)
-    return OrderPreview(order, Outcome.DONE, _("Never sent. This can't be undone."))
+    return OrderPreview(order, Outcome.DONE, _("Will never be sent. This can't be undone."))
 
 
 def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
@@ -131,7 +131,7 @@ def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
         return _wrong_status(order)
     if order.org_id not in data.connected:
         return OrderPreview(order, Outcome.REFUSED, _(NO_CONNECTION))
-    return _done(order, data, _("New: each is sent to the ERP, once, as one file."))
+    return _done(order, data, _("New. Each is sent to the ERP once, as one file."))
 
 
 def _retry(order: DraftOrder, data: PreviewData) -> OrderPreview:
@@ -167,10 +167,10 @@ _JUDGES: dict[BulkAction, Callable[[DraftOrder, PreviewData], OrderPreview]] = {
 
 def _so_far(export: ERPExport) -> str:
     if export.status == ExportStatus.ACKED:
-        return _("Accepted by the ERP already; nothing is sent twice.")
+        return _("Already accepted by the ERP. Nothing is sent twice.")
     if export.status == ExportStatus.SENT:
-        return _("On the server already with the same content; nothing is sent twice.")
-    return _("On its way already; nothing is sent twice.")
+        return _("Already on the server with the same content. Nothing is sent twice.")
+    return _("Already being sent. Nothing is sent twice.")
 
 
 def _complete(order: DraftOrder, data: PreviewData, words: str) -> OrderPreview:

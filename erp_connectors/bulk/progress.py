@@ -14,8 +14,8 @@ from orderflow.heartbeat.models import Heartbeat
 SILENT_AFTER = timedelta(seconds=45)
 PATIENCE = timedelta(seconds=5)
 SILENT = (
-    "No background worker has shown a sign of life. Ask whoever runs OrderFlow to start run_workers; what is open here "
-    "goes on by itself then."
+    "No worker is running. Ask the operator of OrderFlow to start run_workers. The open orders then "
+    "continue automatically."
 )
 
 

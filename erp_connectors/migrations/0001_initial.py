@@ -184,7 +184,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default="",
                         editable=False,
-                        help_text="By which the server proved itself when the file was written: type and SHA256 fingerprint.",
+                        help_text="Host key that the server presented when the file was written: type and SHA256 fingerprint.",
                         max_length=120,
                     ),
                 ),
@@ -197,9 +197,7 @@ class Migration(migrations.Migration):
                 (
                     "overdue_at",
                     models.DateTimeField(
-                        editable=False,
-                        help_text="When it was noticed that the ERP's answer is late.",
-                        null=True,
+                        editable=False, help_text="When the ERP's answer was found to be overdue.", null=True
                     ),
                 ),
                 ("payload_removed_at", models.DateTimeField(editable=False, null=True)),
@@ -261,7 +259,8 @@ class Migration(migrations.Migration):
                 (
                     "mtime",
                     models.BigIntegerField(
-                        default=-1, help_text="As the server's own clock says; comparable only with itself."
+                        default=-1,
+                        help_text="By the server's clock. Compare it only with other times of the same server.",
                     ),
                 ),
                 (
@@ -286,7 +285,7 @@ class Migration(migrations.Migration):
                     "unchanged_since",
                     models.DateTimeField(
                         editable=False,
-                        help_text="Of one that can't be understood: what we saw then is there still.",
+                        help_text="For an unreadable file: it has not changed since we read it.",
                         null=True,
                     ),
                 ),
@@ -306,7 +305,7 @@ class Migration(migrations.Migration):
                     "dismissed_at",
                     models.DateTimeField(
                         editable=False,
-                        help_text="When a person said that nothing more is to be done about it.",
+                        help_text="When a user dismissed the alert about this file.",
                         null=True,
                     ),
                 ),

@@ -33,7 +33,7 @@ class AckFile(models.Model):
     )
     size = models.BigIntegerField(default=-1)
     mtime = models.BigIntegerField(
-        default=-1, help_text="As the server's own clock says; comparable only with itself."
+        default=-1, help_text="By the server's clock. Compare it only with other times of the same server."
     )
     status = models.CharField(max_length=10, choices=AckFileStatus.choices, default=AckFileStatus.WAITING)
     reason = models.TextField(blank=True, default="")
@@ -42,7 +42,7 @@ class AckFile(models.Model):
     unchanged_since = models.DateTimeField(
         null=True,
         editable=False,
-        help_text="Of one that can't be understood: what we saw then is there still.",
+        help_text="For an unreadable file: it has not changed since we read it.",
     )
     decided_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(null=True)
@@ -52,7 +52,7 @@ class AckFile(models.Model):
         null=True, editable=False, help_text="It is handled and could not be moved: when that is tried again."
     )
     dismissed_at = models.DateTimeField(
-        null=True, editable=False, help_text="When a person said that nothing more is to be done about it."
+        null=True, editable=False, help_text="When a user dismissed the alert about this file."
     )
     body_removed_at = models.DateTimeField(null=True, editable=False)
     # Set if retention has removed the body, or if it is in another row.

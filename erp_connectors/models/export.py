@@ -82,7 +82,7 @@ class ERPExport(models.Model):
         blank=True,
         default="",
         editable=False,
-        help_text="By which the server proved itself when the file was written: type and SHA256 fingerprint.",
+        help_text="Host key that the server presented when the file was written: type and SHA256 fingerprint.",
     )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
@@ -91,7 +91,7 @@ class ERPExport(models.Model):
     sent_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     overdue_at = models.DateTimeField(
-        null=True, editable=False, help_text="When it was noticed that the ERP's answer is late."
+        null=True, editable=False, help_text="When the ERP's answer was found to be overdue."
     )
     # Retention: once the first is set, the bytes are not shown; once the second is, the archive has deleted them.
     payload_removed_at = models.DateTimeField(null=True, editable=False)

@@ -26,14 +26,14 @@ class AccessChanged(Exception):
     """Password, second factor, role or state changed after they were checked; start again with the new ones."""
 
     def __str__(self) -> str:
-        return _("Your account was changed meanwhile. Nothing was done; try again.")
+        return _("Your account was changed in the meantime. Nothing was changed now. Try again.")
 
 
 class LastAdmin(Exception):
     """The org would have no user left who can change its users."""
 
     def __str__(self) -> str:
-        return _("This is the last admin of the organisation. Make somebody else an admin first.")
+        return _("This is the last admin of the organisation. Give another user the role Admin first.")
 
 
 def add_person(person: User, *, actor: User) -> None:

@@ -47,7 +47,7 @@ class AuditLogAdmin(OrgScopedAdmin):
     linked = (*OrgScopedAdmin.linked, "entity_id", "request_id")
     search_fields = ("entity_id", "actor__email", "request_id")
     search_help_text = gettext_lazy(
-        "Order number, ERP number, file name, id of what it is about, e-mail of who did it, request id"
+        "Order number, ERP number, file name, ID of the object, e-mail address of the user, request ID"
     )
     ordering = ("-created_at",)
     show_full_result_count = False
@@ -81,7 +81,7 @@ class AuditLogAdmin(OrgScopedAdmin):
     def who(self, entry: AuditLog) -> str:
         return str(entry.actor or _("The system"))
 
-    @admin.display(description=gettext_lazy("about"))
+    @admin.display(description=gettext_lazy("object"))
     def about(self, entry: Any) -> SafeString | str:
         about: About = entry.about_now
         kind = KINDS.get(entry.entity_type, entry.entity_type)

@@ -20,7 +20,7 @@ KINDS = {
     "AckFile": _("Ack file"),
     "ERPConnection": _("Connection"),
     "Subscription": _("Notification"),
-    "User": _("Person"),
+    "User": _("User"),
     "RetentionRun": _("Retention"),
 }
 
@@ -48,7 +48,7 @@ class ActorFilter(admin.SimpleListFilter):
 
 
 class KindFilter(admin.SimpleListFilter):
-    title = _("about")
+    title = _("object")
     parameter_name = "about"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

@@ -21,17 +21,17 @@ else:
 
 
 class Action(models.TextChoices):
-    DRAFT_APPROVED = "DRAFT_APPROVED", _("Draft approved")
-    APPROVAL_REVERTED = "APPROVAL_REVERTED", _("Approval reverted")
-    DRAFT_DELETED = "DRAFT_DELETED", _("Draft deleted")
+    DRAFT_APPROVED = "DRAFT_APPROVED", _("Order approved")
+    APPROVAL_REVERTED = "APPROVAL_REVERTED", _("Approval revoked")
+    DRAFT_DELETED = "DRAFT_DELETED", _("Order deleted")
     DRAFT_PUSH_REQUESTED = "DRAFT_PUSH_REQUESTED", _("Push requested")
-    DRAFT_PUSHED = "DRAFT_PUSHED", _("Draft pushed")
+    DRAFT_PUSHED = "DRAFT_PUSHED", _("Order pushed")
     DRAFT_PUSH_FAILED = "DRAFT_PUSH_FAILED", _("Push failed")
     DRAFT_PUSH_RETRIED = "DRAFT_PUSH_RETRIED", _("Push retried")
     EXPORT_ACKED = "EXPORT_ACKED", _("Export acked")
     EXPORT_REFUSED = "EXPORT_REFUSED", _("Export refused")
     EXPORT_MOVED = "EXPORT_MOVED", _("Export moved to another connection")
-    DISMISSED = "DISMISSED", _("Marked as handled")
+    DISMISSED = "DISMISSED", _("Dismissed")
     CONNECTION_CREATED = "CONNECTION_CREATED", _("Connection created")
     CONNECTION_CHANGED = "CONNECTION_CHANGED", _("Connection changed")
     CONNECTION_TESTED = "CONNECTION_TESTED", _("Connection tested")

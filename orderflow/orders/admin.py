@@ -165,5 +165,5 @@ class DraftOrderAdmin(OrgScopedAdmin):
             super().save_related(request, form, formsets, change)
         if locked.status != before:
             was = DraftStatus(before).label
-            text = gettext("The order was %(status)s and now needs review and approval again.")
+            text = gettext("The order was %(status)s. It now needs review and approval again.")
             self.message_user(request, text % {"status": was}, messages.WARNING)

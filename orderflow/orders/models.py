@@ -163,7 +163,7 @@ class DraftOrderLine(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"line {self.line_no}"
+        return str(self.line_no)
 
 
 class ImportedOrderQuerySet(OrgScopedQuerySet["ImportedOrder"]):
@@ -195,4 +195,4 @@ class ImportedOrder(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.file_name}, line {self.file_line}"
+        return f"{self.file_name}:{self.file_line}"

@@ -6,7 +6,9 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from orderflow.second_factor import services
 from orderflow.tenancy.models import User
 
-ONLY_RECOVERY = "After too many wrong codes only a recovery code is taken; or have the second factor reset."
+ONLY_RECOVERY = (
+    "After too many wrong codes only a recovery code is accepted. Or have the second factor reset."
+)
 
 
 class CodeRequired(AuthenticationFailed):

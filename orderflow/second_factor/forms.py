@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from orderflow.second_factor.services import takes_recovery_codes_only
 from orderflow.tenancy.models import User
 
-WRONG = _("This code is wrong, or was used before. Wait for the next one.")
+WRONG = _("This code is wrong or was already used. Wait for the next code.")
 ONLY_RECOVERY = _(
-    "After too many wrong codes only a recovery code is taken; or have the second factor reset."
+    "After too many wrong codes only a recovery code is accepted. Or have the second factor reset."
 )
 
 

@@ -99,7 +99,7 @@ def _let_in(request: HttpRequest, person: User, *, before: int) -> HttpResponse:
     if left < before:
         messages.warning(
             request,
-            _("You used a recovery code; %(left)s are left. Make new ones under “Second factor”.")
+            _("You used a recovery code. %(left)s are left. Generate new ones under “Second factor”.")
             % {"left": left},
         )
     return redirect(next_page)

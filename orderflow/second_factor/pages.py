@@ -44,8 +44,8 @@ def codes_page(request: HttpRequest) -> HttpResponse:
         return _page(request, "codes", codes=services.renew_recovery_codes(person))
     asked = {
         "heading": _("New recovery codes"),
-        "what": _("Ten new recovery codes are made and shown once. Those you have no longer work."),
-        "button": _("Make new recovery codes"),
+        "what": _("Ten new recovery codes are generated and shown once. Your old codes stop working."),
+        "button": _("Generate new recovery codes"),
     }
     return _page(request, "confirm", form=form, **asked)
 
@@ -56,12 +56,13 @@ def off_page(request: HttpRequest) -> HttpResponse:
         return redirect("admin:second_factor")
     if _confirmed(request, person, form):
         services.turn_off(person)
-        messages.success(request, _("The second factor is off. Your password alone logs you in."))
+        messages.success(request, _("The second factor is off. You now log in with your password only."))
         return redirect("admin:second_factor")
     asked = {
         "heading": _("Turn off the second factor"),
         "what": _(
-            "Your password alone will log you in. For a new device, turn it off here and set it up again there."
+            "You will log in with your password only. To use a new device, turn the second factor off and "
+            "set it up again."
         ),
         "button": _("Turn it off"),
     }
@@ -75,7 +76,7 @@ def _set_up_page(request: HttpRequest, person: User) -> HttpResponse:
         try:
             made = services.set_up(person, secret, form.typed_code)
         except services.NotSetUp:
-            form.add_error("code", _("This code is wrong. Is the clock of your device right?"))
+            form.add_error("code", _("This code is wrong. Check the clock of your device."))
         else:
             update_session_auth_hash(request, person)
             return _page(request, "codes", codes=made, set_up=True)

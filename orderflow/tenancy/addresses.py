@@ -23,8 +23,8 @@ def require_ascii(email: str) -> None:
     if not email.isascii():
         raise ValidationError(
             _(
-                "Use only the letters a to z, digits and the usual signs. "
-                "If the domain has other letters, enter the form that begins with xn--."
+                "Use only the letters a to z, digits and the usual punctuation. If the domain has other "
+                "letters, enter its form that begins with xn--."
             ),
             code="not_ascii",
         )

@@ -8,7 +8,7 @@ from orderflow import private_files
 
 class TenancyConfig(AppConfig):
     name = "orderflow.tenancy"
-    verbose_name = _("Organisations and people")
+    verbose_name = _("Organisations and users")
 
     def ready(self) -> None:
         from orderflow.tenancy import checks  # noqa: PLC0415  # need the models

@@ -100,13 +100,15 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing, unused-ign
                 condition=Q(org=None, role=None)
                 | Q(org__isnull=False, role__isnull=False, role__in=Role.values),
                 name="user_has_org_and_role_or_neither",
-                violation_error_message=_("Choose an org and a role; or neither, for platform staff."),
+                violation_error_message=_(
+                    "Choose an organisation and a role, or neither for platform staff."
+                ),
             ),
             models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_is_lower_case"),
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_email_in_any_case_once",
-                violation_error_message=_("A user with this e-mail address exists."),
+                violation_error_message=_("A user with this e-mail address already exists."),
             ),
         ]
 

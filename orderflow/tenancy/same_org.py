@@ -13,7 +13,7 @@ class SameOrg(BaseConstraint):
     A null is not checked. As with Django's own foreign keys, the check waits for the end of the transaction.
     """
 
-    default_violation_error_message = _("Choose one of the same organisation.")
+    default_violation_error_message = _("Choose one from the same organisation.")
 
     def __init__(self, *, field: str, name: str, **more: Any) -> None:
         super().__init__(name=name, **more)

@@ -16,7 +16,9 @@ ROLES = _(
     "Admin: everything in the organisation. Integrator: connections, the audit log, and reading. "
     "Operations: approve, push, retry, and reading. Viewer: reading."
 )
-ACTIVE = _("Switched off, they can't log in; who is logged in and every API token of theirs end at once.")
+ACTIVE = _(
+    "A user who is not active can't log in. Switching a user off ends all sessions and API tokens at once."
+)
 
 
 class _Address:

@@ -175,7 +175,7 @@ def test_runs_are_listed_with_their_state(org, ops):
 
     page = text(ops.get(reverse("admin:bulk_bulkrun_changelist")))
 
-    assert "Not confirmed: nothing was done" in page
+    assert "Not confirmed, nothing was changed" in page
     assert "Finished" in page
     opened = ops.get(reverse("admin:bulk_bulkrun_change", args=[unconfirmed.pk]))
     assert opened.url == reverse("admin:bulk_run", args=[unconfirmed.pk])

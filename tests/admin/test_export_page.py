@@ -141,7 +141,7 @@ def test_a_replaced_export_that_was_answered_is_marked_as_handled(site):
     told = client.post(
         action_url(export, "dismiss"), {"version": asked.context["version"], **NOTES}, follow=True
     )
-    assert "Marked as handled." in told.content.decode()
+    assert "Dismissed." in told.content.decode()
     assert NOTES["note"] in told.content.decode()
     assert again(export).conflict_json is None
 

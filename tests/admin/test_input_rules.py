@@ -1,5 +1,7 @@
 """The admin's forms follow the same rules as the API and the import."""
 
+from decimal import Decimal
+
 import pytest
 from django.utils.translation import override
 
@@ -93,3 +95,31 @@ def test_line_breaks_of_a_browser_are_those_of_the_api(client, user):
     client.post(f"/admin/orders/draftorder/{draft.pk}/change/", lines_form(draft))
 
     assert DraftOrder.objects.get().notes == "a\nb"
+
+
+GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de", "REMOTE_ADDR": "127.0.0.1"}
+
+
+@pytest.mark.parametrize(("typed", "stored"), [("250", "250"), ("2,5", "2.5"), ("0,125", "0.125")])
+def test_a_german_user_writes_a_decimal_comma(client, user, typed, stored):
+    draft = factories.draft(user.org, status=DraftStatus.NEEDS_REVIEW, lines=1)
+    url = f"/admin/orders/draftorder/{draft.pk}/change/"
+    form = lines_form(draft, order_date="02.11.2026", **{"lines-0-qty": typed})
+
+    client.post(url, form, **GERMAN)
+    page = client.get(url, **GERMAN).content.decode()
+
+    assert draft.lines.get().qty == Decimal(stored)
+    assert f'name="lines-0-qty" value="{typed}"' in page
+
+
+def test_a_point_in_a_german_number_is_refused(client, user):
+    """A German reader takes 250.000 for 250 thousand."""
+    draft = factories.draft(user.org, status=DraftStatus.NEEDS_REVIEW, lines=1)
+    before = draft.lines.get().qty
+    form = lines_form(draft, order_date="02.11.2026", **{"lines-0-qty": "250.000"})
+
+    page = client.post(f"/admin/orders/draftorder/{draft.pk}/change/", form, **GERMAN)
+
+    assert "mit Dezimalkomma" in page.content.decode()
+    assert draft.lines.get().qty == before

@@ -100,12 +100,12 @@ def test_an_announced_key_reminders_and_weak_encryption_are_seen_everywhere(page
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.goto(address(live_server, row))
-            for told in ("Look at this in time", "in 7 days", "counts from", "not today"):
+            for told in ("Reminders", "in 7 days", "counts from", "not today"):
                 expect(page.get_by_text(told).first).to_be_visible()
             look(page)
             picture(page, f"connection-{name}-{scheme}")
             page.goto(f"{live_server.url}/admin/")
-            expect(page.get_by_text("A key or password runs out").first).to_be_visible()
+            expect(page.get_by_text("A key or password expires soon").first).to_be_visible()
             expect(page.get_by_text("The connection allows outdated encryption").first).to_be_visible()
             look(page)
             picture(page, f"overview-{name}-{scheme}")

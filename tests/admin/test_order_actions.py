@@ -87,7 +87,7 @@ def test_who_may_does_it_and_nobody_else_is_asked(org, name, role):
     draft, client = factories.draft(org, status=before), as_role(org, role)
 
     if role in MAY:
-        assert "What will happen" in client.get(action_url(draft, name)).content.decode()
+        assert "What this does" in client.get(action_url(draft, name)).content.decode()
         assert status(draft) == before
         confirm(client, draft, name)
         assert status(draft) == after

@@ -51,8 +51,8 @@ def page(as_user, org) -> Page:
 def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, busy, live_server):
     page.goto(f"{live_server.url}/admin/")
 
-    expect(page.get_by_role("heading", name="What needs a person now")).to_be_visible()
-    for table in page.get_by_text("As a table").all():
+    expect(page.get_by_role("heading", name="Needs your attention")).to_be_visible()
+    for table in page.get_by_text("Show as a table").all():
         table.click()
     look_wide_and_narrow(page)
 
@@ -94,7 +94,7 @@ def test_it_refreshes_itself_and_takes_nothing_from_who_works_on_it(page, busy, 
     step = page.get_by_role("link", name="Show and approve")
     step.focus()
     page.locator("#exports-by-day-desc").wait_for(state="attached")
-    page.get_by_text("As a table").first.click()
+    page.get_by_text("Show as a table").first.click()
     step.focus()
     factories.draft(org, status=DraftStatus.READY, lines=0)
 
@@ -128,7 +128,7 @@ def test_who_is_logged_out_meanwhile_is_told(page, busy, live_server, context):
     page.clock.fast_forward(EVERY + 1000)
 
     expect(page.get_by_role("alert")).to_contain_text("log in again")
-    expect(page.get_by_role("heading", name="What needs a person now")).to_be_visible()
+    expect(page.get_by_role("heading", name="Needs your attention")).to_be_visible()
 
 
 def test_a_changed_key_is_compared_from_the_front_page(page, busy, live_server):

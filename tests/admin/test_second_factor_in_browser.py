@@ -33,7 +33,7 @@ def test_it_is_set_up_and_asked_for_at_the_next_login(org, as_user, live_server,
     made = page.locator(".recovery-codes code").all_inner_texts()
     assert len(made) == 10
     look_wide_and_narrow(page)
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
     page.get_by_role("button", name="Log out").click()
@@ -48,7 +48,7 @@ def test_it_is_set_up_and_asked_for_at_the_next_login(org, as_user, live_server,
 
     page.get_by_role("link", name="Second factor").click()
     look_wide_and_narrow(page)
-    page.get_by_role("link", name="Make new recovery codes").click()
+    page.get_by_role("link", name="Generate new recovery codes").click()
     look_wide_and_narrow(page)
     type_code(page, made[0])
     expect(page.locator(".recovery-codes code")).to_have_count(10)

@@ -228,7 +228,7 @@ def delivered(org: Org) -> ERPExport:
 def test_reconciling_tells_by_its_exit_code_and_names_the_file(org: Org, connection: ERPConnection) -> None:
     export = delivered(org)
     code, said = run("reconcile")
-    assert (code, "1 files, 0 answers and 1 archived copies compared: all as recorded" in said) == (0, True)
+    assert (code, "1 file, 0 answers and 1 archived copy compared: all as recorded" in said) == (0, True)
 
     Path(export.dropzone_path).write_text("changed")
     code, said = run("reconcile", "--connection", connection.pk)

@@ -78,7 +78,7 @@ def test_a_row_says_what_it_is_about_by_name_and_leads_there(org, admin):
     page = client_of(admin).get(LIST).content.decode()
 
     assert f'<a href="{reverse("admin:orders_draftorder_change", args=[order.pk])}">{order}</a>' in page
-    assert "Draft approved" in page
+    assert "Order approved" in page
 
 
 def test_no_link_leads_to_a_page_that_the_reader_may_not_open(org, admin):
@@ -229,7 +229,7 @@ def test_a_history_is_the_audit_log_of_that_object(org, admin):
     approve(order.pk, actor=approver)
     viewer = client_of(factories.user(org, Role.VIEWER))
 
-    assert "Draft approved" in history(viewer, order)
+    assert "Order approved" in history(viewer, order)
     assert approver.email in history(viewer, order)
     assert "Nothing was recorded" in history(viewer, other)
 

@@ -90,7 +90,7 @@ def test_orders_come_in_whole_and_ready(org, tmp_path):
         (1, "INT-1", Decimal("10.500"), Decimal("1.2345")),
         (2, "INT-2", Decimal("10.500"), Decimal("1.2345")),
     ]
-    assert str(draft.imported_as) == "orders.jsonl, line 1"
+    assert str(draft.imported_as) == "orders.jsonl:1"
 
 
 def test_importing_again_adds_nothing_and_says_so(org, tmp_path):

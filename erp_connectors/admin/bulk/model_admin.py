@@ -68,7 +68,7 @@ class BulkRunAdmin(OrgColumn):
     def state(self, run: BulkRun) -> str:
         if run.finished_at:
             return _("Finished")
-        return _("Under way") if run.confirmed_at else _("Not confirmed: nothing was done")
+        return _("In progress") if run.confirmed_at else _("Not confirmed, nothing was changed")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -100,7 +100,7 @@ class BulkRunAdmin(OrgColumn):
             if not _may_confirm(request, run):
                 raise PermissionDenied
             if not runs.confirm(run):
-                messages.info(request, _("It was confirmed before; nothing is done twice."))
+                messages.info(request, _("It was already confirmed. Nothing is done twice."))
         return redirect("admin:bulk_run", pk)
 
     def _run(self, request: HttpRequest, pk: UUID) -> BulkRun:

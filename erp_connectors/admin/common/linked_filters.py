@@ -14,7 +14,7 @@ from erp_connectors.services.status.attention_queries import STRAY, delayed, dou
 class Unsettled(admin.SimpleListFilter):
     """Failed exports that nothing has settled yet: all of them, or those that failed alike."""
 
-    title = _("failed, not settled yet")
+    title = _("failed and unresolved")
     parameter_name = "unsettled"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -56,7 +56,7 @@ def _with_error(exports: QuerySet[Any], key: str, value: str) -> QuerySet[Any]:
 
 
 class StrayFiles(admin.SimpleListFilter):
-    title = _("changed nothing, still open")
+    title = _("not applied and unresolved")
     parameter_name = "stray"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

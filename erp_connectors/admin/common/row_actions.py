@@ -159,7 +159,7 @@ class RowActionPages(OrgScopedAdmin):
             raise Refused(_stale(now))
         if self.version(now) != version:
             raise Refused(
-                _("It was changed since you looked at it. Look at it as it is now, and decide again.")
+                _("It was changed after you opened this page. Check the current state and try again.")
             )
 
     def _page_of(self, row: Any) -> str:
@@ -167,7 +167,7 @@ class RowActionPages(OrgScopedAdmin):
 
 
 def _stale(row: Any) -> str:
-    return _("%(row)s is %(status)s now, so this can't be done any more.") % {
+    return _("%(row)s is now %(status)s, so this is no longer possible.") % {
         "row": row,
         "status": row.get_status_display(),
     }

@@ -7,12 +7,13 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from erp_connectors.admin.connections.fields import SecretChange, SecretState, form_field
+from erp_connectors.common_fields import MODE
 from erp_connectors.config_fields import ConfigError, ConfigField, Purpose
 from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import is_known
-from erp_connectors.services.connections.manage import secrets_sent_elsewhere
+from erp_connectors.services.connections.manage import check_folders, secrets_sent_elsewhere
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.sftp.keys import load_private_key
@@ -99,8 +100,8 @@ class ConnectionForm(ModelForm):
             self.add_error(
                 name,
                 _(
-                    "Enter this again, because something changed: %(changed)s. "
-                    "A stored secret is only sent to the place that it was entered for."
+                    "Enter this again, because this was changed: %(changed)s. A stored secret is only "
+                    "sent to the server and user for which it was entered."
                 )
                 % {"changed": changed},
             )
@@ -125,7 +126,9 @@ class ConnectionForm(ModelForm):
         if not self.described:
             return
         try:
-            parse_config(self.connector_type, self.config)
+            dropzone = parse_config(self.connector_type, self.config)
+            if self.instance.org_id and {"export_path", "ack_path", MODE} & {*self.changed_data}:
+                check_folders(self.instance.org, dropzone)
         except ConfigError as error:
             for key, problem in error.problems.items():
                 if key not in self.errors:

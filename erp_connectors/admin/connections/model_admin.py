@@ -77,7 +77,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             folded = ("collapse",) if field.rare else ()
             groups.setdefault(field.group, {"fields": [], "classes": folded})["fields"].append(field.name)
         titled = [(_(name) if name else _("Settings"), options) for name, options in groups.items()]
-        seen = [(_("Last seen"), {"fields": LAST_SEEN, "classes": ("collapse",)})] if obj else []
+        seen = [(_("Last activity"), {"fields": LAST_SEEN, "classes": ("collapse",)})] if obj else []
         return [(None, {"fields": own}), *titled, *seen]
 
     def render_change_form(
@@ -113,7 +113,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             if form.generated:
                 self.message_user(
                     request,
-                    _("A new key pair was generated. Give its public half, shown here, to the ERP team."),
+                    _("A new key pair was generated. Send the public key below to the ERP team."),
                 )
 
     def response_add(
@@ -158,7 +158,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             }
         if connection.last_test_success is False:
             return _("the last test failed")
-        return _("ok") if connection.last_test_success or connection.last_success_at else _("not tried yet")
+        return _("ok") if connection.last_test_success or connection.last_success_at else _("not tested yet")
 
     @admin.display(description=gettext_lazy("reminders"))
     def watch(self, connection: ERPConnection) -> str:

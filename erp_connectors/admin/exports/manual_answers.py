@@ -36,13 +36,13 @@ TEMPLATE = "admin/erp_connectors/erpexport/by_hand.html"
 class RefusedForm(forms.Form):
     title = gettext_lazy("Mark as refused by the ERP")
     means = gettext_lazy(
-        "The order goes to ERROR, with your note as the reason; then it can be corrected and pushed again."
+        "The order's status becomes Error, with your note as the reason. It can then be corrected and pushed again."
     )
     note = NotesText(
         label=gettext_lazy("Note"),
         max_length=MAX_NOTE,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("Who told you, and what."),
+        help_text=gettext_lazy("Write who told you, and what they said."),
     )
 
     def mark(self, export_id: UUID, actor: User) -> ManualAnswerResult:
@@ -51,7 +51,7 @@ class RefusedForm(forms.Form):
 
 class AcceptedForm(RefusedForm):
     title = gettext_lazy("Mark as accepted by the ERP")
-    means = gettext_lazy("The order is done, and can't be sent again.")
+    means = gettext_lazy("The order is complete and can't be sent again.")
     erp_order_id = KeyText(label=gettext_lazy("ERP number"), max_length=MAX_ORDER_ID)
     field_order = ("erp_order_id", "note")
 
@@ -90,7 +90,7 @@ def _recorded(request: HttpRequest, export: ERPExport, form: RefusedForm) -> boo
         said = (
             _("Recorded: %(status)s.") % {"status": marked.export.get_status_display()}
             if marked.changed
-            else _("It was recorded before.")
+            else _("It was already recorded.")
         )
         messages.success(request, said)
     return True

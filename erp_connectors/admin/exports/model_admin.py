@@ -42,7 +42,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
         Chip(_("Waiting"), "status__exact", ExportStatus.PENDING),
         TODAY,
         LAST_DAYS,
-        Chip(_("Failed, not settled"), "unsettled", "all"),
+        Chip(_("Failed, unresolved"), "unsettled", "all"),
     )
     linked = (*OrgColumn.linked, "connection__id__exact", "conflict_json__isnull")
     nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
@@ -64,7 +64,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
         "erp_order_id",
         "draft_order__customer__name",
     )
-    search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
+    search_help_text = _("Order number, ERP number, customer's name or number, beginning of the file name")
     show_full_result_count = False
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:

@@ -42,10 +42,8 @@ def _preview_dismiss(export: ERPExport) -> ActionPreview:
     conflict = export.conflict_json or {}
     return ActionPreview(
         [
-            _(
-                "The answer is taken off the list of what needs attention. Nothing else changes, here or in the ERP."
-            ),
-            _("Your note and your name are kept in the timeline."),
+            _("The answer no longer counts as needing attention. Nothing else changes, here or in the ERP."),
+            _("The timeline records your note and your name."),
         ],
         [(_("Order"), str(export.draft_order)), (_("Ack file"), str(conflict.get("file", "")))],
     )
@@ -53,41 +51,41 @@ def _preview_dismiss(export: ERPExport) -> ActionPreview:
 
 def _dismiss(pk: UUID, actor: User, note: str) -> str:
     dismiss_export(pk, actor=actor, note=note)
-    return _("Marked as handled.")
+    return _("Dismissed.")
 
 
 def _preview_dismiss_ack(ack: AckFile) -> ActionPreview:
     return ActionPreview(
         [
-            _("The file is taken off the list of what needs attention. No answer is recorded."),
-            _("Your note and your name are kept in the audit log and shown with the file."),
+            _("The file no longer needs attention. No answer is recorded."),
+            _("The audit log records your note and your name. They are also shown with the file."),
         ],
         [
             (_("Ack file"), ack.name),
-            (_("What became of it"), f"{ack.get_status_display()}: {in_words(ack.reason)}"),
+            (_("Result"), f"{ack.get_status_display()}: {in_words(ack.reason)}"),
         ],
     )
 
 
 def _dismiss_ack(pk: int, actor: User, note: str) -> str:
     dismiss_ack(pk, actor=actor, note=note)
-    return _("Marked as handled.")
+    return _("Dismissed.")
 
 
-DISMISS_NOTE = gettext_lazy("What was found out and done about it, for whoever looks at this later.")
+DISMISS_NOTE = gettext_lazy("Write what you found out and what was done.")
 EXPORT_ACTIONS = (
     RowAction(
         name="retry", label=gettext_lazy("Retry the push"), capability=Capability.PUSH,
         is_available=_retryable, preview=_preview_retry, execute=_retry,
     ),
     RowAction(
-        name="dismiss", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
+        name="dismiss", label=gettext_lazy("Dismiss"), capability=Capability.PUSH,
         is_available=can_dismiss_export, preview=_preview_dismiss, execute=_dismiss, note_help=DISMISS_NOTE,
     ),
 )  # fmt: skip
 ACK_ACTIONS = (
     RowAction(
-        name="dismiss", label=gettext_lazy("Mark as handled"), capability=Capability.PUSH,
+        name="dismiss", label=gettext_lazy("Dismiss"), capability=Capability.PUSH,
         is_available=can_dismiss_ack, preview=_preview_dismiss_ack, execute=_dismiss_ack, note_help=DISMISS_NOTE,
     ),
 )  # fmt: skip

@@ -42,7 +42,7 @@ class SubscriptionForm(ModelForm):
         label=gettext_lazy("E-mail addresses"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "data-modes": Channel.EMAIL.value, "spellcheck": "false"}),
-        help_text=gettext_lazy("One a line; ten at most. Each gets a mail of its own."),
+        help_text=gettext_lazy("One per line, ten at most. Each address gets a separate e-mail."),
     )
     url = forms.CharField(
         label=gettext_lazy("URL"),
@@ -51,21 +51,25 @@ class SubscriptionForm(ModelForm):
         widget=forms.TextInput(
             attrs={"class": "vTextField", "data-modes": Channel.WEBHOOK.value, "spellcheck": "false"}
         ),
-        help_text=gettext_lazy("Where to post to. It is signed with a secret that is shown after saving."),
+        help_text=gettext_lazy(
+            "The URL that receives the webhooks. They are signed with a secret that is shown after saving."
+        ),
     )
     events = forms.MultipleChoiceField(
-        label=gettext_lazy("What is told"),
+        label=gettext_lazy("Notify about"),
         choices=Event.choices,
         widget=forms.CheckboxSelectMultiple,
         initial=list(Event.values),
-        help_text=gettext_lazy("Each change once; what happens together is told together."),
+        help_text=gettext_lazy(
+            "Each change is reported once. Changes that happen together are reported together."
+        ),
     )
     language = forms.ChoiceField(label=gettext_lazy("Language of the mails"), choices=settings.LANGUAGES)
     active = forms.BooleanField(
         label=gettext_lazy("Switched on"),
         required=False,
         initial=True,
-        help_text=gettext_lazy("What happens while it is switched off is not told later."),
+        help_text=gettext_lazy("Changes that happen while it is switched off are not reported later."),
     )
 
     class Meta:
@@ -93,13 +97,13 @@ class SubscriptionForm(ModelForm):
     def clean_addresses(self) -> str:
         found = list(dict.fromkeys(str(self.cleaned_data["addresses"]).replace(",", " ").split()))
         if len(found) > MAX_ADDRESSES:
-            raise ValidationError(_("Ten addresses at most; make a second notification for more."))
+            raise ValidationError(_("At most ten addresses. For more, add a second notification."))
         for address in found:
             try:
                 validate_email(address)
             except ValidationError:
                 raise ValidationError(
-                    _("%(address)s is no e-mail address."), params={"address": address}
+                    _("%(address)s is not an e-mail address."), params={"address": address}
                 ) from None
         return "\n".join(found)
 
@@ -128,7 +132,7 @@ def _wrong_with(url: str) -> str:
     if not known or not url.isascii() or any(sign <= " " for sign in url):
         return _("Enter a whole URL, such as https://hooks.example.com/orderflow.")
     if parts.scheme == "http" and not settings.WEBHOOK_ALLOW_HTTP:
-        return _("Use https: what is sent is nobody else's business.")
+        return _("Use https: the content must be encrypted.")
     if parts.username or parts.password:
-        return _("Leave name and password out of the URL: the signature shows that it is us.")
+        return _("Remove the user name and password from the URL. The signature authenticates us.")
     return ""

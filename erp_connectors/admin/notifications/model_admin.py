@@ -29,8 +29,8 @@ SECRET_PAGE = "admin/notify/subscription/secret.html"  # noqa: S105  # a templat
 _SHOWN = {
     subscription_status.State.WORKS: ("ok", gettext_lazy("works")),
     subscription_status.State.UNUSED: ("idle", gettext_lazy("nothing sent yet")),
-    subscription_status.State.FAILING: ("warning", gettext_lazy("does not get through")),
-    subscription_status.State.GIVEN_UP: ("stopped", gettext_lazy("given up")),
+    subscription_status.State.FAILING: ("warning", gettext_lazy("delivery failed")),
+    subscription_status.State.GIVEN_UP: ("stopped", gettext_lazy("stopped")),
     subscription_status.State.OFF: ("idle", gettext_lazy("switched off")),
 }
 
@@ -46,7 +46,8 @@ class SubscriptionAdmin(ListPage, OrgColumn):
     sortable_by = ()
     ordering = ("-created_at",)
     nothing_yet = gettext_lazy(
-        "Nobody is notified yet. Add who should know when an order fails, is refused or late, or a connection is held."
+        "There are no notifications yet. Add one to be notified if an order fails, is refused or overdue, "
+        "or if a connection is held."
     )
 
     class Media:
@@ -86,7 +87,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
     def delete_model(self, request: HttpRequest, obj: Subscription) -> None:
         subscriptions.remove(obj, actor=signed_in(request))
 
-    @admin.display(description=gettext_lazy("about"))
+    @admin.display(description=gettext_lazy("connection"))
     def about(self, row: Subscription) -> str:
         return named(connection_ref(row.connection)) if row.connection else _("All connections")
 
@@ -131,7 +132,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
             return redirect("admin:notify_subscription_add")
         if obj.made.secret:
             return self._secret(request, obj, obj.made.secret)
-        messages.success(request, _("Saved. Send a test to see whether it gets through."))
+        messages.success(request, _("Saved. Send a test to check that it is delivered."))
         return redirect("admin:notify_subscription_change", obj.pk)
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
@@ -193,9 +194,11 @@ def _why(refused: subscriptions.SubscriptionRefused) -> str:
 
 def _got_through(row: Subscription, tried: subscriptions.SubscriptionTestResult) -> str:
     said = (
-        _("It got through: the receiver answered %(status)s.") % {"status": tried.answered}
+        _("The test was delivered. The receiver answered with status %(status)s.")
+        % {"status": tried.answered}
         if row.channel == Channel.WEBHOOK
-        else _("The mail server took it for: %(addresses)s.") % {"addresses": ", ".join(row.recipients)}
+        else _("The mail server accepted the test for: %(addresses)s.")
+        % {"addresses": ", ".join(row.recipients)}
     )
-    resumed = _("From now on it is told again; what happened meanwhile is not told later.")
+    resumed = _("Sending resumes now. Changes that happened meanwhile are not reported.")
     return f"{said} {resumed}" if tried.resumed else said

@@ -72,7 +72,7 @@ class PushableOrderAdmin(ListPage, RowActionPages, OrgColumn, DraftOrderAdmin):
     ]  # fmt: skip
     sortable_by = ("created",)
     list_filter = [OrderNeedsAttention, OrderOverdue, Since, ErpNumberDoubtful, *DraftOrderAdmin.list_filter]
-    search_help_text = _("Order number, ERP number, customer's name or number, file name from its beginning")
+    search_help_text = _("Order number, ERP number, customer's name or number, beginning of the file name")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         latest = ERPExport.objects.filter(draft_order=OuterRef("pk")).order_by("-created_at")

@@ -41,7 +41,7 @@ def retryable(draft: DraftOrder, export_id: UUID | None = None, *, newest_id: UU
 
 def _ready(draft: DraftOrder) -> ActionPreview:
     return ActionPreview(
-        [_("The order counts as complete and checked, and waits for its approval. Nothing is sent.")],
+        [_("The order is marked as complete and checked, and waits for approval. Nothing is sent.")],
         _facts(draft),
         [in_words(one) for one in missing_for_ready(draft)],
         _warnings(draft),
@@ -52,9 +52,11 @@ def _approve(draft: DraftOrder) -> ActionPreview:
     return ActionPreview(
         [
             _(
-                "You approve the order as it is; your name and the time are recorded, and the ERP is told who approved."
+                "The order is approved as it is. Your name and the time are recorded, and your name is sent to the ERP."
             ),
-            _("Nothing is sent yet: that is the next step. A change of the order takes the approval back."),
+            _(
+                "Nothing is sent yet. To send the order, push it. Any change to the order revokes the approval."
+            ),
         ],
         _facts(draft),
         [in_words(one) for one in missing_for_ready(draft)],
@@ -64,19 +66,17 @@ def _approve(draft: DraftOrder) -> ActionPreview:
 
 def _reject(draft: DraftOrder) -> ActionPreview:
     return ActionPreview(
-        [_("The order is rejected for good: it is never sent, and this can't be taken back.")], _facts(draft)
+        [_("The order is rejected permanently and never sent. This can't be undone.")], _facts(draft)
     )
 
 
 def _review(draft: DraftOrder) -> ActionPreview:
     last = counting(exports_of(draft))
     unknown = last is not None and last.failed_as == FailedAs.UNKNOWN
-    warned = [
-        _("Whether the ERP has the file is not known: ask the ERP team before you send another or reject.")
-    ]
+    warned = [_("It is not known if the ERP has the file. Ask the ERP team before you push again or reject.")]
     return ActionPreview(
         [
-            _("The approval is taken back. The order can be corrected and approved anew, or rejected."),
+            _("The approval is revoked. The order can then be corrected and approved again, or rejected."),
             *(warned if unknown else []),
         ],
         _facts(draft),
@@ -84,12 +84,12 @@ def _review(draft: DraftOrder) -> ActionPreview:
 
 
 def _push(draft: DraftOrder) -> ActionPreview:
-    return _delivery(draft, [_("One file is made of the order and written to the ERP's dropzone.")])
+    return _delivery(draft, [_("The order is written to the ERP's dropzone as one file.")])
 
 
 def preview_retry(draft: DraftOrder) -> ActionPreview:
     effect = _(retry_effect(counting(exports_of(draft))))
-    return _delivery(draft, [effect, _("The failed export stays as it is, as the record of what happened.")])
+    return _delivery(draft, [effect, _("The failed export is kept as a record.")])
 
 
 def _delivery(draft: DraftOrder, sentences: list[str]) -> ActionPreview:
@@ -110,7 +110,7 @@ def _where(draft: DraftOrder, connection: ERPConnection) -> list[tuple[str, str]
     named = connector.filename(draft.pk, at=timezone.now(), token="x" * 8)
     where = [(_("Server"), target.server)] if target.server else []
     return [
-        (_("File"), _("%(name)s (with the time of the push and its own 8 digits)") % {"name": named}),
+        (_("File"), _("%(name)s (with the time of the push and 8 random characters)") % {"name": named}),
         (_("Connection"), target.connection),
         *where,
         (_("Folder"), target.folder or target.problem),
@@ -135,9 +135,9 @@ def do_retry(pk: UUID, actor: User, note: str) -> str:
 
 def _on_its_way(export: ERPExport) -> str:
     """With the way to it: the page one comes from is about the order, or about the export before."""
-    said = _("The order is on its way to the ERP as %(file)s.") % {"file": export.filename}
+    said = _("The order is being sent to the ERP as %(file)s.") % {"file": export.filename}
     page = reverse("admin:erp_connectors_erpexport_change", args=[export.pk])
-    return format_html('{} <a href="{}">{}</a>', said, page, _("See how it gets on"))
+    return format_html('{} <a href="{}">{}</a>', said, page, _("View progress"))
 
 
 def _do_ready(pk: UUID, actor: User, note: str) -> str:

@@ -45,9 +45,9 @@ def _latency(daily: Daily, days: list[str]) -> Chart:
     found = [daily.latency.get(day) for day in daily.days]
     series = [
         Series("median", _("median"), [one.median.total_seconds() if one else None for one in found]),
-        Series("p95", _("95 of 100 within"), [one.p95.total_seconds() if one else None for one in found]),
+        Series("p95", _("95th percentile"), [one.p95.total_seconds() if one else None for one in found]),
     ]
-    title = _("How long the ERP took to answer")
+    title = _("Response time of the ERP")
     return lines("answer-times", title, days, series, say=tick_label, steps=STEPS)
 
 

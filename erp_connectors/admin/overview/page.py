@@ -27,9 +27,9 @@ STATES: dict[State, tuple[Any, str]] = {
     State.DISABLED_WITH_WAITING: (_("disabled"), "stopped"),
     State.NO_HOST_KEY: (_("no host key pinned"), "stopped"),
     State.TEST_FAILED: (_("the last test failed"), "warning"),
-    State.RETRYING: (_("not reached just now"), "warning"),
-    State.ANSWERS_UNREAD: (_("sends; answers unread"), "warning"),
-    State.UNTESTED: (_("not tried yet"), "todo"),
+    State.RETRYING: (_("connection failing"), "warning"),
+    State.ANSWERS_UNREAD: (_("sends, but can't read answers"), "warning"),
+    State.UNTESTED: (_("not tested yet"), "todo"),
     State.OK: (_("works"), "ok"),
 }
 

@@ -104,11 +104,11 @@ def _order(status: DraftStatus, title: Callable[[int], str], step: object, capab
 RULES: dict[NeedKind, Rule] = {
     NeedKind.WORKERS_SILENT: Rule(
         urgency=Urgency.STOPPED,
-        title=lambda n: str(_("No background worker is running: nothing is sent, no answer is read")),
-        hint=_("Start the workers (manage.py run_workers), or tell whoever runs OrderFlow."),
+        title=lambda n: str(_("No worker is running: nothing is sent and no answer is read")),
+        hint=_("Start the workers (manage.py run_workers), or tell the operator of OrderFlow."),
     ),
     NeedKind.HOST_KEY_CHANGED: _setting_up(
-        _("The server's host key has changed: everything is held until somebody decides"),
+        _("The server's host key has changed: nothing is sent until it is accepted or rejected"),
         _("Compare old and new key"),
         _HOST_KEY,
         urgency=Urgency.STOPPED,
@@ -135,8 +135,8 @@ RULES: dict[NeedKind, Rule] = {
     ),
     NeedKind.OUTCOME_UNKNOWN: _failure(
         _counted(
-            "%(n)s order may or may not have reached the ERP",
-            "%(n)s orders may or may not have reached the ERP",
+            "%(n)s order has an unknown outcome: the ERP may have it",
+            "%(n)s orders have an unknown outcome: the ERP may have them",
         )
     ),
     NeedKind.CONTRADICTED: Rule(
@@ -144,14 +144,14 @@ RULES: dict[NeedKind, Rule] = {
         title=_counted("%(n)s order has contradicting answers", "%(n)s orders have contradicting answers"),
         page=_EXPORTS,
         query=lambda need: {"conflict_json__isnull": "0"},
-        hint=_("Ask the ERP team which answer is right."),
+        hint=_("Ask the ERP team which answer is correct."),
     ),
     NeedKind.FAILED: _failure(_counted("%(n)s order could not be sent", "%(n)s orders could not be sent")),
     NeedKind.DELAYED: Rule(
         urgency=Urgency.WARNING,
         title=_counted(
-            "%(n)s order is delayed: each attempt meets a fault",
-            "%(n)s orders are delayed: each attempt meets a fault",
+            "%(n)s order is delayed: each attempt fails",
+            "%(n)s orders are delayed: each attempt fails",
         ),
         page=_EXPORTS,
         query=lambda need: {Delayed.parameter_name: need.code or "all"},
@@ -174,7 +174,9 @@ RULES: dict[NeedKind, Rule] = {
     NeedKind.MALFORMED: _stray(
         AckFileStatus.MALFORMED,
         _counted("%(n)s ack file can't be understood", "%(n)s ack files can't be understood"),
-        _("Tell the ERP team what is wrong with them: the reason lies beside each file in error/."),
+        _(
+            "Tell the ERP team what is wrong: the folder error/ has a file with the reason beside each ack file."
+        ),
     ),
     NeedKind.MISNAMED: Rule(
         urgency=Urgency.WARNING,
@@ -199,13 +201,15 @@ RULES: dict[NeedKind, Rule] = {
     NeedKind.UNMATCHED: _stray(
         AckFileStatus.UNMATCHED,
         _counted("%(n)s ack file matches no export", "%(n)s ack files match no export"),
-        _("Ask the ERP team which orders they meant: an ack file has its export's file name."),
+        _(
+            "Ask the ERP team which orders these answer. The name of an ack file must contain the name of its export."
+        ),
     ),
     NeedKind.TEST_FAILED: _setting_up(
         _("The last connection test failed"), _TRY, _TEST, urgency=Urgency.WARNING
     ),
     NeedKind.RUNS_OUT: _setting_up(
-        _("A key or password runs out"),
+        _("A key or password expires soon"),
         _OPEN,
         _CHANGE,
         urgency=Urgency.WARNING,
@@ -216,7 +220,7 @@ RULES: dict[NeedKind, Rule] = {
         _OPEN,
         _CHANGE,
         urgency=Urgency.WARNING,
-        hint=_("Ask the ERP team; then enter the new date, or remove the announced key."),
+        hint=_("Ask the ERP team. Then enter the new date, or remove the announced key."),
     ),
     NeedKind.WEAK: _setting_up(
         _("The connection allows outdated encryption: orders could be read on their way"),
@@ -228,7 +232,7 @@ RULES: dict[NeedKind, Rule] = {
     NeedKind.UNTESTED: _setting_up(_("The connection was never tested"), _TRY, _TEST, urgency=Urgency.TODO),
     NeedKind.NOT_NOTIFIED: Rule(
         urgency=Urgency.WARNING,
-        title=lambda n: str(_("Notifications do not get through")),
+        title=lambda n: str(_("Notifications can't be delivered")),
         step=_("Open the notification"),
         page="notify_subscription_change",
         capability=Capability.CONNECT,

@@ -35,11 +35,12 @@ class PollReport(msgspec.Struct):
         if self.busy:
             return [f"{self.connection_id}: another worker is polling"]
         counts = [
-            f"{value} {name}"
+            f"{value} {'conflict' if name == 'conflicts' and value == 1 else name}"
             for name in ("accepted", "refused", "repeated", "conflicts", "unmatched", "malformed", "waiting")
             if (value := getattr(self, name))
         ]
-        done = f"{self.connection_id}: {self.listed} ack files" + (f": {', '.join(counts)}" if counts else "")
+        files = "1 ack file" if self.listed == 1 else f"{self.listed} ack files"
+        done = f"{self.connection_id}: {files}" + (f": {', '.join(counts)}" if counts else "")
         done += f"; {self.others} of other orgs" if self.others else ""
         error = [f"  error: {self.error}"] if self.error else []
         misnamed = [f"  wrong name: {line}" for line in self.misnamed]

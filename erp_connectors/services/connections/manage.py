@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.connections.ack_folders import retry_moves
+from erp_connectors.services.connections.allowed_folders import require_allowed_folders
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
 from erp_connectors.services.connections.host_keys import fingerprints, host_key_names, planned_key_names
 from erp_connectors.states import ConnectionStatus, ExportStatus
@@ -39,7 +41,7 @@ def create_connection(
 
     Raises `ConfigError`, `UnknownConnectorType`, or `ConnectionConflict` for a second active one.
     """
-    require_own_acks(org, parse_config(connector_type, config))
+    check_folders(org, parse_config(connector_type, config))
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
     _date_secrets(connection, {})
     with transaction.atomic():
@@ -157,11 +159,24 @@ def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[st
     dropzone = parse_config(connection.connector_type, new)
     old = _readable(connection)
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    if changed and old:
-        _require_nothing_staged(connection, parse_config(connection.connector_type, old), dropzone)
+    before = parse_config(connection.connector_type, old) if changed and old else None
+    if before is not None:
+        _require_nothing_staged(connection, before, dropzone)
+    if changed and (before is None or _folders(before) != _folders(dropzone)):
+        require_allowed_folders(replace(dropzone, org_slug=connection.org.slug))
     connection.config = new
     _date_secrets(connection, old)
     return changed
+
+
+def check_folders(org: Org, dropzone: Dropzone) -> None:
+    """Raise `ConfigError` if a folder on this host is not allowed, or if another org reads its acks there."""
+    require_allowed_folders(replace(dropzone, org_slug=org.slug))
+    require_own_acks(org, dropzone)
+
+
+def _folders(dropzone: Dropzone) -> tuple[str, str, str | None]:
+    return dropzone.transport, dropzone.export_path, dropzone.ack_path
 
 
 def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:

@@ -54,16 +54,22 @@ class Reconciliation(msgspec.Struct):
 
     def lines(self) -> list[str]:
         counts = ", ".join(f"{number} {kind}" for kind, number in sorted(self.found.items()))
-        compared = f"{self.files} files, {self.answers} answers and {self.copies} archived copies compared"
+        files, answers = _counted(self.files, "file"), _counted(self.answers, "answer")
+        compared = (
+            f"{files}, {answers} and {_counted(self.copies, 'archived copy', 'archived copies')} compared"
+        )
         lines = [f"{self.connection_id} ({self.org}): {compared}: {counts or 'all as recorded'}"]
         lines += [f"  {one.kind}: {_safe(one.path)}: {one.what} {one.to_do}" for one in self.findings]
         if unlisted := sum(self.found.values()) - len(self.findings):
             lines.append(f"  and {unlisted} more")
         if self.elsewhere:
-            lines.append(
-                f"  {self.elsewhere} unanswered orders were sent to another place; not looked for there"
-            )
+            orders = _counted(self.elsewhere, "unanswered order was", "unanswered orders were")
+            lines.append(f"  {orders} sent to another place; not looked for there")
         return lines + [f"  error: {problem}" for problem in self.errors]
+
+
+def _counted(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def _safe(path: str) -> str:

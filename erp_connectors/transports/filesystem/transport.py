@@ -39,7 +39,7 @@ class FilesystemOptions(TransportOptions):
 
 
 class FilesystemTransport(Transport):
-    label = "Folder on this machine"
+    label = "Folder on this host"
     Options = FilesystemOptions
     opening = (("roots", "Folders this deployment allows"),)
 

@@ -122,9 +122,9 @@ def _plan_problems(values: Mapping[str, Any]) -> dict[str, str]:
     since, until = values.get("next_host_key_from"), values.get("next_host_key_until")
     problems = {}
     if (since or until) and "next_host_key" not in values:
-        problems["next_host_key"] = "is needed where its dates are given"
+        problems["next_host_key"] = "is needed if its dates are set"
     if since and until and until < since:
         problems["next_host_key_until"] = "is before the first day"
     if "old_host_key" in values and "old_host_key_until" not in values:
-        problems["old_host_key_until"] = "is needed: until when does the old key count?"
+        problems["old_host_key_until"] = "is needed: until when is the old key valid?"
     return problems

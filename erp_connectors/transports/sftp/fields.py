@@ -42,57 +42,57 @@ FIELDS = (
         help="Password; with a key only if the server asks for both.",
     ),
     ConfigField(
-        "connect_timeout", "number", required=False, default=10.0, label="Connect within",
+        "connect_timeout", "number", required=False, default=10.0, label="Connect timeout",
         group=TIMING, rare=True, maximum=600, help="Seconds to wait for the connection and the login.",
     ),
     ConfigField(
-        "io_timeout", "number", required=False, default=30.0, label="Answer within",
+        "io_timeout", "number", required=False, default=30.0, label="Response timeout",
         group=TIMING, rare=True, maximum=600, help="Seconds to wait for each answer of the server.",
     ),
     ConfigField(
         "next_ssh_key", "string", required=False, default=None, secret=True, rare=True, lines=4,
         label="New private key", group=PLAN, purpose=Purpose.NEXT_PRIVATE_KEY,
-        help="Offered to the server before the present key, at every login. Once the server accepts it, the present "
-        "key is dropped. Until then orders go out with the present one.",
+        help="Offered to the server at each login, before the current key. When the server accepts it, the "
+        "current key is dropped. Until then the current key is used.",
     ),
     ConfigField(
         "next_host_key", "string", required=False, default=None, rare=True, lines=3,
         label="The server's next host key", group=PLAN, purpose=Purpose.NEXT_HOST_KEY,
-        help="Public key(s) that the ERP's side has announced, compared by fingerprint. On its first use it takes the "
-        "place of the pinned one.",
+        help="Public key(s) that the ERP team has announced, compared by fingerprint. On first use the new "
+        "key replaces the pinned one.",
     ),
     ConfigField(
         "next_host_key_from", "date", required=False, default=None, rare=True,
-        label="It counts from", group=PLAN, help="First day (UTC) on which the server may use it; empty: now.",
+        label="Valid from", group=PLAN, help="First day (UTC) on which the server may use it. Leave empty for now.",
     ),
     ConfigField(
         "next_host_key_until", "date", required=False, default=None, rare=True,
         label="Change completed by", group=PLAN, purpose=Purpose.ENDS_PLAN,
-        help="Last day (UTC) on which both keys count. After it only the one that the server uses is accepted; empty: "
-        "the old one goes on the new one's first use.",
+        help="Last day (UTC) on which both keys are valid. After it, only the key that the server uses is "
+        "accepted. If empty, the old key is dropped when the new one is first used.",
     ),
     ConfigField(
         "old_host_key", "string", required=False, default=None, rare=True, lines=3,
         label="The server's old host key", group=PLAN, purpose=Purpose.NEXT_HOST_KEY,
-        help="Still accepted after a planned change, for servers behind one name that change one after the other.",
+        help="Still accepted after a planned change, if several servers behind one name change one after the other.",
     ),
     ConfigField(
         "old_host_key_until", "date", required=False, default=None, rare=True,
-        label="The old one counts until", group=PLAN, help="Last day (UTC) on which the old key is accepted.",
+        label="The old key is valid until", group=PLAN, help="Last day (UTC) on which the old key is accepted.",
     ),
     ConfigField(
         "ssh_key_expires", "date", required=False, default=None, rare=True, group=DATES,
-        label="Our key runs out on", purpose=Purpose.EXPIRES,
-        help="The overview reminds of it in time. Nothing is switched off on that day.",
+        label="Our key expires on", purpose=Purpose.EXPIRES,
+        help="The overview shows a reminder before this date. Nothing stops working on that day.",
     ),
     ConfigField(
         "password_expires", "date", required=False, default=None, rare=True, group=DATES,
-        label="The password runs out on", purpose=Purpose.EXPIRES,
-        help="The overview reminds of it in time. Nothing is switched off on that day.",
+        label="The password expires on", purpose=Purpose.EXPIRES,
+        help="The overview shows a reminder before this date. Nothing stops working on that day.",
     ),
     ConfigField(
         "host_key_expires", "date", required=False, default=None, rare=True, group=DATES,
-        label="The server's host key runs out on", purpose=Purpose.EXPIRES,
-        help="The overview reminds of it in time. Nothing is switched off on that day.",
+        label="The server's host key expires on", purpose=Purpose.EXPIRES,
+        help="The overview shows a reminder before this date. Nothing stops working on that day.",
     ),
 )  # fmt: skip

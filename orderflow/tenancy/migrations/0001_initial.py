@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="user_has_org_and_role_or_neither",
-                        violation_error_message="Choose an org and a role; or neither, for platform staff.",
+                        violation_error_message="Choose an organisation and a role, or neither for platform staff.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         django.db.models.functions.text.Lower("email"),
                         name="user_email_in_any_case_once",
-                        violation_error_message="A user with this e-mail address exists.",
+                        violation_error_message="A user with this e-mail address already exists.",
                     ),
                 ],
             },

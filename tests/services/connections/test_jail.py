@@ -35,14 +35,43 @@ def config_of(site, **changes):
     return {"mode": "filesystem", "export_path": str(site.inbox), "ack_path": str(site.acks), **changes}
 
 
+def store(site, **changes):
+    """Store a config without the checks, as if DROPZONE_ROOTS were changed afterwards."""
+    site.connection.config = config_of(site, **changes)
+    site.connection.save()
+
+
 def files_below(folder: Path) -> dict[str, bytes | None]:
     """None: a folder."""
     return {str(path): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}
 
 
+@pytest.mark.parametrize("key", ["export_path", "ack_path"])
+def test_a_folder_outside_the_roots_is_refused_when_it_is_saved(make_site, walled, key):
+    mine, theirs = make_site(), make_site()
+    config = config_of(mine, **{key: str(theirs.inbox)})
+
+    with pytest.raises(ConfigError) as refused:
+        change_connection(mine.connection.pk, actor=None, config=config)
+    with pytest.raises(ConfigError):
+        create_connection(factories.org(), "DROPZONE_JSON_V1", config, actor=None)
+
+    assert set(refused.value.problems) == {key}
+    assert dropzone_of(ERPConnection.objects.get(pk=mine.connection.pk)).export_path == str(mine.inbox)
+
+
+def test_a_connection_outside_the_roots_can_still_be_disabled(make_site, walled):
+    site = make_site()
+    store(site, export_path="/elsewhere")
+
+    changed = change_connection(site.connection.pk, actor=None, status=ConnectionStatus.DISABLED)
+
+    assert changed.status == ConnectionStatus.DISABLED
+
+
 def test_an_org_reaches_only_its_own_root(make_site, walled):
     mine, theirs = make_site(), make_site()
-    change_connection(mine.connection.pk, actor=None, config=config_of(mine, export_path=str(theirs.inbox)))
+    store(mine, export_path=str(theirs.inbox))
 
     steps = run_test(mine.connection.pk, actor=None)
 
