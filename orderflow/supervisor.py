@@ -118,18 +118,18 @@ class Supervisor:
         clusters: int,
         workers: int,
         policy: Policy,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         output: "IO[bytes] | None" = None,
     ) -> None:
         stem = f"{socket.gethostname()[:30]}-{os.getpid()}"
         self.clusters = [Cluster(f"{stem}-{n}", workers, policy, output) for n in range(1, clusters + 1)]
         self.policy = policy
-        self.say = say
+        self.report = report
         self.ticker = Ticker(
             [cluster.name for cluster in self.clusters],
             beat_every=policy.beat_every,
             tick_every=policy.tick_every,
-            say=say,
+            report=report,
         )
         self._stopping = False
         self._woken, self._wake = os.pipe()
@@ -162,13 +162,13 @@ class Supervisor:
     def _look_after(self, cluster: Cluster, answering_since: float | None) -> None:
         failure_reason = cluster.failure_reason(answering_since)
         if failure_reason:
-            self.say(f"{cluster.name}: {failure_reason}; restarting all of it")
+            self.report(f"{cluster.name}: {failure_reason}; restarting all of it")
             cluster.remove()
             self.ticker.forget(cluster.name)
         # Without a database a cluster would only end again.
         if answering_since and cluster.tree is None and time.monotonic() >= cluster.restart_at:
             cluster.start()
-            self.say(f"{cluster.name}: started, process group {cluster.pid}, {cluster.workers} workers")
+            self.report(f"{cluster.name}: started, process group {cluster.pid}, {cluster.workers} workers")
 
     def _end(self) -> None:
         for cluster in self.clusters:
@@ -177,6 +177,6 @@ class Supervisor:
         for cluster in self.clusters:
             if cluster.tree:
                 cluster.tree.stop()
-                self.say(f"{cluster.name}: stopped")
+                self.report(f"{cluster.name}: stopped")
             cluster.pipe.close()
         self.ticker.stop(within=LAST_WORD_SECONDS)

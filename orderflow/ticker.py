@@ -33,12 +33,12 @@ log = structlog.get_logger(__name__)
 
 class Ticker:
     def __init__(
-        self, clusters: Sequence[str], *, beat_every: float, tick_every: float, say: Callable[[str], None]
+        self, clusters: Sequence[str], *, beat_every: float, tick_every: float, report: Callable[[str], None]
     ) -> None:
         self.clusters = clusters
         self.beat_every = beat_every
         self.tick_every = tick_every
-        self.say = say
+        self.report = report
         self._answering_since: float | None = None
         self._busy_since: float | None = None
         self._told = False
@@ -106,11 +106,11 @@ class Ticker:
             self._answering_since = None
             connection.close()
             if not self._told:
-                self.say(f"the database does not answer, workers are left as they are: {error}".strip())
+                self.report(f"the database does not answer, workers are left as they are: {error}".strip())
             self._told = True
         else:
             if self._told:
-                self.say("the database answers again")
+                self.report("the database answers again")
             self._told = False
             now = time.monotonic()
             if self._answering_since is None or (self._may_be_away and now - began > SLOW_SECONDS):
@@ -143,7 +143,7 @@ class Ticker:
     def _warn_of_the_clock(self) -> None:
         ahead = clock.host_is_ahead()
         if abs(ahead) > CLOCK_IS_OFF:
-            self.say(
+            self.report(
                 f"this host's clock differs from the database's by {ahead.total_seconds():.0f} s: let both take the "
                 "time from an NTP server"
             )

@@ -39,7 +39,7 @@ def test_bars_stand_on_each_other_within_the_picture():
 
 def test_a_line_breaks_where_there_is_no_value():
     values = [10.0, None, 30.0, 60.0]
-    chart = lines("k", "K", DAYS, [Series("median", "median", values)], say=tick_label, steps=STEPS)
+    chart = lines("k", "K", DAYS, [Series("median", "median", values)], format_value=tick_label, steps=STEPS)
 
     assert len(chart.dots) == 3
     assert len(chart.lines) == 1
@@ -50,12 +50,12 @@ def test_a_line_breaks_where_there_is_no_value():
 def test_without_a_value_there_is_no_picture():
     nothing = [Series("median", "median", [None] * 4)]
 
-    assert lines("k", "K", DAYS, nothing, say=tick_label, steps=STEPS).empty
+    assert lines("k", "K", DAYS, nothing, format_value=tick_label, steps=STEPS).empty
     assert stacked("k", "K", DAYS, [Series("low", "low", [0] * 4)]).empty
 
 
 def test_longer_than_any_step_still_fits():
-    chart = lines("k", "K", DAYS, [Series("p95", "p95", [9e9] * 4)], say=tick_label, steps=STEPS)
+    chart = lines("k", "K", DAYS, [Series("p95", "p95", [9e9] * 4)], format_value=tick_label, steps=STEPS)
 
     assert all(float(dot.y) >= 0 for dot in chart.dots)
 

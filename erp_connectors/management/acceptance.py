@@ -1,4 +1,4 @@
-"""`simulate_erp --scenario`: who plays it, on what, and what is printed."""
+"""Run `simulate_erp --scenario`: choose the connection and the acting user, and print the results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,31 +23,31 @@ from orderflow.tenancy.roles import Role
 UNREACHABLE = 2
 
 
-def accept(options: dict[str, Any], *, say: Callable[[str], None]) -> bool:
-    """Whether every day was passed. Raises `CommandError`."""
+def accept(options: dict[str, Any], *, write: Callable[[str], None]) -> bool:
+    """Return True if every day passed. Raise `CommandError` if the test can't run."""
     if not options["connection"]:
         raise CommandError(
-            "--scenario goes with --connection: it makes test orders, and pushes them over it."
+            "--scenario needs --connection: it creates test orders and pushes them over that connection."
         )
     try:
         scenario = load(options["scenario"])
     except BadScenario as error:
         raise CommandError(str(error)) from None
     connection = _test_connection(options)
-    actor = _acting_person(connection, options["actor"])
+    actor = _acting_user(connection, options["actor"])
 
     def show(result: DayResult) -> None:
-        say(msgspec.json.encode(result).decode() if options["json"] else report.line(result))
+        write(msgspec.json.encode(result).decode() if options["json"] else report.line(result))
 
     if not options["json"]:
         head = report.heading(scenario, target_of(connection), at=timezone.now(), version=__version__)
-        say("\n".join(head))
+        write("\n".join(head))
     try:
         results = play(scenario, connection, actor=actor, done=show)
     except Fault as fault:
         raise CommandError(f"{fault.message} {fault.kind.hint}", returncode=UNREACHABLE) from None
     if not options["json"]:
-        say("\n".join(report.verdict(results)))
+        write("\n".join(report.verdict(results)))
     return all(result.passed for result in results)
 
 
@@ -58,23 +58,22 @@ def _test_connection(options: dict[str, Any]) -> ERPConnection:
     real = ERPExport.objects.filter(connection=connection).exclude(draft_order__customer__name=CUSTOMER)
     if real.exists() and not options["among_real_orders"]:
         raise CommandError(
-            "This connection has sent real orders: an ERP that reads its folder would take the test orders, and this "
-            "program would take real ones. Play on a connection of its own, or add --among-real-orders while the "
-            "real ERP is off."
+            "This connection has sent real orders. The real ERP would take the test orders, and this program would "
+            "take real ones. Use a separate connection, or add --among-real-orders while the real ERP is off."
         )
     return connection
 
 
-def _acting_person(connection: ERPConnection, email: str | None) -> User:
-    people = User.objects.filter(org=connection.org_id, is_active=True)
+def _acting_user(connection: ERPConnection, email: str | None) -> User:
+    users = User.objects.filter(org=connection.org_id, is_active=True)
     if email:
-        person = people.by_email(email).first()
-        if person is None:
-            raise CommandError(f"{connection.org} has nobody with the address {email}.")
-        return person
-    person = people.filter(role__in=(Role.ADMIN, Role.OPS)).order_by("date_joined", "pk").first()
-    if person is None:
+        user = users.by_email(email).first()
+        if user is None:
+            raise CommandError(f"{connection.org} has no user with the address {email}.")
+        return user
+    user = users.filter(role__in=(Role.ADMIN, Role.OPS)).order_by("date_joined", "pk").first()
+    if user is None:
         raise CommandError(
-            f"{connection.org} has nobody who may approve orders; name somebody with --as EMAIL."
+            f"{connection.org} has no user who may approve orders; name a user with --as EMAIL."
         )
-    return person
+    return user

@@ -15,8 +15,8 @@ from orderflow.tenancy import scope
 
 PATIENCE = 5.0
 # The archive is written to, and migrations are many files: nobody may have that done a hundred times a second.
-REMEMBERED = {"storage": 15.0, "migrations": 15.0}
-REMEMBERED_OTHERWISE = 1.0
+CACHE_SECONDS = {"storage": 15.0, "migrations": 15.0}
+CACHE_SECONDS_ON_ERROR = 1.0
 
 
 class UnknownPart(Exception):
@@ -43,13 +43,13 @@ def chosen(only: str) -> list[str]:
     return names
 
 
-def look(names: Collection[str]) -> list[CheckResult]:
+def check(names: Collection[str]) -> list[CheckResult]:
     """Return the worst result of each check, in order."""
     ends = time.monotonic() + PATIENCE
     return [max(_ask(name, ends), key=lambda one: list(Level).index(one.level)) for name in names]
 
 
-def forget() -> None:
+def clear_cache() -> None:
     with _lock:
         _answers.clear()
 
@@ -58,7 +58,7 @@ def _ask(name: str, ends: float) -> list[CheckResult]:
     """At most one is under way for each part, also where it hangs."""
     with _lock:
         known = _answers.get(name)
-        if known and time.monotonic() - known.at < REMEMBERED.get(name, REMEMBERED_OTHERWISE):
+        if known and time.monotonic() - known.at < CACHE_SECONDS.get(name, CACHE_SECONDS_ON_ERROR):
             return known.findings
         if name not in _asking:
             _asking[name] = _pool.submit(_find, name, PARTS[name])

@@ -25,7 +25,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """503 where a part is not as it must be; ``?only=database,migrations`` asks for some parts only."""
     try:
-        found = ready.look(ready.chosen(request.GET.get("only", "")))
+        found = ready.check(ready.chosen(request.GET.get("only", "")))
     except ready.UnknownPart as unknown:
         return JsonResponse({"error": str(unknown)}, status=400)
     failing = any(one.level is Level.ERROR for one in found)

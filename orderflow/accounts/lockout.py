@@ -71,7 +71,7 @@ def is_right(request: HttpRequest, person: User, password: str, *, step: str) ->
     return False
 
 
-def is_told_already(request: HttpRequest | None, credentials: Mapping[str, Any]) -> bool:
+def is_already_reported(request: HttpRequest | None, credentials: Mapping[str, Any]) -> bool:
     """Return True for an attempt during a lock that is not the first of its span: the audit log needs one entry."""
     if request is None or not getattr(request, "refused_by_lock", False):
         return False

@@ -6,7 +6,7 @@ from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from orderflow.accounts.lockout import is_told_already
+from orderflow.accounts.lockout import is_already_reported
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.tenancy.models import User
@@ -29,7 +29,7 @@ def login_succeeded(sender: type[User], user: User, **_: Any) -> None:
 def login_failed(
     sender: str, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
 ) -> None:
-    if is_told_already(request, credentials):
+    if is_already_reported(request, credentials):
         return
     locked = {"locked": True} if getattr(request, "refused_by_lock", False) else {}
     # The tried e-mail is kept, the tried password never.

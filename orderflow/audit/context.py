@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 # Asked every few seconds by machines.
-UNTOLD = {"/healthz", "/readyz", "/metrics"}
+UNLOGGED_PATHS = {"/healthz", "/readyz", "/metrics"}
 log = structlog.get_logger("orderflow.requests")
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -58,7 +58,7 @@ class RequestContextMiddleware:
 
 def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     """One line for each request; without its query, in which people search for names."""
-    if request.path in UNTOLD:
+    if request.path in UNLOGGED_PATHS:
         return
     user = request.__dict__.get("user")
     if isinstance(user, SimpleLazyObject):

@@ -28,7 +28,7 @@ def own_page(request: HttpRequest) -> HttpResponse:
         return _set_up_page(request, person)
     return _page(
         request,
-        "standing",
+        "status",
         factor=factor,
         left=services.recovery_codes_left(person),
         made=codes.RECOVERY_CODES,

@@ -86,12 +86,12 @@ def test_the_description_is_made_once(db, monkeypatch):
     made = []
     generate = SchemaGenerator.get_schema
 
-    def counting(*args, **options):
+    def current_export(*args, **options):
         made.append(1)
         return generate(*args, **options)
 
     monkeypatch.setattr(views, "_descriptions", {})
-    monkeypatch.setattr(SchemaGenerator, "get_schema", counting)
+    monkeypatch.setattr(SchemaGenerator, "get_schema", current_export)
 
     answers = {APIClient().get("/api/v1/schema").content for _ in range(3)}
 

@@ -7,7 +7,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections import manage
 from erp_connectors.services.connections.connection_test import test_connection as run_test
-from erp_connectors.services.connections.server_limits import remember, sentences
+from erp_connectors.services.connections.server_limits import store, sentences
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.sessions import session_pool
@@ -163,6 +163,6 @@ def test_what_a_run_learned_is_not_stored_for_a_connection_that_was_changed_mean
     dropzone = dropzone_of(erp.connection)
     manage.change_connection(erp.connection.pk, actor=None, config={**erp.connection.config, "io_timeout": 7})
 
-    remember(erp.connection.pk, dropzone, ServerLimits(files_open=3))
+    store(erp.connection.pk, dropzone, ServerLimits(files_open=3))
 
     assert limits(erp) == {}

@@ -27,9 +27,9 @@ def _nothing_remembered(settings, tmp_path):
             "OPTIONS": {"location": str(tmp_path / "archive")},
         },
     }
-    ready.forget()
+    ready.clear_cache()
     yield
-    ready.forget()
+    ready.clear_cache()
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_ack_folders_that_nobody_looks_at(workers, make_site, ask):  # noqa: F81
     )
     assert failing(ask()[1]) == set(), "an ERP's own problem is not ours"
 
-    ready.forget()
+    ready.clear_cache()
     ERPConnection.objects.filter(pk=quiet.connection.pk).update(last_poll_at=long_ago)
 
     status, body = ask()

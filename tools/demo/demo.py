@@ -52,35 +52,35 @@ class Command(BaseCommand):
     def _play(
         self, programs: dict[str, SubprocessGroup], limit: float
     ) -> tuple[list[Place], list[ERPExport]]:
-        self._say("A fresh database with two wholesalers and their orders …")
+        self._print("A fresh database with two wholesalers and their orders …")
         story.fill_database()
         places = story.open_places()
-        self._say("Workers (django-q2), an SFTP server, and a simulated ERP on either dropzone …")
+        self._print("Workers (django-q2), an SFTP server, and a simulated ERP on either dropzone …")
         programs |= start_background(places, refuse_rate=0.25)
         exports = []
         for place in places:
             pushed = story.push_orders(place)
-            self._say(f"{place.org.name}: {len(pushed)} approved orders pushed, through {place.how}")
+            self._print(f"{place.org.name}: {len(pushed)} approved orders pushed, through {place.how}")
             exports += pushed
 
         def look(counts: str) -> None:
-            self._say(f"  {counts}")
+            self._print(f"  {counts}")
             world.require_running(programs)
 
         story.wait_for_answers(exports, seconds=limit, look=look)
         return places, story.results(exports)
 
     def _table(self, exports: list[ERPExport]) -> None:
-        self._say("")
-        self._say("  ".join(name.ljust(width) for name, width in COLUMNS).rstrip())
-        self._say("  ".join("-" * (width or 40) for _, width in COLUMNS))
+        self._print("")
+        self._print("  ".join(name.ljust(width) for name, width in COLUMNS).rstrip())
+        self._print("  ".join("-" * (width or 40) for _, width in COLUMNS))
         for export in exports:
             draft = export.draft_order
             values = (
                 draft.external_order_number, draft.customer.name if draft.customer else "", export.org.slug,
                 export.filename, export.status, story.reason(export),
             )  # fmt: skip
-            self._say(
+            self._print(
                 "  ".join(
                     _fit(value, width) for value, (_, width) in zip(values, COLUMNS, strict=True)
                 ).rstrip()
@@ -88,27 +88,27 @@ class Command(BaseCommand):
 
     def _conclude(self, places: list[Place], exports: list[ERPExport], *, seconds: float) -> None:
         counts = Counter(export.status for export in exports)
-        self._say("")
-        self._say(
+        self._print("")
+        self._print(
             f"{len(exports)} orders in {seconds:.0f} s: {counts['ACKED']} accepted by the ERP, "
             f"{counts['FAILED']} refused."
         )
-        self._say("Where to look:")
+        self._print("Where to look:")
         for place in places:
-            self._say(f"  {place.org.name} ({place.how})")
-            self._say(f"    orders the ERP took    {place.folder / 'in' / 'taken'}")
-            self._say(f"    its answers, handled   {place.folder / 'out' / 'processed'}")
-        self._say(f"  archived copies          {settings.STORAGES['exports']['OPTIONS']['location']}")
-        self._say(f"  logs                     {world.folder() / 'logs'}")
-        self._say("Look around next: make serve, then http://127.0.0.1:8000/admin/ with one of")
+            self._print(f"  {place.org.name} ({place.how})")
+            self._print(f"    orders the ERP took    {place.folder / 'in' / 'taken'}")
+            self._print(f"    its answers, handled   {place.folder / 'out' / 'processed'}")
+        self._print(f"  archived copies          {settings.STORAGES['exports']['OPTIONS']['location']}")
+        self._print(f"  logs                     {world.folder() / 'logs'}")
+        self._print("Look around next: make serve, then http://127.0.0.1:8000/admin/ with one of")
         for login in story.logins():
-            self._say(f"  {login}")
-        self._say(f"  password of each: {story.PASSWORD}")
+            self._print(f"  {login}")
+        self._print(f"  password of each: {story.PASSWORD}")
         wrong = list(story.problems(places, exports))
         if wrong:
             raise CommandError("Not as expected:\n  " + "\n  ".join(wrong))
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 

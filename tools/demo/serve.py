@@ -40,32 +40,32 @@ class Command(BaseCommand):
             while not stopping.wait(1):
                 world.require_running(programs)
         finally:
-            self._say("stopping …")
-            world.stop_all(programs, self._say)
+            self._print("stopping …")
+            world.stop_all(programs, self._print)
 
     def _start(self, programs: dict[str, SubprocessGroup], port: int) -> None:
         call_command("migrate", verbosity=0)
         if not Org.objects.exists():
-            self._say("First start: a fresh database with two wholesalers and their orders …")
+            self._print("First start: a fresh database with two wholesalers and their orders …")
             story.fill_database()
         places = story.open_places()
         programs |= start_background(places, refuse_rate=0.2, delay=2.0)
         programs["web"] = world.start_program("web", _web(port))
         _wait_until_it_answers(programs, port)
-        self._say(f"Admin:   http://127.0.0.1:{port}/admin/")
-        self._say(f"API:     http://127.0.0.1:{port}/api/v1/docs")
-        self._say(f"Logins:  password {story.PASSWORD}")
+        self._print(f"Admin:   http://127.0.0.1:{port}/admin/")
+        self._print(f"API:     http://127.0.0.1:{port}/api/v1/docs")
+        self._print(f"Logins:  password {story.PASSWORD}")
         for login in story.logins():
-            self._say(f"  {login}")
+            self._print(f"  {login}")
         for place in places:
-            self._say(f"Files:   {place.org.name}, {place.how}: {place.folder}")
+            self._print(f"Files:   {place.org.name}, {place.how}: {place.folder}")
         for org in Org.objects.exclude(pk__in=[place.org.pk for place in places]):
-            self._say(f"Files:   {org.name}: not a dropzone of the demo, so no simulated ERP answers there")
-        self._say(f"Logs:    {world.folder() / 'logs'}")
-        self._say(f"Command: {world.command('doctor')}")
-        self._say("Push an approved order; a simulated ERP answers within seconds. Ctrl-C ends everything.")
+            self._print(f"Files:   {org.name}: not a dropzone of the demo, so no simulated ERP answers there")
+        self._print(f"Logs:    {world.folder() / 'logs'}")
+        self._print(f"Command: {world.command('doctor')}")
+        self._print("Push an approved order; a simulated ERP answers within seconds. Ctrl-C ends everything.")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 

@@ -91,13 +91,13 @@ def require_running(programs: dict[str, SubprocessGroup]) -> None:
             raise CommandError(f"{name} ended with exit code {program.exit_code}. Its last words:\n{tail}")
 
 
-def stop_all(programs: dict[str, SubprocessGroup], say: Callable[[str], None] | None = None) -> None:
+def stop_all(programs: dict[str, SubprocessGroup], report: Callable[[str], None] | None = None) -> None:
     for program in programs.values():
         program.ask_to_stop()
     for name, program in programs.items():
         program.stop()
-        if say:
-            say(f"{name} stopped")
+        if report:
+            report(f"{name} stopped")
 
 
 def _lock(folder: Path) -> None:

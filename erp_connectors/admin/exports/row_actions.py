@@ -15,7 +15,7 @@ from erp_connectors.services.acks.dismiss import (
     dismiss_ack,
     dismiss_export,
 )
-from erp_connectors.services.status.export_status import counting
+from erp_connectors.services.status.export_status import current_export
 from erp_connectors.services.status.timeline import exports_of
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
@@ -26,7 +26,7 @@ def _retryable(export: ERPExport) -> bool:
     draft = export.draft_order
     if not retryable(draft):
         return False
-    counts = counting(exports_of(draft))
+    counts = current_export(exports_of(draft))
     return counts is not None and retryable(draft, export.pk, newest_id=counts.pk)
 
 

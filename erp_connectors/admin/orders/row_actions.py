@@ -16,7 +16,7 @@ from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.endpoint import target_of
 from erp_connectors.services.exports.push import active_connections, push, retry_push
 from erp_connectors.services.exports.retry_rule import refuse_retry, retry_effect
-from erp_connectors.services.status.export_status import counting
+from erp_connectors.services.status.export_status import current_export
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import FailedAs
 from orderflow.orders.approval import approve
@@ -71,7 +71,7 @@ def _reject(draft: DraftOrder) -> ActionPreview:
 
 
 def _review(draft: DraftOrder) -> ActionPreview:
-    last = counting(exports_of(draft))
+    last = current_export(exports_of(draft))
     unknown = last is not None and last.failed_as == FailedAs.UNKNOWN
     warned = [_("It is not known if the ERP has the file. Ask the ERP team before you push again or reject.")]
     return ActionPreview(
@@ -88,7 +88,7 @@ def _push(draft: DraftOrder) -> ActionPreview:
 
 
 def preview_retry(draft: DraftOrder) -> ActionPreview:
-    effect = _(retry_effect(counting(exports_of(draft))))
+    effect = _(retry_effect(current_export(exports_of(draft))))
     return _delivery(draft, [effect, _("The failed export is kept as a record.")])
 
 

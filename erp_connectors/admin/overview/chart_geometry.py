@@ -9,7 +9,7 @@ LEFT, RIGHT, TOP, BOTTOM = 76, 8, 14, 40
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 BAR_SHARE = 0.68
 EVERY, EVERY_ON_PHONES = 2, 4  # a label of each bar would run into the next
-Say = Callable[[float], str]
+Formatter = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Chart:
 
 
 def stacked(
-    key: str, title: str, labels: Sequence[str], series: Sequence[Series], *, say: Say = str
+    key: str, title: str, labels: Sequence[str], series: Sequence[Series], *, format_value: Formatter = str
 ) -> Chart:
     """A bar for each label, the first series at its foot."""
     totals = [sum(one.values[n] or 0 for one in series) for n in range(len(labels))]
@@ -77,15 +77,21 @@ def stacked(
         key=key,
         title=title,
         series=series,
-        bars=list(_bars(labels, series, top, say)),
+        bars=list(_bars(labels, series, top, format_value)),
         across=_across(labels),
-        up=_up([top * n / 4 for n in range(5)] if top % 4 == 0 else [0, top / 2, top], top, say),
-        rows=_rows(labels, series, say),
+        up=_up([top * n / 4 for n in range(5)] if top % 4 == 0 else [0, top / 2, top], top, format_value),
+        rows=_rows(labels, series, format_value),
     )
 
 
 def lines(
-    key: str, title: str, labels: Sequence[str], series: Sequence[Series], *, say: Say, steps: Sequence[float]
+    key: str,
+    title: str,
+    labels: Sequence[str],
+    series: Sequence[Series],
+    *,
+    format_value: Formatter,
+    steps: Sequence[float],
 ) -> Chart:
     """A line for each series, broken where it has no value; ``steps``: where the axis may end."""
     highest = max((value for one in series for value in one.values if value is not None), default=0)
@@ -95,10 +101,10 @@ def lines(
         title=title,
         series=series,
         lines=[line for one in series for line in _pieces(one, len(labels), top)],
-        dots=list(_dots(labels, series, top, say)),
+        dots=list(_dots(labels, series, top, format_value)),
         across=_across(labels),
-        up=_up([0, top / 2, top], top, say),
-        rows=_rows(labels, series, say),
+        up=_up([0, top / 2, top], top, format_value),
+        rows=_rows(labels, series, format_value),
     )
 
 
@@ -112,7 +118,9 @@ def nice_top(highest: float) -> int:
         size *= 10
 
 
-def _bars(labels: Sequence[str], series: Sequence[Series], top: float, say: Say) -> Iterator[Mark]:
+def _bars(
+    labels: Sequence[str], series: Sequence[Series], top: float, format_value: Formatter
+) -> Iterator[Mark]:
     room = PLOT_WIDTH / max(len(labels), 1)
     width = room * BAR_SHARE
     for n, label in enumerate(labels):
@@ -122,16 +130,18 @@ def _bars(labels: Sequence[str], series: Sequence[Series], top: float, say: Say)
             if value:
                 height, x = PLOT_HEIGHT * value / top, LEFT + room * n + (room - width) / 2
                 y = _height_at(below + value, top)
-                description = f"{label}: {say(value)} {one.label}"
+                description = f"{label}: {format_value(value)} {one.label}"
                 yield Mark(one.name, _number(x), _number(y), _number(width), _number(height), description)
                 below += value
 
 
-def _dots(labels: Sequence[str], series: Sequence[Series], top: float, say: Say) -> Iterator[Mark]:
+def _dots(
+    labels: Sequence[str], series: Sequence[Series], top: float, format_value: Formatter
+) -> Iterator[Mark]:
     for one in series:
         for n, value in enumerate(one.values):
             if value is not None:
-                description = f"{labels[n]}: {one.label} {say(value)}"
+                description = f"{labels[n]}: {one.label} {format_value(value)}"
                 x, y = _number(_middle(n, len(labels))), _number(_height_at(value, top))
                 yield Mark(one.name, x, y, "0", "0", description)
 
@@ -153,13 +163,15 @@ def _across(labels: Sequence[str]) -> list[Tick]:
     ]
 
 
-def _up(values: Sequence[float], top: float, say: Say) -> list[Tick]:
-    return [Tick(_number(_height_at(value, top)), say(value)) for value in values]
+def _up(values: Sequence[float], top: float, format_value: Formatter) -> list[Tick]:
+    return [Tick(_number(_height_at(value, top)), format_value(value)) for value in values]
 
 
-def _rows(labels: Sequence[str], series: Sequence[Series], say: Say) -> list[tuple[str, Sequence[str]]]:
+def _rows(
+    labels: Sequence[str], series: Sequence[Series], format_value: Formatter
+) -> list[tuple[str, Sequence[str]]]:
     return [
-        (label, ["-" if (value := one.values[n]) is None else say(value) for one in series])
+        (label, ["-" if (value := one.values[n]) is None else format_value(value) for one in series])
         for n, label in enumerate(labels)
     ]
 

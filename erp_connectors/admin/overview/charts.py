@@ -38,7 +38,7 @@ def _exports(daily: Daily, days: list[str]) -> Chart:
         )
         for status in STACKED
     ]
-    return stacked("exports-by-day", _("Exports by day"), days, series, say=_count)
+    return stacked("exports-by-day", _("Exports by day"), days, series, format_value=_count)
 
 
 def _latency(daily: Daily, days: list[str]) -> Chart:
@@ -48,7 +48,7 @@ def _latency(daily: Daily, days: list[str]) -> Chart:
         Series("p95", _("95th percentile"), [one.p95.total_seconds() if one else None for one in found]),
     ]
     title = _("Response time of the ERP")
-    return lines("answer-times", title, days, series, say=tick_label, steps=STEPS)
+    return lines("answer-times", title, days, series, format_value=tick_label, steps=STEPS)
 
 
 def tick_label(seconds: float) -> str:

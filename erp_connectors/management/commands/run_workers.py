@@ -47,13 +47,13 @@ class Command(BaseCommand):
                 tick_every=options["tick_every"],
                 stop_within=options["stop_within"],
             ),
-            say=self._say,
+            report=self._print,
         )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         if settings.LOG_FORMAT == "json":
             log.info("workers", said=line)
             return

@@ -85,7 +85,7 @@ class Command(ReportingCommand):
             raise CommandError("--for goes with --watch.")
         connection = _understood(options["connection"]) if options["connection"] else None
         if options["scenario"]:
-            self.finish(failed=not accept(options, say=self._say))
+            self.finish(failed=not accept(options, write=self._print))
             return
         transport, dropzone = _place(options)
         leaves = partial(foreign_filenames, connection.org_id) if connection else lambda names: ()
@@ -101,7 +101,7 @@ class Command(ReportingCommand):
             transport.close()
         self.finish(failed=failed)
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 

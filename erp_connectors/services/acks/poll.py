@@ -36,7 +36,7 @@ from erp_connectors.services.acks.move_handled import AckMover, HandledAck
 from erp_connectors.services.acks.poll_report import PollReport
 from erp_connectors.services.acks.shared_folders import foreign_filenames
 from erp_connectors.services.connections.ack_folders import retry_moves
-from erp_connectors.services.connections.credential_rollover import link
+from erp_connectors.services.connections.credential_rollover import open_link
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.export_log import working_on
 from erp_connectors.states import ConnectionStatus, Stage
@@ -100,7 +100,7 @@ def _poll_active(
         try:
             dropzone = dropzone_of(connection)
             if dropzone.ack_path:
-                with link(connection.pk, dropzone) as transport:
+                with open_link(connection.pk, dropzone) as transport:
                     folder = _FolderPoll(
                         lease, connection, transport, dropzone, report=report, expected=expected
                     )

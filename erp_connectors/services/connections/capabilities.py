@@ -28,12 +28,12 @@ ABILITIES: dict[str, str] = {
 EXTENSIONS = {"posix_rename": "posix-rename@openssh.com", "fsync": "fsync@openssh.com"}
 
 
-def look(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
     """Try each ability on an open transport; leave out what stays unknown. Return the result as a text."""
     offered = transport.offers()
     if transport.speaks_extensions:
         able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
-    met = server_limits.meet(transport, dropzone, able)
+    met = server_limits.detect(transport, dropzone, able)
     extensions = f"extensions: {', '.join(offered) or 'none'}"
     replaces = _replaces_existing(transport, dropzone) if dropzone.atomic_write else None
     if replaces is None:

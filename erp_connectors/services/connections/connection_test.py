@@ -27,7 +27,7 @@ from erp_connectors.registry import open_transport
 from erp_connectors.services.connections import capabilities
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, retry_moves
 from erp_connectors.services.connections.capabilities import record_ability
-from erp_connectors.services.connections.credential_rollover import put_in_place
+from erp_connectors.services.connections.credential_rollover import store_renewed
 from erp_connectors.services.connections.server_limits import as_row
 from erp_connectors.services.connections.test_report import ProbeReport
 from erp_connectors.states import ExportStatus
@@ -62,7 +62,7 @@ def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
 
     def done(transport: Transport) -> None:
         nonlocal met
-        put_in_place(connection.pk, transport.renewed())
+        store_renewed(connection.pk, transport.renewed())
         met = transport.limits()
 
     try:
@@ -137,7 +137,7 @@ def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeSte
         step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, dropzone, found))
         yield step
     if step.ok:
-        yield _timed(ABILITIES_STEP, lambda found: capabilities.look(transport, dropzone, found))
+        yield _timed(ABILITIES_STEP, lambda found: capabilities.detect(transport, dropzone, found))
 
 
 def require_usable(transport: Transport, dropzone: Dropzone) -> None:

@@ -22,7 +22,7 @@ REASON = "the server used what was planned"
 
 
 @contextmanager
-def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
+def open_link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
     """As `session`. Afterwards apply the planned keys that the server used, and store its limits."""
     renewed, limits = RenewedCredentials(), dropzone.limits
     try:
@@ -32,11 +32,11 @@ def link(connection_id: UUID, dropzone: Dropzone) -> Iterator[Transport]:
             finally:
                 renewed, limits = transport.renewed(), transport.limits()
     finally:
-        put_in_place(connection_id, renewed)
-        server_limits.remember(connection_id, dropzone, limits)
+        store_renewed(connection_id, renewed)
+        server_limits.store(connection_id, dropzone, limits)
 
 
-def put_in_place(connection_id: UUID, renewed: RenewedCredentials) -> None:
+def store_renewed(connection_id: UUID, renewed: RenewedCredentials) -> None:
     """Apply the planned keys, audited as a change by the system. Do nothing if none was used, or it is done already."""
     if not renewed:
         return

@@ -29,7 +29,7 @@ def as_row(limits: ServerLimits) -> dict[str, Any]:
     return {name: value for name, value in msgspec.to_builtins(limits).items() if value}
 
 
-def remember(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> None:
+def store(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> None:
     """Store the limits that a run over ``dropzone`` found, unless the connection was changed or tested meanwhile."""
     if limits == dropzone.limits:
         return
@@ -56,7 +56,7 @@ def sentences(limits: ServerLimits) -> list[str]:
     return found or [SERVER_LIMITS[1]]
 
 
-def meet(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
     """Write many files at once, as a large batch does, remove them, and return a sentence with the limits found.
 
     The files are not named like orders. Append what the limits mean to ``able``. The sentence is empty if the

@@ -25,7 +25,7 @@ from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.port_types import Move, Upload
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.connection_test import require_usable
-from erp_connectors.services.connections.credential_rollover import link
+from erp_connectors.services.connections.credential_rollover import open_link
 from erp_connectors.services.delivery import done_markers, temp_file_cleanup
 from erp_connectors.services.delivery.already_published import already_published
 from erp_connectors.services.delivery.context import Delivery, Failure, Rendered, split_outcomes
@@ -88,7 +88,7 @@ def _deliver_as_configured(lease: Lease, report: DeliveryReport) -> bool:
     with working_on(connection):
         try:
             dropzone = dropzone_of(connection)
-            with link(connection.pk, dropzone) as transport:
+            with open_link(connection.pk, dropzone) as transport:
                 transport.expect(due)
                 transport.open()
                 if connection.circuit_open:

@@ -24,7 +24,7 @@ from erp_connectors.faults import (
 from erp_connectors.models import ERPExport
 from erp_connectors.port_types import Move
 from erp_connectors.services.acks.contradictions import waiting_answer
-from erp_connectors.services.connections.credential_rollover import link
+from erp_connectors.services.connections.credential_rollover import open_link
 from erp_connectors.services.delivery import done_markers
 from erp_connectors.services.delivery.context import Delivery, Failure
 from erp_connectors.services.exports import transitions
@@ -118,7 +118,7 @@ def _withdraw_elsewhere(export: ERPExport) -> Publication | Fault:
     """Withdraw over the connection of the export."""
     try:
         dropzone = dropzone_of(export.connection)
-        with link(export.connection_id, dropzone) as transport:
+        with open_link(export.connection_id, dropzone) as transport:
             transport.open()
             return _withdraw_one(transport, dropzone, export)
     except Fault as fault:

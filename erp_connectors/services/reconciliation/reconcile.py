@@ -10,7 +10,7 @@ from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.connections.credential_rollover import link
+from erp_connectors.services.connections.credential_rollover import open_link
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.services.exports.deadlines import overdue
 from erp_connectors.services.exports.paths import destination, published_path, staying_at
@@ -33,7 +33,7 @@ def reconcile(connection_id: UUID) -> Reconciliation:
     report = Reconciliation(connection.pk, connection.org.slug)
     try:
         dropzone = dropzone_of(connection)
-        with link(connection.pk, dropzone) as transport:
+        with open_link(connection.pk, dropzone) as transport:
             transport.open()
             _compare_dropzone(connection, dropzone, transport, report)
     except Fault as fault:

@@ -11,15 +11,15 @@ from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
-from erp_connectors.services.connections.credential_rollover import link
+from erp_connectors.services.connections.credential_rollover import open_link
 from erp_connectors.services.restore.dropzone import find_published_files, put_answers_back
 from erp_connectors.services.restore.report import Recovery
 from erp_connectors.services.restore.rows import (
     ArchiveNeeded,
     adopt_copies,
     archived_names,
-    doubt_what_waits,
     in_doubt,
+    mark_waiting_in_doubt,
     unknown_names,
 )
 from erp_connectors.states import ConnectionStatus
@@ -40,7 +40,7 @@ def recover(*, since: datetime, dry_run: bool) -> list[Recovery]:
     # An answer to a file that is adopted below has to wait, also if it is another org's in a shared folder.
     unknown = unknown_names([name for each in names.values() for name in each])
     for connection in connections:
-        doubt_what_waits(connection, reports[connection.pk])
+        mark_waiting_in_doubt(connection, reports[connection.pk])
         # Known exports come first: an answer to an older file explains why there is a newer one.
         _ask_dropzone(connection, reports[connection.pk], unknown)
     for connection in _one_per_org(connections):
@@ -71,7 +71,7 @@ def _require_copies(orgs: Collection[UUID], since: datetime) -> None:
 def _ask_dropzone(connection: ERPConnection, report: Recovery, unknown: Container[str]) -> None:
     try:
         dropzone = dropzone_of(connection)
-        with link(connection.pk, dropzone) as transport:
+        with open_link(connection.pk, dropzone) as transport:
             transport.open()
             looks: list[Look] = [find_published_files, put_answers_back]
             for look in looks:

@@ -34,7 +34,7 @@ class ArchiveNeeded(Exception):
     """The archive, which alone shows what was sent since the backup, can't be read; the text has its error."""
 
 
-def doubt_what_waits(connection: ERPConnection, report: Recovery) -> None:
+def mark_waiting_in_doubt(connection: ERPConnection, report: Recovery) -> None:
     """Set exports that are PENDING and have a copy to outcome unknown: they may have been sent since the backup."""
     waiting = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING)
     rows = waiting.select_related("draft_order").defer("payload")

@@ -26,7 +26,7 @@ from orderflow import clock
 PATIENCE_WITH_WORKERS = timedelta(minutes=5)
 
 
-def counting(exports: Sequence[ERPExport]) -> ERPExport | None:
+def current_export(exports: Sequence[ERPExport]) -> ERPExport | None:
     """Return the export that counts for its order: the live one, else the newest. ``exports``: oldest first."""
     live = (export for export in exports if export.status in LIVE_STATUSES)
     return next(live, exports[-1] if exports else None)
@@ -38,7 +38,7 @@ def summarize_export(export: ERPExport, exports: Sequence[ERPExport]) -> StatusS
         return _contradicted(export)
     found = _BY_EXPORT_STATUS[ExportStatus(export.status)](export)
     unread = unread_answers([export]).get(export.pk, ())
-    if unread and counting(exports) in (export, None):
+    if unread and current_export(exports) in (export, None):
         return _unread(found, unread)
     return _as_failed(found, export, exports) if export.status == ExportStatus.FAILED else found
 
@@ -202,7 +202,7 @@ def _unread(found: StatusSummary, answers: Sequence[UnreadAnswer]) -> StatusSumm
 
 def _as_failed(found: StatusSummary, export: ERPExport, exports: Sequence[ERPExport]) -> StatusSummary:
     """Ask for nothing if the order has continued without this export, and for no retry if none is allowed."""
-    counts, draft = counting(exports) or export, export.draft_order
+    counts, draft = current_export(exports) or export, export.draft_order
     refusal = refuse_retry(
         draft, export.pk, newest_id=counts.pk, connected=lambda: active_connections([draft])
     )

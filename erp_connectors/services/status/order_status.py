@@ -8,7 +8,7 @@ from erp_connectors.messages import NO_CONNECTION, in_words
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.status.event_texts import Tone
-from erp_connectors.services.status.export_status import counting, summarize_export
+from erp_connectors.services.status.export_status import current_export, summarize_export
 from erp_connectors.services.status.status_summary import StatusSummary
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
@@ -19,7 +19,7 @@ SHOWN_GAPS = 5
 
 def summarize_order(draft: DraftOrder, exports: Sequence[ERPExport]) -> StatusSummary:
     """``exports`` are all of the order, oldest first."""
-    export = counting(exports)
+    export = current_export(exports)
     on_its_way = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
     if export is not None and draft.status in on_its_way:
         return summarize_export(export, exports)

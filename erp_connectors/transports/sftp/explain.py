@@ -15,7 +15,7 @@ from erp_connectors.transports.base import Outcomes, Presences
 from erp_connectors.transports.sftp import answers as sftp_answers
 
 
-def look(channels: Channels, paths: Sequence[str]) -> Presences:
+def look_up(channels: Channels, paths: Sequence[str]) -> Presences:
     """Return which files are there, or the fault of their folder, in one round trip.
 
     False proves no absence: see `absence`.
@@ -40,7 +40,7 @@ def refused_renames(channels: Channels, moves: Sequence[Move], outcomes: Outcome
     """Replace FAILURE of a rename by NAME_TAKEN if the target exists: version 3 has no code for that."""
     unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]
     if unclear:
-        targets = look(channels, [moves[i].target for i in unclear])
+        targets = look_up(channels, [moves[i].target for i in unclear])
         for i, there in zip(unclear, targets, strict=True):
             if there is True:
                 outcomes[i] = Fault(faults.NAME_TAKEN, path=moves[i].target)

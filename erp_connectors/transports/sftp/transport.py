@@ -151,7 +151,7 @@ class SftpTransport(Transport):
 
     def _move(self, moves: Sequence[Move]) -> Outcomes:
         # Some servers' rename replaces what is there, so each target is looked at first.
-        taken = explain.look(self._require_channels(), [move.target for move in moves])
+        taken = explain.look_up(self._require_channels(), [move.target for move in moves])
         free = [move for move, there in zip(moves, taken, strict=True) if not sftp_answers.is_taken(there)]
         outcomes = self._rename(free, posix=False)
         explain.missing_folders(self._require_channels(), [move.target for move in free], outcomes)
