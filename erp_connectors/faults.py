@@ -46,7 +46,7 @@ class FaultKind:
 
 _T, _O, _C, _F = Scope.TRANSIENT, Scope.ORDER, Scope.CONNECTION, Scope.FILE
 _US, _ERP, _NET = Side.US, Side.ERP, Side.NETWORK
-_WAIT = "Nothing to do yet: delivery tries again by itself."
+_WAIT = "Nothing to do yet: delivery is retried automatically."
 
 NAME_NOT_FOUND = FaultKind(
     "NAME_NOT_FOUND", _T, _US, "The host name could not be looked up.",
@@ -140,7 +140,7 @@ HOST_KEY_UNKNOWN = FaultKind(
     "Get the server's key fingerprint from whoever runs it, compare, and pin the key under Host key.",
 )  # fmt: skip
 HOST_KEY_CHANGED = FaultKind(
-    "HOST_KEY_CHANGED", _C, _ERP, "The server presented a host key that is not pinned. Nothing was sent.",
+    "HOST_KEY_CHANGED", _C, _ERP, "The server's key is not the pinned one. Nothing was sent.",
     "Ask whoever runs the server whether its key was changed; then compare and pin the new one under Host key.",
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(

@@ -95,8 +95,8 @@ class Cluster:
             return ""
         quiet = time.monotonic() - max(self.pulse_at or self.started_at, answering_since)
         if self.pulse_at is None:
-            return f"no sign of life {quiet:.0f} s after its start" if quiet > self.start_within else ""
-        return f"no sign of life for {quiet:.0f} s" if quiet > self.policy.stale_after else ""
+            return f"no heartbeat {quiet:.0f} s after its start" if quiet > self.start_within else ""
+        return f"no heartbeat for {quiet:.0f} s" if quiet > self.policy.stale_after else ""
 
     def remove(self) -> None:
         """Kill every process of the tree, and say when the next may start: later after each short life."""

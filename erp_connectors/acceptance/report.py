@@ -1,4 +1,4 @@
-"""The verdict on paper: what was played, what was promised, and where to sign."""
+"""Printable report of an acceptance test: scenario, promises, result, and a line to sign."""
 
 from collections.abc import Sequence
 from datetime import datetime

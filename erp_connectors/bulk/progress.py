@@ -10,7 +10,7 @@ from erp_connectors.bulk.models import BulkRun, Outcome
 from orderflow import clock
 from orderflow.heartbeat.models import Heartbeat
 
-# A worker that is only busy shows a sign of life more often than this.
+# A worker that is only busy sends a heartbeat more often than this.
 SILENT_AFTER = timedelta(seconds=45)
 PATIENCE = timedelta(seconds=5)
 SILENT = (

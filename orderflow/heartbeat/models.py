@@ -1,4 +1,4 @@
-"""The sign of life of the background workers: a task that ran, not a process that exists."""
+"""Heartbeat of the background workers: a task that ran, not a process that exists."""
 
 from django.db import models
 

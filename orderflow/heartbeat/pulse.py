@@ -1,4 +1,4 @@
-"""A sign of life from workers to their supervisor that needs no database: bytes in a pipe."""
+"""A heartbeat from workers to their supervisor that needs no database: bytes in a pipe."""
 
 import os
 import stat

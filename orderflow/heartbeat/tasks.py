@@ -27,7 +27,7 @@ _last_beat = float("-inf")
 
 
 def beat(wanted: str = "", hops: str = "0") -> str:
-    """Whatever worker runs this, its own cluster shows a sign of life.
+    """Whatever worker runs this, its own cluster sends a heartbeat.
 
     All clusters take from one queue, and one may be quicker each time: a beat that was meant for another cluster
     is handed on, a few times, at another moment.

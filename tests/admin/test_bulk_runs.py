@@ -116,7 +116,7 @@ def test_only_who_chose_says_yes(org, ops):
     shown = text(colleague.get(reverse("admin:bulk_run", args=[run.pk])))
     answer = colleague.post(reverse("admin:bulk_run_confirm", args=[run.pk]))
 
-    assert "nobody else can confirm it" in shown
+    assert "who selected these orders, can confirm" in shown
     assert answer.status_code == 403
     assert not ERPExport.objects.exists()
 

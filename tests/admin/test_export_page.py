@@ -231,7 +231,7 @@ def test_a_proof_is_there_for_what_was_sent_and_says_so_for_the_rest(site):
         fact in proof for fact in (done.filename, done.sha256, done.dropzone_path, "SO-1", site.org.name)
     )
     assert "it has this SHA-256" in proof
-    assert "there is nothing to prove" in none
+    assert "there is no proof of delivery" in none
     assert url("erp_export_proof", waiting.pk) not in shown(client, waiting)
 
 

@@ -60,4 +60,4 @@ def test_one_that_was_given_up_leads_from_the_overview_to_what_to_do(as_user, si
     receiver.status = 200
     page.goto(live_server.url + reverse("admin:notify_subscription_change", args=[row.pk]))
     page.click("input[value='Send a test']")
-    expect(page.get_by_text("From now on it is told again")).to_be_visible()
+    expect(page.get_by_text("Sending resumes now")).to_be_visible()

@@ -71,12 +71,12 @@ def test_approve_push_deliver_ack_and_the_page_shows_the_number(
     expect(page.locator(".facts")).to_contain_text(f"{server.host}:{server.port}")
     expect(page.locator(".facts")).to_contain_text(server.path("in"))
     page.get_by_role("button", name="Push to the ERP").click()
-    expect(page.locator("#status-summary-heading")).to_have_text("On its way to the ERP.")
+    expect(page.locator("#status-summary-heading")).to_have_text("Being sent to the ERP.")
 
     deliver(connection.pk)
     page.reload()
     expect(page.locator("#status-summary-heading")).to_have_text(
-        "The ERP has the file, and has not answered yet."
+        "The ERP has the file and has not answered yet."
     )
     expect(page.locator("table.order-lines tbody tr")).to_have_count(40)
     assert page.locator("form#draftorder_form").count() == 0
@@ -104,7 +104,7 @@ def test_approve_push_deliver_ack_and_the_page_shows_the_number(
     page.get_by_role("link", name="Proof of delivery").click()
     (fingerprint,) = host_keys.fingerprints(server.host_key)
     expect(page.locator("main")).to_contain_text(fingerprint)
-    expect(page.locator("main")).to_contain_text("the server proved itself by it")
+    expect(page.locator("main")).to_contain_text("presented by the server")
     expect(page.locator("main")).to_contain_text(f"{server.host}:{server.port}")
     printed = tmp_path / "proof.pdf"
     page.pdf(path=printed, format="A4")

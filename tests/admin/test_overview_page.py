@@ -140,14 +140,14 @@ def test_staff_see_the_org_of_a_problem_and_an_org_sees_its_own_only(org, workin
     [
         (Role.ADMIN, "Connect an ERP"),
         (Role.INTEGRATOR, "Connect an ERP"),
-        (Role.OPS, "An admin or integrator of your organisation connects the ERP"),
-        (Role.VIEWER, "An admin or integrator of your organisation connects the ERP"),
-        (None, "own admins and integrators connect its ERP"),
+        (Role.OPS, "an admin or integrator of your organisation must connect the ERP"),
+        (Role.VIEWER, "an admin or integrator of your organisation must connect the ERP"),
+        (None, "The admins and integrators of an organisation connect its ERP"),
     ],
 )
 def test_without_a_connection_it_says_what_to_do_first(org, role, said):
     assert said in page(org if role else None, role)
-    assert "Nothing needs you now" not in page(org if role else None, role)
+    assert "Nothing needs your attention" not in page(org if role else None, role)
 
 
 def test_a_disabled_connection_alone_is_no_connection(org, working):

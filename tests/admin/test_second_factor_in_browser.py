@@ -22,7 +22,7 @@ def test_it_is_set_up_and_asked_for_at_the_next_login(org, as_user, live_server,
     settings.REQUIRE_SECOND_FACTOR = "admins"
     admin = factories.user(org, Role.ADMIN)
     page = as_user(admin)
-    expect(page.get_by_text("Here a second factor is required")).to_be_visible()
+    expect(page.get_by_text("A second factor is required")).to_be_visible()
     expect(page.get_by_role("img", name="QR code for the authenticator app")).to_be_visible()
     look_wide_and_narrow(page)
 

@@ -181,7 +181,7 @@ def test_where_no_worker_lives_the_page_can_say_so(org, ops, monkeypatch):
     BulkRun.objects.update(worked_at=waited)
     run.refresh_from_db()
 
-    assert "No background worker" in progress_of(run).problem
+    assert "No worker is running" in progress_of(run).problem
     Heartbeat.beat("any")
     assert progress_of(run).problem == ""
 

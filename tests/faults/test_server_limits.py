@@ -7,7 +7,7 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections import manage
 from erp_connectors.services.connections.connection_test import test_connection as run_test
-from erp_connectors.services.connections.server_limits import store, sentences
+from erp_connectors.services.connections.server_limits import sentences, store
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.sessions import session_pool

@@ -108,7 +108,7 @@ def freeze(leader: int) -> None:
 
 def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
     freeze(workers.groups()[0])
-    workers.wait_until_said("no sign of life for")
+    workers.wait_until_said("no heartbeat for")
     require_restarted(workers, world)
 
 
@@ -116,7 +116,7 @@ def test_a_tree_that_was_frozen_in_a_transaction_is_replaced(workers: Running, w
     with closing(sqlite3.connect(world.database, timeout=20, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")  # as a frozen worker of the tree might hold it
         freeze(workers.groups()[0])
-        workers.wait_until_said("no sign of life for")
+        workers.wait_until_said("no heartbeat for")
     require_restarted(workers, world)
 
 

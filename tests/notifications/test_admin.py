@@ -129,9 +129,13 @@ def test_replacing_the_secret_asks_first(site, client):
     ("values", "field", "problem"),
     [
         (form(addresses=""), "addresses", "required"),
-        (form(addresses="a@example.com nonsense"), "addresses", "nonsense is no e-mail address."),
-        (form(addresses="a@example.com\r\nBcc:x@example.com"), "addresses", "no e-mail address"),
-        (form(addresses=" ".join(f"a{n}@example.com" for n in range(11))), "addresses", "Ten addresses"),
+        (form(addresses="a@example.com nonsense"), "addresses", "nonsense is not an e-mail address."),
+        (form(addresses="a@example.com\r\nBcc:x@example.com"), "addresses", "not an e-mail address"),
+        (
+            form(addresses=" ".join(f"a{n}@example.com" for n in range(11))),
+            "addresses",
+            "At most ten addresses",
+        ),
         (form(events=[]), "events", "required"),
         (form(events=["test"]), "events", "Select a valid choice"),
         (webhook(""), "url", "required"),
@@ -142,7 +146,7 @@ def test_replacing_the_secret_asks_first(site, client):
         (webhook("https://h.example.com/\r\nX-Evil: 1"), "url", "whole URL"),
         (webhook("file:///etc/passwd"), "url", "whole URL"),
         (webhook("http://h.example.com/"), "url", "Use https"),
-        (webhook("https://user:secret@h.example.com/"), "url", "Leave name and password out"),
+        (webhook("https://user:secret@h.example.com/"), "url", "Remove the user name and password"),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(client, values, field, problem):

@@ -231,7 +231,7 @@ def test_a_history_is_the_audit_log_of_that_object(org, admin):
 
     assert "Order approved" in history(viewer, order)
     assert approver.email in history(viewer, order)
-    assert "Nothing was recorded" in history(viewer, other)
+    assert "There are no entries yet" in history(viewer, other)
 
 
 def test_a_history_has_what_people_changed_in_the_form_too(org, admin):

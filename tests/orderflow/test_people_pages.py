@@ -59,7 +59,7 @@ def test_an_orgs_admin_can_add_nobody_to_another_org_or_to_the_platform():
 def test_a_role_without_an_org_is_refused_in_words():
     answer = client_of(factories.user(None)).post(reverse("admin:tenancy_user_add"), new_user(role=Role.OPS))
 
-    assert "Choose an org and a role" in answer.content.decode()
+    assert "Choose an organisation and a role" in answer.content.decode()
 
 
 def test_a_member_is_not_left_without_a_role():

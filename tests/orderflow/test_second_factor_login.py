@@ -238,7 +238,7 @@ def test_after_a_hundred_wrong_codes_from_wherever_only_a_recovery_code_is_taken
 
     client = at_the_code(person)
     answer = client.post(CODE, {"code": code(secret)})
-    assert "only a recovery code is taken" in answer.content.decode()
+    assert "only a recovery code is accepted" in answer.content.decode()
     assert client.post(CODE, {"code": made[0]}).status_code == 302
     assert at_the_code(person).post(CODE, {"code": code(secret)}).status_code == 302
 

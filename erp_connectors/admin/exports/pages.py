@@ -84,7 +84,7 @@ class ExportPages(RowActionPages):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def all_buttons(self, request: HttpRequest, export: ERPExport, primary: str) -> list[Button]:
-        """The acts, and the answers by hand, which have forms of their own."""
+        """Return the row actions, and the manual answers, which have their own forms."""
         buttons = self.buttons(request, export, primary)
         if not (self.has_push_permission(request) and answerable(export)):
             return buttons

@@ -173,7 +173,7 @@ RULES: dict[NeedKind, Rule] = {
     ),
     NeedKind.MALFORMED: _stray(
         AckFileStatus.MALFORMED,
-        _counted("%(n)s ack file can't be understood", "%(n)s ack files can't be understood"),
+        _counted("%(n)s ack file is malformed", "%(n)s ack files are malformed"),
         _(
             "Tell the ERP team what is wrong: the folder error/ has a file with the reason beside each ack file."
         ),
@@ -185,7 +185,7 @@ RULES: dict[NeedKind, Rule] = {
             "%(n)s files in the ack folder are not read because of their names",
         ),
         hint=_(
-            "Have the ERP team rename them and use that form of name from now on. The next poll reads them."
+            "Ask the ERP team to rename them and to use such names from now on. The next poll then reads them."
         ),
     ),
     NeedKind.ERP_NUMBER_DOUBTFUL: Rule(

@@ -39,7 +39,7 @@ class AckFileFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter h
     draft_order_id = filters.UUIDFilter(field_name="export__draft_order_id")
     connection_id = filters.UUIDFilter(field_name="connection_id")
     needs_attention = StrictBooleanFilter(
-        method="by_attention", label="not settled or not moved, and not marked as handled"
+        method="by_attention", label="unresolved or not moved, and not dismissed"
     )
     first_seen_after = InstantFilter(field_name="first_seen_at", lookup_expr="gte")
     first_seen_before = InstantFilter(field_name="first_seen_at", lookup_expr="lt")

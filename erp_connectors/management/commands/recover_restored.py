@@ -53,7 +53,7 @@ class Command(ReportingCommand):
         if alive and not dry_run:
             seconds = (now - alive.beat_at).total_seconds()
             raise CommandError(
-                f"Workers are running ({alive.cluster} gave a sign of life {seconds:.0f} s ago): they may send orders "
+                f"Workers are running ({alive.cluster} sent a heartbeat {seconds:.0f} s ago): they may send orders "
                 "a second time. Stop them, and the web servers; run this again a minute later.",
                 returncode=1,
             )

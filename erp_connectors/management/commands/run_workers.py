@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--clusters", type=int, default=1, help="independent process trees")
         defaults = Policy()
         parser.add_argument("--stale-after", type=float, default=defaults.stale_after, metavar="SECONDS",
-                            help="restart a cluster that showed no sign of life for so long")  # fmt: skip
+                            help="restart a cluster that sent no heartbeat for this time")  # fmt: skip
         parser.add_argument("--start-within", type=float, default=defaults.start_within, metavar="SECONDS",
                             help="the same while one starts; doubled each time it was too short")  # fmt: skip
         parser.add_argument("--stop-within", type=float, default=defaults.stop_within, metavar="SECONDS",

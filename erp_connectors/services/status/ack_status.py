@@ -20,31 +20,30 @@ def summarize_ack(ack: AckFile) -> StatusSummary:
     if can_dismiss_ack(ack):
         return StatusSummary(Tone.ERROR, *_wrong(ack), action="dismiss")
     if ack.status == AckFileStatus.WAITING:
-        return StatusSummary(
-            Tone.WAITING, _("It is looked at again at the next poll."), why=in_words(ack.reason)
-        )
-    return StatusSummary(Tone.GOOD, _("It was understood and recorded."), to_do=_("Nothing to do."))
+        return StatusSummary(Tone.WAITING, _("The next poll reads it again."), why=in_words(ack.reason))
+    return StatusSummary(Tone.GOOD, _("It was read and recorded."), to_do=_("Nothing to do."))
 
 
 def _wrong(ack: AckFile) -> tuple[str, str, str]:
     """What is wrong, why, what to do."""
     if ack.status == AckFileStatus.MALFORMED:
         to_do = _(
-            "Have the ERP team write it anew, or record the answer on the export's page. Then mark this as handled."
+            "Have the ERP team write the file again, or record the answer on the export's page. Then "
+            "dismiss this alert."
         )
-        return _("It can't be understood, so it changed nothing."), in_words(ack.reason), to_do
+        return _("It is malformed, so it changed nothing."), in_words(ack.reason), to_do
     if ack.status == AckFileStatus.UNMATCHED:
-        to_do = _("Ask the ERP team which order it means. Then mark this one as handled.")
-        return _("It answers no export of ours, so it changed nothing."), in_words(ack.reason), to_do
+        to_do = _("Ask the ERP team which order it means. Then dismiss this alert.")
+        return _("It answers none of our exports, so it changed nothing."), in_words(ack.reason), to_do
     if ack.stays:
         to_do = _(
             "Ask the server's operator for the right to move files in the ack folder, or have it removed."
         )
-        return _("It was read and could not be moved. That is tried again."), in_words(ack.reason), to_do
+        return _("It was read but could not be moved. Moving is retried."), in_words(ack.reason), to_do
     return (
         _("It contradicts an earlier answer."),
         in_words(ack.reason),
-        _("Once it is cleared up, mark it as handled."),
+        _("When this is resolved, dismiss the alert."),
     )
 
 
@@ -56,6 +55,6 @@ def _dismissed(ack: AckFile) -> StatusSummary:
     entry = entries.select_related("actor").order_by("-created_at").first()
     said = f"{entry.actor}: {(entry.after or {}).get('note', '')}" if entry else ""
     return StatusSummary(
-        Tone.GOOD, _("Marked as handled: nothing more is to be done."), why=said,
-        due=ack.dismissed_at, due_label=_("Handled on"),
+        Tone.GOOD, _("Dismissed. Nothing to do."), why=said,
+        due=ack.dismissed_at, due_label=_("Dismissed on"),
     )  # fmt: skip

@@ -59,7 +59,7 @@ EVENT_TEXTS: dict[str, EventText] = {
     "refused": EventText(gettext_noop("The ERP refused the order."), Tone.ERROR),
     "conflict": EventText(gettext_noop("Another answer of the ERP contradicts the first."), Tone.ERROR),
     "by hand": EventText(gettext_noop("The ERP's answer was recorded by hand.")),
-    "dismissed": EventText(gettext_noop("Marked as handled: nothing more is to be done."), Tone.GOOD),
+    "dismissed": EventText(gettext_noop("Dismissed. Nothing to do."), Tone.GOOD),
     ACK_FOUND: EventText(gettext_noop("An ack file of the ERP was found.")),
     ACK_FILED: EventText(gettext_noop("The ack file was moved out of the way.")),
     FILE_REMOVED: EventText(gettext_noop("The content of the order's file was removed by retention.")),

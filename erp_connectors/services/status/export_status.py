@@ -57,40 +57,40 @@ def _pending(export: ERPExport) -> StatusSummary:
     if export.attempts == 0 and waited > PATIENCE_WITH_WORKERS:
         return StatusSummary(
             Tone.ERROR,
-            _("Waiting to be sent, and no worker has taken it."),
+            _("Waiting to be sent; no worker has started it."),
             why=_("It has waited for %(time)s.") % {"time": duration(waited)},
-            to_do=_("Have somebody look whether the workers run (manage.py run_workers)."),
+            to_do=_("Check that the workers are running (manage.py run_workers)."),
         )
     return StatusSummary(
-        Tone.WAITING, _("On its way to the ERP."), why=_("A worker takes it, as a rule within seconds.")
+        Tone.WAITING, _("Being sent to the ERP."), why=_("A worker usually sends it within seconds.")
     )
 
 
 def _tried_again(error: dict[str, Any], due: datetime) -> StatusSummary:
     return StatusSummary(
         Tone.WAITING,
-        _("Waiting for the next try."),
+        _("Waiting for the next attempt."),
         why=fault_message(error) or _("The ERP could not be reached."),
-        to_do=fault_hint(error) or _("Nothing to do yet: delivery tries again by itself."),
+        to_do=fault_hint(error) or _("Nothing to do yet: delivery is retried automatically."),
         due=due,
-        due_label=_("Next try at"),
+        due_label=_("Next attempt at"),
     )
 
 
 def _held(reason: dict[str, Any], again: datetime | None) -> StatusSummary:
     return StatusSummary(
         Tone.ERROR,
-        _("Held: nothing goes out over this connection."),
+        _("Held: nothing is sent over this connection."),
         why=fault_message(reason),
         to_do=fault_hint(reason),
         due=again,
-        due_label=_("Tried again at") if again else "",
+        due_label=_("Retried at") if again else "",
     )
 
 
 def _sent(export: ERPExport) -> StatusSummary:
     state, allowed = (
-        _("The ERP has the file, and has not answered yet."),
+        _("The ERP has the file and has not answered yet."),
         deadlines.deadline(export.connection),
     )
     if allowed is None or export.sent_at is None:
@@ -117,16 +117,16 @@ def _without_deadline(export: ERPExport, state: str) -> StatusSummary:
         return StatusSummary(
             Tone.WAITING,
             state,
-            why=_("How long this ERP takes is not known yet, so nothing counts as overdue."),
+            why=_("The usual response time of this ERP is not known yet, so nothing counts as overdue."),
             to_do=_(
-                "Nothing to do yet. Where the ERP team tells you its answer, record it on the export's page."
+                "Nothing to do yet. If the ERP team tells you its answer, record it on the export's page."
             ),
         )
     return StatusSummary(
         Tone.WAITING,
         state,
-        why=_("The connection has no folder for answers, so none is read."),
-        to_do=_("When the ERP team tells you its answer, record it on the export's page."),
+        why=_("The connection has no ack folder, so no answers are read."),
+        to_do=_("If the ERP team tells you its answer, record it on the export's page."),
         action="mark-accepted",
     )
 
@@ -144,8 +144,8 @@ def _acked(export: ERPExport) -> StatusSummary:
 def _failed(export: ERPExport) -> StatusSummary:
     error = export.error_json or {}
     states = {
-        FailedAs.NOT_SENT: _("It was not sent, and is not tried again by itself."),
-        FailedAs.UNKNOWN: _("It failed, and whether the ERP has the file is not known."),
+        FailedAs.NOT_SENT: _("It was not sent and will not be retried automatically."),
+        FailedAs.UNKNOWN: _("It failed, and it is not known if the ERP has the file."),
         FailedAs.REFUSED: _("The ERP refused the order."),
     }
     return StatusSummary(
@@ -173,28 +173,28 @@ def _unread(found: StatusSummary, answers: Sequence[UnreadAnswer]) -> StatusSumm
         return replace(
             found,
             tone=Tone.ERROR,
-            state=_("An answer of the ERP has a wrong name, so it is not read."),
+            state=_("An answer of the ERP has a wrong name and is not read."),
             why=_("“%(name)s” in the ack folder should be called “%(expected)s”.") % names,
             to_do=_(
-                "Have the ERP team rename it and use that form of name from now on. The next poll reads it."
+                "Ask the ERP team to rename it and to use such names from now on. The next poll then reads it."
             ),
         )
     if newest.why is Why.NOT_READABLE_YET:
         return replace(
             found,
             tone=Tone.WAITING,
-            state=_("An answer of the ERP came and can't be read yet."),
+            state=_("An answer of the ERP has arrived and can't be read yet."),
             why=f"{newest.name}: {in_words(newest.reason)}",
-            to_do=_("It is looked at again at the next poll."),
+            to_do=_("The next poll reads it again."),
         )
     return replace(
         found,
         tone=Tone.ERROR,
-        state=_("An answer of the ERP came that could not be read."),
+        state=_("An answer of the ERP has arrived but could not be read."),
         why=f"{newest.name}: {in_words(newest.reason)}",
         to_do=_(
-            "Have the ERP team write the answer again under the same name. If they tell you what it says, "
-            "record that on the export's page."
+            "Ask the ERP team to write the answer again under the same name. If they tell you the answer, "
+            "record it on the export's page."
         ),
         action=found.action or "mark-accepted",
     )
@@ -207,7 +207,9 @@ def _as_failed(found: StatusSummary, export: ERPExport, exports: Sequence[ERPExp
         draft, export.pk, newest_id=counts.pk, connected=lambda: active_connections([draft])
     )
     if refusal is RetryRefusal.SUPERSEDED:
-        to_do = _("Nothing to do here: %(file)s counts for the order.") % {"file": counts.filename}
+        to_do = _("Nothing to do here: %(file)s is the current export of the order.") % {
+            "file": counts.filename
+        }
         return replace(found, tone=Tone.PLAIN, to_do=to_do, action="")
     if refusal in (RetryRefusal.ALREADY_PUSHED, RetryRefusal.WRONG_STATUS):
         to_do = _("Nothing to do here: the order is %(status)s.") % {"status": draft.get_status_display()}
@@ -227,10 +229,10 @@ def _contradicted(export: ERPExport) -> StatusSummary:
     if not answerable(export):
         return StatusSummary(
             Tone.ERROR,
-            _("The ERP answered an export that counts no more."),
+            _("The ERP answered an export that is no longer current."),
             why=said,
             to_do=_(
-                "Ask the ERP team whether it has the order twice, or an old one; then mark this as handled."
+                "Ask the ERP team if it has the order twice, or an old version of it. Then dismiss this alert."
             ),
             action="dismiss" if can_dismiss_export(export) else "",
         )
@@ -238,6 +240,6 @@ def _contradicted(export: ERPExport) -> StatusSummary:
         Tone.ERROR,
         _("The ERP's answers contradict each other."),
         why=said,
-        to_do=_("Ask the ERP team which answer is right; then record it on the export's page."),
+        to_do=_("Ask the ERP team which answer is correct. Then record it on the export's page."),
         action="mark-accepted",
     )

@@ -34,7 +34,7 @@ def _in_review(draft: DraftOrder) -> StatusSummary:
     missing = missing_for_ready(draft)
     state = _("The order needs review.")
     if not missing:
-        to_do = _("Check it, correct it where needed, and mark it as ready; or reject it.")
+        to_do = _("Check and correct it, then mark it as ready. Or reject it.")
         return StatusSummary(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
     gaps = "; ".join(in_words(one) for one in missing[:SHOWN_GAPS])
     more = _(" and %(n)s more") % {"n": len(missing) - SHOWN_GAPS} if len(missing) > SHOWN_GAPS else ""
@@ -50,8 +50,8 @@ def _ready(draft: DraftOrder) -> StatusSummary:
     return StatusSummary(
         Tone.WAITING,
         _("The order waits for approval."),
-        why=_("It is complete, and nobody has approved it yet."),
-        to_do=_("Check it and approve it. Nothing is sent before somebody asks for that."),
+        why=_("It is complete and not approved yet."),
+        to_do=_("Check it and approve it. Nothing is sent until it is pushed."),
         action="approve",
     )
 
@@ -61,7 +61,7 @@ def _rejected(draft: DraftOrder) -> StatusSummary:
 
 
 def _approved(draft: DraftOrder) -> StatusSummary:
-    state = _("The order is approved, and not sent yet.")
+    state = _("The order is approved and not sent yet.")
     if not active_connections([draft]):
         return StatusSummary(Tone.ERROR, state, why=_(NO_CONNECTION))
     return StatusSummary(Tone.WAITING, state, to_do=_("Push it to the ERP."), action="push")
@@ -69,7 +69,7 @@ def _approved(draft: DraftOrder) -> StatusSummary:
 
 def _without_export(draft: DraftOrder) -> StatusSummary:
     # Only where rows were loaded from elsewhere, without their exports.
-    return StatusSummary(Tone.ERROR, draft.get_status_display(), why=_("There is no export of it here."))
+    return StatusSummary(Tone.ERROR, draft.get_status_display(), why=_("It has no export here."))
 
 
 _BY_STATUS = {

@@ -94,7 +94,7 @@ def test_the_next_try_is_told_with_its_reason(site):
 
     found = of_order(export)
 
-    assert (found.due, found.due_label) == (due, "Next try at")
+    assert (found.due, found.due_label) == (due, "Next attempt at")
     assert found.why == CONNECTION_REFUSED.meaning
 
 

@@ -60,7 +60,7 @@ def test_the_pages_of_order_and_export_show_it_and_the_list_links_its_export(sit
     page = reverse("admin:erp_connectors_erpexport_change", args=[export.pk])
 
     for url in (page, reverse("admin:orders_draftorder_change", args=[export.draft_order_id])):
-        assert "came that could not be read" in web.get(url).content.decode()
+        assert "has arrived but could not be read" in web.get(url).content.decode()
     assert f'href="{page}"' in web.get(reverse("admin:erp_connectors_ackfile_changelist")).content.decode()
 
 
