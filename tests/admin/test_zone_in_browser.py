@@ -16,5 +16,5 @@ def test_a_browser_in_tokyo_sees_tokyos_times(browser, org, live_server):
 
     page.goto(live_server.url + reverse("admin:orders_draftorder_changelist"))
 
-    expect(page.get_by_text("Times are those of Asia/Tokyo.")).to_be_visible()
+    expect(page.get_by_text("All times are Asia/Tokyo.")).to_be_visible()
     context.close()

@@ -138,7 +138,7 @@ def test_a_code_works_once(person, secret):
     again = at_the_code(person)
     answer = again.post(CODE, {"code": shown})
 
-    assert "was used before" in answer.content.decode()
+    assert "was already used" in answer.content.decode()
     assert not is_in(again)
 
 

@@ -37,7 +37,7 @@ def test_times_are_those_of_the_browser(viewer):
     page = listed(viewer)
 
     assert "21 Nov 2026, 00:30" in page
-    assert "Times are those of Europe/Berlin." in page
+    assert "All times are Europe/Berlin." in page
 
 
 @pytest.mark.parametrize("name", ["", "Nowhere/Atall", "../../etc/passwd", "Europe/Berlin\n", "x" * 5000])
@@ -49,7 +49,7 @@ def test_what_names_no_zone_is_as_no_cookie(viewer, name):
     page = listed(viewer, HTTP_COOKIE=f'{settings.SESSION_COOKIE_NAME}={session}; time_zone="{quoted}"')
 
     assert "20 Nov 2026, 23:30" in page
-    assert "Times are those of UTC." in page
+    assert "All times are UTC." in page
 
 
 def test_the_next_request_of_another_viewer_has_its_own(viewer):

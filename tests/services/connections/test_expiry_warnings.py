@@ -62,8 +62,8 @@ def test_what_can_not_be_read_is_no_reminder():
 @pytest.mark.parametrize(
     ("language", "days", "text"),
     [
-        ("en", 0, "The password runs out on: 24 Nov 2026 (today)"),
-        ("en", 1, "The password runs out on: 25 Nov 2026 (in 1 day)"),
+        ("en", 0, "The password expires on: 24 Nov 2026 (today)"),
+        ("en", 1, "The password expires on: 25 Nov 2026 (in 1 day)"),
         ("de", -2, "Das Passwort läuft ab am: 22. November 2026 (vor 2 Tagen)"),
     ],
 )
