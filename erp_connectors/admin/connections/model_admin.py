@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -46,7 +46,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     list_display = (
         "place",
         "connector_type",
-        "status",
+        "shown_status",
         "health",
         "watch",
         "last_test_at",
@@ -140,6 +140,22 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     @admin.display(description=gettext_lazy("connection"))
     def place(self, connection: ERPConnection) -> str:
         return where_of(connection) or str(connection)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        others = ERPConnection.objects.filter(
+            org=OuterRef("org"), status=ConnectionStatus.ACTIVE, connector_type__in=connector_types()
+        ).exclude(pk=OuterRef("pk"))
+        older = others.filter(created_at__lt=OuterRef("created_at"))
+        return super().get_queryset(request).annotate(has_other=Exists(others), has_older=Exists(older))
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def shown_status(self, connection: Any) -> str:
+        """Say which of several active connections receives new orders: the oldest one."""
+        status = connection.get_status_display()
+        if connection.status != ConnectionStatus.ACTIVE or not connection.has_other:
+            return str(status)
+        receives = _("receives no new orders") if connection.has_older else _("receives new orders")
+        return f"{status}, {receives}"
 
     @admin.display(description=gettext_lazy("health"))
     def health(self, connection: ERPConnection) -> str:

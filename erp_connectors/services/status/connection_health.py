@@ -1,7 +1,8 @@
 """The health of each connection, for the overview, with a fixed number of statements."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
@@ -21,6 +22,7 @@ from erp_connectors.faults import (
     FaultKind,
 )
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportQuerySet
+from erp_connectors.registry import is_known
 from erp_connectors.services.connections.endpoint import place_of
 from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, expiry_warnings
 from erp_connectors.services.connections.host_keys import lacks_host_key
@@ -69,7 +71,10 @@ class ConnectionProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """``where`` is empty where the configuration can't be read; ``polled``: its answers are read at all."""
+    """``where`` is empty if the configuration can't be read. ``polled``: the connection has an ack folder.
+
+    ``receives_orders``: if new orders are sent over it; None unless the org has several active connections.
+    """
 
     connection: ERPConnection
     state: State
@@ -81,6 +86,7 @@ class Health:
     problem: ConnectionProblem | None = None
     since: datetime | None = None
     expiry_warnings: Sequence[ExpiryWarning] = ()
+    receives_orders: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,27 @@ def _all(connections: QuerySet[ERPConnection], exports: ERPExportQuerySet) -> li
     waiting, overdue = _waiting(exports), _overdue(exports)
     rows = connections.select_related("org")
     shown = [row for row in rows if row.status == ConnectionStatus.ACTIVE or row.pk in waiting]
-    found = [_health(row, waiting.get(row.pk), overdue.get(row.pk, 0)) for row in shown]
+    receives = receives_orders(shown)
+    found = [
+        replace(
+            _health(row, waiting.get(row.pk), overdue.get(row.pk, 0)), receives_orders=receives.get(row.pk)
+        )
+        for row in shown
+    ]
     return sorted(found, key=lambda one: (one.state, one.connection.org.name, one.connection.created_at))
+
+
+def receives_orders(rows: Sequence[ERPConnection]) -> dict[UUID, bool]:
+    """Return if new orders are sent over a connection, for each org with several active ones: the oldest gets them.
+
+    `exports.push.active_connections` has the same rule.
+    """
+    by_org: dict[UUID, list[ERPConnection]] = defaultdict(list)
+    for row in sorted(rows, key=lambda one: one.created_at):
+        if row.status == ConnectionStatus.ACTIVE and is_known(row.connector_type):
+            by_org[row.org_id].append(row)
+    several = [active for active in by_org.values() if len(active) > 1]
+    return {row.pk: row is active[0] for active in several for row in active}
 
 
 def _waiting(exports: ERPExportQuerySet) -> dict[UUID, Queue]:

@@ -16,8 +16,12 @@ from erp_connectors.port_types import Ack, OrderDocument
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push
+from erp_connectors.services.status.connection_health import connections_health
 from erp_connectors.states import ExportStatus
+from orderflow.tenancy.roles import Role
 from tests import factories
+
+CARDS = ("Receives new orders.", "Receives no new orders: another connection is used.")
 
 
 class CsvConnector(Connector[NoOptions]):
@@ -85,3 +89,21 @@ def test_the_simulated_erp_says_that_it_does_not_know_this_kind(csv_site, more):
         CommandError, match="files of DROPZONE_JSON_V1, and this connection is of the type CSV"
     ):
         call_command("simulate_erp", "--connection", str(row.pk), *more)
+
+
+def test_the_pages_name_the_connection_that_receives_new_orders(csv_site, client):
+    org, folder = csv_site
+    first = factories.connection(org, config_of(folder))
+    user = factories.user(org, Role.ADMIN)
+    assert [one.receives_orders for one in connections_health(user)] == [None]
+    second = ERPConnection.objects.create(org=org, connector_type="CSV", config=config_of(folder))
+
+    used = push(factories.draft(org).pk, actor=None).export.connection
+
+    shown = {one.connection.pk: one.receives_orders for one in connections_health(user)}
+    assert (used, shown) == (first, {first.pk: True, second.pk: False})
+    client.force_login(user)
+    overview = client.get("/admin/").content.decode()
+    listed = client.get("/admin/erp_connectors/erpconnection/").content.decode()
+    assert all(text in overview for text in CARDS)
+    assert all(text in listed for text in ("Active, receives new orders", "Active, receives no new orders"))
