@@ -211,8 +211,8 @@ OUTSIDE_ROOTS = FaultKind(
     "Choose a folder below one of DROPZONE_ROOTS, or have an admin add its root.",
 )  # fmt: skip
 CONNECTION_DISABLED = FaultKind(
-    "CONNECTION_DISABLED", _C, _US, "The connection of this export is disabled, so nothing is sent.",
-    "Activate the connection again, or move what waits on it to the active connection; it then goes out by itself.",
+    "CONNECTION_DISABLED", _C, _US, "The connection is disabled, so nothing is sent.",
+    "Activate the connection again, or move the waiting exports to the active connection, which then sends them.",
 )  # fmt: skip
 CONFIG_UNREADABLE = FaultKind(
     "CONFIG_UNREADABLE", _C, _US, "The stored configuration can't be decrypted.",

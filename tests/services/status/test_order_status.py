@@ -130,7 +130,7 @@ def test_where_nobody_reads_answers_a_person_records_them(make_site):
     site = make_site(ack_path=None)
     (export,) = sent(site)
 
-    assert "no folder for answers" in of_order(export).why
+    assert "no ack folder" in of_order(export).why
     assert of_order(export).action == "mark-accepted"
 
 
