@@ -2,7 +2,7 @@ from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from erp_connectors.api.accounts.login import Login, Logout, Tokens
-from erp_connectors.api.accounts.people import Me
+from erp_connectors.api.accounts.me import Me
 from erp_connectors.api.acks.views import AckFiles
 from erp_connectors.api.audit.views import AuditEntries
 from erp_connectors.api.common.errors import no_such_route

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from orderflow.accounts import lockout
-from orderflow.accounts.people import AccessChanged, end_access, lock_unchanged
+from orderflow.accounts.users import AccessChanged, end_access, lock_unchanged
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
 from orderflow.second_factor import codes

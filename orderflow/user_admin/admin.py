@@ -1,4 +1,4 @@
-"""The people of an org: added, changed, switched off, let in again."""
+"""Admin pages for the users of an org: add, change, deactivate, unlock."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,25 +16,25 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
-from orderflow.accounts import lockout, people
+from orderflow.accounts import lockout, users
 from orderflow.second_factor.resetting import may_reset, reset_page
 from orderflow.second_factor.services import has_one, takes_recovery_codes_only
 from orderflow.tenancy.admin import OrgScopedAdmin, may, yes_or_no
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
-from orderflow.user_admin.forms import PasswordForm, PersonForm, new_person_form
+from orderflow.user_admin.forms import PasswordForm, UserForm, new_user_form
 
 _hide_passwords = method_decorator(sensitive_post_parameters())
 
 
 @admin.register(User)
 class UserAdmin(OrgScopedAdmin):
-    """An org's admins manage its people. Nobody is deleted, only switched off."""
+    """Let the admins of an org manage its users. Users are deactivated, never deleted."""
 
     view = Capability.ADMINISTER
     change = Capability.ADMINISTER
-    form = PersonForm
+    form = UserForm
     list_display = ("email", "role", "org", "state", "last_login")
     list_filter = ("role", "is_active")
     list_select_related = ("org",)
@@ -68,7 +68,7 @@ class UserAdmin(OrgScopedAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
-            return new_person_form(signed_in(request).org)
+            return new_user_form(signed_in(request).org)
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.actor = signed_in(request)
         if "role" in form.base_fields:
@@ -109,7 +109,7 @@ class UserAdmin(OrgScopedAdmin):
 
     @admin.display(description=gettext_lazy("API tokens"))
     def tokens(self, person: User) -> str:
-        return str(people.open_tokens(person))
+        return str(users.open_tokens(person))
 
     @_hide_passwords
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -124,7 +124,7 @@ class UserAdmin(OrgScopedAdmin):
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        save = people.change_person if change else people.add_person
+        save = users.change_user if change else users.add_user
         save(obj, actor=signed_in(request))
 
     @_hide_passwords
@@ -154,7 +154,7 @@ class UserAdmin(OrgScopedAdmin):
     def unlock_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         person = self._person(request, pk)
         if request.method == "POST":
-            if people.unlock(person, actor=signed_in(request)):
+            if users.unlock(person, actor=signed_in(request)):
                 messages.success(request, _("%(person)s can log in again.") % {"person": person})
             else:
                 messages.info(request, _("%(person)s was not locked out.") % {"person": person})

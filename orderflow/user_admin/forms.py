@@ -1,4 +1,4 @@
-"""Forms about people: who they are, what they may do, and their passwords."""
+"""Forms for users: e-mail address, role, state and password."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from orderflow.accounts import lockout, people
+from orderflow.accounts import lockout, users
 from orderflow.tenancy.addresses import stored_form
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
@@ -30,7 +30,7 @@ class _Address:
         return stored_form(str(self.cleaned_data["email"]))
 
 
-class NewPersonForm(_Address, UserCreationForm):
+class NewUserForm(_Address, UserCreationForm):
     """Platform staff choose the org; leaving org and role empty makes more platform staff."""
 
     class Meta:
@@ -39,15 +39,15 @@ class NewPersonForm(_Address, UserCreationForm):
         help_texts = {"role": ROLES}
 
 
-def new_person_form(org: Org | None) -> type[NewPersonForm]:
+def new_user_form(org: Org | None) -> type[NewUserForm]:
     """Of an org's admin: everybody they add is in it and has a role."""
     if org is None:
-        return NewPersonForm
+        return NewUserForm
 
-    class InOrg(NewPersonForm):
+    class InOrg(NewUserForm):
         role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.OPS, help_text=ROLES)
 
-        class Meta(NewPersonForm.Meta):
+        class Meta(NewUserForm.Meta):
             fields = ("email", "role")
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -57,7 +57,7 @@ def new_person_form(org: Org | None) -> type[NewPersonForm]:
     return InOrg
 
 
-class PersonForm(_Address, ModelForm):
+class UserForm(_Address, ModelForm):
     """``actor`` is set by the page."""
 
     actor: User
@@ -76,8 +76,8 @@ class PersonForm(_Address, ModelForm):
             is_active=cleaned.get("is_active", self.instance.is_active),
         )
         try:
-            people.require_an_admin_besides(person, actor=self.actor)
-        except people.LastAdmin as refused:
+            users.require_an_admin_besides(person, actor=self.actor)
+        except users.LastAdmin as refused:
             raise forms.ValidationError(str(refused)) from None
         return cleaned
 
@@ -86,7 +86,7 @@ class PasswordForm(SetPasswordForm):
     """Another person's password, set by an admin."""
 
     def set_by(self, actor: User) -> None:
-        people.set_password(self.user, self.cleaned_data["new_password1"], actor=actor)
+        users.set_password(self.user, self.cleaned_data["new_password1"], actor=actor)
 
 
 class OwnPasswordForm(PasswordChangeForm):
@@ -102,5 +102,5 @@ class OwnPasswordForm(PasswordChangeForm):
 
     def save(self, commit: bool = True) -> User:
         """Raises `AccessChanged`."""
-        people.change_own_password(self.user, self.cleaned_data["new_password1"])
+        users.change_own_password(self.user, self.cleaned_data["new_password1"])
         return self.user

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from orderflow.accounts.people import AccessChanged
+from orderflow.accounts.users import AccessChanged
 from orderflow.user_admin.forms import OwnPasswordForm
 
 

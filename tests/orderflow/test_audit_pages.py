@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from orderflow.accounts import people
+from orderflow.accounts import users
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.reading import Change, changes
 from orderflow.audit.services import Entry, record
@@ -83,8 +83,8 @@ def test_a_row_says_what_it_is_about_by_name_and_leads_there(org, admin):
 
 def test_no_link_leads_to_a_page_that_the_reader_may_not_open(org, admin):
     member = factories.user(org)
-    people.unlock(member, actor=admin)
-    people.set_password(member, "ein anderes Kennwort", actor=admin)
+    users.unlock(member, actor=admin)
+    users.set_password(member, "ein anderes Kennwort", actor=admin)
 
     pages = [
         client_of(factories.user(org, role)).get(LIST).content.decode()
@@ -122,7 +122,7 @@ def test_the_list_asks_as_often_for_many_entries_as_for_few(org, admin):
     def asked(n):
         for order in factories.drafts(org, n, status=DraftStatus.READY):
             approve(order.pk, actor=factories.user(org))
-            people.set_password(factories.user(org), "ein anderes Kennwort", actor=admin)
+            users.set_password(factories.user(org), "ein anderes Kennwort", actor=admin)
         with CaptureQueriesContext(
             database,
         ) as queries:
@@ -171,7 +171,7 @@ def test_the_filter_offers_people_of_the_own_org_only(org, admin):
 def test_an_entry_shows_before_and_after_in_a_table_and_leads_on(org, admin):
     member = factories.user(org, Role.OPS)
     member.role = Role.VIEWER
-    people.change_person(member, actor=admin)
+    users.change_user(member, actor=admin)
     made = AuditLog.objects.get(action=Action.USER_CHANGED)
 
     page = client_of(admin).get(f"{LIST}{made.pk}/change/").content.decode()

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
-from orderflow.accounts import people
+from orderflow.accounts import users
 from orderflow.accounts.models import Token
 from orderflow.second_factor import codes, services
 from orderflow.tenancy import scope
@@ -34,7 +34,7 @@ def fresh(user: User) -> User:
 
 
 def new_password(user):
-    people.set_password(fresh(user), NEW_PASSWORD, actor=fresh(user))
+    users.set_password(fresh(user), NEW_PASSWORD, actor=fresh(user))
 
 
 def second_factor(user):
@@ -44,20 +44,20 @@ def second_factor(user):
 def switched_off(user):
     person = fresh(user)
     person.is_active = False
-    people.change_person(person, actor=factories.user(None))
+    users.change_user(person, actor=factories.user(None))
 
 
 def other_role(user):
     person = fresh(user)
     person.role = Role.VIEWER
-    people.change_person(person, actor=factories.user(None))
+    users.change_user(person, actor=factories.user(None))
 
 
 def off_and_on_again(user):
     switched_off(user)
     person = fresh(user)
     person.is_active = True
-    people.change_person(person, actor=factories.user(None))
+    users.change_user(person, actor=factories.user(None))
 
 
 CHANGES = [new_password, second_factor, switched_off, other_role, off_and_on_again]
@@ -131,7 +131,7 @@ def test_an_own_password_is_not_changed_by_a_page_that_knew_the_one_before(user)
 
 def test_a_second_factor_is_not_set_up_by_a_session_that_has_ended(user):
     held = fresh(user)
-    people.end_access(fresh(user))
+    users.end_access(fresh(user))
     secret = codes.new_secret()
 
     with pytest.raises(services.NotSetUp):

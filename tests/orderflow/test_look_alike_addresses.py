@@ -13,7 +13,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.addresses import stored_form
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
-from orderflow.user_admin.forms import NewPersonForm
+from orderflow.user_admin.forms import NewUserForm
 from tests import factories
 
 EMAIL = "miki.smith@example.com"
@@ -68,7 +68,7 @@ def test_wrong_passwords_for_the_address_in_other_case_count_together(user):
 
 @pytest.mark.parametrize("email", [*LOOK_ALIKES, "a@exämple.com"], ids=ascii)
 def test_no_user_is_created_with_such_an_address(db, email):
-    form = NewPersonForm({"email": email, "password1": "a-good-pass-word", "password2": "a-good-pass-word"})
+    form = NewUserForm({"email": email, "password1": "a-good-pass-word", "password2": "a-good-pass-word"})
     if not email.isascii() or "\0" in email:
         assert form.errors.keys() == {"email"}
     if not email.isascii():

@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from orderflow.accounts import people
+from orderflow.accounts import users
 from orderflow.audit.models import Action, AuditLog
 from orderflow.second_factor import codes, services
 from orderflow.second_factor.login import WAITING, WAITS_SECONDS
@@ -281,7 +281,7 @@ def test_what_ends_sessions_ends_the_waiting_too(person, secret, end):
     elif end == "switched off":
         type(person).objects.filter(pk=person.pk).update(is_active=False)
     else:
-        people.end_access(person)
+        users.end_access(person)
 
     assert client.post(CODE, {"code": code(secret)}).url == LOGIN
 

@@ -24,7 +24,7 @@ def locked_out(
     if until is None:  # the lock ended while the answer was made
         return response
     answer = (
-        _for_programs(until, now) if request.path.startswith("/api/") else _for_people(request, until, now)
+        _for_programs(until, now) if request.path.startswith("/api/") else _for_users(request, until, now)
     )
     answer["Retry-After"] = str(_seconds(until, now))
     return answer
@@ -37,7 +37,7 @@ def _for_programs(until: datetime, now: datetime) -> HttpResponse:
     return JsonResponse(envelope(429, message), status=429)
 
 
-def _for_people(request: HttpRequest, until: datetime, now: datetime) -> HttpResponse:
+def _for_users(request: HttpRequest, until: datetime, now: datetime) -> HttpResponse:
     context = {**admin.site.each_context(request), "title": _("Log in later"), "wait": _minutes(until, now)}
     return render(request, "admin/locked_out.html", context, status=429)
 

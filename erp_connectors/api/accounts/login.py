@@ -22,7 +22,7 @@ from erp_connectors.api.common.input_fields import OneLineText, WholeNumber
 from erp_connectors.api.common.parsing import KnownFieldsOnly, StrictJSON
 from erp_connectors.api.common.strict import Strict, takes_body
 from orderflow.accounts.models import Token
-from orderflow.accounts.people import AccessChanged, lock_unchanged
+from orderflow.accounts.users import AccessChanged, lock_unchanged
 from orderflow.second_factor.api import check_code
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import User

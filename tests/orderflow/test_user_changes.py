@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orderflow.accounts import people
+from orderflow.accounts import users
 from orderflow.accounts.lockout import locks_on
 from orderflow.accounts.models import Token
 from orderflow.audit.models import Action, AuditLog
@@ -190,8 +190,8 @@ def test_an_org_keeps_its_last_admin_whoever_comes_first(admin, fields):
     for name, value in fields.items():
         setattr(other, name, value)
 
-    with pytest.raises(people.LastAdmin):
-        people.change_person(other, actor=admin)
+    with pytest.raises(users.LastAdmin):
+        users.change_user(other, actor=admin)
 
     other.refresh_from_db()
     assert (other.role, other.is_active) == (Role.ADMIN, True)
@@ -276,7 +276,7 @@ def test_nobody_else_opens_it(member, role):
 def test_a_new_password_opens_the_lock_too(admin, member):
     guess(member)
 
-    people.set_password(member, factories.PASSWORD, actor=admin)
+    users.set_password(member, factories.PASSWORD, actor=admin)
 
     assert log_in(member)
 
