@@ -1,4 +1,4 @@
-"""What must be right before anything runs."""
+"""System checks that must pass before anything runs."""
 
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def allowed_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def installed_parts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Without this, one wrong package would break the form of every connection."""
+    """Check installed packages: one broken package would break the form of every connection."""
     found: list[CheckMessage] = []
     for connector_type in connector_types() if has_installed() else ():
         try:

@@ -19,7 +19,7 @@ WAY, SERVER, LOGIN, FOLDERS, WRITING, TIMING, PLAN, DATES = GROUPS = (
 
 
 class Purpose(StrEnum):
-    """What a form can do for a field beyond taking its value."""
+    """What a form offers for a field beyond entering its value."""
 
     PLAIN = "plain"
     MODE = "mode"  # its value decides which fields apply
@@ -64,7 +64,7 @@ class ConfigField:
 
 
 class ConfigError(ValueError):
-    """What is wrong with a config, by key: ``{"port": "must be between 1 and 65535"}``."""
+    """Problems of a config, by key: ``{"port": "must be between 1 and 65535"}``."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = dict(problems)

@@ -1,4 +1,4 @@
-"""What Prometheus counts, across every process: rows that are added with the transaction they tell of.
+"""Prometheus counters for all processes: rows that are added in the transaction that they count.
 
 Nobody updates a row, so no worker waits for another's count; `compact` puts many rows together, and one SELECT sees
 either all of those or their sum. The counts stay when exports are pruned: a counter never goes down.
@@ -18,7 +18,7 @@ INFINITE = "+Inf"
 
 
 class Name(StrEnum):
-    """What is counted; the comment says what ``label`` holds."""
+    """Names of counters; the comment gives the meaning of ``label``."""
 
     EXPORTS = "exports"  # the status that an export entered
     FAILURES = "failures"  # the fault's code
@@ -89,7 +89,7 @@ def _observations(name: Name, seconds: Iterable[float]) -> Iterable[MetricCount]
 
 
 def totals() -> dict[tuple[str, str], tuple[int, float]]:
-    """By name and label: how many, and their seconds. One statement, so that no row is seen twice or missed."""
+    """Return count and seconds by name and label. One statement reads all, so no row is counted twice or missed."""
     rows = MetricCount.objects.values_list("name", "label").annotate(Sum("count"), Sum("seconds"))
     return {(name, label): (how_many, seconds) for name, label, how_many, seconds in rows}
 

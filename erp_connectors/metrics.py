@@ -1,4 +1,4 @@
-"""What Prometheus asks for, read from the database at each scrape: right across any number of processes."""
+"""Prometheus metrics, read from the database at each scrape, so they are right for any number of processes."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -28,7 +28,7 @@ AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How this ERP behaves; rates between 0 and 1, ``delay`` and ``dawdle`` in seconds.
+    """Behaviour of the simulated ERP; rates between 0 and 1, ``delay`` and ``dawdle`` in seconds.
 
     Malformed: it answers something that no ack file may be. Truncated: it writes the first half of the answer
     under its final name, and the whole only after ``dawdle``. Duplicate: it answers twice, under both names.

@@ -4,7 +4,7 @@ from django.db import DataError, Error, IntegrityError
 
 
 def is_database_fault(error: BaseException) -> bool:
-    """Whether the database could not be used: no fault of an order or of a connection, and no attempt.
+    """Return True if the database could not be used. That is no fault of an order or connection, and no attempt.
 
     A value that the database refuses is an error of ours, and not such a fault.
     """

@@ -9,7 +9,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class NothingHeld(SafeExceptionReporterFilter):
-    """Also with DEBUG on, where Django's own filter is off: a developer's database may hold real credentials."""
+    """Hide all values on debug pages, also with DEBUG on: a developer's database may hold real credentials."""
 
     def is_active(self, request: HttpRequest | None) -> bool:
         return True

@@ -52,7 +52,7 @@ class Structured(logging.Formatter):
 
 
 def _is_json() -> bool:
-    """As `LOG_FORMAT` of orderflow.settings decides."""
+    """Return True if `LOG_FORMAT` of orderflow.settings is JSON."""
     for_people = os.environ.get("ORDERFLOW_ENV") == "development" or sys.stderr.isatty()
     return (os.environ.get("LOG_FORMAT") or ("console" if for_people else "json")) == "json"
 

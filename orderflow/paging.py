@@ -43,7 +43,7 @@ def _beyond(names: tuple[str, ...], values: tuple[Any, ...]) -> Q:
 
 
 class IdsFirst(Paginator):
-    """Of a queryset; cuts a page out of the ids, so that what a row shows is worked out for the shown rows only."""
+    """Paginate a queryset by ids first, so that annotations are computed for the shown rows only."""
 
     if TYPE_CHECKING:
         object_list: QuerySet[Any]

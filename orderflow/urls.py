@@ -10,7 +10,7 @@ from erp_connectors.watch.views import healthz, metrics, readyz
 
 
 def favicon(request: HttpRequest) -> HttpResponseRedirect:
-    """For pages that name no icon of their own."""
+    """Serve the icon for pages that name none."""
     return HttpResponseRedirect(static("orderflow/favicon.svg"))
 
 

@@ -12,7 +12,7 @@ PAGES = "/admin/"
 
 
 class ViewerZoneMiddleware:
-    """Without a cookie, or with one that names no zone, TIME_ZONE counts. The API always speaks UTC."""
+    """Activate the time zone in the viewer's cookie, else TIME_ZONE. The API always uses UTC."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

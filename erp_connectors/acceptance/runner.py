@@ -155,7 +155,7 @@ def _let_erp_work(erp: SimulatedErp) -> None:
 
 
 def _operate(playing: _CurrentDay) -> None:
-    """What an operator would do, and the minutes that a bad line would take pass at once."""
+    """Act as an operator would, and skip the minutes that a bad line would take."""
     mine = ERPExport.objects.filter(draft_order__in=playing.orders)
     for export in mine.filter(failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN)).select_related(
         "draft_order"

@@ -1,4 +1,4 @@
-"""What a day must have kept, held against what the ERP saw, what the database says and what lies in the folders."""
+"""Check the promises of a day against the ERP's receipts, the database and the folders."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

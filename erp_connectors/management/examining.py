@@ -1,4 +1,4 @@
-"""What `validate_ack` and `validate_export` share: files in, a verdict on each out."""
+"""Base of `validate_ack` and `validate_export`: read files and print a verdict on each."""
 
 from argparse import ArgumentParser
 from pathlib import Path

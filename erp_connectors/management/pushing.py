@@ -1,4 +1,4 @@
-"""What `push` and `retry_push` share."""
+"""Base of `push` and `retry_push`."""
 
 from argparse import ArgumentParser
 from typing import Any

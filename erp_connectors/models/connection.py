@@ -11,7 +11,7 @@ from orderflow.tenancy.querysets import OrgScopedQuerySet
 
 
 class ERPConnection(models.Model):
-    """How one org reaches one ERP.
+    """Connection of one org to one ERP.
 
     The columns from ``delivery_lease_token`` on belong to the workers, which write them by conditional updates;
     `save` leaves them alone, so that a form saved meanwhile can't undo a worker's claim.

@@ -1,4 +1,4 @@
-"""Who wants to be notified of which changes, and the changes that wait to be notified. Rows are the truth.
+"""Subscriptions to events, and events that wait for their notification. Rows are the truth.
 
 Both tables belong to the app `notify`, which `erp_connectors.notifications` configures.
 """

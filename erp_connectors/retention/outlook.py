@@ -16,7 +16,7 @@ FOR_EVER = "kept for ever"
 
 
 class ContentOutlook(msgspec.Struct, kw_only=True, frozen=True):
-    """Of one kind of content; ``stays`` by reason."""
+    """Outlook of one kind of content; ``stays`` by reason."""
 
     kind: ContentKind
     goes: int

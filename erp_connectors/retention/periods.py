@@ -1,4 +1,4 @@
-"""How long contents are kept."""
+"""Retention periods of contents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Periods:
             )
 
     def before(self, kind: ContentKind, now: datetime) -> datetime | None:
-        """What was last touched before this moment may go."""
+        """Return the time before which contents of this kind may be removed."""
         days = self.days.get(kind)
         return now - timedelta(days=days) if days else None
 

@@ -18,22 +18,22 @@ MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-
 
 
 def ciphers(available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:
-    """Of those that are available, best first."""
+    """Return those that are available, best first."""
     return _choose(CIPHERS, available, legacy=legacy)
 
 
 def macs(available: Sequence[str], *, legacy: bool) -> tuple[str, ...]:
-    """Of those that are available, best first."""
+    """Return those that are available, best first."""
     return _choose(MACS, available, legacy=legacy)
 
 
 def outdated(*, cipher: str, mac: str) -> list[str]:
-    """Those that a session should not use today. A cipher that authenticates by itself ignores the MAC."""
+    """Return those that are outdated. An authenticated cipher ignores the MAC."""
     return [*([] if cipher in CIPHERS else [cipher]), *([] if "gcm" in cipher or mac in MACS else [mac])]
 
 
 def is_only_outdated(offer: Offer) -> bool:
-    """Whether a session would come up with the older ciphers and MACs, so that allowing them helps."""
+    """Return True if a session would work with the outdated ciphers and MACs, so that allowing them helps."""
     known = paramiko.Transport
     pairs = (
         (offer.key_exchanges, key_exchange.PREFERRED),

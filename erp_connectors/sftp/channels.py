@@ -67,7 +67,7 @@ class Channels:
     def run(
         self, tasks: Sequence[Task[ResultT]], *, files_open: int | None = None
     ) -> list[ResultT | SshError]:
-        """As `Pipeline.run`."""
+        """Run tasks as `Pipeline.run` does."""
         try:
             self.settle()
         except ChannelsRefused as error:

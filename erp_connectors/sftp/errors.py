@@ -1,4 +1,4 @@
-"""What the engine raises.
+"""Errors of the engine.
 
 SshError
  |- NameNotFound, ConnectionRefused, ConnectTimeout, ServerBusy      no connection
@@ -125,6 +125,6 @@ class TransferRefused(StatusError):
 
 
 def showable(text: str, most: int) -> str:
-    """Without what databases refuse and terminals obey, and not endless."""
+    """Return the text without control characters, cut to a length."""
     shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:most])
     return f"{shown}…" if len(text) > most else shown

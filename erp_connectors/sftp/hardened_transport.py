@@ -146,7 +146,7 @@ class GuardedTransport(paramiko.Transport):
 
     @property
     def signatures(self) -> tuple[str, ...]:
-        """Those that the server accepts from a client's key; empty if it does not list them."""
+        """Return the signature algorithms that the server accepts for a client's key; empty if it lists none."""
         listed: bytes = self.server_extensions.get("server-sig-algs", b"")  # type: ignore[attr-defined]
         return tuple(filter(None, listed.decode("ascii", "replace").split(",")))
 

@@ -1,4 +1,4 @@
-"""What unlocking a private key costs, read before it is tried: the file says how often its passphrase is hashed."""
+"""Limit the cost of unlocking a private key: the file states how often its passphrase is hashed."""
 
 import base64
 import binascii
@@ -46,7 +46,7 @@ def require_cheap_argon2(memory: int, passes: int, lanes: int) -> None:
 
 
 def _is_cheap(numbers: list[int]) -> bool:
-    """Of PBKDF2 and its forerunners the iterations are among them; scrypt's are three, the cost, in a row."""
+    """Check the integers: PBKDF2 and its predecessors have the iterations among them, scrypt has three cost values."""
     if len(numbers) > 2 and math.prod(numbers[:3]) > MAX_MEMORY:
         return False
     return max(numbers, default=0) <= MAX_ITERATIONS

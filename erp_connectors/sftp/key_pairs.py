@@ -20,6 +20,6 @@ def new_private_key() -> str:
 
 
 def public_half(private_key: str, passphrase: str | None) -> str:
-    """As it goes into ``authorized_keys``. Raises `KeyUnreadable`."""
+    """Return the line for ``authorized_keys``. Raise `KeyUnreadable`."""
     key = load_private_key(private_key, passphrase)
     return f"{key.get_name()} {key.get_base64()} {COMMENT}"

@@ -28,7 +28,7 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """As ``ssh-keygen -lf`` prints it."""
+        """Return the fingerprint as ``ssh-keygen -lf`` prints it."""
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
 
     @property

@@ -1,4 +1,4 @@
-"""What can be done with files, as tasks for the pipeline. Each raises `StatusError` for its own file."""
+"""File operations as tasks for the pipeline. Each raises `StatusError` for its own file."""
 
 import stat
 from collections.abc import Sequence
@@ -176,7 +176,7 @@ def free_bytes(folder: str) -> Task[int | None]:
 
 
 def close(handle: bytes) -> Task[None]:
-    """Of a folder; does not wait."""
+    """Close a folder's handle without waiting for the reply."""
     yield [wire.close_unattended(handle)]
 
 

@@ -47,7 +47,7 @@ class _Running:
 
 
 class _Awaited(NamedTuple):
-    """Who waits for a reply (None: nobody), and as which of its replies."""
+    """The task that waits for a reply (None if no task does), and the index of the reply."""
 
     run: _Running | None
     place: int
@@ -125,7 +125,7 @@ class Pipeline:
 
     @property
     def most_open(self) -> int:
-        """How many files were open together during the last `run`."""
+        """Return the largest number of open files during the last `run`."""
         return self._handles.most_files
 
     @property

@@ -9,7 +9,7 @@ SHORTEST = 4
 
 
 def redactor(*secrets: str | None) -> Redact:
-    """What replaces each of ``secrets`` in a text; those of fewer than four signs stay."""
+    """Return a function that hides each of ``secrets`` in a text. Secrets shorter than four characters stay."""
     known = sorted(
         {secret for secret in secrets if secret and len(secret) >= SHORTEST}, key=len, reverse=True
     )

@@ -1,4 +1,4 @@
-"""What a server offers: the lists of algorithms in its first SSH packet."""
+"""Algorithms that a server offers, from its first SSH packet."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ MAX_SHOWN = 400
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Of ciphers and MACs, those from client to server; a server's other direction repeats them."""
+    """Offered algorithms. Ciphers and MACs are those from client to server; the other direction repeats them."""
 
     key_exchanges: tuple[str, ...]
     host_keys: tuple[str, ...]

@@ -51,7 +51,7 @@ class Request:
 
     @property
     def handle(self) -> bytes:
-        """Of a CLOSE."""
+        """Return the handle of a CLOSE."""
         return self.body[4:]
 
     def head(self, request_id: int) -> bytes:
@@ -136,7 +136,7 @@ def write(handle: bytes, offset: int, data: memoryview | bytes) -> Request:
 
 
 def close_unattended(handle: bytes) -> Request:
-    """For handles that were only read from: whether closing worked changes nothing."""
+    """Close a handle that was only read from; the result of closing does not matter."""
     return Request(CLOSE, string(handle), unattended=True)
 
 
@@ -191,7 +191,7 @@ def parse_version(packet: bytes) -> dict[str, str]:
 
 
 def parse_reply(kind: int, body: bytes, hide: Redact = str) -> Reply:
-    """What one reply says; a status that is neither OK nor EOF is returned as an error, not raised.
+    """Return the content of a reply. A status other than OK and EOF is returned as an error, not raised.
 
     ``hide`` is asked for the server's text before anybody sees it.
     """
@@ -237,7 +237,7 @@ def parse_open_files(reply: Reply) -> int:
 
 
 def parse_free_bytes(reply: Reply) -> int | None:
-    """What an unprivileged user may still write, from an answer to `statvfs`; None: the server does not say."""
+    """Return the free bytes of an unprivileged user from a reply to `statvfs`, or None if unknown."""
     if not isinstance(reply, bytes):
         return None
     reader = Reader(reply)

@@ -1,4 +1,4 @@
-"""Which servers this deployment may connect to: by name before it is looked up, by address before it is called."""
+"""Servers that this deployment may connect to, checked by name before the look-up and by address before connecting."""
 
 import ipaddress
 
@@ -10,7 +10,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class AllowedHosts:
-    """For one host: ask for its `name` first, then hand every address that it has to `require_address`."""
+    """Checks for one host: read `name` first, then pass each of its addresses to `require_address`."""
 
     def __init__(self, host: str, policy: TransportPolicy) -> None:
         self._host = host
@@ -21,7 +21,7 @@ class AllowedHosts:
         self._any = not networks
 
     def name(self) -> str:
-        """As it is to be looked up, in ASCII. Raises `Fault` NAME_NOT_FOUND, HOST_NOT_ALLOWED."""
+        """Return the name to look up, in ASCII. Raise `Fault` NAME_NOT_FOUND, HOST_NOT_ALLOWED."""
         try:
             name = plain_name(self._host)
         except ValueError:
@@ -44,7 +44,7 @@ class AllowedHosts:
 
 
 def network_of(entry: str) -> Network | None:
-    """Of an address, or a network like ``10.1.0.0/16``; None for a name."""
+    """Return the network of an address or of ``10.1.0.0/16``, or None for a name."""
     try:
         return ipaddress.ip_network(entry.strip("[]"), strict=False)
     except ValueError:

@@ -13,7 +13,7 @@ from erp_connectors.transports.base import Contents, Outcomes, Presences, Transp
 
 @dataclass
 class MemoryDropzone:
-    """What all transports to it see. ``failing`` maps an operation's name to the fault it answers with.
+    """Dropzone in memory, shared by its transports. ``failing`` maps an operation's name to the fault it answers with.
 
     Operations: open, stage, publish, exists, list, read, move, remove, make_folder.
     """
@@ -27,7 +27,7 @@ class MemoryDropzone:
     lock: RLock = field(default_factory=RLock)
 
     def write(self, path: str, data: bytes, mode: int | None = None) -> None:
-        """As the ERP would; raises `Fault` FOLDER_MISSING."""
+        """Write a file as the ERP would. Raise `Fault` FOLDER_MISSING."""
         with self.lock:
             self.require_folder_of(path)
             self.files[path], self.times[path] = data, next(self.clock)

@@ -47,7 +47,7 @@ def pooler() -> Iterator[CheckResult]:
 
 
 def keys() -> Iterator[CheckResult]:
-    """Whether each connection's settings are sealed with a key that is here; those that can't be opened are told by
+    """Check that each connection's settings are sealed with a known key; those that can't be opened are told by
 
     the connections themselves.
     """

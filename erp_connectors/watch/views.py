@@ -47,7 +47,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @scope.everything()
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For Prometheus, which sends METRICS_TOKEN as its bearer token or asks from METRICS_ALLOWED_NETWORKS."""
+    """Metrics for Prometheus, which sends METRICS_TOKEN as bearer token or is in METRICS_ALLOWED_NETWORKS."""
     if not metrics_access.is_open():
         raise Http404
     if not metrics_access.is_known(request):

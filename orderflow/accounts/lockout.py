@@ -81,7 +81,7 @@ def is_already_reported(request: HttpRequest | None, credentials: Mapping[str, A
 
 
 def locked_until(email: str, network: str | None, *, now: datetime) -> datetime | None:
-    """When the last of the locks on this account from this place ends; None: there is none."""
+    """Return when the last lock on this account from this place ends, or None."""
     recent = AccessAttempt.objects.filter(attempt_time__gt=now - settings.AXES_COOLOFF_TIME)
     ends = [end for end in _locks(recent, email, network, now) if end is not None]
     return max(ends, default=None)

@@ -82,7 +82,7 @@ def protect(connection: BaseDatabaseWrapper, *tables: str) -> None:
 
 
 def unprotect(connection: BaseDatabaseWrapper, *tables: str) -> None:
-    """For a migration that is taken back."""
+    """Remove the protection when a migration is reversed."""
     postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         for table in tables:

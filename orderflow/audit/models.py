@@ -1,4 +1,4 @@
-"""Who did what, when, from where. Rows are only ever added."""
+"""Audit log: who did what, when, from where. Rows are only added."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn

@@ -60,7 +60,7 @@ def changes(before: Any, after: Any) -> tuple[Change, ...]:
 def abouts(
     entries: Iterable[AuditLog], reader: User, may_open: Callable[[type[models.Model]], bool]
 ) -> dict[UUID, About]:
-    """By the entry's id: what it is about, by the name that it has now. One query for each type."""
+    """Return the object of each entry with its present name, by entry id. One query per type."""
     entries = list(entries)
     names = {kind: _names(kind, entries, reader) for kind in {entry.entity_type for entry in entries}}
     return {entry.pk: _about(entry, names[entry.entity_type], may_open) for entry in entries}
@@ -118,7 +118,7 @@ def _about(entry: AuditLog, names: dict[str, str], may_open: Callable[[type[mode
 
 
 def _model(kind: str) -> type[models.Model] | None:
-    """Of ours only: those whose rows belong to an org."""
+    """Return the model of a type name, if it is ours and its rows belong to an org."""
     return next(
         (
             model

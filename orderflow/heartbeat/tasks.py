@@ -1,4 +1,4 @@
-"""How workers show that they work: by a task that ran, and by tasks that are still running.
+"""Heartbeats of workers: a task that ran, and tasks that are still running.
 
 The row says it to whoever looks at the database, the pulse to the supervisor.
 """
@@ -27,7 +27,7 @@ _last_beat = float("-inf")
 
 
 def beat(wanted: str = "", hops: str = "0") -> str:
-    """Whatever worker runs this, its own cluster sends a heartbeat.
+    """Send a heartbeat for the cluster of the worker that runs this task.
 
     All clusters take from one queue, and one may be quicker each time: a beat that was meant for another cluster
     is handed on, a few times, at another moment.

@@ -1,4 +1,4 @@
-"""Which characters a text may contain, and the form in which it is stored."""
+"""Allowed characters of a text, and the form in which it is stored."""
 
 import re
 from collections.abc import Callable

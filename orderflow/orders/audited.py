@@ -1,4 +1,4 @@
-"""Which entries of the audit log an order number finds."""
+"""Find audit entries by order number."""
 
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.search import search_numbers

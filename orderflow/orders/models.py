@@ -1,4 +1,4 @@
-"""As much of the order domain as pushing needs. Only `orders/transitions.py` changes the status of an order."""
+"""The part of the order domain that pushing needs. Only `orders/transitions.py` changes the status of an order."""
 
 from decimal import Decimal
 from uuid import uuid4
@@ -171,7 +171,7 @@ class ImportedOrderQuerySet(OrgScopedQuerySet["ImportedOrder"]):
 
 
 class ImportedOrder(models.Model):
-    """Which order of a file became which draft: what keeps a file that is imported again from becoming new ones."""
+    """The draft that was made of each order of a file, so that importing the file again creates no new drafts."""
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="imported_orders")
     # As the file had it: a person may correct the draft's own.

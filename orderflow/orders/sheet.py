@@ -55,5 +55,5 @@ def _line(line: DraftOrderLine, currency: str) -> SheetLine:
 
 
 def _plain(value: Decimal) -> Decimal:
-    """Without zeros that say nothing, and never as 1E+3."""
+    """Return the number without trailing zeros, never as 1E+3."""
     return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()

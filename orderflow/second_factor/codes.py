@@ -25,12 +25,12 @@ def new_secret() -> bytes:
 
 
 def as_text(secret: bytes) -> str:
-    """As authenticator apps take it when it is typed."""
+    """Return the secret in the form that users type into authenticator apps."""
     return base64.b32encode(secret).decode()
 
 
 def address(secret: bytes, email: str) -> str:
-    """What the QR code says, as every authenticator app understands it."""
+    """Return the address in the QR code, in the form that all authenticator apps read."""
     asked = {"secret": as_text(secret), "issuer": ISSUER, "digits": DIGITS, "period": STEP_SECONDS}
     return f"otpauth://totp/{quote(f'{ISSUER}:{email}')}?{urlencode(asked)}"
 
@@ -47,7 +47,7 @@ def matching_step(secret: bytes, code: str, *, now: datetime, after: int = -1) -
 
 
 def written_plainly(code: str) -> str:
-    """However it was typed: with spaces, dashes or small letters."""
+    """Normalise a typed code: remove spaces and dashes, ignore case."""
     return code.replace(" ", "").replace("-", "").upper()
 
 
@@ -56,7 +56,7 @@ def new_recovery_codes() -> list[str]:
 
 
 def digest(code: str) -> str:
-    """What is kept of a recovery code."""
+    """Return the stored digest of a recovery code."""
     return hashlib.sha256(written_plainly(code).encode()).hexdigest()
 
 

@@ -71,7 +71,7 @@ def code_page(request: HttpRequest) -> HttpResponse:
 
 
 def _wait_for_code(request: HttpRequest, person: User, next_page: str) -> None:
-    """Who was logged in here before is no longer."""
+    """Wait for the code. A user who was logged in before is logged out."""
     logout(request)
     request.session[WAITING] = {
         "user": str(person.pk),

@@ -1,4 +1,4 @@
-"""What a person proves at a login beside the password. Own tables, because django-otp's keep the key as it is."""
+"""Second factors and recovery codes. Own tables, because django-otp stores the key in plain text."""
 
 from django.db import models
 from django.utils import timezone

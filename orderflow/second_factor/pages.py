@@ -21,7 +21,7 @@ from orderflow.tenancy.permissions import signed_in
 
 
 def own_page(request: HttpRequest) -> HttpResponse:
-    """What there is; where there is nothing, the way to it."""
+    """Show the state of the second factor, or set it up if there is none."""
     person = signed_in(request)
     factor = SecondFactor.objects.filter(pk=person.pk).first()
     if factor is None:

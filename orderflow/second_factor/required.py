@@ -1,4 +1,4 @@
-"""Who must have a second factor and has none is led to where it is set up, and nowhere else."""
+"""Redirect users who must have a second factor and have none to its setup page."""
 
 from collections.abc import Callable
 

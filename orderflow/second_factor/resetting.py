@@ -12,12 +12,12 @@ from orderflow.tenancy.permissions import signed_in
 
 
 def may_reset(actor: User, person: User) -> bool:
-    """Not one's own, for which a code is asked."""
+    """Return True if the actor may reset this user's second factor. Their own needs a code instead."""
     return actor.pk != person.pk and services.has_one(person)
 
 
 def reset_page(request: HttpRequest, person: User) -> HttpResponse:
-    """For a person whom the one who asks may change."""
+    """Reset the second factor of a user whom the actor may change."""
     actor = signed_in(request)
     if not may_reset(actor, person):
         return redirect("admin:tenancy_user_change", person.pk)

@@ -1,4 +1,4 @@
-"""Who has a second factor, who must; setting it up, using it, ending it. Each step is audited, without any secret."""
+"""Set up, use and end second factors. Each step is audited without any secret."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def takes_recovery_codes_only(person: User) -> bool:
 
 
 def lacks_one(person: User) -> bool:
-    """Whether they must have one, and have none."""
+    """Return True if the user must have a second factor and has none."""
     required: str = settings.REQUIRE_SECOND_FACTOR
     needed = required == ALL or (required == ADMINS and person.can(Capability.ADMINISTER))
     return needed and not has_one(person)
@@ -67,7 +67,7 @@ def set_up(person: User, secret: bytes, code: str) -> list[str]:
 
 
 def passes(person: User, code: str, request: HttpRequest) -> bool:
-    """Whether a code is right, by which it is used up. A wrong one counts as a wrong password does, and any is one
+    """Return True if a code is right, and use it up. A wrong one counts as a wrong password does, and any is one
     while the account is locked; the answer to the request then becomes that of a lock.
     """
     with transaction.atomic():
@@ -92,7 +92,7 @@ def turn_off(person: User) -> None:
 
 
 def reset(person: User, *, actor: User | None) -> bool:
-    """For somebody who has neither the device nor a recovery code. False: there was none."""
+    """Reset the second factor of a user who lost device and recovery codes. Return False if there was none."""
     with transaction.atomic():
         if not _removed(person):
             return False

@@ -1,4 +1,4 @@
-"""Where the pages are in the admin."""
+"""URLs of the pages in the admin."""
 
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path

@@ -61,7 +61,7 @@ class MasterKey:
 
     @property
     def prefix(self) -> str:
-        """What everything that it has sealed begins with."""
+        """Return the prefix of all values that this key has sealed."""
         return f"{VERSION}.{self.id}."
 
     def for_org(self, org_id: UUID) -> AESGCM:
@@ -71,7 +71,7 @@ class MasterKey:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value is stored, so that it opens nowhere else."""
+    """Place of a stored value; the value decrypts only there."""
 
     table: str
     column: str

@@ -25,7 +25,7 @@ DATE_PARTS = ("year", "month", "day")
 
 
 def may(request: HttpRequest, capability: Capability) -> bool:
-    """Whether the logged-in user has a capability."""
+    """Return True if the logged-in user has a capability."""
     return isinstance(request.user, User) and request.user.can(capability)
 
 

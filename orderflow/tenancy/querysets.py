@@ -11,7 +11,7 @@ RowT = TypeVar("RowT", bound=models.Model)
 
 
 class OrgScopedQuerySet(models.QuerySet[RowT]):
-    """For every model with an ``org``; other shapes override ``org_lookup``, by which the database finds the org, too.
+    """Queryset of models with an ``org``. Models without one override ``org_lookup``.
 
     ``orgless_are_shown``: what belongs to no org may be read by every org.
     """

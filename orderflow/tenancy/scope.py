@@ -30,7 +30,7 @@ def of_orgs(*ids: UUID) -> Scope:
 
 
 def of_user(user: Member) -> Scope:
-    """As `visible_to` has it."""
+    """Return the scope of a user, as `visible_to` defines it."""
     if not user.is_active:
         return NOTHING
     return of_orgs(user.org_id) if user.org_id else EVERYTHING

@@ -40,7 +40,7 @@ class NewUserForm(_Address, UserCreationForm):
 
 
 def new_user_form(org: Org | None) -> type[NewUserForm]:
-    """Of an org's admin: everybody they add is in it and has a role."""
+    """Return the form for an org's admin: each new user belongs to that org and has a role."""
     if org is None:
         return NewUserForm
 

@@ -76,7 +76,7 @@ def prepare(folder: str, files: int) -> None:
 
 
 def drive(connection_id: str, files: int) -> None:
-    """As the worker does: polls that end after their time, until nothing is left. Prints a `Flood`."""
+    """Poll as the worker does, with time-limited polls, until nothing is left. Print a `Flood`."""
     from django.conf import settings  # noqa: PLC0415
     from django.db import connection as database  # noqa: PLC0415
 

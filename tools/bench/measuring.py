@@ -33,7 +33,7 @@ class Result:
         return statistics.median(self.seconds[name])
 
     def ratio(self, name: str) -> float:
-        """How many times as long as the baseline, mostly ours, it took."""
+        """Return the duration as a multiple of the baseline, mostly ours."""
         return self.median(name) / self.median(self.baseline)
 
 

@@ -127,7 +127,7 @@ def new_queue(world: World, how_many: int) -> Queue:
 
 
 def shares(world: World, how_many: int) -> dict[str, float]:
-    """Where the time of a queue goes, in seconds."""
+    """Return the seconds that each part of a queue takes."""
     spent: dict[str, float] = defaultdict(float)
     waiting = new_queue(world, how_many)
     with ExitStack() as stack:

@@ -27,7 +27,7 @@ def missing() -> list[str]:
 
 
 def uploads(world: World, ms: int, source: Path) -> dict[str, Run]:
-    """By name, what uploads every file of ``source`` to a new folder and returns its seconds."""
+    """Return, by name, a function that uploads every file of ``source`` to a new folder and returns the seconds."""
     link = world.link(ms)
 
     def into_new_folder(act: Callable[[Path], object]) -> Run:
@@ -63,7 +63,7 @@ def uploads(world: World, ms: int, source: Path) -> dict[str, Run]:
 
 
 def ack_readers(world: World, ms: int, fill: Callable[[Path], int]) -> dict[str, Run]:
-    """By name, what fetches every file of a folder that ``fill`` makes, and gets it out of the way."""
+    """Return, by name, a function that fetches and moves every file of a folder that ``fill`` makes."""
     link = world.link(ms)
 
     def from_new_folder(act: Callable[[Path, Path], object]) -> Run:

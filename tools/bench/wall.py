@@ -106,7 +106,7 @@ def _both() -> Iterator[list[Any]]:
 
 
 def _copy(owner: Any, name: str) -> None:
-    """By the server's own programs, as a database in use is no template."""
+    """Copy a database with the server's own programs: a database in use can't be a template."""
     import subprocess  # noqa: PLC0415
 
     from tests.servers.postgres import program_path  # noqa: PLC0415

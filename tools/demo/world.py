@@ -60,7 +60,7 @@ def folder() -> Path:
 
 
 def command(name: str) -> str:
-    """How a person runs a `manage.py` command on the demo's data, from the checkout."""
+    """Return the shell command that runs `manage.py` on the demo's data from the checkout."""
     return f"ORDERFLOW_ENV=development VAR_DIR={shlex.quote(str(folder()))} .venv/bin/python manage.py {name}"
 
 

@@ -1,1 +1,1 @@
-"""What the pages of several areas share."""
+"""Parts that the pages of several areas share."""

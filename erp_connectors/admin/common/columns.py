@@ -7,7 +7,7 @@ from orderflow.tenancy.permissions import signed_in
 
 
 class OrgColumn(OrgScopedAdmin):
-    """Whose row it is, for those who see more than one org's."""
+    """Show the org of each row to users who see several orgs."""
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)

@@ -60,7 +60,7 @@ class OrderOverdue(Overdue):
 
 
 class Since(admin.SimpleListFilter):
-    """By days as they are where the viewer is."""
+    """Filter by days in the viewer's time zone."""
 
     template = "admin/erp_connectors/in_chips.html"
     title = _("time")

@@ -1,4 +1,4 @@
-"""What the lists share: chips above the rows, badges, short times, and what to do where nothing is listed."""
+"""Parts of all list pages: filter chips, badges, short times, and the text of an empty list."""
 
 from dataclasses import dataclass
 from datetime import datetime

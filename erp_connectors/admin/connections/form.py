@@ -178,7 +178,7 @@ def stored_config(connection: ERPConnection) -> dict[str, Any]:
 
 
 def is_unreadable(connection: ERPConnection) -> bool:
-    """No key opens its config."""
+    """Return True if no key decrypts the config."""
     try:
         _ = connection.config
     except Fault:

@@ -34,7 +34,7 @@ RUN_SOON = "test_connection"
 
 
 def titled(connection: ERPConnection) -> str:
-    """Where it leads, which people know it by, and what it is called elsewhere."""
+    """Return the connection's place, which users know it by, and its name."""
     return " · ".join(filter(None, (where_of(connection), str(connection))))
 
 

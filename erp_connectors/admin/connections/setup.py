@@ -1,4 +1,4 @@
-"""What is left to do until a connection works, as its page lists it."""
+"""List the setup steps that are left until a connection works."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def _undecided(reason: dict[str, Any], connection: ERPConnection) -> bool:
 
 
 def host_key_fields(connection: ERPConnection, config: dict[str, Any]) -> list[ConfigField]:
-    """Those that apply in the connection's mode."""
+    """Return the host key fields of the connection's transport."""
     described = described_fields(connection.connector_type)
     modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
     return [

@@ -149,7 +149,7 @@ def _shown_payload(request: HttpRequest, export: ERPExport) -> Payload | None:
 
 
 def _gone(at: datetime) -> HttpResponse:
-    """Also for who follows an old link to a file."""
+    """Return 410, also for an old link to a file."""
     return HttpResponse(
         _("Its content was removed by retention on %(when)s.")
         % {"when": date_format(localtime(at), "SHORT_DATETIME_FORMAT")},

@@ -37,7 +37,7 @@ class AttentionLine:
 
 
 def lines(overview: Overview, user: User) -> list[AttentionLine]:
-    """What this user can do something about, or has to know of; the most urgent first."""
+    """Return what the user can act on or must know, the most urgent first."""
     wanted = [(need, RULES[need.kind]) for need in overview.needs]
     return [
         _line(need, rule, overview, user)
@@ -71,7 +71,7 @@ def _line(need: Need, rule: Rule, overview: Overview, user: User) -> AttentionLi
 
 
 def _why(need: Need, cause: str) -> str:
-    """Of many that failed alike, one says why."""
+    """Return the reason; for exports that failed alike, that of one of them."""
     return (
         _("For example: %(cause)s") % {"cause": cause} if cause and need.alike and need.count > 1 else cause
     )

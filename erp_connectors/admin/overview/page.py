@@ -81,7 +81,7 @@ def _card(health: Health, user: User) -> Card:
 
 
 def _next_step(seen: Overview, user: User) -> str:
-    """Which empty state it is: what a new org does first."""
+    """Return the empty state to show: the first step of a new org."""
     if any(one.state != State.DISABLED_WITH_WAITING for one in seen.health):
         return ""
     if user.is_platform_staff:

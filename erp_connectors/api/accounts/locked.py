@@ -1,4 +1,4 @@
-"""What somebody reads who is kept out after too many wrong passwords or codes."""
+"""Response to a user who is locked out after too many wrong passwords or codes."""
 
 from collections.abc import Mapping
 from datetime import datetime

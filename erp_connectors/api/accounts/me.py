@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""The user of the request and their capabilities."""
 
 from typing import Any
 
@@ -41,5 +41,5 @@ class Me(Strict, APIView):
 
     @extend_schema(responses=MeOut)
     def get(self, request: Request) -> Response:
-        """Who the token belongs to."""
+        """The user of the token."""
         return Response(MeOut(signed_in(request)).data)

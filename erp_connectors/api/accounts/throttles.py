@@ -1,4 +1,4 @@
-"""How often one may ask. Logins and changes are counted in the database, so that all processes count together."""
+"""Rate limits. Logins and changes are counted in the database, so that all processes count together."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LoginThrottle(Throttle):
 
 
 class WriteThrottle(Throttle):
-    """Whatever one person's programs change."""
+    """Limit the changes by the programs of one user."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if request.method in SAFE_METHODS or not request.user.is_authenticated:
@@ -47,7 +47,7 @@ class WriteThrottle(Throttle):
 
 
 class PublicThrottle(AnonRateThrottle):
-    """What anybody may read, from one address.
+    """Limit public reads from one address.
 
     Each process counts by itself, in memory: a count in the database would cost more than such an answer.
     """

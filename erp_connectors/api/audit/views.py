@@ -52,7 +52,7 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class AuditEntries(Strict, mixins.ListModelMixin, viewsets.GenericViewSet[AuditLog]):
-    """Who did what, when, from where; newest first."""
+    """Audit entries: who did what, when, from where; newest first."""
 
     queryset = AuditLog.objects.all()
     serializer_class = AuditOut

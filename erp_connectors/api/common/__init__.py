@@ -1,1 +1,1 @@
-"""What all routes share: errors, input, pages, idempotency."""
+"""Parts that all routes share: errors, input, pages, idempotency."""

@@ -148,7 +148,7 @@ class ByName(ByCursor):
 
 
 class OldestFirst(ByCursor):
-    """Of rows that are numbered as they are added."""
+    """Order rows that are numbered in the order of insertion."""
 
     ordering = ("id",)
 

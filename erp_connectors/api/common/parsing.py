@@ -1,4 +1,4 @@
-"""What comes in, read strictly: no oversized bodies, no text that no database holds, no instants before time began."""
+"""Parse requests strictly: refuse oversized bodies, text that databases can't store, and times out of range."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

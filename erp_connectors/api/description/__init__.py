@@ -1,1 +1,1 @@
-"""What describes the API and the files: the root, the OpenAPI description, the JSON Schemas."""
+"""Descriptions of the API and the files: the root, the OpenAPI description, the JSON Schemas."""

@@ -1,4 +1,4 @@
-"""What the API's root answers, for programmers who begin there."""
+"""The API's root, with links for programmers who start there."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class Index(Strict, APIView):
 
     @extend_schema(operation_id="index", tags=["index"], responses=IndexOut)
     def get(self, request: Request) -> Response:
-        """Where the description and the lists are."""
+        """Links to the description and the lists."""
         links = {name: request.build_absolute_uri(reverse(route)) for name, route in ENTRIES.items()}
         return Response(IndexOut({"version": "1", "links": links}).data)
 

@@ -167,7 +167,7 @@ class CustomerFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter 
 
 
 class Customers(Strict, mixins.ListModelMixin, viewsets.GenericViewSet[Customer]):
-    """Whom orders are from: the ids that a new order names."""
+    """Customers; a new order names the id of one."""
 
     queryset = Customer.objects.all()
     serializer_class = CustomerOut

@@ -1,4 +1,4 @@
-"""Where handled ack files go, below the ack folder."""
+"""Folders for processed ack files, below the ack folder."""
 
 from datetime import timedelta
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Where a connection's files go, in words that hold no secret."""
+"""Describe the destination of a connection's files without secrets."""
 
 from dataclasses import dataclass
 

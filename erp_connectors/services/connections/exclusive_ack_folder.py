@@ -1,4 +1,4 @@
-"""No org reads another's answers: an ack folder on this machine belongs to the connections of one org."""
+"""Keep ack folders exclusive: an ack folder on this host belongs to the connections of one org."""
 
 import os
 

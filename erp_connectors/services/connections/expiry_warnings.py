@@ -1,4 +1,4 @@
-"""What is in order today and will not be for long, or is weaker than it should be: read from a connection's config."""
+"""Warn of keys and passwords that expire soon, and of weak settings, from a connection's config."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

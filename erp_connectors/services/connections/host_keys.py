@@ -17,7 +17,7 @@ from erp_connectors.sftp.keys import parse_host_key
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is pinned beside what the server presents now."""
+    """The pinned host keys and those that the server presents now."""
 
     pinned: tuple[PresentedKey, ...]
     presented: tuple[PresentedKey, ...]
@@ -71,13 +71,13 @@ def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
 
 
 def announced_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
-    """Those that count for a time, whether or not it is now. Raises `Fault` CONFIG_UNREADABLE."""
+    """Return the keys that are valid for a period, past or future included. Raise `Fault` CONFIG_UNREADABLE."""
     texts = [connection.config.get(name) for name in planned_key_names(connection.connector_type)]
     return tuple(key for text in texts for key in read_keys(text))
 
 
 def planned_keys(connection: ERPConnection, *, today: date) -> list[PlannedHostKey]:
-    """Those that count for a time, with their days. Empty where the config can't be used."""
+    """Return the keys that are valid for a period, with its days. Empty if the config can't be used."""
     try:
         planned = dropzone_of(connection).options.planned_host_keys()
     except Fault:
@@ -90,7 +90,7 @@ def planned_keys(connection: ERPConnection, *, today: date) -> list[PlannedHostK
 
 
 def read_keys(text: str | None) -> list[PresentedKey]:
-    """Of a config's value; a line that is no key is left out."""
+    """Return the keys in a config's value. Skip lines that are no key."""
     keys = []
     for line in _lines(text):
         try:
@@ -106,7 +106,7 @@ def fingerprints(text: str | None) -> list[str]:
 
 
 def unreadable_line(text: str) -> str:
-    """What is wrong with the first line that is no key; empty where all are."""
+    """Return the problem of the first line that is no key, or an empty string."""
     for line in _lines(text):
         try:
             parse_host_key(line)

@@ -27,7 +27,7 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Where something is sealed for its row's ``owner`` and primary key.
+    """A column with values that are sealed for the row's ``owner`` and primary key.
 
     ``kind`` is what people call such a row, ``remedy`` what they do where its key is lost, ``org`` whose row it is.
     Rows that are ``empty`` hold no secret, so that no key is needed to seal them anew.
@@ -124,12 +124,12 @@ def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationRepor
 
 
 def rotation_status() -> RotationReport:
-    """What a rotation would find now; changes nothing."""
+    """Return what a rotation would find now. Change nothing."""
     return RotationReport(key=key_ring()[0].id, by_key=keys_in_use())
 
 
 def keys_in_use() -> dict[str, int]:
-    """How many rows each key, named by its id, has sealed."""
+    """Return the number of rows that each key has sealed, by key id."""
     rows = chain.from_iterable(by_key(_stored(place), key_of=lambda row: row[:1]) for place in SEALED)
     return dict(Counter(sealed_with(Row(*values).stored) for values in rows))
 

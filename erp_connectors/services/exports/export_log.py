@@ -24,7 +24,7 @@ def log_all(event: str, exports: Iterable[ERPExport], **fields: object) -> None:
 
 
 def log_each(event: str, exports: Iterable[tuple[ERPExport, Mapping[str, object]]]) -> None:
-    """As `log_all`, with fields of its own for each export."""
+    """Log one line for each export, with its own fields."""
     lines = [
         {
             "export_id": str(export.pk),

@@ -40,7 +40,7 @@ def overview(user: User, *, now: datetime | None = None) -> Overview:
 
 
 def _silence(health: Sequence[Health], now: datetime) -> list[Need]:
-    """Where there is work and nothing has moved: a worker that runs beats, polls or delivers."""
+    """Return since when no worker has moved although there is work. A running worker beats, polls or delivers."""
     working = [one for one in health if one.state >= State.RETRYING and _due(one, now)]
     if not working:
         return []
@@ -56,7 +56,7 @@ def _silence(health: Sequence[Health], now: datetime) -> list[Need]:
 
 
 def _due(one: Health, now: datetime) -> bool:
-    """Not while it waits for a later try by itself."""
+    """Return True if the row is due, not if it waits for a later attempt."""
     row = one.connection
     sends = one.waiting > 0 and (row.retry_at is None or row.retry_at <= now)
     polls = one.polled and (row.poll_retry_at is None or row.poll_retry_at <= now)

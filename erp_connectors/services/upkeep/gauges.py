@@ -1,4 +1,4 @@
-"""How things stand now, for metrics, health and `doctor`: a few statements that find by index what they count."""
+"""Current state for metrics, health checks and `doctor`, read with a few indexed statements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _CONNECTION_ID = Cast("connection", CharField())
 
 
 class ConnectionGauges(msgspec.Struct, frozen=True, kw_only=True):
-    """Of an active connection; ``oldest``: since when its longest waiting export waits."""
+    """Gauges of an active connection; ``oldest``: creation time of its oldest waiting export."""
 
     pk: str
     org: str
@@ -81,7 +81,7 @@ def orders_in_error() -> int:
 
 
 def heartbeats() -> Sequence[datetime]:
-    """When each cluster of workers last showed life; the latest first."""
+    """Return the time of the last heartbeat of each cluster of workers, the latest first."""
     return list(Heartbeat.objects.order_by("-beat_at").values_list("beat_at", flat=True))
 
 

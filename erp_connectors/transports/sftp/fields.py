@@ -1,4 +1,4 @@
-"""What each key of the SFTP transport is called, means and may be."""
+"""Fields of the SFTP transport: labels, help texts and limits."""
 
 from erp_connectors.config_fields import DATES, LOGIN, PLAN, SERVER, TIMING, ConfigField, Purpose
 

@@ -1,4 +1,4 @@
-"""What the SFTP transport needs to reach a server."""
+"""Options of the SFTP transport."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a config becomes once the other side has used a credential that was planned: the old one then goes.
+"""Replace the old credential in a config after the server used the planned one.
 
 A planned host key counts from its first day to its last, both included, in UTC. On its first use it becomes the pinned
 one; the old one stays until the same last day, where there is one, and goes at once where there is none.

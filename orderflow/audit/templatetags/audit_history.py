@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def history_of(context: Any, row: Any) -> list[HistoryEntry]:
-    """What was done to a row, as far as the reader may know."""
+    """Return the history of a row that the reader may see."""
     return history(row, context["request"].user)

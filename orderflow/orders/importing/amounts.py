@@ -36,7 +36,7 @@ class NotANumber(Exception):
 
 @dataclass(slots=True)
 class Evidence:
-    """Which decimal sign a file's numbers prove: ``10,5`` proves a comma, ``1.234`` proves nothing."""
+    """Decimal sign that a file's numbers prove: ``10,5`` proves a comma, ``1.234`` proves nothing."""
 
     seen: Counter[Sign] = field(default_factory=Counter)
     example: dict[Sign, tuple[int, str]] = field(default_factory=dict)

@@ -86,7 +86,7 @@ class Checker:
 
 
 class _Location(NamedTuple):
-    """Where fields are: the line of the file, a prefix of their names, and a table's headings by field."""
+    """Location of fields: the line of the file, a prefix of their names, and a table's headings by field."""
 
     line: int
     prefix: str = ""

@@ -65,7 +65,7 @@ class ColumnMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Rule(NamedTuple):
-    """Whether a cell of a row has one of the values; `ANY` is every value that is not empty."""
+    """Match a cell against values; `ANY` matches every value that is not empty."""
 
     position: int
     values: Sequence[str]

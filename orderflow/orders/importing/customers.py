@@ -1,4 +1,4 @@
-"""Whose orders they are: an org's customers by the number that its ERP knows them by."""
+"""An org's customers by their number in its ERP."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class KnownCustomers(NamedTuple):
 
 
 def customers_of(orders: Sequence[OrderIn], org: Org, *, create: bool) -> KnownCustomers:
-    """Within a transaction. Those who are missing are created only where ``create`` says so, and only once."""
+    """Return the customers, within a transaction. Create missing ones only if ``create`` is set, and only once."""
     wanted = {order.customer_number: order for order in orders}
     found = _found(org, wanted)
     missing = wanted.keys() - found.keys()

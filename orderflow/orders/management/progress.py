@@ -1,4 +1,4 @@
-"""How far a long command has come, on a terminal; elsewhere nothing."""
+"""Show the progress of a long command on a terminal."""
 
 import sys
 import time

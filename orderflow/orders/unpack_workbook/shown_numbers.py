@@ -1,4 +1,4 @@
-"""Whole numbers that a format shows with leading zeros or other text: 4711 as 00004711 or 00-4711.
+"""Read whole numbers that a format shows with leading zeros or other text: 4711 as 00004711 or 00-4711.
 
 An order number or SKU is what the user sees. calamine returns only the number.
 """

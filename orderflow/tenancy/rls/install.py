@@ -48,7 +48,7 @@ class _InstalledPolicy:
 
 
 def table_protections(connection: BaseDatabaseWrapper) -> list[TableProtection]:
-    """Of the tables that are there; those of migrations still to come are left out."""
+    """Return the protection of the existing tables; tables of unapplied migrations are left out."""
     wanted = tables()
     switches = _switches(connection, wanted)
     found = _found(connection, wanted)
@@ -147,7 +147,7 @@ def _found(connection: BaseDatabaseWrapper, wanted: Sequence[Table]) -> dict[str
 
 
 def _comment(policy: Policy, found: _InstalledPolicy) -> str:
-    """What we wrote, and what the server made of it, which only it can write: a change of either shows."""
+    """Return a comment with our text and the server's form of the policy, so that a change of either is noticed."""
     return f"{_digest(repr(policy))} {_digest(found.text)}"
 
 

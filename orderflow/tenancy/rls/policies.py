@@ -110,7 +110,7 @@ def _own(model: type[Model]) -> str:
 
 
 def _owned(model: type[Model], path: list[str]) -> str:
-    """Whether a row's org is claimed; each step but the last leads to another table."""
+    """Return the SQL that checks that a row's org is claimed; each step but the last joins another table."""
     step, *rest = path
     if not rest:
         return _claimed(_field(model, step), _column(model, step))
