@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
 
-# Where clouds hand out credentials to whoever asks from inside; the others of them are link-local.
+# Clouds serve credentials to local requests at these addresses; their other such addresses are link-local.
 METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
 )  # fmt: skip

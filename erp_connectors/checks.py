@@ -117,7 +117,7 @@ def retention_periods(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def hard_links(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    # Without it, whoever may write into a dropzone could show us any file of its disk as an ack file.
+    # Without it, any user who may write into a dropzone could present any file of its disk as an ack file.
     try:
         protected = PROTECTED_HARDLINKS.read_text().strip() != "0"
     except OSError:

@@ -156,7 +156,7 @@ class SimulatedErp:
         rng = random.Random(f"{self.behaviour.seed}:{identity}")  # noqa: S311  # repeatable, not secret
         if problem is None and rng.random() < self.behaviour.refuse_rate and identity not in self.seen_orders:
             problem = _reason(order, rng)
-        # Sent again, it is accepted: somebody has put the ERP right meanwhile.
+        # Accepted when sent again, as if the ERP was corrected meanwhile.
         self.seen_orders.add(identity)
         answer = _refusal(name, problem, due) if problem else _acceptance(name, identity, due)
         return list(self._mangled(answer, rng))

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
-# Between two readings a host's monotonic clock counts on: nobody can set it.
+# Between two readings the host's monotonic clock is used, because it can't be set.
 READ_EVERY_SECONDS = 60.0
 # An answer that took longer is used once and not counted on from.
 SLOW_SECONDS = 1.0

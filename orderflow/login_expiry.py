@@ -13,7 +13,7 @@ from django.utils import timezone
 from orderflow.tenancy import scope
 
 BEGAN, USED = "login_began", "login_used"
-# One write a minute says precisely enough when somebody was last here.
+# One write a minute is precise enough for the last activity of a user.
 _NOTED_EVERY = 60
 
 

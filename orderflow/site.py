@@ -48,7 +48,7 @@ class OrderFlowAdminSite(AdminSite):
 
         return [*urls_of(self), *super().get_urls()]
 
-    @scope.everything()  # who logs in is nobody yet, and may be anybody
+    @scope.everything()  # before the login there is no user, and it may be any org's
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Django's, but for the view, which may ask for a code."""
         from orderflow.second_factor.login import password_page  # noqa: PLC0415  # its models are not there yet

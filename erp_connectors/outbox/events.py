@@ -12,7 +12,7 @@ class Event(models.TextChoices):
     CIRCUIT_CLOSED = "circuit.closed", _("A held connection works again")
 
 
-# Of a circuit only what differs from what was told last is news.
+# A circuit's state is reported only if it differs from the last report.
 OF_A_CIRCUIT = (Event.CIRCUIT_OPENED, Event.CIRCUIT_CLOSED)
-# What a test sends; nobody subscribes to it.
+# Event of a test; it can't be subscribed to.
 TEST = "test"

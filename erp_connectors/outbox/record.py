@@ -29,7 +29,7 @@ def note_exports(event: Event, exports: Iterable[ERPExport], *, at: datetime) ->
 
 
 def note_circuit(event: Event, connection: ERPConnection, *, at: datetime) -> None:
-    # Who wants to know of one of both is told by comparing with what was told last, so it needs both.
+    # A subscriber to one of the two events needs both: the last report decides what is sent.
     PendingEvent.objects.bulk_create(
         PendingEvent(subscription=one, event=event, connection=connection, at=at)
         for one in _listening(connection.org_id, connection.pk)

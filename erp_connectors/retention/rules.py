@@ -79,7 +79,7 @@ def _rules(kind: ContentKind, before: datetime) -> Rules:
         return _of_answers(before)
     rules = _of_orders("", before)
     if kind is ContentKind.FILES:
-        # A copy that was put there late is as young as that: whoever put it may be at it still.
+        # The age of a copy counts from when it was stored: a worker may still be using a recent one.
         young = rules.pop(Why.YOUNG) | Q(archived_at__isnull=False, archived_at__gte=before)
         rules |= {Why.UNARCHIVED: Q(payload__isnull=False), Why.YOUNG: young}
     return rules

@@ -40,7 +40,7 @@ class BoundedPacketizer(Packetizer):
         return data
 
     def _read_timeout(self, timeout: float) -> bytes:
-        # Only the greeting is read this way, and each piece of it would have the whole time anew.
+        # Only the greeting is read this way, and each part of it would get the full timeout again.
         self._greeting_ends = self._greeting_ends or time.monotonic() + timeout
         data: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
         self._greeted += len(data)

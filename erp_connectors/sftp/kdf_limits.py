@@ -34,7 +34,7 @@ def require_cheap(data: bytes) -> None:
             else:
                 cheap = b"ENCRYPTED" not in label or _is_cheap(list(_integers(_lock(raw))))
         except (binascii.Error, struct.error, IndexError):
-            continue  # whoever reads it as a key says what is wrong
+            continue  # the key parser reports the error
         if not cheap:
             raise KeyUnreadable(f"{_COSTLY}; write it anew with 'ssh-keygen -p -a 100'")
 

@@ -64,7 +64,7 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
 
 
 def _encoded(text: str) -> bytes:
-    # Half a character is part of no key and of no passphrase: both are then wrong, which is what is told.
+    # A lone surrogate is part of no key and no passphrase: report both as wrong.
     return text.encode(errors="replace")
 
 

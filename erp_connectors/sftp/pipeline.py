@@ -104,7 +104,7 @@ class Pipeline:
                 self._flush()
                 if len(results) < len(tasks):
                     self._receive()
-            # What nobody waits for.
+            # Requests without a waiting task.
             self._flush()
         except SshError as failure:
             error = failure

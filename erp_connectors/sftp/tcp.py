@@ -85,7 +85,7 @@ def _connect(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A keepalive that nobody confirms ends the connection, instead of a quarter of an hour later.
+            # An unconfirmed keepalive ends the connection at once, instead of after a quarter of an hour.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)
     except BaseException:
         sock.close()

@@ -66,7 +66,7 @@ def keys() -> Iterator[CheckResult]:
 
 def disk() -> Iterator[CheckResult]:
     folders = [_existing(Path(str(one))) for one in (settings.VAR, *settings.DROPZONE_ROOTS)]
-    # Of folders on the same disk the first speaks for all.
+    # Report one folder per disk.
     for folder in {one.stat().st_dev: one for one in reversed(folders)}.values():
         free = shutil.disk_usage(folder).free
         told = f"{free / 1024**3:.1f} GB are free at {folder}"

@@ -14,7 +14,7 @@ from erp_connectors.watch.readiness_checks import PARTS
 from orderflow.tenancy import scope
 
 PATIENCE = 5.0
-# The archive is written to, and migrations are many files: nobody may have that done a hundred times a second.
+# These checks write to the archive and read many migration files: too costly to run at each request.
 CACHE_SECONDS = {"storage": 15.0, "migrations": 15.0}
 CACHE_SECONDS_ON_ERROR = 1.0
 

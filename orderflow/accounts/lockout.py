@@ -38,7 +38,7 @@ class LockoutBackend(AxesStandaloneBackend):  # type: ignore[misc]  # axes has n
     """Stands before the backend that knows passwords."""
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
-        # Without a request nobody is at the door: a command asks.
+        # Without a request there is no login: a command asks.
         if request is None:
             return
         try:

@@ -14,7 +14,7 @@ from orderflow.input_rules.fields import OneLineField
 class Token(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
     """A program's key to the API. Only its digest is kept."""
 
-    # The primary key is the digest, which nobody is shown.
+    # The primary key is the digest, which is never shown.
     public_id = models.UUIDField(unique=True, default=uuid4, editable=False)
     name = OneLineField(max_length=100, blank=True, default="")
 

@@ -101,7 +101,7 @@ def _claim(request: IdempotentRequest, token: str) -> StoredResponse | None:
         until=now + MAX_WORKING_TIME,
         created_at=now,
     )
-    # One statement that waits for nobody: a second claim sees the first, committed.
+    # One statement in a transaction of its own: no claim waits for another, and a second claim sees the first.
     KeyedRequest.objects.bulk_create([fresh], ignore_conflicts=True)
     found = KeyedRequest.objects.get(scope=request.scope, operation=request.operation, key=request.key)
     if found.token == token:

@@ -55,7 +55,7 @@ def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
 
 
 @never_cache
-@scope.everything()  # who logs in is nobody yet, and may be anybody
+@scope.everything()  # before the login there is no user, and it may be any org's
 def code_page(request: HttpRequest) -> HttpResponse:
     person = _waiting(request)
     if person is None:

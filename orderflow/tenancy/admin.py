@@ -61,7 +61,7 @@ class OrgScopedAdmin(ModelAdmin):
         try:
             return super().get_changelist_instance(request)
         except (OverflowError, ValueError) as error:
-            # Of an address that somebody typed: a year that no calendar has is noticed only by the query.
+            # The URL may contain a year out of range, which only the query reports.
             raise IncorrectLookupParameters from error
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:

@@ -19,7 +19,7 @@ class OrgScopeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with scope.everything():
-            # Read here, once: who somebody is stands in a row that only its org may see.
+            # Read the user here, once: the user's row is visible only to its org.
             user = request.user if request.user.is_authenticated else None
         with scope.within(scope.of_user(user) if isinstance(user, User) else scope.NOTHING):
             return self.get_response(request)

@@ -86,7 +86,7 @@ class UserAdmin(OrgScopedAdmin):
         if obj is None:
             return ()
         if obj == request.user:
-            # So that nobody locks themselves out, nor an org its last admin.
+            # Users can't deactivate themselves, nor the last admin of an org.
             return (*self.readonly_fields, "role", "active")
         return self.readonly_fields if obj.org_id else (*self.readonly_fields, "role")
 

@@ -45,7 +45,7 @@ def main() -> None:
         from django.core.management import call_command  # noqa: PLC0415
         from django.db import connections  # noqa: PLC0415
 
-        # PostgreSQL ends only when nobody is connected any more.
+        # PostgreSQL stops only after all connections are closed.
         stack.callback(connections.close_all)
         call_command("migrate", verbosity=0)
         place = stack.enter_context(world.running_world(folder / "sftp", sorted({0, *options.round_trip})))

@@ -56,7 +56,7 @@ def start(root: Path, keys: Path, *, port: int = 0) -> SftpServer:
     except OSError:
         if not port:
             raise
-        # Somebody else has the port meanwhile; the connection is told the new one.
+        # Another program took the port; the connection gets the new one.
         return start(root, keys)
     return SftpServer(
         chosen, host_key.export_public_key().decode().strip(), client_key.export_private_key().decode()

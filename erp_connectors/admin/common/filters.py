@@ -33,7 +33,7 @@ class NeedsAttention(admin.SimpleListFilter):
 
     def wanted(self) -> tuple[Q, ...]:
         late = Q(status=ExportStatus.SENT, overdue_at__isnull=False)
-        # One that was retried, or whose order is in review or rejected, needs nobody any more.
+        # An export that was retried, or whose order is in review or rejected, needs no attention.
         delayed = Q(
             pk__in=attention_queries.delayed(ERPExport.objects.all(), now=timezone.now()).values("pk")
         )

@@ -14,7 +14,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
-# A shape beside the word, so that nothing is told by colour alone.
+# A shape beside the word, so that colour is not the only sign.
 SHAPES = {"ok": "✓", "warning": "▲", "stopped": "✕", "todo": "●", "idle": "○"}
 TONES = {
     "NEW": "idle", "EXTRACTED": "idle", "NEEDS_REVIEW": "warning", "READY": "todo", "REJECTED": "stopped",

@@ -131,7 +131,7 @@ def _test_lines(connection: ERPConnection, actor: Any) -> Generator[str]:
         yield _line(name, "step", {"name": name, "label": label, "waiting": True})
     for step in connection_test.run_test(connection.pk, actor=actor):
         yield _line(step.name, "step", {"step": ReportedStep.of(step)})
-    # Read anew as a whole: refreshing opens the config, which may be what no key opens.
+    # Read the whole row again: refreshing would decrypt the config, which may be unreadable.
     yield _line(
         "outcome", "outcome", _outcome(ERPConnection.objects.select_related("org").get(pk=connection.pk))
     )

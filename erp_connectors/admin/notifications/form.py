@@ -86,7 +86,7 @@ class SubscriptionForm(ModelForm):
         chosen.label_from_instance = lambda row: named(connection_ref(row))  # type: ignore[method-assign, assignment]
         self.fields["language"].initial = get_language()
         self.fields["language"].widget.attrs["data-modes"] = Channel.EMAIL.value
-        # What was told by one way is no history of the other.
+        # The history of one channel does not apply to the other.
         self.fields["channel"].disabled = not self.instance._state.adding
 
     def _connections(self) -> Any:

@@ -72,7 +72,7 @@ class SubscriptionAdmin(ListPage, OrgColumn):
         return {"connection": request.GET["connection"]} if "connection" in request.GET else {}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Who is no longer told has a right to be forgotten; the audit log keeps what matters.
+        # Delete the addresses of former recipients (privacy); the audit log keeps what matters.
         return self.has_change_permission(request)
 
     def get_actions(self, request: HttpRequest) -> Any:

@@ -77,7 +77,7 @@ class Login(Strict, APIView):
     throttle_classes = [LoginThrottle]
 
     @extend_schema(operation_id="login", tags=["auth"], request=Credentials, responses=NewToken)
-    @scope.everything()  # who logs in is nobody yet, and may be anybody
+    @scope.everything()  # before the login there is no user, and it may be any org's
     @takes_body
     def post(self, request: Request) -> Response:
         credentials = Credentials(data=request.data)

@@ -46,7 +46,7 @@ class AuditFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
         return search(entries, signed_in(self.request), text)
 
     def by_actor(self, entries: QuerySet[AuditLog], name: str, email: str) -> QuerySet[AuditLog]:
-        # Beside a join the database would read the whole log for somebody who did nothing.
+        # With a join the database would read the whole log for a user without entries.
         who = list(User.objects.by_email(email).values_list("pk", flat=True))
         return entries.filter(actor__in=who)
 

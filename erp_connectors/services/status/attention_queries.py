@@ -11,7 +11,7 @@ from erp_connectors.states import UNSETTLED_ACKS, AckFileStatus, ConnectionStatu
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
-# Until a person has marked it as handled, and for no longer than somebody may still ask about it.
+# Until a user dismisses it, and no longer than a question about it is likely.
 STRAY_FOR = timedelta(days=14)
 FAILURES_THAT_LAST = 3
 DELAYED_AFTER = timedelta(minutes=30)

@@ -12,7 +12,7 @@ from django.db.utils import ProgrammingError
 
 from orderflow.tenancy.rls.policies import Policy, Table, tables
 
-# Whoever uses a table waits behind us for so long, where somebody else doesn't let go of it.
+# If another session holds a table's lock, all users of the table wait behind us for this time.
 LOCK_WAIT = "5s"
 
 
