@@ -20,8 +20,10 @@ from tests.crash.erp import Erp
 from tests.crash.orders import Ended
 from tests.crash.workers import Workers
 
-LINES = (2, 250, 2)  # the one in the middle takes several writes over SFTP, and one in a folder
-FEW_LINES = (2, 2, 2)
+# The order in the middle takes several writes over SFTP, and one in a folder. Long notes cost less than many lines.
+SEVERAL_WRITES, SHORT = "Lieferung bis 10 Uhr\n" * 2_000, "Lieferung bis 10 Uhr"
+NOTES = (SHORT, SEVERAL_WRITES, SHORT)
+SHORT_NOTES = (SHORT, SHORT, SHORT)
 
 Note = Callable[[str, int], None]
 
@@ -34,15 +36,17 @@ class Cell:
     erp: Erp
     workers: Workers
     note: Note
-    lines: Sequence[int] = LINES
+    notes: Sequence[str] = NOTES
 
     @property
     def inbox(self) -> Path:
         return self.folder / "in"
 
-    def push(self, lines: Sequence[int] = ()) -> list[ERPExport]:
+    def push(self, how_many: int | None = None) -> list[ERPExport]:
+        """Push an order for each of the cell's notes, or ``how_many`` short ones."""
         buyer = factories.customer(self.org)
-        orders = [factories.draft(self.org, customer=buyer, lines=count) for count in lines or self.lines]
+        notes = self.notes if how_many is None else [SHORT] * how_many
+        orders = [factories.draft(self.org, customer=buyer, notes=text) for text in notes]
         results = push_many(factories.ids(orders), actor=None)
         return [results[order.pk].export for order in orders]
 

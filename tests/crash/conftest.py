@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from tests import factories
-from tests.crash.cells import FEW_LINES, LINES, Cell
+from tests.crash.cells import NOTES, SHORT_NOTES, Cell
 from tests.crash.dropzones import Dropzones
 from tests.crash.erp import Erp
 from tests.crash.workers import Workers, workers
@@ -72,8 +72,8 @@ def make_cell(
             erp = Erp(folder / "in", takes=takes)
             stack.callback(erp.close)
             row = factories.connection(org, {**values, **config}, last_success_at=yesterday)
-            lines = FEW_LINES if kind == "filesystem" else LINES
-            return Cell(org, row, folder, erp, _workers, record_property, lines)
+            notes = SHORT_NOTES if kind == "filesystem" else NOTES
+            return Cell(org, row, folder, erp, _workers, record_property, notes)
 
         yield make
 

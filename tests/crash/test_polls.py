@@ -116,7 +116,7 @@ def answered(make_cell: MakeCell) -> Callable[..., Answered]:
         cell = make_cell(kind, takes=True)
         for place in ("processed", "error") if folders else ():
             (cell.folder / "ack" / place).mkdir()
-        first, second, third, fourth = exports = cell.push([1, 1, 1, 1])
+        first, second, third, fourth = exports = cell.push(4)
         cell.finished()
         cell.answer(f"ack_{fourth.filename}", BROKEN)
         cell.poll()  # it might still be written to; the next look settles it

@@ -24,7 +24,7 @@ def test_killed_polls_end_in_the_state_of_one_that_was_not(
         at_once.arrive(file)
     at_once.settle()
     cell = make_cell("filesystem", takes=True)
-    exports = cell.push([1, 1])
+    exports = cell.push(2)
     cell.finished()
     killed = Exchange(
         ERPConnection.objects.get(pk=cell.connection.pk), cell.inbox, cell.folder / "ack", exports

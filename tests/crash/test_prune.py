@@ -23,7 +23,7 @@ COMMITS = [f"before-commit{n}" for n in ("", "-2", "-3", "-4", "-5")]
 @pytest.mark.parametrize("point", [*STEPS, *COMMITS])
 def test_a_run_killed_anywhere_is_finished_by_the_next(make_cell: MakeCell, point: str) -> None:
     cell = make_cell("filesystem", takes=False)
-    exports = cell.push((1, 1))
+    exports = cell.push(2)
     cell.deliver()
     for export in exports:
         cell.answer(f"ack_{export.filename}", ACKED)

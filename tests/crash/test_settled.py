@@ -26,7 +26,7 @@ FREE_TO_TAKE_OVER = [(kind, point) for kind, point in CELLS if not point.startsw
 
 def lost(cell: Cell, renamed: str) -> ERPExport:
     """An export whose link died before or after its rename and stayed dead until the last try; retried."""
-    (export,) = cell.push([2])
+    (export,) = cell.push(1)
     cell.deliver(settings=LAST_TRY, lose={"publish": renamed})
     export.refresh_from_db()
     assert (export.status, export.failed_as) == (ExportStatus.FAILED, FailedAs.UNKNOWN)
