@@ -9,7 +9,7 @@ from pathlib import Path
 import django
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.db.migrations import Migration
+from django.db.migrations import AddConstraint, AddIndex, CreateModel, Migration
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.questioner import MigrationQuestioner
@@ -46,7 +46,28 @@ def _initial(ours: list[AppConfig]) -> Iterator[tuple[AppConfig, Migration]]:
         migration, *more = changes[app.label]
         if more:
             sys.exit(f"{app.label} needs more than one migration. Remove the circular foreign keys.")
+        _create_with_constraints(migration)
         yield app, migration
+
+
+def _create_with_constraints(migration: Migration) -> None:
+    """Create each table with its indexes and constraints.
+
+    Django adds them one by one. For each it builds the models anew, and SQLite the table, which is a third of the time
+    that a new database takes.
+    """
+    tables = {one.name_lower: one for one in migration.operations if isinstance(one, CreateModel)}
+    rest = []
+    for operation in migration.operations:
+        if isinstance(operation, AddIndex):
+            tables[operation.model_name_lower].options.setdefault("indexes", []).append(operation.index)
+        elif isinstance(operation, AddConstraint):
+            tables[operation.model_name_lower].options.setdefault("constraints", []).append(
+                operation.constraint
+            )
+        else:
+            rest.append(operation)
+    migration.operations = rest  # type: ignore[misc]  # Django itself sets it on the instance
 
 
 def _write(app: Path, migration: Migration) -> str:

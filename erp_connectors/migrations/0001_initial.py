@@ -93,6 +93,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "connection",
+                "indexes": [models.Index(fields=["status", "last_poll_at"], name="connection_due_poll")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "ACTIVE")),
+                        fields=("org", "connector_type"),
+                        name="one_active_connection_per_org_and_type",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["ACTIVE", "DISABLED"])),
+                        name="connection_status_is_known",
+                    ),
+                    models.UniqueConstraint(fields=("org", "id"), name="connection_by_org_and_id"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -237,6 +250,61 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "export",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "PENDING")),
+                        fields=["connection", "created_at"],
+                        name="export_queue",
+                    ),
+                    models.Index(fields=["org", "-created_at"], name="export_by_org"),
+                    models.Index(fields=["org", "status", "-created_at"], name="export_by_status"),
+                    models.Index(fields=["draft_order", "-created_at"], name="export_by_draft"),
+                    models.Index(
+                        condition=models.Q(("payload__isnull", False)),
+                        fields=["created_at"],
+                        name="export_unarchived",
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "SENT")),
+                        fields=["connection", "sent_at"],
+                        name="export_unanswered",
+                    ),
+                    models.Index(
+                        condition=models.Q(("overdue_at__isnull", False), ("status", "SENT")),
+                        fields=["org", "-created_at"],
+                        name="export_overdue",
+                    ),
+                    models.Index(
+                        condition=models.Q(("conflict_json__isnull", False)),
+                        fields=["org", "-created_at"],
+                        name="export_conflict",
+                    ),
+                    models.Index(
+                        condition=models.Q(("copy_gone_at", None), ("payload_removed_at__isnull", False)),
+                        fields=["org", "created_at"],
+                        name="export_half_removed",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status__in", ("PENDING", "SENT", "ACKED"))),
+                        fields=("draft_order",),
+                        name="one_live_export_per_draft",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["PENDING", "SENT", "ACKED", "FAILED"])),
+                        name="export_status_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status", "FAILED"), ("failed_as", ""), _connector="XOR"),
+                        name="export_failed_as_says_why",
+                    ),
+                    models.UniqueConstraint(fields=("org", "id"), name="export_by_org_and_id"),
+                    orderflow.tenancy.same_org.SameOrg(
+                        field="connection", name="export_connection_of_same_org"
+                    ),
+                    orderflow.tenancy.same_org.SameOrg(field="draft_order", name="export_order_of_same_org"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -347,6 +415,35 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "ack file",
+                "indexes": [
+                    models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
+                    models.Index(fields=["org", "-first_seen_at"], name="ack_file_by_org"),
+                    models.Index(
+                        condition=models.Q(("body__isnull", False)),
+                        fields=["org", "first_seen_at"],
+                        name="ack_file_with_text",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("moved_at", None)),
+                        fields=("connection", "name", "part"),
+                        name="one_present_ack_file_per_name",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                ["WAITING", "APPLIED", "REPEATED", "CONFLICT", "UNMATCHED", "MALFORMED"],
+                            )
+                        ),
+                        name="ack_file_status_is_known",
+                    ),
+                    orderflow.tenancy.same_org.SameOrg(
+                        field="connection", name="ack_file_connection_of_same_org"
+                    ),
+                    orderflow.tenancy.same_org.SameOrg(field="export", name="ack_file_export_of_same_org"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -376,168 +473,5 @@ class Migration(migrations.Migration):
                 "verbose_name": "export event",
                 "ordering": ["id"],
             },
-        ),
-        migrations.AddIndex(
-            model_name="erpconnection",
-            index=models.Index(fields=["status", "last_poll_at"], name="connection_due_poll"),
-        ),
-        migrations.AddConstraint(
-            model_name="erpconnection",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "ACTIVE")),
-                fields=("org", "connector_type"),
-                name="one_active_connection_per_org_and_type",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpconnection",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["ACTIVE", "DISABLED"])), name="connection_status_is_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpconnection",
-            constraint=models.UniqueConstraint(fields=("org", "id"), name="connection_by_org_and_id"),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(
-                condition=models.Q(("status", "PENDING")),
-                fields=["connection", "created_at"],
-                name="export_queue",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(fields=["org", "-created_at"], name="export_by_org"),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(fields=["org", "status", "-created_at"], name="export_by_status"),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(fields=["draft_order", "-created_at"], name="export_by_draft"),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(
-                condition=models.Q(("payload__isnull", False)),
-                fields=["created_at"],
-                name="export_unarchived",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(
-                condition=models.Q(("status", "SENT")),
-                fields=["connection", "sent_at"],
-                name="export_unanswered",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(
-                condition=models.Q(("overdue_at__isnull", False), ("status", "SENT")),
-                fields=["org", "-created_at"],
-                name="export_overdue",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(
-                condition=models.Q(("conflict_json__isnull", False)),
-                fields=["org", "-created_at"],
-                name="export_conflict",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="erpexport",
-            index=models.Index(
-                condition=models.Q(("copy_gone_at", None), ("payload_removed_at__isnull", False)),
-                fields=["org", "created_at"],
-                name="export_half_removed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpexport",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status__in", ("PENDING", "SENT", "ACKED"))),
-                fields=("draft_order",),
-                name="one_live_export_per_draft",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpexport",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["PENDING", "SENT", "ACKED", "FAILED"])),
-                name="export_status_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpexport",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status", "FAILED"), ("failed_as", ""), _connector="XOR"),
-                name="export_failed_as_says_why",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpexport",
-            constraint=models.UniqueConstraint(fields=("org", "id"), name="export_by_org_and_id"),
-        ),
-        migrations.AddConstraint(
-            model_name="erpexport",
-            constraint=orderflow.tenancy.same_org.SameOrg(
-                field="connection", name="export_connection_of_same_org"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="erpexport",
-            constraint=orderflow.tenancy.same_org.SameOrg(
-                field="draft_order", name="export_order_of_same_org"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="ackfile",
-            index=models.Index(fields=["org", "status", "-first_seen_at"], name="ack_file_by_status"),
-        ),
-        migrations.AddIndex(
-            model_name="ackfile",
-            index=models.Index(fields=["org", "-first_seen_at"], name="ack_file_by_org"),
-        ),
-        migrations.AddIndex(
-            model_name="ackfile",
-            index=models.Index(
-                condition=models.Q(("body__isnull", False)),
-                fields=["org", "first_seen_at"],
-                name="ack_file_with_text",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="ackfile",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("moved_at", None)),
-                fields=("connection", "name", "part"),
-                name="one_present_ack_file_per_name",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="ackfile",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status__in", ["WAITING", "APPLIED", "REPEATED", "CONFLICT", "UNMATCHED", "MALFORMED"])
-                ),
-                name="ack_file_status_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="ackfile",
-            constraint=orderflow.tenancy.same_org.SameOrg(
-                field="connection", name="ack_file_connection_of_same_org"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="ackfile",
-            constraint=orderflow.tenancy.same_org.SameOrg(field="export", name="ack_file_export_of_same_org"),
         ),
     ]

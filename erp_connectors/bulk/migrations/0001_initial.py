@@ -65,6 +65,20 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "bulk run",
                 "verbose_name_plural": "bulk runs",
+                "indexes": [
+                    models.Index(fields=["org", "-created_at"], name="bulk_run_by_org"),
+                    models.Index(
+                        condition=models.Q(("confirmed_at__isnull", False), ("finished_at", None)),
+                        fields=["confirmed_at"],
+                        name="bulk_run_unfinished",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("action__in", ["READY", "APPROVE", "PUSH", "RETRY", "REJECT"])),
+                        name="bulk_action_is_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -107,42 +121,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["position"],
+                "indexes": [models.Index(fields=["run", "outcome", "position"], name="bulk_row_by_outcome")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "draft_order"), name="order_once_in_a_bulk_run"),
+                    models.CheckConstraint(
+                        condition=models.Q(("outcome__in", ["", "DONE", "SAME", "REFUSED"])),
+                        name="bulk_outcome_is_known",
+                    ),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="bulkrun",
-            index=models.Index(fields=["org", "-created_at"], name="bulk_run_by_org"),
-        ),
-        migrations.AddIndex(
-            model_name="bulkrun",
-            index=models.Index(
-                condition=models.Q(("confirmed_at__isnull", False), ("finished_at", None)),
-                fields=["confirmed_at"],
-                name="bulk_run_unfinished",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkrun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("action__in", ["READY", "APPROVE", "PUSH", "RETRY", "REJECT"])),
-                name="bulk_action_is_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="bulkrow",
-            index=models.Index(fields=["run", "outcome", "position"], name="bulk_row_by_outcome"),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkrow",
-            constraint=models.UniqueConstraint(
-                fields=("run", "draft_order"), name="order_once_in_a_bulk_run"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkrow",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("outcome__in", ["", "DONE", "SAME", "REFUSED"])),
-                name="bulk_outcome_is_known",
-            ),
         ),
     ]

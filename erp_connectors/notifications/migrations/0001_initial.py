@@ -76,6 +76,32 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "notification",
                 "verbose_name_plural": "notifications",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("failing_since__isnull", False)),
+                        fields=["org"],
+                        name="subscription_failing",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("channel__in", ["EMAIL", "WEBHOOK"])),
+                        name="subscription_channel_is_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("channel", "WEBHOOK")),
+                        fields=("connection", "url"),
+                        name="webhook_once_per_connection",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("channel", "WEBHOOK"), ("connection", None)),
+                        fields=("org", "url"),
+                        name="webhook_once_for_all_connections",
+                    ),
+                    orderflow.tenancy.same_org.SameOrg(
+                        field="connection", name="subscription_connection_of_same_org"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -127,6 +153,28 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["subscription", "event", "at"], name="pending_event_by_event")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "event__in",
+                                [
+                                    "export.failed",
+                                    "export.refused",
+                                    "export.overdue",
+                                    "circuit.opened",
+                                    "circuit.closed",
+                                ],
+                            )
+                        ),
+                        name="pending_event_event_is_known",
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Notification",
@@ -168,98 +216,33 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(
-                condition=models.Q(("failing_since__isnull", False)),
-                fields=["org"],
-                name="subscription_failing",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="subscription",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("channel__in", ["EMAIL", "WEBHOOK"])),
-                name="subscription_channel_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="subscription",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("channel", "WEBHOOK")),
-                fields=("connection", "url"),
-                name="webhook_once_per_connection",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="subscription",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("channel", "WEBHOOK"), ("connection", None)),
-                fields=("org", "url"),
-                name="webhook_once_for_all_connections",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="subscription",
-            constraint=orderflow.tenancy.same_org.SameOrg(
-                field="connection", name="subscription_connection_of_same_org"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="pendingevent",
-            index=models.Index(fields=["subscription", "event", "at"], name="pending_event_by_event"),
-        ),
-        migrations.AddConstraint(
-            model_name="pendingevent",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "event__in",
-                        [
-                            "export.failed",
-                            "export.refused",
-                            "export.overdue",
-                            "circuit.opened",
-                            "circuit.closed",
-                        ],
-                    )
-                ),
-                name="pending_event_event_is_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(fields=["subscription", "-created_at"], name="notification_by_age"),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(fields=["created_at"], name="notification_old"),
-        ),
-        migrations.AddConstraint(
-            model_name="notification",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("dropped_at", None), ("sent_at", None)),
-                fields=("subscription", "event"),
-                name="one_unsent_notification_per_event",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="notification",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "event__in",
-                        [
-                            "export.failed",
-                            "export.refused",
-                            "export.overdue",
-                            "circuit.opened",
-                            "circuit.closed",
-                        ],
-                    )
-                ),
-                name="notification_event_is_known",
-            ),
+            options={
+                "indexes": [
+                    models.Index(fields=["subscription", "-created_at"], name="notification_by_age"),
+                    models.Index(fields=["created_at"], name="notification_old"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("dropped_at", None), ("sent_at", None)),
+                        fields=("subscription", "event"),
+                        name="one_unsent_notification_per_event",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "event__in",
+                                [
+                                    "export.failed",
+                                    "export.refused",
+                                    "export.overdue",
+                                    "circuit.opened",
+                                    "circuit.closed",
+                                ],
+                            )
+                        ),
+                        name="notification_event_is_known",
+                    ),
+                ],
+            },
         ),
     ]

@@ -46,6 +46,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("finished_at", None)),
+                        fields=["began_at"],
+                        name="retention_unfinished",
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="RetentionShare",
@@ -75,17 +84,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="retentionrun",
-            index=models.Index(
-                condition=models.Q(("finished_at", None)), fields=["began_at"], name="retention_unfinished"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="retentionshare",
-            constraint=models.UniqueConstraint(
-                fields=("run", "org"), name="one_share_per_retention_run_and_org"
-            ),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "org"), name="one_share_per_retention_run_and_org")
+                ],
+            },
         ),
     ]

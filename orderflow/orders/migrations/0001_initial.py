@@ -41,6 +41,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["name"],
+                "indexes": [
+                    models.Index(fields=["org", "name"], name="customer_by_org"),
+                    models.Index(fields=["org", "erp_customer_number"], name="customer_by_number"),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("org", "id"), name="customer_by_org_and_id")],
             },
         ),
         migrations.CreateModel(
@@ -72,6 +77,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["file_name", "id"],
+                "constraints": [models.UniqueConstraint(fields=("org", "id"), name="document_by_org_and_id")],
             },
         ),
         migrations.CreateModel(
@@ -176,6 +182,55 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "order",
                 "ordering": ["-created_at"],
+                "indexes": [
+                    models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),
+                    models.Index(fields=["org", "-created_at"], name="draft_by_org"),
+                    models.Index(
+                        condition=models.Q(("status", "ERROR")), fields=["org"], name="draft_in_error"
+                    ),
+                    models.Index(fields=["customer", "-created_at"], name="draft_by_customer"),
+                    models.Index(fields=["org", "external_order_number"], name="draft_by_number"),
+                    models.Index(
+                        condition=models.Q(("erp_order_id", ""), _negated=True),
+                        fields=["org", "erp_order_id", "erp_number_doubtful_at"],
+                        name="draft_by_erp_number",
+                    ),
+                    models.Index(
+                        condition=models.Q(("erp_number_doubtful_at__isnull", False)),
+                        fields=["org", "-erp_number_doubtful_at"],
+                        name="draft_erp_number_doubtful",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "NEW",
+                                    "EXTRACTED",
+                                    "NEEDS_REVIEW",
+                                    "READY",
+                                    "REJECTED",
+                                    "APPROVED",
+                                    "PUSHING",
+                                    "PUSHED",
+                                    "ERROR",
+                                ],
+                            )
+                        ),
+                        name="draft_status_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("currency", ""), ("currency__regex", "^[A-Z]{3}$"), _connector="OR"
+                        ),
+                        name="draft_currency_iso",
+                    ),
+                    models.UniqueConstraint(fields=("org", "id"), name="draft_by_org_and_id"),
+                    orderflow.tenancy.same_org.SameOrg(field="customer", name="draft_customer_of_same_org"),
+                    orderflow.tenancy.same_org.SameOrg(field="document", name="draft_document_of_same_org"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -245,6 +300,19 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "line",
                 "ordering": ["line_no"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("draft_order", "line_no"), name="line_no_unique_in_draft"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("uom", ""),
+                            ("uom__in", ["ST", "M", "CM", "MM", "KG", "G", "L", "ML", "KAR", "PAL", "SET"]),
+                            _connector="OR",
+                        ),
+                        name="line_uom_is_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -287,127 +355,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="customer",
-            index=models.Index(fields=["org", "name"], name="customer_by_org"),
-        ),
-        migrations.AddIndex(
-            model_name="customer",
-            index=models.Index(fields=["org", "erp_customer_number"], name="customer_by_number"),
-        ),
-        migrations.AddConstraint(
-            model_name="customer",
-            constraint=models.UniqueConstraint(fields=("org", "id"), name="customer_by_org_and_id"),
-        ),
-        migrations.AddConstraint(
-            model_name="document",
-            constraint=models.UniqueConstraint(fields=("org", "id"), name="document_by_org_and_id"),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(fields=["org", "status", "-created_at"], name="draft_by_status"),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(fields=["org", "-created_at"], name="draft_by_org"),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(
-                condition=models.Q(("status", "ERROR")), fields=["org"], name="draft_in_error"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(fields=["customer", "-created_at"], name="draft_by_customer"),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(fields=["org", "external_order_number"], name="draft_by_number"),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(
-                condition=models.Q(("erp_order_id", ""), _negated=True),
-                fields=["org", "erp_order_id", "erp_number_doubtful_at"],
-                name="draft_by_erp_number",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="draftorder",
-            index=models.Index(
-                condition=models.Q(("erp_number_doubtful_at__isnull", False)),
-                fields=["org", "-erp_number_doubtful_at"],
-                name="draft_erp_number_doubtful",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorder",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "status__in",
-                        [
-                            "NEW",
-                            "EXTRACTED",
-                            "NEEDS_REVIEW",
-                            "READY",
-                            "REJECTED",
-                            "APPROVED",
-                            "PUSHING",
-                            "PUSHED",
-                            "ERROR",
-                        ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("customer", "external_order_number"), name="order_of_a_customer_imported_once"
                     )
-                ),
-                name="draft_status_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorder",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("currency", ""), ("currency__regex", "^[A-Z]{3}$"), _connector="OR"),
-                name="draft_currency_iso",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorder",
-            constraint=models.UniqueConstraint(fields=("org", "id"), name="draft_by_org_and_id"),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorder",
-            constraint=orderflow.tenancy.same_org.SameOrg(
-                field="customer", name="draft_customer_of_same_org"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorder",
-            constraint=orderflow.tenancy.same_org.SameOrg(
-                field="document", name="draft_document_of_same_org"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorderline",
-            constraint=models.UniqueConstraint(
-                fields=("draft_order", "line_no"), name="line_no_unique_in_draft"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftorderline",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("uom", ""),
-                    ("uom__in", ["ST", "M", "CM", "MM", "KG", "G", "L", "ML", "KAR", "PAL", "SET"]),
-                    _connector="OR",
-                ),
-                name="line_uom_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="importedorder",
-            constraint=models.UniqueConstraint(
-                fields=("customer", "external_order_number"), name="order_of_a_customer_imported_once"
-            ),
+                ],
+            },
         ),
     ]
