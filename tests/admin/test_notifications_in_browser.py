@@ -22,7 +22,7 @@ def test_a_webhook_from_the_connections_page_to_its_test(as_user, site, receiver
     page = as_user(factories.user(site.org, Role.INTEGRATOR))
     connection = reverse("admin:erp_connectors_erpconnection_change", args=[site.connection.pk])
     page.goto(live_server.url + connection)
-    page.click("text=Notify somebody")
+    page.click("text=Add a notification")
     expect(page.locator("#id_connection")).to_have_value(str(site.connection.pk))
     expect(page.locator("#id_url")).to_be_hidden()
     look_wide_and_narrow(page)
@@ -37,7 +37,7 @@ def test_a_webhook_from_the_connections_page_to_its_test(as_user, site, receiver
 
     page.click("text=I have copied it")
     page.click("input[value='Send a test']")
-    expect(page.get_by_text("It got through: the receiver answered 200.")).to_be_visible()
+    expect(page.get_by_text("The test was delivered. The receiver answered with status 200.")).to_be_visible()
     look_wide_and_narrow(page)
 
 
@@ -52,7 +52,7 @@ def test_one_that_was_given_up_leads_from_the_overview_to_what_to_do(as_user, si
     look_wide_and_narrow(page)
 
     page.click("text=Open the notification")
-    expect(page.get_by_text("Given up")).to_be_visible()
+    expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
     look_wide_and_narrow(page)
 
     page.goto(live_server.url + reverse("admin:notify_subscription_changelist"))
