@@ -127,7 +127,7 @@ def test_who_is_logged_out_meanwhile_is_told(page, busy, live_server, context):
 
     page.clock.fast_forward(EVERY + 1000)
 
-    expect(page.get_by_role("alert")).to_contain_text("log in again")
+    expect(page.get_by_role("alert")).to_contain_text("Log in again")
     expect(page.get_by_role("heading", name="Needs your attention")).to_be_visible()
 
 
