@@ -6,9 +6,9 @@ from erp_connectors.faults import FAULT_KINDS, Scope, Side
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
 HEADING = {
-    Scope.TRANSIENT: "May pass by itself",
-    Scope.CONNECTION: "The connection needs a person",
-    Scope.ORDER: "This order needs a person",
+    Scope.TRANSIENT: "Temporary",
+    Scope.CONNECTION: "The connection needs attention",
+    Scope.ORDER: "This order needs attention",
     Scope.FILE: "About one file",
 }
 
