@@ -12,11 +12,16 @@ from tests.services.conftest import site as site
 if TYPE_CHECKING:  # the everyday tier has no browser; importing Playwright takes a second
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+WAIT = 30_000  # milliseconds that a page gets; machines are busy
+
 
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import expect  # noqa: PLC0415
+
     from tests.servers.chromium import chromium  # noqa: PLC0415
 
+    expect.set_options(timeout=WAIT)
     with chromium() as running:
         yield running
 
@@ -31,7 +36,7 @@ def context(browser: "Browser") -> "Iterator[BrowserContext]":
     from tests.browsing import DESKTOP  # noqa: PLC0415
 
     made = browser.new_context(viewport=DESKTOP, locale="en-GB")
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(WAIT)
     yield made
     made.close()
 
