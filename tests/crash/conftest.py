@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -13,7 +14,7 @@ from tests.crash.dropzones import Dropzones
 from tests.crash.erp import Erp
 from tests.crash.workers import Workers, workers
 
-HERE = Path(__file__).parent
+HERE = f"{Path(__file__).parent}{os.sep}"
 MakeCell = Callable[..., Cell]
 MakePair = Callable[[str], list[Cell]]
 
@@ -21,7 +22,7 @@ MakePair = Callable[[str], list[Cell]]
 @pytest.hookimpl(tryfirst=True)  # before `tests.plugin` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the file system's cells in the everyday tier, where they pass every crash point; SSH servers are deep."""
-    ours = [item for item in items if HERE in item.path.parents]
+    ours = [item for item in items if str(item.path).startswith(HERE)]
     names = {item.nodeid for item in ours}
     for item in ours:
         if not repeats_openssh(item.nodeid, names):

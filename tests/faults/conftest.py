@@ -1,5 +1,6 @@
 """A connection to a real server, and what becomes of an order on it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,14 @@ from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
-HERE = Path(__file__).parent
+HERE = f"{Path(__file__).parent}{os.sep}"
 QUICK = {"connect_timeout": 1.5, "io_timeout": 1.5}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `tests.plugin` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if str(item.path).startswith(HERE):
             item.add_marker(pytest.mark.not_of_database)
 
 
