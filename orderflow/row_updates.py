@@ -45,30 +45,27 @@ def _update(
     quote = connection.ops.quote_name
     key = model._meta.pk
     columns = [key, *(_field(model, name) for name in names)]
-    # SQLite and PostgreSQL both name the columns of VALUES column1, column2, ...
     own = [f"{quote(str(field.column))} = new.column{n}" for n, field in enumerate(columns[1:], 2)]
     shared = [f"{quote(str(_field(model, name).column))} = %s" for name in same]
-    first = ", ".join(_place(field.db_type(connection), connection.vendor) for field in columns)
-    other = ", ".join("%s" for _ in columns)
-    values = ", ".join([f"({first})", *[f"({other})"] * (len(rows) - 1)])
+    keys = [key.get_db_prep_save(row.pk, connection) for row in rows]
+    values = [
+        keys,
+        *(
+            [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
+            for field in columns[1:]
+        ),
+    ]
+    source, parameters = _source(columns, values, connection)
     table, pk = quote(model._meta.db_table), quote(str(key.column))
     unchanged = "".join(f" AND {table}.{quote(str(_field(model, name).column))} = %s" for name in where)
     # The ORM has no UPDATE ... FROM.
     statement = (
-        f"UPDATE {table} SET {', '.join(own + shared)} FROM (VALUES {values}) AS new "  # noqa: S608
+        f"UPDATE {table} SET {', '.join(own + shared)} FROM {source} "  # noqa: S608
         f"WHERE {table}.{pk} = new.column1{unchanged}{f' RETURNING {table}.{pk}' if where else ''}"
     )
-    keys = [key.get_db_prep_save(row.pk, connection) for row in rows]
     parameters = [
         *_prepared(model, same, connection),
-        *(
-            value
-            for row, prepared in zip(rows, keys, strict=True)
-            for value in (
-                prepared,
-                *(field.get_db_prep_save(getattr(row, field.attname), connection) for field in columns[1:]),
-            )
-        ),
+        *parameters,
         *_prepared(model, where, connection),
     ]
     with connection.cursor() as cursor:
@@ -89,6 +86,21 @@ def _prepared(
     return (_field(model, name).get_db_prep_save(value, connection) for name, value in values.items())
 
 
-def _place(kind: str | None, vendor: str) -> str:
-    # The first row tells PostgreSQL the types of all; SQLite's columns take values as they come.
-    return f"%s::{kind}" if vendor == "postgresql" else "%s"
+def _source(
+    columns: "Sequence[Field[Any, Any]]", values: Sequence[list[Any]], connection: BaseDatabaseWrapper
+) -> tuple[str, Iterable[object]]:
+    """Return the rows as a table ``new`` with the columns column1, column2, ..., and its parameters.
+
+    ``values`` has a list for each column. PostgreSQL gets each list as one parameter: it is quicker to send, parse and
+    plan than a parameter for each value.
+    """
+    if connection.vendor == "postgresql":
+        names = ", ".join(f"column{n}" for n in range(1, len(columns) + 1))
+        # Without a length: to cast to varchar(64)[] would cut longer values off instead of refusing them.
+        kinds = [str(field.db_type(connection)).partition("(")[0] for field in columns]
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        return f"UNNEST({arrays}) AS new ({names})", values
+    row = f"({', '.join('%s' for _ in columns)})"
+    # SQLite names the columns of VALUES so.
+    parameters = [value for row_values in zip(*values, strict=True) for value in row_values]
+    return f"(VALUES {', '.join([row] * len(values[0]))}) AS new", parameters

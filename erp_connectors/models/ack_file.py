@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from erp_connectors.models.bytes_field import BytesField
 from erp_connectors.models.connection import ERPConnection
 from erp_connectors.models.export import ERPExport
 from erp_connectors.states import AckFileStatus
@@ -37,7 +38,7 @@ class AckFile(models.Model):
     )
     status = models.CharField(max_length=10, choices=AckFileStatus.choices, default=AckFileStatus.WAITING)
     reason = models.TextField(blank=True, default="")
-    body = models.BinaryField(null=True, editable=False)
+    body = BytesField(null=True, editable=False)
     first_seen_at = models.DateTimeField(default=timezone.now)
     unchanged_since = models.DateTimeField(
         null=True,

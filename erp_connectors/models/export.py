@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from erp_connectors.models.bytes_field import BytesField
 from erp_connectors.models.connection import ERPConnection
 from erp_connectors.states import AckableState, ExportStatus, FailedAs
 from orderflow.input_rules.fields import KeyField
@@ -66,7 +67,7 @@ class ERPExport(models.Model):
         help_text="That request's span, as W3C writes it.",
     )
     approved_at = models.DateTimeField()
-    payload = models.BinaryField(null=True, editable=False)
+    payload = BytesField(null=True, editable=False)
     attempts = models.PositiveIntegerField(
         default=0, help_text="How often a worker has taken it; each has a temporary file name of its own."
     )

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, OuterRef, Subquery
@@ -10,6 +12,49 @@ from django.db.models.functions import Coalesce
 from erp_connectors.faults import ORDER_INCOMPLETE, RENDER_FAILED, Fault
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine, SourceDocument
 from orderflow.orders.models import DraftOrder, DraftOrderLine
+
+# The columns of `_Draft`, in its order.
+_COLUMNS = (
+    "pk",
+    "org__slug",
+    "currency",
+    "external_order_number",
+    "order_date",
+    "requested_delivery_date",
+    "notes",
+    "approved_at",
+    "approved_by__email",
+    "approved_customer_name",
+    "approved_customer_number",
+    "customer_id",
+    "customer__name",
+    "customer__erp_customer_number",
+    "document_id",
+    "document__file_name",
+    "document__sha256",
+)
+
+
+class _Draft(NamedTuple):
+    """An order's own values, and those of the rows that it refers to; None if there is no such row."""
+
+    pk: UUID
+    org_slug: str
+    currency: str
+    external_order_number: str
+    order_date: date | None
+    requested_delivery_date: date | None
+    notes: str
+    approved_at: datetime | None
+    approved_by: str | None
+    approved_customer_name: str
+    approved_customer_number: str
+    customer_id: UUID | None
+    customer_name: str | None
+    customer_number: str | None
+    document_id: UUID | None
+    document_name: str | None
+    document_sha256: str | None
 
 
 def line_count() -> Coalesce:
@@ -26,11 +71,10 @@ def order_documents(line_counts: Mapping[UUID, int]) -> Mapping[UUID, OrderDocum
     ORDER_INCOMPLETE if the database returned no such draft or another number of lines: no file may be shorter than
     its order.
     """
-    drafts = list(
-        DraftOrder.objects.select_related("org", "customer", "document", "approved_by").filter(
-            pk__in=line_counts
-        )
-    )
+    # Values instead of model instances: an order would take five of them.
+    drafts = [
+        _Draft(*values) for values in DraftOrder.objects.filter(pk__in=line_counts).values_list(*_COLUMNS)
+    ]
     lines = _lines({draft.pk: draft.currency for draft in drafts})
     # An export's draft is never deleted: the database holds it even if it did not return it.
     documents: dict[UUID, OrderDocument | Fault] = {
@@ -77,29 +121,31 @@ def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
     return lines
 
 
-def _document(draft: DraftOrder, lines: list[OrderLine], line_count: int) -> OrderDocument | Fault:
+def _document(draft: _Draft, lines: list[OrderLine], line_count: int) -> OrderDocument | Fault:
     if len(lines) != line_count:
         return Fault(ORDER_INCOMPLETE, f"It has {line_count} lines, {len(lines)} were read.")
-    if draft.customer is None:
+    if draft.customer_id is None or draft.customer_name is None:
         return Fault(RENDER_FAILED, "The order has no customer.")
     if draft.approved_at is None or draft.approved_by is None:
         return Fault(RENDER_FAILED, "The order is not approved.")
     # As approved; empty if the row was inserted as approved.
     name, number = draft.approved_customer_name, draft.approved_customer_number
     if not name:
-        name, number = draft.customer.name, draft.customer.erp_customer_number
-    source = draft.document
+        name, number = draft.customer_name, draft.customer_number
+    source = None
+    if draft.document_id and draft.document_name is not None and draft.document_sha256 is not None:
+        source = SourceDocument(draft.document_id, draft.document_name, draft.document_sha256)
     return OrderDocument(
         draft_order_id=draft.pk,
-        org_slug=draft.org.slug,
+        org_slug=draft.org_slug,
         approved_at=draft.approved_at,
-        approved_by=draft.approved_by.email,
-        customer=OrderCustomer(id=draft.customer.pk, erp_customer_number=number or None, name=name),
+        approved_by=draft.approved_by,
+        customer=OrderCustomer(id=draft.customer_id, erp_customer_number=number or None, name=name),
         external_order_number=draft.external_order_number or None,
         order_date=draft.order_date,
         currency=draft.currency,
         requested_delivery_date=draft.requested_delivery_date,
         notes=draft.notes or None,
         lines=tuple(lines),
-        source_document=SourceDocument(source.pk, source.file_name, source.sha256) if source else None,
+        source_document=source,
     )

@@ -75,6 +75,28 @@ def test_answers_of_both_kinds_cost_no_more_than_each_alone(costs):
     assert poll_of_many - poll_of_one <= 2 * IN_PARTS
 
 
+@pytest.mark.postgres_only
+def test_a_batch_is_written_with_a_parameter_for_each_column_not_for_each_value(site):
+    written: dict[str, int] = {}
+
+    def look(execute: Any, sql: str, parameters: Any, *rest: Any) -> Any:
+        # An UPDATE of many rows by their keys has no FROM.
+        if sql.startswith("INSERT") or (sql.startswith("UPDATE") and " FROM " in sql):
+            written[sql] = len(parameters or ())
+        return execute(sql, parameters, *rest)
+
+    ids = factories.ids(factories.drafts(site.org, MANY))
+    with database.execute_wrapper(look):
+        push_many(ids, actor=None)
+        deliver(site.connection.pk)
+        answer_all(site, accepted)
+        poll(site.connection.pk)
+
+    for table in ("erpexport", "erpexportevent", "ackfile", "auditlog"):
+        assert any(f'_{table}" (' in sql for sql in written), table
+    assert {sql: many for sql, many in written.items() if many >= MANY} == {}
+
+
 def test_a_quiet_connection_costs_five_statements_a_poll(site):
     poll(site.connection.pk)
 
