@@ -55,7 +55,7 @@ def _update(
             for field in columns[1:]
         ),
     ]
-    source, parameters = _source(columns, values, connection)
+    source, own_parameters = _source(columns, values, connection)
     table, pk = quote(model._meta.db_table), quote(str(key.column))
     unchanged = "".join(f" AND {table}.{quote(str(_field(model, name).column))} = %s" for name in where)
     # The ORM has no UPDATE ... FROM.
@@ -63,9 +63,9 @@ def _update(
         f"UPDATE {table} SET {', '.join(own + shared)} FROM {source} "  # noqa: S608
         f"WHERE {table}.{pk} = new.column1{unchanged}{f' RETURNING {table}.{pk}' if where else ''}"
     )
-    parameters = [
+    parameters: list[Any] = [
         *_prepared(model, same, connection),
-        *parameters,
+        *own_parameters,
         *_prepared(model, where, connection),
     ]
     with connection.cursor() as cursor:
@@ -88,7 +88,7 @@ def _prepared(
 
 def _source(
     columns: "Sequence[Field[Any, Any]]", values: Sequence[list[Any]], connection: BaseDatabaseWrapper
-) -> tuple[str, Iterable[object]]:
+) -> tuple[str, Sequence[Any]]:
     """Return the rows as a table ``new`` with the columns column1, column2, ..., and its parameters.
 
     ``values`` has a list for each column. PostgreSQL gets each list as one parameter: it is quicker to send, parse and

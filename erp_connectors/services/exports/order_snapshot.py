@@ -131,7 +131,7 @@ def _document(draft: _Draft, lines: list[OrderLine], line_count: int) -> OrderDo
     # As approved; empty if the row was inserted as approved.
     name, number = draft.approved_customer_name, draft.approved_customer_number
     if not name:
-        name, number = draft.customer_name, draft.customer_number
+        name, number = draft.customer_name, draft.customer_number or ""
     source = None
     if draft.document_id and draft.document_name is not None and draft.document_sha256 is not None:
         source = SourceDocument(draft.document_id, draft.document_name, draft.document_sha256)
