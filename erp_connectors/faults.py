@@ -54,11 +54,11 @@ NAME_NOT_FOUND = FaultKind(
 )  # fmt: skip
 CONNECTION_REFUSED = FaultKind(
     "CONNECTION_REFUSED", _T, _ERP, "The server refused the TCP connection.",
-    "Check the port, and ask whoever runs the server whether its SSH service is up.",
+    "Check the port, and ask the server's operator if its SSH service is running.",
 )  # fmt: skip
 CONNECTION_TIMEOUT = FaultKind(
     "CONNECTION_TIMEOUT", _T, _NET, "The server did not answer in time.",
-    "Ask your network team whether a firewall stands in between; raise connect_timeout if the link is slow.",
+    "Ask your network team if a firewall blocks the connection. If the link is slow, raise connect_timeout.",
 )  # fmt: skip
 CONNECTION_LOST = FaultKind(
     "CONNECTION_LOST", _T, _NET, "The connection broke off.",
@@ -69,40 +69,41 @@ SERVER_BUSY = FaultKind(
     "It is overloaded or limits connections (MaxStartups). Nothing to do unless it lasts.",
 )  # fmt: skip
 REMOTE_TIMEOUT = FaultKind(
-    "REMOTE_TIMEOUT", _T, _ERP, "The server stopped answering in the middle of the work.",
+    "REMOTE_TIMEOUT", _T, _ERP, "The server stopped responding during an operation.",
     _WAIT + " Raise io_timeout if the server is slow.",
 )  # fmt: skip
 REMOTE_FAILURE = FaultKind(
-    "REMOTE_FAILURE", _T, _ERP, "The server reported a failure without saying which.",
-    "Ask the server's operator for the log of the time shown. Some servers say no more of a missing file or folder.",
+    "REMOTE_FAILURE", _T, _ERP, "The server reported a failure without details.",
+    "Ask the server's operator for the server log at that time. Some servers report a missing file or folder this way.",
 )  # fmt: skip
 SIZE_MISMATCH = FaultKind(
-    "SIZE_MISMATCH", _T, _ERP, "The server holds another number of bytes than were sent.",
+    "SIZE_MISMATCH", _T, _ERP, "The file's size on the server differs from the number of bytes sent.",
     "The file was not published. If it lasts, ask the server's operator about its disk and quota.",
 )  # fmt: skip
 FOLDER_UNSTABLE = FaultKind(
-    "FOLDER_UNSTABLE", _T, _ERP, "The folder was moved or replaced in the middle of the work.",
+    "FOLDER_UNSTABLE", _T, _ERP, "The folder was moved or replaced during an operation.",
     _WAIT + " Ask the server's operator not to move or rename the folder while the connection is active.",
 )  # fmt: skip
 ARCHIVE_UNAVAILABLE = FaultKind(
     "ARCHIVE_UNAVAILABLE", _T, _US, "The archived copy of the file can't be read.",
-    "Check the object storage; delivery goes on as soon as it answers.",
+    "Check the object storage. Delivery continues when it responds again.",
 )  # fmt: skip
 ARCHIVE_ALTERED = FaultKind(
-    "ARCHIVE_ALTERED", _O, _US, "The archived copy is not what was recorded for this export.",
-    "Find out who changed the archive; then retry the push, which renders the order anew.",
+    "ARCHIVE_ALTERED", _O, _US, "The archived copy differs from what was recorded for this export.",
+    "Find out who changed the archive. Then retry the push, which renders the order again.",
 )  # fmt: skip
 ORDER_INCOMPLETE = FaultKind(
     "ORDER_INCOMPLETE", _T, _US, "The database did not return the complete order.",
     _WAIT + " If it keeps happening, run manage.py doctor: a pooler in front of the database may mix up sessions.",
 )  # fmt: skip
 DESTINATION_MOVED = FaultKind(
-    "DESTINATION_MOVED", _T, _US, "The file was staged in another place than the connection names now.",
-    "Set the connection back to where the file was staged until it is settled, or settle it by hand.",
+    "DESTINATION_MOVED", _T, _US, "The file was staged at a destination that the connection no longer uses.",
+    "Set the connection back to that destination until the outcome is known, or record the outcome on the "
+    "export's page.",
 )  # fmt: skip
 INTERNAL_ERROR = FaultKind(
-    "INTERNAL_ERROR", _T, _US, "The program met something it does not know.",
-    "Report it with the details shown here; the order is safe and will be tried again.",
+    "INTERNAL_ERROR", _T, _US, "An unexpected error occurred.",
+    "Report it with the details shown here. The order is safe, and delivery is retried.",
 )  # fmt: skip
 
 RENDER_FAILED = FaultKind(
@@ -110,7 +111,7 @@ RENDER_FAILED = FaultKind(
     "Correct what the message names in the order, approve it again and push it.",
 )  # fmt: skip
 SCHEMA_VIOLATION = FaultKind(
-    "SCHEMA_VIOLATION", _O, _US, "The rendered file breaks its published schema.",
+    "SCHEMA_VIOLATION", _O, _US, "The rendered file does not match its published schema.",
     "Correct what the message names in the order, approve it again and push it.",
 )  # fmt: skip
 NAME_TAKEN = FaultKind(
@@ -119,12 +120,12 @@ NAME_TAKEN = FaultKind(
 )  # fmt: skip
 ALREADY_PUBLISHED = FaultKind(
     "ALREADY_PUBLISHED", _O, _US,
-    "An earlier file of this order had reached the ERP after all, so it was not sent again.",
-    "If the order was changed since, tell the ERP team about the change; the earlier file is named in the message.",
+    "An earlier file of this order did reach the ERP, so the order was not sent again.",
+    "If the order has changed since, tell the ERP team. The message names the earlier file.",
 )  # fmt: skip
 RESTORED = FaultKind(
     "RESTORED", _O, _US, "The database was restored from a backup, and this file may have reached the ERP since then.",
-    "Ask the ERP team whether they have the order; then mark it accepted, or refused to send it again.",
+    "Ask the ERP team if they have the order. Then mark it as accepted, or as refused to send it again.",
 )  # fmt: skip
 REFUSED_BY_ERP = FaultKind(
     "REFUSED_BY_ERP", _O, _US, "The ERP took the file and refused the order.",
@@ -137,11 +138,11 @@ HOST_NOT_ALLOWED = FaultKind(
 )  # fmt: skip
 HOST_KEY_UNKNOWN = FaultKind(
     "HOST_KEY_UNKNOWN", _C, _US, "No host key is pinned for this server.",
-    "Get the server's key fingerprint from whoever runs it, compare, and pin the key under Host key.",
+    "Ask the server's operator for the fingerprint, compare it, and pin the key under Host key.",
 )  # fmt: skip
 HOST_KEY_CHANGED = FaultKind(
     "HOST_KEY_CHANGED", _C, _ERP, "The server's key is not the pinned one. Nothing was sent.",
-    "Ask whoever runs the server whether its key was changed; then compare and pin the new one under Host key.",
+    "Ask the server's operator if the key was changed. Then compare and pin the new one under Host key.",
 )  # fmt: skip
 NO_COMMON_ALGORITHM = FaultKind(
     "NO_COMMON_ALGORITHM", _C, _ERP, "The server offers no SSH algorithm that this program accepts.",
@@ -153,7 +154,7 @@ OUTDATED_ALGORITHMS = FaultKind(
     "'Allow outdated algorithms' in the connection.",
 )  # fmt: skip
 HANDSHAKE_FAILED = FaultKind(
-    "HANDSHAKE_FAILED", _C, _US, "What answers on this port does not complete an SSH handshake.",
+    "HANDSHAKE_FAILED", _C, _US, "The service on this port does not complete an SSH handshake.",
     "Check the port: it must be the server's SSH port.",
 )  # fmt: skip
 WEB_SERVER = FaultKind(
@@ -170,14 +171,14 @@ TLS_SERVER = FaultKind(
 )  # fmt: skip
 LOGIN_REFUSED = FaultKind(
     "LOGIN_REFUSED", _C, _ERP, "The server refused the login.",
-    "Check the user name and the password or key with whoever runs the server.",
+    "Check the user name and the password or key with the server's operator.",
 )  # fmt: skip
 KEY_UNREADABLE = FaultKind(
     "KEY_UNREADABLE", _C, _US, "The SSH key of this connection can't be read.",
     "Enter the private key again (OpenSSH, PEM or PuTTY), with its passphrase if it has one.",
 )  # fmt: skip
 SFTP_UNAVAILABLE = FaultKind(
-    "SFTP_UNAVAILABLE", _C, _ERP, "The login works, but the server offers this user no SFTP.",
+    "SFTP_UNAVAILABLE", _C, _ERP, "The login works, but SFTP is not enabled for this user.",
     "Ask the server's operator to enable the sftp subsystem for this user.",
 )  # fmt: skip
 FOLDER_UNAVAILABLE = FaultKind(
@@ -203,11 +204,11 @@ RENAME_UNSUPPORTED = FaultKind(
     "Ask the server's operator to allow renaming, or set atomic_write to false and accept its weaker guarantee.",
 )  # fmt: skip
 OPERATION_UNSUPPORTED = FaultKind(
-    "OPERATION_UNSUPPORTED", _C, _ERP, "The server lacks an operation that is needed here.",
+    "OPERATION_UNSUPPORTED", _C, _ERP, "The server does not support a required operation.",
     "Ask the server's operator to enable plain SFTP: reading, writing, listing, deleting and making folders.",
 )  # fmt: skip
 OUTSIDE_ROOTS = FaultKind(
-    "OUTSIDE_ROOTS", _C, _US, "The folder lies outside what this deployment allows.",
+    "OUTSIDE_ROOTS", _C, _US, "The folder is outside the folders that this deployment allows.",
     "Choose a folder below one of DROPZONE_ROOTS, or have an admin add its root.",
 )  # fmt: skip
 CONNECTION_DISABLED = FaultKind(
@@ -224,7 +225,7 @@ CONFIG_INVALID = FaultKind(
 )  # fmt: skip
 CONNECTOR_UNKNOWN = FaultKind(
     "CONNECTOR_UNKNOWN", _C, _US, "This deployment has no connector of the connection's type.",
-    "Install the package that brings it and restart, or disable the connection.",
+    "Install the package that provides it and restart, or disable the connection.",
 )  # fmt: skip
 
 NOT_FOUND = FaultKind("NOT_FOUND", _F, _US, "There is no such file.", "Nothing to do.")

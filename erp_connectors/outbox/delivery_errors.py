@@ -33,16 +33,16 @@ REASONS = {
     ),
     "NOT_REACHED": Reason(
         gettext_noop("The receiver could not be reached."),
-        gettext_noop("Ask whoever runs it whether it is running, and whether a firewall is in the way."),
+        gettext_noop("Ask its operator if it is running, and if a firewall blocks the connection."),
     ),
     "NO_ANSWER": Reason(
-        gettext_noop("The receiver took too long to answer."),
-        gettext_noop("It should answer at once, and do its work afterwards."),
+        gettext_noop("The receiver took too long to respond."),
+        gettext_noop("It should respond at once and do its work afterwards."),
     ),
     "PLACE_FORBIDDEN": Reason(
         gettext_noop("The receiver's host lies in a private network, where webhooks may not go."),
         gettext_noop(
-            "Choose a public address, or ask whoever runs OrderFlow to add the host to WEBHOOK_PRIVATE_HOSTS."
+            "Choose a public address, or ask the operator of OrderFlow to add the host to WEBHOOK_PRIVATE_HOSTS."
         ),
     ),
     "PLACE_NEVER": Reason(
@@ -55,43 +55,44 @@ REASONS = {
     ),
     "CERTIFICATE": Reason(
         gettext_noop("The receiver's TLS certificate is not valid."),
-        gettext_noop("Ask whoever runs it to renew or complete it."),
+        gettext_noop("Ask its operator to renew or complete it."),
     ),
     "REDIRECTED": Reason(
-        gettext_noop("The receiver sends us to another address; we don't follow."),
+        gettext_noop("The receiver redirects to another address. Redirects are not followed."),
         gettext_noop("Enter the final URL."),
     ),
     "GONE": Reason(
-        gettext_noop("The receiver says that it is gone for good (410)."),
+        gettext_noop("The receiver says that it no longer exists (410)."),
         gettext_noop("Remove this notification, or enter its new URL."),
     ),
     "ANSWERED": Reason(
         gettext_noop("The receiver did not accept it."),
         gettext_noop(
-            "Look into its log. A 401 or 403 mostly means that it checks the signature with another secret."
+            "Check its log. A 401 or 403 usually means that it checks the signature with another secret."
         ),
     ),
     "NOT_HTTP": Reason(
-        gettext_noop("What answers there does not speak HTTP."),
+        gettext_noop("The service at this address does not speak HTTP."),
         gettext_noop("Check host and port of the URL."),
     ),
     "SECRET_UNREADABLE": Reason(
         gettext_noop("Its signing secret can't be decrypted."),
-        gettext_noop("Replace the secret, or ask whoever runs OrderFlow about ENCRYPTION_PREVIOUS_KEYS."),
+        gettext_noop("Replace the secret, or ask the operator of OrderFlow about ENCRYPTION_PREVIOUS_KEYS."),
     ),
     "MAIL_NOT_SET_UP": Reason(
         gettext_noop("This OrderFlow can't send e-mail."),
-        gettext_noop("Ask whoever runs it to set EMAIL_URL."),
+        gettext_noop("Ask its operator to set EMAIL_URL."),
     ),
     "MAIL_SERVER_SILENT": Reason(
-        gettext_noop("Our mail server could not be reached."), gettext_noop("Tell whoever runs OrderFlow.")
+        gettext_noop("Our mail server could not be reached."), gettext_noop("Tell the operator of OrderFlow.")
     ),
     "MAIL_SERVER_FORBIDDEN": Reason(
-        gettext_noop("The name of our mail server leads to an address that is never connected to."),
-        gettext_noop("Tell whoever runs OrderFlow."),
+        gettext_noop("The name of our mail server resolves to an address that is not allowed."),
+        gettext_noop("Tell the operator of OrderFlow."),
     ),
     "MAIL_SERVER_REFUSED": Reason(
-        gettext_noop("Our mail server did not take the mail."), gettext_noop("Tell whoever runs OrderFlow.")
+        gettext_noop("Our mail server did not accept the e-mail."),
+        gettext_noop("Tell the operator of OrderFlow."),
     ),
     ADDRESS_REFUSED: Reason(
         gettext_noop("The mail server refused an address."), gettext_noop("Check it for a typing error.")

@@ -411,7 +411,7 @@ def test_lying_sizes_and_a_name_listed_twice(attacked, settings, says, gives):
     with bounded():
         reports = [poll(erp.connection.pk) for _ in range(3)]
 
-    assert all("does not know" not in report.error for report in reports)
+    assert all("unexpected error" not in report.error for report in reports)
     assert AckFile.objects.count() <= 1
 
 

@@ -57,7 +57,7 @@ def test_an_altered_or_absent_copy_is_told_with_what_to_do(site):
     storages["exports"].save(altered.export_storage_key, ContentFile(b"{}"))
     storages["exports"].delete(absent.export_storage_key)
 
-    for export, what in ((altered, "not what was recorded"), (absent, "can't be read")):
+    for export, what in ((altered, "differs from what was recorded"), (absent, "can't be read")):
         shown = payload_of(again(export))
         assert what in shown.problem
         assert shown.hint
