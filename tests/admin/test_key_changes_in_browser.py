@@ -100,7 +100,7 @@ def test_an_announced_key_reminders_and_weak_encryption_are_seen_everywhere(page
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.goto(address(live_server, row))
-            for told in ("Reminders", "in 7 days", "valid from", "not today"):
+            for told in ("Needs attention soon", "in 7 days", "valid from", "not today"):
                 expect(page.get_by_text(told).first).to_be_visible()
             look(page)
             picture(page, f"connection-{name}-{scheme}")
