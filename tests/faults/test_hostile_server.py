@@ -376,7 +376,7 @@ def test_a_listing_of_huge_names_takes_no_memory_and_fills_no_log(attacked, capl
             return status(request, wire.EOF)
         return names(request, named(b"ack_" + b"n" * 200_000 + b".json"))
 
-    erp = attacked(replies={wire.READDIR: listing})
+    erp = attacked(io_timeout=DEADLINE, replies={wire.READDIR: listing})
     erp.connection.refresh_from_db()
 
     with bounded():
