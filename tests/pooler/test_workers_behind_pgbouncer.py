@@ -21,7 +21,7 @@ pytestmark = [
         not Path("/proc/self/stat").exists(), reason="looks at processes in /proc, so needs Linux"
     ),
 ]
-ORGS, ORDERS, LINES = 4, 12, 1_500
+ORGS, ORDERS, LINES = 4, 6, 1_500
 SETUP = """
 from django.conf import settings
 from erp_connectors.services.exports.push import push_many
