@@ -10,7 +10,11 @@ class ErpConnectorsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from erp_connectors import checks, leases  # noqa: F401, PLC0415  # checks registers the system checks
+        from erp_connectors import (  # noqa: PLC0415  # they register system checks and messages
+            checks,  # noqa: F401
+            leases,
+            messages,  # noqa: F401
+        )
         from erp_connectors.services.status.search import export_ids  # noqa: PLC0415  # needs the models
         from orderflow.audit.search import finds_entities  # noqa: PLC0415
 

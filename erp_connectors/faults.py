@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from orderflow.messages import Message
+
 
 class Scope(StrEnum):
     TRANSIENT = "transient"
@@ -300,21 +302,23 @@ class Fault(Exception):
     def transient(self) -> bool:
         return self.scope is Scope.TRANSIENT
 
+    def as_message(self) -> Message:
+        """Return the fault as a message: the kind's code, with path and detail if there are any."""
+        return Message(self.code, **self.params)
+
     @property
-    def summary(self) -> str:
-        """Code and message in English, for events."""
-        return f"{self.code}: {self.message}"
+    def params(self) -> dict[str, str]:
+        return {name: value for name, value in (("path", self.path), ("detail", self.detail)) if value}
 
     def as_log(self, *, stage: str, attempt: int) -> dict[str, Any]:
         """Return the fields of a log line about an export."""
         return {"code": self.code, "message": self.message, "stage": str(stage), "attempt": attempt}
 
     def as_error(self, *, stage: str, attempt: int, at: datetime) -> dict[str, Any]:
-        """The ``error_json`` of an export or the reason of an open circuit."""
+        """Return the record of the fault, see `fault_records`."""
         return {
             "code": self.code,
-            "message": self.message,
-            "hint": self.kind.hint,
+            "params": self.params,
             "stage": stage,
             "attempt": attempt,
             "time": at.isoformat(),

@@ -25,6 +25,7 @@ from django.db.models.functions import Now
 
 from erp_connectors import counters
 from erp_connectors.models import ERPConnection
+from orderflow.messages import Message
 from orderflow.transitions import LostRace
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ def renew(lease: Lease) -> None:
     if connection.vendor == "postgresql":
         rows = rows.filter(_bound_transaction())
     if not rows.update(**{f"{lease.kind.columns}_until": Now() + lease.kind.duration()}):
-        raise LostRace(f"Another worker holds the {lease.kind.purpose} lease of {lease.row_id} now.")
+        raise LostRace(Message("lease.lost", purpose=str(lease.kind.purpose), row=str(lease.row_id)))
 
 
 def release(lease: Lease) -> None:

@@ -1,157 +1,190 @@
-"""English texts that services raise or store in rows, and their translation when they are shown."""
+"""Templates of the messages of this package, by area. Each is the key of its translations."""
 
-from django.utils.translation import gettext_noop
+from datetime import timedelta
 
-from orderflow.orders.sentences import OF_ORDERS, speaker
+from erp_connectors.faults import FAULT_KINDS
+from erp_connectors.states import ExportStatus
+from orderflow.durations import duration
+from orderflow.messages import Message, Template, register, sentences
+from orderflow.orders.messages import STATUS
 
-NO_CONNECTION = "There is no active ERP connection: set one up, test it, and push again."
-STILL_ACTIVE = gettext_noop(
-    "This connection is active: what waits on it goes out by itself, or once its fault is corrected."
-)
-NO_TARGET = gettext_noop(
-    "This org has no other active connection of this type. Set one up or activate one, then move the exports."
-)
-IN_USE = gettext_noop("A worker is still delivering over this connection. Try again in a few minutes.")
-SEVERAL_ORGS = gettext_noop(
-    "it answers order files of several orgs, or unknown order files; write one file for each org"
-)
-SERVER_LIMITS = (
-    gettext_noop("limits of the server: %(parts)s. %(value)s"),
-    gettext_noop("none met"),
-    gettext_noop("at most %(n)s files open at once"),
-    gettext_noop("only one channel"),
-    gettext_noop("at most %(n)s channels at once"),
-    gettext_noop(
-        "it gives two open files the same handle (a protocol violation that swaps files), "
-        "so one file is written at a time"
-    ),
-)
 
-REFUSALS = (
-    NO_CONNECTION,
-    STILL_ACTIVE,
-    NO_TARGET,
-    IN_USE,
-    gettext_noop("There is no such order."),
-    gettext_noop("There is no such order any more, or it is not yours."),
-    gettext_noop("There is no such export."),
-    gettext_noop("Order %(order)s is %(status)s: approve it first."),
-    gettext_noop("Order %(order)s is %(status)s: correct and approve it, or retry the push."),
-    gettext_noop("Order %(order)s is on its way: export %(export)s."),
-    gettext_noop("Order %(order)s was sent already: export %(export)s."),
-    gettext_noop("Order %(order)s is %(status)s: only an order in ERROR can be retried."),
-    gettext_noop("A newer export of the order counts: %(export)s."),
-    gettext_noop("It was pushed before; nothing is sent twice."),
-    gettext_noop("%(who)s was switched off meanwhile."),
-    gettext_noop("%(n)s orders were chosen; one run takes %(most)s at most."),
-    gettext_noop("An export can't go from %(status)s to %(to)s."),
-    gettext_noop("%(n)s exports have another status now."),
-    gettext_noop("Exports that were locked have another status now."),
-    gettext_noop("This export has no answer that needs attention."),
-    gettext_noop("This ack file needs no attention."),
-    gettext_noop("Its file is not written yet, so the ERP can't have answered it."),
-    gettext_noop("The order was sent anew or is being changed: this export decides nothing any more."),
-    gettext_noop(
-        "The ERP accepted it as %(number)s, and that is done. Cancel or change the order in the ERP."
-    ),
-    gettext_noop("Say who told you, and what: 1 to %(most)s readable characters."),
-    gettext_noop("Write the number the ERP gave to the order: 1 to %(most)s readable characters."),
-    gettext_noop("This org already has an active %(type)s connection. Disable it first."),
-    gettext_noop(
-        "%(n)s exports are staged in %(folder)s and not published yet. "
-        "Wait until they are sent, then change the destination."
-    ),
+def _seconds(value: int) -> str:
+    return duration(timedelta(seconds=value))
+
+
+def _export_status(value: str) -> str:
+    return str(ExportStatus(value).label)
+
+
+# What a refusal of the ERP says: its code, its text.
+_REASON = {"error_code": "%(error_code)s", "message": "%(message)s"}
+_SECONDS = {"seconds": _seconds}
+_NOTE = {"note": "%(note)s"}
+_TESTED = {"remarks": "%(remarks)s", "guarantee": "%(guarantee)s"}
+_REMARKS = {"remarks": sentences}
+
+register(
+    {
+        kind.code: Template(kind.meaning, optional={"path": "(%(path)s)", "detail": "%(detail)s"})
+        for kind in FAULT_KINDS.values()
+    }
 )
-EVENTS = (
-    gettext_noop("no answer within %(time)s"),
-    gettext_noop("ERP number %(number)s by %(source)s, instead of %(before)s"),
-    gettext_noop("ERP number %(number)s"),
-    gettext_noop("%(source)s says accepted as %(number)s"),
-    gettext_noop("%(source)s says refused: %(reason)s"),
+register(
+    {
+        "event.found_published": "the temporary file was gone, so it had been published",
+        "event.proven_by_answer": "proven by the ERP's answer",
+        "event.not_published": "it was not published",
+        "event.had_been_published": "it had been published",
+        "event.newer_file_in_archive": "the archive holds a newer file of the order",
+        "event.no_answer_configured": Template(
+            "No answer within %(seconds)s, as configured.", formats=_SECONDS
+        ),
+        "event.no_answer_learned": Template(
+            "No answer within %(seconds)s, the time learned from earlier answers.", formats=_SECONDS
+        ),
+        "event.erp_number": "ERP number %(number)s",
+        "event.erp_number_corrected": "ERP number %(number)s from %(source)s, instead of %(before)s",
+        "event.refused": Template("", optional=_REASON),
+        "event.conflict_accepted": "%(source)s: accepted as %(number)s.",
+        "event.conflict_refused": Template("%(source)s: refused.", optional=_REASON),
+        "event.moved": Template("", optional={"source": "%(source)s →", "target": "%(target)s"}),
+    }
 )
-ACK_REASONS = (
-    gettext_noop("the number %(n)s"),
-    gettext_noop("true or false"),
-    gettext_noop("a list"),
-    gettext_noop("an object"),
-    gettext_noop("no export of this org has the file name %(name)s"),
-    gettext_noop("its export is not written yet"),
-    gettext_noop("it names no order file"),
-    gettext_noop("it holds %(number)s answers; write 1 to %(most)s"),
-    SEVERAL_ORGS,
-    gettext_noop('"status" is missing; write "ACKED" or "FAILED"'),
-    gettext_noop('"status" is %(value)s; write "ACKED" or "FAILED"'),
-    gettext_noop(
-        'the file name says %(expected)s, "status" says %(found)s; they must agree: '
-        "ack_ files say ACKED, error_ files say FAILED"
-    ),
-    gettext_noop('"erp_order_id" is missing; write the number the ERP gave to the order'),
-    gettext_noop(
-        '"erp_order_id" is the number %(value)s, which is not a whole one; '
-        "write it in double quotes, just as the ERP shows it"
-    ),
-    gettext_noop('"%(key)s" is %(value)s; write a text in double quotes, or leave it out'),
-    gettext_noop('"%(key)s" is %(value)s; write a text in double quotes'),
-    gettext_noop(
-        '"%(key)s" %(value)s is not plain ASCII, and the file is not UTF-8; write the file in UTF-8'
-    ),
-    gettext_noop('"%(key)s" is empty; write the number the ERP gave to the order'),
-    gettext_noop('"%(key)s" has %(n)s characters; write at most %(most)s'),
-    gettext_noop(
-        '"%(key)s" %(value)s holds characters that can\'t be shown; write letters, digits and signs only'
-    ),
-    gettext_noop('"%(key)s" is there twice with different values; write it once'),
-    gettext_noop("it is nested too deeply; write one plain object like %(example)s"),
-    gettext_noop("it is JSON, but not an object; write one like %(example)s"),
-    gettext_noop("it is empty; write one JSON object like %(example)s"),
-    gettext_noop(
-        "it ends in the middle (line %(line)s): not JSON yet; write the whole object, best under a name "
-        "that ends in .tmp, and rename the file when it is complete"
-    ),
-    gettext_noop(
-        "something follows the first JSON value (line %(line)s, column %(column)s); "
-        "write one object to a file, and nothing behind it"
-    ),
-    gettext_noop(
-        "it is not JSON: %(why)s at line %(line)s, column %(column)s; "
-        "write one object like %(example)s, texts in double quotes"
-    ),
-    gettext_noop("it looks like %(encoding)s, but byte %(byte)s does not fit; write the file in UTF-8"),
-    gettext_noop("a part of it is UTF-8 and a part is not (byte %(byte)s); write the whole file in UTF-8"),
-    gettext_noop("it is neither UTF-8 (byte %(byte)s) nor Windows-1252 (Latin-1); write the file in UTF-8"),
+register(
+    {
+        "remark.size_not_confirmed": "The size could not be confirmed: %(why)s.",
+        "remark.file_mode_not_applied": "file_mode %(wanted)s was not applied: the file has %(mode)s.",
+        "remark.file_mode_refused": "file_mode was refused: %(why)s.",
+        "remark.fsync_refused": "fsync was refused: %(why)s.",
+    }
 )
-PROBE = (
-    gettext_noop("%(folder)s: a test file was %(parts)s. %(value)s"),
-    gettext_noop("written, renamed and removed"),
-    gettext_noop("written and removed"),
-    gettext_noop("something took it meanwhile"),
-    gettext_noop("file_mode %(wanted)s was not applied: the file has %(mode)s."),
-    gettext_noop("Each order appears exactly once, always whole."),
-    gettext_noop("Each order appears exactly once, always whole, followed by its .done marker."),
-    gettext_noop("Each order is written at least once. %(why)s"),
-    gettext_noop(
-        "Without rename each order is written at least once, and "
-        "only one that waits for the .done marker never sees part of a file."
-    ),
-    gettext_noop("Without rename each order is written at least once, and a reader may see part of a file."),
-    gettext_noop("the rename was refused at first, as if a virus scanner held the file"),
-    gettext_noop(
-        "%(folder)s: %(n)s names listed; processed/ and error/ can be written. "
-        "Orders go to this folder, too: choose another one for the answers"
-    ),
-    gettext_noop("%(folder)s: %(n)s names listed; processed/ and error/ can be written"),
-    *SERVER_LIMITS,
-    gettext_noop("The size could not be confirmed: %(why)s."),
-    gettext_noop("file_mode was refused: %(why)s."),
-    gettext_noop("fsync was refused: %(why)s."),
-    gettext_noop("extensions: none"),
-    gettext_noop("extensions: %(names)s"),
-    gettext_noop("a rename over an existing file replaces it; %(value)s"),
-    gettext_noop("a rename over an existing file is refused; %(value)s"),
-    gettext_noop("%(server)s. Warning: it needs outdated algorithms (%(names)s)"),
-    gettext_noop("as %(who)s with password"),
-    gettext_noop("as %(who)s with key %(type)s and password"),
-    gettext_noop("as %(who)s with key %(type)s"),
+register(
+    {
+        "ack.no_such_export": "No export of this org has the file name %(name)s.",
+        "ack.names_no_order_file": "It names no order file.",
+        "ack.export_not_written": "Its export is not written yet.",
+        "ack.number_of_answers": "The file has %(number)s answers. Write 1 to %(most)s.",
+        "ack.several_orgs": "The file answers order files of several orgs, or unknown order files. Write one file "
+        "for each org.",
+    }
 )
 
-in_words = speaker((*OF_ORDERS, *REFUSALS, *EVENTS, *ACK_REASONS, *PROBE))
+register(
+    {
+        "test.roots": Template("", optional={"folders": "%(folders)s"}),
+        "test.no_roots": "none",
+        "test.connected": "Connected to %(address)s, port %(port)s.",
+        "test.greeted": Template(
+            "",
+            optional={
+                "server": "%(server)s,",
+                "key": "%(key)s.",
+                "outdated": "Warning: the server needs outdated algorithms (%(outdated)s).",
+            },
+        ),
+        "login.key": Template("Logged in as %(user)s with key %(key)s.", optional=_NOTE),
+        "login.key_and_password": Template(
+            "Logged in as %(user)s with key %(key)s and password.", optional=_NOTE
+        ),
+        "login.password": Template("Logged in as %(user)s with password.", optional=_NOTE),
+        "login.nothing": Template("Logged in as %(user)s without key or password.", optional=_NOTE),
+        "login.new_key": "Logged in as %(user)s with the new key %(key)s.",
+        "login.new_key_and_password": "Logged in as %(user)s with the new key %(key)s and password.",
+        "login.new_key_not_accepted": "The server does not accept the new key yet.",
+        "test.file_renamed": Template(
+            "%(folder)s: a test file was written, renamed and removed.", optional=_TESTED, formats=_REMARKS
+        ),
+        "test.file_written": Template(
+            "%(folder)s: a test file was written and removed.", optional=_TESTED, formats=_REMARKS
+        ),
+        "test.file_was_taken": "Another program removed the test file meanwhile.",
+        "test.renamed_at_second_try": "The rename was refused at first, as if a virus scanner held the file.",
+        "test.ack_folder": "%(folder)s: %(number)s names listed; processed/ and error/ can be written.",
+        "test.ack_folder_with_orders": "%(folder)s: %(number)s names listed; processed/ and error/ can be written. "
+        "Orders go to this folder, too: choose another one for the answers.",
+        "test.server_limits": "Limits of the server: %(limits)s.",
+        "test.rename_replaces": "A rename over an existing file replaces it.",
+        "test.rename_refused": "A rename over an existing file is refused.",
+        "test.extensions": "Extensions: %(names)s.",
+        "test.no_extensions": "Extensions: none.",
+        "limit.none": "none found",
+        "limit.files_open": Template(
+            "at most %(n)s file open at once", plural="at most %(n)s files open at once"
+        ),
+        "limit.channels": Template("only one channel", plural="at most %(n)s channels at once"),
+        "limit.reuses_handles": "it gives two open files the same handle (a protocol violation that swaps files), so "
+        "one file is written at a time",
+        "guarantee.exactly_once": "Each order appears exactly once, always whole.",
+        "guarantee.exactly_once_done": "Each order appears exactly once, always whole, followed by its .done marker.",
+        "guarantee.at_least_once": Template(
+            "Each order is written at least once.", optional={"why": "%(why)s"}
+        ),
+        "guarantee.no_rename": "Without rename each order is written at least once, and a reader may see part of a "
+        "file.",
+        "guarantee.no_rename_done": "Without rename each order is written at least once, and only one that waits for "
+        "the .done marker never sees part of a file.",
+        "guarantee.published_by_rename": "Each file gets its final name by a rename; the absence of its temporary "
+        "file proves that it was published.",
+        "guarantee.written_under_final_name": "Each file is written under its final name; after an interruption it is "
+        "written again.",
+    }
+)
+register(
+    {
+        "push.no_connection": "There is no active ERP connection: set one up, test it, and push again.",
+        "push.no_such_order": "There is no such order.",
+        "push.not_approved": Template(
+            "Order %(order)s has the status “%(status)s”: approve it first.", formats=STATUS
+        ),
+        "push.order_in_error": Template(
+            "Order %(order)s has the status “%(status)s”: correct and approve it, or retry the push.",
+            formats=STATUS,
+        ),
+        "push.on_its_way": "Order %(order)s is on its way: export %(export)s.",
+        "push.sent_before": "Order %(order)s was sent already: export %(export)s.",
+        "retry.superseded": "A newer export of the order counts: %(export)s.",
+        "retry.not_in_error": Template(
+            "Order %(order)s has the status “%(status)s”: only an order in ERROR can be retried.",
+            formats=STATUS,
+        ),
+        "retry.no_such_export": "There is no such export.",
+        "retry.sends_again": "It was not sent: it is rendered anew and sent.",
+        "retry.sends_refused": "The ERP refused it: it is rendered anew and sent.",
+        "retry.sends_if_unpublished": "Whether it reached the ERP is not known: it is sent only if the first file "
+        "did not.",
+        "bulk.order_gone": "There is no such order any more, or it is not yours.",
+        "bulk.pushed_before": "It was pushed before; nothing is sent twice.",
+        "bulk.user_deactivated": "The user %(user)s was deactivated meanwhile.",
+        "bulk.too_many_orders": "%(number)s orders were chosen; one run takes %(most)s at most.",
+        "export.illegal_move": Template(
+            "An export can't go from “%(status)s” to “%(to)s”.",
+            formats={"status": _export_status, "to": _export_status},
+        ),
+        "export.status_changed": "The export has another status now. Load the page again.",
+        "lease.lost": "Another worker holds the %(purpose)s lease of %(row)s now.",
+        "dismiss.export_has_no_alert": "This export has no answer that needs attention.",
+        "dismiss.ack_has_no_alert": "This ack file needs no attention.",
+        "answer.file_not_written": "Its file is not written yet, so the ERP can't have answered it.",
+        "answer.export_replaced": "The order was sent again or is being changed. An answer to this export has no "
+        "effect any more.",
+        "answer.accepted_before": "The ERP has accepted the order as %(number)s. Cancel or change the order in the "
+        "ERP.",
+        "answer.note_invalid": "Write who gave the answer and what it was: 1 to %(most)s readable characters.",
+        "answer.number_invalid": "Write the number that the ERP gave to the order: 1 to %(most)s readable "
+        "characters.",
+        "connection.active": "This connection is active: its waiting exports are sent automatically, at the latest "
+        "when its fault is corrected.",
+        "connection.no_other_active": "This org has no other active connection of this type. Set one up or activate "
+        "one, then move the exports.",
+        "connection.in_use": "A worker is still delivering over this connection. Try again in a few minutes.",
+        "connection.second_active": "This org already has an active %(type)s connection. Disable it first.",
+        "connection.has_staged_exports": Template(
+            "%(n)s export is staged in %(folder)s and not published yet. Wait until it is sent, then change the "
+            "destination.",
+            plural="%(n)s exports are staged in %(folder)s and not published yet. Wait until they are sent, then "
+            "change the destination.",
+        ),
+    }
+)
+NO_CONNECTION = Message("push.no_connection")

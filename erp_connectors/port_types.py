@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from erp_connectors.faults import Fault
+from orderflow.messages import Message
 
 
 class OrderCustomer(msgspec.Struct, frozen=True):
@@ -129,20 +130,23 @@ class GuaranteeLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """How often one order file may appear in a dropzone; ``reason``: a sentence for users, in English."""
+    """How often one order file may appear in a dropzone; ``reason``: for users, a message or an English text."""
 
     level: GuaranteeLevel
-    reason: str
+    reason: Message | str
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One step of a connection test: its name, duration, and result or fault."""
+    """One step of a connection test: its name, duration, and result or fault.
+
+    ``found``: a message, or a text that is shown as it is.
+    """
 
     name: str
     label: str
     duration_ms: int
-    found: str = ""
+    found: Message | str = ""
     fault: Fault | None = None
     abilities: tuple[Ability, ...] = ()
     guarantee: Guarantee | None = None

@@ -199,7 +199,9 @@ def _error(req: Any, status: str, code: str, message: str) -> bytes:
     kind, body = "text/plain", message
     if req is not None and req.path.startswith("/api/"):
         kind = "application/json"
-        body = json.dumps({"error": {"code": code, "message": message, "details": {}, "request_id": ""}})
+        body = json.dumps(
+            {"error": {"code": code, "message": message, "reason": None, "details": {}, "request_id": ""}}
+        )
     more = "Retry-After: 5\r\n" if status.startswith("503") else ""
     head = _ERROR.format(status=status, kind=kind, length=len(body), more=more)
     return f"{head}{body}".encode()

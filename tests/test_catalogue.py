@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from orderflow.messages import TEMPLATES
+
 ROOT = Path(__file__).resolve().parents[1]
 APPS = [ROOT / name for name in ("erp_connectors", "orderflow")]
 SINGULAR = {"_", "gettext", "gettext_lazy", "gettext_noop"}
@@ -27,6 +29,7 @@ def test_no_text_is_looked_up_in_the_singular_that_the_catalogue_has_as_a_plural
 
 def test_the_catalogue_has_each_plural_that_is_looked_up(lookups: Lookups) -> None:
     counted = {forms for forms in lookups if len(forms) == 2}
+    counted |= {(one.text, one.plural) for one in TEMPLATES.values() if one.plural}
 
     assert len(counted) > 20
     assert sorted(counted - set(entries())) == []

@@ -31,7 +31,7 @@ erp_connectors: circuit, leases, dropzones, sessions, simulated_erp
 erp_connectors: outbox
 erp_connectors: connection_config, testing
 erp_connectors: models, registry
-erp_connectors: connectors, common_fields, fields, messages, archive_watermark, s3_clients
+erp_connectors: connectors, common_fields, fields, fault_records, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections
 erp_connectors: port_types, config_fields, address_policy, sftp
 erp_connectors: faults, states, counters, crashpoints, dropzone_paths
@@ -43,9 +43,10 @@ orderflow: accounts, orders, jobs, idempotency, api_errors
 orderflow: audit
 orderflow: tenancy
 orderflow: archive_settings, database_settings, log_settings, development, paging, search
+orderflow: message_field
 orderflow: input_rules, secrets, environment, clock, transitions, row_updates, tracing, queue_guard, subprocess_group
 orderflow: typing_patches, translated_model_names, viewer_timezone, headers, debug_pages, outage, database_faults
-orderflow: pooler, formats, api_settings, client_io, private_files
+orderflow: messages, durations, pooler, formats, api_settings, client_io, private_files
 """.strip()
 
 # entry: what it must not import, though it is below
@@ -53,9 +54,9 @@ NOT_EVEN = {
     "erp_connectors.connectors": ("django",),
     "erp_connectors.transports": ("django",),
     "erp_connectors.sftp": ("django", "orderflow", "erp_connectors"),
-    "erp_connectors.faults": ("django", "orderflow"),
+    "erp_connectors.faults": ("django",),
     "erp_connectors.dropzone_paths": ("django", "orderflow", "erp_connectors"),
-    "erp_connectors.port_types": ("django", "orderflow"),
+    "erp_connectors.port_types": ("django",),
     "erp_connectors.states": ("orderflow", "erp_connectors"),
 }
 NAME_THE_QUEUE = {"orderflow.broker", "orderflow.jobs", "orderflow.queue_guard"}

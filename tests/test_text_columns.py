@@ -32,11 +32,11 @@ BY_THE_PROGRAM = {
     "made of rows": {
         "ERPExport.export_format_version", "ERPExport.filename", "ERPExport.export_storage_key", "ERPExport.sha256",
         "ERPExport.dropzone_path", "ERPExport.staged_destination", "ERPExport.staged_path", "ERPExportEvent.stage",
-        "ERPExportEvent.what", "BulkRow.why", "ImportedOrder.sha256", "RecoveryCode.digest", "AuditLog.entity_type",
+        "ERPExportEvent.what", "ImportedOrder.sha256", "RecoveryCode.digest", "AuditLog.entity_type",
         "AuditLog.entity_id",
     },
     "what a server, an ERP or a request told, made printable": {
-        "AckFile.name", "AckFile.reason", "AckFile.moved_to", "ERPExportEvent.detail", "AuditLog.user_agent",
+        "AckFile.name", "AckFile.moved_to", "AuditLog.user_agent",
         "AuditLog.request_id", "RetentionRun.error",
     },
     "sealed": {"ERPConnection.config", "Subscription.url", "SecondFactor.secret"},

@@ -12,16 +12,15 @@ from django.utils.translation import ngettext, override
 from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.connection_config import config_fields
 from erp_connectors.faults import FAULT_KINDS
-from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.outbox.delivery_errors import REASONS
 from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.capabilities import ABILITIES
 from erp_connectors.services.exports import deadlines
-from erp_connectors.services.exports.retry_rule import RETRY_EFFECTS
 from erp_connectors.services.status.attention import NeedKind
-from erp_connectors.services.status.event_texts import DETAILS, EVENT_TEXTS
+from erp_connectors.services.status.event_texts import EVENT_TEXTS
 from erp_connectors.transports.filesystem import FilesystemTransport
 from erp_connectors.transports.sftp import SftpTransport
+from orderflow import messages
 
 APP = Path(__file__).resolve().parents[1] / "erp_connectors"
 CATALOGUE = Path("locale/de/LC_MESSAGES/django")
@@ -34,6 +33,7 @@ MODULES = [
     for path in sorted(of.rglob("*.py"))
     if not {"management", "migrations"} & {*path.parts}
 ]
+PLACE = re.compile(r"%\(\w+\)s")
 TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 # The same in both languages.
 SAME = {
@@ -57,7 +57,12 @@ def our_texts() -> list[str]:
     texts += ABILITIES.values()
     texts += [worded.text for worded in EVENT_TEXTS.values()]
     texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
-    texts += [*DETAILS, *RETRY_EFFECTS.values(), deadlines.MEANING, deadlines.HINT, NO_CONNECTION]
+    for template in messages.TEMPLATES.values():
+        texts += [template.text] if not template.plural else []
+        texts += [
+            part for part in template.optional.values() if re.search("[A-Za-z]{2}", PLACE.sub("", part))
+        ]
+    texts += [deadlines.MEANING, deadlines.HINT]
     return [text for text in dict.fromkeys(texts) if text]
 
 

@@ -15,6 +15,7 @@ from erp_connectors.transports.base import (
     ServerLimits,
     Transport,
 )
+from orderflow.messages import Message
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
@@ -62,7 +63,7 @@ class FaultInjectingTransport(Transport):
     def offers(self) -> Sequence[str]:
         return self._inner.offers()
 
-    def remarks(self) -> Sequence[str]:
+    def remarks(self) -> Sequence[Message]:
         return self._inner.remarks()
 
     def respect(self, limits: ServerLimits) -> None:

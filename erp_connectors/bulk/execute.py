@@ -9,6 +9,7 @@ from django.db import transaction
 from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.services.exports.push import AlreadyStarted, PushRefused, PushResult, push_many
 from erp_connectors.services.exports.retry import retry_many
+from orderflow.messages import Message
 from orderflow.orders.approval import NotReady, approve
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.review import mark_ready, reject
@@ -16,18 +17,18 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
 from orderflow.transitions import IllegalMove, LostRace
 
-GONE = "There is no such order any more, or it is not yours."
+GONE = Message("bulk.order_gone")
 
 
 class Result(NamedTuple):
     outcome: Outcome
-    why: str = ""
+    why: Message | None = None
 
 
 def carry_out_chunk(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> Mapping[UUID, Result]:
     """A result for each id."""
     if not actor.is_active:
-        return dict.fromkeys(ids, Result(Outcome.REFUSED, f"{actor.email} was switched off meanwhile."))
+        return dict.fromkeys(ids, Result(Outcome.REFUSED, Message("bulk.user_deactivated", user=actor.email)))
     return _DO[action](ids, actor)
 
 
@@ -42,8 +43,10 @@ def _all_at_once(
 
 def _result_of(result: PushResult | PushRefused) -> Result:
     if isinstance(result, AlreadyStarted) or (isinstance(result, PushResult) and not result.created):
-        return Result(Outcome.SAME, "It was pushed before; nothing is sent twice.")
-    return Result(Outcome.REFUSED, str(result)) if isinstance(result, PushRefused) else Result(Outcome.DONE)
+        return Result(Outcome.SAME, Message("bulk.pushed_before"))
+    return (
+        Result(Outcome.REFUSED, result.message) if isinstance(result, PushRefused) else Result(Outcome.DONE)
+    )
 
 
 def _one_by_one(
@@ -64,7 +67,7 @@ def _one(use_case: Callable[..., DraftOrder], pk: UUID, actor: User) -> Result:
     except DraftOrder.DoesNotExist:
         return Result(Outcome.REFUSED, GONE)
     except (IllegalMove, LostRace, NotReady) as refusal:
-        return Result(Outcome.REFUSED, str(refusal))
+        return Result(Outcome.REFUSED, refusal.message)
     return Result(Outcome.DONE)
 
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from orderflow.message_field import MessageField
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
@@ -76,7 +77,7 @@ class BulkRow(models.Model):
     position = models.PositiveIntegerField()
     draft_order = models.ForeignKey(DraftOrder, on_delete=models.CASCADE, related_name="+")
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default=Outcome.OPEN)
-    why = models.TextField(blank=True, default="")
+    why = MessageField(null=True)
 
     objects = BulkRowQuerySet.as_manager()
 

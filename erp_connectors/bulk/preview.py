@@ -10,12 +10,13 @@ from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
 from erp_connectors.bulk.models import BulkAction, Outcome
-from erp_connectors.messages import NO_CONNECTION, in_words
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.exports.retry import newest_exports
 from erp_connectors.services.exports.retry_rule import RetryRefusal, refuse_retry, retry_effect
 from erp_connectors.states import ExportStatus
+from orderflow.messages import text
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
@@ -130,7 +131,7 @@ def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status not in _BEFORE[BulkAction.PUSH]:
         return _wrong_status(order)
     if order.org_id not in data.connected:
-        return OrderPreview(order, Outcome.REFUSED, _(NO_CONNECTION))
+        return OrderPreview(order, Outcome.REFUSED, text(NO_CONNECTION))
     return _done(order, data, _("New. Each is sent to the ERP once, as one file."))
 
 
@@ -140,11 +141,11 @@ def _retry(order: DraftOrder, data: PreviewData) -> OrderPreview:
     connected = partial(data.connected.__contains__, order.org_id)
     refusal = refuse_retry(order, newest_id, newest_id=newest_id, connected=connected)
     if refusal is None:
-        return _done(order, data, _(retry_effect(newest)))
+        return _done(order, data, text(retry_effect(newest)))
     if refusal is RetryRefusal.ALREADY_PUSHED and newest is not None:
         return OrderPreview(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
     if refusal is RetryRefusal.NO_CONNECTION:
-        return OrderPreview(order, Outcome.REFUSED, _(NO_CONNECTION))
+        return OrderPreview(order, Outcome.REFUSED, text(NO_CONNECTION))
     return _wrong_status(order)
 
 
@@ -177,7 +178,7 @@ def _complete(order: DraftOrder, data: PreviewData, words: str) -> OrderPreview:
     missing = missing_for_ready(order)
     if missing:
         return OrderPreview(
-            order, Outcome.REFUSED, _("Something is missing."), "; ".join(in_words(one) for one in missing)
+            order, Outcome.REFUSED, _("Something is missing."), "; ".join(text(one) for one in missing)
         )
     return _done(order, data, words)
 

@@ -10,6 +10,7 @@ from erp_connectors.bulk.execute import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
 from orderflow import clock, jobs
 from orderflow.audit.context import RequestContext, current
+from orderflow.messages import Message, Refusal
 from orderflow.orders.models import DraftOrder
 from orderflow.row_updates import update_rows
 from orderflow.tenancy.models import User
@@ -22,7 +23,7 @@ KEPT = timedelta(days=30)
 STUCK_AFTER = timedelta(seconds=60)
 
 
-class TooMany(ValueError):
+class TooMany(Refusal):
     """More orders were chosen than one run takes."""
 
 
@@ -31,7 +32,7 @@ def make(action: BulkAction, draft_ids: Iterable[UUID], *, actor: User) -> BulkR
     """Nothing is done yet. Raises `TooMany`."""
     ids = list(dict.fromkeys(draft_ids))
     if len(ids) > MAX_ROWS:
-        raise TooMany(f"{len(ids)} orders were chosen; one run takes {MAX_ROWS} at most.")
+        raise TooMany(Message("bulk.too_many_orders", number=len(ids), most=MAX_ROWS))
     mine = set(DraftOrder.objects.visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True))
     run = BulkRun.objects.create(action=action, org=actor.org, made_by=actor)
     BulkRow.objects.bulk_create(

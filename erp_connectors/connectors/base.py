@@ -15,6 +15,7 @@ import msgspec
 
 from erp_connectors.config_fields import ConfigError, ConfigField, convert
 from erp_connectors.port_types import Ack, OrderDocument
+from orderflow.messages import Message, as_message
 
 OptionsT = TypeVar("OptionsT")
 # Spelled here, because `type` is an attribute of a connector.
@@ -34,14 +35,15 @@ class Schemas:
 
 
 class AckUnreadable(ValueError):
-    """An ack file can't be understood; the text says why, for the ERP's programmer.
+    """An ack file can't be understood; ``why`` is for the ERP's programmer: a message, or a text in English.
 
     ``unfinished``: it may still be being written, so it has more time than one that is complete and wrong.
     """
 
-    def __init__(self, why: str, *, unfinished: bool = False) -> None:
+    def __init__(self, why: Message | str, *, unfinished: bool = False) -> None:
+        self.why = as_message(why)
         self.unfinished = unfinished
-        super().__init__(why)
+        super().__init__(self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class MisnamedAnswer:
 
     filename: str | None
     expected_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AckExample:
+    """A correct ack file: its name and its content."""
+
+    name: str
+    content: str
 
 
 # Length of the column for the ERP number.
@@ -121,6 +131,13 @@ class Connector(ABC, Generic[OptionsT]):
 
     def misnamed_answer(self, name: str, options: OptionsT) -> MisnamedAnswer | None:
         """Return the expected name for a name that `acknowledges` does not know; None if it is no answer."""
+        return None
+
+    def ack_example(self, filename: str, options: OptionsT) -> AckExample | None:
+        """Return a correct answer to an order file, for the ERP's programmer; ``filename`` is empty if none is known.
+
+        It is shown beside an answer that can't be understood. Both texts are ASCII.
+        """
         return None
 
     @abstractmethod

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import erp_connectors.fields
+import orderflow.message_field
 import orderflow.tenancy.same_org
 
 
@@ -346,7 +347,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("reason", models.TextField(blank=True, default="")),
+                ("reason", orderflow.message_field.MessageField(null=True)),
                 ("body", models.BinaryField(null=True)),
                 ("first_seen_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
@@ -459,7 +460,17 @@ class Migration(migrations.Migration):
                 ("stage", models.CharField(max_length=20)),
                 ("attempt", models.PositiveIntegerField(default=0)),
                 ("what", models.CharField(max_length=50)),
-                ("detail", models.TextField(blank=True, default="")),
+                ("message", orderflow.message_field.MessageField(null=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 (
                     "export",
                     models.ForeignKey(

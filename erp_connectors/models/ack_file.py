@@ -8,6 +8,7 @@ from erp_connectors.models.bytes_field import BytesField
 from erp_connectors.models.connection import ERPConnection
 from erp_connectors.models.export import ERPExport
 from erp_connectors.states import AckFileStatus
+from orderflow.message_field import MessageField
 from orderflow.tenancy.models import Org
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
@@ -37,7 +38,7 @@ class AckFile(models.Model):
         default=-1, help_text="By the server's clock. Compare it only with other times of the same server."
     )
     status = models.CharField(max_length=10, choices=AckFileStatus.choices, default=AckFileStatus.WAITING)
-    reason = models.TextField(blank=True, default="")
+    reason = MessageField(null=True)
     body = BytesField(null=True, editable=False)
     first_seen_at = models.DateTimeField(default=timezone.now)
     unchanged_since = models.DateTimeField(

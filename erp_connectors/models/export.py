@@ -14,8 +14,10 @@ from erp_connectors.models.bytes_field import BytesField
 from erp_connectors.models.connection import ERPConnection
 from erp_connectors.states import AckableState, ExportStatus, FailedAs
 from orderflow.input_rules.fields import KeyField
+from orderflow.message_field import MessageField
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
-from orderflow.tenancy.models import Org
+from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.querysets import OrgScopedQuerySet
 from orderflow.tenancy.same_org import SameOrg
 
@@ -177,14 +179,21 @@ class ERPExportEventQuerySet(OrgScopedQuerySet["ERPExportEvent"]):
 
 
 class ERPExportEvent(models.Model):
-    """One line of an export's timeline; rows are only ever added."""
+    """One line of an export's timeline; rows are only ever added.
+
+    ``actor``: the user who caused it, None for the system. ``message``: details, None if ``what`` says it all.
+    """
 
     export = models.ForeignKey(ERPExport, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
     stage = models.CharField(max_length=20)
     attempt = models.PositiveIntegerField(default=0)
     what = models.CharField(max_length=50)
-    detail = models.TextField(blank=True, default="")
+    # No query asks for it.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    message = MessageField(null=True)
 
     objects = ERPExportEventQuerySet.as_manager()
 
@@ -197,10 +206,24 @@ class ERPExportEvent(models.Model):
 
 
 def add_events(
-    exports: Iterable[ERPExport], *, stage: str, what: str, detail: str = "", at: datetime
+    exports: Iterable[ERPExport],
+    *,
+    stage: str,
+    what: str,
+    at: datetime,
+    message: Message | None = None,
+    actor: User | None = None,
 ) -> None:
     """One INSERT for the same event of many exports."""
     ERPExportEvent.objects.bulk_create(
-        ERPExportEvent(export=export, at=at, stage=stage, attempt=export.attempts, what=what, detail=detail)
+        ERPExportEvent(
+            export=export,
+            at=at,
+            stage=stage,
+            attempt=export.attempts,
+            what=what,
+            actor=actor,
+            message=message,
+        )
         for export in exports
     )

@@ -102,13 +102,10 @@ def _next_step(event: Event, content: NotificationContent) -> str:
 
 
 def _problem(one: Occurrence) -> ConnectionProblem:
-    found = ConnectionProblem.of({"code": one.code, "message": one.message, "hint": one.hint})
-    # What is no fault is stored in English, too, and known to the catalogue.
-    return (
-        found
-        if one.code
-        else ConnectionProblem("", _(one.message) if one.message else "", _(one.hint) if one.hint else "")
-    )
+    if one.code:
+        return ConnectionProblem.of({"code": one.code, "params": one.params})
+    # An overdue answer is no fault; the catalogue has its texts.
+    return ConnectionProblem("", _(one.message) if one.message else "", _(one.hint) if one.hint else "")
 
 
 def _farewell() -> str:

@@ -1,10 +1,12 @@
 """The content of a notification as values: made once, stored in its row, formatted for e-mails and webhooks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from erp_connectors.fault_records import FaultRecord, as_api
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import PendingEvent, Subscription
@@ -35,6 +37,7 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
     filename: str = ""
     code: str = ""
     error_code: str = ""
+    params: dict[str, str] = msgspec.field(default_factory=dict)
     message: str = ""
     hint: str = ""
 
@@ -82,7 +85,6 @@ def _occurrence(pending_event: PendingEvent, event: Event, ref: ConnectionRef) -
     if export is None:
         reason = pending_event.connection.circuit_reason or {} if event is Event.CIRCUIT_OPENED else {}
         return Occurrence(at=pending_event.at, connection=ref, **_why(reason))
-    late = {"message": deadlines.MEANING, "hint": deadlines.HINT}
     return Occurrence(
         at=pending_event.at,
         connection=ref,
@@ -90,12 +92,18 @@ def _occurrence(pending_event: PendingEvent, event: Event, ref: ConnectionRef) -
         order_id=str(export.draft_order_id),
         order_number=_clean(export.draft_order.external_order_number),
         filename=export.filename,
-        **_why(late if event is Event.EXPORT_OVERDUE else export.error_json or {}),
+        **(_late() if event is Event.EXPORT_OVERDUE else _why(export.error_json or {})),
     )
 
 
-def _why(reason: Mapping[str, object]) -> dict[str, str]:
-    return {name: _clean(reason.get(name)) for name in ("code", "error_code", "message", "hint")}
+def _late() -> dict[str, Any]:
+    return {"message": deadlines.MEANING, "hint": deadlines.HINT}
+
+
+def _why(record: FaultRecord) -> dict[str, Any]:
+    shown = as_api(record) or {}
+    texts = {name: _clean(shown.get(name)) for name in ("code", "error_code", "message", "hint")}
+    return {**texts, "params": {name: _clean(value) for name, value in shown.get("params", {}).items()}}
 
 
 def _clean(value: object) -> str:

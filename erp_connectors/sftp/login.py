@@ -1,6 +1,7 @@
 """Log in with what the server asks for: a key, a password, both in either order, an answer to a question."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import paramiko
 
@@ -10,6 +11,14 @@ from erp_connectors.sftp.redact import Redact
 
 KEY, PASSWORD, QUESTIONS = "publickey", "password", "keyboard-interactive"
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
+
+
+@dataclass(frozen=True, slots=True)
+class LoginMethod:
+    """What a server accepted; ``key``: type and fingerprint, empty if it accepted none."""
+
+    key: str
+    password: bool
 
 
 class Login:
@@ -60,10 +69,16 @@ class Login:
         raise LoginRefused(self._hide(self._what_is_missing()))
 
     @property
+    def method(self) -> LoginMethod:
+        key = f"{self._key.get_name()} {self._key.fingerprint}" if self._key and KEY in self.accepted else ""
+        return LoginMethod(key, password=bool({PASSWORD, QUESTIONS} & {*self.accepted}))
+
+    @property
     def how(self) -> str:
-        """As it is shown: ``key ssh-ed25519 SHA256:… and password``."""
-        names = [*([self._name(KEY)] if KEY in self.accepted else [])]
-        return " and ".join([*names, *(["password"] if {PASSWORD, QUESTIONS} & {*self.accepted} else [])])
+        """The method in English, for errors: ``key ssh-ed25519 SHA256:… and password``."""
+        found = self.method
+        names = [f"key {found.key}"] if found.key else []
+        return " and ".join([*names, "password"] if found.password else names)
 
     def _next(self) -> str | None:
         """Return the next method that is worth trying; None if there is none."""

@@ -28,7 +28,7 @@ from erp_connectors.sftp.errors import (
 from erp_connectors.sftp.hardened_transport import GuardedTransport
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.limits import LearnedLimits
-from erp_connectors.sftp.login import KEY, Login
+from erp_connectors.sftp.login import KEY, Login, LoginMethod
 from erp_connectors.sftp.other_services import USUAL_PORTS
 from erp_connectors.sftp.peer_errors import PEER_ERRORS, handshake_error, no_common_algorithm
 from erp_connectors.sftp.pipeline import Pipeline
@@ -77,8 +77,8 @@ class Session:
 
     def login(
         self, username: str, *, key: paramiko.PKey | None, password: str | None, needs_key: bool = False
-    ) -> str:
-        """Log in with the key, the password or both, as the server asks; return which it accepted, as text.
+    ) -> LoginMethod:
+        """Log in with the key, the password or both, as the server asks; return which it accepted.
 
         ``needs_key``: a login that the key had no part in counts as refused. Raises `LoginRefused`, `ConnectionLost`.
         """
@@ -90,7 +90,7 @@ class Session:
                 raise ConnectionLost(f"during the login: {error}") from None
         if needs_key and KEY not in login.accepted:
             raise LoginRefused("It does not ask for a key.")
-        return login.how
+        return login.method
 
     def open_channels(
         self, *, io_timeout: float, expected: int = 0, learned: LearnedLimits | None = None

@@ -118,7 +118,7 @@ class TransportSuite:
         guarantee = transport.guarantee(atomic_write=atomic_write)
 
         assert guarantee.level in GuaranteeLevel
-        assert guarantee.reason.endswith(".")
+        assert str(guarantee.reason).endswith(".")
 
     def test_exactly_once_needs_a_receipt(self, place: Place, transport: Transport) -> None:
         move = Move(place.path("a.tmp"), place.path("a.json"))

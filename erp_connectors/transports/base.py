@@ -44,6 +44,7 @@ from erp_connectors.transports.options import (
     TransportPolicy,
 )
 from orderflow import tracing
+from orderflow.messages import Message
 
 # The port: an author of a transport imports all of these from here.
 __all__ = [
@@ -62,11 +63,11 @@ __all__ = [
 
 PUBLISHED_BY_RENAME = Guarantee(
     GuaranteeLevel.EXACTLY_ONCE,
-    "Each file gets its final name by a rename; the absence of its temporary file proves that it was published.",
+    Message("guarantee.published_by_rename"),
 )
 WRITTEN_UNDER_FINAL_NAME = Guarantee(
     GuaranteeLevel.AT_LEAST_ONCE,
-    "Each file is written under its final name; after an interruption it is written again.",
+    Message("guarantee.written_under_final_name"),
 )
 
 # One answer per file, in the order of the question. (`list` is also the name of a method below.)
@@ -137,7 +138,7 @@ class Transport(ABC):
         """
         return False
 
-    def remarks(self) -> Sequence[str]:
+    def remarks(self) -> Sequence[Message]:
         """Return remarks for users on the last `stage` that are no faults."""
         return ()
 
@@ -277,8 +278,9 @@ class Transport(ABC):
         self.close()
 
 
-def mode_remark(upload: Upload, permissions: int | None) -> str:
-    """Return a remark if the file has other permission bits than wanted; empty if not, or if they are not known."""
+def mode_remark(upload: Upload, permissions: int | None) -> Message | None:
+    """Return a remark if the file has other permission bits than wanted; None if not, or if they are not known."""
     if upload.mode is None or permissions is None or stat.S_IMODE(permissions) == upload.mode:
-        return ""
-    return f"file_mode {upload.mode:04o} was not applied: the file has {stat.S_IMODE(permissions):04o}."
+        return None
+    found = f"{stat.S_IMODE(permissions):04o}"
+    return Message("remark.file_mode_not_applied", wanted=f"{upload.mode:04o}", mode=found)

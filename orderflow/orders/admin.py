@@ -11,13 +11,13 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext, gettext_lazy
 
 from orderflow.input_rules import forms
+from orderflow.messages import text
 from orderflow.orders.approval import NotReady
 from orderflow.orders.drafting import IDENTIFYING
 from orderflow.orders.editing import editing
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.same_number import hold_customers
 from orderflow.orders.search import search
-from orderflow.orders.sentences import said
 from orderflow.orders.states import EDITABLE, DraftStatus
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.permissions import signed_in
@@ -146,7 +146,9 @@ class DraftOrderAdmin(OrgScopedAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except _REFUSALS as refusal:
             # Raised out of the view's transaction, so nothing of the form was saved.
-            self.message_user(request, f"{gettext('Nothing was saved.')} {said(refusal)}", messages.ERROR)
+            self.message_user(
+                request, f"{gettext('Nothing was saved.')} {text(refusal.message)}", messages.ERROR
+            )
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: DraftOrder, form: Any, change: bool) -> None:

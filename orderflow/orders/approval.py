@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.messages import Message, Refusal
 from orderflow.orders import transitions
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
@@ -15,12 +16,12 @@ from orderflow.tenancy.models import User
 from orderflow.transitions import IllegalMove
 
 
-class NotReady(Exception):
+class NotReady(Refusal):
     """The order lacks something; ``missing`` lists it."""
 
-    def __init__(self, draft: DraftOrder, missing: list[str]) -> None:
+    def __init__(self, draft: DraftOrder, missing: list[Message]) -> None:
         self.missing = missing
-        super().__init__(f"Order {draft} is not ready: {'; '.join(missing)}.")
+        super().__init__(Message("order.not_ready", order=str(draft), missing=missing))
 
 
 @transaction.atomic
@@ -28,7 +29,7 @@ def approve(draft_id: UUID, *, actor: User) -> DraftOrder:
     """READY -> APPROVED. Raises `DraftOrder.DoesNotExist`, `IllegalMove` unless READY, `NotReady`."""
     draft = DraftOrder.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=draft_id)
     if draft.status != DraftStatus.READY:
-        raise IllegalMove(f"Order {draft} is {draft.status}; only a READY order can be approved.")
+        raise IllegalMove(Message("order.approve_needs_ready", order=str(draft), status=draft.status))
     require_ready(draft)
     transitions.move(
         draft,

@@ -9,6 +9,7 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         from orderflow.audit.search import finds_entities  # noqa: PLC0415  # needs the models
+        from orderflow.orders import messages  # noqa: F401, PLC0415  # registers them
         from orderflow.orders.audited import order_ids  # noqa: PLC0415
         from orderflow.search import lookups  # noqa: PLC0415
 

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -22,9 +23,9 @@ def delete_draft(draft_id: UUID, *, actor: User) -> None:
     """
     draft = DraftOrder.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=draft_id)
     if draft.status not in DELETABLE:
-        raise IllegalMove(f"Order {draft} is {draft.status} and can't be deleted.")
+        raise IllegalMove(Message("order.not_deletable", order=str(draft), status=draft.status))
     if _was_approved(draft):
-        raise IllegalMove(f"Order {draft} was approved before and can't be deleted. Reject it instead.")
+        raise IllegalMove(Message("order.approved_before", order=str(draft)))
     record(
         Entry(
             action=Action.DRAFT_DELETED,

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.messages import Message
 from orderflow.orders import transitions
 from orderflow.orders.approval import require_ready
 from orderflow.orders.models import DraftOrder
@@ -26,7 +27,7 @@ def editing(draft_id: UUID, *, actor: User) -> Iterator[DraftOrder]:
     with transaction.atomic():
         draft = DraftOrder.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=draft_id)
         if draft.status not in EDITABLE:
-            raise IllegalMove(f"Order {draft} is {draft.status} and can't be changed any more.")
+            raise IllegalMove(Message("order.not_editable", order=str(draft), status=draft.status))
         yield draft
         if draft.status == DraftStatus.READY:
             require_ready(DraftOrder.objects.get(pk=draft_id))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 
 
@@ -16,13 +17,13 @@ class GapCode(StrEnum):
     SKU_MISSING = "SKU_MISSING"
 
 
-GAP_TEXTS = {
-    GapCode.CUSTOMER_MISSING: "customer is missing",
-    GapCode.CURRENCY_MISSING: "currency is missing",
-    GapCode.NO_LINES: "it has no lines",
-    GapCode.QUANTITY_NOT_POSITIVE: "quantity must be above 0",
-    GapCode.UNIT_MISSING: "unit is missing",
-    GapCode.SKU_MISSING: "SKU is missing",
+GAP_MESSAGES = {
+    GapCode.CUSTOMER_MISSING: Message("order.customer_missing"),
+    GapCode.CURRENCY_MISSING: Message("order.currency_missing"),
+    GapCode.NO_LINES: Message("order.no_lines"),
+    GapCode.QUANTITY_NOT_POSITIVE: Message("order.quantity_not_positive"),
+    GapCode.UNIT_MISSING: Message("order.unit_missing"),
+    GapCode.SKU_MISSING: Message("order.sku_missing"),
 }
 
 
@@ -32,14 +33,14 @@ class Gap(NamedTuple):
     code: GapCode
     line_no: int | None = None
 
-    def english(self) -> str:
-        text = GAP_TEXTS[self.code]
-        return text if self.line_no is None else f"line {self.line_no}: {text}"
+    def message(self) -> Message:
+        gap = GAP_MESSAGES[self.code]
+        return gap if self.line_no is None else Message("order.in_line", line=self.line_no, gap=gap)
 
 
-def missing_for_ready(draft: DraftOrder) -> list[str]:
-    """Return one sentence per gap, naming the field or the line; empty if the draft is complete."""
-    return [gap.english() for gap in gaps(draft, list(draft.lines.all()))]
+def missing_for_ready(draft: DraftOrder) -> list[Message]:
+    """Return one message per gap, naming the field or the line; empty if the draft is complete."""
+    return [gap.message() for gap in gaps(draft, list(draft.lines.all()))]
 
 
 def gaps(draft: DraftOrder, lines: Sequence[DraftOrderLine]) -> list[Gap]:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from orderflow.messages import Message
 from orderflow.orders import transitions
 from orderflow.orders.approval import require_ready
 from orderflow.orders.editing import back_to_review
@@ -18,7 +19,7 @@ def mark_ready(draft_id: UUID, *, actor: User) -> DraftOrder:
     """EXTRACTED or NEEDS_REVIEW -> READY. Raises `DraftOrder.DoesNotExist`, `IllegalMove`, `NotReady`."""
     draft = _locked(draft_id, actor)
     if draft.status not in (DraftStatus.EXTRACTED, DraftStatus.NEEDS_REVIEW):
-        raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be marked ready.")
+        raise IllegalMove(Message("order.mark_ready_needs_review", order=str(draft), status=draft.status))
     require_ready(draft)
     return transitions.move(draft, DraftStatus.READY)
 
@@ -28,7 +29,7 @@ def reject(draft_id: UUID, *, actor: User) -> DraftOrder:
     """NEEDS_REVIEW -> REJECTED, for good. Raises `DraftOrder.DoesNotExist`, `IllegalMove`."""
     draft = _locked(draft_id, actor)
     if draft.status != DraftStatus.NEEDS_REVIEW:
-        raise IllegalMove(f"Order {draft} is {draft.status}; only an order in review can be rejected.")
+        raise IllegalMove(Message("order.reject_needs_review", order=str(draft), status=draft.status))
     return transitions.move(draft, DraftStatus.REJECTED)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus
 from orderflow.transitions import IllegalMove, LostRace
@@ -16,7 +17,7 @@ def move(draft: DraftOrder, to: DraftStatus, **fields: Any) -> DraftOrder:
     _require_allowed(draft.status, to)
     row = DraftOrder.objects.filter(pk=draft.pk, status=draft.status)
     if not row.update(status=to, updated_at=timezone.now(), **fields):
-        raise LostRace(f"Order {draft} is no longer {draft.status}.")
+        raise LostRace(Message("order.status_changed", order=str(draft), status=draft.status))
     for name, value in {"status": to, **fields}.items():
         setattr(draft, name, value)
     return draft
@@ -45,4 +46,4 @@ def restore_as_error(draft: DraftOrder) -> None:
 
 def _require_allowed(from_status: str, to: str) -> None:
     if DraftStatus(to) not in DRAFT_MOVES[DraftStatus(from_status)]:
-        raise IllegalMove(f"An order can't go from {from_status} to {to}.")
+        raise IllegalMove(Message("order.illegal_move", status=from_status, to=to))

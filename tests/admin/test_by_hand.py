@@ -73,7 +73,7 @@ def test_a_refusal_is_recorded_with_its_reason(ops, export):
     told = ops.post(page(REFUSED, export), {"note": "Kunde gesperrt"}, follow=True).content.decode()
 
     assert "Recorded: Failed" in told
-    assert again(export).error_json["message"] == "Kunde gesperrt"
+    assert again(export).error_json["params"] == {"message": "Kunde gesperrt"}
 
 
 def test_what_is_missing_or_contradicts_changes_nothing(ops, export):

@@ -14,6 +14,7 @@ from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs, Stage
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -72,7 +73,7 @@ def test_so_is_what_asks_before_something_is_done(own, page_of, live_server):
     draft = own.rows[DraftOrder]
     error = Fault(DISK_FULL, "").as_error(stage=Stage.STAGE, attempt=3, at=timezone.now())
     ERPExport.objects.update(status=ExportStatus.FAILED, failed_as=FailedAs.NOT_SENT, error_json=error)
-    AckFile.objects.update(status=AckFileStatus.MALFORMED, reason="it is empty")
+    AckFile.objects.update(status=AckFileStatus.MALFORMED, reason=Message("ack.empty"))
     page = page_of(factories.user(own.org, Role.ADMIN))
     at = {"ready": DraftStatus.NEEDS_REVIEW, "approve": DraftStatus.READY, "push": DraftStatus.APPROVED}
 

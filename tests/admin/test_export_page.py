@@ -14,6 +14,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push, retry_push
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import foreign
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
@@ -153,7 +154,7 @@ def test_a_stray_ack_file_is_marked_as_handled_by_who_may(site, role):
         connection=site.connection,
         name="x.json",
         status=AckFileStatus.UNMATCHED,
-        reason="no export",
+        reason=foreign("no export"),
     )
     client, attention = as_role(site.org, role), url("erp_connectors_ackfile_changelist") + "?attention=yes"
     assert "x.json" in client.get(attention).content.decode()

@@ -35,7 +35,10 @@ def busy(org, tmp_path):
         export(row, created_at=at, overdue_at=at if back == 3 else None)
     failed(row, FOLDER_MISSING)
     failed(
-        row, FOLDER_MISSING, failed_as=FailedAs.REFUSED, error={"code": "REFUSED_BY_ERP", "error_code": "X"}
+        row,
+        FOLDER_MISSING,
+        failed_as=FailedAs.REFUSED,
+        error={"code": "REFUSED_BY_ERP", "params": {"error_code": "X"}},
     )
     factories.draft(org, status=DraftStatus.READY, lines=0)
     hold(row, HOST_KEY_CHANGED)

@@ -38,7 +38,10 @@ def problem(org, working):
     """Something of everything that a list shows."""
     for _ in range(3):
         failed(working, FOLDER_MISSING)
-    refused = {"code": "REFUSED_BY_ERP", "error_code": "ERP: <b>&", "message": "Unknown customer <b>4711"}
+    refused = {
+        "code": "REFUSED_BY_ERP",
+        "params": {"error_code": "ERP: <b>&", "message": "Unknown customer <b>4711"},
+    }
     for _ in range(2):
         failed(working, FOLDER_MISSING, failed_as=FailedAs.REFUSED, error=refused)
     failed(working, FOLDER_MISSING, failed_as=FailedAs.UNKNOWN)

@@ -59,7 +59,7 @@ def _no_throttle(settings):
 
 def error(answer):
     body = answer.json()["error"]
-    assert set(body) == {"code", "message", "details", "request_id"}
+    assert set(body) == {"code", "message", "reason", "details", "request_id"}
     assert body["request_id"] == answer["X-Request-ID"]
     return body["code"]
 

@@ -136,7 +136,7 @@ def test_a_ready_order_stays_complete(org, ops):
 
     answer = ops.patch(f"{CREATE}/{draft.pk}", {"lines": []}, format="json")
 
-    assert problems(answer)["missing"] == ["it has no lines"]
+    assert problems(answer)["missing"] == ["the order has no lines"]
     assert draft.lines.count() == 2
 
 

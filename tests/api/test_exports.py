@@ -169,3 +169,15 @@ def test_it_says_why_it_waits_and_a_program_moves_what_a_disabled_connection_hol
     assert moved.json() == {"connection_id": str(new.pk), "moved": 1, "staged": 0}
     assert (again.status_code, again.json()["error"]["code"]) == (409, "CONFLICT")
     assert (after["connection_id"], after["waiting_for"]) == (str(new.pk), None)
+
+
+def test_a_refused_push_says_why_as_data_beside_its_text(org):
+    order = factories.draft(org, status=DraftStatus.READY)
+
+    error = client_of(org).post(f"/api/v1/draft-orders/{order.pk}/push").json()["error"]
+
+    assert error["code"] == "CONFLICT"
+    assert error["reason"] == {
+        "code": "push.not_approved",
+        "params": {"order": str(order), "status": DraftStatus.READY},
+    }

@@ -18,6 +18,7 @@ from erp_connectors.models import ERPExport
 from orderflow.audit.context import RequestContext, current
 from orderflow.audit.models import Action, AuditLog
 from orderflow.heartbeat.models import Heartbeat
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy import scope
@@ -88,7 +89,7 @@ def test_one_orders_refusal_leaves_the_others_done(org, ops):
     runs.confirm(run)
 
     assert outcomes(run) == [Outcome.DONE, Outcome.REFUSED, Outcome.DONE]
-    assert "SKU is missing" in run.rows.get(position=1).why
+    assert run.rows.get(position=1).why.code == "order.not_ready"
     assert DraftOrder.objects.filter(status=DraftStatus.APPROVED, approved_by=ops).count() == 2
 
 
@@ -155,7 +156,7 @@ def test_who_was_switched_off_meanwhile_pushes_nothing(org, ops, monkeypatch):
     runs.carry_out(run.pk)
 
     assert set(run.rows.values_list("outcome", "why")) == {
-        (Outcome.REFUSED, f"{ops.email} was switched off meanwhile.")
+        (Outcome.REFUSED, Message("bulk.user_deactivated", user=ops.email))
     }
     assert not ERPExport.objects.exists()
 

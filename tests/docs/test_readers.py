@@ -111,7 +111,7 @@ def test_what_it_answers_is_understood(site: Site) -> None:
         ExportStatus.ACKED, ExportStatus.ACKED, ExportStatus.FAILED,
     )  # fmt: skip
     assert bought.erp_order_id == (site.books / str(bought.draft_order_id)).read_text()
-    assert refused.error_json["message"] == 'Kunde "4711" gesperrt, siehe C:\\erp\\müll'
+    assert refused.error_json["params"]["message"] == 'Kunde "4711" gesperrt, siehe C:\\erp\\müll'
     assert site.names(site.export) == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from erp_connectors import faults
+from erp_connectors.fault_records import english_cause
 from erp_connectors.faults import Scope
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.port_types import ProbeStep
@@ -114,8 +115,8 @@ def told(fault: "faults.Fault | dict[str, Any] | None", code: str) -> None:
     kind = faults.FAULT_KINDS[code]
     assert fault
     error = fault if isinstance(fault, dict) else fault.as_error(stage="", attempt=1, at=timezone.now())
-    assert (error["code"], error["hint"]) == (code, kind.hint)
-    assert error["message"].startswith(kind.meaning.removesuffix("."))
+    assert error["code"] == code
+    assert english_cause(error).startswith(kind.meaning.removesuffix("."))
 
 
 def assert_told(erp: Erp, code: str, *, step: str) -> str:
@@ -139,8 +140,7 @@ def assert_told(erp: Erp, code: str, *, step: str) -> str:
         due = export.next_attempt_at or erp.connection.retry_at
         assert due
         assert due > timezone.now()
-    message: str = export.error_json["message"]
-    return message
+    return english_cause(export.error_json)
 
 
 def _folder(path: Path) -> Path:

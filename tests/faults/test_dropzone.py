@@ -275,15 +275,15 @@ class TestFileMode:
         export = erp.delivered()
 
         assert probed.ok
-        assert "file_mode" in probed.found
+        assert "remark.file_mode" in str(probed.found.as_json())
         assert export.status == ExportStatus.SENT
-        assert "file_mode" in export.events.get(what="staged").detail
+        assert export.events.get(what="staged").message.code.startswith("remark.file_mode")
 
     def test_a_server_that_does_not_know_them(self, erp_at, asyncssh, behaviour):
         behaviour.interfere = refusing(ssh.SFTPOpUnsupported("no"), "mode")
         erp = erp_at(asyncssh, file_mode="0640", ack_path=None)
 
-        assert "file_mode" in erp.probed().found
+        assert "remark.file_mode" in str(erp.probed().found.as_json())
         assert erp.delivered().status == ExportStatus.SENT
 
     def test_bits_that_were_set_are_no_news(self, erp_at, openssh):
@@ -292,6 +292,6 @@ class TestFileMode:
         probed = erp.probed()
         export = erp.delivered()
 
-        assert "file_mode" not in probed.found
-        assert export.events.get(what="staged").detail == ""
+        assert "remark.file_mode" not in str(probed.found.as_json())
+        assert export.events.get(what="staged").message is None
         assert (erp.server.root / "in" / export.filename).stat().st_mode & 0o777 == 0o640

@@ -5,6 +5,7 @@ import pytest
 
 from erp_connectors.services.connections.connection_test import test_connection as run_test
 from erp_connectors.sftp import wire
+from orderflow.messages import Message
 from tests.faults.conftest import assert_told
 from tests.servers.hostile_sftp import Attacks, hostile_server, status
 
@@ -29,7 +30,7 @@ def test_a_rename_that_a_virus_scanner_delays_passes_the_test(erp_at, asyncssh, 
 
     assert refused
     assert step.ok, step.fault
-    assert "virus scanner" in step.found
+    assert Message("test.renamed_at_second_try") in step.found.params["remarks"]
 
 
 @pytest.mark.parametrize(("kind", "step"), [(wire.OPEN, "export_path"), (wire.OPENDIR, "ack_path")])
@@ -59,4 +60,4 @@ def test_a_failure_while_writing_into_a_folder_that_is_there_names_the_disk(tmp_
 def test_one_folder_for_orders_and_answers_is_told(erp_at, asyncssh):
     erp = erp_at(asyncssh, ack_path=f"{asyncssh.path('in')}/")
 
-    assert "choose another one" in steps_of(erp)["ack_path"].found
+    assert steps_of(erp)["ack_path"].found.code == "test.ack_folder_with_orders"

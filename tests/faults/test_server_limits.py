@@ -7,13 +7,14 @@ from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.connections import manage
 from erp_connectors.services.connections.connection_test import test_connection as run_test
-from erp_connectors.services.connections.server_limits import sentences, store
+from erp_connectors.services.connections.server_limits import messages_of, store
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.sessions import session_pool
 from erp_connectors.sftp import wire
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import ServerLimits
+from orderflow.messages import Message
 from tests import factories
 from tests.servers.hostile_sftp import Attacks, Files, Opening, hostile_server
 from tests.servers.odd_sftp import Limit, StrictFiles, erlang, few_files
@@ -137,7 +138,8 @@ def test_the_connection_test_finds_and_reports_the_limits(erp_on, attacks, learn
     steps = run_test(erp.connection.pk, actor=None)
 
     assert all(step.ok for step in steps)
-    assert all(one in steps[-1].found for one in sentences(ServerLimits(**learned)))
+    limits_found = Message("test.server_limits", limits=tuple(messages_of(ServerLimits(**learned))))
+    assert str(limits_found) in str(steps[-1].found)
     assert limits(erp) == learned
     report = ERPConnection.objects.get(pk=erp.connection.pk).test_report
     assert report["abilities"]["own_handles"] is not learned.get("reuses_handles", False)

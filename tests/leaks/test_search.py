@@ -35,7 +35,7 @@ def test_what_is_planted_is_found_in_every_kind_of_place(leaks, tmp_path):
     org = factories.org(slug=canary.value[:12])
     customer = factories.customer(org, name=canary.value)
     connection = factories.connection(org, {"mode": "filesystem", "export_path": str(tmp_path)})
-    ERPConnection.objects.filter(pk=connection.pk).update(circuit_reason={"message": canary.value})
+    ERPConnection.objects.filter(pk=connection.pk).update(circuit_reason={"code": canary.value, "params": {}})
     jobs.enqueue("erp_connectors.tasks.deliver", canary.value)
     (tmp_path / "order.reason.txt").write_text(canary.value)
     for name in ("paramiko.transport", "botocore", "urllib3", "django.request", "django-q"):

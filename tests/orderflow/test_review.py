@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import Message, english
 from orderflow.orders.approval import NotReady, approve
 from orderflow.orders.editing import editing
 from orderflow.orders.models import DraftOrder
@@ -54,7 +55,7 @@ def test_a_gap_in_the_header_is_named(org, gap, told):
     draft = factories.draft(org)
     DraftOrder.objects.filter(pk=draft.pk).update(**gap)
 
-    assert missing_for_ready(DraftOrder.objects.get(pk=draft.pk)) == [told]
+    assert [english(gap) for gap in missing_for_ready(DraftOrder.objects.get(pk=draft.pk))] == [told]
 
 
 @pytest.mark.parametrize(("gap", "told"), LINE_GAPS)
@@ -62,13 +63,13 @@ def test_a_gap_in_a_line_is_named_with_its_number(org, gap, told):
     draft = factories.draft(org, lines=3)
     draft.lines.filter(line_no=2).update(**gap)
 
-    assert missing_for_ready(draft) == [told]
+    assert [english(gap) for gap in missing_for_ready(draft)] == [told]
 
 
 def test_an_order_without_lines_is_not_complete_and_every_gap_is_told_at_once(org):
     draft = factories.draft(org, lines=0, currency="")
 
-    assert missing_for_ready(draft) == ["currency is missing", "it has no lines"]
+    assert missing_for_ready(draft) == [Message("order.currency_missing"), Message("order.no_lines")]
 
 
 def test_approval_names_the_approver_and_is_audited(org, actor):

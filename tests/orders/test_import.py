@@ -157,7 +157,7 @@ def test_what_is_missing_for_ready_sends_an_order_to_review_with_the_reasons(org
     assert "line 1: order PO-1 needs review: currency is missing; line 1: quantity must be above 0" in problem
     assert "2 NEEDS_REVIEW" in said
     assert "1   of them: SKU is missing" in said
-    assert "1   of them: it has no lines" in said
+    assert "1   of them: the order has no lines" in said
 
 
 WRONG = {

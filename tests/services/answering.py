@@ -17,6 +17,7 @@ from erp_connectors.services.connections.ack_folders import REASON_SUFFIX
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.states import ExportStatus, FailedAs
+from orderflow.messages import english
 from orderflow.orders.states import DraftStatus
 from tests import factories
 
@@ -106,7 +107,9 @@ class Exchange:
         rows = AckFile.objects.filter(connection=self.connection).values_list("name", "status", "reason")
         return (
             [self._of(export) for export in exports],
-            sorted((self._plain(name), status, self._plain(reason)) for name, status, reason in rows),
+            sorted(
+                (self._plain(name), status, self._plain(english(reason))) for name, status, reason in rows
+            ),
             sorted(self._plain(str(path.relative_to(self.acks))) for path in self.acks.rglob("*")),
         )
 
@@ -117,7 +120,7 @@ class Exchange:
             export.status,
             export.failed_as,
             export.erp_order_id,
-            (error.get("code"), error.get("message"), error.get("error_code"), error.get("processed_at")),
+            (error.get("code"), error.get("params"), error.get("processed_at")),
             (conflict.get("answer"), conflict.get("erp_order_id"), self._plain(conflict.get("file", ""))),
             export.draft_order.status,
             export.draft_order.erp_order_id,

@@ -252,7 +252,7 @@ _JSON: dict[str, Any] = {
     "BulkRun.asked_from": {"request_id": MARK, "ip": None, "user_agent": MARK},
     "Notification.reached": [f"{MARK.lower()}ops@example.com"],
 }
-_FAULT = {"code": MARK, "message": MARK, "hint": MARK, "stage": MARK, "attempt": 1, "error_code": MARK}
+_FAULT = {"code": MARK, "params": {"path": MARK, "detail": MARK}, "stage": MARK, "attempt": 1}
 
 
 def texts(model: Any) -> Iterator[Any]:

@@ -69,7 +69,7 @@ def test_every_problem_comes_with_what_to_do(make_site):  # noqa: F811
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(hours=1))
     ERPConnection.objects.filter(pk=site.connection.pk).update(
         circuit_opened_at=timezone.now(),
-        circuit_reason={"code": "LOGIN_REFUSED", "message": "The server refused the login."},
+        circuit_reason={"code": "LOGIN_REFUSED", "params": {}},
     )
 
     code, found = doctor()

@@ -7,9 +7,9 @@ from tools.bench import read_world
 from tools.bench.model_defaults import with_defaults
 
 _ERRORS = """
-UPDATE erp_connectors_erpexport SET error_json = jsonb_build_object('code', 'REFUSED_BY_ERP', 'message',
-  'Unknown customer ' || left(id::text, 4), 'hint', 'Correct what the ERP names', 'stage', 'ack', 'attempt', 0,
-  'error_code', (ARRAY['ERP_VALIDATION', 'ERP_LIMIT', 'ERP_LOCKED'])[1 + abs(hashtext(id::text)) % 3])
+UPDATE erp_connectors_erpexport SET error_json = jsonb_build_object('code', 'REFUSED_BY_ERP', 'stage', 'ack',
+  'attempt', 0, 'params', jsonb_build_object('message', 'Unknown customer ' || left(id::text, 4), 'error_code',
+    (ARRAY['ERP_VALIDATION', 'ERP_LIMIT', 'ERP_LOCKED'])[1 + abs(hashtext(id::text)) % 3]))
 WHERE status = 'FAILED'
 """
 _CONFLICTS = """
@@ -20,7 +20,7 @@ _ACK_FILES = """
 INSERT INTO erp_connectors_ackfile (org_id, connection_id, export_id, name, size, mtime, status, reason, body,
   first_seen_at, decided_at, moved_at, moved_to)
 SELECT org_id, connection_id, CASE WHEN n < 4 THEN NULL ELSE id END, 'ack_' || filename, 90, 0,
-  CASE n WHEN 0 THEN 'UNMATCHED' WHEN 1 THEN 'MALFORMED' ELSE 'APPLIED' END, '', '{}', answered_at, answered_at,
+  CASE n WHEN 0 THEN 'UNMATCHED' WHEN 1 THEN 'MALFORMED' ELSE 'APPLIED' END, NULL, '{}', answered_at, answered_at,
   answered_at, ''
 FROM erp_connectors_erpexport, LATERAL (SELECT abs(hashtext(id::text)) % 2000 AS n) s WHERE answered_at IS NOT NULL
 """

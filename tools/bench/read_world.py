@@ -57,8 +57,8 @@ WHERE d.org_id = %(org)s AND d.status IN ('PUSHED', 'PUSHING', 'ERROR')
   AND (n = 1 OR abs(hashtext(d.id::text)) %% 20 = 0)
 """
 _EVENTS = """
-INSERT INTO erp_connectors_erpexportevent (export_id, at, stage, attempt, what, detail)
-SELECT e.id, e.created_at + n * interval '1 second', 'stage', 1, 'staged', ''
+INSERT INTO erp_connectors_erpexportevent (export_id, at, stage, attempt, what)
+SELECT e.id, e.created_at + n * interval '1 second', 'stage', 1, 'staged'
 FROM erp_connectors_erpexport e, generate_series(1, %(events)s) n WHERE e.org_id = %(org)s
 """
 _AUDIT = """

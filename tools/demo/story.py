@@ -13,6 +13,7 @@ from django.core.files.storage import storages
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from erp_connectors.fault_records import english_cause
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
 from erp_connectors.services.connections import manage
@@ -123,7 +124,7 @@ def reason(export: ERPExport) -> str:
     """What the ERP said, or what went wrong."""
     if export.status == ExportStatus.ACKED:
         return export.erp_order_id
-    return str((export.error_json or {}).get("message", "no answer yet"))
+    return english_cause(export.error_json) or "no answer yet"
 
 
 def user_with(org: Org, role: Role) -> User:

@@ -22,12 +22,12 @@ from erp_connectors.admin.common.list_pages import (
 )
 from erp_connectors.admin.common.row_actions import RowActionPages
 from erp_connectors.admin.exports.row_actions import ACK_ACTIONS
-from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
 from erp_connectors.services.acks.content import body_of
 from erp_connectors.services.status.ack_status import summarize_ack
 from erp_connectors.services.status.export_files import SHOWN_ACK_SIGNS, readable
 from erp_connectors.services.status.search import search_acks
+from orderflow.messages import text
 from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 
@@ -72,7 +72,7 @@ class AckFileAdmin(ListPage, RowActionPages, OrgColumn):
 
     @admin.display(description=_("reason"))
     def why(self, ack: AckFile) -> str:
-        return in_words(ack.reason)
+        return text(ack.reason)
 
     @admin.display(description=_("export"))
     def export_page(self, ack: AckFile) -> SafeString | str:

@@ -18,7 +18,7 @@ from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.bulk import preview, runs
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
 from erp_connectors.bulk.progress import progress_of
-from erp_connectors.messages import in_words
+from orderflow.messages import text
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -38,7 +38,7 @@ def start_run(request: HttpRequest, action: BulkAction, draft_ids: Iterable[UUID
     try:
         run = runs.make(action, draft_ids, actor=signed_in(request))
     except runs.TooMany as refusal:
-        messages.error(request, in_words(refusal))
+        messages.error(request, text(refusal.message))
         return None
     return redirect("admin:bulk_run", run.pk)
 

@@ -30,7 +30,7 @@ class Unsettled(admin.SimpleListFilter):
             return unsettled(exports)
         failed_as, code, error_code = [*chosen.split(":", 2), ""][:3]
         alike = unsettled(exports).filter(failed_as=failed_as)
-        return _with_error(_with_error(alike, "code", code), "error_code", error_code)
+        return _with_error(_with_error(alike, "code", code), "params__error_code", error_code)
 
 
 class Delayed(admin.SimpleListFilter):

@@ -19,10 +19,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.messages import in_words
 from erp_connectors.services.acks.dismiss import NothingToDismiss
 from erp_connectors.services.exports.push import PushRefused
 from orderflow.input_rules.forms import NotesText
+from orderflow.messages import Refusal, text
 from orderflow.orders.approval import NotReady
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.models import User
@@ -35,7 +35,7 @@ MAX_NOTE = 2000
 
 
 class Refused(Exception):
-    """The action was refused and nothing changed. The text says why and what to do."""
+    """The action was refused and nothing changed. The text says why, in the user's language."""
 
 
 REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToDismiss, PushRefused)
@@ -148,7 +148,7 @@ class RowActionPages(OrgScopedAdmin):
                 self._require_unchanged(row, action, request.POST.get("version", ""))
                 message = action.execute(row.pk, signed_in(request), note)
         except REFUSALS as refused:
-            messages.error(request, f"{_('Nothing was done.')} {in_words(refused)}")
+            messages.error(request, f"{_('Nothing was done.')} {_why(refused)}")
         else:
             messages.success(request, message)
 
@@ -164,6 +164,10 @@ class RowActionPages(OrgScopedAdmin):
 
     def _page_of(self, row: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+
+
+def _why(refused: Exception) -> str:
+    return text(refused.message) if isinstance(refused, Refusal) else str(refused)
 
 
 def _stale(row: Any) -> str:

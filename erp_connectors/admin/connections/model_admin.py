@@ -18,8 +18,8 @@ from erp_connectors.admin.connections.form import described_fields, form_for
 from erp_connectors.admin.connections.pages import ConnectionPages, run_soon, titled
 from erp_connectors.admin.connections.setup import setup_of
 from erp_connectors.dropzones import limits_of
+from erp_connectors.fault_records import hint_of
 from erp_connectors.faults import Fault
-from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE, connector_types
 from erp_connectors.services.connections import connection_test, manage, server_limits
@@ -27,8 +27,9 @@ from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.connections.expiry_warnings import expiry_warnings
 from erp_connectors.services.connections.manage import public_config
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
-from erp_connectors.services.status.event_texts import fault_hint, fault_message
+from erp_connectors.services.status.event_texts import fault_text
 from erp_connectors.states import ConnectionStatus
+from orderflow.messages import as_message, text
 from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -108,7 +109,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
                 obj._state.adding = False
         except manage.ConnectionConflict as refused:
             messages.set_level(request, messages.ERROR)
-            self.message_user(request, f"{_('Nothing was saved.')} {in_words(refused)}", messages.ERROR)
+            self.message_user(request, f"{_('Nothing was saved.')} {text(refused.message)}", messages.ERROR)
         else:
             if form.generated:
                 self.message_user(
@@ -135,7 +136,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
 
     @admin.display(description=gettext_lazy("limits of the server"))
     def limits(self, connection: ERPConnection) -> str:
-        return "; ".join(map(in_words, server_limits.sentences(limits_of(connection))))
+        return "; ".join(map(text, server_limits.messages_of(limits_of(connection))))
 
     @admin.display(description=gettext_lazy("connection"))
     def place(self, connection: ERPConnection) -> str:
@@ -165,9 +166,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             return f"{_(fault.kind.meaning)} {fault.detail} {_(fault.kind.hint)}"
         if connection.circuit_open:
             reason = connection.circuit_reason or {}
-            return format_html(
-                "<strong>{}</strong>: {} {}", _("held"), fault_message(reason), fault_hint(reason)
-            )
+            return format_html("<strong>{}</strong>: {} {}", _("held"), fault_text(reason), hint_of(reason))
         if connection.retry_at:
             return _("failing; next retry at %(time)s") % {
                 "time": f"{localtime(connection.retry_at):%H:%M:%S}"
@@ -188,7 +187,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
     @admin.display(description=gettext_lazy("answers"))
     def poll_health(self, connection: ERPConnection) -> str:
         problem = connection.poll_error
-        return f"{fault_message(problem)} {fault_hint(problem)}" if problem else _("ok")
+        return f"{fault_text(problem)} {hint_of(problem)}" if problem else _("ok")
 
     @admin.action(description=gettext_lazy("Test connection"), permissions=["change"])
     def test_connections(self, request: HttpRequest, rows: QuerySet[ERPConnection]) -> None:
@@ -215,19 +214,19 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             try:
                 done = move_waiting_exports(row.pk, actor=signed_in(request))
             except manage.ConnectionConflict as refused:
-                self.message_user(request, f"{row}: {in_words(refused)}", messages.ERROR)
+                self.message_user(request, f"{row}: {text(refused.message)}", messages.ERROR)
                 continue
             values = {"row": row, "moved": done.moved, "target": done.target, "staged": done.staged}
-            text = _("%(row)s: %(moved)s waiting exports were moved to %(target)s.") % values
+            said = _("%(row)s: %(moved)s waiting exports were moved to %(target)s.") % values
             if done.staged:
-                text += (
+                said += (
                     " "
                     + _(
                         "%(staged)s stay: a file of them was written already. Activate the connection to send them."
                     )
                     % values
                 )
-            self.message_user(request, text, messages.WARNING if done.staged else messages.SUCCESS)
+            self.message_user(request, said, messages.WARNING if done.staged else messages.SUCCESS)
 
 
 def _type_of(request: HttpRequest, connection: ERPConnection | None) -> str:
@@ -247,7 +246,7 @@ def _steps_as_html(steps: Any) -> SafeString:
                 "✓" if step.ok else "✗",
                 _(step.label),
                 step.duration_ms,
-                in_words(step.found) if step.ok else _fault(step.fault),
+                text(as_message(step.found)) if step.ok else _fault(step.fault),
             )
             for step in steps
         ),
@@ -255,4 +254,4 @@ def _steps_as_html(steps: Any) -> SafeString:
 
 
 def _fault(fault: Fault) -> str:
-    return f"{fault_message({'code': fault.code, 'message': fault.message})} {_(fault.kind.hint)}"
+    return f"{text(fault.as_message())} {_(fault.kind.hint)}"

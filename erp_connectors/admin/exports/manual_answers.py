@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.messages import in_words
 from erp_connectors.models import ERPExport
 from erp_connectors.services.acks.manual_answers import (
     MAX_NOTE,
@@ -24,6 +23,7 @@ from erp_connectors.services.acks.manual_answers import (
     mark_refused,
 )
 from orderflow.input_rules.forms import KeyText, NotesText
+from orderflow.messages import text
 from orderflow.tenancy.admin import may
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
@@ -82,10 +82,10 @@ def _recorded(request: HttpRequest, export: ERPExport, form: RefusedForm) -> boo
         marked = form.mark(export.pk, signed_in(request))
     except InvalidAnswer as wrong:
         for field, problem in wrong.problems.items():
-            form.add_error(field, in_words(problem))
+            form.add_error(field, text(problem))
         return False
     except (MarkRefused, LostRace) as refused:
-        messages.error(request, f"{_('Nothing was changed.')} {in_words(refused)}")
+        messages.error(request, f"{_('Nothing was changed.')} {text(refused.message)}")
     else:
         said = (
             _("Recorded: %(status)s.") % {"status": marked.export.get_status_display()}

@@ -28,7 +28,7 @@ from erp_connectors.admin.common.list_pages import (
 from erp_connectors.admin.exports.pages import ExportPages
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.services.status.event_texts import fault_message
+from erp_connectors.services.status.event_texts import fault_text
 from erp_connectors.services.status.search import search_exports
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import signed_in
@@ -93,7 +93,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
             return gettext("contradicting answers")
         if export.is_overdue:
             return gettext("the ERP's answer is overdue")
-        return fault_message(export.error_json or {})[:80]
+        return fault_text(export.error_json or {})[:80]
 
     @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
     def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:

@@ -7,7 +7,6 @@ from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
 from erp_connectors.admin.orders.row_actions import do_retry, preview_retry, retryable
-from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.dismiss import (
     can_dismiss_ack,
@@ -17,6 +16,7 @@ from erp_connectors.services.acks.dismiss import (
 )
 from erp_connectors.services.status.export_status import current_export
 from erp_connectors.services.status.timeline import exports_of
+from orderflow.messages import text
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Capability
 
@@ -62,7 +62,7 @@ def _preview_dismiss_ack(ack: AckFile) -> ActionPreview:
         ],
         [
             (_("Ack file"), ack.name),
-            (_("Result"), f"{ack.get_status_display()}: {in_words(ack.reason)}"),
+            (_("Result"), f"{ack.get_status_display()}: {text(ack.reason)}"),
         ],
     )
 

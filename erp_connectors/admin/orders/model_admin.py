@@ -28,7 +28,7 @@ from erp_connectors.admin.common.row_actions import RowActionPages
 from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.bulk.models import BulkAction
 from erp_connectors.models import ERPExport
-from erp_connectors.services.status.event_texts import fault_message
+from erp_connectors.services.status.event_texts import fault_text
 from erp_connectors.services.status.order_status import summarize_order
 from erp_connectors.services.status.search import search_orders
 from erp_connectors.services.status.timeline import exports_of, timeline
@@ -95,7 +95,7 @@ class PushableOrderAdmin(ListPage, RowActionPages, OrgColumn, DraftOrderAdmin):
 
     @admin.display(description=_("problem"))
     def problem(self, draft: Any) -> str:
-        return fault_message(draft.latest_error or {}) if draft.status != DraftStatus.PUSHED else ""
+        return fault_text(draft.latest_error or {}) if draft.status != DraftStatus.PUSHED else ""
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         # What can't be changed is laid out for reading, without the cost of a form.

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
-from erp_connectors.messages import NO_CONNECTION, in_words
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
 from erp_connectors.services.connections.endpoint import target_of
@@ -19,6 +19,7 @@ from erp_connectors.services.exports.retry_rule import refuse_retry, retry_effec
 from erp_connectors.services.status.export_status import current_export
 from erp_connectors.services.status.timeline import exports_of
 from erp_connectors.states import FailedAs
+from orderflow.messages import text
 from orderflow.orders.approval import approve
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.order_warnings import warnings_of
@@ -43,7 +44,7 @@ def _ready(draft: DraftOrder) -> ActionPreview:
     return ActionPreview(
         [_("The order is marked as complete and checked, and waits for approval. Nothing is sent.")],
         _facts(draft),
-        [in_words(one) for one in missing_for_ready(draft)],
+        [text(one) for one in missing_for_ready(draft)],
         _warnings(draft),
     )
 
@@ -59,7 +60,7 @@ def _approve(draft: DraftOrder) -> ActionPreview:
             ),
         ],
         _facts(draft),
-        [in_words(one) for one in missing_for_ready(draft)],
+        [text(one) for one in missing_for_ready(draft)],
         _warnings(draft),
     )
 
@@ -88,14 +89,14 @@ def _push(draft: DraftOrder) -> ActionPreview:
 
 
 def preview_retry(draft: DraftOrder) -> ActionPreview:
-    effect = _(retry_effect(current_export(exports_of(draft))))
+    effect = text(retry_effect(current_export(exports_of(draft))))
     return _delivery(draft, [effect, _("The failed export is kept as a record.")])
 
 
 def _delivery(draft: DraftOrder, sentences: list[str]) -> ActionPreview:
     connection = active_connections([draft]).get(draft.org_id)
     if connection is None:
-        return ActionPreview(sentences, _facts(draft), [_(NO_CONNECTION)])
+        return ActionPreview(sentences, _facts(draft), [text(NO_CONNECTION)])
     facts = [*_facts(draft), *_where(draft, connection)]
     return ActionPreview(sentences, facts, warnings=_warnings(draft))
 

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import mixins, serializers, viewsets
 
+from erp_connectors.api.common.messages import MessageFields
 from erp_connectors.api.common.pagination import NewestSeenFirst
 from erp_connectors.api.common.parsing import InstantFilter, StrictBooleanFilter
 from erp_connectors.api.common.strict import Strict
@@ -17,7 +18,10 @@ from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
 
 
-class AckFileOut(serializers.ModelSerializer[AckFile]):
+class AckFileOut(MessageFields, serializers.ModelSerializer[AckFile]):
+    message_in = "reason"
+
+    reason = serializers.SerializerMethodField(help_text="in English; empty if the answer counts")
     draft_order_id = serializers.UUIDField(
         source="export.draft_order_id",
         default=None,
@@ -28,9 +32,12 @@ class AckFileOut(serializers.ModelSerializer[AckFile]):
     class Meta:
         model = AckFile
         fields = [
-            "id", "name", "status", "reason", "export_id", "draft_order_id", "connection_id", "size", "first_seen_at",
-            "decided_at", "moved_at", "moved_to", "dismissed_at",
+            "id", "name", "status", "reason", "code", "params", "export_id", "draft_order_id", "connection_id", "size",
+            "first_seen_at", "decided_at", "moved_at", "moved_to", "dismissed_at",
         ]  # fmt: skip
+
+    def get_reason(self, ack: AckFile) -> str:
+        return self.english(ack)
 
 
 class AckFileFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types

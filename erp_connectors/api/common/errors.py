@@ -1,4 +1,4 @@
-"""One shape for every error: ``{"error": {"code", "message", "details", "request_id"}}``."""
+"""One shape for every error: ``{"error": {"code", "message", "reason", "details", "request_id"}}``."""
 
 import sys
 from math import ceil
@@ -18,14 +18,13 @@ from erp_connectors.archive import PayloadRemoved
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
-from erp_connectors.services.acks.manual_answers import InvalidAnswer, MarkRefused
-from erp_connectors.services.connections.manage import ConnectionConflict
-from erp_connectors.services.exports.push import AlreadyStarted, PushRefused
+from erp_connectors.services.acks.manual_answers import InvalidAnswer
+from erp_connectors.services.exports.push import AlreadyStarted
 from orderflow import outage
 from orderflow.api_errors import CODES, envelope
 from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
+from orderflow.messages import Refusal, english
 from orderflow.orders.approval import NotReady
-from orderflow.transitions import IllegalMove, LostRace
 
 # With those of `second_factor`.
 ALL_CODES = sorted({*CODES.values(), "CODE_REQUIRED", "CODE_WRONG", "SECOND_FACTOR_MISSING"})
@@ -57,7 +56,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
             headers["Retry-After"] = str(max(1, ceil(wait)))
-    body = envelope(http_status, message, details, code=getattr(error, "api_code", None))
+    reason = error.message if isinstance(error, Refusal) else None
+    body = envelope(http_status, message, details, code=getattr(error, "api_code", None), reason=reason)
     response = Response(body, status=http_status, headers=headers)
     # Django would log what we logged above a second time, without its trace.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
@@ -65,17 +65,21 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def _answer(error: Exception) -> tuple[int, str, Any] | None:
-    if isinstance(error, PushRefused | MarkRefused | IllegalMove | LostRace | ConnectionConflict):
+    if isinstance(error, NotReady):
+        return UNPROCESSABLE, str(error), {"missing": [english(gap) for gap in error.missing]}
+    if isinstance(error, Refusal):
         details = {"erp_export_id": str(error.export.pk)} if isinstance(error, AlreadyStarted) else None
         return 409, str(error), details
-    if isinstance(error, NotReady):
-        return UNPROCESSABLE, str(error), {"missing": error.missing}
     if isinstance(error, Fault | PayloadRemoved):
         return _content_answer(error)
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
     if isinstance(error, InvalidAnswer):
-        return UNPROCESSABLE, "The request is not valid; details name the fields.", error.problems
+        return (
+            UNPROCESSABLE,
+            "The request is not valid; details name the fields.",
+            {field: english(problem) for field, problem in error.problems.items()},
+        )
     return _key_answer(error) or _config_answer(error) or _access_answer(error)
 
 

@@ -12,12 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from erp_connectors.api.common.codes import FAULT_CODES
+from erp_connectors.api.common.faults import FaultOut
 from erp_connectors.api.common.idempotency import CreatedRow, locates
 from erp_connectors.api.common.input_fields import TrueOrFalse
+from erp_connectors.api.common.messages import MessageFields
 from erp_connectors.api.common.pagination import NewestFirst
 from erp_connectors.api.common.parsing import KnownFieldsOnly, SomethingIn, StrictJSON
 from erp_connectors.api.common.strict import Strict, takes_body
 from erp_connectors.connection_config import parse_config
+from erp_connectors.fault_records import as_api
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Guarantee, GuaranteeLevel, ProbeStep
@@ -27,6 +30,7 @@ from erp_connectors.services.connections import connection_test, manage
 from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
 from erp_connectors.states import ConnectionStatus
+from orderflow.messages import as_message, english
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
 
@@ -52,6 +56,8 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
         help_text="files in the ack folder that are probably answers and are not read because of their names"
     )
     config = serializers.SerializerMethodField(help_text="secrets are masked")
+    circuit_reason = serializers.SerializerMethodField(help_text="why its exports wait, else null")
+    poll_error = serializers.SerializerMethodField(help_text="why the last poll failed, else null")
 
     class Meta:
         model = ERPConnection
@@ -64,6 +70,14 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
     @extend_schema_field(MisnamedOut)
     def get_misnamed_answers(self, connection: ERPConnection) -> dict[str, Any]:
         return dict(MisnamedOut(misnamed_of(connection)).data)
+
+    @extend_schema_field(FaultOut(allow_null=True))
+    def get_circuit_reason(self, connection: ERPConnection) -> dict[str, Any] | None:
+        return as_api(connection.circuit_reason)
+
+    @extend_schema_field(FaultOut(allow_null=True))
+    def get_poll_error(self, connection: ERPConnection) -> dict[str, Any] | None:
+        return as_api(connection.poll_error)
 
     def get_config(self, connection: ERPConnection) -> dict[str, Any]:
         try:
@@ -100,13 +114,20 @@ class StepOut(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]  # a field named as an attribute of Field
     ok = serializers.BooleanField()
     duration_ms = serializers.IntegerField()
-    found = serializers.CharField()
+    found = serializers.CharField(help_text="in English")
+    code = serializers.CharField(help_text="of the message in `found`")
+    params = serializers.DictField(help_text="of the message in `found`; a parameter may be a message")
     error = StepErrorOut(allow_null=True)
 
 
-class GuaranteeOut(serializers.Serializer[Guarantee]):
+class GuaranteeOut(MessageFields):
+    message_in = "reason"
+
     level = serializers.ChoiceField([(level.value, level.value) for level in GuaranteeLevel])
-    reason = serializers.CharField(help_text="in English")
+    reason = serializers.SerializerMethodField(help_text="in English")
+
+    def get_reason(self, guarantee: Guarantee) -> str:
+        return self.english(guarantee)
 
 
 class TestOut(serializers.Serializer[Any]):
@@ -231,12 +252,14 @@ def _tested(steps: "list[ProbeStep]") -> dict[str, Any]:
 def _step(step: ProbeStep) -> dict[str, Any]:
     fault = step.fault
     error = _error(fault) if fault else None
+    found = as_message(step.found)
     return {
         "name": step.name,
         "label": step.label,
         "ok": step.ok,
         "duration_ms": step.duration_ms,
-        "found": step.found,
+        "found": english(found),
+        **(found.as_json() if step.found else {"code": "", "params": {}}),
         "error": error,
     }
 

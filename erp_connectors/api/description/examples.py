@@ -74,6 +74,8 @@ STEP = {
     "ok": False,
     "duration_ms": 41,
     "found": "",
+    "code": "",
+    "params": {},
     "error": {
         "code": "LOGIN_REFUSED",
         "message": "The server refused the login of orderflow.",
@@ -168,7 +170,10 @@ EXAMPLES: dict[str, Any] = {
         "stage": "publish",
         "attempt": 1,
         "what": "published",
-        "detail": f"/in/{FILENAME}",
+        "actor": "",
+        "detail": "the temporary file was gone, so it had been published",
+        "code": "event.found_published",
+        "params": {},
     },
     "BulkRetryIn": {"export_ids": [EXPORT_ID], "dry_run": True},
     "BulkRetryOut": {
@@ -178,6 +183,8 @@ EXAMPLES: dict[str, Any] = {
                 "export_id": EXPORT_ID,
                 "outcome": "RETRY",
                 "why": "It was not sent: it is rendered anew and sent.",
+                "code": "retry.sends_again",
+                "params": {},
                 "draft_order_id": ORDER_ID,
                 "order_number": "PO-12345",
                 "new_export_id": None,
@@ -218,7 +225,9 @@ EXAMPLES: dict[str, Any] = {
                 "ack_file_id": 17,
                 "name": f"ack_{FILENAME}",
                 "why": "MALFORMED",
-                "reason": '"status" is missing; write "ACKED" or "FAILED"',
+                "reason": '"status" is missing. Write "ACKED" or "FAILED". Keys found: state.',
+                "code": "ack.status_missing",
+                "params": {"keys": "state"},
                 "expected_name": "",
                 "since": "2026-11-23T10:01:00Z",
             }
@@ -228,7 +237,9 @@ EXAMPLES: dict[str, Any] = {
         "id": 17,
         "name": f"ack_{FILENAME}",
         "status": "MALFORMED",
-        "reason": '"status" is missing; write "ACKED" or "FAILED"',
+        "reason": '"status" is missing. Write "ACKED" or "FAILED". Keys found: state.',
+        "code": "ack.status_missing",
+        "params": {"keys": "state"},
         "export_id": EXPORT_ID,
         "draft_order_id": ORDER_ID,
         "connection_id": CONNECTION_ID,
@@ -250,11 +261,12 @@ EXAMPLES: dict[str, Any] = {
     "TestOut": TESTED,
 }
 
+PUSH_REASON = {"code": "push.not_approved", "params": {"order": "PO-1", "status": "READY"}}
 _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     401: ("AUTH_REQUIRED", "Invalid token.", {}),
     403: ("FORBIDDEN", "Your role does not include the right to push.", {}),
     404: ("NOT_FOUND", "There is no such object.", {}),
-    409: ("CONFLICT", "Order PO-1 is READY: approve it first.", {}),
+    409: ("CONFLICT", "Order PO-1 has the status “Ready”: approve it first.", {}),
     410: (
         "GONE",
         "The content of this file was removed by retention.",
@@ -284,4 +296,6 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
 def refusal(status: int) -> dict[str, Any]:
     code, message, details = _REFUSALS[status]
     request_id = "5f0c9a4b2d3e4f60a1b2c3d4e5f60718"
-    return {"error": {"code": code, "message": message, "details": details, "request_id": request_id}}
+    reason = PUSH_REASON if status == 409 else None
+    error = {"code": code, "message": message, "reason": reason, "details": details, "request_id": request_id}
+    return {"error": error}

@@ -30,9 +30,17 @@ REFUSALS = {
 }
 
 
+class ReasonOut(serializers.Serializer[Any]):
+    code = serializers.CharField(
+        help_text="more exact than the error's code; the text is the error's message"
+    )
+    params = serializers.DictField(help_text="a parameter may be a message")
+
+
 class ErrorBody(serializers.Serializer[Any]):
     code = serializers.ChoiceField(ERROR_CODES)
     message = serializers.CharField(help_text="for people")
+    reason = ReasonOut(allow_null=True, help_text="why a request that is valid was refused; else null")
     details = serializers.DictField(help_text="by field, where fields are the matter")
     request_id = serializers.CharField(help_text="finds the request in the log")
 

@@ -11,6 +11,7 @@ from erp_connectors.api.common.codes import WARNING_CODES
 from erp_connectors.api.common.input_fields import Amount, WholeNumber
 from erp_connectors.api.common.parsing import IdField, KnownFieldsOnly, SomethingIn
 from erp_connectors.states import ExportStatus
+from orderflow.messages import english
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.readiness import missing_for_ready
@@ -83,7 +84,7 @@ class OrderWithLinesOut(OrderWithWarningsOut):
         fields = [*OrderWithWarningsOut.Meta.fields, "missing", "lines"]
 
     def get_missing(self, draft: DraftOrder) -> list[str]:
-        return missing_for_ready(draft)
+        return [english(one) for one in missing_for_ready(draft)]
 
 
 class LineIn(KnownFieldsOnly, serializers.ModelSerializer[DraftOrderLine]):

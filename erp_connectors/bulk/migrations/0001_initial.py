@@ -5,6 +5,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import orderflow.message_field
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -105,7 +107,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("why", models.TextField(blank=True, default="")),
+                ("why", orderflow.message_field.MessageField(null=True)),
                 (
                     "draft_order",
                     models.ForeignKey(

@@ -7,11 +7,20 @@ import re
 from datetime import UTC, datetime
 
 from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack_json import Constant, Fraction, Integer, read_object
+from erp_connectors.connectors.dropzone_json_v1.ack_json import (
+    AckObject,
+    Constant,
+    Fraction,
+    Integer,
+    printable,
+    quoted,
+    read_object,
+)
 from erp_connectors.connectors.dropzone_json_v1.ack_names import is_acceptance
 from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
 from erp_connectors.port_types import Ack
 from orderflow.input_rules.keys import normal_form
+from orderflow.messages import Message
 
 MAX_TEXT = 2000
 
@@ -23,10 +32,11 @@ _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 def parse(name: str, body: bytes) -> Ack:
     """Return the answer in a file. Raises `AckUnreadable`, whose text is for the ERP's programmer."""
     file = decode(body)
-    fields = read_object(file.text, _KEYS)
+    content = read_object(file.text, _KEYS)
+    fields = content.fields
     processed_at = _moment(fields.get("processed_at"))
-    if _accepted(name, fields.get("status")):
-        order_id = _order_id(fields.get("erp_order_id"), ascii_only=file.guessed)
+    if _accepted(name, content):
+        order_id = _order_id(content, ascii_only=file.guessed)
         return Ack(True, order_id, error_code=None, message=None, processed_at=processed_at)
     return Ack(
         False,
@@ -37,47 +47,43 @@ def parse(name: str, body: bytes) -> Ack:
     )
 
 
-def _accepted(name: str, value: object) -> bool:
+def _accepted(name: str, content: AckObject) -> bool:
+    value = content.fields.get("status")
+    if value is None:
+        raise AckUnreadable(Message("ack.status_missing", keys=", ".join(content.keys)))
     status = value.strip(PADDING).upper() if isinstance(value, str) else None
     if status not in ("ACKED", "FAILED"):
-        raise AckUnreadable(f'"status" is {_shown(value)}; write "ACKED" or "FAILED"')
+        raise AckUnreadable(Message("ack.status_unknown", value=_shown(value)))
     expected = "ACKED" if is_acceptance(name) else "FAILED"
     if status != expected:
-        raise AckUnreadable(
-            f'the file name says {expected}, "status" says {status}; they must agree: '
-            f"ack_ files say ACKED, error_ files say FAILED"
-        )
+        raise AckUnreadable(Message("ack.status_contradicts_name", expected=expected, found=status))
     return status == "ACKED"
 
 
-def _order_id(value: object, *, ascii_only: bool) -> str:
+def _order_id(content: AckObject, *, ascii_only: bool) -> str:
+    value = content.fields.get("erp_order_id")
     if value is None:
-        raise AckUnreadable('"erp_order_id" is missing; write the number the ERP gave to the order')
+        raise AckUnreadable(Message("ack.order_id_missing", keys=", ".join(content.keys)))
     if isinstance(value, (Fraction, Constant)):
-        raise AckUnreadable(
-            f'"erp_order_id" is the number {value[:40]}, which is not a whole one; '
-            "write it in double quotes, just as the ERP shows it"
-        )
+        raise AckUnreadable(Message("ack.order_id_not_whole", value=printable(value)))
     if not isinstance(value, str):
-        raise AckUnreadable(f'"erp_order_id" is {_shown(value)}; write a text in double quotes')
+        raise AckUnreadable(Message("ack.order_id_not_a_text", value=_shown(value)))
     text = normal_form(value.strip(PADDING))
-    _require_sound("erp_order_id", text)
-    if ascii_only and not text.isascii():
-        raise AckUnreadable(
-            f'"erp_order_id" {_shown(text)} is not plain ASCII, and the file is not UTF-8; write the file in UTF-8'
-        )
+    if problem := _problem(text, ascii_only=ascii_only):
+        raise AckUnreadable(problem)
     return str(text)
 
 
-def _require_sound(key: str, text: str) -> None:
-    if not text:
-        raise AckUnreadable(f'"{key}" is empty; write the number the ERP gave to the order')
-    if len(text) > MAX_ORDER_ID:
-        raise AckUnreadable(f'"{key}" has {len(text)} characters; write at most {MAX_ORDER_ID}')
-    if not text.isprintable():
-        raise AckUnreadable(
-            f'"{key}" {_shown(text)} holds characters that can\'t be shown; write letters, digits and signs only'
-        )
+def _problem(order_id: str, *, ascii_only: bool) -> Message | None:
+    if not order_id:
+        return Message("ack.order_id_empty")
+    if len(order_id) > MAX_ORDER_ID:
+        return Message("ack.order_id_too_long", length=len(order_id), most=MAX_ORDER_ID)
+    if not order_id.isprintable():
+        return Message("ack.order_id_not_printable", value=quoted(order_id))
+    if ascii_only and not order_id.isascii():
+        return Message("ack.order_id_not_ascii", value=quoted(order_id))
+    return None
 
 
 def _remark(key: str, value: object) -> str | None:
@@ -85,7 +91,7 @@ def _remark(key: str, value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str):
-        raise AckUnreadable(f'"{key}" is {_shown(value)}; write a text in double quotes, or leave it out')
+        raise AckUnreadable(Message("ack.not_a_text", key=key, value=_shown(value)))
     readable = _HALF_PAIR.sub("\ufffd", _CONTROL.sub(" ", value.replace("\r\n", "\n")))
     return readable.strip()[:MAX_TEXT] or None
 
@@ -100,10 +106,11 @@ def _moment(value: object) -> datetime | None:
         return None
 
 
-def _shown(value: object) -> str:
+def _shown(value: object) -> Message | str:
     if isinstance(value, (Integer, Fraction, Constant)):
-        return f"the number {value[:40]}"
+        return Message("ack.value_number", number=printable(value))
     if isinstance(value, str):
-        return repr(value[:40])
-    names = {type(None): "missing", bool: "true or false", list: "a list"}
-    return names.get(type(value), "an object")
+        return quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return Message("ack.value_list" if type(value) is list else "ack.value_object")

@@ -1,12 +1,15 @@
 """The JSON object in an ack file, read leniently and literally: numbers keep the digits they were written with."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from erp_connectors.connectors.base import AckUnreadable
+from orderflow.messages import Message
 
-EXAMPLE = '{"status": "ACKED", "erp_order_id": "SO-1"}'
+SHOWN_KEYS = 10
+SHOWN_SIGNS = 40
 
 
 class Integer(str):
@@ -36,16 +39,24 @@ class _Pairs(list[tuple[str, object]]):
 Scalar: TypeAlias = str | bool | None
 
 
-def read_object(text: str, wanted: Iterable[str]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class AckObject:
+    """The wanted keys with their values; ``keys``: the first keys of the file, as they are written."""
+
+    fields: Mapping[str, object]
+    keys: Sequence[str]
+
+
+def read_object(text: str, wanted: Iterable[str]) -> AckObject:
     """Return the wanted keys, ignoring case. Raises `AckUnreadable`, also if a key has two values."""
     try:
         pairs = _DECODER.decode(text)
     except RecursionError:
-        raise AckUnreadable(f"it is nested too deeply; write one plain object like {EXAMPLE}") from None
+        raise AckUnreadable(Message("ack.nested_too_deeply")) from None
     except json.JSONDecodeError as error:
         raise AckUnreadable(_explain(text, error), unfinished=_breaks_off(text, error)) from None
     if not isinstance(pairs, _Pairs):
-        raise AckUnreadable(f"it is JSON, but not an object; write one like {EXAMPLE}")
+        raise AckUnreadable(Message("ack.not_an_object"))
     known = frozenset(wanted)
     found: dict[str, object] = {}
     for key, value in pairs:
@@ -53,9 +64,9 @@ def read_object(text: str, wanted: Iterable[str]) -> dict[str, object]:
         if name not in known:
             continue
         if name in found and not _same(found[name], value):
-            raise AckUnreadable(f'"{name}" is there twice with different values; write it once')
+            raise AckUnreadable(Message("ack.key_twice", key=name))
         found[name] = value
-    return found
+    return AckObject(found, [printable(key) for key, _ in pairs[:SHOWN_KEYS]])
 
 
 # Control characters inside texts are tolerated: line breaks in messages are common, and mean no harm.
@@ -77,20 +88,21 @@ def _ends_in_the_middle(text: str, error: json.JSONDecodeError) -> bool:
     return error.pos >= len(text) or error.msg.startswith("Unterminated")
 
 
-def _explain(text: str, error: json.JSONDecodeError) -> str:
+def _explain(text: str, error: json.JSONDecodeError) -> Message:
     if not text:
-        return f"it is empty; write one JSON object like {EXAMPLE}"
+        return Message("ack.empty")
     if _ends_in_the_middle(text, error):
-        return (
-            f"it ends in the middle (line {error.lineno}): not JSON yet; write the whole object, best under a name "
-            "that ends in .tmp, and rename the file when it is complete"
-        )
+        return Message("ack.cut_off", line=error.lineno)
     if error.msg.startswith("Extra data"):
-        return (
-            f"something follows the first JSON value (line {error.lineno}, column {error.colno}); "
-            "write one object to a file, and nothing behind it"
-        )
-    return (
-        f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-        f"write one object like {EXAMPLE}, texts in double quotes"
-    )
+        return Message("ack.more_after_it", line=error.lineno, column=error.colno)
+    return Message("ack.not_json", found=quoted(text[error.pos]), line=error.lineno, column=error.colno)
+
+
+def quoted(text: str) -> str:
+    """Return the start of a text in double quotes."""
+    return f'"{printable(text)}"'
+
+
+def printable(text: str) -> str:
+    """Return the start of a text, in which characters that can't be shown or stored are replaced."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:SHOWN_SIGNS])

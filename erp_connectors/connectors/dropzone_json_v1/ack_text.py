@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from erp_connectors.connectors.base import AckUnreadable
+from orderflow.messages import Message
 
 # What programs leave behind a text: fixed-length buffers, line ends, the end-of-file mark of DOS.
 PADDING = "\0\x1a \t\r\n\ufeff"
@@ -31,7 +32,7 @@ def decode(body: bytes) -> AckText:
     except UnicodeDecodeError as error:
         if not encoding.startswith("utf-8"):
             raise AckUnreadable(
-                f"it looks like {encoding.upper()}, but byte {error.start} does not fit; write the file in UTF-8",
+                Message("ack.wrong_encoding", encoding=encoding.upper(), byte=error.start),
                 # Half of a two-byte character at the end is what a file looks like while it is written.
                 unfinished=error.end >= len(body),
             ) from None
@@ -41,15 +42,11 @@ def decode(body: bytes) -> AckText:
 def _windows(body: bytes, where: int) -> str:
     """Decode Windows-1252; Latin-1 differs only in control characters."""
     if _PIECES_OF_UTF8.search(body):
-        raise AckUnreadable(
-            f"a part of it is UTF-8 and a part is not (byte {where}); write the whole file in UTF-8"
-        )
+        raise AckUnreadable(Message("ack.two_encodings", byte=where))
     try:
         text = body.decode("cp1252")
     except UnicodeDecodeError:
         text = None
     if text is None or _UMLAUTS_OF_DOS.search(body):
-        raise AckUnreadable(
-            f"it is neither UTF-8 (byte {where}) nor Windows-1252 (Latin-1); write the file in UTF-8"
-        )
+        raise AckUnreadable(Message("ack.unknown_encoding", byte=where))
     return text

@@ -5,8 +5,14 @@ from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
-from erp_connectors.connectors.base import AckName, Connector, MisnamedAnswer, NoOptions, Schemas
-from erp_connectors.connectors.dropzone_json_v1 import ack, ack_names, ack_schema, payload
+from erp_connectors.connectors.base import AckExample, AckName, Connector, MisnamedAnswer, NoOptions, Schemas
+from erp_connectors.connectors.dropzone_json_v1 import (
+    ack,
+    ack_names,
+    ack_schema,
+    messages,  # noqa: F401  # it registers the texts of `ack`
+    payload,
+)
 from erp_connectors.port_types import Ack, OrderDocument
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
@@ -37,6 +43,10 @@ class DropzoneJsonV1(Connector[NoOptions]):
 
     def misnamed_answer(self, name: str, options: NoOptions) -> MisnamedAnswer | None:
         return ack_names.misnamed_answer(name)
+
+    def ack_example(self, filename: str, options: NoOptions) -> AckExample:
+        name = f"{ack_names.ACCEPTED_PREFIX}{filename or ack_names.ANY_EXPORT + ack_names.SUFFIX}"
+        return AckExample(name, '{"status": "ACKED", "erp_order_id": "SO-1"}')
 
     def parse_ack(self, name: str, body: bytes, options: NoOptions) -> list[Ack]:
         return [ack.parse(name, body)]

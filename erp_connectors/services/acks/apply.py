@@ -18,6 +18,7 @@ from erp_connectors.states import AckFileStatus, Answer, Stage
 from orderflow import clock, tracing
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.messages import Message
 from orderflow.orders.doubtful_numbers import mark_doubtful
 from orderflow.row_updates import update_rows
 
@@ -34,7 +35,7 @@ def record_conflicts(answers: Sequence[AnswerToApply]) -> None:
     for one in new:
         one.export.conflict_json = _conflict(one, now)
     update_rows([one.export for one in new], "conflict_json")
-    _add_events(new, "conflict", now, [f"{one.source} says {one.summary()}" for one in new])
+    _add_events(new, "conflict", now, [one.conflict_message() for one in new])
     _log_conflicts(new)
 
 
@@ -62,11 +63,11 @@ def correct_numbers(answers: Sequence[AnswerToApply]) -> None:
     update_rows([one.export for one in answers], "erp_order_id")
     update_rows([one.export.draft_order for one in answers], "erp_order_id")
     mark_doubtful([one.export.draft_order for one in answers], now=clock.now(), before=before)
-    details = [
-        f"ERP number {one.ack.erp_order_id} by {one.source}, instead of {number}"
+    messages = [
+        Message("event.erp_number_corrected", number=one.ack.erp_order_id, source=one.source, before=number)
         for one, number in zip(answers, before, strict=True)
     ]
-    _add_events(answers, "acked", timezone.now(), details)
+    _add_events(answers, "acked", timezone.now(), messages)
     audit.record_many(
         audit.Entry(
             action=Action.EXPORT_ACKED,
@@ -106,12 +107,13 @@ def _conflict(answer: AnswerToApply, now: datetime) -> dict[str, Any]:
 def conflicting_ack(conflict: dict[str, Any]) -> Ack:
     """Return the answer that `_conflict` stored."""
     error = conflict["error"] or {}
+    given = error.get("params") or {}
     processed_at = error.get("processed_at")
     return Ack(
         accepted=conflict["answer"] == Answer.ACCEPTED,
         erp_order_id=conflict["erp_order_id"],
-        error_code=error.get("error_code"),
-        message=error.get("message"),
+        error_code=given.get("error_code"),
+        message=given.get("message"),
         processed_at=datetime.fromisoformat(processed_at) if processed_at else None,
     )
 
@@ -133,10 +135,18 @@ def _is_recorded(answer: AnswerToApply) -> bool:
     return all(recorded.get(key) == new[key] for key in ("answer", "erp_order_id", "file"))
 
 
-def _add_events(answers: Sequence[AnswerToApply], what: str, now: datetime, details: Sequence[str]) -> None:
+def _add_events(
+    answers: Sequence[AnswerToApply], what: str, now: datetime, messages: Sequence[Message]
+) -> None:
     ERPExportEvent.objects.bulk_create(
         ERPExportEvent(
-            export=one.export, stage=Stage.ACK, attempt=one.export.attempts, what=what, detail=detail, at=now
+            export=one.export,
+            stage=Stage.ACK,
+            attempt=one.export.attempts,
+            what=what,
+            actor=one.recorded_by,
+            message=message,
+            at=now,
         )
-        for one, detail in zip(answers, details, strict=True)
+        for one, message in zip(answers, messages, strict=True)
     )

@@ -18,6 +18,7 @@ from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.answer import AnswerToApply
 from erp_connectors.states import AckableState, AckFileStatus, Answer, Case, Decision, FailedAs, decide_ack
 from orderflow import clock
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.row_updates import update_rows
@@ -67,7 +68,7 @@ class UnreadableAck:
 
     file: ListedAck
     body: bytes
-    why: str
+    why: Message
     patience: timedelta | None = timedelta()
     answers: Sequence[Ack] = ()
 
@@ -192,15 +193,15 @@ def _judge(new: _NewAnswer, export: ERPExport | None, replaced: Collection[objec
     if export is None:
         row.status, row.decided_at = AckFileStatus.UNMATCHED, timezone.now()
         name = stored_name(new.export_filename)
-        row.reason = f"no export of this org has the file name {name}" if name else "it names no order file"
+        row.reason = Message("ack.no_such_export", name=name) if name else Message("ack.names_no_order_file")
         return None
     case = Case(export.ackable_state, Answer.ACCEPTED if ack.accepted else Answer.REFUSED)
     same = export.erp_order_id in ("", ack.erp_order_id)
     decision = decide_ack(case, replaced=export.pk in replaced, same_order_id=same)
     if decision is Decision.WAIT:
-        row.status, row.reason = AckFileStatus.WAITING, "its export is not written yet"
+        row.status, row.reason = AckFileStatus.WAITING, Message("ack.export_not_written")
         return None
-    row.status, row.reason, row.decided_at = _STATUS_OF[decision], "", timezone.now()
+    row.status, row.reason, row.decided_at = _STATUS_OF[decision], None, timezone.now()
     row.answer_json = msgspec.to_builtins(ack)
     answer = AnswerToApply(export, ack, row.name)
     return JudgedAck(row, answer, decision, is_first=case.state in UNANSWERED)

@@ -11,13 +11,14 @@ from erp_connectors.services.acks.decide import replaced_among
 from erp_connectors.states import AckFileStatus, FailedAs, Stage
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.messages import Message, Refusal, foreign
 from orderflow.tenancy.models import User
 
 UNANSWERABLE = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
-class NothingToDismiss(Exception):
-    """The alert was dismissed before, or it needs no dismissal. Nothing was changed; the text says why."""
+class NothingToDismiss(Refusal):
+    """The alert was dismissed before, or it needs no dismissal. Nothing was changed."""
 
 
 def can_dismiss_export(export: ERPExport) -> bool:
@@ -46,10 +47,11 @@ def dismiss_export(export_id: UUID, *, actor: User, note: str) -> ERPExport:
     visible = ERPExport.objects.visible_to(actor).select_related("draft_order").defer("payload")
     export: ERPExport = visible.select_for_update(of=("self",)).get(pk=export_id)
     if not can_dismiss_export(export):
-        raise NothingToDismiss("This export has no answer that needs attention.")
+        raise NothingToDismiss(Message("dismiss.export_has_no_alert"))
     _record(export, actor, before={"conflict": export.conflict_json}, note=note)
     close_conflict(export)
-    add_events([export], stage=Stage.ACK, what=DISMISSED, detail=f"{actor.email}: {note}", at=timezone.now())
+    message = foreign(note)
+    add_events([export], stage=Stage.ACK, what=DISMISSED, message=message, actor=actor, at=timezone.now())
     return export
 
 
@@ -61,10 +63,11 @@ def dismiss_ack(ack_id: int, *, actor: User, note: str) -> AckFile:
     """
     ack: AckFile = AckFile.objects.visible_to(actor).select_for_update(of=("self",)).get(pk=ack_id)
     if not can_dismiss_ack(ack):
-        raise NothingToDismiss("This ack file needs no attention.")
+        raise NothingToDismiss(Message("dismiss.ack_has_no_alert"))
     ack.dismissed_at = timezone.now()
     ack.save(update_fields=["dismissed_at"])
-    _record(ack, actor, before={"name": ack.name, "status": ack.status, "reason": ack.reason}, note=note)
+    reason = ack.reason.as_json() if ack.reason else None
+    _record(ack, actor, before={"name": ack.name, "status": ack.status, "reason": reason}, note=note)
     return ack
 
 

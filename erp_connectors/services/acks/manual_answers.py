@@ -16,20 +16,21 @@ from erp_connectors.states import AckableState, Answer, Case, Decision, Stage, d
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
 from orderflow.input_rules.keys import normal_form
+from orderflow.messages import Message, Refusal, foreign
 from orderflow.tenancy.models import User
 
 MAX_NOTE = 2000
 MAX_ORDER_ID = 255
 
 
-class MarkRefused(Exception):
-    """The answer can't be recorded. Nothing was changed; the text says why and what to do."""
+class MarkRefused(Refusal):
+    """The answer can't be recorded. Nothing was changed."""
 
 
 class InvalidAnswer(ValueError):
     """The number or the note is not valid; ``problems`` by field."""
 
-    def __init__(self, problems: dict[str, str]) -> None:
+    def __init__(self, problems: dict[str, Message]) -> None:
         self.problems = problems
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
 
@@ -81,7 +82,8 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> ManualAnswerR
     elif decision is Decision.REFUSE:
         transitions.refuse([answer])
     _close_with_audit(answer, recorded=decision is not Decision.NOTHING)
-    add_events([export], stage=Stage.ACK, what=BY_HAND, detail=f"{actor.email}: {note}", at=timezone.now())
+    message = foreign(note)
+    add_events([export], stage=Stage.ACK, what=BY_HAND, message=message, actor=actor, at=timezone.now())
     return ManualAnswerResult(export, changed=True)
 
 
@@ -100,15 +102,11 @@ def _decide(export: ERPExport, ack: Ack) -> Decision:
         same_order_id=export.erp_order_id in ("", ack.erp_order_id),
     )
     if decision is Decision.WAIT:
-        raise MarkRefused("Its file is not written yet, so the ERP can't have answered it.")
+        raise MarkRefused(Message("answer.file_not_written"))
     if decision is Decision.CONFLICT and replaced:
-        raise MarkRefused(
-            "The order was sent anew or is being changed: this export decides nothing any more."
-        )
+        raise MarkRefused(Message("answer.export_replaced"))
     if decision is Decision.CONFLICT:
-        raise MarkRefused(
-            f"The ERP accepted it as {export.erp_order_id}, and that is done. Cancel or change the order in the ERP."
-        )
+        raise MarkRefused(Message("answer.accepted_before", number=export.erp_order_id))
     return decision
 
 
@@ -132,20 +130,20 @@ def _close_with_audit(answer: AnswerToApply, *, recorded: bool) -> None:
         )
 
 
-def _require(**problems: str) -> None:
+def _require(**problems: Message | None) -> None:
     found = {field: problem for field, problem in problems.items() if problem}
     if found:
         raise InvalidAnswer(found)
 
 
-def _note_problem(note: str) -> str:
+def _note_problem(note: str) -> Message | None:
     readable = all(sign.isprintable() or sign in "\r\n\t" for sign in note)
     if note.strip() and len(note) <= MAX_NOTE and readable:
-        return ""
-    return f"Say who told you, and what: 1 to {MAX_NOTE} readable characters."
+        return None
+    return Message("answer.note_invalid", most=MAX_NOTE)
 
 
-def _number_problem(number: str) -> str:
+def _number_problem(number: str) -> Message | None:
     if number and len(number) <= MAX_ORDER_ID and number.isprintable():
-        return ""
-    return f"Write the number the ERP gave to the order: 1 to {MAX_ORDER_ID} readable characters."
+        return None
+    return Message("answer.number_invalid", most=MAX_ORDER_ID)

@@ -1,7 +1,9 @@
 """Move handled ack files to ``processed/``, or to ``error/`` if they changed nothing, with the reason beside them."""
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -9,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from erp_connectors import circuit, leases
+from erp_connectors.connectors.base import AckExample
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import join, numbered_name
 from erp_connectors.faults import (
@@ -32,6 +35,7 @@ from erp_connectors.services.exports.batching import by_size
 from erp_connectors.states import AckFileStatus
 from erp_connectors.transports.base import Outcomes, Transport
 from orderflow import clock
+from orderflow.messages import english
 from orderflow.paging import by_key
 from orderflow.row_updates import update_rows
 
@@ -71,7 +75,16 @@ class HandledAck:
 class AckMover:
     """Move the handled files of one ack folder. ``fault``: why the last of the unmoved files was not moved."""
 
-    def __init__(self, lease: Lease, transport: Transport, folder: str) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        transport: Transport,
+        folder: str,
+        *,
+        example: Callable[[str], AckExample | None],
+    ) -> None:
+        """``example`` returns a correct answer in place of the file of this name."""
+        self._example = example
         self._lease = lease
         self._transport = transport
         self._folder = folder
@@ -182,7 +195,10 @@ class AckMover:
 
     def _write_reasons(self, wrong: Sequence[tuple[HandledAck, str]]) -> set[str]:
         """Return the files whose reason the next poll must write, because the link broke or the disk is full."""
-        uploads = [Upload(target + REASON_SUFFIX, _reason(file)) for file, target in wrong]
+        uploads = [
+            Upload(target + REASON_SUFFIX, _reason(file, self._example(file.row.name)))
+            for file, target in wrong
+        ]
         return {
             target
             for (_, target), fault in zip(wrong, self._transport.stage(uploads), strict=True)
@@ -213,25 +229,36 @@ def _retry_later(file: HandledAck) -> None:
         row.move_failures, row.move_retry_at = failures, retry_at
 
 
-def _reason(file: HandledAck) -> bytes:
+def _reason(file: HandledAck, example: AckExample | None) -> bytes:
     """Return the reason as ASCII with Windows line ends, because it is read on old machines, too."""
     if len(file.rows) == 1:
         head = f"{file.row.name} changed nothing in OrderFlow."
-        why = [f"Why: {file.row.reason.rstrip('.')}."]
+        why = [f"Why: {english(file.row.reason)}"]
         what = "a corrected file, under the name that it should have,"
     else:
         head = f"{len(file.wrong)} of the {len(file.rows)} answers in {file.row.name} changed nothing in OrderFlow."
-        why = [f"Answer {row.part + 1}: {row.reason.rstrip('.')}." for row in file.wrong]
+        why = [f"Answer {row.part + 1}: {english(row.reason)}" for row in file.wrong]
         what = "a file with these answers, corrected,"
+    correct = (
+        [f"A correct file has the name {example.name} and the content", example.content, ""]
+        if example
+        else []
+    )
     lines = (
         head,
         "",
         *why,
         "",
+        *correct,
         f"What to do: write {what} into the ack folder again.",
         "Then delete this file and the one that it explains.",
         "",
         f"Read at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.",
         "",
     )
-    return "\r\n".join(lines).encode("ascii", "backslashreplace")
+    return _in_ascii("\r\n".join(lines)).encode()
+
+
+def _in_ascii(text: str) -> str:
+    """Write other characters as JSON does, which the ERP's programmers know."""
+    return re.sub("[^\x00-\x7f]", lambda sign: json.dumps(sign[0])[1:-1], text)

@@ -1,5 +1,6 @@
 """Poll an ack folder: list it once, read a page, decide it in one transaction, then move its files."""
 
+import json
 import time
 from collections.abc import Collection, Container, Generator, Sequence
 from contextlib import closing
@@ -13,7 +14,7 @@ from django.db import transaction
 
 from erp_connectors import circuit, leases
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.connectors.base import AckUnreadable, Connector, is_sound
+from erp_connectors.connectors.base import AckExample, AckUnreadable, Connector, is_sound
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_old_probe, join
 from erp_connectors.dropzones import dropzone_of
@@ -26,7 +27,6 @@ from erp_connectors.faults import (
     Scope,
 )
 from erp_connectors.leases import Lease
-from erp_connectors.messages import SEVERAL_ORGS
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.decide import ReadAck, UnreadableAck, decide
@@ -43,6 +43,7 @@ from erp_connectors.states import ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
+from orderflow.messages import Message
 from orderflow.transitions import LostRace
 
 MAX_TEST_FILES = 100
@@ -146,7 +147,7 @@ class _FolderPoll:
         self.report = report
         self.expected = expected
         self.started = clock.now()
-        self.mover = AckMover(lease, transport, folder)
+        self.mover = AckMover(lease, transport, folder, example=self._example)
         self.finder = MisnamedFinder(connection, self.connector, dropzone, now=self.started)
         # Keys of the rows of all listed files.
         self.listed: set[int] = set()
@@ -226,17 +227,19 @@ class _FolderPoll:
         try:
             answers = self.connector.parse_ack(file.entry.name, body, self.options)
             if not 0 < len(answers) <= MAX_ANSWERS_IN_FILE:
-                raise AckUnreadable(f"it holds {len(answers)} answers; write 1 to {MAX_ANSWERS_IN_FILE}")
+                raise AckUnreadable(
+                    Message("ack.number_of_answers", number=len(answers), most=MAX_ANSWERS_IN_FILE)
+                )
             if not all(map(is_sound, answers)):
                 raise ValueError("an answer that can't be stored")
         except AckUnreadable as error:
             patience = timedelta(seconds=settings.ACK_UNFINISHED_SECONDS if error.unfinished else 0)
-            return UnreadableAck(file, body, str(error), patience)
+            return UnreadableAck(file, body, error.why, patience)
         except Exception as error:
             # A bug of the connector. The content is unknown, so the file stays. The other files are read.
             log.exception("ack.internal_error", connection_id=str(self.connection.pk))
             self.fault = Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse_ack.")
-            return UnreadableAck(file, body, self.fault.message, patience=None)
+            return UnreadableAck(file, body, self.fault.as_message(), patience=None)
         return ReadAck(file, body, answers)
 
     def _not_read(self, file: ListedAck, fault: Fault) -> UnreadableAck | None:
@@ -245,11 +248,11 @@ class _FolderPoll:
         if fault.kind is PERMISSION_DENIED:
             # Operators often grant read access last. Until then the file stays.
             self.fault = fault
-            return UnreadableAck(file, b"", fault.message, patience=None)
+            return UnreadableAck(file, b"", fault.as_message(), patience=None)
         if fault.scope is not Scope.FILE:
             self.fault = fault
             return None
-        return UnreadableAck(file, b"", fault.message)
+        return UnreadableAck(file, b"", fault.as_message())
 
     def _decide(self, files: Sequence[ReadAck | UnreadableAck]) -> list[HandledAck]:
         """Decide these files in one transaction. Return those of which every answer is decided."""
@@ -273,16 +276,22 @@ class _FolderPoll:
     ) -> list[ReadAck | UnreadableAck]:
         """Leave files of other orgs alone. One that answers several orgs stays, and is shown as waiting."""
         kept: list[ReadAck | UnreadableAck] = []
+        several_orgs = Message("ack.several_orgs")
         for one in read:
             names = {ack.export_filename or one.file.export_filename for ack in one.answers}
             ours = [name for name in names if name not in foreign]
             if ours or not names:
                 mixed = len(ours) < len(names)
-                kept.append(UnreadableAck(one.file, one.body, SEVERAL_ORGS, patience=None) if mixed else one)
+                kept.append(UnreadableAck(one.file, one.body, several_orgs, patience=None) if mixed else one)
             else:
                 self.report.listed -= 1
                 self.report.others += 1
         return kept
+
+    def _example(self, name: str) -> AckExample | None:
+        """Return a correct answer to the order file that the name of an ack file says; to any if it says none."""
+        answered = self.connector.acknowledges(name, self.options)
+        return self.connector.ack_example(answered.export_filename if answered else "", self.options)
 
     def _foreign(self, filenames: Collection[str]) -> set[str]:
         return foreign_filenames(self.connection.org_id, filenames, expected=self.expected)
@@ -290,8 +299,13 @@ class _FolderPoll:
     def _report_misnamed(self, found: dict[str, Any]) -> None:
         files = found["files"]
         self.report.misnamed = [
-            f"{file['name']!r} is not read; expected is {file['expected']!r}" for file in files
+            f"{_quoted(file['name'])} is not read; expected is {_quoted(file['expected'])}" for file in files
         ]
         self.report.misnamed_more = found["count"] - len(files)
         if found["count"] and not self.connection.misnamed_answers.get("count"):
             log.warning("acks.misnamed", connection_id=str(self.connection.pk), files=found["count"])
+
+
+def _quoted(name: str) -> str:
+    """Return a file name with quotes, control characters written as JSON does."""
+    return json.dumps(name, ensure_ascii=False)

@@ -10,6 +10,7 @@ from erp_connectors.port_types import Ability, Move, Upload
 from erp_connectors.services.connections import server_limits
 from erp_connectors.transports.base import Transport
 from orderflow import clock
+from orderflow.messages import SEVERAL, Message
 
 # Every ability by its name, as people read it.
 ABILITIES: dict[str, str] = {
@@ -28,18 +29,22 @@ ABILITIES: dict[str, str] = {
 EXTENSIONS = {"posix_rename": "posix-rename@openssh.com", "fsync": "fsync@openssh.com"}
 
 
-def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
-    """Try each ability on an open transport; leave out what stays unknown. Return the result as a text."""
+def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message:
+    """Try each ability on an open transport; leave out what stays unknown. Return the result."""
     offered = transport.offers()
     if transport.speaks_extensions:
         able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
     met = server_limits.detect(transport, dropzone, able)
-    extensions = f"extensions: {', '.join(offered) or 'none'}"
     replaces = _replaces_existing(transport, dropzone) if dropzone.atomic_write else None
-    if replaces is None:
-        return f"{met}{extensions}"
-    able.append(Ability("replaces_existing", replaces))
-    return f"{met}a rename over an existing file {'replaces it' if replaces else 'is refused'}; {extensions}"
+    found = [met] if met else []
+    if replaces is not None:
+        able.append(Ability("replaces_existing", replaces))
+        found.append(Message("test.rename_replaces" if replaces else "test.rename_refused"))
+    if offered:
+        found.append(Message("test.extensions", names=", ".join(offered)))
+    else:
+        found.append(Message("test.no_extensions"))
+    return Message(SEVERAL, messages=tuple(found))
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import clock, jobs
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.messages import Message, as_message
 from orderflow.tenancy.models import User
 
 log = structlog.get_logger(__name__)
@@ -149,21 +150,23 @@ def require_usable(transport: Transport, dropzone: Dropzone) -> None:
         transport.remove([path])
 
 
-def _timed(step: tuple[str, str], check: Callable[[list[Ability]], str]) -> ProbeStep:
+def _timed(step: tuple[str, str], check: Callable[[list[Ability]], Message]) -> ProbeStep:
     started, able = time.perf_counter(), list[Ability]()
+    found: Message | str = ""
+    fault: Fault | None = None
     try:
-        found, fault = check(able), None
+        found = check(able)
     except Fault as error:
-        found, fault = "", error
+        fault = error
     except Exception as error:
         log.exception(UNEXPECTED)
-        found, fault = "", _internal(error)
+        fault = _internal(error)
     return ProbeStep(
         *step, round((time.perf_counter() - started) * 1000), found, fault, abilities=tuple(able)
     )
 
 
-def _try_export_folder(transport: Transport, dropzone: Dropzone, guarantees: list[Guarantee]) -> str:
+def _try_export_folder(transport: Transport, dropzone: Dropzone, guarantees: list[Guarantee]) -> Message:
     """Write, rename and remove a test file, under names that no reader takes for an order.
 
     Append the guarantee of the transport if that worked.
@@ -172,37 +175,37 @@ def _try_export_folder(transport: Transport, dropzone: Dropzone, guarantees: lis
     written = here = join(folder, probe_name("written", now=now))
     try:
         _raise_first(transport.stage([Upload(written, PROBE_BODY, dropzone.file_mode)]))
-        remarks = "".join(f"; {remark}" for remark in transport.remarks())
+        remarks = [*transport.remarks()]
         if dropzone.atomic_write:
             here = join(folder, probe_name("renamed", now=now))
-            remarks += _renamed(lambda: transport.publish([Move(written, here)]))
+            remarks += _rename(lambda: transport.publish([Move(written, here)]))
     except Fault:
         transport.remove([written, here])
         raise
     (removed,) = transport.remove([here])
     if isinstance(removed, Fault):
         raise removed
-    how = "written, renamed and removed" if dropzone.atomic_write else "written and removed"
-    taken = "" if removed else "; something took it meanwhile"
+    if not removed:
+        remarks.append(Message("test.file_was_taken"))
     guarantees.append(transport.guarantee(atomic_write=dropzone.atomic_write))
-    promise = _guarantee_sentence(guarantees[0], dropzone)
-    return f"{dropzone.export_path}: a test file was {how}{taken}{remarks}. {promise}"
-
-
-def _guarantee_sentence(guarantee: Guarantee, dropzone: Dropzone) -> str:
-    """Return the guarantee as a sentence for users."""
-    if guarantee.level is GuaranteeLevel.EXACTLY_ONCE:
-        marker = ", followed by its .done marker" if dropzone.done_marker else ""
-        return f"Each order appears exactly once, always whole{marker}."
-    if dropzone.atomic_write:
-        return f"Each order is written at least once. {guarantee.reason}"
-    reader = (
-        "only one that waits for the .done marker never sees" if dropzone.done_marker else "a reader may see"
+    return Message(
+        "test.file_renamed" if dropzone.atomic_write else "test.file_written",
+        folder=dropzone.export_path,
+        remarks=tuple(remarks),
+        guarantee=_guarantee(guarantees[0], dropzone),
     )
-    return f"Without rename each order is written at least once, and {reader} part of a file."
 
 
-def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
+def _guarantee(guarantee: Guarantee, dropzone: Dropzone) -> Message:
+    """Return the guarantee for users."""
+    if guarantee.level is GuaranteeLevel.EXACTLY_ONCE:
+        return Message("guarantee.exactly_once_done" if dropzone.done_marker else "guarantee.exactly_once")
+    if dropzone.atomic_write:
+        return Message("guarantee.at_least_once", why=as_message(guarantee.reason))
+    return Message("guarantee.no_rename_done" if dropzone.done_marker else "guarantee.no_rename")
+
+
+def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message:
     ack_path = dropzone.ack_path or ""
     name = probe_name("answer", now=clock.now())
     here = join(ack_path, name)
@@ -217,18 +220,16 @@ def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability
             with record_ability(able, f"ack_{folder}"):
                 transport.make_folder(join(ack_path, folder))
                 there = join(ack_path, folder, name)
-                _renamed(partial(transport.move, [Move(here, there)]))
+                _rename(partial(transport.move, [Move(here, there)]))
             here = there
     finally:
         (removed,) = transport.remove([here])
         able.append(Ability("ack_delete", not isinstance(removed, Fault)))
-    found = f"{ack_path}: {waiting} names listed; {PROCESSED}/ and {ERROR}/ can be written"
-    if dropzone.one_folder:
-        found += ". Orders go to this folder, too: choose another one for the answers"
-    return found
+    code = "test.ack_folder_with_orders" if dropzone.one_folder else "test.ack_folder"
+    return Message(code, folder=ack_path, number=waiting)
 
 
-def _renamed(rename: Callable[[], list[Fault | None]]) -> str:
+def _rename(rename: Callable[[], list[Fault | None]]) -> list[Message]:
     """Rename, and once more after a pause if that was refused; virus scanners hold a new file for a moment.
 
     Return a remark if it took the second try. Raises the `Fault` of the last one.
@@ -236,10 +237,10 @@ def _renamed(rename: Callable[[], list[Fault | None]]) -> str:
     (fault,) = rename()
     if fault is None or fault.kind not in (PERMISSION_DENIED, REMOTE_FAILURE):
         _raise_first([fault])
-        return ""
+        return []
     time.sleep(RENAME_PAUSE)
     _raise_first(rename())
-    return "; the rename was refused at first, as if a virus scanner held the file"
+    return [Message("test.renamed_at_second_try")]
 
 
 def _unread(body: bytes | Fault) -> Fault | None:

@@ -18,7 +18,7 @@ from erp_connectors.sessions import session
 from erp_connectors.transports.base import RenewedCredentials, Transport
 
 log = structlog.get_logger(__name__)
-REASON = "the server used what was planned"
+REASON = "PLANNED_CREDENTIALS_USED"
 
 
 @contextmanager

@@ -25,12 +25,13 @@ from erp_connectors.services.connections.host_keys import fingerprints, host_key
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
+from orderflow.messages import Message, Refusal
 from orderflow.tenancy.models import Org, User
 
 UNCHANGED = "********"
 
 
-class ConnectionConflict(Exception):
+class ConnectionConflict(Refusal):
     """The change conflicts with other rows. Nothing was changed."""
 
 
@@ -229,8 +230,7 @@ def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropz
     )
     if place(old) != place(new) and staged.exists():
         raise ConnectionConflict(
-            f"{staged.count()} exports are staged in {old.export_path} and not published yet. Wait until they are "
-            "sent, then change the destination."
+            Message("connection.has_staged_exports", n=staged.count(), folder=old.export_path)
         )
 
 
@@ -255,7 +255,7 @@ def _save(connection: ERPConnection) -> None:
         transaction.on_commit(partial(sessions.session_pool.close, connection.pk))
     except IntegrityError:
         raise ConnectionConflict(
-            f"This org already has an active {connection.connector_type} connection. Disable it first."
+            Message("connection.second_active", type=connection.connector_type)
         ) from None
 
 

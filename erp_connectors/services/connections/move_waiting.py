@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from erp_connectors import leases
 from erp_connectors.leases import Lease
-from erp_connectors.messages import IN_USE, NO_TARGET, STILL_ACTIVE
 from erp_connectors.models import ERPConnection, ERPExport, add_events
 from erp_connectors.services.connections.manage import ConnectionConflict
 from erp_connectors.services.exports.export_log import log_all
@@ -17,6 +16,7 @@ from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import jobs
 from orderflow.audit import services as audit
 from orderflow.audit.models import Action
+from orderflow.messages import Message
 from orderflow.tenancy.models import User
 
 # The event of an export that was moved.
@@ -43,10 +43,10 @@ def move_waiting_exports(connection_id: UUID, *, actor: User) -> MovedExports:
     """
     source = ERPConnection.objects.visible_to(actor).defer("config").get(pk=connection_id)
     if source.status == ConnectionStatus.ACTIVE:
-        raise ConnectionConflict(STILL_ACTIVE)
+        raise ConnectionConflict(Message("connection.active"))
     lease = leases.take(source.pk, leases.DELIVERY)
     if lease is None:
-        raise ConnectionConflict(IN_USE)
+        raise ConnectionConflict(Message("connection.in_use"))
     try:
         return _move(lease, source, actor)
     finally:
@@ -84,13 +84,13 @@ def _target(source: ERPConnection) -> ERPConnection:
     # Locked, so that it is not disabled before the exports are there.
     target = active.select_for_update(of=("self",)).defer("config").first()
     if target is None:
-        raise ConnectionConflict(NO_TARGET)
+        raise ConnectionConflict(Message("connection.no_other_active"))
     return target
 
 
 def _record(exports: Sequence[ERPExport], source: ERPConnection, target: ERPConnection, actor: User) -> None:
-    detail = f"{actor.email}: {source} → {target}"
-    add_events(exports, stage=Stage.QUEUED, what=MOVED, detail=detail, at=timezone.now())
+    message = Message("event.moved", source=str(source), target=str(target))
+    add_events(exports, stage=Stage.QUEUED, what=MOVED, message=message, actor=actor, at=timezone.now())
     audit.record_many(
         audit.Entry(
             action=Action.EXPORT_MOVED,

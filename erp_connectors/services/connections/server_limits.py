@@ -12,11 +12,11 @@ from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzone_paths import join, probe_name
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
-from erp_connectors.messages import SERVER_LIMITS
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Ability, Upload
 from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import clock
+from orderflow.messages import Message
 
 # Enough files to reach the limits of known servers, and enough expected files to open all channels.
 FILES_TRIED, FILES_EXPECTED = 20, 64
@@ -42,28 +42,26 @@ def store(connection_id: UUID, dropzone: Dropzone, limits: ServerLimits) -> None
             log.warning("connection.server_limits", connection_id=str(connection_id), **as_row(limits))
 
 
-def sentences(limits: ServerLimits) -> list[str]:
-    """Return the limits in English; each sentence is one of ``SERVER_LIMITS``."""
+def messages_of(limits: ServerLimits) -> list[Message]:
+    """Return a message for each limit, or one that says that there is none."""
     found = []
     if limits.reuses_handles:
-        found.append(SERVER_LIMITS[-1])
+        found.append(Message("limit.reuses_handles"))
     if limits.files_open:
-        found.append(f"at most {limits.files_open} files open at once")
+        found.append(Message("limit.files_open", n=limits.files_open))
     if limits.channels:
-        found.append(
-            "only one channel" if limits.channels == 1 else f"at most {limits.channels} channels at once"
-        )
-    return found or [SERVER_LIMITS[1]]
+        found.append(Message("limit.channels", n=limits.channels))
+    return found or [Message("limit.none")]
 
 
-def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str:
-    """Write many files at once, as a large batch does, remove them, and return a sentence with the limits found.
+def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message | None:
+    """Write many files at once, as a large batch does, remove them, and return the limits found.
 
-    The files are not named like orders. Append what the limits mean to ``able``. The sentence is empty if the
-    server could not be tried.
+    The files are not named like orders. Append what the limits mean to ``able``. Return None if the server could not
+    be tried.
     """
     if not (transport.speaks_extensions and dropzone.atomic_write):
-        return ""
+        return None
     now = clock.now()
     paths = [join(dropzone.export_path, probe_name(str(n), now=now)) for n in range(FILES_TRIED)]
     transport.expect(FILES_EXPECTED)
@@ -73,9 +71,9 @@ def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> str
         transport.remove(paths)
     limits = transport.limits()
     if any(outcomes) and not as_row(limits):
-        return ""
+        return None
     able += [
         Ability("several_channels", limits.channels is None),
         Ability("own_handles", not limits.reuses_handles),
     ]
-    return f"limits of the server: {'; '.join(sentences(limits))}. "
+    return Message("test.server_limits", limits=tuple(messages_of(limits)))

@@ -11,16 +11,16 @@ from erp_connectors.config_fields import Purpose
 from erp_connectors.connection_config import config_fields
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
-from erp_connectors.messages import in_words
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.connections.host_keys import pinned_keys
 from erp_connectors.services.connections.test_report import ProbeReport, ReportedStep
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import public_half
+from orderflow.messages import text
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SupportEmail:
     subject: str
     body: str
 
@@ -29,12 +29,12 @@ class Message:
         return f"mailto:?subject={quote(self.subject)}&body={quote(self.body)}"
 
 
-def erp_message(connection: ERPConnection, report: ProbeReport | None) -> Message:
+def erp_message(connection: ERPConnection, report: ProbeReport | None) -> SupportEmail:
     """In the language that is active; holds no secret."""
     try:
         dropzone = dropzone_of(connection)
     except Fault:
-        return Message("", "")
+        return SupportEmail("", "")
     paragraphs = [
         _("Hello,"),
         _("%(org)s sends orders to your ERP through this dropzone:") % {"org": connection.org.name},
@@ -43,7 +43,7 @@ def erp_message(connection: ERPConnection, report: ProbeReport | None) -> Messag
         _request(connection, report),
         _("Thank you"),
     ]
-    return Message(_subject(connection, report), "\n\n".join(part for part in paragraphs if part))
+    return SupportEmail(_subject(connection, report), "\n\n".join(part for part in paragraphs if part))
 
 
 def own_public_key(connection: ERPConnection) -> str:
@@ -102,8 +102,8 @@ def _found(report: ProbeReport | None) -> list[str]:
 
 
 def _line(step: ReportedStep) -> str:
-    mark, text = (_("ok"), in_words(step.found)) if step.ok else (_("FAILED"), step.cause)
-    return f"- {_(step.label)} ({step.duration_ms} ms): {mark}. {text}".rstrip()
+    mark, found = (_("ok"), text(step.result)) if step.ok else (_("FAILED"), step.cause)
+    return f"- {_(step.label)} ({step.duration_ms} ms): {mark}. {found}".rstrip()
 
 
 def _request(connection: ERPConnection, report: ProbeReport | None) -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from erp_connectors.faults import FAULT_KINDS, FaultKind
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import ProbeStep
+from orderflow.messages import Message, as_message
 
 
 class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +19,7 @@ class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     label: str
     duration_ms: int
-    found: str = ""
+    found: dict[str, Any] | None = None
     code: str = ""
     path: str = ""
     detail: str = ""
@@ -30,11 +31,16 @@ class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):
             name=step.name,
             label=step.label,
             duration_ms=step.duration_ms,
-            found=step.found,
+            found=as_message(step.found).as_json() if step.found else None,
             code=fault.code if fault else "",
             path=fault.path if fault else "",
             detail=fault.detail if fault else "",
         )
+
+    @property
+    def result(self) -> Message | None:
+        """Return what a step that went well found."""
+        return Message.from_json(self.found) if self.found else None
 
     @property
     def cause(self) -> str:

@@ -19,6 +19,7 @@ from erp_connectors import circuit, leases
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_temporary
 from erp_connectors.dropzones import dropzone_of
+from erp_connectors.fault_records import english_cause
 from erp_connectors.faults import CONNECTION_DISABLED, Fault, Scope
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection, ERPExport, add_events
@@ -46,6 +47,7 @@ from erp_connectors.services.exports.paths import (
 )
 from erp_connectors.states import ConnectionStatus, ExportStatus, Stage
 from orderflow import clock, tracing
+from orderflow.messages import Message, several
 from orderflow.row_updates import update_rows
 from orderflow.transitions import LostRace
 
@@ -54,7 +56,7 @@ MAX_LINES = 50_000
 # A delivery needs none of these columns, and times are the slowest to read.
 NOT_NEEDED = ("payload", "conflict_json", "updated_at", "sent_at", "answered_at", "staged_host_key")
 
-FOUND_PUBLISHED = "found done: the temporary file was gone"
+FOUND_PUBLISHED = Message("event.found_published")
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +113,7 @@ def _reason_to_wait(connection: ERPConnection) -> str:
     if connection.status != ConnectionStatus.ACTIVE:
         return CONNECTION_DISABLED.meaning
     if connection.retry_at and connection.retry_at > clock.now():
-        reason = (connection.circuit_reason or {}).get("message") or "the ERP could not be reached"
+        reason = english_cause(connection.circuit_reason) or "the ERP could not be reached"
         return f"{reason} Next try at {connection.retry_at:%H:%M:%S} UTC."
     return ""
 
@@ -221,7 +223,7 @@ def _stage(delivery: Delivery, rendered: Sequence[Rendered]) -> tuple[list[ERPEx
     crashpoint("staged-before-commit")
     staged, failures = split_outcomes([one.export for one in rendered], outcomes, Stage.STAGE)
     temp_file_cleanup.remove_earlier_attempts(delivery, staged, [failure.export for failure in failures])
-    now, server_key, detail = clock.now(), transport.server_key(), " ".join(transport.remarks())
+    now, server_key, remarks = clock.now(), transport.server_key(), several(transport.remarks())
     for export in staged:
         export.staged_at, export.staged_path = now, temporary_path(dropzone, export)
         export.staged_destination, export.staged_host_key = here, server_key
@@ -231,7 +233,7 @@ def _stage(delivery: Delivery, rendered: Sequence[Rendered]) -> tuple[list[ERPEx
             with transaction.atomic():
                 leases.renew(delivery.lease)
                 update_rows(staged, "staged_at", "staged_path", "staged_destination", "staged_host_key")
-                add_events(staged, stage=Stage.STAGE, what="staged", detail=detail, at=now)
+                add_events(staged, stage=Stage.STAGE, what="staged", message=remarks, at=now)
     except LostRace:
         # No other worker uses these names, and without the commit no worker may publish them.
         if dropzone.atomic_write:
@@ -276,7 +278,7 @@ def _publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[int, list
         with transaction.atomic():
             leases.renew(delivery.lease)
             transitions.publish(by_us, folder=dropzone.export_path)
-            transitions.publish(by_earlier, folder=dropzone.export_path, detail=FOUND_PUBLISHED)
+            transitions.publish(by_earlier, folder=dropzone.export_path, message=FOUND_PUBLISHED)
     crashpoint("sent-committed")
     return len(published), [*elsewhere, *failures, *unmarked]
 

@@ -132,7 +132,7 @@ def _add_events(failures: Sequence[Failure], what: str, now: datetime) -> None:
             stage=failure.stage,
             attempt=failure.export.attempts,
             what=what,
-            detail=failure.fault.summary,
+            message=failure.fault.as_message(),
         )
         for failure in failures
     )

@@ -8,6 +8,7 @@ from erp_connectors.faults import REFUSED_BY_ERP
 from erp_connectors.models import ERPExport
 from erp_connectors.port_types import Ack
 from erp_connectors.states import Stage
+from orderflow.messages import Message
 from orderflow.tenancy.models import User
 
 
@@ -26,17 +27,31 @@ class AnswerToApply:
         ack = self.ack
         return {
             "code": REFUSED_BY_ERP.code,
-            "message": ack.message or REFUSED_BY_ERP.meaning,
-            "hint": REFUSED_BY_ERP.hint,
+            "params": self._given(),
             "stage": Stage.ACK,
             "attempt": self.export.attempts,
             "time": at.isoformat(),
-            "error_code": ack.error_code,
             "processed_at": ack.processed_at.isoformat() if ack.processed_at else None,
         }
 
+    def refusal_message(self) -> Message | None:
+        """Return the ERP's reason for a refusal as the message of its event; None if it gave none."""
+        given = self._given()
+        return Message("event.refused", **given) if given else None
+
+    def conflict_message(self) -> Message:
+        """Return the answer as the message of the event of a contradiction."""
+        if self.ack.accepted:
+            return Message("event.conflict_accepted", source=self.source, number=self.ack.erp_order_id)
+        return Message("event.conflict_refused", source=self.source, **self._given())
+
+    def _given(self) -> dict[str, str]:
+        """Return what the ERP gave as the reason of a refusal."""
+        given = {"error_code": self.ack.error_code, "message": self.ack.message}
+        return {name: value for name, value in given.items() if value}
+
     def summary(self) -> str:
-        """Return the answer in English, for events and log lines."""
+        """Return the answer in English, for log lines."""
         ack = self.ack
         return (
             f"accepted as {ack.erp_order_id}" if ack.accepted else f"refused: {ack.error_code} {ack.message}"

@@ -19,6 +19,7 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEv
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.record import note_exports
 from erp_connectors.states import AckFileStatus, ExportStatus, Stage
+from orderflow.messages import Message
 
 OVERDUE = "overdue"
 MEANING = "The ERP has not answered in time."
@@ -41,6 +42,11 @@ class Deadline:
 
     def __str__(self) -> str:
         return f"{self.length}, {'learned from its answers' if self.learned else 'as configured'}"
+
+    def message(self) -> Message:
+        """Return the event of an export that was not answered within this time."""
+        code = "event.no_answer_learned" if self.learned else "event.no_answer_configured"
+        return Message(code, seconds=round(self.after.total_seconds()))
 
     @property
     def length(self) -> str:
@@ -100,7 +106,7 @@ def _report_once(
         ERPExportEvent.objects.filter(export__in=exports, what=OVERDUE).values_list("export", flat=True)
     )
     fresh = [export for export in exports if export.pk not in reported]
-    add_events(fresh, stage=Stage.ACK, what=OVERDUE, detail=f"no answer within {allowed}", at=now)
+    add_events(fresh, stage=Stage.ACK, what=OVERDUE, message=allowed.message(), at=now)
     note_exports(Event.EXPORT_OVERDUE, fresh, at=now)
     if fresh:
         log.warning(

@@ -23,12 +23,13 @@ from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.retry_rule import (
     ALREADY_PUSHED,
     RetryRefusal,
-    already_pushed_text,
-    refusal_text,
+    already_pushed,
+    refusal_message,
     refuse_retry,
 )
 from erp_connectors.states import ConnectionStatus
 from orderflow import jobs, tracing
+from orderflow.messages import Message, Refusal
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import User
@@ -38,8 +39,8 @@ NAME_ATTEMPTS = 4
 log = structlog.get_logger(__name__)
 
 
-class PushRefused(Exception):
-    """The order was not pushed, and nothing was changed; the text says why and what to do."""
+class PushRefused(Refusal):
+    """The order was not pushed, and nothing was changed."""
 
 
 class NotPushable(PushRefused):
@@ -49,7 +50,7 @@ class NotPushable(PushRefused):
 class AlreadyStarted(NotPushable):
     """The draft was pushed before; ``export`` is its newest."""
 
-    def __init__(self, message: str, export: ERPExport) -> None:
+    def __init__(self, message: Message, export: ERPExport) -> None:
         super().__init__(message)
         self.export = export
 
@@ -75,7 +76,7 @@ def push(draft_id: UUID, *, actor: User | None, idempotency_key: str | None = No
     existing = _newest_export(draft) if draft.status in ALREADY_PUSHED else None
     if existing is not None:
         if idempotency_key and idempotency_key != existing.idempotency_key:
-            raise AlreadyStarted(already_pushed_text(draft, existing.pk), existing)
+            raise AlreadyStarted(already_pushed(draft, existing.pk), existing)
         return PushResult(existing, created=False)
     if draft.status != DraftStatus.APPROVED:
         raise NotPushable(_not_approved(draft))
@@ -107,10 +108,10 @@ def retry_refused(
     refusal = refuse_retry(draft, newest_id, newest_id=newest_id, connected=connected)
     if refusal is None:
         return None
-    text = refusal_text(refusal, draft, newest_id)
+    message = refusal_message(refusal, draft, newest_id)
     if refusal is RetryRefusal.ALREADY_PUSHED and newest is not None:
-        return AlreadyStarted(text, newest)
-    return NoActiveConnection(text) if refusal is RetryRefusal.NO_CONNECTION else NotPushable(text)
+        return AlreadyStarted(message, newest)
+    return NoActiveConnection(message) if refusal is RetryRefusal.NO_CONNECTION else NotPushable(message)
 
 
 @transaction.atomic
@@ -118,7 +119,7 @@ def push_many(draft_ids: Sequence[UUID], *, actor: User | None) -> Mapping[UUID,
     """Push many drafts in one transaction with a few statements. Return one result for each."""
     drafts = list(lock_drafts(draft_ids, actor))
     results: dict[UUID, PushResult | PushRefused] = {
-        pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
+        pk: NotPushable(Message("push.no_such_order")) for pk in {*draft_ids} - {draft.pk for draft in drafts}
     }
     results |= _already_started(drafts)
     approved = [draft for draft in drafts if draft.pk not in results and draft.status == DraftStatus.APPROVED]
@@ -153,10 +154,9 @@ def _newest_export(draft: DraftOrder) -> ERPExport | None:
     return ERPExport.objects.for_org(draft.org_id).filter(draft_order=draft).order_by("-created_at").first()
 
 
-def _not_approved(draft: DraftOrder) -> str:
-    in_error = draft.status == DraftStatus.ERROR
-    advice = "correct and approve it, or retry the push" if in_error else "approve it first"
-    return f"Order {draft} is {draft.status}: {advice}."
+def _not_approved(draft: DraftOrder) -> Message:
+    code = "push.order_in_error" if draft.status == DraftStatus.ERROR else "push.not_approved"
+    return Message(code, order=str(draft), status=draft.status)
 
 
 def create_exports(

@@ -18,7 +18,8 @@ from erp_connectors.services.exports.push import (
     lock_drafts,
     retry_refused,
 )
-from erp_connectors.services.exports.retry_rule import refusal_text, refuse_retry, retry_effect
+from erp_connectors.services.exports.retry_rule import refusal_message, refuse_retry, retry_effect
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.tenancy.models import User
 
@@ -32,11 +33,14 @@ class RetryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """The result for one export. ``new_export_id`` is None in a dry run or if refused; ``why`` is a sentence."""
+    """The result for one export. ``new_export_id`` is None in a dry run or if refused.
+
+    ``why``: what the retry does, or why it is refused.
+    """
 
     export_id: UUID
     outcome: RetryOutcome
-    why: str
+    why: Message
     draft_order_id: UUID | None = None
     order_number: str = ""
     new_export_id: UUID | None = None
@@ -48,7 +52,7 @@ def retry_many(draft_ids: Collection[UUID], *, actor: User) -> Mapping[UUID, Pus
     drafts = list(lock_drafts(draft_ids, actor))
     newest, connections = newest_exports(drafts), active_connections(drafts)
     results: dict[UUID, PushResult | PushRefused] = {
-        pk: NotPushable("There is no such order.") for pk in {*draft_ids} - {draft.pk for draft in drafts}
+        pk: NotPushable(Message("push.no_such_order")) for pk in {*draft_ids} - {draft.pk for draft in drafts}
     }
     wanted = []
     for draft in drafts:
@@ -71,7 +75,7 @@ def retry_exports(export_ids: Sequence[UUID], *, actor: User, dry_run: bool) -> 
     results, wanted = list[RetryResult](), list[DraftOrder]()
     for pk in dict.fromkeys(export_ids):
         if pk not in draft_ids:
-            results.append(RetryResult(pk, RetryOutcome.REFUSED, "There is no such export."))
+            results.append(RetryResult(pk, RetryOutcome.REFUSED, Message("retry.no_such_export")))
             continue
         draft = drafts[draft_ids[pk]]
         last = newest[draft.pk]
@@ -82,7 +86,7 @@ def retry_exports(export_ids: Sequence[UUID], *, actor: User, dry_run: bool) -> 
         if refusal is None:
             wanted.append(draft)
         else:
-            why = refusal_text(refusal, draft, last.pk)
+            why = refusal_message(refusal, draft, last.pk)
             known = replace(known, outcome=RetryOutcome.REFUSED, why=why)
         results.append(known)
     if dry_run:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from enum import StrEnum, auto
 from uuid import UUID
 
-from django.utils.translation import gettext_noop
-
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPExport
 from erp_connectors.states import FailedAs
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -20,11 +19,9 @@ ALREADY_PUSHED = frozenset({DraftStatus.PUSHING, DraftStatus.PUSHED})
 
 # What a retry does, by how the export failed.
 RETRY_EFFECTS = {
-    FailedAs.NOT_SENT: gettext_noop("It was not sent: it is rendered anew and sent."),
-    FailedAs.REFUSED: gettext_noop("The ERP refused it: it is rendered anew and sent."),
-    FailedAs.UNKNOWN: gettext_noop(
-        "Whether it reached the ERP is not known: it is sent only if the first file did not."
-    ),
+    FailedAs.NOT_SENT: Message("retry.sends_again"),
+    FailedAs.REFUSED: Message("retry.sends_refused"),
+    FailedAs.UNKNOWN: Message("retry.sends_if_unpublished"),
 }
 
 
@@ -53,25 +50,24 @@ def refuse_retry(
     return None if connected() else RetryRefusal.NO_CONNECTION
 
 
-def refusal_text(refusal: RetryRefusal, draft: DraftOrder, newest_id: UUID | None) -> str:
-    """Return the reason in English; each is one of the sentences in `erp_connectors.messages`."""
+def refusal_message(refusal: RetryRefusal, draft: DraftOrder, newest_id: UUID | None) -> Message:
+    """Return the reason."""
     match refusal:
         case RetryRefusal.SUPERSEDED:
-            return f"A newer export of the order counts: {newest_id}."
+            return Message("retry.superseded", export=str(newest_id))
         case RetryRefusal.ALREADY_PUSHED:
-            return already_pushed_text(draft, newest_id)
+            return already_pushed(draft, newest_id)
         case RetryRefusal.WRONG_STATUS:
-            return f"Order {draft} is {draft.status}: only an order in ERROR can be retried."
+            return Message("retry.not_in_error", order=str(draft), status=draft.status)
         case RetryRefusal.NO_CONNECTION:
             return NO_CONNECTION
 
 
-def already_pushed_text(draft: DraftOrder, newest_id: UUID | None) -> str:
-    if draft.status == DraftStatus.PUSHING:
-        return f"Order {draft} is on its way: export {newest_id}."
-    return f"Order {draft} was sent already: export {newest_id}."
+def already_pushed(draft: DraftOrder, newest_id: UUID | None) -> Message:
+    code = "push.on_its_way" if draft.status == DraftStatus.PUSHING else "push.sent_before"
+    return Message(code, order=str(draft), export=str(newest_id))
 
 
-def retry_effect(export: ERPExport | None) -> str:
-    """Return in English what a retry does if this is the order's newest export."""
+def retry_effect(export: ERPExport | None) -> Message:
+    """Return what a retry does if this is the order's newest export."""
     return RETRY_EFFECTS[FailedAs(export.failed_as) if export and export.failed_as else FailedAs.NOT_SENT]

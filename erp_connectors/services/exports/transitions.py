@@ -27,6 +27,7 @@ from erp_connectors.services.exports.transition_table import Entity, Transition
 from erp_connectors.states import EXPORT_MOVES, AckableState, ExportStatus, Stage
 from orderflow import clock, tracing
 from orderflow.audit import services as audit
+from orderflow.messages import Message, english
 from orderflow.orders import transitions as orders
 from orderflow.orders.doubtful_numbers import mark_doubtful
 from orderflow.row_updates import update_rows, update_rows_where
@@ -38,14 +39,14 @@ from orderflow.transitions import IllegalMove, LostRace
 class _Change:
     """One export's part of a transition.
 
-    ``values``: columns of its own. ``detail``: of its event. ``after``: of its audit entry. ``log``: fields of its log
+    ``values``: columns of its own. ``message``: of its event. ``after``: of its audit entry. ``log``: fields of its log
     line. ``code``: of its fault. ``took``: seconds for the histogram, None if unknown.
     """
 
     export: ERPExport
     values: Mapping[str, object] = field(default_factory=dict)
     stage: str = ""
-    detail: str = ""
+    message: Message | None = None
     actor: User | None = None
     after: Mapping[str, Any] = field(default_factory=dict)
     log: Mapping[str, Any] = field(default_factory=dict)
@@ -57,13 +58,11 @@ def create(exports: Sequence[ERPExport], *, actor: User | None, retry: bool) -> 
     """Insert exports as PENDING; their orders become PUSHING. Raises `IntegrityError` if a file name is taken."""
     if not exports:
         return
-    who = actor.email if actor else "the system"
     _apply(
         table.RETRY if retry else table.PUSH,
         [
             _Change(
                 export=export,
-                detail=f"requested by {who}",
                 actor=actor,
                 after={"filename": export.filename},
             )
@@ -73,18 +72,21 @@ def create(exports: Sequence[ERPExport], *, actor: User | None, retry: bool) -> 
     )
 
 
-def publish(exports: Sequence[ERPExport], *, folder: str, detail: str = "") -> list[ERPExport]:
-    """PENDING -> SENT. Return the exports that moved; an answer may have moved others meanwhile."""
-    now = clock.now()
+def publish(exports: Sequence[ERPExport], *, folder: str, message: Message | None = None) -> list[ERPExport]:
+    """PENDING -> SENT. Return the exports that moved; an answer may have moved others meanwhile.
+
+    ``message``: how it is known that they were published, if our own rename did not show it.
+    """
+    now, log = clock.now(), {"detail": english(message)} if message else {}
     return _apply(
         table.PUBLISH,
         [
             _Change(
                 export=export,
                 values={"dropzone_path": join(folder, export.filename)},
-                detail=detail,
+                message=message,
                 after={"filename": export.filename},
-                log={"detail": detail},
+                log=log,
                 took=(now - export.created_at).total_seconds(),
             )
             for export in exports
@@ -99,16 +101,16 @@ def resolve_as_published(exports: Sequence[ERPExport], *, folder: str | None = N
 
     ``folder``: None for the folder in which each was staged.
     """
-    now, detail = clock.now(), "it had been published"
+    now, message = clock.now(), Message("event.had_been_published")
     return _apply(
         table.RESOLVE_AS_PUBLISHED,
         [
             _Change(
                 export=export,
                 values={"dropzone_path": join(folder or folder_of(export.staged_path), export.filename)},
-                detail=detail,
+                message=message,
                 after={"filename": export.filename},
-                log={"detail": detail},
+                log={"detail": english(message)},
             )
             for export in exports
         ],
@@ -119,7 +121,8 @@ def resolve_as_published(exports: Sequence[ERPExport], *, folder: str | None = N
 
 def resolve_as_not_sent(exports: Sequence[ERPExport]) -> list[ERPExport]:
     """FAILED with outcome unknown -> FAILED as not sent. Return the exports that moved."""
-    changes = [_Change(export=export, detail="it was not published") for export in exports]
+    message = Message("event.not_published")
+    changes = [_Change(export=export, message=message) for export in exports]
     return _apply(table.RESOLVE_AS_NOT_SENT, changes, now=timezone.now())
 
 
@@ -161,7 +164,7 @@ def accept(answers: Sequence[AnswerToApply]) -> None:
             one,
             now,
             values={"erp_order_id": one.ack.erp_order_id or ""},
-            detail=f"ERP number {one.ack.erp_order_id}",
+            message=Message("event.erp_number", number=one.ack.erp_order_id),
             after={"erp_order_id": one.ack.erp_order_id},
             timed=one.export.pk not in just_published,
         )
@@ -186,7 +189,7 @@ def refuse(answers: Sequence[AnswerToApply]) -> None:
             one,
             now,
             values={"error_json": one.refusal(at=now)},
-            detail=f"{one.ack.error_code or ''} {one.ack.message or ''}".strip(),
+            message=one.refusal_message(),
             after={"error_code": one.ack.error_code, "message": one.ack.message},
             timed=one.export.pk not in just_published,
         )
@@ -213,22 +216,28 @@ def adopt(export: ERPExport, fault: Fault) -> None:
     waiting, sent = (
         list(older.filter(status=status)) for status in (ExportStatus.PENDING, ExportStatus.SENT)
     )
-    detail = "the archive holds a newer file of the order"
+    message = Message("event.newer_file_in_archive")
     for transition, replaced in ((table.REPLACE_WAITING, waiting), (table.REPLACE_SENT, sent)):
-        changes = [_failure(one, fault, Stage.SETTLE, now, detail=detail) for one in replaced]
+        changes = [_failure(one, fault, Stage.SETTLE, now, message=message) for one in replaced]
         _apply(transition, changes, now=now, same={"next_attempt_at": None})
     orders.restore_as_error(export.draft_order)
     _apply(table.ADOPT, [_failure(export, fault, Stage.SETTLE, now)], now=now)
 
 
 def _failure(
-    export: ERPExport, fault: Fault, stage: str, now: datetime, *, detail: str | None = None, **values: object
+    export: ERPExport,
+    fault: Fault,
+    stage: str,
+    now: datetime,
+    *,
+    message: Message | None = None,
+    **values: object,
 ) -> _Change:
     return _Change(
         export=export,
         values={"error_json": fault.as_error(stage=stage, attempt=export.attempts, at=now), **values},
         stage=stage,
-        detail=fault.summary if detail is None else detail,
+        message=message or fault.as_message(),
         after={"code": fault.code},
         log=fault.as_log(stage=stage, attempt=export.attempts),
         code=fault.code,
@@ -240,7 +249,7 @@ def _answered(
     now: datetime,
     *,
     values: Mapping[str, object],
-    detail: str,
+    message: Message | None,
     after: Mapping[str, Any],
     timed: bool,
 ) -> _Change:
@@ -253,7 +262,7 @@ def _answered(
     return _Change(
         export=export,
         values={**values, **proven},
-        detail=detail,
+        message=message,
         actor=answer.recorded_by,
         after={**after, "note": answer.note} if by_user else after,
         log={"answer": answer.summary(), "source": answer.source},
@@ -268,10 +277,11 @@ def _publish_staged(exports: Sequence[ERPExport]) -> set[UUID]:
     Return the ids of these exports.
     """
     staged = [export for export in exports if export.ackable_state is AckableState.STAGED]
+    message = Message("event.proven_by_answer")
     for folder in {folder_of(export.staged_path) for export in staged}:
         mine = [export for export in staged if folder_of(export.staged_path) == folder]
-        if len(publish(mine, folder=folder, detail="proven by the ERP's answer")) != len(mine):
-            raise LostRace("Exports that were locked have another status now.")
+        if len(publish(mine, folder=folder, message=message)) != len(mine):
+            raise LostRace(Message("export.status_changed"))
     return {export.pk for export in staged}
 
 
@@ -296,7 +306,7 @@ def _apply(
         moved = _insert(transition, changes)
         entered = len(moved)
     if all_or_none and len(moved) != len(changes):
-        raise LostRace(f"{len(changes) - len(moved)} exports have another status now.")
+        raise LostRace(Message("export.status_changed"))
     if not moved:
         return []
     exports = [change.export for change in moved]
@@ -342,7 +352,7 @@ def _require_allowed(transition: Transition, export: ERPExport) -> None:
     status, failed_as = ExportStatus(export.status), transition.from_failed_as
     allowed = status in transition.from_statuses and transition.to in EXPORT_MOVES[status]
     if not allowed or failed_as not in (None, export.failed_as):
-        raise IllegalMove(f"An export can't go from {status} to {transition.to}.")
+        raise IllegalMove(Message("export.illegal_move", status=status, to=str(transition.to)))
 
 
 def _set(export: ERPExport, values: Mapping[str, object]) -> None:
@@ -375,7 +385,8 @@ def _add_events(transition: Transition, changes: Sequence[_Change], now: datetim
             stage=transition.stage or change.stage,
             attempt=change.export.attempts,
             what=transition.event,
-            detail=change.detail,
+            actor=change.actor,
+            message=change.message,
         )
         for change in changes
     )

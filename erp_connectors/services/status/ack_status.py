@@ -2,13 +2,13 @@
 
 from django.utils.translation import gettext as _
 
-from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile
 from erp_connectors.services.acks.dismiss import can_dismiss_ack
 from erp_connectors.services.status.event_texts import Tone
 from erp_connectors.services.status.status_summary import StatusSummary
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import text
 
 
 def summarize_ack(ack: AckFile) -> StatusSummary:
@@ -20,7 +20,7 @@ def summarize_ack(ack: AckFile) -> StatusSummary:
     if can_dismiss_ack(ack):
         return StatusSummary(Tone.ERROR, *_wrong(ack), action="dismiss")
     if ack.status == AckFileStatus.WAITING:
-        return StatusSummary(Tone.WAITING, _("The next poll reads it again."), why=in_words(ack.reason))
+        return StatusSummary(Tone.WAITING, _("The next poll reads it again."), why=text(ack.reason))
     return StatusSummary(Tone.GOOD, _("It was read and recorded."), to_do=_("Nothing to do."))
 
 
@@ -31,18 +31,18 @@ def _wrong(ack: AckFile) -> tuple[str, str, str]:
             "Have the ERP team write the file again, or record the answer on the export's page. Then "
             "dismiss this alert."
         )
-        return _("It is malformed, so it changed nothing."), in_words(ack.reason), to_do
+        return _("It is malformed, so it changed nothing."), text(ack.reason), to_do
     if ack.status == AckFileStatus.UNMATCHED:
         to_do = _("Ask the ERP team which order it means. Then dismiss this alert.")
-        return _("It answers none of our exports, so it changed nothing."), in_words(ack.reason), to_do
+        return _("It answers none of our exports, so it changed nothing."), text(ack.reason), to_do
     if ack.stays:
         to_do = _(
             "Ask the server's operator for the right to move files in the ack folder, or have it removed."
         )
-        return _("It was read but could not be moved. Moving is retried."), in_words(ack.reason), to_do
+        return _("It was read but could not be moved. Moving is retried."), text(ack.reason), to_do
     return (
         _("It contradicts an earlier answer."),
-        in_words(ack.reason),
+        text(ack.reason),
         _("When this is resolved, dismiss the alert."),
     )
 

@@ -1,5 +1,6 @@
 """List what needs attention, the most urgent first; similar rows are one line with a count."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -165,7 +166,9 @@ def _together(found: Sequence[ExpiryWarning]) -> ConnectionProblem:
 
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
-    for need, row in _by_fault(NeedKind.FAILED, unsettled(exports), error_code=KT("error_json__error_code")):
+    for need, row in _by_fault(
+        NeedKind.FAILED, unsettled(exports), error_code=KT("error_json__params__error_code")
+    ):
         yield replace(
             need,
             kind=_OF_A_FAILURE.get(row["failed_as"], need.kind),
@@ -179,7 +182,7 @@ def _by_fault(kind: NeedKind, exports: QuerySet[Any], **more: Any) -> Iterator[t
     groups = exports.values("org", "connection", "failed_as", code=KT("error_json__code"), **more)
     # Which one does not matter: an example says more than a code.
     counted = groups.annotate(
-        how_many=Count("pk"), since=Min("created_at"), said=Max(KT("error_json__message"))
+        how_many=Count("pk"), since=Min("created_at"), params=Max(KT("error_json__params"))
     )
     for row in counted:
         code = row["code"] or ""
@@ -189,7 +192,7 @@ def _by_fault(kind: NeedKind, exports: QuerySet[Any], **more: Any) -> Iterator[t
             count=row["how_many"],
             since=row["since"],
             connection_id=row["connection"],
-            problem=ConnectionProblem.of({"code": code, "message": row["said"]}),
+            problem=ConnectionProblem.of({"code": code, "params": json.loads(row["params"] or "{}")}),
             code=code,
         )
         yield need, row

@@ -13,9 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from erp_connectors.dropzones import dropzone_of
+from erp_connectors.fault_records import FaultRecord, cause_of, hint_of
 from erp_connectors.faults import (
     CONNECTION_DISABLED,
-    FAULT_KINDS,
     HOST_KEY_CHANGED,
     HOST_KEY_UNKNOWN,
     Fault,
@@ -55,14 +55,9 @@ class ConnectionProblem:
     hint: str
 
     @classmethod
-    def of(cls, reason: Mapping[str, Any]) -> "ConnectionProblem":
-        """Make it of an ``error_json`` or of the reason of a circuit or poll, which are stored in English."""
-        code, message = str(reason.get("code") or ""), str(reason.get("message") or "")
-        kind = FAULT_KINDS.get(code)
-        cause = message
-        if kind and message.startswith(kind.meaning):
-            cause = f"{_(kind.meaning)}{message.removeprefix(kind.meaning)}"
-        return cls(code, cause, _(kind.hint) if kind else str(reason.get("hint") or ""))
+    def of(cls, record: FaultRecord) -> "ConnectionProblem":
+        """Make it of the record of a fault."""
+        return cls(str(record.get("code") or ""), cause_of(record), hint_of(record))
 
     @classmethod
     def of_kind(cls, kind: FaultKind, detail: str = "") -> "ConnectionProblem":

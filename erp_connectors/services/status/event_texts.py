@@ -1,15 +1,12 @@
 """Texts of recorded events, in the reader's language: one table for export events and the audit log."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import gettext_noop
 
-from erp_connectors.faults import FAULT_KINDS
-from erp_connectors.messages import in_words
+from erp_connectors.fault_records import FaultRecord, cause_of
 from orderflow.audit.models import Action
 
 
@@ -69,16 +66,6 @@ EVENT_TEXTS: dict[str, EventText] = {
     ),
 }
 
-# What events say of themselves, where it is always the same.
-DETAILS = (
-    gettext_noop("found done: the temporary file was gone"),
-    gettext_noop("proven by the ERP's answer"),
-    gettext_noop("it was not published"),
-    gettext_noop("it had been published"),
-    gettext_noop("by an ack that came"),
-    gettext_noop("the archive holds a newer file of the order"),
-)
-
 
 def event_text(code: str) -> EventText:
     """Return the text in the active language; an unknown code as it is."""
@@ -86,39 +73,7 @@ def event_text(code: str) -> EventText:
     return EventText(_(known.text), known.tone)
 
 
-def detail_in_words(detail: str) -> str:
-    """Translate the code of a fault, and the meaning at the start of the text."""
-    code, found, message = detail.partition(": ")
-    if found and code in FAULT_KINDS:
-        return fault_message({"code": code, "message": message})
-    return _(detail) if detail in DETAILS else in_words(detail)
-
-
-def fault_message(error: dict[str, Any]) -> str:
-    """Of an ``error_json`` or a circuit's reason."""
-    kind, message = FAULT_KINDS.get(error.get("code", "")), str(error.get("message") or "")
-    if kind and message.startswith(kind.meaning):
-        return _(kind.meaning) + message[len(kind.meaning) :]
-    said = [error.get("error_code"), message]
+def fault_text(record: FaultRecord | None) -> str:
+    """Return what went wrong, with the ERP's error code if it gave one."""
+    said = [((record or {}).get("params") or {}).get("error_code"), cause_of(record)]
     return " — ".join(str(part) for part in said if part)
-
-
-def fault_hint(error: dict[str, Any]) -> str:
-    hint = str(error.get("hint") or "")
-    return _(hint) if hint else ""
-
-
-def duration(took: timedelta) -> str:
-    """Return the duration in its two largest units."""
-    took = max(took, timedelta())
-    seconds = took // timedelta(seconds=1)
-    if not seconds:
-        return _("%(n)s ms") % {"n": took // timedelta(milliseconds=1)}
-    if seconds < 60:
-        return _("%(n)s s") % {"n": seconds}
-    minutes, hours, days = seconds // 60, seconds // 3600, took.days
-    if not hours:
-        return _("%(n)s min %(s)s s") % {"n": minutes, "s": seconds % 60}
-    if not days:
-        return _("%(n)s h %(m)s min") % {"n": hours, "m": minutes % 60}
-    return ngettext("%(n)s day %(h)s h", "%(n)s days %(h)s h", days) % {"n": days, "h": hours % 24}

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from erp_connectors.fault_records import hint_of
 from erp_connectors.faults import ALREADY_PUBLISHED, CONNECTION_DISABLED
-from erp_connectors.messages import NO_CONNECTION, in_words
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import LIVE_STATUSES, ERPExport
 from erp_connectors.services.acks.dismiss import can_dismiss_export
 from erp_connectors.services.acks.manual_answers import answerable
@@ -17,11 +18,13 @@ from erp_connectors.services.exports import deadlines
 from erp_connectors.services.exports.deadlines import Deadline
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.exports.retry_rule import RetryRefusal, refuse_retry
-from erp_connectors.services.status.event_texts import Tone, duration, fault_hint, fault_message
+from erp_connectors.services.status.event_texts import Tone, fault_text
 from erp_connectors.services.status.status_summary import StatusSummary
 from erp_connectors.services.status.unread_answers import UnreadAnswer, Why, unread_answers
 from erp_connectors.states import ConnectionStatus, ExportStatus, FailedAs
 from orderflow import clock
+from orderflow.durations import duration
+from orderflow.messages import text
 
 PATIENCE_WITH_WORKERS = timedelta(minutes=5)
 
@@ -47,7 +50,7 @@ def _pending(export: ERPExport) -> StatusSummary:
     connection, now = export.connection, clock.now()
     if connection.status == ConnectionStatus.DISABLED:
         kind = CONNECTION_DISABLED
-        return _held({"code": kind.code, "message": kind.meaning, "hint": kind.hint}, None)
+        return _held({"code": kind.code}, None)
     if connection.circuit_open:
         return _held(connection.circuit_reason or {}, connection.retry_at)
     due = max((at for at in (export.next_attempt_at, connection.retry_at) if at), default=None)
@@ -70,8 +73,8 @@ def _tried_again(error: dict[str, Any], due: datetime) -> StatusSummary:
     return StatusSummary(
         Tone.WAITING,
         _("Waiting for the next attempt."),
-        why=fault_message(error) or _("The ERP could not be reached."),
-        to_do=fault_hint(error) or _("Nothing to do yet: delivery is retried automatically."),
+        why=fault_text(error) or _("The ERP could not be reached."),
+        to_do=hint_of(error) or _("Nothing to do yet: delivery is retried automatically."),
         due=due,
         due_label=_("Next attempt at"),
     )
@@ -81,8 +84,8 @@ def _held(reason: dict[str, Any], again: datetime | None) -> StatusSummary:
     return StatusSummary(
         Tone.ERROR,
         _("Held: nothing is sent over this connection."),
-        why=fault_message(reason),
-        to_do=fault_hint(reason),
+        why=fault_text(reason),
+        to_do=hint_of(reason),
         due=again,
         due_label=_("Retried at") if again else "",
     )
@@ -151,8 +154,8 @@ def _failed(export: ERPExport) -> StatusSummary:
     return StatusSummary(
         Tone.ERROR,
         states[FailedAs(export.failed_as)],
-        why=fault_message(error),
-        to_do=fault_hint(error),
+        why=fault_text(error),
+        to_do=hint_of(error),
         action="retry",
     )
 
@@ -184,14 +187,14 @@ def _unread(found: StatusSummary, answers: Sequence[UnreadAnswer]) -> StatusSumm
             found,
             tone=Tone.WAITING,
             state=_("An answer of the ERP has arrived and can't be read yet."),
-            why=f"{newest.name}: {in_words(newest.reason)}",
+            why=f"{newest.name}: {text(newest.reason)}",
             to_do=_("The next poll reads it again."),
         )
     return replace(
         found,
         tone=Tone.ERROR,
         state=_("An answer of the ERP has arrived but could not be read."),
-        why=f"{newest.name}: {in_words(newest.reason)}",
+        why=f"{newest.name}: {text(newest.reason)}",
         to_do=_(
             "Ask the ERP team to write the answer again under the same name. If they tell you the answer, "
             "record it on the export's page."
@@ -217,7 +220,7 @@ def _as_failed(found: StatusSummary, export: ERPExport, exports: Sequence[ERPExp
     if (export.error_json or {}).get("code") == ALREADY_PUBLISHED.code:
         return replace(found, action="")
     if refusal is RetryRefusal.NO_CONNECTION:
-        return replace(found, to_do=f"{found.to_do} {_(NO_CONNECTION)}", action="")
+        return replace(found, to_do=f"{found.to_do} {text(NO_CONNECTION)}", action="")
     return found
 
 

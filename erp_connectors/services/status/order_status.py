@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from erp_connectors.messages import NO_CONNECTION, in_words
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.status.event_texts import Tone
 from erp_connectors.services.status.export_status import current_export, summarize_export
 from erp_connectors.services.status.status_summary import StatusSummary
+from orderflow.messages import text
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
@@ -36,7 +37,7 @@ def _in_review(draft: DraftOrder) -> StatusSummary:
     if not missing:
         to_do = _("Check and correct it, then mark it as ready. Or reject it.")
         return StatusSummary(Tone.WAITING, state, why=_("Nothing is missing."), to_do=to_do, action="ready")
-    gaps = "; ".join(in_words(one) for one in missing[:SHOWN_GAPS])
+    gaps = "; ".join(text(one) for one in missing[:SHOWN_GAPS])
     more = _(" and %(n)s more") % {"n": len(missing) - SHOWN_GAPS} if len(missing) > SHOWN_GAPS else ""
     return StatusSummary(
         Tone.WAITING,
@@ -63,7 +64,7 @@ def _rejected(draft: DraftOrder) -> StatusSummary:
 def _approved(draft: DraftOrder) -> StatusSummary:
     state = _("The order is approved and not sent yet.")
     if not active_connections([draft]):
-        return StatusSummary(Tone.ERROR, state, why=_(NO_CONNECTION))
+        return StatusSummary(Tone.ERROR, state, why=text(NO_CONNECTION))
     return StatusSummary(Tone.WAITING, state, to_do=_("Push it to the ERP."), action="push")
 
 

@@ -9,10 +9,10 @@ from erp_connectors.dropzone_paths import folder_of, join
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.apply import BY_HAND
 from erp_connectors.services.connections.endpoint import Target, target_of
-from erp_connectors.services.status.event_texts import detail_in_words
 from erp_connectors.services.status.export_files import AckContent, acks_of
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import text
 
 SHOWN_ACK_SIGNS = 900
 SHOWN_NOTE_SIGNS = 300
@@ -56,7 +56,7 @@ def proof_of(export: ERPExport) -> Proof:
     )
     published = bool(export.sent_at and (export.dropzone_path or applied))
     events = ERPExportEvent.objects.filter(export=export, what__in=("published", "settled", BY_HAND))
-    said = dict(events.order_by("id").values_list("what", "detail"))
+    last = {event.what: event for event in events.select_related("actor").order_by("id")}
     server = export.staged_destination.partition("|")[0]
     return Proof(
         export=export,
@@ -66,12 +66,21 @@ def proof_of(export: ERPExport) -> Proof:
         server="" if server.startswith("file:") else server,
         host_key=export.staged_host_key,
         target=target_of(export.connection),
-        inferred=detail_in_words(said.get("published") or said.get("settled") or ""),
+        inferred=_message_of(last.get("published")) or _message_of(last.get("settled")),
         archive_ok=_archived_as_recorded(export) if published else None,
         ack=applied,
         other_acks=tuple(ack_file for ack_file in ack_files if ack_file is not applied),
-        by_hand=said.get(BY_HAND, "")[:SHOWN_NOTE_SIGNS],
+        by_hand=_by_hand(last.get(BY_HAND)),
     )
+
+
+def _message_of(event: ERPExportEvent | None) -> str:
+    return text(event.message) if event and event.message else ""
+
+
+def _by_hand(event: ERPExportEvent | None) -> str:
+    who = f"{event.actor.email}: " if event and event.actor else ""
+    return f"{who}{_message_of(event)}"[:SHOWN_NOTE_SIGNS]
 
 
 def _final(staged_path: str, filename: str) -> str:

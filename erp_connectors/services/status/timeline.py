@@ -10,10 +10,7 @@ from operator import attrgetter
 
 from django.db.models import Q
 
-from erp_connectors.messages import in_words
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
-from erp_connectors.services.acks.apply import BY_HAND, DISMISSED
-from erp_connectors.services.connections.move_waiting import MOVED
 from erp_connectors.services.status.event_texts import (
     ACK_FILED,
     ACK_FOUND,
@@ -21,16 +18,17 @@ from erp_connectors.services.status.event_texts import (
     EVENTS_REMOVED,
     FILE_REMOVED,
     Tone,
-    detail_in_words,
-    duration,
     event_text,
 )
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
+from orderflow.durations import duration
+from orderflow.messages import text
 from orderflow.orders.models import DraftOrder
 
 LONGEST = 500
 APPROVALS = (Action.DRAFT_APPROVED, Action.APPROVAL_REVERTED)
+PUBLISHED = "published"
 PUSHES = (Action.DRAFT_PUSH_REQUESTED, Action.DRAFT_PUSH_RETRIED)
 
 
@@ -129,21 +127,25 @@ def _that_led_to(export: ERPExport, steps: Sequence[Step]) -> list[Step]:
 
 def _events(exports: Sequence[ERPExport]) -> tuple[list[Step], bool]:
     by_id = {export.pk: export for export in exports}
-    newest = ERPExportEvent.objects.filter(export__in=list(by_id)).order_by("-id")[: LONGEST + 1]
+    newest = (
+        ERPExportEvent.objects.filter(export__in=list(by_id))
+        .select_related("actor")
+        .order_by("-id")[: LONGEST + 1]
+    )
     rows = list(reversed(newest))
     return [_event(row, by_id[row.export_id]) for row in rows[-LONGEST:]], len(rows) > LONGEST
 
 
 def _event(row: ERPExportEvent, export: ERPExport) -> Step:
-    who, detail = "", row.detail
-    if row.what in (BY_HAND, DISMISSED, MOVED):
-        who, _, detail = row.detail.partition(": ")
-    elif row.what == "pushed":
-        who, detail = export.requested_by.email if export.requested_by else "", ""
-    elif row.what == "published":
-        detail = " ".join(part for part in (export.dropzone_path, detail_in_words(detail)) if part)
+    details = [export.dropzone_path] if row.what == PUBLISHED else []
+    details += [text(row.message)] if row.message else []
     return _step(
-        row.at, row.what, who=who, detail=detail_in_words(detail), attempt=row.attempt, export=export
+        row.at,
+        row.what,
+        who=row.actor.email if row.actor else "",
+        detail=" ".join(filter(None, details)),
+        attempt=row.attempt,
+        export=export,
     )
 
 
@@ -158,7 +160,7 @@ def _acks(exports: Sequence[ERPExport]) -> list[Step]:
     steps = []
     for ack in ack_files_of(exports):
         export = by_id.get(ack.export_id) if ack.export_id else None
-        said = ack.name + (f" ({ack.get_status_display()}: {in_words(ack.reason)})" if ack.reason else "")
+        said = ack.name + (f" ({ack.get_status_display()}: {text(ack.reason)})" if ack.reason else "")
         steps.append(_step(ack.first_seen_at, ACK_FOUND, detail=said, export=export))
         if ack.moved_at and ack.moved_to:
             steps.append(_step(ack.moved_at, ACK_FILED, detail=ack.moved_to, export=export))

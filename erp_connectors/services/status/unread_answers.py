@@ -10,6 +10,7 @@ from uuid import UUID
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.misnamed import misnamed_of
 from erp_connectors.states import AckFileStatus
+from orderflow.messages import Message
 
 
 class Why(StrEnum):
@@ -20,11 +21,11 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnreadAnswer:
-    """``reason`` in English, empty for a misnamed file; ``expected_name`` empty for all others."""
+    """``reason`` is None for a misnamed file; ``expected_name`` is empty for all others."""
 
     name: str
     why: Why
-    reason: str
+    reason: Message | None
     expected_name: str
     since: datetime
     ack_file_id: int | None = None
@@ -46,7 +47,7 @@ def unread_answers(exports: Sequence[ERPExport]) -> dict[UUID, list[UnreadAnswer
         for file in misnamed_of(connection).files:
             if file.export_id in open_:
                 found[file.export_id].append(
-                    UnreadAnswer(file.name, Why.MISNAMED, "", file.expected_name, file.since)
+                    UnreadAnswer(file.name, Why.MISNAMED, None, file.expected_name, file.since)
                 )
     return {pk: sorted(answers, key=lambda answer: answer.since) for pk, answers in found.items()}
 

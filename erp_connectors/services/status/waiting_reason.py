@@ -2,17 +2,21 @@
 
 from typing import Any
 
+from erp_connectors.fault_records import FaultRecord, as_api
 from erp_connectors.faults import CONNECTION_DISABLED
 from erp_connectors.models import ERPExport
 from erp_connectors.states import ConnectionStatus, ExportStatus
 
 
 def reason_for_waiting(export: ERPExport) -> dict[str, Any] | None:
-    """Return code, message and hint of what a PENDING export waits for; None if nothing holds it."""
+    """Return code, parameters, message and hint of what a PENDING export waits for; None if nothing holds it."""
     if export.status != ExportStatus.PENDING:
         return None
     if export.connection.status == ConnectionStatus.DISABLED:
-        kind = CONNECTION_DISABLED
-        return {"code": kind.code, "message": kind.meaning, "hint": kind.hint}
-    reason = export.connection.circuit_reason or export.error_json
-    return {key: reason.get(key, "") for key in ("code", "message", "hint")} if reason else None
+        return _shown({"code": CONNECTION_DISABLED.code})
+    return _shown(export.connection.circuit_reason or export.error_json)
+
+
+def _shown(record: FaultRecord | None) -> dict[str, Any] | None:
+    shown = as_api(record)
+    return {key: shown.get(key, "") for key in ("code", "message", "hint", "params")} if shown else None

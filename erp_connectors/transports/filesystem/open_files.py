@@ -9,6 +9,7 @@ from contextlib import suppress
 from erp_connectors.faults import FOLDER_MISSING, NOT_A_FILE, SIZE_MISMATCH, TOO_LARGE, Fault
 from erp_connectors.port_types import Entry, Upload
 from erp_connectors.transports.base import mode_remark
+from orderflow.messages import Message
 
 FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # The share has no hard links, or (on Linux) the file belongs to the ERP's user.
@@ -45,7 +46,7 @@ def fill(fd: int, upload: Upload) -> None:
         raise Fault(SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
 
 
-def set_mode(fd: int, upload: Upload) -> set[str]:
+def set_mode(fd: int, upload: Upload) -> set[Message]:
     """Set the permission bits. Return a remark if they differ: a share without them must not stop an order."""
     if upload.mode is None:
         return set()

@@ -26,6 +26,7 @@ from erp_connectors.transports.filesystem.open_files import (
     set_mode,
 )
 from erp_connectors.transports.filesystem.roots import Roots, destination_of
+from orderflow.messages import Message
 
 OPEN_AT_ONCE, SYNCED_AT_ONCE = 64, 8
 ResultT = TypeVar("ResultT")
@@ -46,14 +47,15 @@ class FilesystemTransport(Transport):
     def __init__(self, options: FilesystemOptions, policy: TransportPolicy) -> None:
         self._roots = Roots(policy.dropzone_roots)
         self._folder = self._roots.folder
-        self._remarks: set[str] = set()
+        self._remarks: set[Message] = set()
 
     def open_steps(self) -> Iterator[ProbeStep]:
-        found = ", ".join(self._roots.paths) or "none"
+        paths = self._roots.paths
+        found = Message("test.roots", folders=", ".join(paths)) if paths else Message("test.no_roots")
         yield ProbeStep("roots", "Folders this deployment allows", 0, found=found)
 
-    def remarks(self) -> Sequence[str]:
-        return sorted(self._remarks)
+    def remarks(self) -> Sequence[Message]:
+        return sorted(self._remarks, key=lambda remark: remark.code)
 
     def close(self) -> None:
         pass

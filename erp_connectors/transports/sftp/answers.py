@@ -10,6 +10,7 @@ from erp_connectors.sftp import errors, wire
 from erp_connectors.sftp.operations import WriteResult
 from erp_connectors.sftp.wire import Attributes
 from erp_connectors.transports.base import mode_remark
+from orderflow.messages import Message
 
 FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
     errors.NameNotFound: faults.NAME_NOT_FOUND,
@@ -121,18 +122,18 @@ def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
     return Fault(faults.FOLDER_MISSING, path=upload.path)
 
 
-def remarks_on(upload: Upload, file: WriteResult | errors.SshError) -> Iterator[str]:
+def remarks_on(upload: Upload, file: WriteResult | errors.SshError) -> Iterator[Message]:
     """What an operator should know about a file that was written."""
     if isinstance(file, errors.SshError):
         return
     if isinstance(file.look, errors.StatusError):
-        yield f"The size could not be confirmed: {_said(file.look)}."
+        yield Message("remark.size_not_confirmed", why=_said(file.look))
     elif remark := mode_remark(upload, file.look.permissions):
         yield remark
     elif file.mode_refused and file.look.permissions is None:
-        yield f"file_mode was refused: {_said(file.mode_refused)}."
+        yield Message("remark.file_mode_refused", why=_said(file.mode_refused))
     if file.sync_refused:
-        yield f"fsync was refused: {_said(file.sync_refused)}."
+        yield Message("remark.fsync_refused", why=_said(file.sync_refused))
 
 
 def _said(refusal: errors.StatusError) -> str:

@@ -14,6 +14,7 @@ from erp_connectors.sftp import errors
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.limits import LearnedLimits
+from erp_connectors.sftp.login import LoginMethod
 from erp_connectors.sftp.operations import lstat
 from erp_connectors.sftp.redact import redactor
 from erp_connectors.sftp.session import Session, require_pinned
@@ -23,6 +24,7 @@ from erp_connectors.transports.base import PlannedKey, RenewedCredentials, Trans
 from erp_connectors.transports.sftp import answers as sftp_answers
 from erp_connectors.transports.sftp.options import SftpOptions
 from orderflow import tracing
+from orderflow.messages import Message
 
 STEPS = (
     ("tcp", "Name lookup and TCP"),
@@ -32,6 +34,15 @@ STEPS = (
 # A server that counts failed logins should not see a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
 NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
+
+
+# By whether a key and a password were accepted.
+_LOGINS = {
+    (True, False): "login.key",
+    (True, True): "login.key_and_password",
+    (False, True): "login.password",
+    (False, False): "login.nothing",
+}
 
 
 class ServerLink:
@@ -93,11 +104,11 @@ class ServerLink:
         self.resumed = False
         return self.channels.answers(lstat("/"))
 
-    def _connect(self) -> str:
+    def _connect(self) -> Message:
         self._session = connect(self._options, self._policy)
-        return f"{self._session.address} port {self._options.port}"
+        return Message("test.connected", address=self._session.address, port=self._options.port)
 
-    def _handshake(self) -> str:
+    def _handshake(self) -> Message:
         assert self._session is not None  # noqa: S101  # the step before
         pinned = [parse_host_key(line) for line in self._options.host_keys]
         today = datetime.now(UTC).date()
@@ -110,11 +121,12 @@ class ServerLink:
             host_key=planned[key].line if key in planned and key not in pinned else ""
         )
         self.server_key = f"{key.type} {key.fingerprint}"
-        greeted = f"{self._session.server_version}, {self.server_key}"
-        old = ", ".join(self._session.outdated)
-        return f"{greeted}. Warning: it needs outdated algorithms ({old})" if old else greeted
+        found = {"server": self._session.server_version, "key": self.server_key}
+        if self._session.outdated:
+            found["outdated"] = ", ".join(self._session.outdated)
+        return Message("test.greeted", **found)
 
-    def _login(self) -> str:
+    def _login(self) -> Message:
         self._opened = time.monotonic()
         try:
             how = self._login_with_next_key() or self._login_as_usual()
@@ -124,7 +136,7 @@ class ServerLink:
                 self._connect()
                 self._handshake()
                 how = self._login_with_next_key() or self._login_as_usual()
-        return f"as {self._options.username} with {how}"
+        return how
 
     @contextmanager
     def one_channel_from_now_on(self) -> Iterator[None]:
@@ -137,17 +149,19 @@ class ServerLink:
             self.learned.now = before
             raise
 
-    def _login_as_usual(self) -> str:
+    def _login_as_usual(self) -> Message:
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
         how = self._log_in(key)
-        return f"{how}; the server does not accept the new key yet" if options.next_ssh_key else how
+        known = {"key": how.key} if how.key else {}
+        note = {"note": Message("login.new_key_not_accepted")} if options.next_ssh_key else {}
+        return Message(_LOGINS[bool(how.key), how.password], user=options.username, **known, **note)
 
-    def _login_with_next_key(self) -> str:
-        """Log in with the next key. Return an empty text if there is none or the server does not accept it yet."""
+    def _login_with_next_key(self) -> Message | None:
+        """Log in with the next key. Return None if there is none or the server does not accept it yet."""
         options = self._options
         if not options.next_ssh_key:
-            return ""
+            return None
         try:
             key = load_private_key(options.next_ssh_key, options.ssh_key_passphrase)
             how = self._log_in(key, needs_key=True)
@@ -158,11 +172,12 @@ class ServerLink:
             self.close()
             self._connect()
             self._handshake()
-            return ""
+            return None
         self.renewed = replace(self.renewed, client_key=True)
-        return f"the new {how}"
+        code = "login.new_key_and_password" if how.password else "login.new_key"
+        return Message(code, user=options.username, key=how.key)
 
-    def _log_in(self, key: paramiko.PKey | None, *, needs_key: bool = False) -> str:
+    def _log_in(self, key: paramiko.PKey | None, *, needs_key: bool = False) -> LoginMethod:
         assert self._session is not None  # noqa: S101  # the step before
         options = self._options
         how = self._session.login(options.username, key=key, password=options.password, needs_key=needs_key)
@@ -196,9 +211,10 @@ def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known
     )
 
 
-def _timed(name: str, label: str, action: Callable[[], str]) -> ProbeStep:
+def _timed(name: str, label: str, action: Callable[[], Message]) -> ProbeStep:
     started = time.perf_counter()
-    found, fault = "", None
+    found: Message | str = ""
+    fault: Fault | None = None
     try:
         with tracing.span(f"sftp {name}"):
             found = action()

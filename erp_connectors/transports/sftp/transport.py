@@ -33,6 +33,7 @@ from erp_connectors.transports.sftp.listing import names_in
 from erp_connectors.transports.sftp.options import SftpOptions
 from erp_connectors.transports.sftp.presented_keys import presented_keys
 from erp_connectors.transports.sftp.server_link import STEPS, ServerLink
+from orderflow.messages import Message
 
 # More files written at once save a round trip, and cost many times that in fsync on the server's disk.
 WRITTEN_AT_ONCE, READ_AT_ONCE = 64, 512
@@ -60,7 +61,7 @@ class SftpTransport(Transport):
         self._options = options
         self._policy = policy
         self._link = ServerLink(options, policy)
-        self._remarks: list[str] = []
+        self._remarks: list[Message] = []
 
     def open_steps(self) -> Iterator[ProbeStep]:
         return self._link.open_steps()
@@ -80,7 +81,7 @@ class SftpTransport(Transport):
     def expect(self, files: int) -> None:
         self._link.expect(files)
 
-    def remarks(self) -> Sequence[str]:
+    def remarks(self) -> Sequence[Message]:
         return self._remarks
 
     def offers(self) -> Sequence[str]:
@@ -109,7 +110,8 @@ class SftpTransport(Transport):
         except Fault as fault:
             return [fault for _ in uploads]
         pairs = list(zip(uploads, written, strict=True))
-        self._remarks = sorted({remark for pair in pairs for remark in sftp_answers.remarks_on(*pair)})
+        found = {remark for pair in pairs for remark in sftp_answers.remarks_on(*pair)}
+        self._remarks = sorted(found, key=lambda remark: remark.code)
         outcomes = [sftp_answers.written_outcome(upload, file) for upload, file in pairs]
         explain.refused_writes(self._require_channels(), uploads, outcomes)
         return outcomes

@@ -5,6 +5,7 @@ from itertools import permutations
 
 import pytest
 
+from erp_connectors.fault_records import english_cause
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.services.acks.manual_answers import mark_accepted
 from erp_connectors.services.acks.poll import poll
@@ -50,7 +51,7 @@ def state(export):
     conflict = {
         key: value for key, value in (export.conflict_json or {}).items() if key not in ("time", "error")
     }
-    reason = (export.error_json or {}).get("message")
+    reason = english_cause(export.error_json)
     files = sorted(AckFile.objects.values_list("name", "status"))
     order = export.draft_order
     return export.status, export.erp_order_id, reason, conflict, order.status, order.erp_order_id, files
@@ -103,7 +104,8 @@ def test_a_number_that_is_overruled_is_in_timeline_and_audit_log(site):
     assert export.conflict_json["erp_order_id"] == "SO-2"
     entry = AuditLog.objects.filter(action=Action.EXPORT_ACKED).latest("created_at")
     assert (entry.before, entry.after) == ({"erp_order_id": "SO-2"}, {"erp_order_id": "SO-1"})
-    assert "instead of SO-2" in ERPExportEvent.objects.filter(what="acked").latest("id").detail
+    corrected = ERPExportEvent.objects.filter(what="acked").latest("id").message
+    assert (corrected.code, corrected.params["before"]) == ("event.erp_number_corrected", "SO-2")
 
 
 def test_what_a_person_recorded_is_not_overruled_by_a_file(site):

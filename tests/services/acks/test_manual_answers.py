@@ -12,6 +12,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many, retry_push
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import foreign
 from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.services.acks.test_poll import ACKED, FAILED, again, sent
@@ -62,7 +63,7 @@ def test_a_refusal_by_phone_shows_its_note_as_the_reason_and_can_be_retried(site
     export = again(export)
     assert state(export) == (ExportStatus.FAILED, DraftStatus.ERROR)
     assert (export.failed_as, export.error_json["code"]) == (FailedAs.REFUSED, "REFUSED_BY_ERP")
-    assert export.error_json["message"] == REASON
+    assert export.error_json["params"]["message"] == REASON
     assert retry_push(export.draft_order_id, actor=ops).created
 
 
@@ -77,7 +78,7 @@ def test_who_said_what_is_in_the_audit_log_and_the_timeline(site, ops):
     assert entries[Action.EXPORT_REFUSED].entity_id == str(refused.pk)
     assert entries[Action.EXPORT_REFUSED].org == site.org
     (event,) = accepted.events.filter(what="by hand")
-    assert event.detail == f"{ops.email}: {NOTE}"
+    assert (event.actor, event.message) == (ops, foreign(NOTE))
 
 
 def test_saying_it_twice_records_it_once(site, ops):
@@ -133,7 +134,7 @@ def test_an_acceptance_of_an_order_that_was_sent_anew_is_a_conflict(site, ops):
     site.answer(f"ack_{export.filename}", ACKED)
 
     assert poll(site.connection.pk).conflicts == 1
-    with pytest.raises(MarkRefused, match="sent anew"):
+    with pytest.raises(MarkRefused, match="sent again"):
         accept(export, ops)
 
 
@@ -157,7 +158,7 @@ def test_what_the_erp_accepted_is_not_taken_back_by_hand(site, ops, mark):
     (export,) = sent(site)
     accept(export, ops)
 
-    with pytest.raises(MarkRefused, match="accepted it as SO-1"):
+    with pytest.raises(MarkRefused, match="accepted the order as SO-1"):
         mark(export, ops)
 
     assert state(export) == (ExportStatus.ACKED, DraftStatus.PUSHED)

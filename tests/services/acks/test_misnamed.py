@@ -53,7 +53,7 @@ def test_each_form_is_left_there_and_found_with_the_name_it_should_have(site, fo
     assert (found.count, found.more) == (1, False)
     assert names(site) == [name]
     assert AckFile.objects.count() == 0
-    assert f"expected is 'ack_{export.filename}'" in "\n".join(reports[-1].lines())
+    assert f'expected is "ack_{export.filename}"' in "\n".join(reports[-1].lines())
 
 
 @pytest.mark.parametrize("form", ["error-{}", "{}.error", "nack_{}", "ERR_{}", "error_{}.txt", "reject {}"])

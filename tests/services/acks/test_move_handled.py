@@ -54,9 +54,11 @@ def test_beside_a_file_in_error_lies_the_reason(site):
 
     assert set(reasons) == {f"{malformed.name}.reason.txt", f"{unmatched.name}.reason.txt"}
     first = reasons[f"{malformed.name}.reason.txt"].decode("ascii")
-    assert 'write "ACKED" or "FAILED"' in first
+    assert 'Why: "status" is "Gr\\u00f6\\u00dfe". Write "ACKED" or "FAILED".' in first
+    assert f"A correct file has the name {malformed.name} and the content" in first
+    assert '{"status": "ACKED", "erp_order_id": "SO-1"}' in first
     assert "\r\n" in first
-    assert "no export of this org has the file name" in reasons[f"{unmatched.name}.reason.txt"].decode()
+    assert "No export of this org has the file name" in reasons[f"{unmatched.name}.reason.txt"].decode()
 
 
 def test_a_reason_explains_its_own_file_where_a_name_was_taken(site):
@@ -266,7 +268,7 @@ def test_a_malformed_file_goes_to_error_at_the_second_look(site):
     assert poll(site.connection.pk).malformed == 1
 
     assert (site.acks / "error" / path.name).read_bytes() == b"{broken}"
-    assert "not JSON" in AckFile.objects.get().reason
+    assert AckFile.objects.get().reason.code == "ack.not_json"
 
 
 def test_a_file_that_is_still_being_written_is_left_alone(site):

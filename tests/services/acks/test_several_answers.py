@@ -20,6 +20,7 @@ from erp_connectors.services.exports.push import push
 from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import Message
 from orderflow.orders.states import DraftStatus
 from tests import factories
 from tests.services.acks.test_poll import again, sent
@@ -101,7 +102,7 @@ def test_each_answer_is_applied_or_reported_and_the_file_moved_once(site):
     assert files(site) == ["processed/monday.answers", "processed/monday.answers.reason.txt"]
     reason = (site.acks / "processed" / "monday.answers.reason.txt").read_text()
     assert "1 of the 3 answers in monday.answers changed nothing" in reason
-    assert "Answer 2: no export of this org has the file name nobodys.csv." in reason
+    assert "Answer 2: No export of this org has the file name nobodys.csv." in reason
     body = (site.acks / "processed" / "monday.answers").read_bytes()
     for row in AckFile.objects.all():
         assert body_of(row) == body
@@ -118,7 +119,7 @@ def test_acceptances_and_refusals_in_one_file(site):
 
     assert (report.accepted, report.refused) == (1, 1)
     assert (again(first).failed_as, again(first).draft_order.status) == (FailedAs.REFUSED, DraftStatus.ERROR)
-    assert again(first).error_json["message"] == "blocked"
+    assert again(first).error_json["params"]["message"] == "blocked"
     assert again(second).status == ExportStatus.ACKED
 
 
@@ -230,7 +231,7 @@ def test_an_answer_that_names_no_export_is_reported(site):
 
     assert poll(site.connection.pk).unmatched == 1
 
-    assert AckFile.objects.get().reason == "it names no order file"
+    assert AckFile.objects.get().reason == Message("ack.names_no_order_file")
 
 
 def test_many_answers_are_decided_in_several_transactions(site, at_crashpoint, monkeypatch):
@@ -296,7 +297,7 @@ class TestASharedFolder:
 
         assert {again(export).status for export in exports} == {ExportStatus.SENT}
         assert files(sites[0]) == ["monday.answers"]
-        assert "several orgs" in AckFile.objects.filter(org=sites[0].org).get().reason
+        assert AckFile.objects.filter(org=sites[0].org).get().reason == Message("ack.several_orgs")
 
 
 def test_reconcile_knows_what_was_handled_and_what_was_not(site):

@@ -87,7 +87,7 @@ def test_a_strange_name_goes_to_error_and_keeps_nobody_waiting(site, strange):
     filed = Path(row.moved_to)
     assert (report.error, again(export).status) == ("", ExportStatus.ACKED)
     assert (filed.parent, filed.read_bytes()) == (site.acks / "error", ACKED + b" ")
-    assert "no export" in Path(f"{filed}.reason.txt").read_text("ascii")
+    assert "No export" in Path(f"{filed}.reason.txt").read_text("ascii")
     assert sorted(path.name for path in site.acks.iterdir()) == ["error", "processed"]
 
 

@@ -12,6 +12,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import retry_push
 from erp_connectors.states import AckFileStatus, ExportStatus, FailedAs
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from tests.services.acks.test_poll import ACKED, FAILED
@@ -49,7 +50,7 @@ def test_an_acceptance_is_applied_with_all_its_traces(site, answered):
     assert (second.status, second.error_json["code"]) == (ExportStatus.FAILED, "ALREADY_PUBLISHED")
     draft = DraftOrder.objects.get()
     assert (draft.status, draft.erp_order_id) == (DraftStatus.PUSHED, "SO-1")
-    assert first.events.get(what="acked").detail == "ERP number SO-1"
+    assert first.events.get(what="acked").message == Message("event.erp_number", number="SO-1")
     assert audited(first, Action.EXPORT_ACKED) == 1
     assert "export.acked" in logged
     file = AckFile.objects.get()
@@ -65,7 +66,7 @@ def test_a_refusal_is_applied_with_all_its_traces_and_the_order_is_sent_again(si
         FailedAs.REFUSED,
         None,
     )
-    assert first.error_json["error_code"] == json.loads(FAILED)["error_code"]
+    assert first.error_json["params"]["error_code"] == json.loads(FAILED)["error_code"]
     assert second.status == ExportStatus.SENT
     assert DraftOrder.objects.get().status == DraftStatus.PUSHED
     assert first.events.filter(what="refused").count() == 1

@@ -17,6 +17,7 @@ from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport, server_link
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import Message
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
@@ -80,7 +81,7 @@ def test_an_announced_host_key_takes_the_pinned_ones_place_on_its_first_use(conn
         fingerprints(OTHER_KEY),
         fingerprints(server.host_key),
     )
-    assert entry.after["reason"] == "the server used what was planned"
+    assert entry.after["reason"] == "PLANNED_CREDENTIALS_USED"
     assert outcome(connection) == ExportStatus.SENT
 
 
@@ -103,8 +104,8 @@ def test_it_counts_from_its_first_day_to_its_last(connect, server, since, until,
     assert outcome(connection) == expected
     if expected == "HOST_KEY_CHANGED":
         assert config(connection)["host_key"] == OTHER_KEY
-        reason = ERPConnection.objects.get(pk=connection.pk).circuit_reason["message"]
-        assert "announced and counts only" in reason
+        reason = ERPConnection.objects.get(pk=connection.pk).circuit_reason
+        assert "announced and counts only" in reason["params"]["detail"]
 
 
 def test_until_the_last_day_the_old_key_counts_too_and_not_longer(connect, server):
@@ -150,7 +151,7 @@ def test_our_new_key_is_offered_until_it_is_accepted_and_no_order_waits(
     assert outcome(connection) == ExportStatus.SENT, "the server knows only the old one"
     assert config(connection)["next_ssh_key"] == fresh
     login = run_test(connection.pk, actor=None)[2]
-    assert "the server does not accept the new key yet" in login.found
+    assert login.found.params["note"] == Message("login.new_key_not_accepted")
 
     behaviour.trusted.append(public_half(fresh, None))
     assert outcome(connection) == ExportStatus.SENT
@@ -172,7 +173,8 @@ def test_a_test_that_logs_in_with_the_new_key_says_so_and_drops_the_old_one(conn
     steps = run_test(connection.pk, actor=None)
 
     assert all(step.ok for step in steps)
-    assert "with the new key ssh-ed25519 SHA256:" in steps[2].found
+    assert steps[2].found.code == "login.new_key"
+    assert steps[2].found.params["key"].startswith("ssh-ed25519 SHA256:")
     assert config(connection)["ssh_key"] == fresh
     row = ERPConnection.objects.get(pk=connection.pk)
     assert row.last_test_at

@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from erp_connectors.admin.connections.pages import STREAM
+from erp_connectors.fault_records import hint_of
 from erp_connectors.faults import CONFIG_UNREADABLE
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.notifications import subscriptions
@@ -187,7 +188,7 @@ def test_the_queue_waits_and_new_credentials_send_each_order_once(connection, lo
         ExportStatus.SENT, *[ExportStatus.PENDING] * 4
     ]  # fmt: skip
     assert {
-        export.error_json["hint"] for export in ERPExport.objects.filter(status=ExportStatus.PENDING)
+        hint_of(export.error_json) for export in ERPExport.objects.filter(status=ExportStatus.PENDING)
     } == {HINT}
     late = push(factories.draft(connection.org).pk, actor=None).export
     client, page = browser(), pages(connection)["its page"]

@@ -12,6 +12,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.status.waiting_reason import reason_for_waiting
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action, AuditLog
+from orderflow.messages import Message
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.services.conftest import Killed, die
@@ -70,7 +71,8 @@ def test_what_waits_is_moved_and_sent_once(site, replace, integrator):
     assert ERPConnection.objects.get(pk=site.connection.pk).delivery_lease_token == ""
     for export in exports:
         event = export.events.get(what="moved")
-        assert event.detail == f"{integrator.email}: {site.connection} → {new}"
+        assert event.actor == integrator
+        assert event.message == Message("event.moved", source=str(site.connection), target=str(new))
         entry = AuditLog.objects.get(action=Action.EXPORT_MOVED, entity_id=str(export.pk))
         assert (entry.before, entry.after) == (
             {"connection_id": str(site.connection.pk)},

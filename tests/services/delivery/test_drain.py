@@ -62,7 +62,7 @@ def open_circuit(connection: ERPConnection, *, for_: timedelta) -> None:
     now = timezone.now()
     ERPConnection.objects.filter(pk=connection.pk).update(
         circuit_opened_at=now,
-        circuit_reason={"code": "LOGIN_REFUSED", "message": "The server refused the login."},
+        circuit_reason={"code": "LOGIN_REFUSED", "params": {}},
         retry_at=now + for_,
         failures_in_row=1,
     )

@@ -135,7 +135,6 @@ def test_it_holds_its_own_connection_only_and_no_order_is_lost(buggy, make_site,
             (ExportStatus.PENDING, "INTERNAL_ERROR")
         }
         assert row.circuit_reason["code"] == "INTERNAL_ERROR"
-        assert row.circuit_reason["hint"]
         assert error.__name__ in report.held
         assert "secret" not in report.held
     else:
@@ -177,4 +176,4 @@ def test_a_connector_that_raises_fails_that_order_only(make_site, settings, monk
     assert {one.status for one in fresh(others)} == {ExportStatus.SENT}
     (odd,) = fresh([odd])
     assert (odd.status, odd.error_json["code"]) == (ExportStatus.FAILED, "INTERNAL_ERROR")
-    assert "secret" not in odd.error_json["message"]
+    assert "secret" not in str(odd.error_json)

@@ -8,6 +8,7 @@ from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEv
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.exports.deadlines import MIN_ANSWERS, deadline, mark_overdue, overdue
 from erp_connectors.states import AckFileStatus, ExportStatus
+from orderflow.messages import Message
 from tests import factories
 from tests.services.acks.test_poll import ACKED, sent
 
@@ -132,7 +133,7 @@ def test_what_is_overdue_is_marked_and_told_once(make_site, caplog):
     assert set(ERPExport.objects.overdue()) == set(exports)
     assert [export.overdue_at for export in ERPExport.objects.overdue()] == [later, later]
     assert ERPExportEvent.objects.filter(what="overdue").count() == 2
-    assert "no answer within 10 min, as configured" in ERPExportEvent.objects.latest("id").detail
+    assert ERPExportEvent.objects.latest("id").message == Message("event.no_answer_configured", seconds=600)
     assert caplog.text.count("exports.overdue") == 1
 
 

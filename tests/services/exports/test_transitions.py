@@ -92,7 +92,7 @@ def _is_status(target: ast.expr) -> bool:
 def test_a_move_that_the_table_does_not_allow_is_refused() -> None:
     row = export()
 
-    with pytest.raises(IllegalMove, match="from PENDING to SENT"):
+    with pytest.raises(IllegalMove, match="from “Pending” to “Sent”"):
         transitions.resolve_as_published([row], folder="/in")
 
     row.refresh_from_db()

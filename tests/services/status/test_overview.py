@@ -177,7 +177,7 @@ class TestExports:
             failed(working, FOLDER_MISSING)
         failed(working, LOGIN_REFUSED)
         for code in ("ERP_VALIDATION", "ERP_VALIDATION", "ERP_LIMIT"):
-            refused = {"code": "REFUSED_BY_ERP", "error_code": code}
+            refused = {"code": "REFUSED_BY_ERP", "params": {"error_code": code}}
             failed(working, FOLDER_MISSING, failed_as=FailedAs.REFUSED, error=refused)
         failed(working, LOGIN_REFUSED, failed_as=FailedAs.UNKNOWN)
 

@@ -67,8 +67,8 @@ def test_what_is_understood_though_clumsy_gets_advice(tmp_path: Path, body: Any,
 @pytest.mark.parametrize(
     ("name", "body", "why"),
     [
-        (f"ack_{ORDER}", {**WELL, "status": "OK"}, '"status" is \'OK\'; write "ACKED" or "FAILED"'),
-        (f"error_{ORDER}", WELL, "the file name says FAILED"),
+        (f"ack_{ORDER}", {**WELL, "status": "OK"}, '"status" is "OK". Write "ACKED" or "FAILED".'),
+        (f"error_{ORDER}", WELL, "The file name says FAILED"),
         (f"ack_{ORDER}", b'{"status": "ACK', "not understood yet: it breaks off"),
         (f"answer_{ORDER}", WELL, "not the name of an answer"),
         (f"ack-{ORDER}", WELL, f"call the file ack_{ORDER}"),

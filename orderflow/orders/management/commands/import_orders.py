@@ -12,6 +12,7 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from orderflow.messages import english
 from orderflow.orders.importing import (
     IMPORTED,
     ImportOutcome,
@@ -32,7 +33,7 @@ from orderflow.orders.importing.limits import FileTooLarge
 from orderflow.orders.importing.reading import Options, reading
 from orderflow.orders.importing.workbook import BadWorkbook
 from orderflow.orders.management.progress import ProgressBar
-from orderflow.orders.readiness import GAP_TEXTS
+from orderflow.orders.readiness import GAP_MESSAGES
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Capability
 
@@ -133,7 +134,7 @@ class Command(BaseCommand):
         """Report gaps and warnings of an order that is in OrderFlow; only the first few of each kind."""
         where = f"{file}, line {one.line}: order {one.order.external_order_number}"
         by_kind = {
-            "needs review": "; ".join(gap.english() for gap in one.gaps),
+            "needs review": "; ".join(english(gap.message()) for gap in one.gaps),
             "already exists": one.reason,
             "has warnings": " ".join(warning.english() for warning in one.warnings),
         }
@@ -164,7 +165,10 @@ class Command(BaseCommand):
         did = "would be imported" if target.dry_run else "imported"
         self.stdout.write(f"{new} orders {did} into {target.org}")
         numbers = [(summary.outcomes[outcome], text) for outcome, text in _TEXTS.items()]
-        numbers += [(orders, f"  of them: {GAP_TEXTS[code]}") for code, orders in summary.gaps.most_common()]
+        numbers += [
+            (orders, f"  of them: {english(GAP_MESSAGES[code])}")
+            for code, orders in summary.gaps.most_common()
+        ]
         numbers += [(orders, f"with the warning {code}") for code, orders in summary.warnings.most_common()]
         added = f"customers {'would be ' if target.dry_run else ''}added"
         numbers += [(len(summary.created_customers), added)]

@@ -1,0 +1,148 @@
+"""Messages are data: each code that the program uses has a template, and each template is used."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.utils.translation import override
+
+from erp_connectors.fault_records import as_api, cause_of, hint_of
+from erp_connectors.faults import DISK_FULL, FAULT_KINDS, REFUSED_BY_ERP, Fault
+from orderflow.messages import (
+    FOREIGN_TEXT,
+    SEVERAL,
+    TEMPLATES,
+    Message,
+    Template,
+    english,
+    foreign,
+    register,
+    several,
+    text,
+)
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN = {FOREIGN_TEXT, SEVERAL}
+PLACE = re.compile(r"%\((\w+)\)s")
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for package in ("orderflow", "erp_connectors"):
+        for path in (ROOT / package).rglob("*.py"):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def uses() -> Iterator[tuple[str, frozenset[str] | None, str]]:
+    """Yield the code of each `Message("…")` of the program, its parameters if all are named, and the place."""
+    for path, tree in trees():
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Message":
+                code = call.args[0]
+                codes = [code.body, code.orelse] if isinstance(code, ast.IfExp) else [code]
+                named = frozenset(word.arg for word in call.keywords if word.arg)
+                complete = len(named) == len(call.keywords)
+                for one in codes:
+                    if isinstance(one, ast.Constant):
+                        yield str(one.value), named if complete else None, f"{path.name}:{call.lineno}"
+
+
+def needed(template: Template) -> set[str]:
+    return {
+        *PLACE.findall(template.text),
+        *PLACE.findall(template.plural),
+        *(["n"] if template.plural else []),
+    }
+
+
+def optional(template: Template) -> set[str]:
+    return {name for part in template.optional.values() for name in PLACE.findall(part)}
+
+
+def literals() -> set[str]:
+    """Return each text in the sources that is a registered code."""
+    found: Counter[str] = Counter()
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in TEMPLATES:
+                found[node.value] += 1
+    # Once where it is registered, and once more where it is used.
+    return {code for code, times in found.items() if times > 1}
+
+
+def test_each_code_that_is_used_is_registered_with_its_parameters():
+    unknown = [f"{where}: {code}" for code, _, where in uses() if code not in TEMPLATES]
+    wrong = [
+        f"{where}: {code} takes {sorted(needed(TEMPLATES[code]))}"
+        for code, given, where in uses()
+        if code in TEMPLATES and given is not None
+        if not needed(TEMPLATES[code]) <= given or given - needed(TEMPLATES[code]) - optional(TEMPLATES[code])
+    ]
+    assert (unknown, wrong) == ([], [])
+
+
+def test_each_registered_code_is_used():
+    assert sorted({*TEMPLATES} - BUILT_IN - {*FAULT_KINDS} - literals()) == []
+
+
+def test_a_code_has_one_template():
+    with pytest.raises(ValueError, match="registered twice"):
+        register({FOREIGN_TEXT: "another"})
+
+
+def test_json_keeps_a_message_with_messages_in_it():
+    message = Message("a", n=3, name="x", why=Message("b"), all=(Message("c", m=None), foreign("d")))
+
+    assert Message.from_json(message.as_json()) == message
+
+
+def test_a_fault_is_shown_in_the_readers_language_with_path_and_detail_as_they_are():
+    message = Fault(DISK_FULL, "No space left on device", path="/in").as_message()
+
+    assert message == Message("DISK_FULL", path="/in", detail="No space left on device")
+    assert english(message) == f"{DISK_FULL.meaning} (/in) No space left on device"
+    with override("de"):
+        assert str(message) == english(message)
+        assert text(message) != english(message)
+        assert text(message).endswith(" (/in) No space left on device")
+
+
+def test_a_message_of_a_removed_connector_shows_its_code_and_parameters():
+    assert text(Message("gone.code", n=1, name="x")) == "gone.code (n: 1, name: x)"
+    assert text(Message("event.erp_number")) == "ERP number ?"
+
+
+def test_several_messages_are_one():
+    remarks = [foreign("one"), foreign("two")]
+
+    assert (several([]), several(remarks[:1])) == (None, remarks[0])
+    assert text(several(remarks) or foreign("")) == "one two"
+
+
+def test_a_recorded_fault_holds_no_sentence_and_the_api_shows_it_with_its_texts():
+    record = Fault(DISK_FULL, "No space left", path="/in").as_error(stage="stage", attempt=2, at=NOW)
+    shown = as_api(record)
+
+    assert record == {
+        "code": "DISK_FULL", "params": {"path": "/in", "detail": "No space left"}, "stage": "stage",
+        "attempt": 2, "time": NOW.isoformat(),
+    }  # fmt: skip
+    assert shown == {
+        **record, "message": f"{DISK_FULL.meaning} (/in) No space left", "hint": DISK_FULL.hint,
+    }  # fmt: skip
+    with override("de"):
+        assert cause_of(record) != shown["message"]
+        assert hint_of(record) != DISK_FULL.hint
+
+
+def test_a_refusal_of_the_erp_is_shown_in_its_own_words():
+    record = {"code": "REFUSED_BY_ERP", "params": {"error_code": "E7", "message": "Unknown customer"}}
+    silent = {"code": "REFUSED_BY_ERP", "params": {}}
+
+    assert (cause_of(record), cause_of(silent)) == ("Unknown customer", REFUSED_BY_ERP.meaning)
+    assert [as_api(one)["error_code"] for one in (record, silent)] == ["E7", None]
+    assert (as_api(None), cause_of(None), hint_of(None)) == (None, "", "")
