@@ -327,4 +327,6 @@ class Fault(Exception):
 
 def _showable(path: str) -> str:
     """File names may hold anything, what is shown and stored may not."""
+    if path.isprintable():
+        return path
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)

@@ -126,5 +126,7 @@ class TransferRefused(StatusError):
 
 def showable(text: str, most: int) -> str:
     """Return the text without control characters, cut to a length."""
-    shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:most])
+    shown = text[:most]
+    if not shown.isprintable():
+        shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in shown)
     return f"{shown}…" if len(text) > most else shown

@@ -1,6 +1,5 @@
 """Approved orders as connectors see them, many with three queries."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import NamedTuple
@@ -102,11 +101,12 @@ def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
             "product_description",
         )
     )
-    lines: dict[UUID, list[OrderLine]] = defaultdict(list)
+    lines: dict[UUID, list[OrderLine]] = {draft_id: [] for draft_id in currencies}
     for draft_id, line_no, sku, qty, uom, price, currency, raw_sku, description in rows:
-        if draft_id not in currencies:
+        mine = lines.get(draft_id)
+        if mine is None:
             continue
-        lines[draft_id].append(
+        mine.append(
             OrderLine(
                 line_no=line_no,
                 internal_sku=sku or "",
