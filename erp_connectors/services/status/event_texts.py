@@ -32,7 +32,7 @@ FILE_REMOVED, ACK_REMOVED, EVENTS_REMOVED = "file removed", "ack file removed", 
 EVENT_TEXTS: dict[str, EventText] = {
     Action.DRAFT_APPROVED: EventText(gettext_noop("The order was approved."), Tone.GOOD),
     Action.APPROVAL_REVERTED: EventText(
-        gettext_noop("The approval was taken back: the order has to be checked and approved again."),
+        gettext_noop("The approval was revoked. The order must be checked and approved again."),
         Tone.WAITING,
     ),
     Action.DRAFT_PUSH_RETRIED: EventText(gettext_noop("The push was requested again.")),
@@ -41,24 +41,26 @@ EVENT_TEXTS: dict[str, EventText] = {
         gettext_noop("It was moved to another connection, before any file of it was written.")
     ),
     "rendered": EventText(gettext_noop("The order's file was made.")),
-    "staged": EventText(gettext_noop("The whole file was written to the dropzone.")),
+    "staged": EventText(gettext_noop("The complete file was written to the dropzone.")),
     "published": EventText(gettext_noop("The file was published: the ERP can take it."), Tone.GOOD),
     "restored": EventText(
         gettext_noop("The database was restored from a backup; what became of the file since is not known."),
         Tone.ERROR,
     ),
-    "settled": EventText(gettext_noop("It was found out what became of the file.")),
-    "postponed": EventText(gettext_noop("It did not work; it is tried again by itself."), Tone.WAITING),
-    "held": EventText(gettext_noop("Held: nothing goes out over this connection for now."), Tone.WAITING),
-    "failed": EventText(gettext_noop("It failed, and a person is needed."), Tone.ERROR),
+    "settled": EventText(gettext_noop("The unknown outcome of the file was resolved.")),
+    "postponed": EventText(
+        gettext_noop("The attempt failed and will be retried automatically."), Tone.WAITING
+    ),
+    "held": EventText(gettext_noop("Held: nothing is sent over this connection for now."), Tone.WAITING),
+    "failed": EventText(gettext_noop("It failed and needs attention."), Tone.ERROR),
     "overdue": EventText(gettext_noop("The ERP's answer is overdue."), Tone.ERROR),
     "acked": EventText(gettext_noop("The ERP accepted the order."), Tone.GOOD),
     "refused": EventText(gettext_noop("The ERP refused the order."), Tone.ERROR),
     "conflict": EventText(gettext_noop("Another answer of the ERP contradicts the first."), Tone.ERROR),
-    "by hand": EventText(gettext_noop("The ERP's answer was recorded by hand.")),
+    "by hand": EventText(gettext_noop("The ERP's answer was recorded manually.")),
     "dismissed": EventText(gettext_noop("Dismissed. Nothing to do."), Tone.GOOD),
     ACK_FOUND: EventText(gettext_noop("An ack file of the ERP was found.")),
-    ACK_FILED: EventText(gettext_noop("The ack file was moved out of the way.")),
+    ACK_FILED: EventText(gettext_noop("The ack file was moved.")),
     FILE_REMOVED: EventText(gettext_noop("The content of the order's file was removed by retention.")),
     ACK_REMOVED: EventText(gettext_noop("The content of the ack file was removed by retention.")),
     EVENTS_REMOVED: EventText(
