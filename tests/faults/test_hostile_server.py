@@ -367,7 +367,7 @@ def test_a_listing_that_drips_ends(attacked):
     with bounded():
         report = poll(erp.connection.pk)
 
-    assert "stopped answering" in report.error
+    assert "stopped responding" in report.error
 
 
 def test_a_listing_of_huge_names_takes_no_memory_and_fills_no_log(attacked, caplog):
