@@ -70,7 +70,7 @@ def carry_out(both: Any) -> None:
     BulkRun.objects.filter(pk=run.pk).update(confirmed_at=timezone.now(), asked_from={})
     tasks.carry_out(str(run.pk))
     foreign = run.rows.get(position=9)
-    assert (foreign.outcome, told_of(both[1], foreign.why)) == (Outcome.REFUSED, set())
+    assert (foreign.outcome, told_of(both[1], str(foreign.why))) == (Outcome.REFUSED, set())
     both[0].orders[APPROVED].refresh_from_db()
     assert both[0].orders[APPROVED].status == DraftStatus.PUSHING
     foreign.delete()
