@@ -122,7 +122,7 @@ class EventOut(MessageFields, serializers.ModelSerializer[ERPExportEvent]):
     message_in = "message"
 
     stage = serializers.ChoiceField(STAGES)
-    actor = serializers.EmailField(
+    actor = serializers.CharField(
         source="actor.email", default="", help_text="the user who caused it; empty for the system"
     )
     detail = serializers.SerializerMethodField(help_text="in English; empty if `what` says it all")
