@@ -28,9 +28,9 @@ class Purpose(StrEnum):
     NEXT_PRIVATE_KEY = "next_private_key"  # offered beside the private key until the server accepts it
     HOST_KEY = "host_key"  # can be fetched from the server, and pinned by a person
     NEXT_HOST_KEY = "next_host_key"  # counts beside the host key for a time
-    EXPIRES = "expires"  # a date that people are reminded of
+    EXPIRES = "expires"  # a date with a reminder
     ENDS_PLAN = "ends_plan"  # a date after which a planned change did not happen
-    WEAKENS = "weakens"  # switched on, people are warned
+    WEAKENS = "weakens"  # shows a warning if switched on
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class FaultKind:
 
     @property
     def ask(self) -> str:
-        """What a mail to the ERP's side asks for; empty where there is nothing to ask of them."""
+        """Return the request in an e-mail to the ERP's side; empty if there is none."""
         return _ASK.get(self.code, "")
 
 
@@ -239,7 +239,7 @@ FAULT_KINDS: dict[str, FaultKind] = {
 }
 
 
-# Written to whoever runs the ERP's server, where its hint is written to us.
+# Addressed to the operator of the ERP's server; a hint is addressed to our users.
 _ASK: dict[str, str] = {
     "CONNECTION_REFUSED": "Please check that your SSH service is up, and tell us its port.",
     "CONNECTION_TIMEOUT": "Please check whether a firewall keeps our address out, and let it in.",

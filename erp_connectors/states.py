@@ -117,7 +117,7 @@ def decide_ack(case: Case, *, replaced: bool, same_order_id: bool) -> Decision:
 
 
 class AckFileStatus(models.TextChoices):
-    """What became of a file in an ack folder."""
+    """Result of a file in an ack folder."""
 
     WAITING = "WAITING", _("Waiting")
     APPLIED = "APPLIED", _("Applied")
@@ -127,5 +127,5 @@ class AckFileStatus(models.TextChoices):
     MALFORMED = "MALFORMED", _("Malformed")
 
 
-# Ack files that need attention until a user marks them as handled.
+# Ack files that need attention until a user dismisses the alert.
 UNSETTLED_ACKS = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)

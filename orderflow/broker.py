@@ -10,7 +10,7 @@ from orderflow import clock
 
 
 class DatabaseClockBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
-    """A task is free for whoever asks once its ``lock`` is over.
+    """A task is free for the next worker once its ``lock`` is over.
 
     By its own clock, a host that is ahead would enqueue tasks that the others take hours later, and take tasks again
     that the others are still working on.

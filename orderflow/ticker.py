@@ -25,7 +25,7 @@ QUEUE_IS_LONG = 20
 ROW_IS_OLD = timedelta(days=1)
 CLOCK_IS_OFF = timedelta(seconds=5)
 EVERY_SECONDS = 0.5
-# Longer than this, and nobody can say whether the workers or the database are slow.
+# A longer wait does not show if the workers or the database are slow.
 SLOW_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class Ticker:
         self._gone: deque[str] = deque()
         self._stopping = threading.Event()
         self._next_beat = self._next_tick = 0.0
-        # With the org scope of whoever starts it.
+        # Keep the org scope of the caller.
         run = copy_context().run
         self._thread = threading.Thread(target=run, args=(self._run,), name="ticker", daemon=True)
         self._socket: int | None = None

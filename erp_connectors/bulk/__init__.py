@@ -1,1 +1,1 @@
-"""One action for many orders: chosen, looked at, confirmed, carried out in the background, told row by row."""
+"""One action for many orders: select, preview, confirm, execute in the background, report row by row."""

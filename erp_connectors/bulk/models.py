@@ -24,7 +24,7 @@ class BulkAction(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    """What became of a row; SAME: it was so already, and nothing was done."""
+    """Result of a row. SAME: the order had the wanted status before, and nothing was done."""
 
     OPEN = "", _("Open")
     DONE = "DONE", _("Done")

@@ -1,4 +1,4 @@
-"""What an action would do with each of many orders, told before it is done: from rows alone, in a few statements."""
+"""Preview of a bulk action: its effect on each order, from rows alone, in a few statements."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class PreviewData:
-    """What the judgements of a chunk are made from, read at once."""
+    """The rows that decide about a chunk, read at once."""
 
     newest: Mapping[UUID, ERPExport]
     connected: frozenset[UUID]
@@ -59,7 +59,7 @@ class PreviewData:
 
 
 def preview(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Group]:
-    """What would be done first, then what needs nothing, then what can't be done; the largest group of each first."""
+    """Return the groups: orders that would change, those that need nothing, those that can't; largest first in each."""
     groups: dict[tuple[Outcome, str], Group] = {}
     for start in range(0, len(ids), AT_ONCE):
         for row in _judge_all(action, ids[start : start + AT_ONCE], actor=actor):

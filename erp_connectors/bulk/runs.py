@@ -17,7 +17,7 @@ from orderflow.tenancy.models import User
 
 MAX_ROWS = 10_000
 CHUNK = 100
-# What is done within a request, while whoever confirmed it waits for the next page.
+# Number of rows that the confirming request executes itself, while the user waits for the next page.
 AT_ONCE = 20
 KEPT = timedelta(days=30)
 STUCK_AFTER = timedelta(seconds=60)

@@ -166,7 +166,7 @@ class ERPExport(models.Model):
 
     @property
     def ackable_state(self) -> AckableState:
-        """What this row means to an arriving answer."""
+        """Return the state that decides about an arriving answer."""
         if self.status == ExportStatus.PENDING:
             return AckableState.STAGED if self.staged_at else AckableState.NOT_STAGED
         if self.status == ExportStatus.FAILED:

@@ -61,6 +61,6 @@ def _message(email: EmailText, address: str, message_id: str) -> EmailMessage:
 
 def _said(code: int, text: bytes | str) -> str:
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    # A server knows our password, and this is shown to the org's people.
+    # The server knows our password, and this text is shown to users of the org.
     hidden = redactor(settings.EMAIL_HOST_PASSWORD)(shown)
     return " ".join(f"{code} {hidden}".split())[:150]

@@ -50,7 +50,7 @@ class Claim:
 
 
 def due(now: datetime) -> list[UUID]:
-    """Subscriptions with something to send that nobody is sending; of those that fail only a few at once."""
+    """Return subscriptions with unsent notifications and no sender; of failing ones only a few at once."""
     unsent = Notification.objects.unsent().filter(subscription=OuterRef("pk"))
     ready = (
         Subscription.objects.filter(SENDING.free(now), _not_paused(now))

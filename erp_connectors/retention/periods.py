@@ -12,7 +12,7 @@ MIN_ARCHIVE_DAYS = 30
 
 
 class ContentKind(StrEnum):
-    """What retention removes: the copies of orders' files, the texts of ack files, the events that prove nothing."""
+    """Contents that retention removes: copies of order files, texts of ack files, events that prove nothing."""
 
     FILES = "files"
     ANSWERS = "answers"

@@ -16,7 +16,7 @@ MAX_TEXT = 1_500
 
 
 class SshError(Exception):
-    """The text is for people and never holds a secret; what a server put into it can be shown and stored."""
+    """The text never contains a secret. Text of the server in it can be shown and stored."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(showable(text, MAX_TEXT))

@@ -201,7 +201,7 @@ class Session:
             transport = GuardedTransport(self._sock, self._hide)
         except PEER_ERRORS as error:
             raise handshake_error(error, None, self._hide) from None
-        # Longer than the wait for the whole handshake, so that silence is told from a closed connection.
+        # Longer than the wait for the whole handshake, to distinguish silence from a closed connection.
         transport.banner_timeout = self._timeout * 1.25
         transport.handshake_timeout = self._timeout
         transport.auth_timeout = self._timeout
@@ -222,7 +222,7 @@ class Session:
 
     @contextmanager
     def _deadline(self, what: str) -> Iterator[None]:
-        """What ends in an error after the time is over ended because of that. Raises `ConnectTimeout`."""
+        """Cut the connection after the timeout. Raises `ConnectTimeout` for an error after that time."""
         ends = time.monotonic() + self._timeout
         # Some of paramiko's waits take no timeout; a connection that is cut ends them all.
         watchdog = threading.Timer(self._timeout * 1.25, self._cut)

@@ -1,4 +1,4 @@
-"""A dropzone in memory, for the tests of connectors: it behaves as a server does, and fails where it is told to."""
+"""A dropzone in memory, for the tests of connectors: it behaves like a server, with the faults that a test sets."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence

@@ -18,7 +18,7 @@ class Level(StrEnum):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``what`` is for people who may know; ``to_do`` is empty where nothing is."""
+    """``what`` is only shown to authorised clients; ``to_do`` is empty if there is nothing to do."""
 
     check: str = ""
     level: Level = Level.OK

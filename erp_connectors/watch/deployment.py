@@ -47,9 +47,9 @@ def pooler() -> Iterator[CheckResult]:
 
 
 def keys() -> Iterator[CheckResult]:
-    """Check that each connection's settings are sealed with a known key; those that can't be opened are told by
+    """Check that each connection's settings are sealed with a known key.
 
-    the connections themselves.
+    The check of a connection reports settings that can't be decrypted.
     """
     found = rotation_status()
     if found.finished:

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`: without a session, and to strangers no more than they need."""
+"""`/healthz`, `/readyz` and `/metrics`: without a session. Other clients see only the status."""
 
 import structlog
 from django.db import DatabaseError

@@ -8,7 +8,7 @@ from orderflow.tenancy.models import User
 
 
 def revoke_tokens(*, instance: User, created: bool, **signal: Any) -> None:
-    """Sessions end by themselves: they hold a digest of the password, and of nobody who is switched off."""
+    """Delete the user's API tokens after a new password or a deactivation. Sessions end without this."""
     # Django keeps a password that was set just now until it is saved.
     if not created and (getattr(instance, "_password", None) is not None or not instance.is_active):
         get_token_model().objects.filter(user=instance).delete()

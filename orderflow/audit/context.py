@@ -57,7 +57,7 @@ class RequestContextMiddleware:
 
 
 def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    """One line for each request; without its query, in which people search for names."""
+    """Log one line for each request, without its query: it may contain names."""
     if request.path in UNLOGGED_PATHS:
         return
     user = request.__dict__.get("user")

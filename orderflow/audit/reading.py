@@ -1,4 +1,4 @@
-"""The audit log for people: what changed, about what, and an object's own history."""
+"""Read the audit log: entries with their objects, and the history of one object."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -67,7 +67,7 @@ def abouts(
 
 
 def history(row: models.Model, reader: User) -> list[HistoryEntry]:
-    """Newest first: what the audit log has about a row, and what people changed in its form."""
+    """Return the audit entries of a row and the changes in its form, newest first."""
     audited = AuditLog.objects.visible_to(reader).filter(
         entity_type=type(row).__name__, entity_id=str(row.pk)
     )

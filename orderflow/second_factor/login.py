@@ -1,4 +1,4 @@
-"""The two steps of a login in the browser: nobody is logged in before the second."""
+"""The two steps of a login in the browser. The user is logged in only after the second."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An admin resets what somebody of theirs has lost."""
+"""Let an admin reset the second factor of a user of the org."""
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse

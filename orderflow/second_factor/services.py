@@ -36,7 +36,7 @@ def has_one(person: User) -> bool:
 
 
 def takes_recovery_codes_only(person: User) -> bool:
-    """After too many wrong codes, so that nobody guesses one over days and from many addresses."""
+    """Return True after too many wrong codes. This stops slow guessing from many addresses."""
     factor = SecondFactor.objects.filter(pk=person.pk).first()
     return factor is not None and factor.takes_recovery_codes_only
 

@@ -12,7 +12,7 @@ from orderflow.secrets.key_ring import key_ring
 
 
 class Sealed(str):
-    """The stored form; it is opened only when somebody asks for the value."""
+    """The stored form of a value. It is decrypted only when the value is read."""
 
 
 def reseal(stored: Sealed, *, ring: Sequence[MasterKey], org_id: UUID, place: Place) -> Sealed:

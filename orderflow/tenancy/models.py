@@ -1,4 +1,4 @@
-"""Orgs (our tenants) and the people who log in."""
+"""Orgs (our tenants) and their users."""
 
 from typing import Any, ClassVar, Self
 from uuid import uuid4

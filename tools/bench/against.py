@@ -69,7 +69,7 @@ def collect(known: dict[str, Result], results: Sequence[Result]) -> None:
 
 
 def ratios(here: dict[str, Result], there: dict[str, Result]) -> Iterator[str]:
-    """One row for each thing that both measured and that is not a program of somebody else."""
+    """Yield a row for each of our own measurements that both results have."""
     for case, result in here.items():
         other = there.get(case, Result(case, result.title))
         ours = {OURS} if OURS in result.seconds else set(result.seconds)

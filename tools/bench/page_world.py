@@ -1,4 +1,4 @@
-"""What the admin shows beyond the API's reads: why exports failed, contradictions, and the ack files of a year."""
+"""Data that only the admin shows: reasons of failed exports, contradictions, and the ack files of a year."""
 
 from django.db import connection
 

@@ -1,4 +1,4 @@
-"""What the demo does, step by step: set up, push, wait for the answers, and hold the result against the files."""
+"""Steps of the demo: set up, push, wait for the answers, and check the result against the files."""
 
 import hashlib
 import time
@@ -28,7 +28,7 @@ from orderflow.tenancy.roles import Role
 from tools.demo import sftp_server, world
 from tools.demo.sftp_server import SftpServer
 
-PASSWORD = "orderflow-demo"  # noqa: S105  # printed for whoever looks around
+PASSWORD = "orderflow-demo"  # noqa: S105  # printed for the user of the demo
 MIN_ORDERS = 10
 MAX_ORDERS = 10
 OPEN = (ExportStatus.PENDING, ExportStatus.SENT)
@@ -108,7 +108,7 @@ def results(exports: Sequence[UUID]) -> list[ERPExport]:
 
 
 def problems(places: Sequence[Place], exports: Sequence[ERPExport]) -> Iterator[str]:
-    """What did not end as it must."""
+    """Yield each export and folder that did not end as expected."""
     for export in exports:
         place = next(place for place in places if place.org.pk == export.org_id)
         yield from (f"{export.filename}: {problem}" for problem in _problems(place, export))
@@ -121,7 +121,7 @@ def problems(places: Sequence[Place], exports: Sequence[ERPExport]) -> Iterator[
 
 
 def reason(export: ERPExport) -> str:
-    """What the ERP said, or what went wrong."""
+    """Return the ERP's answer, or the fault."""
     if export.status == ExportStatus.ACKED:
         return export.erp_order_id
     return english_cause(export.error_json) or "no answer yet"

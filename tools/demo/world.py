@@ -39,7 +39,7 @@ def is_inside() -> bool:
 def enter(*, fresh: bool, poll_seconds: int, chosen: Mapping[str, str] = NONE) -> None:
     """Start this same command again inside the demo's world; does not return.
 
-    ``fresh`` removes what was there; ``chosen`` are settings that somebody asked for by name. Raises `CommandError`.
+    ``fresh`` removes what was there; ``chosen`` are settings that the user named. Raises `CommandError`.
     """
     folder = Path(settings.VAR).resolve() / "demo"
     environment = _environment(folder, poll_seconds)

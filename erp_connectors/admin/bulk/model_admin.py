@@ -79,7 +79,7 @@ class BulkRunAdmin(OrgColumn):
         return redirect("admin:bulk_run", run.pk)
 
     def run_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """What would happen, until it is confirmed; then what has become of it so far."""
+        """Show the preview until the run is confirmed, then the results so far."""
         run = self._run(request, pk)
         context = {
             **self.admin_site.each_context(request),

@@ -49,7 +49,7 @@ class ForAll:
 
 
 class ListPage:
-    """For a ModelAdmin: ``chips`` in the order people use them, ``nothing_yet`` for a list without any row."""
+    """For a ModelAdmin: ``chips``, the most used first; ``nothing_yet`` is the text of an empty list."""
 
     chips: ClassVar[tuple[Chip, ...]] = ()
     nothing_yet: ClassVar[Text] = ""

@@ -1,4 +1,4 @@
-"""The form of a connection: a field per key of its connector's config, each wrong one told at its place."""
+"""Form of a connection: a field for each key of its connector's config, with its errors."""
 
 from datetime import date, datetime
 from typing import Any

@@ -154,7 +154,7 @@ def _outcome(connection: ERPConnection) -> dict[str, Any]:
 
 
 def _in_this_context(values: Generator[str]) -> Iterator[str]:
-    """What is made while a response streams still knows whose request it is, and its language."""
+    """Produce the values of a streamed response with the scope and language of its request."""
     # Taken now: by the time the first line is asked for, the request is over for its middleware.
     return _running_in(contextvars.copy_context(), values)
 

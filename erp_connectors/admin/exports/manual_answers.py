@@ -77,7 +77,7 @@ def answer_by_hand(
 
 
 def _recorded(request: HttpRequest, export: ERPExport, form: RefusedForm) -> bool:
-    """False where a field is wrong; what is refused is told on the export's page."""
+    """Return False if a field is wrong. The export's page shows a refusal."""
     try:
         marked = form.mark(export.pk, signed_in(request))
     except InvalidAnswer as wrong:

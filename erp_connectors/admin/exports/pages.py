@@ -1,4 +1,4 @@
-"""The pages of one export: where it is and what happened, its files, its proof of delivery, and answers by hand."""
+"""Pages of one export: status and timeline, files, proof of delivery, and manual answers."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What can be done to one export or ack file; who may and when, as tables. Answers by hand have forms of their own."""
+"""Row actions of exports and ack files: who may use them and when, as tables. Manual answers have their own forms."""
 
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from orderflow.tenancy.roles import Capability
 
 
 def _retryable(export: ERPExport) -> bool:
-    """Only the export that counts: retrying an older one would mean the newer."""
+    """Return True for the current export only: retrying an older one would retry the current one."""
     draft = export.draft_order
     if not retryable(draft):
         return False

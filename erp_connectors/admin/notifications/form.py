@@ -1,4 +1,4 @@
-"""The form of a notification: who is told, of what, about which connection."""
+"""Form of a notification: receivers, events, and connection."""
 
 from typing import Any, ClassVar
 from urllib.parse import urlsplit

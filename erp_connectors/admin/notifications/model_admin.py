@@ -1,4 +1,4 @@
-"""Notifications: who is told by e-mail or webhook, a test at a press, and how the last ones went."""
+"""Admin pages of notifications: receivers, events, a test, and the results of the last ones."""
 
 from typing import Any, ClassVar
 from uuid import UUID

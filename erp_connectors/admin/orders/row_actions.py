@@ -1,4 +1,4 @@
-"""What can be done to an order, from review to retry; who may and when, as one table."""
+"""Row actions of an order, from review to retry: who may use them and when, as one table."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -31,7 +31,7 @@ from orderflow.tenancy.roles import Capability
 
 
 def may_become(to: DraftStatus, *, but_from: DraftStatus | None = None) -> Callable[[DraftOrder], bool]:
-    """By the table of moves."""
+    """Return a check if the table of moves allows the step to a status."""
     return lambda draft: draft.status != but_from and to in DRAFT_MOVES[DraftStatus(draft.status)]
 
 

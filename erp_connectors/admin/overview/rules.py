@@ -1,4 +1,4 @@
-"""How the overview speaks of each kind of need, and what there is to press: all of it, as data."""
+"""Texts and buttons of the overview for each kind of need, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

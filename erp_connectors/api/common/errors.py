@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response:
-    """REST framework's exception handler; what nobody expected is logged with its trace, and tells no internals."""
+    """Convert an error to a response. An unexpected error is logged with its trace and shows no internals."""
     answer = _answer(error)
     headers = {}
     if answer is None and outage.is_outage(error):

@@ -170,7 +170,7 @@ class StrictBooleanFilter(filters.BooleanFilter):  # type: ignore[misc]  # djang
 
 
 class StrictFilters(filters.DjangoFilterBackend):  # type: ignore[misc]  # django-filter has no types
-    """``customer=`` with nothing behind it is somebody's mistake; an unfiltered list would hide it."""
+    """Refuse a filter without a value, such as ``customer=``: an unfiltered list would hide the mistake."""
 
     # What a search box sends.
     may_be_empty = ("search",)

@@ -1,4 +1,4 @@
-"""What requests and answers look like, by the serializer's name; a test holds each against its schema."""
+"""Examples of requests and responses, by the serializer's name. A test checks each against its schema."""
 
 from typing import Any
 

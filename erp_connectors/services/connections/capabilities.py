@@ -12,7 +12,7 @@ from erp_connectors.transports.base import Transport
 from orderflow import clock
 from orderflow.messages import SEVERAL, Message
 
-# Every ability by its name, as people read it.
+# Text of each ability, by name.
 ABILITIES: dict[str, str] = {
     "posix_rename": "Offers posix-rename",
     "replaces_existing": "A rename replaces an existing file",

@@ -46,5 +46,5 @@ def store_renewed(connection_id: UUID, renewed: RenewedCredentials) -> None:
             config = renew_config(row.config, renewed, today=timezone.now().date())
             change_connection(connection_id, actor=None, config=config, reason=REASON)
     except Fault as fault:
-        # Unreadable since it was opened: whoever enters it anew decides about the keys as well.
+        # Unreadable since it was opened: the user who enters it again also decides about the keys.
         log.warning("renewal.not_done", connection_id=str(connection_id), reason=fault.message)

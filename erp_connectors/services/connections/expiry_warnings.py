@@ -53,7 +53,7 @@ class ExpiryWarning:
 
 
 def expiry_warnings(connection: ERPConnection, *, today: date) -> Sequence[ExpiryWarning]:
-    """The most urgent first; none where the config can't be read, which is told elsewhere."""
+    """Return the warnings, the most urgent first. Empty if the config can't be read: another check reports that."""
     if not is_known(connection.connector_type):
         return ()
     try:

@@ -29,7 +29,7 @@ PAGE = 100
 class Sealing:
     """A column with values that are sealed for the row's ``owner`` and primary key.
 
-    ``kind`` is what people call such a row, ``remedy`` what they do where its key is lost, ``org`` whose row it is.
+    ``kind`` is the name of such a row for users, ``remedy`` what to do if its key is lost, ``org`` whose row it is.
     Rows that are ``empty`` hold no secret, so that no key is needed to seal them anew.
     """
 
@@ -106,7 +106,10 @@ class RotationReport(msgspec.Struct):
 
 
 def rotate(*, done: Callable[[int], None] = lambda count: None) -> RotationReport:
-    """Stopped at any moment, it goes on from there when it is run again; ``done`` is told how many rows it has seen."""
+    """Seal all values with the first key. After an interruption, run it again: it continues.
+
+    ``done`` gets the number of rows processed so far.
+    """
     ring = key_ring()
     report = RotationReport(key=ring[0].id)
     passed_over: set[UUID] = set()

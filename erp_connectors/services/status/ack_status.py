@@ -25,7 +25,7 @@ def summarize_ack(ack: AckFile) -> StatusSummary:
 
 
 def _wrong(ack: AckFile) -> tuple[str, str, str]:
-    """What is wrong, why, what to do."""
+    """Return the problem, its reason, and what to do."""
     if ack.status == AckFileStatus.MALFORMED:
         to_do = _(
             "Have the ERP team write the file again, or record the answer on the export's page. Then "

@@ -1,6 +1,6 @@
-"""What happened to an order from its approval to its ERP number, in one list: who, when, what, how long it took.
+"""Timeline of an order from approval to ERP number: who, when, what, how long it took.
 
-From the audit log, the exports' events and the ack files; the same statements however much happened.
+The sources are the audit log, the exports' events and the ack files. The number of statements is fixed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ PUSHES = (Action.DRAFT_PUSH_REQUESTED, Action.DRAFT_PUSH_RETRIED)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``code`` as it is recorded, ``said`` in words; ``attempt`` 0 and ``export`` None where there is none."""
+    """``code`` as recorded, ``said`` its text; ``attempt`` is 0 and ``export`` None if there is none."""
 
     at: datetime
     code: str

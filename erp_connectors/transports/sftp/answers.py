@@ -1,4 +1,4 @@
-"""What an SFTP server's answers mean: for each the file's outcome, or the `Fault` that names cause and remedy."""
+"""Map an SFTP server's answers to the outcome of a file, or to a `Fault`."""
 
 import stat
 from collections.abc import Iterator
@@ -123,7 +123,7 @@ def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
 
 
 def remarks_on(upload: Upload, file: WriteResult | errors.SshError) -> Iterator[Message]:
-    """What an operator should know about a file that was written."""
+    """Yield remarks for operators about a file that was written."""
     if isinstance(file, errors.SshError):
         return
     if isinstance(file.look, errors.StatusError):

@@ -1,4 +1,4 @@
-"""Let somebody in who lost device and recovery codes, and has no admin who could."""
+"""Reset the second factor of a user who lost device and recovery codes, if no admin of the org can do it."""
 
 from argparse import ArgumentParser
 from typing import Any
