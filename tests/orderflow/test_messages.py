@@ -123,7 +123,7 @@ def test_several_messages_are_one():
     assert text(several(remarks) or foreign("")) == "one two"
 
 
-def test_a_recorded_fault_holds_no_sentence_and_the_api_shows_it_with_its_texts():
+def test_a_recorded_fault_holds_code_and_parameters_and_the_api_shows_it_with_its_texts():
     record = Fault(DISK_FULL, "No space left", path="/in").as_error(stage="stage", attempt=2, at=NOW)
     shown = as_api(record)
 

@@ -8,6 +8,7 @@ from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.bulk import preview
 from erp_connectors.bulk.execute import carry_out_chunk
 from erp_connectors.bulk.models import BulkAction, Outcome
+from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.exports.push import PushRefused, push, retry_push
 from erp_connectors.services.exports.retry import RetryOutcome, retry_exports
@@ -100,21 +101,21 @@ def test_each_place_refuses_a_retry_without_a_connection(org):
     [
         (S.ERROR, 1, 1, True, None),
         (S.ERROR, None, None, True, None),
-        (S.ERROR, 1, 2, True, RetryRefusal.SUPERSEDED),
-        (S.PUSHED, 1, 2, False, RetryRefusal.SUPERSEDED),
-        (S.PUSHED, 1, 1, True, RetryRefusal.ALREADY_PUSHED),
-        (S.PUSHING, 1, 1, False, RetryRefusal.ALREADY_PUSHED),
-        (S.PUSHED, None, None, True, RetryRefusal.WRONG_STATUS),
-        (S.APPROVED, 1, 1, False, RetryRefusal.WRONG_STATUS),
-        (S.ERROR, 1, 1, False, RetryRefusal.NO_CONNECTION),
+        (S.ERROR, 1, 2, True, (RetryRefusal.SUPERSEDED, "retry.superseded")),
+        (S.PUSHED, 1, 2, False, (RetryRefusal.SUPERSEDED, "retry.superseded")),
+        (S.PUSHED, 1, 1, True, (RetryRefusal.ALREADY_PUSHED, "push.sent_before")),
+        (S.PUSHING, 1, 1, False, (RetryRefusal.ALREADY_PUSHED, "push.on_its_way")),
+        (S.PUSHED, None, None, True, (RetryRefusal.WRONG_STATUS, "retry.not_in_error")),
+        (S.APPROVED, 1, 1, False, (RetryRefusal.WRONG_STATUS, "retry.not_in_error")),
+        (S.ERROR, 1, 1, False, (RetryRefusal.NO_CONNECTION, NO_CONNECTION.code)),
     ],
 )
 def test_the_first_reason_that_applies_is_given(status, export, newest, connected, refusal):
     draft = DraftOrder(status=status, external_order_number="PO-1")
 
-    assert refuse_retry(draft, export, newest_id=newest, connected=lambda: connected) is refusal
-    if refusal is not None:
-        assert refusal_message(refusal, draft, newest)
+    given = refuse_retry(draft, export, newest_id=newest, connected=lambda: connected)
+
+    assert (given and (given, refusal_message(given, draft, newest).code)) == refusal
 
 
 def test_an_older_export_is_refused_by_name_of_the_newer(org):
