@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from erp_connectors import circuit
 from erp_connectors.faults import LOGIN_REFUSED, Fault
@@ -74,7 +75,7 @@ def test_a_failed_export_says_what_happened_and_what_to_do(org, connection):
     export = failed_export(org)
     viewer = as_role(org, Role.VIEWER)
 
-    assert LOGIN_REFUSED.hint in page(viewer, export)
+    assert escape(LOGIN_REFUSED.hint) in page(viewer, export)
     assert LOGIN_REFUSED.meaning in listed(viewer, ERPExport)
     assert LOGIN_REFUSED.meaning in listed(viewer, DraftOrder)
     assert export.filename in page(viewer, export.draft_order)
@@ -85,7 +86,7 @@ def test_an_export_that_waits_says_what_its_connection_is_held_for(org, connecti
     reason = Fault(LOGIN_REFUSED).as_error(stage="connect", attempt=1, at=timezone.now())
     circuit.open_circuit(connection, reason, now=timezone.now())
 
-    assert LOGIN_REFUSED.hint in page(as_role(org, Role.OPS), export)
+    assert escape(LOGIN_REFUSED.hint) in page(as_role(org, Role.OPS), export)
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.INTEGRATOR])
