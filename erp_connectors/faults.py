@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from orderflow.messages import Message
+from orderflow.messages import Message, storable
 
 
 class Scope(StrEnum):
@@ -284,7 +284,7 @@ class Fault(Exception):
     ) -> None:
         self.kind = kind
         self.scope = scope or kind.scope
-        self.detail = detail
+        self.detail = storable(detail)
         self.path = _showable(path)
         super().__init__(self.message)
 

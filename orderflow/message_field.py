@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import models
 
-from orderflow.messages import Message
+from orderflow.messages import Message, foreign
 
 
 class MessageField(models.JSONField):
@@ -14,6 +14,8 @@ class MessageField(models.JSONField):
         return self.to_python(super().from_db_value(value, expression, connection))
 
     def to_python(self, value: Any) -> Any:
+        if isinstance(value, str):  # a connector or transport gave a text instead of a message
+            return foreign(value)
         return Message.from_json(value) if isinstance(value, dict) and "code" in value else value
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:

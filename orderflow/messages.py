@@ -4,6 +4,7 @@ Rows, exceptions and reports hold a `Message`. A module with templates registers
 codes and parameters with those that the code uses.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
@@ -17,6 +18,9 @@ Format: TypeAlias = Callable[[Any], str]
 FOREIGN_TEXT = "text"
 # Several messages in place of one.
 SEVERAL = "several"
+# Characters of a text parameter that are kept: another program may say any amount.
+MAX_TEXT = 4_000
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -37,11 +41,13 @@ class Message:
         return english(self)
 
     def as_json(self) -> dict[str, Any]:
+        """Return what databases and JSON can hold, see `storable`."""
         return {"code": self.code, "params": {name: _to_json(value) for name, value in self.params.items()}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(value["code"], **{name: _from_json(one) for name, one in value["params"].items()})
+        params = value.get("params") or {}
+        return cls(value["code"], **{name: _from_json(one) for name, one in params.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,7 @@ def text(message: Message | None) -> str:
         # A connector that has stored it may have been removed.
         shown = ", ".join(f"{name}: {_written(value)}" for name, value in message.params.items())
         return f"{message.code} ({shown})" if shown else message.code
-    values = _Values(
-        (name, template.formats.get(name, _written)(value)) for name, value in message.params.items()
-    )
+    values = _Values((name, _formatted(template, name, value)) for name, value in message.params.items())
     parts = [_translated(template, message) % values] if template.text else []
     parts += [
         translation.gettext(part) % values
@@ -131,6 +135,11 @@ def several(messages: Sequence[Message]) -> Message | None:
     return messages[0] if messages else None
 
 
+def storable(given: str) -> str:
+    """Return text of another program as databases and JSON can hold it: shortened, U+FFFD for what they refuse."""
+    return _UNSTORABLE.sub("\ufffd", given[:MAX_TEXT])
+
+
 class _Values(dict[str, str]):
     def __missing__(self, name: str) -> str:
         # A row of another version of the program; a page with a gap is better than none.
@@ -142,6 +151,14 @@ def _translated(template: Template, message: Message) -> str:
         return translation.gettext(template.text)
     n = message.params.get("n")
     return translation.ngettext(template.text, template.plural, n if isinstance(n, int) else 0)
+
+
+def _formatted(template: Template, name: str, value: Param) -> str:
+    try:
+        return template.formats.get(name, _written)(value)
+    except (AttributeError, TypeError, ValueError):
+        # A row of another version of the program.
+        return _written(value)
 
 
 def _written(value: object) -> str:
@@ -156,15 +173,15 @@ def _to_json(value: Param) -> Any:
     if isinstance(value, Message):
         return value.as_json()
     if isinstance(value, list | tuple):
-        return [one.as_json() for one in value]
-    return value
+        return [_to_json(one) for one in value]
+    return storable(value) if isinstance(value, str) else value
 
 
 def _from_json(value: Any) -> Param:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "code" in value:
         return Message.from_json(value)
     if isinstance(value, list):
-        return tuple(map(Message.from_json, value))
+        return tuple(map(_from_json, value))  # type: ignore[arg-type]  # messages
     return value  # type: ignore[no-any-return]  # as JSON holds it
 
 

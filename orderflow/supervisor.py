@@ -24,6 +24,8 @@ from orderflow.ticker import Ticker
 
 LOOK_EVERY_SECONDS = 0.5
 LAST_WORD_SECONDS = 3.0
+# How many times `Policy.stale_after` SQLite may be locked, by a backup for example, before the trees are replaced.
+LOCKED_PATIENCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ class Supervisor:
             [cluster.name for cluster in self.clusters],
             beat_every=policy.beat_every,
             tick_every=policy.tick_every,
+            locked_at_most=LOCKED_PATIENCE * policy.stale_after,
             report=report,
         )
         self._stopping = False

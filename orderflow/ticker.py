@@ -33,17 +33,25 @@ log = structlog.get_logger(__name__)
 
 class Ticker:
     def __init__(
-        self, clusters: Sequence[str], *, beat_every: float, tick_every: float, report: Callable[[str], None]
+        self,
+        clusters: Sequence[str],
+        *,
+        beat_every: float,
+        tick_every: float,
+        locked_at_most: float,
+        report: Callable[[str], None],
     ) -> None:
+        """``locked_at_most``: seconds after which SQLite's lock says something about the workers; see `_is_away`."""
         self.clusters = clusters
         self.beat_every = beat_every
         self.tick_every = tick_every
+        self.locked_at_most = locked_at_most
         self.report = report
         self._answering_since: float | None = None
         self._busy_since: float | None = None
         self._told = False
-        # SQLite is never away: a statement that waits there waits for a process of this host, perhaps a frozen worker.
-        self._may_be_away = connection.vendor != "sqlite"
+        self._slow_since: float | None = None
+        self._is_server = connection.vendor != "sqlite"
         self._gone: deque[str] = deque()
         self._stopping = threading.Event()
         self._next_beat = self._next_tick = 0.0
@@ -62,8 +70,19 @@ class Ticker:
     @property
     def answering_since(self) -> float | None:
         """Since when the database answers at once, by `time.monotonic`; None if it does not."""
-        away = self._may_be_away and self.busy_for() > SLOW_SECONDS
-        return None if away else self._answering_since
+        return None if self._is_away() else self._answering_since
+
+    def _is_away(self) -> bool:
+        """Return True if the database does not answer at once.
+
+        SQLite has no server that could be away. If it is locked for very long, a frozen worker may hold the lock, so
+        the silence of the workers counts again.
+        """
+        if self._is_server:
+            return self.busy_for() > SLOW_SECONDS
+        if self._slow_since is None:
+            return self.busy_for() > SLOW_SECONDS
+        return time.monotonic() - self._slow_since < self.locked_at_most
 
     def busy_for(self) -> float:
         """Return for how many seconds the database has not answered what was asked last."""
@@ -112,12 +131,18 @@ class Ticker:
             if self._told:
                 self.report("the database answers again")
             self._told = False
-            now = time.monotonic()
-            if self._answering_since is None or (self._may_be_away and now - began > SLOW_SECONDS):
-                self._answering_since = now
+            self._note_answer(began, time.monotonic())
         finally:
             self._busy_since = None
             self._socket = None
+
+    def _note_answer(self, began: float, now: float) -> None:
+        """Record when the database began to answer at once."""
+        slow = now - began > SLOW_SECONDS
+        if slow and not self._is_server:
+            self._slow_since = self._slow_since or began
+        elif slow or self._slow_since or self._answering_since is None:
+            self._answering_since, self._slow_since = now, None
 
     def _once(self) -> None:
         if not self._next_tick:

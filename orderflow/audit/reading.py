@@ -15,6 +15,7 @@ from django.db import models
 from django.urls import reverse
 
 from orderflow.audit.models import AuditLog
+from orderflow.messages import Message, text
 from orderflow.tenancy.models import User
 
 MAX_SHOWN = 200
@@ -88,7 +89,9 @@ def history(row: models.Model, reader: User) -> list[HistoryEntry]:
 
 
 def _flat(path: str, value: Any) -> Iterable[tuple[str, str]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value.keys() == {"code", "params"}:
+        yield path, text(Message.from_json(value))
+    elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(f"{path}.{name}" if path else str(name), inner)
     elif isinstance(value, list) and not any(isinstance(inner, dict | list) for inner in value):

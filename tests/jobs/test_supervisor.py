@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -113,11 +113,25 @@ def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running,
 
 
 def test_a_tree_that_was_frozen_in_a_transaction_is_replaced(workers: Running, world: World) -> None:
-    with closing(sqlite3.connect(world.database, timeout=20, isolation_level=None)) as lock:
-        lock.execute("BEGIN IMMEDIATE")  # as a frozen worker of the tree might hold it
+    with locked(world):  # as a frozen worker of the tree might
         freeze(workers.groups()[0])
-        workers.wait_until_said("no heartbeat for")
+        workers.wait_until_said("no heartbeat for", seconds=100)
     require_restarted(workers, world)
+
+
+def test_a_lock_of_another_program_leaves_the_trees_alone(workers: Running, world: World) -> None:
+    with locked(world):
+        time.sleep(15)  # --stale-after is 10
+    before = beat_times(workers, world)
+    workers.wait_for(lambda: beat_times(workers, world) > before, "a later heartbeat")
+    assert "no heartbeat" not in workers.said()
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    with closing(sqlite3.connect(world.database, timeout=20, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def test_nothing_outlives_a_killed_supervisor(workers: Running) -> None:

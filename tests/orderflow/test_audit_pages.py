@@ -65,6 +65,11 @@ def listed(client, **query):
         ({}, {"changed": ["host", "port"]}, [("changed", None, "host, port")]),
         ({}, {"steps": [{"ok": True}]}, [("steps", None, '[{"ok": true}]')]),
         ({}, {"note": "Grüße"}, [("note", None, "Grüße")]),
+        (
+            {"reason": {"code": "limit.files_open", "params": {"n": 2}}},
+            {"reason": None},
+            [("reason", "at most 2 files open at once", None)],
+        ),
     ],
 )
 def test_only_what_differs_is_told_by_its_path(before, after, found):

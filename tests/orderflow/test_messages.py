@@ -12,8 +12,11 @@ from django.utils.translation import override
 
 from erp_connectors.fault_records import as_api, cause_of, hint_of
 from erp_connectors.faults import DISK_FULL, FAULT_KINDS, REFUSED_BY_ERP, Fault
+from erp_connectors.models import ERPExportEvent
+from erp_connectors.services.exports.push import push
 from orderflow.messages import (
     FOREIGN_TEXT,
+    MAX_TEXT,
     SEVERAL,
     TEMPLATES,
     Message,
@@ -24,6 +27,7 @@ from orderflow.messages import (
     several,
     text,
 )
+from tests import factories
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +150,39 @@ def test_a_refusal_of_the_erp_is_shown_in_its_own_words():
     assert (cause_of(record), cause_of(silent)) == ("Unknown customer", REFUSED_BY_ERP.meaning)
     assert [as_api(one)["error_code"] for one in (record, silent)] == ["E7", None]
     assert (as_api(None), cause_of(None), hint_of(None)) == (None, "", "")
+
+
+def stored_event(message):
+    org = factories.org()
+    factories.connection(org, {"mode": "filesystem", "export_path": "/srv/in"})
+    export = push(factories.draft(org).pk, actor=None).export
+    event = ERPExportEvent.objects.create(export=export, stage="stage", what="staged", message=message)
+    event.refresh_from_db()
+    return event.message
+
+
+@pytest.mark.every_database
+def test_text_of_another_program_is_stored_as_far_as_databases_can_hold_it(db):
+    message = stored_event(Message("remark.fsync_refused", why="a\0b\ud800c" + "x" * 1_000_000))
+
+    assert message.params["why"] == ("a\ufffdb\ufffdc" + "x" * MAX_TEXT)[:MAX_TEXT]
+    assert Fault(DISK_FULL, "a\0b\ud800").params["detail"] == "a\ufffdb\ufffd"
+
+
+def test_a_text_that_was_stored_instead_of_a_message_is_shown_as_it_is(db):
+    assert text(stored_event("A remark.")) == "A remark."
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ({"code": "event.not_published"}, "it was not published"),
+        ({"code": "gone.code", "params": {"names": ["a", "b"], "n": 1}}, "gone.code (names: a; b, n: 1)"),
+        ({"code": "event.no_answer_learned", "params": {"seconds": None}},
+         "No answer within , the time learned from earlier answers."),
+        ({"code": "export.illegal_move", "params": {"status": "NEW", "to": "SENT"}},
+         "An export can't go from “NEW” to “Sent”."),
+    ],
+)  # fmt: skip
+def test_a_row_of_another_version_is_shown_with_gaps_instead_of_an_error(stored, shown):
+    assert text(Message.from_json(stored)) == shown
