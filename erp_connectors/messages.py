@@ -135,7 +135,8 @@ register(
         "push.no_connection": "There is no active ERP connection: set one up, test it, and push again.",
         "push.no_such_order": "There is no such order.",
         "push.not_approved": Template(
-            "Order %(order)s has the status “%(status)s”: approve it first.", formats=STATUS
+            "Order %(order)s has the status “%(status)s”; only an approved order can be pushed.",
+            formats=STATUS,
         ),
         "push.order_in_error": Template(
             "Order %(order)s has the status “%(status)s”: correct and approve it, or retry the push.",

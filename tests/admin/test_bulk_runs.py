@@ -139,7 +139,7 @@ def test_the_results_can_be_looked_through_by_outcome(org, ops):
 
     page = text(ops.get(reverse("admin:bulk_run", args=[run.pk]), {"outcome": Outcome.REFUSED}))
 
-    assert "approve it first" in page
+    assert "only an approved order can be pushed" in page
     assert drafts[0].external_order_number not in page
     assert drafts[2].external_order_number in page
 

@@ -99,7 +99,8 @@ def test_pushing_again_says_so_and_makes_no_second_export(org: Org, connection: 
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(DraftStatus.READY, "approve it first"), (DraftStatus.ERROR, "retry the push")]
+    ("status", "message"),
+    [(DraftStatus.READY, "only an approved order can be pushed"), (DraftStatus.ERROR, "retry the push")],
 )
 def test_what_can_not_be_pushed_says_why(
     org: Org, connection: ERPConnection, status: DraftStatus, message: str

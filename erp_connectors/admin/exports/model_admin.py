@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -32,6 +33,9 @@ from erp_connectors.services.status.event_texts import fault_text
 from erp_connectors.services.status.search import search_exports
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import signed_in
+
+# Characters of a problem in the list.
+MAX_PROBLEM = 80
 
 
 @admin.register(ERPExport)
@@ -93,7 +97,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
             return gettext("contradicting answers")
         if export.is_overdue:
             return gettext("the ERP's answer is overdue")
-        return fault_text(export.error_json or {})[:80]
+        return Truncator(fault_text(export.error_json or {})).chars(MAX_PROBLEM)
 
     @admin.action(description=BulkAction.RETRY.label, permissions=["push"])
     def retry(self, request: HttpRequest, exports: QuerySet[ERPExport]) -> HttpResponse | None:

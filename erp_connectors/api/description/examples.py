@@ -266,7 +266,7 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     401: ("AUTH_REQUIRED", "Invalid token.", {}),
     403: ("FORBIDDEN", "Your role does not include the right to push.", {}),
     404: ("NOT_FOUND", "There is no such object.", {}),
-    409: ("CONFLICT", "Order PO-1 has the status “Ready”: approve it first.", {}),
+    409: ("CONFLICT", "Order PO-1 has the status “Ready”; only an approved order can be pushed.", {}),
     410: (
         "GONE",
         "The content of this file was removed by retention.",
