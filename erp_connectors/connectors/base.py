@@ -63,10 +63,14 @@ class MisnamedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AckExample:
-    """A correct ack file: its name and its content."""
+    """A correct ack file: its name and its content. Both texts are ASCII.
+
+    ``accepted``: True if the file accepts its order, False if it refuses it; None if it holds several answers.
+    """
 
     name: str
     content: str
+    accepted: bool | None = None
 
 
 # Length of the column for the ERP number.
@@ -133,10 +137,11 @@ class Connector(ABC, Generic[OptionsT]):
         """Return the expected name for a name that `acknowledges` does not know; None if it is no answer."""
         return None
 
-    def ack_example(self, filename: str, options: OptionsT) -> AckExample | None:
-        """Return a correct answer to an order file, for the ERP's programmer; ``filename`` is empty if none is known.
+    def ack_example(self, name: str, options: OptionsT) -> AckExample | None:
+        """Return a correct file in place of the malformed ack file of this name, for the ERP's programmer.
 
-        It is shown beside an answer that can't be understood. Both texts are ASCII.
+        The example may be copied, so it must accept the order only if ``name`` says accepted. Use a placeholder for
+        the order file's name if no export can have the one in ``name``.
         """
         return None
 

@@ -116,6 +116,24 @@ class ConnectorSuite:
                 self.require_sound(ack)
                 assert ack.export_filename or answered.export_filename
 
+    def test_the_example_of_an_answer_file_has_the_result_that_its_name_says(
+        self, connector: Connector[Any]
+    ) -> None:
+        options, export = connector.parse(self.config), connector.filename(ID, at=AT, token="abc12345")
+        for file in self.answers:
+            name, body = file.of(export)
+            answered = connector.acknowledges(name, options)
+            example = connector.ack_example(name, options)
+            if example is None:
+                continue
+            assert f"{example.name}{example.content}".isascii()
+            assert connector.acknowledges(example.name, options) == answered
+            acks = connector.parse_ack(example.name, example.content.encode(), options)
+            assert example.accepted is None or {example.accepted} == {ack.accepted for ack in acks}
+            if answered and answered.export_filename:
+                results = {ack.accepted for ack in connector.parse_ack(name, body, options)}
+                assert {example.accepted} == results
+
     def test_an_answer_file_that_is_cut_off_is_read_or_unreadable(self, connector: Connector[Any]) -> None:
         options, export = connector.parse(self.config), connector.filename(ID, at=AT, token="abc12345")
         for example in self.answers:

@@ -16,6 +16,9 @@ from erp_connectors.connectors.dropzone_json_v1 import (
 from erp_connectors.port_types import Ack, OrderDocument
 
 FILENAME = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.json")
+# Contents of correct ack files.
+ACCEPTANCE = '{"status": "ACKED", "erp_order_id": "SO-1"}'
+REFUSAL = '{"status": "FAILED", "error_code": "E1", "message": "Why"}'
 
 
 class DropzoneJsonV1(Connector[NoOptions]):
@@ -44,9 +47,12 @@ class DropzoneJsonV1(Connector[NoOptions]):
     def misnamed_answer(self, name: str, options: NoOptions) -> MisnamedAnswer | None:
         return ack_names.misnamed_answer(name)
 
-    def ack_example(self, filename: str, options: NoOptions) -> AckExample:
-        name = f"{ack_names.ACCEPTED_PREFIX}{filename or ack_names.ANY_EXPORT + ack_names.SUFFIX}"
-        return AckExample(name, '{"status": "ACKED", "erp_order_id": "SO-1"}')
+    def ack_example(self, name: str, options: NoOptions) -> AckExample:
+        answered = ack_names.acknowledges(name)
+        export = answered if answered and self.names_export(answered) else "{order file name}"
+        if ack_names.is_acceptance(name):
+            return AckExample(f"{ack_names.ACCEPTED_PREFIX}{export}", ACCEPTANCE, accepted=True)
+        return AckExample(f"{ack_names.REFUSED_PREFIX}{export}", REFUSAL, accepted=False)
 
     def parse_ack(self, name: str, body: bytes, options: NoOptions) -> list[Ack]:
         return [ack.parse(name, body)]

@@ -83,7 +83,7 @@ class AckMover:
         *,
         example: Callable[[str], AckExample | None],
     ) -> None:
-        """``example`` returns a correct answer in place of the file of this name."""
+        """``example`` returns a correct file in place of the malformed file of this name."""
         self._example = example
         self._lease = lease
         self._transport = transport
@@ -196,14 +196,25 @@ class AckMover:
     def _write_reasons(self, wrong: Sequence[tuple[HandledAck, str]]) -> set[str]:
         """Return the files whose reason the next poll must write, because the link broke or the disk is full."""
         uploads = [
-            Upload(target + REASON_SUFFIX, _reason(file, self._example(file.row.name)))
-            for file, target in wrong
+            Upload(target + REASON_SUFFIX, _reason(file, self._correct_form(file))) for file, target in wrong
         ]
         return {
             target
             for (_, target), fault in zip(wrong, self._transport.stage(uploads), strict=True)
             if fault and (fault.scope is Scope.TRANSIENT or fault.kind is DISK_FULL)
         }
+
+    def _correct_form(self, file: HandledAck) -> list[str]:
+        """Return the lines with a correct file if this one is malformed. The form of an unmatched file is correct."""
+        if not any(row.status == AckFileStatus.MALFORMED for row in file.rows):
+            return []
+        try:
+            example = self._example(file.row.name)
+            return _lines_of(example) if example else []
+        except Exception:
+            # A bug of the connector. The file was moved, so its reason must be written without an example.
+            log.exception("ack.example_failed", ack_file=file.row.pk)
+            return []
 
     def _move_into_new_folders(self, moves: Sequence[Move]) -> Outcomes:
         try:
@@ -229,7 +240,13 @@ def _retry_later(file: HandledAck) -> None:
         row.move_failures, row.move_retry_at = failures, retry_at
 
 
-def _reason(file: HandledAck, example: AckExample | None) -> bytes:
+def _lines_of(example: AckExample) -> list[str]:
+    """Name the result of the example: the content of the malformed file may say the opposite of its name."""
+    result = {True: " that accepts the order", False: " that refuses the order", None: ""}[example.accepted]
+    return [f"A correct file{result} has the name {example.name} and the content", f"{example.content}", ""]
+
+
+def _reason(file: HandledAck, correct_form: Sequence[str]) -> bytes:
     """Return the reason as ASCII with Windows line ends, because it is read on old machines, too."""
     if len(file.rows) == 1:
         head = f"{file.row.name} changed nothing in OrderFlow."
@@ -239,17 +256,12 @@ def _reason(file: HandledAck, example: AckExample | None) -> bytes:
         head = f"{len(file.wrong)} of the {len(file.rows)} answers in {file.row.name} changed nothing in OrderFlow."
         why = [f"Answer {row.part + 1}: {english(row.reason)}" for row in file.wrong]
         what = "a file with these answers, corrected,"
-    correct = (
-        [f"A correct file has the name {example.name} and the content", example.content, ""]
-        if example
-        else []
-    )
     lines = (
         head,
         "",
         *why,
         "",
-        *correct,
+        *correct_form,
         f"What to do: write {what} into the ack folder again.",
         "Then delete this file and the one that it explains.",
         "",

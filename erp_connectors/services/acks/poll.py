@@ -14,7 +14,7 @@ from django.db import transaction
 
 from erp_connectors import circuit, leases
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.connectors.base import AckExample, AckUnreadable, Connector, is_sound
+from erp_connectors.connectors.base import AckUnreadable, Connector, is_sound
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_old_probe, join
 from erp_connectors.dropzones import dropzone_of
@@ -147,7 +147,9 @@ class _FolderPoll:
         self.report = report
         self.expected = expected
         self.started = clock.now()
-        self.mover = AckMover(lease, transport, folder, example=self._example)
+        self.mover = AckMover(
+            lease, transport, folder, example=lambda name: self.connector.ack_example(name, self.options)
+        )
         self.finder = MisnamedFinder(connection, self.connector, dropzone, now=self.started)
         # Keys of the rows of all listed files.
         self.listed: set[int] = set()
@@ -287,11 +289,6 @@ class _FolderPoll:
                 self.report.listed -= 1
                 self.report.others += 1
         return kept
-
-    def _example(self, name: str) -> AckExample | None:
-        """Return a correct answer to the order file that the name of an ack file says; to any if it says none."""
-        answered = self.connector.acknowledges(name, self.options)
-        return self.connector.ack_example(answered.export_filename if answered else "", self.options)
 
     def _foreign(self, filenames: Collection[str]) -> set[str]:
         return foreign_filenames(self.connection.org_id, filenames, expected=self.expected)

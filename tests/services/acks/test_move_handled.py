@@ -1,11 +1,15 @@
 """Where ack files go, when, and what lies beside them: whole, unfinished, rewritten, in folders that come and go."""
 
 import os
+import re
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.utils import timezone
+from structlog.testing import capture_logs
 
+from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.faults import PERMISSION_DENIED, Fault
 from erp_connectors.models import AckFile, ERPExportEvent
 from erp_connectors.services.acks.poll import poll
@@ -55,10 +59,80 @@ def test_beside_a_file_in_error_lies_the_reason(site):
     assert set(reasons) == {f"{malformed.name}.reason.txt", f"{unmatched.name}.reason.txt"}
     first = reasons[f"{malformed.name}.reason.txt"].decode("ascii")
     assert 'Why: "status" is "Gr\\u00f6\\u00dfe". Write "ACKED" or "FAILED".' in first
-    assert f"A correct file has the name {malformed.name} and the content" in first
+    assert malformed.name in first.partition("Why:")[2]
     assert '{"status": "ACKED", "erp_order_id": "SO-1"}' in first
     assert "\r\n" in first
     assert "No export of this org has the file name" in reasons[f"{unmatched.name}.reason.txt"].decode()
+
+
+def reason_of(site, path):
+    """Poll until a malformed file is moved. Return the text of its reason."""
+    for _ in range(2):
+        poll(site.connection.pk)
+    return (site.acks / "error" / f"{path.name}.reason.txt").read_text("ascii")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "malformed", "status"),
+    [
+        ("ack_", b'{"status": "ACKED", "erp_order_id": {}}', ExportStatus.ACKED),
+        ("error_", b'{"status": "FAILED", "error_code": {}}', ExportStatus.FAILED),
+        ("error_", b'{"status": "ACKED"}', ExportStatus.FAILED),
+    ],
+)
+def test_a_copy_of_the_example_has_the_result_that_the_name_of_the_malformed_file_says(
+    site, prefix, malformed, status
+):
+    (export,) = sent(site)
+    reason = reason_of(site, site.answer(f"{prefix}{export.filename}", malformed))
+    name, content = re.search(r"has the name (\S+) and the content\s+(\{.*\})\s", reason).groups()
+
+    site.answer(name, content.encode())
+    poll(site.connection.pk)
+
+    assert again(export).status == status
+
+
+@pytest.mark.parametrize(
+    ("prefix", "contradicting", "result"), [("ack_", FAILED, "accepts"), ("error_", ACKED, "refuses")]
+)
+def test_the_example_says_if_it_accepts_or_refuses(site, prefix, contradicting, result):
+    (export,) = sent(site)
+
+    reason = reason_of(site, site.answer(f"{prefix}{export.filename}", contradicting))
+
+    assert f"A correct file that {result} the order has the name {prefix}{export.filename} and" in reason
+
+
+def test_the_reason_of_an_unmatched_file_does_not_recommend_the_name_that_failed(site):
+    path = site.answer("ack_other.json", ACKED)
+
+    reason = reason_of(site, path)
+
+    assert AckFile.objects.get().status == AckFileStatus.UNMATCHED
+    assert reason.count(path.name) == 1
+    assert "correct file" not in reason
+
+
+@pytest.mark.parametrize(
+    "example", [Mock(side_effect=RuntimeError), Mock(return_value=("a name", "content"))]
+)
+def test_a_connector_that_fails_to_give_an_example_holds_up_no_file(site, monkeypatch, example):
+    monkeypatch.setattr(DropzoneJsonV1, "ack_example", example)
+    first, second = sent(site, 2)
+    path = site.answer(f"ack_{first.filename}", b"{}")
+    site.answer(f"ack_{second.filename}", ACKED)
+
+    with capture_logs() as logs:
+        reason = reason_of(site, path)
+
+    row = AckFile.objects.get(name=path.name)
+    assert (row.status, row.reason.code) == (AckFileStatus.MALFORMED, "ack.status_missing")
+    assert row.moved_to == str(site.acks / "error" / path.name)
+    assert "correct file" not in reason
+    assert again(second).status == ExportStatus.ACKED
+    assert [log["ack_file"] for log in logs if log["event"] == "ack.example_failed"] == [row.pk]
+    assert poll(site.connection.pk).error == ""
 
 
 def test_a_reason_explains_its_own_file_where_a_name_was_taken(site):
