@@ -122,7 +122,7 @@ def test_a_password_in_the_error_that_no_one_foresaw(talkative, monkeypatch):
     def broken(*args, **options):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(poll, "link", broken)
+    monkeypatch.setattr(poll, "open_link", broken)
     monkeypatch.setattr(deliver, "_deliver_part", broken)
 
     assert "RuntimeError" in talkative.run()

@@ -9,7 +9,7 @@ from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers import odd_sftp
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
-from tests.servers.hostile_sftp import U32, Attacks, Files, hostile_server, packet, status
+from tests.servers.hostile_sftp import U32, Attacks, Files, attributes, hostile_server, packet, reply, status
 
 POLICY = TransportPolicy(sftp_loopback=True)
 
@@ -136,6 +136,22 @@ def test_a_truncated_file_is_no_success(tmp_path):
         (outcome,) = transport.stage(uploads(1))
 
     assert code(outcome) == "SIZE_MISMATCH"
+
+
+def test_a_size_that_the_server_reports_late_is_confirmed_by_a_later_look(tmp_path):
+    looks = []
+
+    def late(files, request, body):
+        path = wire.Reader(body).string().decode()
+        looks.append(path)
+        known = len(files.content[path]) if looks.count(path) > 2 else 0
+        return reply(wire.ATTRS, request, attributes(known))
+
+    with (
+        hostile_server(Attacks(replies={wire.LSTAT: late}), root=tmp_path) as server,
+        SftpTransport(server.options(), POLICY) as transport,
+    ):
+        assert transport.stage(uploads(3)) == [None] * 3
 
 
 def test_a_batch_costs_four_round_trips_at_most(tmp_path):

@@ -36,6 +36,23 @@ def refused_writes(channels: Channels, uploads: Sequence[Upload], outcomes: Outc
     _full_disks(channels, uploads, outcomes)
 
 
+def late_sizes(
+    channels: Channels, uploads: Sequence[Upload], written: Sequence[object], outcomes: Outcomes
+) -> None:
+    """Replace SIZE_MISMATCH by success if a later look finds all bytes: rclone may report the size after the CLOSE."""
+    unclear = [
+        i
+        for i, (fault, file) in enumerate(zip(outcomes, written, strict=True))
+        if fault
+        and fault.kind is faults.SIZE_MISMATCH
+        and sftp_answers.size_of(getattr(file, "look", None)) is not None
+    ]
+    looks = channels.run([lstat(uploads[i].path) for i in unclear]) if unclear else []
+    for i, look in zip(unclear, looks, strict=True):
+        if sftp_answers.size_of(look) == len(uploads[i].data):
+            outcomes[i] = None
+
+
 def refused_renames(channels: Channels, moves: Sequence[Move], outcomes: Outcomes) -> None:
     """Replace FAILURE of a rename by NAME_TAKEN if the target exists: version 3 has no code for that."""
     unclear = [i for i, fault in enumerate(outcomes) if fault and fault.kind is faults.REMOTE_FAILURE]

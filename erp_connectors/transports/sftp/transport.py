@@ -114,6 +114,7 @@ class SftpTransport(Transport):
         self._remarks = sorted(found, key=lambda remark: remark.code)
         outcomes = [sftp_answers.written_outcome(upload, file) for upload, file in pairs]
         explain.refused_writes(self._require_channels(), uploads, outcomes)
+        explain.late_sizes(self._require_channels(), uploads, written, outcomes)
         return outcomes
 
     def _run_files(
