@@ -78,9 +78,7 @@ class Ticker:
         SQLite has no server that could be away. If it is locked for very long, a frozen worker may hold the lock, so
         the silence of the workers counts again.
         """
-        if self._is_server:
-            return self.busy_for() > SLOW_SECONDS
-        if self._slow_since is None:
+        if self._is_server or self._slow_since is None:
             return self.busy_for() > SLOW_SECONDS
         return time.monotonic() - self._slow_since < self.locked_at_most
 
