@@ -107,7 +107,8 @@ def freeze(leader: int) -> None:
 
 
 def test_a_frozen_tree_is_replaced_when_its_heartbeat_is_stale(workers: Running, world: World) -> None:
-    freeze(workers.groups()[0])
+    with locked(world):  # so that no process of the tree holds the lock: that is the next test
+        freeze(workers.groups()[0])
     workers.wait_until_said("no heartbeat for")
     require_restarted(workers, world)
 
