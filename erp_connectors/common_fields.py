@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from erp_connectors.config_fields import FOLDERS, TIMING, WAY, WRITING, ConfigField, Purpose, convert
-from erp_connectors.dropzone_paths import is_absolute, normal_folder
+from erp_connectors.dropzone_paths import is_absolute, local_folder, normal_folder
 from erp_connectors.transports.base import ServerLimits, TransportOptions
 
 MODE = "mode"
@@ -104,18 +104,18 @@ def parse(raw: Mapping[str, Any]) -> tuple[CommonConfig | None, dict[str, str]]:
             continue
         if not (is_absolute(values[name]) and values[name].isprintable()):
             problems[name] = "must be an absolute path like /dropzone/in, without '..'"
-        values[name] = normal_folder(values[name])
     return (None if problems else CommonConfig(**values)), problems
 
 
 def dropzone(
     mode: str, options: TransportOptions, common: CommonConfig, format_options: object = None
 ) -> Dropzone:
+    folder = local_folder if options.on_this_machine else normal_folder
     return Dropzone(
         transport=mode,
         options=options,
-        export_path=common.export_path,
-        ack_path=common.ack_path,
+        export_path=folder(common.export_path),
+        ack_path=folder(common.ack_path) if common.ack_path else None,
         atomic_write=common.atomic_write,
         done_marker=common.done_marker,
         file_mode=int(common.file_mode, 8) if common.file_mode else None,

@@ -26,8 +26,16 @@ def is_absolute(path: str) -> bool:
 
 
 def normal_folder(path: str) -> str:
-    """Return the path without slashes at its end; the root stays ``/``."""
-    return path.rstrip("/") or "/"
+    """Return the path without repeated slashes, ``.``, and slashes at its end; the root stays ``/``.
+
+    Two slashes at the beginning stay: on a server, they may begin another path.
+    """
+    return str(PurePosixPath(path.rstrip("/") or "/"))
+
+
+def local_folder(path: str) -> str:
+    """Return the normal folder of a path on this host, where several slashes are the same as one."""
+    return str(PurePosixPath("/", *PurePosixPath(path).parts[1:]))
 
 
 def join(folder: str, *names: str) -> str:

@@ -10,6 +10,7 @@ from erp_connectors.dropzone_paths import (
     is_temporary,
     is_within,
     join,
+    local_folder,
     name_of,
     normal_folder,
     numbered_name,
@@ -26,10 +27,27 @@ NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("written", "normal"),
-    [("/in", "/in"), ("/in/", "/in"), ("/in//", "/in"), ("/", "/"), ("//", "/"), ("/a/b/", "/a/b")],
+    [
+        ("/in", "/in"),
+        ("/in/", "/in"),
+        ("/in//", "/in"),
+        ("/", "/"),
+        ("//", "/"),
+        ("/a/b/", "/a/b"),
+        ("/a//b/.", "/a/b"),
+        # On a server, this may be another folder than /in.
+        ("//in", "//in"),
+    ],
 )
-def test_a_normal_folder_has_no_slash_at_its_end(written, normal):
+def test_a_normal_folder_is_written_in_one_way(written, normal):
     assert normal_folder(written) == normal == normal_folder(normal)
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"), [("//in", "/in"), ("///in//", "/in"), ("//", "/"), ("/a/./b", "/a/b")]
+)
+def test_a_folder_on_this_host_begins_with_one_slash(written, normal):
+    assert local_folder(written) == normal == local_folder(normal)
 
 
 @pytest.mark.parametrize("folder", ["/", "/in", "/in/deeper"])

@@ -23,7 +23,7 @@ class AckFileQuerySet(OrgScopedQuerySet["AckFile"]):
 class AckFile(models.Model):
     """An answer in a file seen in an ack folder, waiting or decided. A file of several answers has a row for each.
 
-    The rows of a file have the same name and are moved together; ``body`` is in the first one.
+    The rows of a file have the same name and are moved together; ``body`` is in the first one that is kept.
     """
 
     org = models.ForeignKey(Org, on_delete=models.PROTECT, related_name="ack_files")

@@ -27,7 +27,7 @@ from erp_connectors.port_types import Guarantee, GuaranteeLevel, ProbeStep
 from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
 from erp_connectors.services.acks.misnamed import Misnamed, MisnamedFile, misnamed_of
 from erp_connectors.services.connections import connection_test, manage
-from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
+from erp_connectors.services.connections.exclusive_folders import require_own_folders
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
 from erp_connectors.states import ConnectionStatus
 from orderflow.messages import as_message, english
@@ -222,7 +222,7 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
         org = signed_in(request).org
         dropzone = replace(parsed, org_slug=org.slug if org else "")
         if org:
-            require_own_acks(org, dropzone)
+            require_own_folders(org, dropzone)
         return Response(_tested(list(connection_test.probe_steps(dropzone))))
 
     def _saved(self, request: Request, saved: ERPConnection, *, test: bool, status: int) -> Response:

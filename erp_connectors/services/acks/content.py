@@ -1,10 +1,12 @@
 """The content of ack files, also if retention has removed their text."""
 
 import msgspec
+from django.db.models import QuerySet
 
 from erp_connectors import archive
 from erp_connectors.models import AckFile
 from erp_connectors.port_types import Ack
+from orderflow.row_updates import update_rows
 
 
 def ack_of(row: AckFile) -> Ack:
@@ -13,13 +15,26 @@ def ack_of(row: AckFile) -> Ack:
 
 
 def body_of(row: AckFile) -> bytes:
-    """Return the bytes of the file, which the row of the first answer has; empty if they were removed."""
-    if row.part:
+    """Return the bytes of the file, which the row of its first answer has; empty if they were removed."""
+    if row.part and row.body is None:
         first = AckFile.objects.filter(
             connection=row.connection_id, name=row.name, part=0, moved_at=row.moved_at
         )
         return bytes(first.values_list("body", flat=True).first() or b"")
     return bytes(row.body or b"")
+
+
+def keep_body(rows: QuerySet[AckFile]) -> None:
+    """Copy the body of each undecided first row, which is about to be deleted, to a decided row of its file.
+
+    ``rows``: all rows of some present files of one connection.
+    """
+    bodies = dict(rows.filter(part=0, decided_at=None).values_list("name", "body"))
+    decided = rows.filter(name__in=bodies).exclude(decided_at=None).defer("body").order_by("-part")
+    first = {row.name: row for row in decided}
+    for row in first.values():
+        row.body = bodies[row.name]
+    update_rows(list(first.values()), "body")
 
 
 def digest(row: AckFile) -> str:

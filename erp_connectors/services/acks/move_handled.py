@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -30,6 +30,7 @@ from erp_connectors.faults import (
 from erp_connectors.leases import Lease
 from erp_connectors.models import AckFile, ERPConnection
 from erp_connectors.port_types import Move, Upload
+from erp_connectors.services.acks.content import keep_body
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, REASON_SUFFIX
 from erp_connectors.services.exports.batching import by_size
 from erp_connectors.states import AckFileStatus
@@ -123,18 +124,24 @@ class AckMover:
         update_rows(rows, "moved_at", "moved_to", "move_failures", "move_retry_at")
         self.moved += sum(1 for file in files if file.row.moved_at)
 
-    def forget_vanished(self, connection: ERPConnection, listed: Collection[int]) -> None:
-        """Close the rows of files that were not listed: a killed poll moved them, or another program removed them."""
+    def forget_vanished(
+        self, connection: ERPConnection, listed: Collection[int], *, skipped: Container[str] = ()
+    ) -> None:
+        """Close the rows of files that were not listed: a killed poll moved them, or another program removed them.
+
+        ``skipped``: stored names of files that were listed, but not looked up.
+        """
         present = AckFile.objects.filter(connection=connection).present().values_list("pk", "name")
         gone: dict[str, list[int]] = defaultdict(list)
         for pk, name in by_key(present, key_of=lambda row: row[:1], size=2000):
-            if pk not in listed:
+            if pk not in listed and name not in skipped:
                 gone[name].append(pk)
         for page in by_size(gone.values(), len, files=settings.ACK_BATCH_SIZE, most=ROWS_AT_ONCE):
             rows = AckFile.objects.filter(pk__in=[pk for pks in page for pk in pks])
             undecided = rows.filter(decided_at=None)
             # A poll moves none of which an answer waits, so what has its name elsewhere is another file.
             never_moved = set(undecided.values_list("name", flat=True))
+            keep_body(rows)
             undecided.delete()
             files: dict[str, list[AckFile]] = defaultdict(list)
             for row in rows.defer("body").order_by("part"):

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from erp_connectors import circuit, leases
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.connectors.base import AckUnreadable, Connector, is_sound
+from erp_connectors.connectors.base import AckName, AckUnreadable, Connector, is_sound
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_old_probe, join
 from erp_connectors.dropzones import dropzone_of
@@ -28,9 +28,11 @@ from erp_connectors.faults import (
 )
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection
+from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
+from erp_connectors.services.acks.connector_bugs import as_fault
 from erp_connectors.services.acks.decide import ReadAck, UnreadableAck, decide
-from erp_connectors.services.acks.file_index import ListedAck, with_rows
+from erp_connectors.services.acks.file_index import ListedAck, stored_name, with_rows
 from erp_connectors.services.acks.misnamed import MisnamedFinder
 from erp_connectors.services.acks.move_handled import AckMover, HandledAck
 from erp_connectors.services.acks.poll_report import PollReport
@@ -155,6 +157,8 @@ class _FolderPoll:
         self.listed: set[int] = set()
         # Files of interrupted connection tests.
         self.test_files: list[str] = []
+        # Stored names of files that the connector failed on.
+        self.skipped: set[str] = set()
         # None until the folder was listed to its end.
         self.misnamed: dict[str, Any] | None = None
         # Why a file could not be read.
@@ -172,22 +176,37 @@ class _FolderPoll:
                     self.report.more = True
                     break
             else:
-                self.mover.forget_vanished(self.connection, self.listed)
+                self.mover.forget_vanished(self.connection, self.listed, skipped=self.skipped)
                 # After the answers were applied: a second file of an answered export is not misnamed.
                 self.misnamed = self.finder.as_json()
                 if self.misnamed:
                     self._report_misnamed(self.misnamed)
         if self.test_files:
-            self.transport.remove(self.test_files)
+            self.transport.remove(self.test_files[:MAX_TEST_FILES])
 
     def _listed_acks(self) -> Generator[ListedAck, None, None]:
         for entry in self.transport.list(self.folder):
-            if name := self.connector.acknowledges(entry.name, self.options):
+            if name := self._answered(entry):
                 yield ListedAck(entry, name.export_filename)
-            elif is_old_probe(entry.name, now=self.started) and len(self.test_files) < MAX_TEST_FILES:
+
+    def _answered(self, entry: Entry) -> AckName | None:
+        """Return the export that an ack file answers. Note a file that is none, if the end of the poll needs it."""
+        # One bug may affect each file of a folder.
+        quiet = bool(self.skipped)
+        try:
+            with as_fault("acknowledges", entry.name, quiet=quiet):
+                name = self.connector.acknowledges(entry.name, self.options)
+            if name is None and is_old_probe(entry.name, now=self.started):
                 self.test_files.append(join(self.folder, entry.name))
-            else:
-                self.finder.add(entry)
+            elif name is None:
+                with as_fault("misnamed_answer", entry.name, quiet=quiet):
+                    self.finder.add(entry)
+        except Fault as fault:
+            # The file stays, and so do its rows; the other files are read.
+            self.skipped.add(stored_name(entry.name))
+            self.fault = fault
+            return None
+        return name
 
     def _handle(self, page: Sequence[ListedAck]) -> None:
         """Read, decide and move one page, without the files of other orgs."""

@@ -20,7 +20,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.allowed_folders import require_allowed_folders
-from erp_connectors.services.connections.exclusive_ack_folder import require_own_acks
+from erp_connectors.services.connections.exclusive_folders import require_own_folders
 from erp_connectors.services.connections.host_keys import fingerprints, host_key_names, planned_key_names
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
@@ -71,7 +71,7 @@ def change_connection(
             changed.append("status")
         if not changed:
             return connection
-        _require_own_acks(connection)
+        _require_own_folders(connection)
         _save(connection)
         disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
         _audit(
@@ -171,9 +171,9 @@ def _new_config(connection: ERPConnection, config: Mapping[str, Any]) -> list[st
 
 
 def check_folders(org: Org, dropzone: Dropzone) -> None:
-    """Raise `ConfigError` if a folder on this host is not allowed, or if another org reads its acks there."""
+    """Raise `ConfigError` if a folder on this host is not allowed, or if another org uses it."""
     require_allowed_folders(replace(dropzone, org_slug=org.slug))
-    require_own_acks(org, dropzone)
+    require_own_folders(org, dropzone)
 
 
 def _folders(dropzone: Dropzone) -> tuple[str, str, str | None]:
@@ -238,11 +238,11 @@ def _secret_names(connection: ERPConnection) -> set[str]:
     return {field.name for field in config_fields(connection.connector_type) if field.secret}
 
 
-def _require_own_acks(connection: ERPConnection) -> None:
+def _require_own_folders(connection: ERPConnection) -> None:
     if connection.status == ConnectionStatus.ACTIVE:
         # What can't be read polls nothing, and says so itself.
         with suppress(Fault):
-            require_own_acks(connection.org, dropzone_of(connection))
+            require_own_folders(connection.org, dropzone_of(connection))
 
 
 def _save(connection: ERPConnection) -> None:

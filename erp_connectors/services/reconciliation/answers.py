@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import AckName, AckUnreadable, Connector
 from erp_connectors.dropzone_paths import join, name_of, numbered_name, unnumbered_name
-from erp_connectors.faults import FOLDER_MISSING, INTERNAL_ERROR, NOT_FOUND, TOO_LARGE, Fault
+from erp_connectors.faults import FOLDER_MISSING, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
+from erp_connectors.services.acks.connector_bugs import as_fault
 from erp_connectors.services.acks.content import digest
 from erp_connectors.services.acks.misnamed import MisnamedFinder
 from erp_connectors.services.acks.shared_folders import NAMES_AT_ONCE, foreign_filenames
@@ -25,8 +25,6 @@ from erp_connectors.services.reconciliation.report import Finding, FindingKind, 
 from erp_connectors.states import AckFileStatus, ExportStatus
 from erp_connectors.transports.base import Transport
 from orderflow import clock
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +73,9 @@ class AnswerFiles:
         try:
             for entry in self.transport.list(place):
                 found = self._named(entry.name)
-                if place == self.folder and self.connector.acknowledges(entry.name, self.options) is None:
-                    self.misnamed.add(entry)
+                if place == self.folder and self._acknowledges(entry.name) is None:
+                    with as_fault("misnamed_answer", entry.name):
+                        self.misnamed.add(entry)
                 if entry.is_file and found:
                     name, answered = found
                     filenames = frozenset(filter(None, [answered.export_filename]))
@@ -91,9 +90,13 @@ class AnswerFiles:
         if not name.isprintable() or name.endswith(REASON_SUFFIX):
             return None
         for original in (name, unnumbered_name(name)):
-            if answered := self.connector.acknowledges(original, self.options):
+            if answered := self._acknowledges(original):
                 return original, answered
         return None
+
+    def _acknowledges(self, name: str) -> AckName | None:
+        with as_fault("acknowledges", name):
+            return self.connector.acknowledges(name, self.options)
 
     def _with_contents(self, page: Sequence[_AnswerFile]) -> Sequence[_AnswerFile]:
         """Read the files whose names do not say which exports they answer."""
@@ -107,12 +110,10 @@ class AnswerFiles:
 
     def _exports_in(self, seen: _AnswerFile, body: bytes) -> frozenset[str]:
         try:
-            acks = self.connector.parse_ack(seen.name, body, self.options)
+            with as_fault("parse_ack", seen.path):
+                acks = self.connector.parse_ack(seen.name, body, self.options)
         except AckUnreadable:
             return frozenset()
-        except Exception as error:
-            log.exception("reconcile.internal_error", connection_id=str(self.connection.pk))
-            raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse_ack.", path=seen.path) from error
         return frozenset(filter(None, (ack.export_filename for ack in acks)))
 
     def _without_others(self, page: Sequence[_AnswerFile]) -> Sequence[_AnswerFile]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from erp_connectors import archive
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
@@ -12,7 +14,7 @@ from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.exports.batching import by_size
-from erp_connectors.services.exports.paths import destination, withdrawn_path
+from erp_connectors.services.exports.paths import withdrawn_path
 from erp_connectors.services.reconciliation.report import Finding, FindingKind, Reconciliation
 from erp_connectors.states import AckableState, ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
@@ -66,10 +68,11 @@ class OrderFiles:
 
     def _without_others(self, page: Sequence[_OrderFile]) -> Sequence[_OrderFile]:
         """Leave out the files of another org that shares this folder."""
-        rows = ERPExport.objects.filter(
-            filename__in=[seen.filename for seen in page],
-            staged_destination=destination(self.transport, self.dropzone),
-        ).exclude(org=self.connection.org_id)
+        # Their path of this folder may be another one; one that is being delivered has no destination yet.
+        here = Q(staged_destination__startswith=f"{self.transport.destination(self.folder)}|")
+        names = [seen.filename for seen in page]
+        rows = ERPExport.objects.filter(here | Q(staged_destination=""), filename__in=names)
+        rows = rows.exclude(org=self.connection.org_id)
         with scope.everything():
             theirs = set(rows.values_list("filename", flat=True))
         return [seen for seen in page if seen.filename not in theirs]

@@ -14,6 +14,7 @@ from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_FOUND, TOO_LAR
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Move
 from erp_connectors.registry import connector_for
+from erp_connectors.services.acks.connector_bugs import as_fault
 from erp_connectors.services.connections.ack_folders import PROCESSED, REASON_SUFFIX
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.batching import by_size
@@ -92,7 +93,9 @@ def _processed(
             if not entry.is_file or not entry.name.isprintable() or entry.name.endswith(REASON_SUFFIX):
                 continue
             for original in (entry.name, unnumbered_name(entry.name)):
-                if found := connector.acknowledges(original, dropzone.format_options):
+                with as_fault("acknowledges", original):
+                    found = connector.acknowledges(original, dropzone.format_options)
+                if found:
                     yield _ProcessedAck(entry.name, found.export_filename, original)
                     break
     except Fault as fault:

@@ -357,13 +357,15 @@ class TestAFileThatIsPartlyDecided:
         poll(site.connection.pk)
         later = push(factories.draft(site.org).pk, actor=None).export
         answer(site, f"{later.filename};ok;SO-2", f"{second.filename};ok;SO-3")
+        text = (site.acks / "monday.answers").read_bytes()
         poll(site.connection.pk)
         (site.acks / "monday.answers").unlink()
 
         poll(site.connection.pk)
 
         assert rows() == [(0, APPLIED), (1, APPLIED)]
-        assert AckFile.objects.get(part=1).moved_to == ""
+        row = AckFile.objects.get(part=1)
+        assert (row.moved_to, body_of(row)) == ("", text)
         assert not AckFile.objects.present().exists()
 
 

@@ -20,6 +20,7 @@ from erp_connectors.services.connections.connection_test import test_connection 
 from erp_connectors.services.connections.manage import change_connection, create_connection
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
+from erp_connectors.services.reconciliation.reconcile import reconcile
 from erp_connectors.states import AckFileStatus, ConnectionStatus, ExportStatus
 from tests import factories
 from tests.services.acks.test_poll import ACKED, sent
@@ -224,3 +225,68 @@ def test_a_wall_with_a_typing_mistake_stops_the_start(settings, name, value, fou
     told = [*checks.places_in_roots(None), *checks.allowed_hosts(None)]
 
     assert [message.id for message in told] == ([found] if found else [])
+
+
+class TestSharedFolders:
+    """On this host all orgs' files are read by one user, so an org must not name another org's folder as its own."""
+
+    @pytest.mark.parametrize(
+        ("key", "folder", "changes"),
+        [
+            ("export_path", "inbox", {}),
+            ("export_path", "inbox", {"ack_path": None}),
+            ("export_path", "acks", {}),
+            ("ack_path", "acks", {}),
+            ("ack_path", "inbox", {}),
+        ],
+    )
+    @pytest.mark.parametrize("form", ["{}", "/{}", "{}/", "{}/.", "link"])
+    def test_a_folder_of_another_org_is_refused(self, make_site, tmp_path, key, folder, changes, form):
+        mine, theirs = make_site(), make_site()
+        (tmp_path / "link").symlink_to(getattr(theirs, folder))
+        path = str(tmp_path / "link") if form == "link" else form.format(getattr(theirs, folder))
+        config = config_of(mine, **changes) | {key: path}
+
+        with pytest.raises(ConfigError) as refused:
+            change_connection(mine.connection.pk, actor=None, config=config)
+        with pytest.raises(ConfigError):
+            create_connection(mine.org, "DROPZONE_JSON_V1", config, actor=None)
+
+        assert set(refused.value.problems) == {key}
+        assert "another org" in refused.value.problems[key]
+
+    def test_folders_of_one_org_and_of_disabled_connections_are_free(self, make_site):
+        mine, theirs = make_site(), make_site()
+        change_connection(theirs.connection.pk, actor=None, status=ConnectionStatus.DISABLED)
+
+        for folder in (mine.inbox, theirs.inbox):
+            config = config_of(mine, export_path=str(folder), ack_path=str(folder))
+            change_connection(mine.connection.pk, actor=None, config=config)
+
+    def test_a_folder_beside_or_around_that_of_another_org_is_free(self, make_site):
+        mine, theirs = make_site(), make_site()
+        for path in (theirs.inbox.parent, theirs.inbox / "deeper", f"{theirs.inbox}2"):
+            change_connection(mine.connection.pk, actor=None, config=config_of(mine, export_path=str(path)))
+
+
+@pytest.mark.parametrize("form", ["{}", "/{}", "{}//", "{}/./"])
+def test_a_folder_on_this_host_has_one_path(make_site, form):
+    site = make_site()
+    plain = dropzone_of(site.connection)
+
+    store(site, export_path=form.format(site.inbox), ack_path=form.format(site.acks))
+
+    assert dropzone_of(site.connection) == plain
+
+
+def test_reconcile_does_not_show_another_orgs_files_in_a_shared_folder(make_site):
+    mine, theirs = make_site(), make_site()
+    (export,) = sent(theirs)
+    store(mine, export_path=f"/{theirs.inbox}")
+
+    assert reconcile(mine.connection.pk).findings == []
+
+    ERPExport.objects.filter(pk=export.pk).update(
+        status=ExportStatus.PENDING, staged_at=None, staged_destination=""
+    )
+    assert reconcile(mine.connection.pk).findings == []
