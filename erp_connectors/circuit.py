@@ -1,6 +1,5 @@
 """Back-off and circuit of a connection, kept in its row: time of the next try, and the reason for waiting."""
 
-import random
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,17 +12,21 @@ from erp_connectors import counters
 from erp_connectors.models import ERPConnection
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.record import note_circuit
+from orderflow.backoff import backoff, with_jitter
 
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 
 
-def backoff(failures: int, *, rng: random.Random | None = None) -> timedelta:
-    """Return an exponential back-off with jitter: 50 to 100 % of ``base * 2**(failures - 1)``, capped."""
-    ceiling = min(
-        settings.DELIVERY_RETRY_MAX_SECONDS,
-        settings.DELIVERY_RETRY_BASE_SECONDS * 2 ** max(0, min(failures, 30) - 1),
-    )
-    return timedelta(seconds=ceiling * (rng or random).uniform(0.5, 1.0))
+def delivery_pause(failures: int) -> timedelta:
+    first = timedelta(seconds=settings.DELIVERY_RETRY_BASE_SECONDS)
+    longest = timedelta(seconds=settings.DELIVERY_RETRY_MAX_SECONDS)
+    return with_jitter(backoff(failures, first=first, longest=longest))
+
+
+def poll_pause(failures: int) -> timedelta:
+    """Return the pause after so many failed polls in a row; after the first it is the usual interval."""
+    first = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS)
+    return backoff(failures, first=first, longest=LONGEST_POLL_PAUSE)
 
 
 def success(connection_id: UUID, *, now: datetime) -> bool:
@@ -58,15 +61,9 @@ def polled(
     )
 
 
-def poll_pause(failures: int) -> timedelta:
-    """Return the pause after so many failures in a row; after the first it is the usual interval."""
-    pause = timedelta(seconds=settings.ACK_POLL_INTERVAL_SECONDS * 2 ** min(max(failures, 1) - 1, 10))
-    return min(pause, LONGEST_POLL_PAUSE)
-
-
 def record_failure(connection: ERPConnection, *, now: datetime) -> datetime:
     """Record a failed try: the pause grows each time. Return the time of the next try."""
-    retry_at = now + backoff(connection.failures_in_row + 1)
+    retry_at = now + delivery_pause(connection.failures_in_row + 1)
     ERPConnection.objects.filter(pk=connection.pk).update(
         failures_in_row=F("failures_in_row") + 1, retry_at=retry_at
     )

@@ -164,6 +164,8 @@ register(
         ),
         "export.status_changed": "The export has another status now. Load the page again.",
         "lease.lost": "Another worker holds the %(purpose)s lease of %(row)s now.",
+        "action.no_longer_possible": "%(row)s is now %(status)s, so this is no longer possible.",
+        "action.row_changed": "It was changed after you opened this page. Check the current state and try again.",
         "dismiss.export_has_no_alert": "This export has no answer that needs attention.",
         "dismiss.ack_has_no_alert": "This ack file needs no attention.",
         "answer.file_not_written": "Its file is not written yet, so the ERP can't have answered it.",

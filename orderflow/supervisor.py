@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import IO
 
 from orderflow import subprocess_group
+from orderflow.backoff import backoff
 from orderflow.heartbeat.pulse import Pipe
 from orderflow.heartbeat.tasks import CLUSTER
 from orderflow.subprocess_group import SubprocessGroup
@@ -24,6 +26,8 @@ from orderflow.ticker import Ticker
 
 LOOK_EVERY_SECONDS = 0.5
 LAST_WORD_SECONDS = 3.0
+# Before a cluster is started again; longer after each further short life.
+FIRST_PAUSE = timedelta(seconds=0.25)
 # How many times `Policy.stale_after` SQLite may be locked, by a backup for example, before the trees are replaced.
 LOCKED_PATIENCE = 4
 
@@ -109,8 +113,9 @@ class Cluster:
         self.tree = None
         lived = time.monotonic() - self.started_at
         self.short_lives = 0 if lived > 2 * self.policy.start_within else self.short_lives + 1
-        pause = min(self.policy.longest_pause, 2 ** min(self.short_lives, 10) / 4)
-        self.restart_at = time.monotonic() + pause
+        longest = timedelta(seconds=self.policy.longest_pause)
+        pause = backoff(self.short_lives + 1, first=FIRST_PAUSE, longest=longest)
+        self.restart_at = time.monotonic() + pause.total_seconds()
 
 
 class Supervisor:

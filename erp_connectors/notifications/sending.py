@@ -1,6 +1,5 @@
 """Send notifications: one worker at a time per subscription, with back-off after a failure."""
 
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -26,6 +25,7 @@ from erp_connectors.outbox.delivery_errors import ADDRESS_REFUSED, NotDelivered
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import LISTENING, Channel, Subscription
 from orderflow import clock
+from orderflow.backoff import backoff, with_jitter
 from orderflow.transitions import LostRace
 
 SENDING = LeaseKind(LeasePurpose.NOTIFICATION, Subscription, "lease", lambda: timedelta(minutes=5))
@@ -168,7 +168,8 @@ def _failed(claim: Claim, notification: Notification, problem: NotDelivered) -> 
     now = clock.now()
     row.failures_in_row += 1
     row.failing_since = row.failing_since or now
-    row.retry_at = now + _pause(row.failures_in_row)
+    pause = backoff(row.failures_in_row, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+    row.retry_at = now + with_jitter(pause)
     row.last_failure_at, row.last_error = now, problem.as_row()
     if problem.final or now - row.failing_since >= GIVEN_UP_AFTER:
         _give_up(row, now)
@@ -188,8 +189,3 @@ def _give_up(row: Subscription, now: datetime) -> None:
     row.given_up_at = now
     row.notifications.unsent().update(dropped_at=now)
     row.pending_events.all().delete()
-
-
-def _pause(failures: int) -> timedelta:
-    longest: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads, and protects nothing

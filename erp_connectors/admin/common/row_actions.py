@@ -19,26 +19,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from erp_connectors.services.acks.dismiss import NothingToDismiss
-from erp_connectors.services.exports.push import PushRefused
 from orderflow.input_rules.forms import NotesText
-from orderflow.messages import Refusal, text
-from orderflow.orders.approval import NotReady
+from orderflow.messages import Message, Refusal, text
 from orderflow.tenancy.admin import OrgScopedAdmin, may
 from orderflow.tenancy.models import User
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
-from orderflow.transitions import IllegalMove, LostRace
 
 TEMPLATE = "admin/erp_connectors/row_action.html"
 MAX_NOTE = 2000
-
-
-class Refused(Exception):
-    """The action was refused and nothing changed. The text says why, in the user's language."""
-
-
-REFUSALS = (Refused, IllegalMove, LostRace, NotReady, NothingToDismiss, PushRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +42,7 @@ class ActionPreview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowAction:
-    """``execute`` returns the message for the user. It raises one of `REFUSALS` if it changed nothing."""
+    """``execute`` returns the message for the user. It raises `Refusal` if it changed nothing."""
 
     name: str
     label: Any
@@ -123,7 +112,7 @@ class RowActionPages(OrgScopedAdmin):
             self._do(request, row, action, note.cleaned_data["note"] if note else "")
             return redirect(self._page_of(row))
         if not action.is_available(row):
-            messages.error(request, _stale(row))
+            messages.error(request, text(_stale(row)))
             return redirect(self._page_of(row))
         return self._ask(request, row, action, note)
 
@@ -147,31 +136,22 @@ class RowActionPages(OrgScopedAdmin):
             with transaction.atomic():
                 self._require_unchanged(row, action, request.POST.get("version", ""))
                 message = action.execute(row.pk, signed_in(request), note)
-        except REFUSALS as refused:
-            messages.error(request, f"{_('Nothing was done.')} {_why(refused)}")
+        except Refusal as refused:
+            messages.error(request, f"{_('Nothing was done.')} {text(refused.message)}")
         else:
             messages.success(request, message)
 
     def _require_unchanged(self, row: Any, action: RowAction, version: str) -> None:
-        """Lock the row, so that it stays as the user confirmed it. Raise `Refused` if it has changed."""
+        """Lock the row, so that it stays as the user confirmed it. Raise `Refusal` if it has changed."""
         now: Any = self.model._default_manager.select_for_update(of=("self",)).get(pk=row.pk)
         if not action.is_available(now):
-            raise Refused(_stale(now))
+            raise Refusal(_stale(now))
         if self.version(now) != version:
-            raise Refused(
-                _("It was changed after you opened this page. Check the current state and try again.")
-            )
+            raise Refusal(Message("action.row_changed"))
 
     def _page_of(self, row: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
 
 
-def _why(refused: Exception) -> str:
-    return text(refused.message) if isinstance(refused, Refusal) else str(refused)
-
-
-def _stale(row: Any) -> str:
-    return _("%(row)s is now %(status)s, so this is no longer possible.") % {
-        "row": row,
-        "status": row.get_status_display(),
-    }
+def _stale(row: Any) -> Message:
+    return Message("action.no_longer_possible", row=str(row), status=str(row.get_status_display()))

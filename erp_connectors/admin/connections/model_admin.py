@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.admin.connections.form import described_fields, form_for
@@ -27,6 +27,7 @@ from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.connections.expiry_warnings import expiry_warnings
 from erp_connectors.services.connections.manage import public_config
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
+from erp_connectors.services.exports.receiving_connection import with_receives_orders
 from erp_connectors.services.status.event_texts import fault_text
 from erp_connectors.states import ConnectionStatus
 from orderflow.messages import as_message, text
@@ -143,19 +144,15 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         return where_of(connection) or str(connection)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        others = ERPConnection.objects.filter(
-            org=OuterRef("org"), status=ConnectionStatus.ACTIVE, connector_type__in=connector_types()
-        ).exclude(pk=OuterRef("pk"))
-        older = others.filter(created_at__lt=OuterRef("created_at"))
-        return super().get_queryset(request).annotate(has_other=Exists(others), has_older=Exists(older))
+        return with_receives_orders(super().get_queryset(request))
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def shown_status(self, connection: Any) -> str:
-        """Say which of several active connections receives new orders: the oldest one."""
-        status = connection.get_status_display()
-        if connection.status != ConnectionStatus.ACTIVE or not connection.has_other:
-            return str(status)
-        receives = _("receives no new orders") if connection.has_older else _("receives new orders")
+        """Say which of several active connections receives new orders."""
+        status = str(connection.get_status_display())
+        if connection.receives_orders is None:
+            return status
+        receives = _("receives new orders") if connection.receives_orders else _("receives no new orders")
         return f"{status}, {receives}"
 
     @admin.display(description=gettext_lazy("health"))
@@ -217,12 +214,21 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
                 self.message_user(request, f"{row}: {text(refused.message)}", messages.ERROR)
                 continue
             values = {"row": row, "moved": done.moved, "target": done.target, "staged": done.staged}
-            said = _("%(row)s: %(moved)s waiting exports were moved to %(target)s.") % values
+            said = (
+                ngettext(
+                    "%(row)s: %(moved)s waiting export was moved to %(target)s.",
+                    "%(row)s: %(moved)s waiting exports were moved to %(target)s.",
+                    done.moved,
+                )
+                % values
+            )
             if done.staged:
                 said += (
                     " "
-                    + _(
-                        "%(staged)s stay: a file of them was written already. Activate the connection to send them."
+                    + ngettext(
+                        "%(staged)s stays: its file was written already. Activate the connection to send it.",
+                        "%(staged)s stay: a file of each was written already. Activate the connection to send them.",
+                        done.staged,
                     )
                     % values
                 )

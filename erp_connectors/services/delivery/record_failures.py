@@ -98,7 +98,7 @@ def _count_tries(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failu
 
 def _postpone(failures: Sequence[Failure], now: datetime) -> set[UUID]:
     for failure in failures:
-        failure.export.next_attempt_at = now + circuit.backoff(failure.export.failed_tries)
+        failure.export.next_attempt_at = now + circuit.delivery_pause(failure.export.failed_tries)
         failure.export.error_json = _error(failure, now)
     waiting = _update_pending(failures, "next_attempt_at", "error_json", "failed_tries")
     _add_events([one for one in failures if one.export.pk in waiting], "postponed", now)
@@ -109,7 +109,7 @@ def _hold(failures: Sequence[Failure], now: datetime, *, wait_for_connection: bo
     # A connection is tried again and again: its fault is one event of each export.
     changed = [one for one in failures if (one.export.error_json or {}).get("code") != one.fault.code]
     for failure in failures:
-        waits = None if wait_for_connection else now + circuit.backoff(failure.export.attempts)
+        waits = None if wait_for_connection else now + circuit.delivery_pause(failure.export.attempts)
         failure.export.next_attempt_at = waits
         failure.export.error_json = _error(failure, now)
     waiting = _update_pending(failures, "next_attempt_at", "error_json")

@@ -18,8 +18,9 @@ from django.utils import timezone
 from erp_connectors.archive import storage_key
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.registry import connector_for, is_known
+from erp_connectors.registry import connector_for
 from erp_connectors.services.exports import transitions
+from erp_connectors.services.exports.receiving_connection import receiving_connections
 from erp_connectors.services.exports.retry_rule import (
     ALREADY_PUSHED,
     RetryRefusal,
@@ -27,7 +28,6 @@ from erp_connectors.services.exports.retry_rule import (
     refusal_message,
     refuse_retry,
 )
-from erp_connectors.states import ConnectionStatus
 from orderflow import jobs, tracing
 from orderflow.messages import Message, Refusal
 from orderflow.orders.models import DraftOrder
@@ -191,13 +191,9 @@ def create_exports(
 
 
 def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection]:
-    """Return the oldest usable active connection of each org of these drafts, by org."""
-    org_ids = {draft.org_id for draft in drafts}
-    active = ERPConnection.objects.filter(org__in=org_ids, status=ConnectionStatus.ACTIVE).order_by(
-        "-created_at"
-    )
-    # This deployment may lack a connector.
-    return {row.org_id: row for row in active.defer("config") if is_known(row.connector_type)}
+    """Return the connection that receives the new orders of each org of these drafts, by org."""
+    rows = receiving_connections().filter(org__in={draft.org_id for draft in drafts}).defer("config")
+    return {row.org_id: row for row in rows}
 
 
 def _export(

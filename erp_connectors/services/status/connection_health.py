@@ -1,6 +1,5 @@
 """The health of each connection, for the overview, with a fixed number of statements."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,11 +21,11 @@ from erp_connectors.faults import (
     FaultKind,
 )
 from erp_connectors.models import ERPConnection, ERPExport, ERPExportQuerySet
-from erp_connectors.registry import is_known
 from erp_connectors.services.connections.endpoint import place_of
 from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, expiry_warnings
 from erp_connectors.services.connections.host_keys import lacks_host_key
 from erp_connectors.services.connections.test_report import last_report
+from erp_connectors.services.exports.receiving_connection import with_receives_orders
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.tenancy.models import User
 
@@ -102,29 +101,15 @@ def health_of_all() -> list[Health]:
 
 def _all(connections: QuerySet[ERPConnection], exports: ERPExportQuerySet) -> list[Health]:
     waiting, overdue = _waiting(exports), _overdue(exports)
-    rows = connections.select_related("org")
-    shown = [row for row in rows if row.status == ConnectionStatus.ACTIVE or row.pk in waiting]
-    receives = receives_orders(shown)
+    rows: Any = with_receives_orders(connections.select_related("org"))
     found = [
         replace(
-            _health(row, waiting.get(row.pk), overdue.get(row.pk, 0)), receives_orders=receives.get(row.pk)
+            _health(row, waiting.get(row.pk), overdue.get(row.pk, 0)), receives_orders=row.receives_orders
         )
-        for row in shown
+        for row in rows
+        if row.status == ConnectionStatus.ACTIVE or row.pk in waiting
     ]
     return sorted(found, key=lambda one: (one.state, one.connection.org.name, one.connection.created_at))
-
-
-def receives_orders(rows: Sequence[ERPConnection]) -> dict[UUID, bool]:
-    """Return if new orders are sent over a connection, for each org with several active ones: the oldest gets them.
-
-    `exports.push.active_connections` has the same rule.
-    """
-    by_org: dict[UUID, list[ERPConnection]] = defaultdict(list)
-    for row in sorted(rows, key=lambda one: one.created_at):
-        if row.status == ConnectionStatus.ACTIVE and is_known(row.connector_type):
-            by_org[row.org_id].append(row)
-    several = [active for active in by_org.values() if len(active) > 1]
-    return {row.pk: row is active[0] for active in several for row in active}
 
 
 def _waiting(exports: ERPExportQuerySet) -> dict[UUID, Queue]:

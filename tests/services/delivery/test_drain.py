@@ -121,10 +121,12 @@ def refuse_everything(operation: str, path: str) -> None:
 
 def test_waits_grow_are_bounded_and_do_not_fall_together():
     for failures in range(1, 20):
-        waits = {circuit.backoff(failures) for _ in range(30)}
+        waits = {circuit.delivery_pause(failures) for _ in range(30)}
         assert len(waits) > 1
-        assert max(waits) <= 2 * circuit.backoff(19)
-    assert max(circuit.backoff(1) for _ in range(30)) < min(circuit.backoff(6) for _ in range(30))
+        assert max(waits) <= 2 * circuit.delivery_pause(19)
+    assert max(circuit.delivery_pause(1) for _ in range(30)) < min(
+        circuit.delivery_pause(6) for _ in range(30)
+    )
 
 
 @pytest.mark.postgres_only
