@@ -1,7 +1,9 @@
 """Optional programs that tests start, and what a test does when one is missing."""
 
 import os
+import pwd
 import shutil
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
@@ -44,7 +46,10 @@ def skip_or_fail(part: str, remedy: str) -> NoReturn:
 
     pytest's summary has one line for each part: `pytest_runtest_makereport` makes the places alike.
     """
-    reason = f"{part} is missing; to run these tests: {remedy}"
+    _skip_or_fail(f"{part} is missing; to run these tests: {remedy}")
+
+
+def _skip_or_fail(reason: str) -> NoReturn:
     _reasons.add(reason)
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(reason, pytrace=False)
@@ -67,7 +72,26 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 def require_program(name: str) -> str:
     """Return the program's path."""
-    return find_program(name) or skip_or_fail(name, PROGRAMS[name])
+    program = find_program(name) or skip_or_fail(name, PROGRAMS[name])
+    if name == "sshd" and account_is_locked(user := user_name()):
+        _skip_or_fail(
+            f"sshd refuses each login of {user}, whose account is locked; to run these tests: use another user"
+        )
+    return program
+
+
+def user_name() -> str:
+    """Return the name of the user as whom this process runs; LOGNAME may be that of another one, after setpriv."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def account_is_locked(user: str) -> bool:
+    """Return True if sshd regards the account as locked; it looks at the same field.
+
+    An ordinary user sees no such field, and neither does the user's sshd. But nss-systemd shows that of `nobody`.
+    """
+    found = subprocess.run(["getent", "shadow", user], capture_output=True, text=True, check=False)
+    return found.stdout.partition(":")[2].startswith("!")
 
 
 def find_program(name: str) -> str | None:

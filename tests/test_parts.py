@@ -15,7 +15,7 @@ from tests import parts
 TESTS = Path(__file__).resolve().parent
 STARTING = {"run", "Popen", "call", "check_call", "check_output", "start", "running"}
 # Of Debian's base system; git and make are needed to get here.
-ALWAYS_THERE = {"bash", "cp", "env", "git", "make", "mount", "setpriv", "sh", "umount"}
+ALWAYS_THERE = {"bash", "cp", "env", "getent", "git", "make", "mount", "setpriv", "sh", "umount"}
 
 
 # The one place, and what watches it.
@@ -91,6 +91,21 @@ def test_hidden_programs_are_neither_found_nor_on_the_path(
     assert [path.name for path in bare.iterdir()] == ["cat"]
     said = subprocess.run([bare / "cat"], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert said.stdout == "cat\n"
+
+
+def test_sshd_is_not_started_by_a_user_whose_account_is_locked(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each login would be refused: a user such as `nobody` can run the other tests."""
+    for name in ("sshd", "getent"):
+        (machine / name).write_text("#!/bin/sh\n")
+        (machine / name).chmod(0o755)
+    monkeypatch.delenv("REQUIRE_ALL", raising=False)
+    assert parts.require_program("sshd") == str(machine / "sshd")
+
+    (machine / "getent").write_text('#!/bin/sh\necho "$2:!*:::::::"\n')
+    with pytest.raises(pytest.skip.Exception, match="account is locked"):
+        parts.require_program("sshd")
 
 
 MISSING = """

@@ -1,11 +1,10 @@
 """A private OpenSSH sshd in the foreground, for the current user, with keys and configuration of its own."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.parts import require_program
+from tests.parts import require_program, user_name
 from tests.servers.processes import running, wait_until_listening
 from tests.servers.ssh import SshServer, free_port, new_key, public_line
 
@@ -51,7 +50,7 @@ def openssh_server(
             public_line(host_key),
             root,
             prefix=str(root),
-            username=getpass.getuser(),
+            username=user_name(),
             password=None,
             client_key=client_key.export_private_key().decode(),
         )
