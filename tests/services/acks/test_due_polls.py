@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 from django_q.models import OrmQ
 
 from erp_connectors import circuit, leases, tasks
@@ -51,8 +50,8 @@ def test_a_connection_whose_worker_was_killed_is_due_within_a_poll_interval(site
 def test_a_poll_that_was_done_is_due_again_an_interval_later(site):
     poll(site.connection.pk)
 
-    assert due_polls(timezone.now()) == []
-    assert due_polls(timezone.now() + MINUTE) == [site.connection.pk]
+    assert due_polls(clock.now()) == []
+    assert due_polls(clock.now() + MINUTE) == [site.connection.pk]
 
 
 def test_a_failing_connection_is_given_ever_more_time_up_to_a_quarter_of_an_hour(broken):
@@ -62,8 +61,8 @@ def test_a_failing_connection_is_given_ever_more_time_up_to_a_quarter_of_an_hour
         pauses.append(round((again(broken).poll_retry_at - again(broken).last_poll_at).total_seconds() / 60))
 
     assert pauses == [1, 2, 4, 8, 15, 15]
-    assert due_polls(timezone.now() + 14 * MINUTE) == []
-    assert due_polls(timezone.now() + 16 * MINUTE) == [broken.connection.pk]
+    assert due_polls(clock.now() + 14 * MINUTE) == []
+    assert due_polls(clock.now() + 16 * MINUTE) == [broken.connection.pk]
 
 
 def test_those_that_answer_come_first(broken, make_site):
@@ -71,7 +70,7 @@ def test_those_that_answer_come_first(broken, make_site):
     good = make_site()
     poll(good.connection.pk)
 
-    assert due_polls(timezone.now() + MINUTE) == [good.connection.pk, broken.connection.pk]
+    assert due_polls(clock.now() + MINUTE) == [good.connection.pk, broken.connection.pk]
 
 
 def test_one_that_answers_again_is_polled_as_ever(broken):
@@ -81,7 +80,7 @@ def test_one_that_answers_again_is_polled_as_ever(broken):
     poll(broken.connection.pk)
 
     assert (again(broken).poll_failures_in_row, again(broken).poll_retry_at) == (0, None)
-    assert due_polls(timezone.now() + MINUTE) == [broken.connection.pk]
+    assert due_polls(clock.now() + MINUTE) == [broken.connection.pk]
 
 
 def test_a_change_or_a_passed_test_ends_the_waiting(broken):
@@ -89,13 +88,13 @@ def test_a_change_or_a_passed_test_ends_the_waiting(broken):
         lambda: change_connection(
             broken.connection.pk, actor=None, config={**again(broken).config, "ack_timeout": 60}
         ),
-        lambda: circuit.success(broken.connection.pk, now=timezone.now()),
+        lambda: circuit.success(broken.connection.pk, now=clock.now()),
     ):
         for _ in range(5):
             poll(broken.connection.pk)
-        assert due_polls(timezone.now() + 2 * MINUTE) == []
+        assert due_polls(clock.now() + 2 * MINUTE) == []
         end()
-        assert due_polls(timezone.now() + 2 * MINUTE) == [broken.connection.pk]
+        assert due_polls(clock.now() + 2 * MINUTE) == [broken.connection.pk]
         broken.connection.refresh_from_db()
 
 
@@ -108,4 +107,4 @@ def test_no_right_to_move_files_is_no_reason_to_look_less_often(site, monkeypatc
     monkeypatch.setattr("erp_connectors.transports.filesystem.FilesystemTransport._make_folder", denied)
     assert "may not" in poll(site.connection.pk).error
 
-    assert due_polls(timezone.now() + MINUTE) == [site.connection.pk]
+    assert due_polls(clock.now() + MINUTE) == [site.connection.pk]
