@@ -17,6 +17,7 @@ from tests.servers.processes import adopt, free_port, running
 from tests.servers.templates import template
 
 OWNER, APP_ROLE = "orderflow", "orderflow_app"
+MIGRATED = "migrated"  # a database of each migrated server, to which no client connects: to be copied
 _NOBODY = 65534
 _START_SECONDS = 30
 
@@ -48,18 +49,22 @@ def postgres_server(folder: Path, *, durable: bool = False, autovacuum: bool = T
 
 
 @contextmanager
-def migrated_server(folder: Path) -> Iterator[str]:
-    """Run a server as `postgres_server` does, whose database is migrated already."""
+def migrated_server(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """Run a server as `postgres_server` does, whose database is migrated already, and `MIGRATED` as well."""
     made = template("postgres", _migrate_cluster)
-    assert made, "only tests need this"
-    subprocess.run(["cp", "-a", made, folder], check=True)
-    with _serving(folder, (folder / "password").read_text()) as url:
+    if made:
+        subprocess.run(["cp", "-a", made, folder], check=True)
+    else:
+        _migrate_cluster(folder)
+    with _serving(folder, (folder / "password").read_text(), durable=durable) as url:
         yield url
 
 
 def _migrate_cluster(folder: Path) -> None:
     with postgres_server(folder) as url:
         new_world(folder / "world", DATABASE_URL=url)
+        with psycopg.connect(f"{url.rpartition('/')[0]}/template1", autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {MIGRATED} TEMPLATE postgres".encode())
 
 
 @contextmanager

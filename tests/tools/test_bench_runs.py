@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.parts import require_program
+from tests.servers import templates
 from tools.bench.__main__ import CASES
 from tools.bench.measuring import load
 
@@ -17,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: str) -> str:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    names = ("PATH", "HOME", "LANG", "TMPDIR", templates.FOLDER)  # it copies migrated databases, as other tests do
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT, env=kept, capture_output=True, text=True, timeout=1700, check=False,

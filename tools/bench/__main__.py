@@ -37,9 +37,9 @@ def main() -> None:
         # A space in each path, since a user's clone may have one.
         temporary = tempfile.TemporaryDirectory(dir=KEPT, prefix="one run ", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(temporary))
-        from tests.servers.postgres import postgres_server  # noqa: PLC0415  # not needed to print the help
+        from tests.servers.postgres import migrated_server  # noqa: PLC0415  # not needed to print the help
 
-        url = stack.enter_context(postgres_server(folder / "postgres", durable=True))
+        url = stack.enter_context(migrated_server(folder / "postgres", durable=True))
         world.prepare_django(folder, url)
         django.setup()
         from django.core.management import call_command  # noqa: PLC0415
@@ -224,8 +224,10 @@ def _pages(place: World, options: argparse.Namespace, url: str) -> Iterator[Resu
 def _new_database(url: str, name: str) -> str:
     import psycopg  # noqa: PLC0415
 
+    from tests.servers.postgres import MIGRATED  # noqa: PLC0415
+
     with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}".encode())
     return f"{url.rpartition('/')[0]}/{name}"
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.jobs.processes import new_world
+from tests.jobs.processes import new_world, world_at
 from tools.bench.measuring import DidNotDoIt
 from tools.bench.world import World
 
@@ -28,7 +28,7 @@ def orders_per_second(
     (own / "orders.json").write_text(json.dumps(orders))
     config = world.link(0).config(export_path=f"{folder}/in", ack_path=f"{folder}/ack")
     (own / "config.json").write_text(json.dumps(config))
-    place = new_world(own, **({"DATABASE_URL": database_url} if database_url else {}))
+    place = world_at(own, DATABASE_URL=database_url) if database_url else new_world(own)
     code = f"from tools.bench.endtoend import drive; drive({str(own)!r}, {str(folder)!r})"
     with place.running("run_workers", "--workers", str(workers)):
         done = place.manage("shell", "--no-imports", "-c", code)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from tests.jobs.processes import ROOT, new_world
+from tests.jobs.processes import ROOT, world_at
 from tools.bench.measuring import DidNotDoIt
 from tools.bench.world import World
 
@@ -44,7 +44,7 @@ def flood(world: World, database_url: str, *, files: int, ms: int) -> Flood:
     own.mkdir()
     config = world.link(ms).config(export_path=f"{folder}/in", ack_path=f"{folder}/ack")
     (own / "config.json").write_text(json.dumps(config))
-    place = new_world(own, DATABASE_URL=database_url)
+    place = world_at(own, DATABASE_URL=database_url)
     made = _run(place.env, f"from tools.bench.flood import prepare; prepare({str(folder)!r}, {files})")
     done = _run(place.env, f"from tools.bench.flood import drive; drive({made!r}, {files})")
     found = len(list((folder / "ack" / "processed").iterdir()))

@@ -27,9 +27,9 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = f"sqlite:///{folder}/bench.sqlite3"
         if options.database == "postgres":
-            from tests.servers.postgres import postgres_server  # noqa: PLC0415  # not needed for SQLite
+            from tests.servers.postgres import migrated_server  # noqa: PLC0415  # not needed for SQLite
 
-            url = stack.enter_context(postgres_server(folder / "postgres", durable=True))
+            url = stack.enter_context(migrated_server(folder / "postgres", durable=True))
         world.prepare_django(folder, url)
         django.setup()
         from django.core.management import call_command  # noqa: PLC0415

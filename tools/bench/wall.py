@@ -24,9 +24,9 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        from tests.servers.postgres import postgres_server  # noqa: PLC0415  # makes no world of its own
+        from tests.servers.postgres import migrated_server  # noqa: PLC0415  # makes no world of its own
 
-        url = stack.enter_context(postgres_server(folder / "postgres", durable=True))
+        url = stack.enter_context(migrated_server(folder / "postgres", durable=True))
         _prepare(folder, url)
         from django.db import connections  # noqa: PLC0415  # needs the settings
 
