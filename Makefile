@@ -48,7 +48,7 @@ PYTEST = $(PYTHON) -m pytest -n $(PROCESSES)
 
 test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and PostgreSQL; ARGS="-k push" for a part
 	$(PYTEST) --tier=everyday --database=sqlite $(ARGS)
-	$(PYTEST) --tier=everyday --database=postgres $(ARGS)
+	$(PYTEST) --tier=everyday --database=postgres $(ARGS) $(POSTGRES_ARGS)
 
 # Many of them wait: for a time-out, a restart, a browser.
 test-deep: PROCESSES = 4
