@@ -11,8 +11,9 @@ tier, or says nothing new on that database and is in none.
   (`tests/faults`). The statements behind it are those of any delivery and poll, which others repeat. Of the cases of
   one parametrised function the first repeats the statements of all, so it alone runs, unless `every_database` says
   that the cases differ in what they write or when.
-- Those that kill or freeze workers (fixture `make_cell`) are the exception: on SQLite everyday, on PostgreSQL deep. A
-  developer hits every point of the crash matrix before a commit, and CI hits each on both.
+- Those that kill or freeze workers (fixture `make_cell`) are the exception: on SQLite everyday, on PostgreSQL deep, and
+  there only if they are marked `every_database`, one for each point. A developer hits every point of the crash matrix
+  before a commit, and CI hits each on both.
 - An item marked `deep` runs on PostgreSQL only if it is also marked `every_database` or `postgres_only`: a killed
   worker may behave differently there; a browser or a supervisor does not.
 """
@@ -47,8 +48,10 @@ def _tier_on_postgres(item: pytest.Item) -> Tier | None:
         return "deep" if _is(item, "deep") else "everyday"
     if _is(item, "deep"):
         return "deep" if _is(item, "every_database") else None
+    if _KILLS in _fixtures(item):
+        return "deep" if _is(item, "every_database") else None
     if _commits(item):
-        return "deep" if _KILLS in _fixtures(item) else "everyday"
+        return "everyday"
     if not _uses_database(item) or _is(item, "not_of_database"):
         return None
     return "deep" if _is_first_case(item) or _is(item, "every_database") else None

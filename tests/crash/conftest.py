@@ -25,19 +25,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if str(item.path).startswith(HERE)]
     names = {item.nodeid for item in ours}
     for item in ours:
-        if not repeats_openssh(item.nodeid, names):
+        if not repeats_another(item.nodeid, names):
             item.add_marker(pytest.mark.every_database)
         call = getattr(item, "callspec", None)
         if call and call.params.get("kind", "filesystem") != "filesystem":
             item.add_marker(pytest.mark.deep)
 
 
-def repeats_openssh(name: str, names: Container[str]) -> bool:
-    """Return True for a cell over AsyncSSH whose point has a cell over OpenSSH, too.
+def repeats_another(name: str, names: Container[str]) -> bool:
+    """Return True for a cell over AsyncSSH whose point has a cell over OpenSSH, and for one over the file system whose
+    point has a cell over either.
 
-    Such a cell runs on SQLite only: the servers differ in what they answer, not in the statements of a worker that is
-    stopped there.
+    Such a cell runs on SQLite only: the dropzones differ in what they answer, not in the statements of a worker that
+    is stopped there.
     """
+    if "[filesystem-" in name:
+        return any(name.replace("[filesystem-", f"[{kind}-") in names for kind in ("openssh", "asyncssh"))
     return "[asyncssh" in name and name.replace("[asyncssh", "[openssh") in names
 
 
