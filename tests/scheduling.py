@@ -8,7 +8,7 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SHARED_FIXTURE = re.compile(r"^@pytest\.fixture\(.*scope=\"module\"", re.MULTILINE)
+_SHARED_FIXTURE = re.compile(r"^@pytest\.fixture\((?!.*autouse).*scope=\"module\"", re.MULTILINE)
 _OBJECT_STORE = re.compile(r"[\[-]s3[\]-]|^tests/servers/test_s3")
 
 
@@ -39,4 +39,6 @@ class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
 
 @cache
 def _shares_a_fixture(module: Path) -> bool:
-    return bool(_SHARED_FIXTURE.search(module.read_text(encoding="utf-8")))
+    """Return True if the module, or the `conftest.py` beside it, makes something once for a module."""
+    sources = (module, module.with_name("conftest.py"))
+    return any(_SHARED_FIXTURE.search(path.read_text(encoding="utf-8")) for path in sources if path.exists())

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: str) -> str:
-    names = ("PATH", "HOME", "LANG", "TMPDIR", templates.FOLDER)  # it copies migrated databases, as other tests do
+    # With the templates it copies migrated databases, as other tests do.
+    names = ("PATH", "HOME", "LANG", "TMPDIR", templates.FOLDER)
     kept = {name: os.environ[name] for name in names if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
