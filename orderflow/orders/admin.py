@@ -19,7 +19,7 @@ from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLi
 from orderflow.orders.same_number import hold_customers
 from orderflow.orders.search import search
 from orderflow.orders.states import EDITABLE, DraftStatus
-from orderflow.tenancy.admin import OrgScopedAdmin, may
+from orderflow.tenancy.admin import OrgScopedAdmin, may, without_link
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 from orderflow.transitions import IllegalMove, LostRace
@@ -27,6 +27,8 @@ from orderflow.typing_patches import InlineFormSet, TabularInline
 
 # A form with more lines than this is slow to fill and slower to send; DATA_UPLOAD_MAX_NUMBER_FIELDS fits it.
 EDITABLE_LINES = 1000
+ORG = without_link("org", gettext_lazy("organisation"))
+APPROVED_BY = without_link("approved_by", gettext_lazy("approved by"))
 _REFUSALS = (IllegalMove, LostRace, NotReady)
 
 
@@ -98,9 +100,9 @@ class DraftOrderAdmin(OrgScopedAdmin):
     ]
     search_help_text: ClassVar[Any] = gettext_lazy("Order number, customer's name or number, ERP number")
     autocomplete_fields = ["customer", "document"]
-    fields = ["org", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
-              "currency", "notes", "document", "approved_by", "approved_at", "erp_order_id", "line_count"]  # fmt: skip
-    readonly_fields = ["org", "status", "approved_by", "approved_at", "erp_order_id", "line_count"]
+    fields = [ORG, "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
+              "currency", "notes", "document", APPROVED_BY, "approved_at", "erp_order_id", "line_count"]  # fmt: skip
+    readonly_fields = [ORG, "status", APPROVED_BY, "approved_at", "erp_order_id", "line_count"]
     inlines = [LineInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -1,6 +1,6 @@
 """Base of the admin pages: a user sees the rows of its org and may do what its role permits."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -32,6 +32,17 @@ def may(request: HttpRequest, capability: Capability) -> bool:
 def yes_or_no(fact: bool | None) -> str:
     """In words: the pictures of Django's admin are read out as English."""
     return gettext("not known") if fact is None else gettext("yes") if fact else gettext("no")
+
+
+def without_link(relation: str, label: Any) -> Callable[[Any], str | None]:
+    """Return a read-only field for a relation. Django's own links to the row, also where the user may not open it."""
+
+    @admin.display(description=label)
+    def shown(row: Any) -> str | None:
+        related = getattr(row, relation)
+        return None if related is None else str(related)
+
+    return shown
 
 
 class OrgScopedAdmin(ModelAdmin):

@@ -379,6 +379,9 @@ def test_a_test_of_what_was_changed_since_counts_no_longer(client):
     client.post(change(row), {**SFTP, "password": "", "export_path": "/out"})
 
     assert "changed after the test" in client.get(change(row)).content.decode()
+    shown = client.get(reverse("admin:erp_connection_test", args=[row.pk]))
+    assert "changed after the test" in shown.content.decode()
+    assert shown.context["report"] is None  # neither its steps nor its result in the mail
 
 
 def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(client):

@@ -1,5 +1,7 @@
 """Every page of the admin, as everybody: who gets in, and that nobody ever sees another org's rows."""
 
+import html
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from erp_connectors.services.exports.push import push
 from orderflow.audit.models import Action, AuditLog
 from orderflow.audit.services import Entry, record
 from orderflow.orders.models import Customer, Document, DraftOrder
+from orderflow.orders.states import DraftStatus
 from orderflow.second_factor.models import SecondFactor
 from orderflow.tenancy.models import Org, User
 from orderflow.tenancy.roles import Role
@@ -244,6 +247,30 @@ def test_each_page_is_for_whom_the_table_says(worlds):
     table = dict(line.split(maxsplit=1) for line in TABLE.strip().splitlines())
 
     assert seen(worlds) == table
+
+
+@pytest.mark.parametrize("actor", ACTORS[:5])
+def test_no_page_has_a_link_that_its_reader_may_not_follow(worlds, actor):
+    own, other = worlds
+    client = client_of(actor, own, other)
+    followed: dict[str, int] = {}
+
+    refused = []
+    pages = {name: address(name, own) for name in names() if name not in ("logout", "login")}
+    editable = factories.draft(own.org, status=DraftStatus.NEEDS_REVIEW, approved_by=own.rows[User])
+    pages["editable order"] = reverse("admin:orders_draftorder_change", args=[editable.pk])
+    for name, url in pages.items():
+        page = client.get(url)
+        if page.status_code != 200 or "html" not in page.headers["Content-Type"]:
+            continue
+        for link in re.findall(r'<a [^>]*href="(/[^"#]+)', page.content.decode()):
+            if link not in followed:
+                followed[link] = client.get(html.unescape(link)).status_code
+            if followed[link] in (403, 404):
+                refused.append((name, link, followed[link]))
+
+    assert len(followed) > 20
+    assert not refused, "\n".join(map(str, refused))
 
 
 # Ways from a row to another org's: a list that followed them would answer by what it finds.

@@ -45,7 +45,11 @@ def problem(org, working):
     for _ in range(2):
         failed(working, FOLDER_MISSING, failed_as=FailedAs.REFUSED, error=refused)
     failed(working, FOLDER_MISSING, failed_as=FailedAs.UNKNOWN)
-    export(working, ExportStatus.ACKED, conflict_json={"file": "x", "erp_order_id": "SO-2"})
+    export(
+        working,
+        ExportStatus.ACKED,
+        conflict_json={"file": "x", "erp_order_id": "SO-2", "time": NOW.isoformat()},
+    )
     for _ in range(2):
         export(working, overdue_at=NOW)
     late = Fault(FOLDER_MISSING, "in /in").as_error(stage="stage", attempt=1, at=NOW)

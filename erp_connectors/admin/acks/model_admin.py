@@ -28,8 +28,10 @@ from erp_connectors.services.status.ack_status import summarize_ack
 from erp_connectors.services.status.export_files import SHOWN_ACK_SIGNS, readable
 from erp_connectors.services.status.search import search_acks
 from orderflow.messages import text
-from orderflow.tenancy.admin import yes_or_no
+from orderflow.tenancy.admin import without_link, yes_or_no
 from orderflow.tenancy.permissions import signed_in
+
+CONNECTION = without_link("connection", _("connection"))
 
 
 @admin.register(AckFile)
@@ -49,7 +51,7 @@ class AckFileAdmin(ListPage, RowActionPages, OrgColumn):
     show_full_result_count = False
     fields = readonly_fields = (
         "name", "status", "why", "export_page", "content", "size", "first_seen_at", "decided_at", "moved_at",
-        "moved_to", "left_there", "connection",
+        "moved_to", "left_there", CONNECTION,
     )  # fmt: skip
 
     def version(self, row: AckFile) -> str:

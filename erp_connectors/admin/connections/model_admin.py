@@ -21,6 +21,7 @@ from erp_connectors.dropzones import limits_of
 from erp_connectors.fault_records import hint_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
+from erp_connectors.outbox.models import Subscription
 from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE, connector_types
 from erp_connectors.services.connections import connection_test, manage, server_limits
 from erp_connectors.services.connections.endpoint import where_of
@@ -91,6 +92,8 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             context["subtitle"] = titled(connection)
         if connection is not None and self.has_change_permission(request, connection):
             context["setup"] = setup_of(connection)
+            notifications = self.admin_site.get_model_admin(Subscription)
+            context["may_add_notification"] = notifications.has_add_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ERPConnection, form: Any, change: bool) -> None:

@@ -79,6 +79,11 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
         return row
 
 
+def is_outdated(report: ProbeReport | None, connection: ERPConnection) -> bool:
+    """Return True if the connection was changed after the test, so the result says nothing about it."""
+    return report is not None and report.at < connection.updated_at
+
+
 def last_report(connection: ERPConnection) -> ProbeReport | None:
     row = connection.test_report
     return msgspec.convert(row, ProbeReport) if row else None

@@ -212,9 +212,14 @@ def _delayed(exports: QuerySet[Any], now: datetime) -> Iterator[Need]:
 
 def _contradicted(exports: QuerySet[ERPExport]) -> Iterator[Need]:
     groups = contradicted(exports).values_list("org", "connection")
-    for org, connection, how_many, since in groups.annotate(Count("pk"), Min("answered_at")):
+    counted = groups.annotate(how_many=Count("pk"), since=Min(KT("conflict_json__time")))
+    for org, connection, how_many, since in counted:
         yield Need(
-            kind=NeedKind.CONTRADICTED, org_id=org, connection_id=connection, count=how_many, since=since
+            kind=NeedKind.CONTRADICTED,
+            org_id=org,
+            connection_id=connection,
+            count=how_many,
+            since=datetime.fromisoformat(since),
         )
 
 

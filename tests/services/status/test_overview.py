@@ -199,7 +199,11 @@ class TestExports:
         assert [(need.kind, need.count) for need in seen(org).needs] == [(NeedKind.FAILED, 1)]
 
     def test_contradicting_answers_and_stray_files_are_told(self, org, working):
-        done = export(working, ExportStatus.ACKED, conflict_json={"file": "x", "erp_order_id": "SO-2"})
+        found_at = NOW - timedelta(minutes=5)
+        conflict = {"file": "x", "erp_order_id": "SO-2", "time": found_at.isoformat()}
+        done = export(
+            working, ExportStatus.ACKED, answered_at=NOW - timedelta(days=8), conflict_json=conflict
+        )
         for name, status, fields in (
             ("a", AckFileStatus.MALFORMED, {}),
             ("b", AckFileStatus.UNMATCHED, {}),
@@ -209,11 +213,13 @@ class TestExports:
         ):
             AckFile.objects.create(org=org, connection=working, name=name, status=status, **fields)
 
-        assert [(need.kind, need.count) for need in seen(org).needs] == [
+        needs = seen(org).needs
+        assert [(need.kind, need.count) for need in needs] == [
             (NeedKind.CONTRADICTED, 1),
             (NeedKind.MALFORMED, 1),
             (NeedKind.UNMATCHED, 1),
         ]
+        assert needs[0].since == found_at, "since the contradiction, not since the first answer"
 
     def test_orders_that_wait_for_a_person_are_counted(self, org, working):
         for status in (DraftStatus.READY, DraftStatus.READY, DraftStatus.NEEDS_REVIEW, DraftStatus.APPROVED):
@@ -321,7 +327,9 @@ def test_the_overview_costs_the_same_however_much_there_is(org, working, tmp_pat
             failed(theirs, kind)
             failed(working, kind)
         export(working, ExportStatus.PENDING, draft=DraftStatus.PUSHING)
-        export(theirs, ExportStatus.ACKED, answered_at=NOW, conflict_json={"file": "x"})
+        export(
+            theirs, ExportStatus.ACKED, answered_at=NOW, conflict_json={"file": "x", "time": NOW.isoformat()}
+        )
         factories.draft(org, status=DraftStatus.READY, lines=0)
 
     for user in users:
