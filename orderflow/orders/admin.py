@@ -27,8 +27,6 @@ from orderflow.typing_patches import InlineFormSet, TabularInline
 
 # A form with more lines than this is slow to fill and slower to send; DATA_UPLOAD_MAX_NUMBER_FIELDS fits it.
 EDITABLE_LINES = 1000
-ORG = without_link("org", gettext_lazy("organisation"))
-APPROVED_BY = without_link("approved_by", gettext_lazy("approved by"))
 _REFUSALS = (IllegalMove, LostRace, NotReady)
 
 
@@ -100,10 +98,12 @@ class DraftOrderAdmin(OrgScopedAdmin):
     ]
     search_help_text: ClassVar[Any] = gettext_lazy("Order number, customer's name or number, ERP number")
     autocomplete_fields = ["customer", "document"]
-    fields = [ORG, "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
-              "currency", "notes", "document", APPROVED_BY, "approved_at", "erp_order_id", "line_count"]  # fmt: skip
-    readonly_fields = [ORG, "status", APPROVED_BY, "approved_at", "erp_order_id", "line_count"]
+    fields = ["org_name", "status", "external_order_number", "customer", "order_date", "requested_delivery_date",
+              "currency", "notes", "document", "approver", "approved_at", "erp_order_id", "line_count"]  # fmt: skip
+    readonly_fields = ["org_name", "status", "approver", "approved_at", "erp_order_id", "line_count"]
     inlines = [LineInline]
+    org_name = staticmethod(without_link("org", gettext_lazy("organisation")))
+    approver = staticmethod(without_link("approved_by", gettext_lazy("approved by")))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # A subquery, because a join would count each line as often as a search finds the order.

@@ -249,14 +249,16 @@ def test_each_page_is_for_whom_the_table_says(worlds):
     assert seen(worlds) == table
 
 
-@pytest.mark.parametrize("actor", ACTORS[:5])
+@pytest.mark.parametrize("actor", ["INTEGRATOR", "OPS", "VIEWER", "staff"])
 def test_no_page_has_a_link_that_its_reader_may_not_follow(worlds, actor):
     own, other = worlds
     client = client_of(actor, own, other)
     followed: dict[str, int] = {}
 
     refused = []
-    pages = {name: address(name, own) for name in names() if name not in ("logout", "login")}
+    pages = {
+        name: address(name, own) for name in names() if not re.search("log(in|out)$|_(history|delete)$", name)
+    }
     editable = factories.draft(own.org, status=DraftStatus.NEEDS_REVIEW, approved_by=own.rows[User])
     pages["editable order"] = reverse("admin:orders_draftorder_change", args=[editable.pk])
     for name, url in pages.items():

@@ -31,8 +31,6 @@ from orderflow.messages import text
 from orderflow.tenancy.admin import without_link, yes_or_no
 from orderflow.tenancy.permissions import signed_in
 
-CONNECTION = without_link("connection", _("connection"))
-
 
 @admin.register(AckFile)
 class AckFileAdmin(ListPage, RowActionPages, OrgColumn):
@@ -51,8 +49,10 @@ class AckFileAdmin(ListPage, RowActionPages, OrgColumn):
     show_full_result_count = False
     fields = readonly_fields = (
         "name", "status", "why", "export_page", "content", "size", "first_seen_at", "decided_at", "moved_at",
-        "moved_to", "left_there", CONNECTION,
+        "moved_to", "left_there", "connection_name",
     )  # fmt: skip
+
+    connection_name = staticmethod(without_link("connection", _("connection")))
 
     def version(self, row: AckFile) -> str:
         return f"{row.status} {row.dismissed_at}"
