@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
+from orderflow.messages import Message
+
 Address = IPv4Address | IPv6Address
 
 # Clouds serve credentials to local requests at these addresses; their other such addresses are link-local.
@@ -23,15 +25,15 @@ NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # RFC 6052
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
-def refusal(address: Address, *, loopback: bool, nat64: Sequence[IPv6Network] = ()) -> str:
-    """Return why nothing may connect to this address; empty if it may.
+def refusal(address: Address, *, loopback: bool, nat64: Sequence[IPv6Network] = ()) -> Message | None:
+    """Return why nothing may connect to this address; None if it may.
 
     ``loopback``: this machine is allowed. ``nat64``: prefixes of the network's own translators.
     """
     for one in (address, *_carried(address, nat64)):
         if why := _refusal(one, loopback=loopback):
-            return why if one == address else f"{why} (as {one})"
-    return ""
+            return why if one == address else Message("address.carries", why=why, address=str(one))
+    return None
 
 
 def is_public(address: Address, *, nat64: Sequence[IPv6Network] = ()) -> bool:
@@ -83,13 +85,13 @@ def _is_isatap(address: Address) -> bool:
     return isinstance(address, IPv6Address) and int(address) >> 32 & 0xFFFFFFFF in _ISATAP
 
 
-def _refusal(address: Address, *, loopback: bool) -> str:
+def _refusal(address: Address, *, loopback: bool) -> Message | None:
     if address in METADATA:
-        return "is where a cloud hands out credentials"
+        return Message("address.metadata")
     if address.is_link_local or (isinstance(address, IPv6Address) and address.is_site_local):
-        return "is link-local, as are the addresses where clouds hand out credentials"
+        return Message("address.link_local")
     if address.is_unspecified or address in THIS_NETWORK:
-        return "names no machine"
+        return Message("address.unspecified")
     if address.is_multicast or (isinstance(address, IPv4Address) and address.is_reserved):
-        return "is no single machine's address"
-    return "" if loopback or not address.is_loopback else "is the machine that OrderFlow itself runs on"
+        return Message("address.not_single")
+    return None if loopback or not address.is_loopback else Message("address.loopback")

@@ -12,6 +12,7 @@ from django.conf import settings
 from erp_connectors.address_policy import refusal
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
 from erp_connectors.sftp.tcp import connect_tcp
+from orderflow.messages import english
 
 DEFAULT_SECONDS = 10.0
 
@@ -25,7 +26,7 @@ def connect(host: str, port: int, seconds: float = DEFAULT_SECONDS) -> socket.so
 
     def require_allowed(address: IPv4Address | IPv6Address) -> None:
         if why := refusal(address, loopback=True, nat64=settings.NAT64_PREFIXES):
-            raise AddressRefused(f"{host} is {address}, which {why}")
+            raise AddressRefused(f"{host} is {address}: {english(why)}")
 
     try:
         return connect_tcp(host, port, timeout=seconds, allow=require_allowed)

@@ -28,7 +28,7 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
     except ConfigError as error:
         raise Fault(CONFIG_INVALID, f"{error}.") from None
     except UnknownConnectorType as error:
-        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
+        raise Fault(CONNECTOR_UNKNOWN, error.message) from None
     except Exception as error:
         # A connector or transport of another package must not stop the work on other connections.
         log.exception("config.internal_error", connection_id=str(connection.pk))

@@ -22,7 +22,7 @@ def cause_of(record: FaultRecord | None) -> str:
     params = record.get("params") or {}
     if record["code"] == REFUSED_BY_ERP.code:
         return str(params.get("message") or gettext(REFUSED_BY_ERP.meaning))
-    return text(Message(record["code"], **params))
+    return text(Message.from_json(record))
 
 
 def hint_of(record: FaultRecord | None) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from orderflow.messages import Message, storable
+from orderflow.messages import Message, Param, Template, as_message, english, register
 
 
 class Scope(StrEnum):
@@ -273,26 +273,43 @@ _ASK: dict[str, str] = {
 }
 
 
+register(
+    {
+        kind.code: Template(kind.meaning, before={"path": "%(path)s:"}, optional={"detail": "%(detail)s"})
+        for kind in FAULT_KINDS.values()
+    }
+)
+
+
 class Fault(Exception):
-    """A fault that happened. ``detail`` adds what the table can't say, and never holds a secret.
+    """A fault that happened. ``detail``: sentences for what the table can't say, without a secret.
+
+    A detail that is text is another program's: it is shown as it is.
 
     ``scope``: that of the kind, unless a wider one is given: a bug of a transport affects its whole connection.
     """
 
     def __init__(
-        self, kind: FaultKind, detail: str = "", *, path: str = "", scope: Scope | None = None
+        self,
+        kind: FaultKind,
+        detail: Message | str | None = None,
+        *,
+        path: str = "",
+        scope: Scope | None = None,
     ) -> None:
         self.kind = kind
         self.scope = scope or kind.scope
-        self.detail = storable(detail)
+        self.detail = as_message(detail) if detail else None
         self.path = _showable(path)
-        super().__init__(self.message)
+        super().__init__(kind.code)
+
+    def __str__(self) -> str:
+        return self.message
 
     @property
     def message(self) -> str:
-        where = f" ({self.path})" if self.path else ""
-        because = f" {self.detail}" if self.detail else ""
-        return f"{self.kind.meaning}{where}{because}"
+        """The text in English, for logs and commands."""
+        return english(self.as_message())
 
     @property
     def code(self) -> str:
@@ -304,11 +321,8 @@ class Fault(Exception):
 
     def as_message(self) -> Message:
         """Return the fault as a message: the kind's code, with path and detail if there are any."""
-        return Message(self.code, **self.params)
-
-    @property
-    def params(self) -> dict[str, str]:
-        return {name: value for name, value in (("path", self.path), ("detail", self.detail)) if value}
+        params: dict[str, Param] = {"path": self.path, "detail": self.detail}
+        return Message(self.code, **{name: value for name, value in params.items() if value})
 
     def as_log(self, *, stage: str, attempt: int) -> dict[str, Any]:
         """Return the fields of a log line about an export."""
@@ -317,8 +331,7 @@ class Fault(Exception):
     def as_error(self, *, stage: str, attempt: int, at: datetime) -> dict[str, Any]:
         """Return the record of the fault, see `fault_records`."""
         return {
-            "code": self.code,
-            "params": self.params,
+            **self.as_message().as_json(),
             "stage": stage,
             "attempt": attempt,
             "time": at.isoformat(),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from erp_connectors.faults import CONFIG_UNREADABLE, Fault
+from orderflow.messages import Message
 from orderflow.secrets.crypto import Undecryptable
 from orderflow.secrets.fields import EncryptedField
 
@@ -11,4 +12,7 @@ class EncryptedConfigField(EncryptedField):
     """Reading it raises `Fault` CONFIG_UNREADABLE. The model's ``KIND`` is what users call a row."""
 
     def unreadable(self, row: Any, error: Undecryptable) -> Fault:
-        return Fault(CONFIG_UNREADABLE, f"{row.KIND} {row.id}: {error}.")
+        return Fault(
+            CONFIG_UNREADABLE,
+            Message("config.row_unreadable", kind=row.KIND, id=str(row.id), why=error.message),
+        )

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.states import ExportStatus
 from orderflow.durations import duration
 from orderflow.messages import Message, Template, register, sentences
@@ -26,8 +25,34 @@ _REMARKS = {"remarks": sentences}
 
 register(
     {
-        kind.code: Template(kind.meaning, optional={"path": "(%(path)s)", "detail": "%(detail)s"})
-        for kind in FAULT_KINDS.values()
+        "sftp.server_says": "The server says: “%(text)s”.",
+        "sftp.often_full": "Often the disk is full or a quota is used up.",
+        "sftp.absent_then_there": "The file was first absent, and then there.",
+        "sftp.not_there": "The file is not there.",
+        "sftp.not_listed": "The folder could not be listed, so whether the file was renamed is not known.",
+        "file.not_a_folder": "A file with the name of the folder exists.",
+        "file.size": "It has %(size)s bytes instead of %(expected)s bytes.",
+        "file.too_large": "It has more than %(most)s bytes.",
+        "file.free_space": "%(free)s bytes are free.",
+        "host.not_a_name": "%(host)s is not a host name.",
+        "host.not_listed": "%(host)s is not one of SFTP_ALLOWED_HOSTS.",
+        "host.address_not_listed": "%(host)s is %(address)s, which is not in SFTP_ALLOWED_HOSTS.",
+        "host.address_refused": "%(host)s is %(address)s: %(why)s.",
+        "address.metadata": "clouds hand out credentials at this address",
+        "address.link_local": "the address is link-local, as are those where clouds hand out credentials",
+        "address.unspecified": "no machine has this address",
+        "address.not_single": "the address is not that of a single machine",
+        "address.loopback": "it is the machine that OrderFlow itself runs on",
+        "address.carries": "%(why)s (as %(address)s)",
+        "render.order_missing": "The order is missing.",
+        "render.lines_missing": "The order has %(lines)s lines, %(read)s were read.",
+        "render.no_customer": "The order has no customer.",
+        "render.not_approved": "The order is not approved.",
+        "delivery.staged_at": "It was staged at %(destination)s.",
+        "delivery.earlier_file": "The earlier file is %(name)s.",
+        "acceptance.no_ack_folder": "The connection has no ack folder, so no day would ever end.",
+        "connector.unknown": "There is no connector type %(type)s; this deployment has %(known)s.",
+        "config.row_unreadable": "%(kind)s %(id)s: %(why)s.",
     }
 )
 register(

@@ -130,23 +130,20 @@ class GuaranteeLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """How often one order file may appear in a dropzone; ``reason``: for users, a message or an English text."""
+    """How often one order file may appear in a dropzone; ``reason``: for users."""
 
     level: GuaranteeLevel
-    reason: Message | str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One step of a connection test: its name, duration, and result or fault.
-
-    ``found``: a message, or a text that is shown as it is.
-    """
+    """One step of a connection test: its name, duration, and result or fault."""
 
     name: str
     label: str
     duration_ms: int
-    found: Message | str = ""
+    found: Message | None = None
     fault: Fault | None = None
     abilities: tuple[Ability, ...] = ()
     guarantee: Guarantee | None = None

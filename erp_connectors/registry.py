@@ -17,6 +17,7 @@ from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.transports.base import Transport, TransportPolicy
+from orderflow.messages import Message
 
 ORG_PLACE = "{org}"
 CONNECTOR_GROUP, TRANSPORT_GROUP = "orderflow.connectors", "orderflow.transports"
@@ -33,8 +34,8 @@ TRANSPORTS = {
 
 class UnknownConnectorType(LookupError):
     def __init__(self, connector_type: str) -> None:
-        known = ", ".join(connector_types())
-        super().__init__(f"There is no connector type {connector_type!r}; this deployment has {known}.")
+        self.message = Message("connector.unknown", type=connector_type, known=", ".join(connector_types()))
+        super().__init__(self.message)
 
 
 class UnknownMode(LookupError):

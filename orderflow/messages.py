@@ -54,12 +54,13 @@ class Message:
 class Template:
     """The English text of a code, which is the key of its translations.
 
-    ``plural``: the text if the parameter ``n`` is not 1. ``optional``: what follows the text for each of these
-    parameters that is given and not empty. ``formats``: how to write a parameter.
+    ``plural``: the text if the parameter ``n`` is not 1. ``before`` and ``optional``: what precedes and follows the
+    text for each of these parameters that is given and not empty. ``formats``: how to write a parameter.
     """
 
     text: str
     plural: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
     optional: Mapping[str, str] = field(default_factory=dict)
     formats: Mapping[str, Format] = field(default_factory=dict)
 
@@ -90,13 +91,10 @@ def text(message: Message | None) -> str:
         shown = ", ".join(f"{name}: {_written(value)}" for name, value in message.params.items())
         return f"{message.code} ({shown})" if shown else message.code
     values = _Values((name, _formatted(template, name, value)) for name, value in message.params.items())
-    parts = [_translated(template, message) % values] if template.text else []
-    parts += [
-        translation.gettext(part) % values
-        for name, part in template.optional.items()
-        if message.params.get(name)
-    ]
-    return " ".join(parts)
+    parts = _present(template.before, message)
+    parts += [_translated(template, message)] if template.text else []
+    parts += _present(template.optional, message)
+    return " ".join(part % values for part in parts)
 
 
 def english(message: Message | None) -> str:
@@ -144,6 +142,10 @@ class _Values(dict[str, str]):
     def __missing__(self, name: str) -> str:
         # A row of another version of the program; a page with a gap is better than none.
         return "?"
+
+
+def _present(parts: Mapping[str, str], message: Message) -> list[str]:
+    return [translation.gettext(part) for name, part in parts.items() if message.params.get(name)]
 
 
 def _translated(template: Template, message: Message) -> str:

@@ -13,8 +13,8 @@ from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.connection_config import config_fields
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.outbox.delivery_errors import REASONS
-from erp_connectors.services.connections import connection_test
 from erp_connectors.services.connections.capabilities import ABILITIES
+from erp_connectors.services.connections.test_report import OUR_STEPS
 from erp_connectors.services.exports import deadlines
 from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.event_texts import EVENT_TEXTS
@@ -52,16 +52,15 @@ def our_texts() -> list[str]:
     for field in config_fields("DROPZONE_JSON_V1"):
         texts += [field.label, field.help, field.group, *(label for _, label in field.choices)]
     steps = [*SftpTransport.opening, *FilesystemTransport.opening]
-    steps += [connection_test.EXPORT_STEP, connection_test.ACK_STEP, connection_test.ABILITIES_STEP]
+    steps += OUR_STEPS
     texts += [label for _, label in steps]
     texts += ABILITIES.values()
     texts += [worded.text for worded in EVENT_TEXTS.values()]
     texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
     for template in messages.TEMPLATES.values():
-        texts += [template.text] if not template.plural else []
-        texts += [
-            part for part in template.optional.values() if re.search("[A-Za-z]{2}", PLACE.sub("", part))
-        ]
+        parts = [*template.before.values(), *template.optional.values()]
+        parts += [template.text] if not template.plural else []
+        texts += [part for part in parts if re.search("[A-Za-z]{2}", PLACE.sub("", part))]
     texts += [deadlines.MEANING, deadlines.HINT]
     return [text for text in dict.fromkeys(texts) if text]
 

@@ -26,6 +26,7 @@ from erp_connectors.sessions import session_pool
 from erp_connectors.simulated_erp import Behaviour, SimulatedErp
 from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.base import Transport
+from orderflow.messages import Message
 from orderflow.orders.approval import approve
 from orderflow.orders.drafting import create_draft
 from orderflow.orders.models import Customer
@@ -51,7 +52,7 @@ def play(
     """Day after day; ``done`` hears of each as it ends. Raises `Fault` where the dropzone can't be reached at all."""
     dropzone = dropzone_of(connection)
     if not dropzone.ack_path:
-        raise Fault(CONFIG_INVALID, "It has no folder for answers, so no day would ever end.")
+        raise Fault(CONFIG_INVALID, Message("acceptance.no_ack_folder"))
     with open_transport(dropzone) as transport:
         for folder in (dropzone.export_path, dropzone.ack_path):
             next(transport.list(folder), None)

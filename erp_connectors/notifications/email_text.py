@@ -8,9 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from erp_connectors.notifications.links import link_to
-from erp_connectors.notifications.notification_content import ConnectionRef, NotificationContent, Occurrence
+from erp_connectors.notifications.notification_content import (
+    ConnectionRef,
+    NotificationContent,
+    Occurrence,
+    problem_of,
+)
 from erp_connectors.outbox.events import OF_A_CIRCUIT, Event
-from erp_connectors.services.status.connection_health import ConnectionProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,9 @@ def _heading(event: Event, content: NotificationContent, place: str) -> Iterator
 def _listed(event: Event, content: NotificationContent, *, several: bool) -> Iterator[str]:
     for one in content.first:
         if event not in OF_A_CIRCUIT:
-            yield f"- {_order(one)}: {_cause(one)}"
-        elif several or _cause(one):
-            yield f"- {named(one.connection)}{': ' if _cause(one) else ''}{_cause(one)}"
+            yield f"- {_order(one)}: {_cause(event, one)}"
+        elif several or _cause(event, one):
+            yield ": ".join(filter(None, [f"- {named(one.connection)}", _cause(event, one)]))
     if content.count > len(content.first):
         more = content.count - len(content.first)
         yield ngettext("- and %(n)s more", "- and %(n)s more", more) % {"n": more}
@@ -89,23 +93,16 @@ def _order(one: Occurrence) -> str:
     return f"{one.order_number} ({one.filename})" if one.order_number else one.filename
 
 
-def _cause(one: Occurrence) -> str:
-    cause = _problem(one).cause or one.code
+def _cause(event: Event, one: Occurrence) -> str:
+    cause = problem_of(event, one).cause or one.code
     return f"{one.error_code}: {cause}" if one.error_code and one.error_code not in cause else cause
 
 
 def _next_step(event: Event, content: NotificationContent) -> str:
     if event is Event.CIRCUIT_CLOSED:
         return _("There is nothing to do: what had waited is being sent.")
-    hint = _problem(content.first[0]).hint
+    hint = problem_of(event, content.first[0]).hint
     return _("What to do next: %(hint)s") % {"hint": hint} if hint else ""
-
-
-def _problem(one: Occurrence) -> ConnectionProblem:
-    if one.code:
-        return ConnectionProblem.of({"code": one.code, "params": one.params})
-    # An overdue answer is no fault; the catalogue has its texts.
-    return ConnectionProblem("", _(one.message) if one.message else "", _(one.hint) if one.hint else "")
 
 
 def _farewell() -> str:

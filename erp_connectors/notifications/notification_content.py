@@ -1,17 +1,19 @@
 """The content of a notification as values: made once, stored in its row, formatted for e-mails and webhooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.utils.translation import gettext as _
 
-from erp_connectors.fault_records import FaultRecord, as_api
+from erp_connectors.fault_records import FaultRecord
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import PendingEvent, Subscription
 from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.exports import deadlines
+from erp_connectors.services.status.connection_health import ConnectionProblem
 from erp_connectors.states import ExportStatus
 
 NAMED = 5
@@ -36,10 +38,12 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
     order_number: str = ""
     filename: str = ""
     code: str = ""
-    error_code: str = ""
-    params: dict[str, str] = msgspec.field(default_factory=dict)
-    message: str = ""
-    hint: str = ""
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def error_code(self) -> str:
+        """Return the ERP's code of a refusal."""
+        return str(self.params.get("error_code") or "")
 
 
 class NotificationContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,18 +96,29 @@ def _occurrence(pending_event: PendingEvent, event: Event, ref: ConnectionRef) -
         order_id=str(export.draft_order_id),
         order_number=_clean(export.draft_order.external_order_number),
         filename=export.filename,
-        **(_late() if event is Event.EXPORT_OVERDUE else _why(export.error_json or {})),
+        **({} if event is Event.EXPORT_OVERDUE else _why(export.error_json or {})),
     )
 
 
-def _late() -> dict[str, Any]:
-    return {"message": deadlines.MEANING, "hint": deadlines.HINT}
+def problem_of(event: Event, one: Occurrence) -> ConnectionProblem:
+    """Return cause and hint in the active language; both are empty if there is no problem."""
+    if one.code:
+        return ConnectionProblem.of({"code": one.code, "params": one.params})
+    if event is Event.EXPORT_OVERDUE:
+        return ConnectionProblem("", _(deadlines.MEANING), _(deadlines.HINT))
+    return ConnectionProblem("", "", "")
 
 
 def _why(record: FaultRecord) -> dict[str, Any]:
-    shown = as_api(record) or {}
-    texts = {name: _clean(shown.get(name)) for name in ("code", "error_code", "message", "hint")}
-    return {**texts, "params": {name: _clean(value) for name, value in shown.get("params", {}).items()}}
+    return {"code": _clean(record.get("code")), "params": _clean_params(record.get("params") or {})}
+
+
+def _clean_params(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _clean_params(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_clean_params(one) for one in value]
+    return value if isinstance(value, int) else _clean(value)
 
 
 def _clean(value: object) -> str:

@@ -53,7 +53,7 @@ class Channels:
         except SshError as error:
             if not self._others:
                 raise
-            raise ChannelsRefused(str(error)) from None
+            raise ChannelsRefused(*error.texts) from None
         self.settle()
 
     @property
@@ -103,11 +103,11 @@ class Channels:
             raise self._refused
         wait(self._others)
         open_ = [other for other in self._others if other.exception() is None]
-        refused = [error for other in self._others if (error := other.exception())]
+        refused = [error for other in self._others if isinstance(error := other.exception(), SshError)]
         # A server may end a channel that was idle for long; another is opened in its place if it is wanted.
         self._others = [other for other in open_ if not other.result().closed]
         if refused and not self._alive():
-            self._refused = ChannelsRefused(str(refused[0]))
+            self._refused = ChannelsRefused(*refused[0].texts)
             raise self._refused
         if refused:
             self._learned.channels(1 + len(open_))

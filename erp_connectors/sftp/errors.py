@@ -12,14 +12,18 @@ SshError
      `- TransferRefused                                              ... after it had opened that file
 """
 
-MAX_TEXT = 1_500
+from erp_connectors.sftp.texts import MAX_TEXT, Text, showable
 
 
 class SshError(Exception):
-    """The text never contains a secret. Text of the server in it can be shown and stored."""
+    """``texts``: sentences that say more than the class."""
 
-    def __init__(self, text: str = "") -> None:
-        super().__init__(showable(text, MAX_TEXT))
+    def __init__(self, *texts: Text) -> None:
+        self.texts = texts
+        super().__init__(*texts)
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.texts))
 
 
 class NameNotFound(SshError):
@@ -117,16 +121,8 @@ class StatusError(SshError):
     def __init__(self, code: int, text: str) -> None:
         self.code = code
         self.text = showable(text, MAX_TEXT)
-        super().__init__(f"status {code}: {self.text}")
+        super().__init__(Text("ssh.status", status=code, says=self.text))
 
 
 class TransferRefused(StatusError):
     """The file had been opened, so a "no such file" says nothing about its folder."""
-
-
-def showable(text: str, most: int) -> str:
-    """Return the text without control characters, cut to a length."""
-    shown = text[:most]
-    if not shown.isprintable():
-        shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in shown)
-    return f"{shown}…" if len(text) > most else shown

@@ -1,6 +1,7 @@
 """Track the open handles of one channel, to detect a handle that the server gives out twice before it is used."""
 
 from erp_connectors.sftp.errors import HandleReused
+from erp_connectors.sftp.texts import Text
 
 
 class OpenHandles:
@@ -29,7 +30,7 @@ class OpenHandles:
             closing = self._open.pop(handle)
             self._folders.discard(handle)
             if closing is None or request_id < closing:
-                raise HandleReused("the server gave two open files the same handle")
+                raise HandleReused(Text("ssh.handle_reused"))
         self._open[handle] = None
         if folder:
             self._folders.add(handle)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from erp_connectors.sftp.errors import KeyUnreadable
+from erp_connectors.sftp.texts import Text
 
 # About two seconds each. ssh-keygen takes 16 or 24 rounds, and 100 is what the cautious ask for.
 MAX_ROUNDS = 256
@@ -17,7 +18,6 @@ MAX_MEMORY = 1 << 20
 # Argon2's memory in KiB, 128 MiB as well, and that times its passes. PuTTYgen takes 8 MiB and some ten passes.
 MAX_ARGON2_MEMORY, MAX_ARGON2_WORK, MAX_ARGON2_LANES = 1 << 17, 1 << 20, 64
 
-_COSTLY = "its passphrase is hashed so often that unlocking it would take minutes"
 _BODY = re.compile(rb"-----BEGIN ([A-Z ]+)-----(.*?)-----END", re.DOTALL)
 _MAGIC = b"openssh-key-v1\0"
 _INTEGER, _CONSTRUCTED = 0x02, 0x20
@@ -36,13 +36,13 @@ def require_cheap(data: bytes) -> None:
         except (binascii.Error, struct.error, IndexError):
             continue  # the key parser reports the error
         if not cheap:
-            raise KeyUnreadable(f"{_COSTLY}; write it anew with 'ssh-keygen -p -a 100'")
+            raise KeyUnreadable(Text("ssh.key_costly"))
 
 
 def require_cheap_argon2(memory: int, passes: int, lanes: int) -> None:
     """``memory`` in KiB. Raises `KeyUnreadable` if deriving a key would take long, or much memory."""
     if memory > MAX_ARGON2_MEMORY or memory * passes > MAX_ARGON2_WORK or lanes > MAX_ARGON2_LANES:
-        raise KeyUnreadable(f"{_COSTLY}; save it again with PuTTYgen's own parameters")
+        raise KeyUnreadable(Text("ssh.key_costly_putty"))
 
 
 def _is_cheap(numbers: list[int]) -> bool:

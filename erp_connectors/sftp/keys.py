@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from erp_connectors.sftp.errors import HostKeyUnknown, KeyUnreadable
 from erp_connectors.sftp.kdf_limits import require_cheap
 from erp_connectors.sftp.putty_keys import PrivateKey, is_putty_key, load_putty_key
+from erp_connectors.sftp.texts import Text, showable
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def parse_host_key(line: str) -> HostKey:
             # The blob repeats its type, so a mangled paste is noticed here and not at the first delivery.
             if blob[4 : 4 + len(kind)] == kind.encode():
                 return HostKey(kind, blob)
-    raise HostKeyUnknown(f"'{line[:40]}…' is not a public key like 'ssh-ed25519 AAAA…'")
+    raise HostKeyUnknown(Text("ssh.not_a_public_key", line=showable(line, 40)))
 
 
 def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
@@ -60,7 +61,7 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     try:
         return _as_paramiko(key)
     except (ValueError, UnsupportedAlgorithm, paramiko.SSHException):
-        raise KeyUnreadable("it is of a kind or curve that SSH does not know") from None
+        raise KeyUnreadable(Text("ssh.key_unknown_kind")) from None
 
 
 def _encoded(text: str) -> bytes:
@@ -86,9 +87,9 @@ def _parse(data: bytes, passphrase: bytes | None) -> PrivateKey:
     try:
         key = _load(load, data, passphrase)
     except (TypeError, ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
-        raise KeyUnreadable(_explain(data, passphrase, error)) from None
+        raise KeyUnreadable(Text(_explain(data, passphrase, error))) from None
     if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey):
-        raise KeyUnreadable("it is neither an Ed25519, an ECDSA nor an RSA key")
+        raise KeyUnreadable(Text("ssh.key_other_kind"))
     return key
 
 
@@ -103,16 +104,13 @@ def _load(load: Callable[[bytes, bytes | None], object], data: bytes, passphrase
 
 
 def _explain(data: bytes, passphrase: bytes | None, error: Exception) -> str:
+    """Return the code of the text that explains the error."""
     if b"PUBLIC KEY" in data or data.startswith((b"ssh-", b"ecdsa-")):
-        return "it is a public key; the private one is needed"
+        return "ssh.key_public"
     if b"PRIVATE KEY" not in data:
-        return "it does not look like a private key (-----BEGIN … PRIVATE KEY-----, or PuTTY-User-Key-File-…)"
+        return "ssh.key_not_private"
     if isinstance(error, TypeError) or "ncrypted" in str(error) or "assword" in str(error):
-        return (
-            "it is encrypted and its passphrase is missing"
-            if passphrase is None
-            else "the passphrase is wrong"
-        )
+        return "ssh.key_passphrase_missing" if passphrase is None else "ssh.key_passphrase_wrong"
     if passphrase is not None:
-        return "the passphrase is wrong, or the key is damaged"
-    return "the text is damaged; paste the whole file"
+        return "ssh.key_passphrase_wrong_or_damaged"
+    return "ssh.key_damaged"

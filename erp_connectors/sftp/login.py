@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import paramiko
 
 from erp_connectors.sftp.errors import ConnectionLost, LoginRefused
-from erp_connectors.sftp.hardened_transport import GuardedTransport, KeyTypeRefused
+from erp_connectors.sftp.hardened_transport import GuardedTransport, KeyTypeRefused, PasswordExpired
 from erp_connectors.sftp.redact import Redact
+from erp_connectors.sftp.texts import Text
 
 KEY, PASSWORD, QUESTIONS = "publickey", "password", "keyboard-interactive"
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
@@ -66,19 +67,12 @@ class Login:
                 if not more:
                     return
                 self._asked = more
-        raise LoginRefused(self._hide(self._what_is_missing()))
+        raise LoginRefused(self._missing().redacted(self._hide))
 
     @property
     def method(self) -> LoginMethod:
         key = f"{self._key.get_name()} {self._key.fingerprint}" if self._key and KEY in self.accepted else ""
         return LoginMethod(key, password=bool({PASSWORD, QUESTIONS} & {*self.accepted}))
-
-    @property
-    def how(self) -> str:
-        """The method in English, for errors: ``key ssh-ed25519 SHA256:… and password``."""
-        found = self.method
-        names = [f"key {found.key}"] if found.key else []
-        return " and ".join([*names, "password"] if found.password else names)
 
     def _next(self) -> str | None:
         """Return the next method that is worth trying; None if there is none."""
@@ -113,41 +107,48 @@ class Login:
     def _refusal(self, method: str, error: paramiko.AuthenticationException) -> Exception:
         transport = self._transport
         if not (transport.is_active() or transport.denied):
-            return ConnectionLost("during the login")
-        reasons = [f"User {self._username!r}: {transport.denied or error}"]
+            return ConnectionLost(Text("ssh.in_login"))
+        if isinstance(error, PasswordExpired):
+            reasons = [Text("ssh.password_expired", user=self._username)]
+        else:
+            why = (transport.denied or str(error)).rstrip(".")
+            reasons = [Text("ssh.login_refused", user=self._username, error=why)]
         if self.accepted:
-            reasons.append(f"It accepted the {self.how}, but not the {self._name(method)}")
+            reasons.append(
+                Text("ssh.refused_second", accepted=self._accepted_methods(), refused=self._named(method))
+            )
         if method == KEY:
-            reasons.append(self._about_key_type(error))
+            reasons += self._about_key_type(error)
         if self._unanswered:
-            reasons.append(self._about_questions())
+            reasons.append(Text("ssh.asks", questions=", ".join(f"“{one}”" for one in self._unanswered)))
         elif self._asked is not None and not self.accepted:
-            reasons.append(self._what_is_missing())
-        return LoginRefused(self._hide(". ".join(filter(None, (text.rstrip(".") for text in reasons)))))
+            reasons.append(self._missing())
+        return LoginRefused(*(reason.redacted(self._hide) for reason in reasons))
 
-    def _about_key_type(self, error: paramiko.AuthenticationException) -> str:
+    def _about_key_type(self, error: paramiko.AuthenticationException) -> list[Text]:
         """Empty unless the type of the key may be the cause."""
         if self._key is None:
-            return ""
+            return []
         kind, listed = self._key.get_name(), self._transport.signatures
         ours = _RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)
         if isinstance(error, KeyTypeRefused) or (listed and not {*ours} & {*listed}):
-            return f"The key is of the type {kind} ({', '.join(ours)}); the server accepts only: {', '.join(listed)}"
-        if kind == "ssh-rsa" and not listed:
-            return "The key is of the type ssh-rsa; an old server may know such keys with SHA-1 only, which is not used"
-        return ""
+            accepted = ", ".join(listed)
+            return [Text("ssh.key_type_refused", type=kind, signatures=", ".join(ours), accepted=accepted)]
+        return [Text("ssh.key_needs_sha1")] if kind == "ssh-rsa" and not listed else []
 
-    def _about_questions(self) -> str:
-        asked = ", ".join(repr(question) for question in self._unanswered)
-        return f"It asks for {asked}, and only a single hidden question is answered, with the password"
-
-    def _what_is_missing(self) -> str:
+    def _missing(self) -> Text:
         wanted = ", ".join(self._asked or [])
         if self.accepted:
-            return f"After the {self.how} it also wants: {wanted}."
-        return f"It offers only: {wanted}."
+            return Text("ssh.wants_more", accepted=self._accepted_methods(), methods=wanted)
+        return Text("ssh.offers_methods", methods=wanted)
 
-    def _name(self, method: str) -> str:
+    def _accepted_methods(self) -> Text:
+        found = self.method
+        if not found.key:
+            return Text("ssh.by_password")
+        return Text("ssh.by_key_and_password" if found.password else "ssh.by_key", key=found.key)
+
+    def _named(self, method: str) -> Text:
         if method == KEY and self._key is not None:
-            return f"key {self._key.get_name()} {self._key.fingerprint}"
-        return "password" if method == PASSWORD else "password (keyboard-interactive)"
+            return Text("ssh.by_key", key=f"{self._key.get_name()} {self._key.fingerprint}")
+        return Text("ssh.by_password" if method == PASSWORD else "ssh.by_questions")

@@ -8,6 +8,7 @@ from typing import TypeVar
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import ProtocolViolation, StatusError, TransferRefused
 from erp_connectors.sftp.pipeline import Task
+from erp_connectors.sftp.texts import Text
 from erp_connectors.sftp.wire import Attributes, NamedFile, Reply, Request
 
 CHUNK = 32_000
@@ -95,7 +96,7 @@ def read(path: str, *, size: int | None, max_bytes: int) -> Task[bytes | None]:
             if ended or len(data) > max_bytes:
                 break
         else:
-            raise ProtocolViolation("the server hands out a file in crumbs")
+            raise ProtocolViolation(Text("ssh.tiny_reads"))
     except StatusError:
         yield [wire.close_unattended(handle)]
         raise
@@ -182,5 +183,5 @@ def close(handle: bytes) -> Task[None]:
 
 def _expect(kind: type[ReplyT], reply: Reply) -> ReplyT:
     if not isinstance(reply, kind):
-        raise ProtocolViolation("the server answered a request with a reply of another kind")
+        raise ProtocolViolation(Text("ssh.reply_of_other_kind"))
     return reply

@@ -3,11 +3,12 @@
 import re
 
 from erp_connectors.sftp.errors import FtpServerAnswers, SshError, TlsServerAnswers, WebServerAnswers
+from erp_connectors.sftp.texts import Text
 
-# The usual service of a port, for a server that sends nothing: OpenSSL hangs up without an alert.
+# The text about the usual service of a port, for a server that sends nothing: OpenSSL hangs up without an alert.
 USUAL_PORTS = {
-    21: "an FTP server's", 80: "a web server's", 443: "a web server's", 990: "an FTPS server's",
-    8000: "a web server's", 8080: "a web server's", 8443: "a web server's",
+    21: "ssh.usual_port_of_ftp", 990: "ssh.usual_port_of_ftps",
+    **dict.fromkeys((80, 443, 8000, 8080, 8443), "ssh.usual_port_of_web"),
 }  # fmt: skip
 MAX_LINE = 100
 # Some servers take "SSH-2.0-…" for a request of HTTP/0.9 and answer without a status line.
@@ -20,13 +21,13 @@ _TLS = re.compile(rb"[\x15\x16]\x03[\x00-\x04]")
 
 def other_service(greeting: bytes) -> SshError | None:
     """Return the error that names the service; None if the first bytes do not show it."""
-    said = first_line(greeting)
+    says = Text("ssh.says", greeting=first_line(greeting))
     if _HTTP.match(greeting):
-        return WebServerAnswers(f'It says: "{said}".')
+        return WebServerAnswers(says)
     if _TLS.match(greeting):
-        return TlsServerAnswers("It answers with a TLS record.")
+        return TlsServerAnswers(Text("ssh.sends_tls"))
     if _FTP.match(greeting) and not _MAIL.search(greeting):
-        return FtpServerAnswers(f'It says: "{said}".')
+        return FtpServerAnswers(says)
     return None
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from erp_connectors.sftp import wire
 from erp_connectors.sftp.errors import ConnectionLost, ProtocolViolation, RequestTimeout
+from erp_connectors.sftp.texts import Text, seconds, sentence_of
 
 # The most that fits into one SSH packet of any server.
 SEND_BYTES = 32_704
@@ -56,7 +57,7 @@ class PacketStream:
             return None
         length = int.from_bytes(self._received[:4], "big")
         if not 1 <= length <= wire.MAX_PACKET:
-            raise ProtocolViolation(f"the server announced a packet of {length} bytes")
+            raise ProtocolViolation(Text("ssh.packet_size", size=length))
         if len(self._received) < 4 + length:
             return None
         packet = bytes(self._received[4 : 4 + length])
@@ -70,11 +71,11 @@ class PacketStream:
             self._stream.settimeout(left)
             data = self._stream.recv(RECEIVE_BYTES)
         except TimeoutError:
-            raise RequestTimeout(f"no answer within {self._io_timeout:g} s") from None
+            raise RequestTimeout(Text("ssh.no_answer_in_time", seconds=seconds(self._io_timeout))) from None
         except (OSError, EOFError) as error:
-            raise ConnectionLost(str(error) or "the connection broke off") from error
+            raise ConnectionLost(*sentence_of(error)) from error
         if not data:
-            raise ConnectionLost("the server closed the connection")
+            raise ConnectionLost(Text("ssh.closed_by_server"))
         self._received += data
         self._moved += len(data)
 
@@ -83,10 +84,10 @@ class PacketStream:
         now = self._clock()
         # Only a whole packet counts as progress: one byte a minute must not keep a worker for ever.
         if (answer := self._progress + self._io_timeout - now) <= 0:
-            raise RequestTimeout(f"no answer within {self._io_timeout:g} s")
+            raise RequestTimeout(Text("ssh.no_answer_in_time", seconds=seconds(self._io_timeout)))
         allowed = PATIENCE * self._io_timeout + self._moved / SLOWEST_BYTES_A_SECOND
         if (everything := self._began + allowed - now) <= 0:
-            raise RequestTimeout(f"each answer came in time, but not all of them within {allowed:.0f} s")
+            raise RequestTimeout(Text("ssh.not_all_answers_in_time", seconds=round(allowed)))
         return min(answer, everything)
 
     def _send_piece(self, data: bytes) -> None:
@@ -96,7 +97,9 @@ class PacketStream:
             self._stream.sendall(data)
         except (OSError, EOFError) as error:
             if isinstance(error, TimeoutError) or self._clock() - began >= self._io_timeout:
-                raise RequestTimeout(f"nothing was taken within {self._io_timeout:g} s") from None
-            raise ConnectionLost(str(error) or "the connection broke off") from error
+                raise RequestTimeout(
+                    Text("ssh.nothing_read_in_time", seconds=seconds(self._io_timeout))
+                ) from None
+            raise ConnectionLost(*sentence_of(error)) from error
         self._progress = self._clock()
         self._moved += len(data)

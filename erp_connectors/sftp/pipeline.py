@@ -23,6 +23,7 @@ from erp_connectors.sftp.errors import (
 from erp_connectors.sftp.handles import OpenHandles
 from erp_connectors.sftp.packets import PacketStream, Stream
 from erp_connectors.sftp.redact import Redact
+from erp_connectors.sftp.texts import Text
 from erp_connectors.sftp.wire import Reply, Request
 
 ResultT = TypeVar("ResultT")
@@ -135,7 +136,7 @@ class Pipeline:
 
     def close(self) -> None:
         """End the channel, and nothing else of its connection."""
-        self._end(self.broken or ConnectionLost("the channel was closed"))
+        self._end(self.broken or ConnectionLost(Text("ssh.channel_closed")))
         self._stream.close()
 
     def _window(self, files_open: int | None) -> int:
@@ -220,12 +221,12 @@ class Pipeline:
 
     def _awaited(self, packet: bytes) -> tuple[int, _Awaited]:
         if len(packet) < 5:
-            raise ProtocolViolation("a packet is too short to be a reply")
+            raise ProtocolViolation(Text("ssh.packet_too_short"))
         request_id = int.from_bytes(packet[1:5], "big")
         try:
             awaited = self._waiting.pop(request_id)
         except KeyError:
-            raise ProtocolViolation("the server answered a request that was never made") from None
+            raise ProtocolViolation(Text("ssh.reply_unasked")) from None
         self._in_flight -= awaited.request.size
         return request_id, awaited
 

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2i, Argon2id
 
 from erp_connectors.sftp.errors import KeyUnreadable, ProtocolViolation
 from erp_connectors.sftp.kdf_limits import require_cheap_argon2
+from erp_connectors.sftp.texts import Text
 from erp_connectors.sftp.wire import Reader, string
 
 SIGNATURE = "PuTTY-User-Key-File-"
-DAMAGED = "the text is damaged; paste the whole file"
 _CURVES = {
     "ecdsa-sha2-nistp256": SECP256R1(),
     "ecdsa-sha2-nistp384": SECP384R1(),
@@ -35,7 +35,7 @@ _ARGON2: dict[str, type[Argon2id] | type[Argon2i] | type[Argon2d]] = {
     "Argon2i": Argon2i,
     "Argon2d": Argon2d,
 }
-_NAMES = {"ssh-dss": "a DSA key", "ssh-ed448": "an Ed448 key"}
+_NAMES = {"ssh-dss": "DSA", "ssh-ed448": "Ed448"}
 _HASH = {2: "sha1", 3: "sha256"}
 # PuTTYgen writes comment and passphrase as bytes of the system's encoding, and on Windows that is not UTF-8.
 _ENCODINGS = ("utf-8", "cp1252")
@@ -77,7 +77,7 @@ def load_putty_key(text: str, passphrase: str | None) -> PrivateKey:
         private = _verified(file, passphrase)
         return _key(file.algorithm, Reader(file.public), Reader(private))
     except (ValueError, LookupError, OverflowError, UnsupportedAlgorithm, ProtocolViolation):
-        raise KeyUnreadable(DAMAGED) from None
+        raise KeyUnreadable(Text("ssh.key_damaged")) from None
 
 
 def _parse(text: str) -> _File:
@@ -102,20 +102,18 @@ def _pair(line: str) -> tuple[str, str]:
 
 def _require_known(file: _File) -> None:
     if file.version not in _HASH:
-        raise KeyUnreadable(
-            f"it is in version {file.version} of PuTTY's format; open it in a current PuTTYgen and save it again"
-        )
+        raise KeyUnreadable(Text("ssh.key_putty_version", version=file.version))
     if file.algorithm not in (*_CURVES, "ssh-ed25519", "ssh-rsa"):
-        name = _NAMES.get(file.algorithm, "of another kind")
-        raise KeyUnreadable(f"it is {name}; an Ed25519, an ECDSA or an RSA key is needed")
+        name = _NAMES.get(file.algorithm)
+        raise KeyUnreadable(Text("ssh.key_of_kind", type=name) if name else Text("ssh.key_other_kind"))
     if file.fields["Encryption"] not in ("none", "aes256-cbc"):
-        raise KeyUnreadable("it is encrypted in a way that PuTTY does not use")
+        raise KeyUnreadable(Text("ssh.key_putty_encryption"))
 
 
 def _verified(file: _File, passphrase: str | None) -> bytes:
     """The private part, decrypted. Raises `KeyUnreadable` if the MAC does not match."""
     if file.encrypted and not passphrase:
-        raise KeyUnreadable("it is encrypted and its passphrase is missing")
+        raise KeyUnreadable(Text("ssh.key_passphrase_missing"))
     words = (passphrase or "") if file.encrypted else ""
     comment = file.fields["Comment"]
     for encoding in _ENCODINGS if not (words + comment).isascii() else _ENCODINGS[:1]:
@@ -126,7 +124,7 @@ def _verified(file: _File, passphrase: str | None) -> bytes:
         mac = hmac.new(secrets.mac_key, b"".join(map(string, signed)), _HASH[file.version])
         if hmac.compare_digest(mac.digest(), bytes.fromhex(file.fields["Private-MAC"])):
             return private
-    raise KeyUnreadable("the passphrase is wrong, or the key is damaged" if file.encrypted else DAMAGED)
+    raise KeyUnreadable(Text("ssh.key_passphrase_wrong_or_damaged" if file.encrypted else "ssh.key_damaged"))
 
 
 def _derive(file: _File, passphrase: bytes) -> _Secrets:

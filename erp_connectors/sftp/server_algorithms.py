@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from erp_connectors.sftp.errors import ProtocolViolation
+from erp_connectors.sftp.texts import Text
 from erp_connectors.sftp.wire import Reader
 
 KEXINIT = 20
@@ -25,22 +26,22 @@ class Offer:
         usable = [name for name in self.host_keys if name != "ssh-rsa"]
         return tuple(dict.fromkeys("ssh-rsa" if name.startswith("rsa-sha2-") else name for name in usable))
 
-    def __str__(self) -> str:
-        """Like ``key exchange: …; host keys: …``."""
-        lists = {
-            "key exchange": self.key_exchanges,
-            "host keys": self.host_keys,
-            "ciphers": self.ciphers,
-            "MACs": self.macs,
-        }
-        return "; ".join(f"{label}: {_shown(names)}" for label, names in lists.items())
+    @property
+    def text(self) -> Text:
+        return Text(
+            "ssh.offers",
+            key_exchanges=_shown(self.key_exchanges),
+            host_keys=_shown(self.host_keys),
+            ciphers=_shown(self.ciphers),
+            macs=_shown(self.macs),
+        )
 
 
 def parse_offer(packet: bytes) -> Offer:
     """Read the payload of a KEXINIT packet. Raises `ProtocolViolation`."""
     reader = Reader(packet)
     if reader.take(1)[0] != KEXINIT:
-        raise ProtocolViolation("the server's first packet does not list its algorithms")
+        raise ProtocolViolation(Text("ssh.no_algorithms"))
     reader.take(COOKIE_BYTES)
     key_exchanges, host_keys, ciphers, _, macs = (_names(reader.string()) for _ in range(5))
     return Offer(key_exchanges, host_keys, ciphers, macs)
@@ -53,4 +54,4 @@ def _names(text: bytes) -> tuple[str, ...]:
 
 def _shown(names: tuple[str, ...]) -> str:
     text = ", ".join(names)
-    return (f"{text[:MAX_SHOWN]}…" if len(text) > MAX_SHOWN else text) or "none"
+    return (f"{text[:MAX_SHOWN]}…" if len(text) > MAX_SHOWN else text) or "-"

@@ -23,7 +23,6 @@ from erp_connectors.sftp.errors import (
     ServerBusy,
     SftpUnavailable,
     SshError,
-    showable,
 )
 from erp_connectors.sftp.hardened_transport import GuardedTransport
 from erp_connectors.sftp.keys import HostKey
@@ -35,6 +34,7 @@ from erp_connectors.sftp.pipeline import Pipeline
 from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.server_algorithms import Offer
 from erp_connectors.sftp.tcp import PatientSocket
+from erp_connectors.sftp.texts import Text, seconds, sentence_of, showable
 
 KEEPALIVE_SECONDS = 30
 
@@ -67,13 +67,13 @@ class Session:
         `TlsServerAnswers`, `NoCommonAlgorithm`, `OutdatedAlgorithms`, `ConnectionLost`, `ConnectTimeout`.
         """
         try:
-            with self._deadline("no SSH handshake"):
+            with self._deadline("ssh.no_handshake_in_time"):
                 return self._handshake(preferred)
         except (ServerBusy, ConnectTimeout) as error:
             usual = USUAL_PORTS.get(self._peer[1]) if self._peer else None
             if usual is None or (self._transport and self._transport.greeting):
                 raise
-            raise type(error)(f"{error}; port {self._peer[1]} is usually {usual}") from None
+            raise type(error)(*error.texts, Text(usual, port=self._peer[1])) from None
 
     def login(
         self, username: str, *, key: paramiko.PKey | None, password: str | None, needs_key: bool = False
@@ -83,13 +83,13 @@ class Session:
         ``needs_key``: a login that the key had no part in counts as refused. Raises `LoginRefused`, `ConnectionLost`.
         """
         login = Login(self._require_transport(), username, key=key, password=password, hide=self._hide)
-        with self._deadline("no answer to the login"):
+        with self._deadline("ssh.no_login_in_time"):
             try:
                 login.run()
             except PEER_ERRORS as error:
-                raise ConnectionLost(f"during the login: {error}") from None
+                raise ConnectionLost(Text("ssh.in_login"), *sentence_of(error)) from None
         if needs_key and KEY not in login.accepted:
-            raise LoginRefused("It does not ask for a key.")
+            raise LoginRefused(Text("ssh.key_unused"))
         return login.method
 
     def open_channels(
@@ -100,7 +100,7 @@ class Session:
         Raises `SftpUnavailable`, `ChannelsRefused`, `SshError`.
         """
         # The first is asked for before the others: a server may allow only one.
-        with self._deadline("no answer to the request for a channel"):
+        with self._deadline("ssh.no_channel_in_time"):
             first = self._open_channel()
         return Channels(
             lambda: self._start_first(first, io_timeout),
@@ -111,7 +111,7 @@ class Session:
         )
 
     def _start_first(self, channel: paramiko.Channel, io_timeout: float) -> Pipeline:
-        with self._deadline("no answer to the request for SFTP"):
+        with self._deadline("ssh.no_sftp_in_time"):
             return self._start_sftp(channel, io_timeout)
 
     def _start_another(self, io_timeout: float) -> Pipeline:
@@ -146,12 +146,12 @@ class Session:
         except (ConnectionLost, ProtocolViolation) as error:
             if not self._require_transport().is_active():
                 raise
-            raise SftpUnavailable(f"what answers is not SFTP: {error}") from None
+            raise SftpUnavailable(Text("ssh.not_sftp"), *error.texts) from None
 
     def _no_sftp(self, error: Exception) -> SshError:
         if not self._require_transport().is_active():
-            return ConnectionLost(f"after the login: {error}")
-        return SftpUnavailable(str(error))
+            return ConnectionLost(Text("ssh.after_login"), *sentence_of(error))
+        return SftpUnavailable(*sentence_of(error))
 
     @property
     def address(self) -> str:
@@ -217,12 +217,12 @@ class Session:
 
     def _require_transport(self) -> GuardedTransport:
         if self._transport is None:
-            raise ConnectionLost("there is no connection")
+            raise ConnectionLost(Text("ssh.not_connected"))
         return self._transport
 
     @contextmanager
-    def _deadline(self, what: str) -> Iterator[None]:
-        """Cut the connection after the timeout. Raises `ConnectTimeout` for an error after that time."""
+    def _deadline(self, code: str) -> Iterator[None]:
+        """Cut the connection after the timeout. Raises `ConnectTimeout` with the text for an error after that time."""
         ends = time.monotonic() + self._timeout
         # Some of paramiko's waits take no timeout; a connection that is cut ends them all.
         watchdog = threading.Timer(self._timeout * 1.25, self._cut)
@@ -233,7 +233,7 @@ class Session:
         except SshError:
             if time.monotonic() < ends:
                 raise
-            raise ConnectTimeout(f"{what} within {self._timeout:g} s") from None
+            raise ConnectTimeout(Text(code, seconds=seconds(self._timeout))) from None
         finally:
             watchdog.cancel()
 
@@ -245,10 +245,10 @@ class Session:
 def require_pinned(key: HostKey, pinned: Sequence[HostKey]) -> None:
     """Raises `HostKeyUnknown` where nothing is pinned, `HostKeyChanged` where something else is."""
     if not pinned:
-        raise HostKeyUnknown(f"The server presents {key.type} {key.fingerprint}.")
+        raise HostKeyUnknown(Text("ssh.presents", key=f"{key.type} {key.fingerprint}"))
     if key not in pinned:
         known = ", ".join(f"{pin.type} {pin.fingerprint}" for pin in pinned)
-        raise HostKeyChanged(f"It presents {key.type} {key.fingerprint}; pinned is {known}.")
+        raise HostKeyChanged(Text("ssh.presents_other", key=f"{key.type} {key.fingerprint}", pinned=known))
 
 
 def _signatures(key_type: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
+from erp_connectors.sftp.texts import Text, seconds
 
 SILENCE_SECONDS = 30
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
@@ -39,14 +40,17 @@ def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> Patien
     found = _look_up(host, port)
     for _, _, _, _, address in found:
         allow(ipaddress.ip_address(str(address[0]).partition("%")[0]))
-    failure: Exception = ConnectionRefused(f"{host}:{port}")
+    failure: Exception = ConnectionRefused(Text("ssh.refused", address=f"{host}:{port}"))
     for family, kind, protocol, _, address in found:
         try:
             sock = _connect(family, kind, protocol, address, timeout)
         except TimeoutError:
-            failure = ConnectTimeout(f"{host}:{port} within {timeout:g} s")
+            failure = ConnectTimeout(
+                Text("ssh.no_connection_in_time", address=f"{host}:{port}", seconds=seconds(timeout))
+            )
         except OSError as error:
-            failure = ConnectionRefused(f"{host}:{port}: {error.strerror or error}")
+            why = str(error.strerror or error)
+            failure = ConnectionRefused(Text("ssh.refused_with_error", address=f"{host}:{port}", error=why))
         else:
             _require_other_machine(sock, allow)
             return sock
@@ -57,7 +61,12 @@ def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, ValueError) as error:
-        raise NameNotFound(f"{host}: {getattr(error, 'strerror', None) or 'not a host name'}") from None
+        why = getattr(error, "strerror", None)
+        raise NameNotFound(
+            Text("ssh.name_not_found", host=host, error=why)
+            if why
+            else Text("ssh.not_a_host_name", host=host)
+        ) from None
 
 
 def _require_other_machine(sock: PatientSocket, allow: Allow) -> None:

@@ -3,8 +3,9 @@
 import struct
 from dataclasses import dataclass
 
-from erp_connectors.sftp.errors import ProtocolViolation, SftpVersionUnsupported, StatusError, showable
+from erp_connectors.sftp.errors import ProtocolViolation, SftpVersionUnsupported, StatusError
 from erp_connectors.sftp.redact import Redact
+from erp_connectors.sftp.texts import Text, showable
 
 INIT, VERSION, OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT = 1, 2, 3, 4, 5, 6, 8, 10
 OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, STAT, LSTAT, RENAME, EXTENDED = 11, 12, 13, 14, 15, 17, 7, 18, 200
@@ -88,7 +89,7 @@ class Reader:
     def take(self, size: int) -> bytes:
         end = self.at + size
         if end > len(self.data):
-            raise ProtocolViolation("a packet ends in the middle of a value")
+            raise ProtocolViolation(Text("ssh.packet_cut_off"))
         taken, self.at = self.data[self.at : end], end
         return taken
 
@@ -178,9 +179,9 @@ def parse_version(packet: bytes) -> dict[str, str]:
     reader = Reader(packet)
     kind, version = reader.take(1)[0], reader.u32()
     if kind != VERSION or not 0 < version <= LAST_VERSION:
-        raise ProtocolViolation("the server did not answer with its version")
+        raise ProtocolViolation(Text("ssh.no_version"))
     if version != 3:
-        raise SftpVersionUnsupported(f"It speaks version {version}.")
+        raise SftpVersionUnsupported(Text("ssh.version", version=version))
     extensions: dict[str, str] = {}
     while reader.left:
         name, value = reader.string(), reader.string()
@@ -208,13 +209,13 @@ def parse_reply(kind: int, body: bytes, hide: Redact = str) -> Reply:
         return _attributes(reader)
     if kind == NAME:
         return tuple(_named(reader) for _ in range(reader.u32()))
-    raise ProtocolViolation(f"the server sent a packet of unknown type {kind}")
+    raise ProtocolViolation(Text("ssh.packet_of_unknown_type", type=kind))
 
 
 def _handle(reader: Reader) -> bytes:
     handle = reader.string()
     if len(handle) > MAX_HANDLE:
-        raise ProtocolViolation(f"the server named a file by {len(handle)} bytes")
+        raise ProtocolViolation(Text("ssh.handle_size", size=len(handle)))
     return handle
 
 

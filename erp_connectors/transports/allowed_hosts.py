@@ -5,6 +5,7 @@ import ipaddress
 from erp_connectors.address_policy import Address, refusal
 from erp_connectors.faults import HOST_NOT_ALLOWED, NAME_NOT_FOUND, Fault
 from erp_connectors.transports.base import TransportPolicy
+from orderflow.messages import Message
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,18 +26,20 @@ class AllowedHosts:
         try:
             name = plain_name(self._host)
         except ValueError:
-            raise Fault(NAME_NOT_FOUND, f"{self._host!a} is not a host name.") from None
+            raise Fault(NAME_NOT_FOUND, Message("host.not_a_name", host=ascii(self._host)[1:-1])) from None
         # Where networks are allowed, too, its addresses decide.
         if not (self._any or self._networks or name in self._names):
-            raise Fault(HOST_NOT_ALLOWED, f"{self._host} is not one of SFTP_ALLOWED_HOSTS.")
+            raise Fault(HOST_NOT_ALLOWED, Message("host.not_listed", host=self._host))
         return name
 
     def require_address(self, address: Address) -> None:
         """Raises `Fault` HOST_NOT_ALLOWED. Also a name that is listed may not lead just anywhere."""
         if why := refusal(address, loopback=self._loopback, nat64=self._nat64):
-            raise Fault(HOST_NOT_ALLOWED, f"{self._host} is {address}, which {why}.")
+            refused = Message("host.address_refused", host=self._host, address=str(address), why=why)
+            raise Fault(HOST_NOT_ALLOWED, refused)
         if not (self._any or plain_name(self._host) in self._names or self._is_in_a_network(address)):
-            raise Fault(HOST_NOT_ALLOWED, f"{self._host} is {address}, which is not in SFTP_ALLOWED_HOSTS.")
+            not_listed = Message("host.address_not_listed", host=self._host, address=str(address))
+            raise Fault(HOST_NOT_ALLOWED, not_listed)
 
     def _is_in_a_network(self, address: Address) -> bool:
         mapped = getattr(address, "ipv4_mapped", None) or address

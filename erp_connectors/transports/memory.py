@@ -9,6 +9,7 @@ from erp_connectors.dropzone_paths import folder_of, join, name_of
 from erp_connectors.faults import FOLDER_MISSING, NAME_TAKEN, NOT_A_FILE, NOT_FOUND, TOO_LARGE, Fault
 from erp_connectors.port_types import Entry, Move, ProbeStep, Upload
 from erp_connectors.transports.base import Contents, Outcomes, Presences, Transport
+from orderflow.messages import Message, foreign
 
 
 @dataclass
@@ -46,7 +47,7 @@ class MemoryTransport(Transport):
 
     def open_steps(self) -> Iterator[ProbeStep]:
         yield ProbeStep(
-            "memory", "Memory", 0, found="a dropzone in memory", fault=self._zone.failing.get("open")
+            "memory", "Memory", 0, found=foreign("a dropzone in memory"), fault=self._zone.failing.get("open")
         )
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ class MemoryTransport(Transport):
             raise fault
         self._zone.require_folder_of(path)
         if path in self._zone.files:
-            raise Fault(NAME_TAKEN, "It is not a folder.", path=path)
+            raise Fault(NAME_TAKEN, Message("file.not_a_folder"), path=path)
         self._zone.folders.add(path)
 
     def _rename(self, move: Move) -> None:

@@ -17,9 +17,20 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from orderflow.messages import Message, register
+
 VERSION = "v1"
 IV_BYTES = 12
 KEY_HEX_DIGITS = 64
+
+
+register(
+    {
+        "secret.unknown_form": "it is stored in an unknown form (%(form)s)",
+        "secret.unknown_key": "it was written with key %(key)s, which this deployment does not have",
+        "secret.altered": "it was changed, or copied here from another row or column",
+    }
+)
 
 
 class BadKey(ValueError):
@@ -27,7 +38,11 @@ class BadKey(ValueError):
 
 
 class Undecryptable(Exception):
-    """A stored value that no key of the ring opens in its place; the text names no secret."""
+    """A stored value that no key of the ring opens in its place; the message names no secret."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,14 +113,14 @@ def unseal(stored: str, *, ring: Sequence[MasterKey], org_id: UUID, place: Place
     version, _, rest = stored.partition(".")
     key_id, _, encoded = rest.partition(".")
     if version != VERSION:
-        raise Undecryptable(f"it is stored in an unknown form ({version[:8]!r})")
+        raise Undecryptable(Message("secret.unknown_form", form=version[:8]))
     key = next((key for key in ring if key.id == key_id), None)
     if key is None:
-        raise Undecryptable(f"it was written with key {key_id[:8]!r}, which this deployment does not have")
+        raise Undecryptable(Message("secret.unknown_key", key=key_id[:8]))
     try:
         sealed = base64.b64decode(encoded, altchars=b"-_", validate=True)
         if base64.urlsafe_b64encode(sealed).decode() != encoded:
             raise ValueError("padding bits were changed")
         return key.for_org(org_id).decrypt(sealed[:IV_BYTES], sealed[IV_BYTES:], place.associated_data)
     except (InvalidTag, binascii.Error, ValueError):
-        raise Undecryptable("it was changed, or copied here from another row or column") from None
+        raise Undecryptable(Message("secret.altered")) from None

@@ -171,8 +171,8 @@ class TestATypeThatIsNotThere:
         push(factories.draft(org).pk, actor=None)
         ERPConnection.objects.update(connector_type="GONE")
 
-        assert "no connector type 'GONE'" in deliver(row.pk).held
-        assert "no connector type 'GONE'" in poll(row.pk).error
+        assert "no connector type GONE" in deliver(row.pk).held
+        assert "no connector type GONE" in poll(row.pk).error
         with pytest.raises(NoActiveConnection):
             push(factories.draft(org).pk, actor=None)
 

@@ -178,7 +178,7 @@ def test_the_key_alone_is_not_enough(erp_at, openssh):
 
 
 @pytest.mark.parametrize(
-    ("passphrase", "why"), [(None, "its passphrase is missing"), ("wrong", "the passphrase is wrong")]
+    ("passphrase", "why"), [(None, "its passphrase is missing"), ("wrong", "The passphrase is wrong")]
 )
 def test_the_key_is_encrypted(erp_at, asyncssh, passphrase, why):
     erp = erp_at(asyncssh, ssh_key=private_text(new_key(), "right"), ssh_key_passphrase=passphrase)

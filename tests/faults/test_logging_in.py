@@ -96,7 +96,7 @@ def test_a_wrong_password_after_the_key_is_told_as_that(stepwise):
     message = assert_told(erp, "LOGIN_REFUSED", step="login")
 
     assert "accepted the key" in message
-    assert "not the password" in message
+    assert "but not the password" in message
     assert gates[-1].tried == [KEY, PASSWORD_STEP]
 
 
@@ -118,7 +118,7 @@ def test_questions_that_are_not_for_the_password_are_told(stepwise, questions):
 
     message = assert_told(erp, "LOGIN_REFUSED", step="login")
 
-    assert repr(questions[-1][0].strip()) in message
+    assert f"“{questions[-1][0].strip()}”" in message
     assert gates[-1].tried == [PASSWORD_STEP, QUESTIONS]
 
 
@@ -128,7 +128,7 @@ def test_a_second_hidden_question_is_not_answered_with_the_password(stepwise):
 
     message = assert_told(erp, "LOGIN_REFUSED", step="login")
 
-    assert "After the password it also wants: keyboard-interactive" in message
+    assert "accepted the password, but also wants: keyboard-interactive" in message
     assert gates[-1].tried == [PASSWORD_STEP]
 
 

@@ -62,9 +62,9 @@ def test_a_web_server_with_tls_hangs_up_and_its_port_is_named(erp_at, asyncssh, 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
     with web_server(context=context) as port:
-        monkeypatch.setitem(USUAL_PORTS, port, "a web server's")
+        monkeypatch.setitem(USUAL_PORTS, port, "ssh.usual_port_of_web")
         message = assert_told(erp_at(asyncssh, port=port), "SERVER_BUSY", step="host_key")
-    assert f"port {port} is usually a web server's" in message
+    assert f"Port {port} is usually a web server's" in message
 
 
 def test_a_server_that_answers_with_a_tls_alert(erp_at, asyncssh):
@@ -103,9 +103,9 @@ def test_what_a_server_says_before_it_hangs_up_is_told(erp_at, asyncssh):
 
 def test_a_web_servers_port_that_says_nothing_is_named(erp_at, asyncssh, monkeypatch):
     with raw_server(lambda client: None) as port:
-        monkeypatch.setitem(USUAL_PORTS, port, "a web server's")
+        monkeypatch.setitem(USUAL_PORTS, port, "ssh.usual_port_of_web")
         message = assert_told(erp_at(asyncssh, port=port, **QUICK), "CONNECTION_TIMEOUT", step="host_key")
-    assert f"port {port} is usually a web server's" in message
+    assert f"Port {port} is usually a web server's" in message
 
 
 @pytest.mark.parametrize("version", [2, 4, 6])

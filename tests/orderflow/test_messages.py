@@ -107,12 +107,13 @@ def test_json_keeps_a_message_with_messages_in_it():
 def test_a_fault_is_shown_in_the_readers_language_with_path_and_detail_as_they_are():
     message = Fault(DISK_FULL, "No space left on device", path="/in").as_message()
 
-    assert message == Message("DISK_FULL", path="/in", detail="No space left on device")
-    assert english(message) == f"{DISK_FULL.meaning} (/in) No space left on device"
+    assert message == Message("DISK_FULL", path="/in", detail=foreign("No space left on device"))
+    assert english(message) == f"/in: {DISK_FULL.meaning} No space left on device"
     with override("de"):
         assert str(message) == english(message)
         assert text(message) != english(message)
-        assert text(message).endswith(" (/in) No space left on device")
+        assert text(message).startswith("/in: ")
+        assert text(message).endswith(" No space left on device")
 
 
 def test_a_message_of_a_removed_connector_shows_its_code_and_parameters():
@@ -132,11 +133,11 @@ def test_a_recorded_fault_holds_code_and_parameters_and_the_api_shows_it_with_it
     shown = as_api(record)
 
     assert record == {
-        "code": "DISK_FULL", "params": {"path": "/in", "detail": "No space left"}, "stage": "stage",
+        "code": "DISK_FULL", "params": {"path": "/in", "detail": foreign("No space left").as_json()}, "stage": "stage",
         "attempt": 2, "time": NOW.isoformat(),
     }  # fmt: skip
     assert shown == {
-        **record, "message": f"{DISK_FULL.meaning} (/in) No space left", "hint": DISK_FULL.hint,
+        **record, "message": f"/in: {DISK_FULL.meaning} No space left", "hint": DISK_FULL.hint,
     }  # fmt: skip
     with override("de"):
         assert cause_of(record) != shown["message"]
@@ -166,7 +167,8 @@ def test_text_of_another_program_is_stored_as_far_as_databases_can_hold_it(db):
     message = stored_event(Message("remark.fsync_refused", why="a\0b\ud800c" + "x" * 1_000_000))
 
     assert message.params["why"] == ("a\ufffdb\ufffdc" + "x" * MAX_TEXT)[:MAX_TEXT]
-    assert Fault(DISK_FULL, "a\0b\ud800").params["detail"] == "a\ufffdb\ufffd"
+    stored = Fault(DISK_FULL, "a\0b\ud800").as_message().as_json()
+    assert stored["params"]["detail"] == foreign("a\ufffdb\ufffd").as_json()
 
 
 def test_a_text_that_was_stored_instead_of_a_message_is_shown_as_it_is(db):

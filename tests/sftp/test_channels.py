@@ -41,7 +41,7 @@ class Opening:
 
     def __call__(self):
         self.asked += 1
-        answer = self.answers.pop() if self.answers else SftpUnavailable("no more")
+        answer = self.answers.pop() if self.answers else SftpUnavailable()
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -66,7 +66,7 @@ def test_a_batch_that_raises_is_an_internal_error_for_each_file(call, error):
         outcomes = BATCHES[call](transport)
 
     assert [(fault.code, fault.scope) for fault in outcomes] == [("INTERNAL_ERROR", Scope.CONNECTION)] * 2
-    assert outcomes[0].detail == f"{type(error).__name__} in {call}."
+    assert str(outcomes[0].detail) == f"{type(error).__name__} in {call}."
     assert closed == [transport], "its session may be out of step with the server"
     assert [line["event"] for line in logged] == ["transport.internal_error"]
 

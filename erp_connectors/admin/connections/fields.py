@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from erp_connectors.config_fields import ConfigField, Purpose
 from erp_connectors.services.connections.host_keys import read_keys, unreadable_line
+from orderflow.messages import text
 
 INPUT, CLEAR, GENERATE = "", "-clear", "-generate"
 
@@ -88,10 +89,10 @@ class HostKeyInput(forms.Textarea):
 
 class HostKeyField(forms.CharField):
     def clean(self, value: Any) -> str:
-        text = (super().clean(value) or "").replace("\r\n", "\n")
-        if text != (self.initial or "") and (wrong := unreadable_line(text)):
-            raise forms.ValidationError(_("One public key a line: %(wrong)s"), params={"wrong": wrong})
-        return text
+        lines = (super().clean(value) or "").replace("\r\n", "\n")
+        if lines != (self.initial or "") and (wrong := unreadable_line(lines)):
+            raise forms.ValidationError(_("One public key a line: %(wrong)s"), params={"wrong": text(wrong)})
+        return lines
 
 
 def form_field(described: ConfigField, stored: Any, secret: SecretState) -> forms.Field:

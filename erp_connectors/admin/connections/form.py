@@ -17,7 +17,9 @@ from erp_connectors.services.connections.manage import check_folders, secrets_se
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
 from erp_connectors.sftp.keys import load_private_key
+from erp_connectors.ssh_messages import explanation
 from erp_connectors.states import ConnectionStatus
+from orderflow.messages import text
 from orderflow.typing_patches import ModelForm
 
 
@@ -120,7 +122,9 @@ class ConnectionForm(ModelForm):
                 try:
                     load_private_key(self.config[name], passphrases[0] if passphrases else None)
                 except KeyUnreadable as error:
-                    self.add_error(name, _("This key can't be read: %(why)s.") % {"why": error})
+                    self.add_error(
+                        name, _("This key can't be read: %(why)s") % {"why": text(explanation(error))}
+                    )
 
     def _check_config(self) -> None:
         if not self.described:

@@ -31,7 +31,7 @@ from erp_connectors.services.connections.move_waiting import move_waiting_export
 from erp_connectors.services.exports.receiving_connection import with_receives_orders
 from erp_connectors.services.status.event_texts import fault_text
 from erp_connectors.states import ConnectionStatus
-from orderflow.messages import as_message, text
+from orderflow.messages import text
 from orderflow.tenancy.admin import yes_or_no
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
@@ -163,7 +163,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         try:
             public_config(connection)
         except Fault as fault:
-            return f"{_(fault.kind.meaning)} {fault.detail} {_(fault.kind.hint)}"
+            return _fault(fault)
         if connection.circuit_open:
             reason = connection.circuit_reason or {}
             return format_html("<strong>{}</strong>: {} {}", _("held"), fault_text(reason), hint_of(reason))
@@ -255,7 +255,7 @@ def _steps_as_html(steps: Any) -> SafeString:
                 "✓" if step.ok else "✗",
                 _(step.label),
                 step.duration_ms,
-                text(as_message(step.found)) if step.ok else _fault(step.fault),
+                text(step.found) if step.ok else _fault(step.fault),
             )
             for step in steps
         ),

@@ -30,7 +30,7 @@ from erp_connectors.services.connections import connection_test, manage
 from erp_connectors.services.connections.exclusive_folders import require_own_folders
 from erp_connectors.services.connections.move_waiting import move_waiting_exports
 from erp_connectors.states import ConnectionStatus
-from orderflow.messages import as_message, english
+from orderflow.messages import english
 from orderflow.tenancy.permissions import Requires, signed_in
 from orderflow.tenancy.roles import Capability
 
@@ -252,14 +252,13 @@ def _tested(steps: "list[ProbeStep]") -> dict[str, Any]:
 def _step(step: ProbeStep) -> dict[str, Any]:
     fault = step.fault
     error = _error(fault) if fault else None
-    found = as_message(step.found)
     return {
         "name": step.name,
         "label": step.label,
         "ok": step.ok,
         "duration_ms": step.duration_ms,
-        "found": english(found),
-        **(found.as_json() if step.found else {"code": "", "params": {}}),
+        "found": english(step.found),
+        **(step.found.as_json() if step.found else {"code": "", "params": {}}),
         "error": error,
     }
 

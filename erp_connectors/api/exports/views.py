@@ -292,7 +292,7 @@ def _opened(export: ERPExport) -> IO[bytes]:
     except ArchiveUnavailable as error:
         raise Fault(ARCHIVE_UNAVAILABLE, str(error)) from error
     except ArchiveAltered as error:
-        raise Fault(ARCHIVE_ALTERED, str(error)) from error
+        raise Fault(ARCHIVE_ALTERED, path=export.export_storage_key) from error
 
 
 def _valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:

@@ -44,3 +44,11 @@ register(
         "ack.value_object": "an object",
     }
 )
+
+register(
+    {
+        "render.not_a_number": "Line %(line)s: %(field)s is not a number.",
+        "render.too_many_decimals": "Line %(line)s: %(field)s %(value)s has more decimals than the format carries.",
+        "render.not_json": "It is not JSON: %(error)s.",
+    }
+)

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from erp_connectors.faults import RENDER_FAILED, SCHEMA_VIOLATION, Fault
 from erp_connectors.port_types import OrderDocument, OrderLine
+from orderflow.messages import Message
 
 FORMAT_VERSION = "orderflow_export_json_v1"
 QTY_STEP = Decimal("0.001")
@@ -100,11 +101,11 @@ def check(body: bytes) -> None:
     try:
         file = msgspec.json.decode(body)
     except msgspec.DecodeError as wrong:
-        raise Fault(SCHEMA_VIOLATION, f"It is not JSON: {wrong}.") from None
+        raise Fault(SCHEMA_VIOLATION, Message("render.not_json", error=str(wrong))) from None
     if _validator().is_valid(file):
         return
     for error in _validator().iter_errors(file):
-        place = "/".join(str(part) for part in error.instance_path) or "the file"
+        place = "/".join(str(part) for part in error.instance_path) or "/"
         raise Fault(SCHEMA_VIOLATION, f"{place}: {error.message}.")
 
 
@@ -185,13 +186,15 @@ def _source_document(order: OrderDocument) -> SourceDocument | None:
     return SourceDocument(document_id=source.document_id, file_name=source.file_name, sha256=source.sha256)
 
 
-def _exact(value: Decimal, step: Decimal, line_no: int, what: str) -> Decimal:
+def _exact(value: Decimal, step: Decimal, line_no: int, field: str) -> Decimal:
     # A fixed scale keeps the encoder from writing 1E+3; rounding would change an order, so it is refused.
     if not value.is_finite():
-        raise ValueError(f"line {line_no}: {what} is not a number.")
+        raise Fault(RENDER_FAILED, Message("render.not_a_number", line=line_no, field=field))
     scaled = value.quantize(step)
     if scaled != value:
-        raise ValueError(f"line {line_no}: {what} {value} has more decimals than the format carries.")
+        raise Fault(
+            RENDER_FAILED, Message("render.too_many_decimals", line=line_no, field=field, value=str(value))
+        )
     return scaled
 
 

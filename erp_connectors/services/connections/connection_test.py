@@ -29,13 +29,20 @@ from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, re
 from erp_connectors.services.connections.capabilities import record_ability
 from erp_connectors.services.connections.credential_rollover import store_renewed
 from erp_connectors.services.connections.server_limits import as_row
-from erp_connectors.services.connections.test_report import ProbeReport
+from erp_connectors.services.connections.test_report import (
+    ABILITIES_STEP,
+    ACK_STEP,
+    CONFIG_STEP,
+    EXPORT_STEP,
+    OPEN_STEP,
+    ProbeReport,
+)
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import clock, jobs
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
-from orderflow.messages import Message, as_message
+from orderflow.messages import Message
 from orderflow.tenancy.models import User
 
 log = structlog.get_logger(__name__)
@@ -44,10 +51,6 @@ log = structlog.get_logger(__name__)
 UNEXPECTED = "connection_test.internal_error"
 PROBE_BODY = b'{"test": "connection"}\n'
 RENAME_PAUSE = 1.5
-OPEN_STEP = ("open", "Transport")
-EXPORT_STEP = ("export_path", "Orders can be written")
-ABILITIES_STEP = ("abilities", "What the server can do")
-ACK_STEP = ("ack_path", "Answers can be read and filed")
 
 
 def test_connection(connection_id: UUID, *, actor: User | None) -> list[ProbeStep]:
@@ -72,7 +75,7 @@ def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
             steps.append(step)
             yield step
     except Fault as fault:
-        steps = [ProbeStep("config", "Configuration", 0, fault=fault)]
+        steps = [ProbeStep(*CONFIG_STEP, 0, fault=fault)]
         yield steps[0]
     _record(connection, steps, met, actor)
 
@@ -152,7 +155,7 @@ def require_usable(transport: Transport, dropzone: Dropzone) -> None:
 
 def _timed(step: tuple[str, str], check: Callable[[list[Ability]], Message]) -> ProbeStep:
     started, able = time.perf_counter(), list[Ability]()
-    found: Message | str = ""
+    found: Message | None = None
     fault: Fault | None = None
     try:
         found = check(able)
@@ -201,7 +204,7 @@ def _guarantee(guarantee: Guarantee, dropzone: Dropzone) -> Message:
     if guarantee.level is GuaranteeLevel.EXACTLY_ONCE:
         return Message("guarantee.exactly_once_done" if dropzone.done_marker else "guarantee.exactly_once")
     if dropzone.atomic_write:
-        return Message("guarantee.at_least_once", why=as_message(guarantee.reason))
+        return Message("guarantee.at_least_once", why=guarantee.reason)
     return Message("guarantee.no_rename_done" if dropzone.done_marker else "guarantee.no_rename")
 
 

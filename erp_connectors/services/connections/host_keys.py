@@ -13,6 +13,8 @@ from erp_connectors.port_types import MissingKey, PresentedKey
 from erp_connectors.registry import open_transport
 from erp_connectors.sftp.errors import HostKeyUnknown
 from erp_connectors.sftp.keys import parse_host_key
+from erp_connectors.ssh_messages import explanation
+from orderflow.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,14 @@ def fingerprints(text: str | None) -> list[str]:
     return [f"{key.type} {key.fingerprint}" for key in read_keys(text)]
 
 
-def unreadable_line(text: str) -> str:
-    """Return the problem of the first line that is no key, or an empty string."""
+def unreadable_line(text: str) -> Message | None:
+    """Return the problem of the first line that is no key."""
     for line in _lines(text):
         try:
             parse_host_key(line)
         except HostKeyUnknown as error:
-            return str(error)
-    return ""
+            return explanation(error)
+    return None
 
 
 def as_config(keys: Sequence[PresentedKey]) -> str:

@@ -91,7 +91,7 @@ def public_config(connection: ERPConnection) -> dict[str, Any]:
     try:
         described = config_fields(connection.connector_type)
     except UnknownConnectorType as error:
-        raise Fault(CONNECTOR_UNKNOWN, str(error)) from None
+        raise Fault(CONNECTOR_UNKNOWN, error.message) from None
     # A key that no part has may be the secret of a transport whose package was removed.
     shown = {field.name for field in described if not field.secret}
     return {

@@ -102,7 +102,7 @@ def _found(report: ProbeReport | None) -> list[str]:
 
 
 def _line(step: ReportedStep) -> str:
-    mark, found = (_("ok"), text(step.result)) if step.ok else (_("FAILED"), step.cause)
+    mark, found = (_("ok"), text(step.result)) if step.ok else (_("FAILED"), text(step.cause))
     return f"- {_(step.label)} ({step.duration_ms} ms): {mark}. {found}".rstrip()
 
 

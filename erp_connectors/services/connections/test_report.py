@@ -2,40 +2,46 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
 import msgspec
-from django.utils.translation import gettext
 
 from erp_connectors.faults import FAULT_KINDS, FaultKind
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import ProbeStep
-from orderflow.messages import Message, as_message
+from erp_connectors.registry import transport_for, transport_modes
+from orderflow.messages import Message
+
+CONFIG_STEP = ("config", "Configuration")
+OPEN_STEP = ("open", "Transport")
+EXPORT_STEP = ("export_path", "Orders can be written")
+ABILITIES_STEP = ("abilities", "What the server can do")
+ACK_STEP = ("ack_path", "Answers can be read and filed")
+OUR_STEPS = (CONFIG_STEP, OPEN_STEP, EXPORT_STEP, ABILITIES_STEP, ACK_STEP)
 
 
 class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """``code`` is empty where the step went well."""
+    """``found`` and ``fault`` are messages, as JSON; a step has one of them at most."""
 
     name: str
-    label: str
     duration_ms: int
     found: dict[str, Any] | None = None
-    code: str = ""
-    path: str = ""
-    detail: str = ""
+    fault: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, step: ProbeStep) -> Self:
-        fault = step.fault
         return cls(
             name=step.name,
-            label=step.label,
             duration_ms=step.duration_ms,
-            found=as_message(step.found).as_json() if step.found else None,
-            code=fault.code if fault else "",
-            path=fault.path if fault else "",
-            detail=fault.detail if fault else "",
+            found=step.found.as_json() if step.found else None,
+            fault=step.fault.as_message().as_json() if step.fault else None,
         )
+
+    @property
+    def label(self) -> str:
+        """Return the English label, which is the key of its translations."""
+        return step_labels().get(self.name, self.name)
 
     @property
     def result(self) -> Message | None:
@@ -43,15 +49,17 @@ class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):
         return Message.from_json(self.found) if self.found else None
 
     @property
-    def cause(self) -> str:
-        """As `Fault.message`, in the language that is active."""
-        where = f"({self.path})" if self.path else ""
-        meaning = gettext(self.kind.meaning) if self.kind else self.code
-        return " ".join(part for part in (meaning, where, self.detail) if part)
+    def cause(self) -> Message | None:
+        """Return what stopped a step that failed."""
+        return Message.from_json(self.fault) if self.fault else None
+
+    @property
+    def code(self) -> str:
+        return self.cause.code if self.cause else ""
 
     @property
     def ok(self) -> bool:
-        return not self.code
+        return self.fault is None
 
     @property
     def kind(self) -> FaultKind | None:
@@ -82,6 +90,13 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
 def is_outdated(report: ProbeReport | None, connection: ERPConnection) -> bool:
     """Return True if the connection was changed after the test, so the result says nothing about it."""
     return report is not None and report.at < connection.updated_at
+
+
+@cache
+def step_labels() -> dict[str, str]:
+    """Return the labels of all steps by name."""
+    opening = [step for mode in transport_modes() for step in transport_for(mode).opening]
+    return dict([*opening, *OUR_STEPS])
 
 
 def last_report(connection: ERPConnection) -> ProbeReport | None:

@@ -44,7 +44,9 @@ def read_again(delivery: Delivery, exports: Sequence[ERPExport]) -> tuple[list[R
         if isinstance(data, bytes):
             rendered.append(Rendered(export, data))
         elif isinstance(data, archive.ArchiveAltered):
-            failures.append(Failure(export, Fault(ARCHIVE_ALTERED, f"{data}."), Stage.ARCHIVE))
+            failures.append(
+                Failure(export, Fault(ARCHIVE_ALTERED, path=export.export_storage_key), Stage.ARCHIVE)
+            )
         else:
             # An outage of the archive must not hold up an order that still renders to the recorded bytes.
             made, _ = render_orders(delivery, [export])

@@ -31,6 +31,7 @@ from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.paths import destination, destination_moved, staying_at, withdrawn_path
 from erp_connectors.states import FailedAs, Stage
 from erp_connectors.transports.base import Transport
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -193,7 +194,7 @@ def _supersede(export: ERPExport, predecessor: ERPExport) -> Fault | None:
         transitions.refuse([waiting.answer])
         waiting.record_files()
         return None
-    fault = Fault(ALREADY_PUBLISHED, f"It is {predecessor.filename}.")
+    fault = Fault(ALREADY_PUBLISHED, Message("delivery.earlier_file", name=predecessor.filename))
     transitions.fail_superseded(export, fault)
     if waiting:
         transitions.accept([waiting.answer])

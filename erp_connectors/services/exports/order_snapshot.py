@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from erp_connectors.faults import ORDER_INCOMPLETE, RENDER_FAILED, Fault
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine, SourceDocument
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 
 # The columns of `_Draft`, in its order.
@@ -77,7 +78,7 @@ def order_documents(line_counts: Mapping[UUID, int]) -> Mapping[UUID, OrderDocum
     lines = _lines({draft.pk: draft.currency for draft in drafts})
     # An export's draft is never deleted: the database holds it even if it did not return it.
     documents: dict[UUID, OrderDocument | Fault] = {
-        draft_id: Fault(ORDER_INCOMPLETE, "It is missing.") for draft_id in line_counts
+        draft_id: Fault(ORDER_INCOMPLETE, Message("render.order_missing")) for draft_id in line_counts
     }
     return documents | {
         draft.pk: _document(draft, lines[draft.pk], line_counts[draft.pk]) for draft in drafts
@@ -123,11 +124,12 @@ def _lines(currencies: Mapping[UUID, str]) -> dict[UUID, list[OrderLine]]:
 
 def _document(draft: _Draft, lines: list[OrderLine], line_count: int) -> OrderDocument | Fault:
     if len(lines) != line_count:
-        return Fault(ORDER_INCOMPLETE, f"It has {line_count} lines, {len(lines)} were read.")
+        counts = Message("render.lines_missing", lines=line_count, read=len(lines))
+        return Fault(ORDER_INCOMPLETE, counts)
     if draft.customer_id is None or draft.customer_name is None:
-        return Fault(RENDER_FAILED, "The order has no customer.")
+        return Fault(RENDER_FAILED, Message("render.no_customer"))
     if draft.approved_at is None or draft.approved_by is None:
-        return Fault(RENDER_FAILED, "The order is not approved.")
+        return Fault(RENDER_FAILED, Message("render.not_approved"))
     # As approved; empty if the row was inserted as approved.
     name, number = draft.approved_customer_name, draft.approved_customer_number
     if not name:

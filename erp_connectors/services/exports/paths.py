@@ -8,6 +8,7 @@ from erp_connectors.dropzone_paths import join
 from erp_connectors.faults import DESTINATION_MOVED, Fault
 from erp_connectors.models import ERPExport
 from erp_connectors.transports.base import Transport
+from orderflow.messages import Message
 
 
 def destination(transport: Transport, dropzone: Dropzone) -> str:
@@ -21,7 +22,8 @@ def staying_at(transport: Transport, dropzone: Dropzone, place: str) -> Abstract
 
 def destination_moved(export: ERPExport) -> Fault:
     """Return the fault of an export that was staged elsewhere: an absence here proves nothing about it."""
-    return Fault(DESTINATION_MOVED, f"It was staged at {export.staged_destination}.", path=export.staged_path)
+    staged = Message("delivery.staged_at", destination=export.staged_destination)
+    return Fault(DESTINATION_MOVED, staged, path=export.staged_path)
 
 
 def published_path(dropzone: Dropzone, export: ERPExport) -> str:

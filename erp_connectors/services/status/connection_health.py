@@ -27,6 +27,7 @@ from erp_connectors.services.connections.host_keys import lacks_host_key
 from erp_connectors.services.connections.test_report import last_report
 from erp_connectors.services.exports.receiving_connection import with_receives_orders
 from erp_connectors.states import ConnectionStatus, ExportStatus
+from orderflow.messages import text
 from orderflow.tenancy.models import User
 
 
@@ -59,8 +60,12 @@ class ConnectionProblem:
         return cls(str(record.get("code") or ""), cause_of(record), hint_of(record))
 
     @classmethod
-    def of_kind(cls, kind: FaultKind, detail: str = "") -> "ConnectionProblem":
-        return cls(kind.code, f"{_(kind.meaning)} {detail}".rstrip(), _(kind.hint))
+    def of_kind(cls, kind: FaultKind) -> "ConnectionProblem":
+        return cls(kind.code, _(kind.meaning), _(kind.hint))
+
+    @classmethod
+    def of_fault(cls, fault: Fault) -> "ConnectionProblem":
+        return cls(fault.code, text(fault.as_message()), _(fault.kind.hint))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,7 @@ def _health(row: ERPConnection, queue: Queue | None, overdue: int) -> Health:
         dropzone = dropzone_of(row)
         unpinned = lacks_host_key(row)
     except Fault as fault:
-        told = ConnectionProblem.of_kind(fault.kind, fault.detail)
+        told = ConnectionProblem.of_fault(fault)
         return Health(connection=row, state=State.UNREADABLE, problem=told, **counts)
     counts["expiry_warnings"] = expiry_warnings(row, today=timezone.now().date())
     counts |= {
@@ -184,7 +189,7 @@ def _failed_test(row: ERPConnection) -> ConnectionProblem | None:
     report = last_report(row)
     failed = report.failed if report else None
     return (
-        ConnectionProblem(failed.code, failed.cause, _(failed.kind.hint) if failed.kind else "")
+        ConnectionProblem(failed.code, text(failed.cause), _(failed.kind.hint) if failed.kind else "")
         if failed
         else None
     )

@@ -43,7 +43,8 @@ def fill(fd: int, upload: Upload) -> None:
         file.write(upload.data)
     size = os.fstat(fd).st_size
     if size != len(upload.data):
-        raise Fault(SIZE_MISMATCH, f"{size} of {len(upload.data)} bytes.", path=upload.path)
+        sizes = Message("file.size", size=size, expected=len(upload.data))
+        raise Fault(SIZE_MISMATCH, sizes, path=upload.path)
 
 
 def set_mode(fd: int, upload: Upload) -> set[Message]:
@@ -66,7 +67,7 @@ def read_file(name: str, folder: int, *, path: str, max_bytes: int) -> bytes:
     finally:
         os.close(fd)
     if len(data) > max_bytes:
-        raise Fault(TOO_LARGE, f"More than {max_bytes} bytes.", path=path)
+        raise Fault(TOO_LARGE, Message("file.too_large", most=max_bytes), path=path)
     return data
 
 

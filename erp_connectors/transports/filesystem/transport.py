@@ -122,7 +122,7 @@ class FilesystemTransport(Transport):
                 with suppress(FileExistsError):
                     os.mkdir(name_of(path), dir_fd=parent)
                 if not stat.S_ISDIR(os.stat(name_of(path), dir_fd=parent, follow_symlinks=False).st_mode):
-                    raise Fault(NAME_TAKEN, "It is not a folder.", path=path)
+                    raise Fault(NAME_TAKEN, Message("file.not_a_folder"), path=path)
         except OSError as error:
             raise fault_of(error, path) from error
 

@@ -16,7 +16,9 @@ from erp_connectors.sftp import operations, wire
 from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import RequestTimeout, SshError, StatusError
 from erp_connectors.sftp.operations import lstat
+from erp_connectors.sftp.texts import Text
 from erp_connectors.transports.sftp import answers as sftp_answers
+from orderflow.messages import Message, several
 
 FIRST_READS, READS_AHEAD = 4, 16
 # A server could send names endlessly.
@@ -75,7 +77,7 @@ def _listed(channels: Channels, handle: bytes, wanted: Collection[str]) -> set[s
         found |= {name for named in names if (name := named.name.casefold()) in wanted}
         ahead, count = READS_AHEAD, count + len(names)
         if count > MAX_NAMES:
-            raise RequestTimeout(f"the folder's names did not end after {count}")
+            raise RequestTimeout(Text("ssh.endless_listing", names=count))
     return found
 
 
@@ -126,5 +128,5 @@ def _unlisted(error: SshError, folder: str) -> Fault:
     fault = sftp_answers.fault_of(error, folder)
     if fault.kind is faults.NOT_FOUND:
         return Fault(faults.FOLDER_MISSING, path=folder)
-    unknown = "It could not be listed, so whether the file was renamed is not known."
-    return Fault(fault.kind, f"{unknown} {fault.detail}".rstrip(), path=folder)
+    detail = several([Message("sftp.not_listed"), *filter(None, [fault.detail])])
+    return Fault(fault.kind, detail, path=folder)

@@ -9,8 +9,9 @@ from erp_connectors.port_types import Entry, Move, Upload
 from erp_connectors.sftp import errors, wire
 from erp_connectors.sftp.operations import WriteResult
 from erp_connectors.sftp.wire import Attributes
+from erp_connectors.ssh_messages import explanation
 from erp_connectors.transports.base import mode_remark
-from orderflow.messages import Message
+from orderflow.messages import Message, several
 
 FAULT_OF_ERROR: dict[type[errors.SshError], FaultKind] = {
     errors.NameNotFound: faults.NAME_NOT_FOUND,
@@ -54,11 +55,9 @@ FULL_DISK_WORDS = ("no space", "quota", "disk full")
 
 def fault_of(error: errors.SshError, path: str) -> Fault:
     if isinstance(error, errors.StatusError):
-        return Fault(
-            kind_of_status(error), f'The server says: "{error.text}".' if error.text else "", path=path
-        )
-    text = str(error)
-    return Fault(FAULT_OF_ERROR[type(error)], text if text.endswith(".") else f"{text}.", path=path)
+        says = Message("sftp.server_says", text=error.text) if error.text else None
+        return Fault(kind_of_status(error), says, path=path)
+    return Fault(FAULT_OF_ERROR[type(error)], explanation(error), path=path)
 
 
 def kind_of_status(error: errors.StatusError) -> FaultKind:
@@ -93,7 +92,7 @@ def proven_outcome(outcome: Fault | None, move: Move, there: bool | Fault) -> Fa
 
 
 def unstable(path: str) -> Fault:
-    return Fault(faults.FOLDER_UNSTABLE, "The file was first absent, and then there.", path=path)
+    return Fault(faults.FOLDER_UNSTABLE, Message("sftp.absent_then_there"), path=path)
 
 
 def written_outcome(upload: Upload, file: WriteResult | errors.SshError) -> Fault | None:
@@ -103,17 +102,18 @@ def written_outcome(upload: Upload, file: WriteResult | errors.SshError) -> Faul
     if isinstance(look, errors.StatusError):
         # Without a right to look, what was written and closed without an error is there. An absent file is not.
         absent = look.code == wire.NO_SUCH_FILE
-        return Fault(faults.SIZE_MISMATCH, "It is not there.", path=upload.path) if absent else None
+        return Fault(faults.SIZE_MISMATCH, Message("sftp.not_there"), path=upload.path) if absent else None
     if look.size is not None and look.size != len(upload.data):
-        return Fault(faults.SIZE_MISMATCH, f"{look.size} of {len(upload.data)} bytes.", path=upload.path)
+        sizes = Message("file.size", size=look.size, expected=len(upload.data))
+        return Fault(faults.SIZE_MISMATCH, sizes, path=upload.path)
     return None
 
 
 def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
     fault = fault_of(error, upload.path)
     if fault.kind is faults.REMOTE_FAILURE:
-        often = "Often the disk is full or a quota is used up."
-        return Fault(fault.kind, f"{fault.detail} {often}".strip(), path=upload.path)
+        detail = several([*filter(None, [fault.detail]), Message("sftp.often_full")])
+        return Fault(fault.kind, detail, path=upload.path)
     if fault.kind is not faults.NOT_FOUND:
         return fault
     if isinstance(error, errors.TransferRefused):
@@ -153,7 +153,7 @@ def listing_fault(error: errors.SshError, folder: str) -> Fault:
 def folder_fault(result: object, folder: str) -> Fault | None:
     fault = outcome_of(result, folder)
     if fault is None:
-        return None if result else Fault(faults.FOLDER_MISSING, "It is a file.", path=folder)
+        return None if result else Fault(faults.FOLDER_MISSING, Message("file.not_a_folder"), path=folder)
     return Fault(faults.FOLDER_MISSING, path=folder) if fault.kind is faults.NOT_FOUND else fault
 
 
@@ -182,7 +182,7 @@ def unreadable_fault(look: object, path: str, max_bytes: int) -> Fault | None:
     if look.permissions is not None and not stat.S_ISREG(look.permissions):
         return Fault(faults.NOT_A_FILE, path=path)
     if look.size is not None and look.size > max_bytes:
-        return Fault(faults.TOO_LARGE, f"{look.size} bytes, at most {max_bytes} are read.", path=path)
+        return Fault(faults.TOO_LARGE, Message("file.too_large", most=max_bytes), path=path)
     return None
 
 

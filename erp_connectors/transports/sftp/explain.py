@@ -13,6 +13,7 @@ from erp_connectors.sftp.pipeline import Task
 from erp_connectors.sftp.wire import Attributes
 from erp_connectors.transports.base import Outcomes, Presences
 from erp_connectors.transports.sftp import answers as sftp_answers
+from orderflow.messages import Message
 
 
 def look_up(channels: Channels, paths: Sequence[str]) -> Presences:
@@ -101,4 +102,4 @@ def _full_disks(channels: Channels, uploads: Sequence[Upload], outcomes: Outcome
     left = channels.run([operations.free_bytes(folder_of(uploads[i].path)) for i in unclear])
     for i, free in zip(unclear, left, strict=True):
         if isinstance(free, int) and free < len(uploads[i].data):
-            outcomes[i] = Fault(faults.DISK_FULL, f"{free} bytes are left.", path=uploads[i].path)
+            outcomes[i] = Fault(faults.DISK_FULL, Message("file.free_space", free=free), path=uploads[i].path)

@@ -5,6 +5,7 @@ from collections.abc import Generator
 
 from erp_connectors.sftp import errors, operations
 from erp_connectors.sftp.channels import Channels
+from erp_connectors.sftp.texts import Text
 from erp_connectors.sftp.wire import NamedFile
 
 FIRST_READS, READS_AHEAD = 4, 16
@@ -28,7 +29,7 @@ def names_in(
             # Only the server's time counts, not the caller's work on the names.
             waited += time.monotonic() - asked
             if waited > PATIENCE * io_timeout:
-                raise errors.RequestTimeout(f"the folder's names did not end within {waited:.0f} s")
+                raise errors.RequestTimeout(Text("ssh.endless_listing_in_time", seconds=round(waited)))
             ahead, count = READS_AHEAD, count + len(names)
     finally:
         # Also if the caller stops early: a kept session must not collect open folders.

@@ -19,6 +19,7 @@ from erp_connectors.sftp.operations import lstat
 from erp_connectors.sftp.redact import redactor
 from erp_connectors.sftp.session import Session, require_pinned
 from erp_connectors.sftp.tcp import connect_tcp
+from erp_connectors.sftp.texts import Text
 from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import PlannedKey, RenewedCredentials, TransportPolicy
 from erp_connectors.transports.sftp import answers as sftp_answers
@@ -205,15 +206,19 @@ def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known
     """Raise `HostKeyChanged` if the key is a planned one that does not count today."""
     if planned is None or key in known or planned.counts(today):
         return
-    when = f"from {planned.since}" if planned.since and today < planned.since else f"until {planned.until}"
+    early = planned.since if planned.since and today < planned.since else None
     raise errors.HostKeyChanged(
-        f"It presents {key.type} {key.fingerprint}, which was announced and counts only {when} (UTC)."
+        Text(
+            "ssh.counts_from" if early else "ssh.counts_until",
+            key=f"{key.type} {key.fingerprint}",
+            day=str(early or planned.until),
+        )
     )
 
 
 def _timed(name: str, label: str, action: Callable[[], Message]) -> ProbeStep:
     started = time.perf_counter()
-    found: Message | str = ""
+    found: Message | None = None
     fault: Fault | None = None
     try:
         with tracing.span(f"sftp {name}"):

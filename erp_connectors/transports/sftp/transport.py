@@ -212,7 +212,9 @@ class SftpTransport(Transport):
             return [fault for _ in paths]
         for i, body in zip(good, bodies, strict=True):
             if body is None:
-                contents[i] = Fault(faults.TOO_LARGE, f"More than {max_bytes} bytes.", path=paths[i])
+                contents[i] = Fault(
+                    faults.TOO_LARGE, Message("file.too_large", most=max_bytes), path=paths[i]
+                )
             else:
                 contents[i] = body if isinstance(body, bytes) else sftp_answers.fault_of(body, paths[i])
         explain.missing_folders(self._require_channels(), paths, contents)

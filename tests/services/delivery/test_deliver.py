@@ -240,7 +240,7 @@ def test_an_order_that_does_not_render_fails_alone(site):
     assert (report.sent, report.failed) == (1, 1)
     assert bad.failed_as == FailedAs.NOT_SENT
     assert bad.error_json["code"] == "SCHEMA_VIOLATION"
-    assert "lines/0/internal_sku" in bad.error_json["params"]["detail"]
+    assert "lines/0/internal_sku" in str(bad.error_json["params"]["detail"])
     assert list(site.published()) == [good.filename]
 
 

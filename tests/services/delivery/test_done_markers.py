@@ -10,6 +10,7 @@ from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import push_many
 from erp_connectors.states import ExportStatus
 from erp_connectors.transports.filesystem import FilesystemTransport
+from orderflow.messages import foreign
 from tests import factories
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.services.conftest import Killed, die
@@ -166,7 +167,7 @@ def test_the_connection_test_says_what_this_way_of_writing_promises(make_site, c
 
 
 def test_a_transport_without_a_receipt_says_why_it_promises_less(site, monkeypatch):
-    weaker = Guarantee(GuaranteeLevel.AT_LEAST_ONCE, "The bucket keeps no versions.")
+    weaker = Guarantee(GuaranteeLevel.AT_LEAST_ONCE, foreign("The bucket keeps no versions."))
     monkeypatch.setattr(FilesystemTransport, "guarantee", lambda self, *, atomic_write: weaker)
 
     steps = {step.name: step for step in run_test(site.connection.pk, actor=None)}
