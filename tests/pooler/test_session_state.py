@@ -13,6 +13,7 @@ from erp_connectors import leases
 from erp_connectors.watch import deployment
 from erp_connectors.watch.check_results import Level
 from orderflow.pooler import Pooling, detect
+from orderflow.tenancy.models import Org
 from tests.parts import require_program
 from tests.servers.pgbouncer import pgbouncer
 from tests.services.conftest import make_site, site  # noqa: F401  # fixtures
@@ -82,3 +83,11 @@ def test_a_transaction_is_bound_and_its_session_is_not(tmp_path, site, settings)
 
 def test_without_a_pooler_each_session_is_bound(site):  # noqa: F811
     assert value_of(TIMEOUT) == "2min"
+
+
+def test_rows_that_are_read_one_by_one_need_no_cursor_in_the_server_session(site):  # noqa: F811
+    rows = Org.objects.iterator(chunk_size=1)
+    next(rows)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_cursors WHERE name LIKE '_django%%'")
+        assert cursor.fetchall() == []
