@@ -18,7 +18,6 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
 from tests import factories
-from tests.browsing import PHONE
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import SshServer
 from tools.demo import world
@@ -113,12 +112,9 @@ def test_from_the_first_login_to_the_erps_number(
 
     order = DraftOrder.objects.filter(org=acme, status=DraftStatus.READY).order_by("created_at")[0]
     page = as_user(member(acme, "ops"))
-    page.goto(live_server.url + reverse("admin:orders_draftorder_changelist"))
-    photograph(page, "orders")
     page.goto(live_server.url + reverse("admin:orders_draftorder_change", args=[order.pk]))
     confirmed(page, "Approve")
     page.get_by_role("link", name="Push to the ERP", exact=True).click()
-    photograph(page, "push")
     page.locator("#content input[type=submit].default").click()
     export = ERPExport.objects.get(draft_order=order)
     deliver(row.pk)
@@ -129,7 +125,6 @@ def test_from_the_first_login_to_the_erps_number(
     expect(page.get_by_text("SO-2026-004711").first).to_be_visible()
     photograph(page, "order", whole=True)
     page.goto(live_server.url + reverse("admin:erp_connectors_erpexport_change", args=[export.pk]))
-    photograph(page, "export", whole=True)
     page.get_by_role("link", name="Proof of delivery, to print").click()
     expect(
         page.get_by_text(export.sha256 or ERPExport.objects.get(pk=export.pk).sha256).first
@@ -167,9 +162,3 @@ def look_at_the_whole(page: Page, url: str, photograph: Photograph) -> None:
     page.goto(url + reverse("admin:index"))
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     photograph(page, "overview")
-    page.emulate_media(color_scheme="dark")
-    photograph(page, "overview-dark")
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size(PHONE)
-    page.reload()
-    photograph(page, "overview-phone")

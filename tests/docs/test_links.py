@@ -28,7 +28,7 @@ def test_every_link_leads_somewhere() -> None:
     assert lost == []
 
 
-def test_every_page_of_the_docs_can_be_found_from_the_readme() -> None:
+def test_every_page_and_picture_of_the_docs_can_be_found_from_the_readme() -> None:
     seen, waiting = set(), [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
@@ -39,7 +39,7 @@ def test_every_page_of_the_docs_can_be_found_from_the_readme() -> None:
             links = LINK.findall(page.read_text(encoding="utf-8"))
             waiting += [(page.parent / link.split("#")[0]).resolve() for link in links if "://" not in link]
 
-    lost = {page for page in PAGES if page not in seen}
+    lost = {page for page in [*PAGES, *ROOT.glob("docs/images/*")] if page not in seen}
     assert {str(page.relative_to(ROOT)) for page in lost} == set()
 
 
