@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
-from erp_connectors.services.acks import poll as poll_module
+from erp_connectors.services.acks import read as reading
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import retry_push
@@ -114,7 +114,7 @@ def test_an_answer_waits_for_an_org_that_is_not_polled_at_present(both, server):
 
 def test_an_answer_that_is_read_all_the_same_is_applied_to_no_other_org(both, server, monkeypatch):
     """Behind the first look at the names stands the door."""
-    monkeypatch.setattr(poll_module, "foreign_filenames", lambda *_, **__: set())
+    monkeypatch.setattr(reading, "foreign_filenames", lambda *_, **__: set())
     exports = sent(both)
     answer(server, both[1], exports[1])
     before = state(both[1].org)

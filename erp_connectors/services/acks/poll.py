@@ -2,9 +2,8 @@
 
 import json
 import time
-from collections.abc import Collection, Container, Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from contextlib import closing
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,21 +13,17 @@ from django.db import transaction
 
 from erp_connectors import circuit, leases
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.connectors.base import AckName, AckUnreadable, Connector, is_sound
+from erp_connectors.connectors.base import AckName, Connector
 from erp_connectors.crashpoints import crashpoint
 from erp_connectors.dropzone_paths import is_old_probe, join
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     CONNECTION_DISABLED,
     INTERNAL_ERROR,
-    NOT_FOUND,
-    PERMISSION_DENIED,
     Fault,
-    Scope,
 )
 from erp_connectors.leases import Lease
 from erp_connectors.models import ERPConnection
-from erp_connectors.port_types import Entry
 from erp_connectors.registry import connector_for
 from erp_connectors.services.acks.connector_bugs import as_fault
 from erp_connectors.services.acks.decide import ReadAck, UnreadableAck, decide
@@ -36,7 +31,7 @@ from erp_connectors.services.acks.file_index import ListedAck, stored_name, with
 from erp_connectors.services.acks.misnamed import MisnamedFinder
 from erp_connectors.services.acks.move_handled import AckMover, HandledAck
 from erp_connectors.services.acks.poll_report import PollReport
-from erp_connectors.services.acks.shared_folders import foreign_filenames
+from erp_connectors.services.acks.read import AckReader
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.credential_rollover import open_link
 from erp_connectors.services.exports.batching import by_size
@@ -45,13 +40,11 @@ from erp_connectors.states import ConnectionStatus, Stage
 from erp_connectors.transports.base import Transport
 from orderflow import clock, tracing
 from orderflow.database_faults import is_database_fault
-from orderflow.messages import Message
 from orderflow.transitions import LostRace
 
 MAX_TEST_FILES = 100
-# Answers in one transaction, and in one file: each costs parameters of statements.
+# Answers in one transaction: each costs parameters of statements.
 MAX_ANSWERS = 1000
-MAX_ANSWERS_IN_FILE = 5000
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +101,7 @@ def _poll_active(
                         lease, connection, transport, dropzone, report=report, expected=expected
                     )
                     folder.run(ends)
-                    fault, misnamed = folder.fault or folder.mover.fault, folder.misnamed
+                    fault, misnamed = folder.fault, folder.misnamed
             else:
                 misnamed = {}
             failed = False
@@ -147,7 +140,9 @@ class _FolderPoll:
         self.transport = transport
         self.folder = folder = dropzone.ack_path or ""
         self.report = report
-        self.expected = expected
+        self.reader = AckReader(
+            connection, self.connector, dropzone, transport, report=report, expected=expected
+        )
         self.started = clock.now()
         self.mover = AckMover(
             lease, transport, folder, example=lambda name: self.connector.ack_example(name, self.options)
@@ -161,8 +156,13 @@ class _FolderPoll:
         self.skipped: set[str] = set()
         # None until the folder was listed to its end.
         self.misnamed: dict[str, Any] | None = None
-        # Why a file could not be read.
-        self.fault: Fault | None = None
+        # Of the connector, on the name of a file.
+        self.name_fault: Fault | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """Return why a file could not be read, or else not moved."""
+        return self.name_fault or self.reader.fault or self.mover.fault
 
     def run(self, ends: float | None) -> None:
         """List the folder, and handle it page by page until the time ends."""
@@ -185,32 +185,29 @@ class _FolderPoll:
             self.transport.remove(self.test_files[:MAX_TEST_FILES])
 
     def _listed_acks(self) -> Generator[ListedAck, None, None]:
+        """Yield the ack files, and note the other files that the end of the poll needs."""
         for entry in self.transport.list(self.folder):
-            if name := self._answered(entry):
+            # One bug of a connector may affect each file of a folder.
+            quiet = bool(self.skipped)
+            name: AckName | None = None
+            try:
+                with as_fault("acknowledges", entry.name, quiet=quiet):
+                    name = self.connector.acknowledges(entry.name, self.options)
+                if name is None and is_old_probe(entry.name, now=self.started):
+                    self.test_files.append(join(self.folder, entry.name))
+                elif name is None:
+                    with as_fault("misnamed_answer", entry.name, quiet=quiet):
+                        self.finder.add(entry)
+            except Fault as fault:
+                # The file stays, and so do its rows; the other files are read.
+                self.skipped.add(stored_name(entry.name))
+                self.name_fault = fault
+            if name:
                 yield ListedAck(entry, name.export_filename)
-
-    def _answered(self, entry: Entry) -> AckName | None:
-        """Return the export that an ack file answers. Note a file that is none, if the end of the poll needs it."""
-        # One bug may affect each file of a folder.
-        quiet = bool(self.skipped)
-        try:
-            with as_fault("acknowledges", entry.name, quiet=quiet):
-                name = self.connector.acknowledges(entry.name, self.options)
-            if name is None and is_old_probe(entry.name, now=self.started):
-                self.test_files.append(join(self.folder, entry.name))
-            elif name is None:
-                with as_fault("misnamed_answer", entry.name, quiet=quiet):
-                    self.finder.add(entry)
-        except Fault as fault:
-            # The file stays, and so do its rows; the other files are read.
-            self.skipped.add(stored_name(entry.name))
-            self.fault = fault
-            return None
-        return name
 
     def _handle(self, page: Sequence[ListedAck]) -> None:
         """Read, decide and move one page, without the files of other orgs."""
-        foreign = self._foreign({file.export_filename for file in page})
+        foreign = self.reader.foreign({file.export_filename for file in page})
         ours = [file for file in page if file.export_filename not in foreign]
         self.report.listed += len(ours)
         self.report.others += len(page) - len(ours)
@@ -218,7 +215,7 @@ class _FolderPoll:
         self.listed |= {row.pk for file in files for row in file.rows}
         handled = [HandledAck(file.entry.name, file.rows) for file in files if file.is_decided]
         if undecided := [file for file in files if not file.is_decided]:
-            read = self._read(undecided)
+            read = self.reader.read(undecided)
             crashpoint("acks-read")
             # One transaction, unless the files hold more answers than statements can take.
             for some in by_size(
@@ -230,50 +227,6 @@ class _FolderPoll:
         if due:
             self.mover.move(due)
             self.report.moved = self.mover.moved
-
-    def _read(self, files: Sequence[ListedAck]) -> list[ReadAck | UnreadableAck]:
-        """Read and parse files. Leave out those that are gone or could not be read for a fault of the link."""
-        paths = [join(self.folder, file.entry.name) for file in files]
-        bodies = self.transport.read(paths, max_bytes=settings.ACK_MAX_BYTES)
-        found = [
-            self._not_read(file, body) if isinstance(body, Fault) else self._parse(file, body)
-            for file, body in zip(files, bodies, strict=True)
-        ]
-        read = [one for one in found if one]
-        if inside := {ack.export_filename for one in read for ack in one.answers if ack.export_filename}:
-            return self._without_foreign(read, self._foreign(inside))
-        return read
-
-    def _parse(self, file: ListedAck, body: bytes) -> ReadAck | UnreadableAck:
-        try:
-            answers = self.connector.parse_ack(file.entry.name, body, self.options)
-            if not 0 < len(answers) <= MAX_ANSWERS_IN_FILE:
-                raise AckUnreadable(
-                    Message("ack.number_of_answers", number=len(answers), most=MAX_ANSWERS_IN_FILE)
-                )
-            if not all(map(is_sound, answers)):
-                raise ValueError("an answer that can't be stored")
-        except AckUnreadable as error:
-            patience = timedelta(seconds=settings.ACK_UNFINISHED_SECONDS if error.unfinished else 0)
-            return UnreadableAck(file, body, error.why, patience)
-        except Exception as error:
-            # A bug of the connector. The content is unknown, so the file stays. The other files are read.
-            log.exception("ack.internal_error", connection_id=str(self.connection.pk))
-            self.fault = Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse_ack.")
-            return UnreadableAck(file, body, self.fault.as_message(), patience=None)
-        return ReadAck(file, body, answers)
-
-    def _not_read(self, file: ListedAck, fault: Fault) -> UnreadableAck | None:
-        if fault.kind is NOT_FOUND:
-            return None
-        if fault.kind is PERMISSION_DENIED:
-            # Operators often grant read access last. Until then the file stays.
-            self.fault = fault
-            return UnreadableAck(file, b"", fault.as_message(), patience=None)
-        if fault.scope is not Scope.FILE:
-            self.fault = fault
-            return None
-        return UnreadableAck(file, b"", fault.as_message())
 
     def _decide(self, files: Sequence[ReadAck | UnreadableAck]) -> list[HandledAck]:
         """Decide these files in one transaction. Return those of which every answer is decided."""
@@ -291,26 +244,6 @@ class _FolderPoll:
             if all(row.decided_at for row in rows):
                 handled.append(HandledAck(read.file.entry.name, rows))
         return handled
-
-    def _without_foreign(
-        self, read: Sequence[ReadAck | UnreadableAck], foreign: Container[str]
-    ) -> list[ReadAck | UnreadableAck]:
-        """Leave files of other orgs alone. One that answers several orgs stays, and is shown as waiting."""
-        kept: list[ReadAck | UnreadableAck] = []
-        several_orgs = Message("ack.several_orgs")
-        for one in read:
-            names = {ack.export_filename or one.file.export_filename for ack in one.answers}
-            ours = [name for name in names if name not in foreign]
-            if ours or not names:
-                mixed = len(ours) < len(names)
-                kept.append(UnreadableAck(one.file, one.body, several_orgs, patience=None) if mixed else one)
-            else:
-                self.report.listed -= 1
-                self.report.others += 1
-        return kept
-
-    def _foreign(self, filenames: Collection[str]) -> set[str]:
-        return foreign_filenames(self.connection.org_id, filenames, expected=self.expected)
 
     def _report_misnamed(self, found: dict[str, Any]) -> None:
         files = found["files"]

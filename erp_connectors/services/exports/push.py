@@ -5,7 +5,6 @@ This is step 1 of publishing exactly once. `delivery/deliver.py` has the others.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from secrets import token_hex
 from uuid import UUID
@@ -168,14 +167,32 @@ def create_exports(
     key: str = "",
 ) -> list[ERPExport]:
     """Create an export of each of these locked drafts, with another name if one is taken. Wake delivery on commit."""
-    now, exports = timezone.now(), list[ERPExport]()
     if not drafts:
-        return exports
+        return []
+    now, request = timezone.now(), str(structlog.contextvars.get_contextvars().get("request_id", ""))
     with tracing.span("push", attributes={"orders": len(drafts)}):
+        exports = []
+        for draft in drafts:
+            assert draft.approved_at is not None  # noqa: S101  # READY -> APPROVED sets it
+            exports.append(
+                ERPExport(
+                    org_id=draft.org_id,
+                    connection=connections[draft.org_id],
+                    draft_order=draft,
+                    idempotency_key=key,
+                    requested_by=actor,
+                    request_id=request,
+                    trace=tracing.here(),
+                    approved_at=draft.approved_at,
+                    created_at=now,
+                )
+            )
         for attempts_left in reversed(range(NAME_ATTEMPTS)):
-            exports = [
-                _export(draft, connections[draft.org_id], actor=actor, key=key, now=now) for draft in drafts
-            ]
+            for export in exports:
+                connector = connector_for(export.connection.connector_type)
+                export.export_format_version = connector.version
+                export.filename = connector.filename(export.draft_order_id, at=now, token=token_hex(4))
+                export.export_storage_key = storage_key(export.org_id, export.filename)
             try:
                 with transaction.atomic():
                     transitions.create(exports, actor=actor, retry=retry)
@@ -194,25 +211,3 @@ def active_connections(drafts: Sequence[DraftOrder]) -> dict[UUID, ERPConnection
     """Return the connection that receives the new orders of each org of these drafts, by org."""
     rows = receiving_connections().filter(org__in={draft.org_id for draft in drafts}).defer("config")
     return {row.org_id: row for row in rows}
-
-
-def _export(
-    draft: DraftOrder, connection: ERPConnection, *, actor: User | None, key: str, now: datetime
-) -> ERPExport:
-    connector = connector_for(connection.connector_type)
-    filename = connector.filename(draft.pk, at=now, token=token_hex(4))
-    assert draft.approved_at is not None  # noqa: S101  # READY -> APPROVED sets it
-    return ERPExport(
-        org_id=draft.org_id,
-        connection=connection,
-        draft_order=draft,
-        export_format_version=connector.version,
-        filename=filename,
-        export_storage_key=storage_key(draft.org_id, filename),
-        idempotency_key=key,
-        requested_by=actor,
-        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
-        trace=tracing.here(),
-        approved_at=draft.approved_at,
-        created_at=now,
-    )

@@ -1,4 +1,4 @@
-"""Every transition of an export with all its effects, as data. `exports/transitions.py` applies it.
+"""Every transition of an export with all its effects, as data. `exports/apply_transition.py` writes them.
 
 `states.EXPORT_MOVES` says which status may follow which; a test checks that this table covers each of those pairs.
 """

@@ -12,6 +12,7 @@ from erp_connectors.connectors.base import AckName, AckUnreadable, NoOptions
 from erp_connectors.models import AckFile, ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.port_types import Ack
 from erp_connectors.services.acks import poll as poll_module
+from erp_connectors.services.acks import read as reading
 from erp_connectors.services.acks.content import body_of, digest
 from erp_connectors.services.acks.poll import poll
 from erp_connectors.services.acks.shared_folders import foreign_filenames
@@ -217,7 +218,7 @@ def test_one_answer_that_cannot_be_understood_keeps_all_from_being_applied(site)
 
 @pytest.mark.parametrize("body", [b"", b"x;ok;SO-1\n" * 4])
 def test_a_file_without_an_answer_or_with_too_many_is_malformed(site, monkeypatch, body):
-    monkeypatch.setattr(poll_module, "MAX_ANSWERS_IN_FILE", 3)
+    monkeypatch.setattr(reading, "MAX_ANSWERS_IN_FILE", 3)
     site.answer("monday.answers", body)
 
     for _ in range(2):

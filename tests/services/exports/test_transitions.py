@@ -25,7 +25,7 @@ WRITERS = {
     "update", "create", "get_or_create", "update_or_create", "ERPExport", "setattr", "update_rows", "update_rows_where",
     "bulk_update",
 }  # fmt: skip
-THE_PLACES = {"erp_connectors/services/exports/transitions.py", "orderflow/orders/transitions.py"}
+THE_PLACES = {"erp_connectors/services/exports/apply_transition.py", "orderflow/orders/transitions.py"}
 # Other rows that have a status, and orders before anybody has approved them.
 OTHERS = {
     "erp_connectors/services/acks/contradictions.py": "ack files",
@@ -68,6 +68,16 @@ def test_no_other_module_changes_the_status_of_an_export_or_an_order() -> None:
     }
 
     assert set(found) == {*THE_PLACES, *OTHERS}, found
+
+
+def test_only_transitions_of_the_table_are_applied() -> None:
+    users = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "erp_connectors").rglob("*.py"))
+        if "exports.apply_transition" in path.read_text(encoding="utf-8")
+    ]
+
+    assert users == ["erp_connectors/services/exports/transitions.py"]
 
 
 def _writes(path: Path) -> Iterator[int]:
