@@ -4,7 +4,7 @@
        |         `---> FAILED (refused by the ERP)
        `-------------> FAILED (not sent, or outcome unknown)
 
-FAILED is left again only when a later fact settles it: the file turns out published, or the ERP answers after all.
+FAILED is left again only when a later fact resolves it: the file turns out published, or the ERP answers after all.
 """
 
 from enum import StrEnum
@@ -48,7 +48,7 @@ class Stage(StrEnum):
 
     QUEUED = "queued"
     CONNECT = "connect"
-    SETTLE = "settle"
+    RESOLVE = "resolve"
     RENDER = "render"
     ARCHIVE = "archive"
     STAGE = "stage"
@@ -128,4 +128,4 @@ class AckFileStatus(models.TextChoices):
 
 
 # Ack files that need attention until a user dismisses the alert.
-UNSETTLED_ACKS = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
+UNRESOLVED_ACKS = (AckFileStatus.CONFLICT, AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)

@@ -68,8 +68,8 @@ def poll_if_due(connection_id: str) -> str:
 
 
 @_task
-def carry_out(run_id: str) -> str:
-    return f"{runs.carry_out(UUID(run_id))} rows settled"
+def execute_run(run_id: str) -> str:
+    return f"{runs.execute(UUID(run_id))} rows done"
 
 
 @_task
@@ -92,7 +92,7 @@ def sweep() -> str:
     for connection_id in woken:
         jobs.enqueue(Task.DELIVER, str(connection_id))
     for run_id in runs.due(clock.now()):
-        jobs.enqueue(Task.CARRY_OUT, str(run_id))
+        jobs.enqueue(Task.EXECUTE_RUN, str(run_id))
     for run_id in retention.due(clock.now()):
         jobs.enqueue(Task.PRUNE, str(run_id))
     runs.forget_old(clock.now())

@@ -17,7 +17,7 @@ class Task(StrEnum):
     """The functions that workers may run. Any other name is refused before anything is imported."""
 
     BEAT = "orderflow.heartbeat.tasks.beat"
-    CARRY_OUT = "erp_connectors.tasks.carry_out"
+    EXECUTE_RUN = "erp_connectors.tasks.execute_run"
     DELIVER = "erp_connectors.tasks.deliver"
     NOTIFY = "erp_connectors.tasks.notify"
     POLL = "erp_connectors.tasks.poll"

@@ -60,8 +60,8 @@ class FaultInjectingTransport(Transport):
     def presented_keys(self) -> PresentedKeys:
         return self._inner.presented_keys()
 
-    def offers(self) -> Sequence[str]:
-        return self._inner.offers()
+    def extensions(self) -> Sequence[str]:
+        return self._inner.extensions()
 
     def remarks(self) -> Sequence[Message]:
         return self._inner.remarks()

@@ -5,16 +5,16 @@ from datetime import datetime
 
 from erp_connectors.acceptance.scenario import Scenario
 from erp_connectors.acceptance.verdict import PROMISES, DayResult
-from erp_connectors.services.connections.endpoint import Target
+from erp_connectors.services.connections.endpoint import DropzoneAddress
 
 MAX_FINDINGS = 20
 
 
-def heading(scenario: Scenario, target: Target, *, at: datetime, version: str) -> list[str]:
-    where = f"{target.server} {target.folder}".strip()
-    keys = [f"Server's host key: {key}" for key in target.host_keys]
+def heading(scenario: Scenario, address: DropzoneAddress, *, at: datetime, version: str) -> list[str]:
+    where = f"{address.server} {address.folder}".strip()
+    keys = [f"Server's host key: {key}" for key in address.host_keys]
     return [
-        f"{scenario.title}: {target.connection}",
+        f"{scenario.title}: {address.connection}",
         f"Dropzone: {where}",
         *keys,
         f"OrderFlow {version}, {at:%Y-%m-%d %H:%M} UTC, seed {scenario.seed}",

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from erp_connectors.acceptance.fault_injection import FaultInjectingTransport, FaultPlan
 from erp_connectors.acceptance.scenario import Scenario, ScenarioDay
-from erp_connectors.acceptance.verdict import DayResult, DayRun, judge_day
+from erp_connectors.acceptance.verdict import DayResult, DayRun, evaluate_day
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONFIG_INVALID, Fault
 from erp_connectors.models import ERPConnection, ERPExport
@@ -83,13 +83,13 @@ def _play_day(
         stack.callback(session_pool.close, connection.pk)
         stack.enter_context(wrap_transports(_under(fault_plan)))
         session_pool.close(connection.pk)
-        playing = _CurrentDay(connection, actor, day, erp)
-        _make_orders(playing)
-        finished = _go_on(playing, until=started + scenario.limit)
+        running = _CurrentDay(connection, actor, day, erp)
+        _make_orders(running)
+        finished = _go_on(running, until=started + scenario.limit)
     # The evening is calm: what came in with the last round is read.
     poll(connection.pk)
-    played = DayRun(day, playing.orders, erp.receipts, fault_plan, finished, time.monotonic() - started)
-    return judge_day(played, connection, dropzone)
+    day_run = DayRun(day, running.orders, erp.receipts, fault_plan, finished, time.monotonic() - started)
+    return evaluate_day(day_run, connection, dropzone)
 
 
 def _under(fault_plan: FaultPlan) -> Callable[[Transport], Transport]:
@@ -108,16 +108,16 @@ def _behaviour(day: ScenarioDay, seed: str) -> Behaviour:
     )
 
 
-def _make_orders(playing: _CurrentDay) -> None:
-    org = playing.connection.org
+def _make_orders(running: _CurrentDay) -> None:
+    org = running.connection.org
     customer, _ = Customer.objects.get_or_create(
         org=org, name=CUSTOMER, defaults={"erp_customer_number": "TEST", "default_currency": "EUR"}
     )
-    for number in range(1, playing.day.orders + 1):
+    for number in range(1, running.day.orders + 1):
         header = {
             "customer": customer,
             "currency": "EUR",
-            "external_order_number": f"TEST {playing.day.name} {number}"[:100],
+            "external_order_number": f"TEST {running.day.name} {number}"[:100],
             "notes": "Acceptance test: not a real order.",
         }
         line = {
@@ -125,23 +125,23 @@ def _make_orders(playing: _CurrentDay) -> None:
             "unit_price": Decimal("1.2345"), "product_description": "Prüfling Ø 5 mm",
         }  # fmt: skip
         draft = create_draft(org, header=header, lines=[line])
-        approve(draft.pk, actor=playing.actor)
-        for _ in range(2 if playing.day.twice else 1):
-            push(draft.pk, actor=playing.actor)
-        playing.orders.append(draft.pk)
+        approve(draft.pk, actor=running.actor)
+        for _ in range(2 if running.day.twice else 1):
+            push(draft.pk, actor=running.actor)
+        running.orders.append(draft.pk)
 
 
-def _go_on(playing: _CurrentDay, *, until: float) -> bool:
+def _go_on(running: _CurrentDay, *, until: float) -> bool:
     """Round after round until every order has its answer; False where the time is up."""
-    times = 2 if playing.day.twice else 1
+    times = 2 if running.day.twice else 1
     while time.monotonic() < until:
         for _ in range(times):
-            deliver(playing.connection.pk)
-        _let_erp_work(playing.erp)
+            deliver(running.connection.pk)
+        _let_erp_work(running.erp)
         for _ in range(times):
-            poll(playing.connection.pk)
-        _operate(playing)
-        if _is_over(playing):
+            poll(running.connection.pk)
+        _operate(running)
+        if _is_over(running):
             return True
         time.sleep(PAUSE)
     return False
@@ -155,22 +155,22 @@ def _let_erp_work(erp: SimulatedErp) -> None:
         erp.transport.close()
 
 
-def _operate(playing: _CurrentDay) -> None:
+def _operate(running: _CurrentDay) -> None:
     """Act as an operator would, and skip the minutes that a bad line would take."""
-    mine = ERPExport.objects.filter(draft_order__in=playing.orders)
+    mine = ERPExport.objects.filter(draft_order__in=running.orders)
     for export in mine.filter(failed_as__in=(FailedAs.NOT_SENT, FailedAs.UNKNOWN)).select_related(
         "draft_order"
     ):
         if export.draft_order.status == DraftStatus.ERROR:
-            retry_push(export.draft_order_id, actor=playing.actor)
+            retry_push(export.draft_order_id, actor=running.actor)
     mine.filter(status=ExportStatus.PENDING).update(next_attempt_at=None)
-    ERPConnection.objects.filter(pk=playing.connection.pk).update(retry_at=None, poll_retry_at=None)
+    ERPConnection.objects.filter(pk=running.connection.pk).update(retry_at=None, poll_retry_at=None)
 
 
-def _is_over(playing: _CurrentDay) -> bool:
-    answered = ERPExport.objects.filter(draft_order__in=playing.orders)
+def _is_over(running: _CurrentDay) -> bool:
+    answered = ERPExport.objects.filter(draft_order__in=running.orders)
     ended = (
         answered.filter(status=ExportStatus.ACKED).count()
         + answered.filter(failed_as=FailedAs.REFUSED).count()
     )
-    return ended == len(playing.orders) and not playing.erp.waiting
+    return ended == len(running.orders) and not running.erp.waiting

@@ -56,10 +56,10 @@ class DayResult(msgspec.Struct, frozen=True, kw_only=True):
         return not self.broken
 
 
-def judge_day(played: DayRun, connection: ERPConnection, dropzone: Dropzone) -> DayResult:
-    orders, receipts = played.orders, played.receipts
+def evaluate_day(day_run: DayRun, connection: ERPConnection, dropzone: Dropzone) -> DayResult:
+    orders, receipts = day_run.orders, day_run.receipts
     exports = list(ERPExport.objects.filter(draft_order__in=orders).select_related("draft_order"))
-    late = [] if played.finished else ["The time was up before every order had its answer."]
+    late = [] if day_run.finished else ["The time was up before every order had its answer."]
     kept = [
         list(_not_once(orders, receipts)),
         list(_not_whole(exports, receipts)),
@@ -68,14 +68,14 @@ def judge_day(played: DayRun, connection: ERPConnection, dropzone: Dropzone) -> 
         list(_differences(connection)),
     ]
     return DayResult(
-        day=played.day.name,
+        day=day_run.day.name,
         orders=len(orders),
         accepted=sum(export.status == ExportStatus.ACKED for export in exports),
         refused=sum(export.failed_as == FailedAs.REFUSED for export in exports),
         attempts=max((export.attempts for export in exports), default=0),
-        broken_links=played.fault_plan.breaks,
-        disk_full=played.fault_plan.refusals,
-        seconds=round(played.seconds, 1),
+        broken_links=day_run.fault_plan.breaks,
+        disk_full=day_run.fault_plan.refusals,
+        seconds=round(day_run.seconds, 1),
         broken={promise: found for promise, found in zip(PROMISES, kept, strict=True) if found},
     )
 

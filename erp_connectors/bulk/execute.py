@@ -25,7 +25,7 @@ class Result(NamedTuple):
     why: Message | None = None
 
 
-def carry_out_chunk(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> Mapping[UUID, Result]:
+def execute_chunk(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> Mapping[UUID, Result]:
     """A result for each id."""
     if not actor.is_active:
         return dict.fromkeys(ids, Result(Outcome.REFUSED, Message("bulk.user_deactivated", user=actor.email)))

@@ -62,7 +62,7 @@ def preview(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Gro
     """Return the groups: orders that would change, those that need nothing, those that can't; largest first in each."""
     groups: dict[tuple[Outcome, str], Group] = {}
     for start in range(0, len(ids), AT_ONCE):
-        for row in _judge_all(action, ids[start : start + AT_ONCE], actor=actor):
+        for row in _preview_page(action, ids[start : start + AT_ONCE], actor=actor):
             key = (row.outcome, row.group)
             group = groups.setdefault(key, Group(row.outcome, row.group))
             group.count += 1
@@ -79,16 +79,16 @@ def counts(groups: Iterable[Group]) -> Counter[str]:
     return counted
 
 
-def _judge_all(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[OrderPreview]:
+def _preview_page(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[OrderPreview]:
     orders = list(DraftOrder.objects.visible_to(actor).filter(pk__in=ids).select_related("customer"))
     if action in (BulkAction.READY, BulkAction.APPROVE):
         needed = Prefetch("lines", DraftOrderLine.objects.order_by("line_no"))
         orders = list(
             DraftOrder.objects.filter(pk__in=[o.pk for o in orders]).prefetch_related(needed, "customer")
         )
-    data, judge = _preview_data(action, orders), _JUDGES[action]
+    data, preview_of = _preview_data(action, orders), _PREVIEWS[action]
     by_id = {order.pk: order for order in orders}
-    return [judge(by_id[pk], data) for pk in ids if pk in by_id]
+    return [preview_of(by_id[pk], data) for pk in ids if pk in by_id]
 
 
 def _preview_data(action: BulkAction, orders: Sequence[DraftOrder]) -> PreviewData:
@@ -157,7 +157,7 @@ _BEFORE: dict[BulkAction, frozenset[DraftStatus]] = {
     BulkAction.RETRY: frozenset({_S.ERROR}),
     BulkAction.REJECT: frozenset({_S.NEEDS_REVIEW}),
 }
-_JUDGES: dict[BulkAction, Callable[[DraftOrder, PreviewData], OrderPreview]] = {
+_PREVIEWS: dict[BulkAction, Callable[[DraftOrder, PreviewData], OrderPreview]] = {
     BulkAction.READY: _ready,
     BulkAction.APPROVE: _approve,
     BulkAction.PUSH: _push,

@@ -31,7 +31,7 @@ class Progress:
     problem: str = ""
 
     @property
-    def settled(self) -> int:
+    def handled(self) -> int:
         return self.total - self.open
 
 

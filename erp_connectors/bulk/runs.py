@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from erp_connectors.bulk.execute import carry_out_chunk
+from erp_connectors.bulk.execute import execute_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRow, BulkRun, Outcome
 from orderflow import clock, jobs
 from orderflow.audit.context import RequestContext, current
@@ -54,19 +54,19 @@ def confirm(run: BulkRun) -> bool:
         if not unconfirmed.update(confirmed_at=now, worked_at=now, asked_from=asked_from):
             return False
         if run.rows.count() > AT_ONCE:
-            jobs.wake(jobs.Task.CARRY_OUT, str(run.pk))
+            jobs.wake(jobs.Task.EXECUTE_RUN, str(run.pk))
             return True
-    carry_out(run.pk)
+    execute(run.pk)
     return True
 
 
-def carry_out(run_id: UUID) -> int:
+def execute(run_id: UUID) -> int:
     """Chunk after chunk, each in one transaction with its outcomes, so that several workers, or one that was killed and
-    one that goes on, do no order twice. Returns how many rows this call has settled."""
-    settled = 0
+    one that goes on, do no order twice. Return how many rows this call has done."""
+    handled = 0
     while done := _next_chunk(run_id):
-        settled += done
-    return settled
+        handled += done
+    return handled
 
 
 def due(now: datetime) -> list[UUID]:
@@ -93,18 +93,18 @@ def _next_chunk(run_id: UUID) -> int:
     rows = list(run.rows.filter(outcome=Outcome.OPEN).order_by("position")[:CHUNK])
     run.worked_at = clock.now()
     if rows:
-        _settle(run, rows)
+        _record(run, rows)
     else:
         run.finished_at = run.worked_at
     run.save(update_fields=["worked_at", "finished_at"])
     return len(rows)
 
 
-def _settle(run: BulkRun, rows: Sequence[BulkRow]) -> None:
+def _record(run: BulkRun, rows: Sequence[BulkRow]) -> None:
     ids = [row.draft_order_id for row in rows]
     token = current.set(RequestContext(**run.asked_from))
     try:
-        results = carry_out_chunk(BulkAction(run.action), ids, actor=run.made_by)
+        results = execute_chunk(BulkAction(run.action), ids, actor=run.made_by)
     finally:
         current.reset(token)
     for row in rows:

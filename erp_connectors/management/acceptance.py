@@ -14,7 +14,7 @@ from erp_connectors.acceptance.verdict import DayResult
 from erp_connectors.faults import Fault
 from erp_connectors.management.reporting import require_connection
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.connections.endpoint import address_of
 from erp_connectors.states import ConnectionStatus
 from orderflow import __version__
 from orderflow.tenancy.models import User
@@ -40,7 +40,7 @@ def accept(options: dict[str, Any], *, write: Callable[[str], None]) -> bool:
         write(msgspec.json.encode(result).decode() if options["json"] else report.line(result))
 
     if not options["json"]:
-        head = report.heading(scenario, target_of(connection), at=timezone.now(), version=__version__)
+        head = report.heading(scenario, address_of(connection), at=timezone.now(), version=__version__)
         write("\n".join(head))
     try:
         results = play(scenario, connection, actor=actor, done=show)

@@ -11,13 +11,13 @@ from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, 
 from erp_connectors.bulk.models import BulkRow
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.retention.periods import ContentKind
-from erp_connectors.services.acks.apply import BY_HAND, DISMISSED
-from erp_connectors.states import UNSETTLED_ACKS, ExportStatus, FailedAs
+from erp_connectors.services.acks.apply import DISMISSED, MANUAL_ANSWER
+from erp_connectors.states import UNRESOLVED_ACKS, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 
 DONE = (DraftStatus.PUSHED, DraftStatus.REJECTED)
 # Of a delivery and of an answer; and what a later answer asks for, as a person's word is overruled by none.
-PROVING = ("published", "settled", "acked", "refused", "conflict", "restored", BY_HAND, DISMISSED)
+PROVING = ("published", "resolved", "acked", "refused", "conflict", "restored", MANUAL_ANSWER, DISMISSED)
 
 
 class Why(StrEnum):
@@ -90,14 +90,14 @@ def _of_orders(to_export: str, before: datetime) -> Rules:
     draft = f"{to_export}draft_order"
     siblings = ERPExport.objects.filter(draft_order=OuterRef(draft)).order_by()
     acks = AckFile.objects.filter(export__draft_order=OuterRef(draft)).order_by()
-    unsettled = Q(dismissed_at=None, status__in=UNSETTLED_ACKS)
+    unresolved = Q(dismissed_at=None, status__in=UNRESOLVED_ACKS)
     bulk = BulkRow.objects.filter(draft_order=OuterRef(draft), run__finished_at=None).order_by()
     waiting = Exists(siblings.filter(status__in=(ExportStatus.PENDING, ExportStatus.SENT)))
     return {
         Why.UNFINISHED: ~Q(**{f"{draft}__status__in": DONE}) | Q(waiting),
         Why.UNKNOWN: Q(Exists(siblings.filter(failed_as=FailedAs.UNKNOWN))),
         Why.CONTRADICTED: Q(Exists(siblings.filter(conflict_json__isnull=False))),
-        Why.UNSEEN: Q(Exists(acks.filter(Q(decided_at=None) | unsettled))),
+        Why.UNSEEN: Q(Exists(acks.filter(Q(decided_at=None) | unresolved))),
         Why.BULK: Q(Exists(bulk)),
         Why.YOUNG: Q(**{f"{draft}__updated_at__gte": before})
         | Q(Exists(siblings.filter(updated_at__gte=before))),
@@ -107,7 +107,7 @@ def _of_orders(to_export: str, before: datetime) -> Rules:
 def _of_answers(before: datetime) -> Rules:
     of_orders = {why: Q(export__isnull=False) & rule for why, rule in _of_orders("export__", before).items()}
     young = of_orders.pop(Why.YOUNG)
-    of_orders[Why.UNSEEN] |= Q(decided_at=None) | Q(dismissed_at=None, status__in=UNSETTLED_ACKS)
+    of_orders[Why.UNSEEN] |= Q(decided_at=None) | Q(dismissed_at=None, status__in=UNRESOLVED_ACKS)
     return of_orders | {
         Why.PRESENT: Q(moved_at=None),
         Why.YOUNG: young | Q(decided_at__gte=before) | Q(moved_at__gte=before) | Q(dismissed_at__gte=before),

@@ -142,7 +142,7 @@ class Transport(ABC):
         """Return remarks for users on the last `stage` that are no faults."""
         return ()
 
-    def offers(self) -> Sequence[str]:
+    def extensions(self) -> Sequence[str]:
         """Return the protocol extensions that the server announced. The transport must be open."""
         return ()
 

@@ -27,7 +27,7 @@ GUARDED = frozenset(
         "expect",
         "guarantee",
         "limits",
-        "offers",
+        "extensions",
         "presented_keys",
         "remarks",
         "renewed",

@@ -40,7 +40,7 @@ def test_three_of_five_are_pushed_and_the_page_follows(as_user, connected, live_
     expect(page.get_by_text("This happens to 3 orders:")).to_be_visible()
     page.click("input[value='Push to the ERP: 3']")
     expect(page.get_by_text("0 of 3")).to_be_visible()
-    runs.carry_out(BulkRun.objects.get().pk)
+    runs.execute(BulkRun.objects.get().pk)
 
     expect(page.get_by_text("Finished.")).to_be_visible()
     expect(page.locator(".bulk-rows tbody tr")).to_have_count(3)

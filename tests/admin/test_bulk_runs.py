@@ -155,7 +155,7 @@ def test_while_it_runs_the_page_says_how_far_it_is(org, ops, monkeypatch):
     assert "0 of 3" in page
     assert "data-running" in text(part)
     assert "<html" not in text(part)
-    runs.carry_out(run.pk)
+    runs.execute(run.pk)
     assert "data-running" not in text(ops.get(reverse("admin:bulk_run", args=[run.pk])))
 
 

@@ -305,7 +305,7 @@ def questions(name: str, own: World, other: World) -> Iterator[dict[str, Any]]:
     yield {"all": ""}
     for number in ("1", "-1", "2.-3", "99"):
         yield {"o": number}
-    for lookup in ("attention", "overdue", "unsettled", "stray", "since"):
+    for lookup in ("attention", "overdue", "unresolved", "stray", "since"):
         for value in ("yes", "all", "today", "week", CANARY):
             yield {lookup: value}
     for field in model._meta.get_fields():

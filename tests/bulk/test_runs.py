@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 
 from erp_connectors import tasks
 from erp_connectors.bulk import runs
-from erp_connectors.bulk.execute import carry_out_chunk
+from erp_connectors.bulk.execute import execute_chunk
 from erp_connectors.bulk.models import BulkAction, BulkRun, Outcome
 from erp_connectors.bulk.progress import progress_of
 from erp_connectors.models import ERPExport
@@ -47,7 +47,7 @@ def outcomes(run):
 def test_nothing_happens_before_it_is_confirmed(org, ops):
     run = runs.make(BulkAction.PUSH, factories.ids(factories.drafts(org, 3)), actor=ops)
 
-    assert runs.carry_out(run.pk) == 0
+    assert runs.execute(run.pk) == 0
     assert not ERPExport.objects.exists()
     assert runs.due(timezone.now() + timedelta(days=1)) == []
 
@@ -72,7 +72,7 @@ def test_many_are_pushed_by_a_worker_in_chunks_of_constant_cost(org, ops, monkey
 
     assert ERPExport.objects.count() == 0
     with CaptureQueriesContext(database) as captured:
-        assert runs.carry_out(run.pk) == MANY
+        assert runs.execute(run.pk) == MANY
 
     assert len(asked) <= 10
     assert len(captured) / (MANY / runs.CHUNK) <= 30
@@ -102,18 +102,18 @@ def test_stopped_in_the_middle_it_goes_on_where_it_was(org, ops, monkeypatch):
 
     def broken(action, ids, *, actor):
         calls.append(ids)
-        results = carry_out_chunk(action, ids, actor=actor)
+        results = execute_chunk(action, ids, actor=actor)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return results
 
-    monkeypatch.setattr(runs, "carry_out_chunk", broken)
+    monkeypatch.setattr(runs, "execute_chunk", broken)
     with pytest.raises(KeyboardInterrupt):
-        runs.carry_out(run.pk)
+        runs.execute(run.pk)
     halfway = progress_of(run)
-    runs.carry_out(run.pk)
+    runs.execute(run.pk)
 
-    assert (halfway.settled, halfway.open) == (4, 6)
+    assert (halfway.handled, halfway.open) == (4, 6)
     assert outcomes(run) == [Outcome.DONE] * 10
     assert ERPExport.objects.count() == 10
 
@@ -125,7 +125,7 @@ def test_the_sweep_finds_one_that_nobody_works_on(org, ops, monkeypatch):
 
     assert runs.due(timezone.now()) == []
     assert runs.due(timezone.now() + 2 * runs.STUCK_AFTER) == [run.pk]
-    assert tasks.carry_out(str(run.pk)) == "2 rows settled"
+    assert tasks.execute_run(str(run.pk)) == "2 rows done"
     assert runs.due(timezone.now() + 2 * runs.STUCK_AFTER) == []
 
 
@@ -153,7 +153,7 @@ def test_who_was_switched_off_meanwhile_pushes_nothing(org, ops, monkeypatch):
     ops.is_active = False
     ops.save()
 
-    runs.carry_out(run.pk)
+    runs.execute(run.pk)
 
     assert set(run.rows.values_list("outcome", "why")) == {
         (Outcome.REFUSED, Message("bulk.user_deactivated", user=ops.email))
@@ -168,7 +168,7 @@ def test_the_audit_log_names_the_request_that_said_yes(org, ops, monkeypatch):
     runs.confirm(run)
     current.reset(token)
 
-    runs.carry_out(run.pk)
+    runs.execute(run.pk)
 
     entry = AuditLog.objects.get(action=Action.DRAFT_PUSH_REQUESTED)
     assert (entry.request_id, entry.ip, entry.user_agent) == ("request-1", "192.0.2.7", "A browser")
@@ -208,7 +208,7 @@ def test_several_workers_at_once_do_each_order_once(org, ops, monkeypatch):
     def work():
         try:
             together.wait()
-            settled.append(runs.carry_out(run.pk))
+            settled.append(runs.execute(run.pk))
         finally:
             database.close()
 

@@ -23,10 +23,10 @@ def test_a_bulk_run_killed_anywhere_pushes_each_order_once(make_cell: MakeCell, 
     run = runs.make(BulkAction.PUSH, factories.ids(drafts), actor=factories.user(cell.org))
     runs.confirm(run)
 
-    killed = cell.workers.run("carry_out", run.pk, plan={point: "SIGKILL"}, constants=CHUNKS_OF_TEN)
+    killed = cell.workers.run("execute_run", run.pk, plan={point: "SIGKILL"}, constants=CHUNKS_OF_TEN)
     assert killed.how == "killed"
     settled = run.rows.exclude(outcome=Outcome.OPEN).count()
-    rest = cell.workers.run("carry_out", run.pk, constants=CHUNKS_OF_TEN)
+    rest = cell.workers.run("execute_run", run.pk, constants=CHUNKS_OF_TEN)
 
     assert int(rest.said) == ORDERS - settled
     assert Counter(run.rows.values_list("outcome", flat=True)) == {Outcome.DONE: ORDERS}

@@ -104,8 +104,8 @@ def _task(run: Run) -> str:
     pk = UUID(run.connection)
     if run.task == "prune":
         return str(retention.work(pk).removed)
-    if run.task == "carry_out":
-        return str(runs.carry_out(pk))
+    if run.task == "execute_run":
+        return str(runs.execute(pk))
     report = deliver.deliver(pk) if run.task == "deliver" else poll.poll(pk)
     return "; ".join(report.lines())
 

@@ -63,12 +63,12 @@ def poll(both: Any) -> None:
     tasks.poll(str(both[0].connection.pk))
 
 
-def carry_out(both: Any) -> None:
+def execute_run(both: Any) -> None:
     """Also where somebody has put the other's order among one's rows."""
     run = BulkRun.objects.get(org=both[0].org)
     BulkRow.objects.create(run=run, position=9, draft_order=both[1].orders[APPROVED])
     BulkRun.objects.filter(pk=run.pk).update(confirmed_at=timezone.now(), asked_from={})
-    tasks.carry_out(str(run.pk))
+    tasks.execute_run(str(run.pk))
     foreign = run.rows.get(position=9)
     assert (foreign.outcome, told_of(both[1], str(foreign.why))) == (Outcome.REFUSED, set())
     both[0].orders[APPROVED].refresh_from_db()
@@ -109,7 +109,7 @@ JOBS: dict[str, Callable[[Any], None]] = {
     "erp_connectors.tasks.deliver": deliver,
     "erp_connectors.tasks.poll": poll,
     "erp_connectors.tasks.poll_if_due": poll_if_due,
-    "erp_connectors.tasks.carry_out": carry_out,
+    "erp_connectors.tasks.execute_run": execute_run,
     "erp_connectors.tasks.notify": notify,
     "erp_connectors.tasks.sweep": sweep,
     "erp_connectors.tasks.poll_due": poll_due,
@@ -167,7 +167,7 @@ def signed(request: Any, hook: Subscription) -> bool:
 def test_a_job_of_nothing_changes_nothing(full):
     before = [state(twin.org) for twin in full]
 
-    for name in ("deliver", "poll", "carry_out", "notify"):
+    for name in ("deliver", "poll", "execute_run", "notify"):
         getattr(tasks, name)(str(uuid4()))
 
     assert [state(twin.org) for twin in full] == before

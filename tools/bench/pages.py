@@ -75,7 +75,7 @@ def pages(org: Org) -> Iterator[Read]:
     yield from _searches("export list", ERPExport, orders, customers)
     yield Read("export list, a file name", [_search(ERPExport, one.filename) for one in exports])
     yield Read("export list, needs attention", [f"{_list(ERPExport)}?attention=yes"])
-    yield Read("export list, failed and not settled", [f"{_list(ERPExport)}?unsettled=all"])
+    yield Read("export list, failed and unresolved", [f"{_list(ERPExport)}?unresolved=all"])
     yield Read("export list, overdue", [f"{_list(ERPExport)}?overdue=yes"])
     yield Read("export page", [_page(export) for export in exports])
     yield Read("ack files", [_list(AckFile)])

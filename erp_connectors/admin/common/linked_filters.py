@@ -8,14 +8,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from erp_connectors.services.status.attention_queries import STRAY, delayed, doubtful, stray, unsettled
+from erp_connectors.services.status.attention_queries import STRAY, delayed, doubtful, stray, unresolved
 
 
-class Unsettled(admin.SimpleListFilter):
-    """Failed exports that nothing has settled yet: all of them, or those that failed alike."""
+class Unresolved(admin.SimpleListFilter):
+    """Failed exports that nothing has resolved yet: all of them, or those that failed alike."""
 
     title = _("failed and unresolved")
-    parameter_name = "unsettled"
+    parameter_name = "unresolved"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         chosen = request.GET.get(self.parameter_name, "")
@@ -27,9 +27,9 @@ class Unsettled(admin.SimpleListFilter):
         if chosen is None:
             return exports
         if ":" not in chosen:
-            return unsettled(exports)
+            return unresolved(exports)
         failed_as, code, error_code = [*chosen.split(":", 2), ""][:3]
-        alike = unsettled(exports).filter(failed_as=failed_as)
+        alike = unresolved(exports).filter(failed_as=failed_as)
         return _with_error(_with_error(alike, "code", code), "params__error_code", error_code)
 
 

@@ -41,7 +41,7 @@ class Setup:
         return self.problem is not None
 
     @property
-    def key_settled(self) -> bool:
+    def key_confirmed(self) -> bool:
         return bool(self.pinned) and not self.key_problem and self.failed_with not in HOST_KEY_CODES
 
 

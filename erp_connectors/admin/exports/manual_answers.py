@@ -30,7 +30,7 @@ from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 from orderflow.transitions import LostRace
 
-TEMPLATE = "admin/erp_connectors/erpexport/by_hand.html"
+TEMPLATE = "admin/erp_connectors/erpexport/manual_answer.html"
 
 
 class RefusedForm(forms.Form):
@@ -60,7 +60,7 @@ class AcceptedForm(RefusedForm):
         return mark_accepted(export_id, actor=actor, erp_order_id=data["erp_order_id"], note=data["note"])
 
 
-def answer_by_hand(
+def manual_answer_page(
     request: HttpRequest, export: ERPExport, *, form_type: type[RefusedForm], context: dict[str, Any]
 ) -> HttpResponse:
     """Asks, and on POST records. Raises `PermissionDenied`."""

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from erp_connectors.admin.bulk.model_admin import start_run
 from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.admin.common.filters import NeedsAttention, Overdue, Since
-from erp_connectors.admin.common.linked_filters import Delayed, Unsettled
+from erp_connectors.admin.common.linked_filters import Delayed, Unresolved
 from erp_connectors.admin.common.list_pages import (
     LAST_DAYS,
     NEEDS_ATTENTION,
@@ -46,13 +46,13 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
         Chip(_("Waiting"), "status__exact", ExportStatus.PENDING),
         TODAY,
         LAST_DAYS,
-        Chip(_("Failed, unresolved"), "unsettled", "all"),
+        Chip(_("Failed, unresolved"), "unresolved", "all"),
     )
     linked = (*OrgColumn.linked, "connection__id__exact", "conflict_json__isnull")
     nothing_yet = _("No exports yet. Approve an order and push it; its export is listed here.")
     actions = ("retry",)
     for_all = (
-        ForAll(RETRY_ALL, "retry", Unsettled.parameter_name),
+        ForAll(RETRY_ALL, "retry", Unresolved.parameter_name),
         ForAll(RETRY_ALL, "retry", "status__exact", ExportStatus.FAILED),
     )
     # A phone shows the first columns only, and file names are long.
@@ -60,7 +60,7 @@ class ERPExportAdmin(ListPage, ExportPages, OrgColumn):
     sortable_by = ("created",)
     list_display_links = ("order_number", "filename")
     ordering = ("-created_at",)
-    list_filter = (NeedsAttention, Overdue, Since, Unsettled, Delayed, "status", "failed_as", "created_at")
+    list_filter = (NeedsAttention, Overdue, Since, Unresolved, Delayed, "status", "failed_as", "created_at")
     list_select_related = ("draft_order", "org")
     search_fields = (
         "filename",

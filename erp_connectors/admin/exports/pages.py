@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.common.row_actions import Button, RowActionPages
-from erp_connectors.admin.exports.manual_answers import AcceptedForm, RefusedForm, answer_by_hand
+from erp_connectors.admin.exports.manual_answers import AcceptedForm, RefusedForm, manual_answer_page
 from erp_connectors.admin.exports.row_actions import EXPORT_ACTIONS
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, PayloadRemoved
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.services.acks.content import body_of
 from erp_connectors.services.acks.manual_answers import answerable
-from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.connections.endpoint import address_of
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.export_files import Payload, acks_of, payload_of
 from erp_connectors.services.status.export_status import summarize_export
@@ -32,7 +32,7 @@ from orderflow.tenancy.admin import may
 from orderflow.tenancy.permissions import signed_in
 from orderflow.tenancy.roles import Capability
 
-BY_HAND = (
+MANUAL_ANSWERS = (
     ("mark-accepted", gettext_lazy("Mark as accepted"), "erp_export_mark_accepted"),
     ("mark-refused", gettext_lazy("Mark as refused"), "erp_export_mark_refused"),
 )
@@ -76,7 +76,7 @@ class ExportPages(RowActionPages):
             "summary": summary,
             "timeline": timeline(export.draft_order, [export], one=True),
             "buttons": self.all_buttons(request, export, summary.action),
-            "target": target_of(export.connection),
+            "target": address_of(export.connection),
             "acks": acks_of(export),
             "payload": _shown_payload(request, export),
             "may_connect": may(request, Capability.CONNECT),
@@ -88,21 +88,21 @@ class ExportPages(RowActionPages):
         buttons = self.buttons(request, export, primary)
         if not (self.has_push_permission(request) and answerable(export)):
             return buttons
-        by_hand = [
+        manual_answers = [
             Button(label, reverse(f"admin:{name}", args=[export.pk]), primary=act == primary)
-            for act, label, name in BY_HAND
+            for act, label, name in MANUAL_ANSWERS
         ]
-        return [*buttons, *by_hand]
+        return [*buttons, *manual_answers]
 
     def mark_accepted(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        return self._by_hand(request, pk, AcceptedForm)
+        return self._manual_answer(request, pk, AcceptedForm)
 
     def mark_refused(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        return self._by_hand(request, pk, RefusedForm)
+        return self._manual_answer(request, pk, RefusedForm)
 
-    def _by_hand(self, request: HttpRequest, pk: UUID, form_type: type[RefusedForm]) -> HttpResponse:
+    def _manual_answer(self, request: HttpRequest, pk: UUID, form_type: type[RefusedForm]) -> HttpResponse:
         context = self.admin_site.each_context(request)
-        return answer_by_hand(request, self._wanted(request, pk), form_type=form_type, context=context)
+        return manual_answer_page(request, self._wanted(request, pk), form_type=form_type, context=context)
 
     def proof(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """To be printed, on one page."""

@@ -13,7 +13,7 @@ from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
-from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.connections.endpoint import address_of
 from erp_connectors.services.exports.push import active_connections, push, retry_push
 from erp_connectors.services.exports.retry_rule import refuse_retry, retry_effect
 from erp_connectors.services.status.export_status import current_export
@@ -106,7 +106,7 @@ def _warnings(draft: DraftOrder) -> list[str]:
 
 
 def _where(draft: DraftOrder, connection: ERPConnection) -> list[tuple[str, str]]:
-    target = target_of(connection)
+    target = address_of(connection)
     connector = connector_for(connection.connector_type)
     named = connector.filename(draft.pk, at=timezone.now(), token="x" * 8)
     where = [(_("Server"), target.server)] if target.server else []

@@ -7,7 +7,7 @@ from enum import StrEnum
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from erp_connectors.admin.common.linked_filters import Delayed, ErpNumberDoubtful, StrayFiles, Unsettled
+from erp_connectors.admin.common.linked_filters import Delayed, ErpNumberDoubtful, StrayFiles, Unresolved
 from erp_connectors.services.status.attention import Need, NeedKind
 from erp_connectors.states import AckFileStatus
 from orderflow.orders.states import DraftStatus
@@ -67,7 +67,7 @@ def _counted(singular: str, plural: str) -> Callable[[int], str]:
 
 def _failure(title: Callable[[int], str]) -> Rule:
     def alike(need: Need) -> Mapping[str, str]:
-        return {Unsettled.parameter_name: need.alike}
+        return {Unresolved.parameter_name: need.alike}
 
     return Rule(
         urgency=Urgency.WARNING,

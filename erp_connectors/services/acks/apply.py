@@ -23,7 +23,7 @@ from orderflow.orders.doubtful_numbers import mark_doubtful
 from orderflow.row_updates import update_rows
 
 # The event of an answer that a user recorded: no ack file overrules it.
-BY_HAND = "by hand"
+MANUAL_ANSWER = "manual answer"
 # The event of a contradiction that a user has dismissed.
 DISMISSED = "dismissed"
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from erp_connectors.models import AckFile, ERPExport, ERPExportEvent
 from erp_connectors.port_types import Ack
 from erp_connectors.services.acks.apply import (
-    BY_HAND,
     DISMISSED,
+    MANUAL_ANSWER,
     clear_conflicts,
     conflicting_ack,
     correct_numbers,
@@ -30,7 +30,7 @@ ANSWERS = (AckFileStatus.APPLIED, AckFileStatus.REPEATED, AckFileStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedAck:
+class DecidedAck:
     """An answer and its decision; ``is_first``: its export had none before."""
 
     row: AckFile
@@ -96,43 +96,43 @@ def waiting_answer(export: ERPExport) -> WaitingAnswer | None:
     return WaitingAnswer(found.preferred, contested, found)
 
 
-def resolve_contradictions(judged: Sequence[JudgedAck], *, replaced: Collection[object]) -> None:
+def resolve_contradictions(decided: Sequence[DecidedAck], *, replaced: Collection[object]) -> None:
     """Rank the answers of exports that have several. Set exports, and the status of rows.
 
-    The caller saves the rows in ``judged``; the others are saved here.
+    The caller saves the rows in ``decided``; the others are saved here.
     """
     exports = {
-        one.answer.export.pk for one in judged if not one.is_first or one.decision is Decision.CONFLICT
+        one.answer.export.pk for one in decided if not one.is_first or one.decision is Decision.CONFLICT
     }
     if not exports:
         return
-    decided_by_hand = _decided_by_hand(exports)
+    decided_manually = _decided_manually(exports)
     rankings: list[tuple[_Contested, Ranking]] = []
     shown: list[AnswerToApply] = []
-    for one in _contested_exports([one for one in judged if one.answer.export.pk in exports]):
+    for one in _contested_exports([one for one in decided if one.answer.export.pk in exports]):
         pk = one.export.pk
-        found = None if pk in replaced or pk in decided_by_hand else one.ranking()
+        found = None if pk in replaced or pk in decided_manually else one.ranking()
         if found:
             rankings.append((one, found))
-        elif conflict := one.first_conflict(since=decided_by_hand.get(pk)):
+        elif conflict := one.first_conflict(since=decided_manually.get(pk)):
             shown.append(conflict)
-    _record(rankings, {id(one.row) for one in judged})
+    _record(rankings, {id(one.row) for one in decided})
     record_conflicts(shown)
 
 
-def _decided_by_hand(exports: Collection[UUID]) -> dict[UUID, datetime]:
-    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(BY_HAND, DISMISSED))
+def _decided_manually(exports: Collection[UUID]) -> dict[UUID, datetime]:
+    events = ERPExportEvent.objects.filter(export__in=list(exports), what__in=(MANUAL_ANSWER, DISMISSED))
     return dict(events.order_by("at").values_list("export", "at"))
 
 
-def _contested_exports(judged: Sequence[JudgedAck]) -> list[_Contested]:
-    found = {one.answer.export.pk: _Contested(one.answer.export, [], []) for one in judged}
-    new = [one.row.pk for one in judged if one.row.pk]
+def _contested_exports(decided: Sequence[DecidedAck]) -> list[_Contested]:
+    found = {one.answer.export.pk: _Contested(one.answer.export, [], []) for one in decided}
+    new = [one.row.pk for one in decided if one.row.pk]
     earlier = AckFile.objects.filter(export__in=list(found), status__in=ANSWERS).exclude(pk__in=new)
     for row in earlier.defer("body").order_by("pk"):
         assert row.export_id is not None  # noqa: S101  # the statement asks for it
         found[row.export_id].add(row, ack_of(row))
-    for one in judged:
+    for one in decided:
         found[one.answer.export.pk].add(one.row, one.answer.ack)
     return list(found.values())
 

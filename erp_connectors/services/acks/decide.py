@@ -12,7 +12,7 @@ from django.utils import timezone
 from erp_connectors import archive, counters
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.contradictions import JudgedAck, resolve_contradictions
+from erp_connectors.services.acks.contradictions import DecidedAck, resolve_contradictions
 from erp_connectors.services.acks.file_index import ListedAck, stored_name
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.answer import AnswerToApply
@@ -98,7 +98,7 @@ def decide(
         row.moved_at = now
     update_rows(overwritten, "moved_at")
 
-    of_files, new, judged = [], list[_NewAnswer](), list[AckFile]()
+    of_files, new, changed = [], list[_NewAnswer](), list[AckFile]()
     unreadable = {read.file.export_filename for read in files if isinstance(read, UnreadableAck)}
     # Their pages show the unreadable answers. The exports do not change.
     meant = {
@@ -110,21 +110,21 @@ def decide(
         if isinstance(read, UnreadableAck):
             for row in undecided:
                 row.export = meant.get(read.file.export_filename)
-                _judge_unreadable(row, read, unchanged=unchanged, poll_started=poll_started)
+                _decide_unreadable(row, read, unchanged=unchanged, poll_started=poll_started)
         else:
             new += [
                 _NewAnswer(row, ack, ack.export_filename or read.file.export_filename)
                 for row, ack in zip(rows, read.answers, strict=True)
                 if row.decided_at is None
             ]
-        judged += undecided
+        changed += undecided
         of_files.append(rows)
     if new:
         _apply(connection, new)
-    known = [row for row in judged if row.pk]
-    AckFile.objects.bulk_create([row for row in judged if not row.pk], batch_size=200)
+    known = [row for row in changed if row.pk]
+    AckFile.objects.bulk_create([row for row in changed if not row.pk], batch_size=200)
     update_rows(known, *_WRITTEN)
-    counters.count_all(counters.Name.ACK_FILES, Counter(row.status for row in judged if row.decided_at))
+    counters.count_all(counters.Name.ACK_FILES, Counter(row.status for row in changed if row.decided_at))
     return of_files
 
 
@@ -154,7 +154,7 @@ def _rows_of(connection: ERPConnection, read: ReadAck | UnreadableAck) -> list[A
     return rows
 
 
-def _judge_unreadable(row: AckFile, read: UnreadableAck, *, unchanged: bool, poll_started: datetime) -> None:
+def _decide_unreadable(row: AckFile, read: UnreadableAck, *, unchanged: bool, poll_started: datetime) -> None:
     if not unchanged or row.unchanged_since is None:
         row.unchanged_since = clock.now()
     row.reason = read.why
@@ -165,28 +165,28 @@ def _judge_unreadable(row: AckFile, read: UnreadableAck, *, unchanged: bool, pol
 
 
 def _apply(connection: ERPConnection, new: Sequence[_NewAnswer]) -> None:
-    """Judge the answers and move their exports. A second answer to an export comes after the first."""
+    """Decide the answers and move their exports. A second answer to an export comes after the first."""
     found_exports = _exports(connection, {one.export_filename for one in new})
     locked = found_exports.select_for_update(of=("self",)).defer("payload").order_by("pk")
     exports = {export.filename: export for export in locked}
     lock_orders(list(exports.values()))
     replaced = replaced_among(list(exports.values()))
-    judged: list[JudgedAck] = []
+    decided: list[DecidedAck] = []
     left = list(new)
     while left:
         firsts: dict[str, _NewAnswer] = {}
         left = [one for one in left if firsts.setdefault(one.export_filename, one) is not one]
-        found = [_judge(one, exports.get(one.export_filename), replaced) for one in firsts.values()]
+        found = [_decide_one(one, exports.get(one.export_filename), replaced) for one in firsts.values()]
         mine = [one for one in found if one]
         if accepted := [one.answer for one in mine if one.decision is Decision.ACCEPT]:
             transitions.accept(accepted)
         if refused := [one.answer for one in mine if one.decision is Decision.REFUSE]:
             transitions.refuse(refused)
-        judged += mine
-    resolve_contradictions(judged, replaced=replaced)
+        decided += mine
+    resolve_contradictions(decided, replaced=replaced)
 
 
-def _judge(new: _NewAnswer, export: ERPExport | None, replaced: Collection[object]) -> JudgedAck | None:
+def _decide_one(new: _NewAnswer, export: ERPExport | None, replaced: Collection[object]) -> DecidedAck | None:
     """Decide one answer, and set its row. Return None if it matches no export, or has to wait."""
     row, ack = new.row, new.ack
     row.export = export
@@ -204,7 +204,7 @@ def _judge(new: _NewAnswer, export: ERPExport | None, replaced: Collection[objec
     row.status, row.reason, row.decided_at = _STATUS_OF[decision], None, timezone.now()
     row.answer_json = msgspec.to_builtins(ack)
     answer = AnswerToApply(export, ack, row.name)
-    return JudgedAck(row, answer, decision, is_first=case.state in UNANSWERED)
+    return DecidedAck(row, answer, decision, is_first=case.state in UNANSWERED)
 
 
 def _exports(connection: ERPConnection, filenames: Iterable[str]) -> QuerySet[ERPExport]:
@@ -234,10 +234,10 @@ def replaced_among(exports: Sequence[ERPExport]) -> set[object]:
         "draft_order", "created_at"
     ):
         newest[draft_id] = max(created_at, newest.get(draft_id, created_at))
-    settled = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
+    was_pushed = (DraftStatus.PUSHING, DraftStatus.PUSHED, DraftStatus.ERROR)
     return {
         export.pk
         for export in exports
         if newest.get(export.draft_order_id, export.created_at) > export.created_at
-        or export.draft_order.status not in settled
+        or export.draft_order.status not in was_pushed
     }

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from erp_connectors.models import ERPExport, add_events
 from erp_connectors.port_types import Ack
-from erp_connectors.services.acks.apply import BY_HAND, close_conflict
+from erp_connectors.services.acks.apply import MANUAL_ANSWER, close_conflict
 from erp_connectors.services.acks.decide import lock_orders, replaced_among
 from erp_connectors.services.exports import transitions
 from erp_connectors.services.exports.answer import AnswerToApply
@@ -83,7 +83,7 @@ def _mark(export_id: UUID, ack: Ack, *, actor: User, note: str) -> ManualAnswerR
         transitions.refuse([answer])
     _close_with_audit(answer, recorded=decision is not Decision.NOTHING)
     message = foreign(note)
-    add_events([export], stage=Stage.ACK, what=BY_HAND, message=message, actor=actor, at=timezone.now())
+    add_events([export], stage=Stage.ACK, what=MANUAL_ANSWER, message=message, actor=actor, at=timezone.now())
     return ManualAnswerResult(export, changed=True)
 
 

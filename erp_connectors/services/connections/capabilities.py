@@ -31,7 +31,7 @@ EXTENSIONS = {"posix_rename": "posix-rename@openssh.com", "fsync": "fsync@openss
 
 def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message:
     """Try each ability on an open transport; leave out what stays unknown. Return the result."""
-    offered = transport.offers()
+    offered = transport.extensions()
     if transport.speaks_extensions:
         able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
     met = server_limits.detect(transport, dropzone, able)

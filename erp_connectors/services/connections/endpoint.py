@@ -10,7 +10,7 @@ from erp_connectors.services.connections.host_keys import pinned_keys
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DropzoneAddress:
     """``server`` is empty for a folder of this machine; ``problem`` says why nothing is known."""
 
     connection: str
@@ -35,13 +35,13 @@ def where_of(connection: ERPConnection) -> str:
         return ""
 
 
-def target_of(connection: ERPConnection) -> Target:
+def address_of(connection: ERPConnection) -> DropzoneAddress:
     try:
         dropzone = dropzone_of(connection)
     except Fault as fault:
-        return Target(str(connection), problem=fault.message)
+        return DropzoneAddress(str(connection), problem=fault.message)
     endpoint = dropzone.options.endpoint()
-    return Target(
+    return DropzoneAddress(
         str(connection),
         f"{endpoint.host}:{endpoint.port}" if endpoint.host else "",
         dropzone.export_path,

@@ -90,7 +90,7 @@ def resolve_predecessors(
             free.append(export)
         elif fault.kind is not ALREADY_PUBLISHED:
             elsewhere = predecessor is not None and predecessor.connection_id != export.connection_id
-            failures.append(Failure(export, fault, Stage.SETTLE, elsewhere))
+            failures.append(Failure(export, fault, Stage.RESOLVE, elsewhere))
     return free, failures
 
 

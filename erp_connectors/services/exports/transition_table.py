@@ -76,11 +76,11 @@ PUBLISH = Transition(
 # When the file was published is not known, so its delivery time is not observed.
 RESOLVE_AS_PUBLISHED = Transition(
     from_statuses=(_S.FAILED,), from_failed_as=FailedAs.UNKNOWN, to=_S.SENT, order=_PUSHED_LATE,
-    stage=Stage.SETTLE, event="settled", audit=Action.DRAFT_PUSHED, log="export.sent",
+    stage=Stage.RESOLVE, event="resolved", audit=Action.DRAFT_PUSHED, log="export.sent",
 )
 RESOLVE_AS_NOT_SENT = Transition(
     from_statuses=(_S.FAILED,), from_failed_as=FailedAs.UNKNOWN, to=_S.FAILED, failed_as=FailedAs.NOT_SENT, order=None,
-    stage=Stage.SETTLE, event="settled", audit=None, log="export.not_sent",
+    stage=Stage.RESOLVE, event="resolved", audit=None, log="export.not_sent",
 )
 FAIL = Transition(
     from_statuses=(_S.PENDING,), to=_S.FAILED, failed_as=FailedAs.NOT_SENT, order=_IN_ERROR,
@@ -95,14 +95,14 @@ FAIL_OUTCOME_UNKNOWN = Transition(
 # An earlier export of the order reached the ERP: that one moves the order, and no user has to act.
 FAIL_SUPERSEDED = Transition(
     from_statuses=(_S.PENDING,), to=_S.FAILED, failed_as=FailedAs.NOT_SENT, order=None,
-    stage=Stage.SETTLE, event="failed", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
+    stage=Stage.RESOLVE, event="failed", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
     log="export.failed", span="export failed",
 )
 # As before, but the order was edited since: the ERP holds the older version, and a user decides.
 RETURN_EDITED = Transition(
     from_statuses=(_S.FAILED,), from_failed_as=FailedAs.NOT_SENT, to=_S.FAILED, failed_as=FailedAs.NOT_SENT,
     order=OrderMove(from_statuses=(_D.PUSHED,), to=_D.ERROR),
-    stage=Stage.SETTLE, event="", audit=None, notifies=Event.EXPORT_FAILED, log="",
+    stage=Stage.RESOLVE, event="", audit=None, notifies=Event.EXPORT_FAILED, log="",
 )
 ACCEPT = Transition(
     from_statuses=(_S.SENT, _S.FAILED), to=_S.ACKED, order=_PUSHED_LATE,
@@ -119,23 +119,23 @@ REFUSE = Transition(
 # After the database was restored from a backup: exports that may have gone out since.
 MARK_UNKNOWN = Transition(
     from_statuses=(_S.PENDING,), to=_S.FAILED, failed_as=FailedAs.UNKNOWN, order=_IN_ERROR,
-    stage=Stage.SETTLE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
+    stage=Stage.RESOLVE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
     notifies=Event.EXPORT_FAILED, log="export.failed",
 )
 # An export that the database lacks and whose copy the archive has; `transitions.adopt` sets the order to ERROR.
 ADOPT = Transition(
     from_statuses=(), to=_S.FAILED, failed_as=FailedAs.UNKNOWN, order=None,
-    stage=Stage.SETTLE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
+    stage=Stage.RESOLVE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True,
     notifies=Event.EXPORT_FAILED, log="export.failed",
 )
 # Its predecessors: an adopted export is newer, so one that waits was never sent, and one that was sent was refused.
 REPLACE_WAITING = Transition(
     from_statuses=(_S.PENDING,), to=_S.FAILED, failed_as=FailedAs.NOT_SENT, order=None,
-    stage=Stage.SETTLE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True, log="export.failed",
+    stage=Stage.RESOLVE, event="restored", audit=Action.DRAFT_PUSH_FAILED, counts_failure=True, log="export.failed",
 )
 REPLACE_SENT = Transition(
     from_statuses=(_S.SENT,), to=_S.FAILED, failed_as=FailedAs.REFUSED, order=None,
-    stage=Stage.SETTLE, event="restored", audit=Action.EXPORT_REFUSED, audit_of=Entity.EXPORT, counts_failure=True,
+    stage=Stage.RESOLVE, event="restored", audit=Action.EXPORT_REFUSED, audit_of=Entity.EXPORT, counts_failure=True,
     log="export.refused",
 )
 # fmt: on

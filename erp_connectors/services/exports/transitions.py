@@ -120,7 +120,7 @@ def fail(failures: Iterable[tuple[ERPExport, Fault, str]], *, now: datetime) -> 
 def fail_superseded(export: ERPExport, fault: Fault) -> None:
     """PENDING -> FAILED as not sent: an earlier export of its order reached the ERP. Raises `LostRace`."""
     now = timezone.now()
-    change = _failure(export, fault, Stage.SETTLE, now)
+    change = _failure(export, fault, Stage.RESOLVE, now)
     apply(table.FAIL_SUPERSEDED, [change], now=now, same={"next_attempt_at": None}, all_or_none=True)
 
 
@@ -175,7 +175,7 @@ def refuse(answers: Sequence[AnswerToApply]) -> None:
 def mark_unknown(exports: Sequence[ERPExport], fault: Fault, *, destination: str) -> list[ERPExport]:
     """PENDING -> FAILED with outcome unknown, for exports that a restored database takes for waiting."""
     now = timezone.now()
-    changes = [_failure(export, fault, Stage.SETTLE, now) for export in exports]
+    changes = [_failure(export, fault, Stage.RESOLVE, now) for export in exports]
     same = {"next_attempt_at": None, "staged_destination": destination}
     return apply(table.MARK_UNKNOWN, changes, now=now, same=same)
 
@@ -192,10 +192,10 @@ def adopt(export: ERPExport, fault: Fault) -> None:
     )
     message = Message("event.newer_file_in_archive")
     for transition, replaced in ((table.REPLACE_WAITING, waiting), (table.REPLACE_SENT, sent)):
-        changes = [_failure(one, fault, Stage.SETTLE, now, message=message) for one in replaced]
+        changes = [_failure(one, fault, Stage.RESOLVE, now, message=message) for one in replaced]
         apply(transition, changes, now=now, same={"next_attempt_at": None})
     orders.restore_as_error(export.draft_order)
-    apply(table.ADOPT, [_failure(export, fault, Stage.SETTLE, now)], now=now)
+    apply(table.ADOPT, [_failure(export, fault, Stage.RESOLVE, now)], now=now)
 
 
 def _failure(

@@ -48,7 +48,7 @@ def _wrong(ack: AckFile) -> tuple[str, str, str]:
 
 
 def _dismissed(ack: AckFile) -> StatusSummary:
-    """With the note of who did it; where it was settled with its export, there is none of its own."""
+    """Show who dismissed it, with the note; it has no entry of its own if it was dismissed with its export."""
     entries = AuditLog.objects.for_org(ack.org_id).filter(
         entity_type="AckFile", entity_id=str(ack.pk), action=Action.DISMISSED
     )

@@ -24,7 +24,7 @@ from erp_connectors.services.status.attention_queries import (
     doubtful,
     stray,
     undelivered_notifications,
-    unsettled,
+    unresolved,
 )
 from erp_connectors.services.status.connection_health import ConnectionProblem, Health, State
 from erp_connectors.states import AckFileStatus, ConnectionStatus, FailedAs
@@ -167,7 +167,7 @@ def _together(found: Sequence[ExpiryWarning]) -> ConnectionProblem:
 
 def _failed(exports: QuerySet[Any]) -> Iterator[Need]:
     for need, row in _by_fault(
-        NeedKind.FAILED, unsettled(exports), error_code=KT("error_json__params__error_code")
+        NeedKind.FAILED, unresolved(exports), error_code=KT("error_json__params__error_code")
     ):
         yield replace(
             need,

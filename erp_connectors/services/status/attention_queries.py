@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from erp_connectors.models import AckFile, ERPExport
 from erp_connectors.outbox.models import Subscription
-from erp_connectors.states import UNSETTLED_ACKS, AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
+from erp_connectors.states import UNRESOLVED_ACKS, AckFileStatus, ConnectionStatus, ExportStatus, FailedAs
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 
@@ -17,13 +17,13 @@ FAILURES_THAT_LAST = 3
 DELAYED_AFTER = timedelta(minutes=30)
 # Each has an index of its own, which an OR of them would not use in a long list.
 ACKS_THAT_NEED_ATTENTION = (
-    Q(dismissed_at=None, status__in=UNSETTLED_ACKS),
+    Q(dismissed_at=None, status__in=UNRESOLVED_ACKS),
     Q(dismissed_at=None, move_retry_at__isnull=False, moved_at=None),
 )
 STRAY = (AckFileStatus.MALFORMED, AckFileStatus.UNMATCHED)
 
 
-def unsettled(exports: QuerySet[Any]) -> QuerySet[Any]:
+def unresolved(exports: QuerySet[Any]) -> QuerySet[Any]:
     """Match failed exports that are the newest of an order that is still in ERROR."""
     newer = ERPExport.objects.filter(
         draft_order=OuterRef("draft_order"), created_at__gt=OuterRef("created_at")

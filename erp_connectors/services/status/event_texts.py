@@ -47,7 +47,7 @@ EVENT_TEXTS: dict[str, EventText] = {
         gettext_noop("The database was restored from a backup; what became of the file since is not known."),
         Tone.ERROR,
     ),
-    "settled": EventText(gettext_noop("The unknown outcome of the file was resolved.")),
+    "resolved": EventText(gettext_noop("The unknown outcome of the file was resolved.")),
     "postponed": EventText(
         gettext_noop("The attempt failed and will be retried automatically."), Tone.WAITING
     ),
@@ -57,7 +57,7 @@ EVENT_TEXTS: dict[str, EventText] = {
     "acked": EventText(gettext_noop("The ERP accepted the order."), Tone.GOOD),
     "refused": EventText(gettext_noop("The ERP refused the order."), Tone.ERROR),
     "conflict": EventText(gettext_noop("Another answer of the ERP contradicts the first."), Tone.ERROR),
-    "by hand": EventText(gettext_noop("The ERP's answer was recorded manually.")),
+    "manual answer": EventText(gettext_noop("The ERP's answer was recorded manually.")),
     "dismissed": EventText(gettext_noop("Dismissed. Nothing to do."), Tone.GOOD),
     ACK_FOUND: EventText(gettext_noop("An ack file of the ERP was found.")),
     ACK_FILED: EventText(gettext_noop("The ack file was moved.")),

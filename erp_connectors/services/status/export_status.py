@@ -13,7 +13,7 @@ from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import LIVE_STATUSES, ERPExport
 from erp_connectors.services.acks.dismiss import can_dismiss_export
 from erp_connectors.services.acks.manual_answers import answerable
-from erp_connectors.services.connections.endpoint import target_of
+from erp_connectors.services.connections.endpoint import address_of
 from erp_connectors.services.exports import deadlines
 from erp_connectors.services.exports.deadlines import Deadline
 from erp_connectors.services.exports.push import active_connections
@@ -116,7 +116,7 @@ def _sent(export: ERPExport) -> StatusSummary:
 
 
 def _without_deadline(export: ERPExport, state: str) -> StatusSummary:
-    if target_of(export.connection).reads_answers:
+    if address_of(export.connection).reads_answers:
         return StatusSummary(
             Tone.WAITING,
             state,

@@ -7,8 +7,8 @@ from django.db.models import Q
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable, open_verified
 from erp_connectors.dropzone_paths import folder_of, join
 from erp_connectors.models import ERPExport, ERPExportEvent
-from erp_connectors.services.acks.apply import BY_HAND
-from erp_connectors.services.connections.endpoint import Target, target_of
+from erp_connectors.services.acks.apply import MANUAL_ANSWER
+from erp_connectors.services.connections.endpoint import DropzoneAddress, address_of
 from erp_connectors.services.status.export_files import AckContent, acks_of
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
@@ -32,12 +32,12 @@ class Proof:
     approved_by: str
     server: str
     host_key: str
-    target: Target
+    address: DropzoneAddress
     inferred: str
     archive_ok: bool | None
     ack: AckContent | None
     other_acks: tuple[AckContent, ...]
-    by_hand: str
+    manual_answer: str
 
     @property
     def ack_text(self) -> str:
@@ -55,7 +55,7 @@ def proof_of(export: ERPExport) -> Proof:
         (ack_file for ack_file in reversed(ack_files) if ack_file.ack.status == AckFileStatus.APPLIED), None
     )
     published = bool(export.sent_at and (export.dropzone_path or applied))
-    events = ERPExportEvent.objects.filter(export=export, what__in=("published", "settled", BY_HAND))
+    events = ERPExportEvent.objects.filter(export=export, what__in=("published", "resolved", MANUAL_ANSWER))
     last = {event.what: event for event in events.select_related("actor").order_by("id")}
     server = export.staged_destination.partition("|")[0]
     return Proof(
@@ -65,12 +65,12 @@ def proof_of(export: ERPExport) -> Proof:
         approved_by=_approved_by(export),
         server="" if server.startswith("file:") else server,
         host_key=export.staged_host_key,
-        target=target_of(export.connection),
-        inferred=_message_of(last.get("published")) or _message_of(last.get("settled")),
+        address=address_of(export.connection),
+        inferred=_message_of(last.get("published")) or _message_of(last.get("resolved")),
         archive_ok=_archived_as_recorded(export) if published else None,
         ack=applied,
         other_acks=tuple(ack_file for ack_file in ack_files if ack_file is not applied),
-        by_hand=_by_hand(last.get(BY_HAND)),
+        manual_answer=_manual_answer_of(last.get(MANUAL_ANSWER)),
     )
 
 
@@ -78,7 +78,7 @@ def _message_of(event: ERPExportEvent | None) -> str:
     return text(event.message) if event and event.message else ""
 
 
-def _by_hand(event: ERPExportEvent | None) -> str:
+def _manual_answer_of(event: ERPExportEvent | None) -> str:
     who = f"{event.actor.email}: " if event and event.actor else ""
     return f"{who}{_message_of(event)}"[:SHOWN_NOTE_SIGNS]
 

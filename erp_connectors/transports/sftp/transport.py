@@ -84,7 +84,7 @@ class SftpTransport(Transport):
     def remarks(self) -> Sequence[Message]:
         return self._remarks
 
-    def offers(self) -> Sequence[str]:
+    def extensions(self) -> Sequence[str]:
         return sorted(self._require_channels().extensions)
 
     def server_key(self) -> str:

@@ -114,12 +114,9 @@ def _imported_before(batch: Sequence[CheckedOrder], known: KnownCustomers) -> di
     """Return the digest of each order that exists; empty for an order that was not imported."""
     numbers = {one.order.external_order_number for one in batch}
     customers = {customer.pk: number for number, customer in known.customers.items()}
-    by_hand = DraftOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
+    drafts = DraftOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)
     digests = dict.fromkeys(
-        (
-            (customers[who], number)
-            for who, number in by_hand.values_list("customer", "external_order_number")
-        ),
+        ((customers[who], number) for who, number in drafts.values_list("customer", "external_order_number")),
         "",
     )
     marks = ImportedOrder.objects.filter(customer__in=customers, external_order_number__in=numbers)

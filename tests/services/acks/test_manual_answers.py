@@ -77,7 +77,7 @@ def test_who_said_what_is_in_the_audit_log_and_the_timeline(site, ops):
     assert entries[Action.EXPORT_ACKED].after == {"erp_order_id": "SO-1", "note": NOTE}
     assert entries[Action.EXPORT_REFUSED].entity_id == str(refused.pk)
     assert entries[Action.EXPORT_REFUSED].org == site.org
-    (event,) = accepted.events.filter(what="by hand")
+    (event,) = accepted.events.filter(what="manual answer")
     assert (event.actor, event.message) == (ops, foreign(NOTE))
 
 

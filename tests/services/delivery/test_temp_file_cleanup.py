@@ -11,7 +11,7 @@ from erp_connectors.states import ExportStatus, FailedAs
 from erp_connectors.transports.filesystem import FilesystemTransport
 from tests import factories
 
-SETTLED = [
+ENDED = [
     {"status": ExportStatus.SENT},
     {"status": ExportStatus.ACKED},
     {"status": ExportStatus.FAILED, "failed_as": FailedAs.NOT_SENT},
@@ -49,7 +49,7 @@ def deliver_something(site):
     assert deliver(site.connection.pk).sent == 1
 
 
-@pytest.mark.parametrize("state", SETTLED, ids=lambda state: state.get("failed_as") or state["status"])
+@pytest.mark.parametrize("state", ENDED, ids=lambda state: state.get("failed_as") or state["status"])
 def test_what_a_settled_export_left_is_removed(site, state):
     export = an_export(site, **state)
     leave(site, f"{export.filename}.1.tmp", f"{export.filename}.3.tmp", f"{export.filename}.2.withdrawn.tmp")

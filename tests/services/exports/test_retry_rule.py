@@ -6,7 +6,7 @@ from django.db import transaction
 from erp_connectors.admin.exports.row_actions import EXPORT_ACTIONS
 from erp_connectors.admin.orders.row_actions import ORDER_ACTIONS
 from erp_connectors.bulk import preview
-from erp_connectors.bulk.execute import carry_out_chunk
+from erp_connectors.bulk.execute import execute_chunk
 from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
@@ -59,7 +59,7 @@ def decisions_on(export, ops):
 
 
 def _bulk_run(export, ops):
-    (result,) = carry_out_chunk(BulkAction.RETRY, [export.draft_order_id], actor=ops).values()
+    (result,) = execute_chunk(BulkAction.RETRY, [export.draft_order_id], actor=ops).values()
     if result.outcome != Outcome.DONE:
         assert result.why
         raise PushRefused(result.why)

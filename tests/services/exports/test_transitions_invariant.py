@@ -47,7 +47,7 @@ from tests.services.restore.test_recover import Backup
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EVENTS = ("pushed", "published", "settled", "failed", "restored", "acked", "refused")
+EVENTS = ("pushed", "published", "resolved", "failed", "restored", "acked", "refused")
 ON_ORDERS = (
     Action.DRAFT_PUSH_REQUESTED,
     Action.DRAFT_PUSH_RETRIED,
@@ -83,8 +83,8 @@ MOVES = {
     ("PENDING", "SENT"): _PUBLISHED,
     ("PENDING", "NOT_SENT"): _FAILED,
     ("PENDING", "UNKNOWN"): _FAILED,
-    ("UNKNOWN", "SENT"): _PUBLISHED._replace(event="settled"),
-    ("UNKNOWN", "NOT_SENT"): Left("settled", "export.not_sent"),
+    ("UNKNOWN", "SENT"): _PUBLISHED._replace(event="resolved"),
+    ("UNKNOWN", "NOT_SENT"): Left("resolved", "export.not_sent"),
     ("SENT", "ACKED"): _ACCEPTED,
     ("NOT_SENT", "ACKED"): _ACCEPTED,
     ("UNKNOWN", "ACKED"): _ACCEPTED,
@@ -114,7 +114,7 @@ class Link(FilesystemTransport):
         return [Fault(CONNECTION_LOST)] * len(moves) if cut else outcomes
 
 
-def expected(changes: Sequence[Change], *, by_hand: bool) -> Effects:
+def expected(changes: Sequence[Change], *, by_user: bool) -> Effects:
     """Derive what a step must have left behind from what it did to statuses."""
     effects: Effects = Counter()
     moved_orders = {(one.draft_id, one.was, one.now) for one in changes if one.kind == status_history.ORDER}
@@ -128,7 +128,7 @@ def expected(changes: Sequence[Change], *, by_hand: bool) -> Effects:
             effects[effect] += 1
         if one.now == ExportStatus.SENT:
             published_now.add(one.row_id)
-        timed = one.was_sent and one.row_id not in published_now and not by_hand
+        timed = one.was_sent and one.row_id not in published_now and not by_user
         if _is_answer(one) and timed:
             effects["counted", Name.ACK] += 1
     return effects
@@ -229,7 +229,7 @@ class World:
         act: Callable[[int], None] = getattr(self, name)
         act(number)
         changes = status_history.take()
-        wanted, found = expected(changes, by_hand=name.startswith("user_")), self.traces.new()
+        wanted, found = expected(changes, by_user=name.startswith("user_")), self.traces.new()
         assert found == wanted, f"{name}: missing {wanted - found}, too much {found - wanted}, of {changes}"
         exports = [
             one for one in changes if one.kind == status_history.EXPORT and one.was != ExportStatus.ACKED

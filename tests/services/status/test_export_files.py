@@ -139,7 +139,7 @@ def test_what_never_left_is_not_proven_though_a_person_says_the_erp_has_it(site,
 
     assert again(export).sent_at
     assert not proof(export).sent
-    assert "von Hand erfasst" in proof(export).by_hand
+    assert "von Hand erfasst" in proof(export).manual_answer
 
 
 def test_an_answer_by_hand_is_named_as_one(site, ops):
@@ -149,4 +149,4 @@ def test_an_answer_by_hand_is_named_as_one(site, ops):
     found = proof(export)
 
     assert (found.sent, found.ack) == (True, None)
-    assert found.by_hand == f"{ops.email}: Kunde gesperrt"
+    assert found.manual_answer == f"{ops.email}: Kunde gesperrt"

@@ -92,7 +92,7 @@ def test_a_refusal_the_way_back_and_the_retry_are_told_with_who_did_it(site, ops
     by_code = {step.code: step for step in steps}
     assert by_code["refused"].tone is Tone.ERROR
     assert (by_code["DRAFT_PUSH_RETRIED"].who, by_code["DRAFT_PUSH_RETRIED"].export) == (ops.email, newer)
-    assert (by_code["by hand"].who, by_code["by hand"].detail) == (
+    assert (by_code["manual answer"].who, by_code["manual answer"].detail) == (
         ops.email, "Kunde gesperrt: sagt Herr Kurz",
     )  # fmt: skip
     assert steps[-1].code == "APPROVAL_REVERTED"
@@ -188,7 +188,7 @@ def test_every_event_that_the_services_record_is_said_in_words():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_add_events", "_note"):
                 recorded.add(getattr(node.args[1], "value", None))
 
-    assert {"pushed", "rendered", "staged", "published", "settled", "postponed", "held", "failed", "acked",
+    assert {"pushed", "rendered", "staged", "published", "resolved", "postponed", "held", "failed", "acked",
             "refused", "conflict"} <= recorded  # fmt: skip
     assert recorded - {None} <= set(EVENT_TEXTS)
 
