@@ -14,6 +14,8 @@ import structlog
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
+from orderflow.messages import Message
+
 ALIAS = "exports"
 PARALLEL = 8
 IN_MEMORY = 1024 * 1024
@@ -33,7 +35,8 @@ class PayloadRemoved(Exception):
     """Retention has removed the copy, at the time ``at``. The row keeps its name, size and sha256."""
 
     def __init__(self, at: datetime) -> None:
-        super().__init__("The content of this file was removed by retention.")
+        self.message = Message("export.payload_removed", at=at.isoformat())
+        super().__init__(self.message)
         self.at = at
 
 

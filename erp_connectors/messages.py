@@ -1,6 +1,9 @@
 """Templates of the messages of this package, by area. Each is the key of its translations."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from erp_connectors.states import ExportStatus
 from orderflow.durations import duration
@@ -10,6 +13,10 @@ from orderflow.orders.messages import STATUS
 
 def _seconds(value: int) -> str:
     return duration(timedelta(seconds=value))
+
+
+def _moment(value: str) -> str:
+    return date_format(localtime(datetime.fromisoformat(value)), "DATETIME_FORMAT")
 
 
 def _export_status(value: str) -> str:
@@ -175,10 +182,24 @@ register(
             formats=STATUS,
         ),
         "retry.no_such_export": "There is no such export.",
-        "retry.sends_again": "It was not sent: it is rendered anew and sent.",
-        "retry.sends_refused": "The ERP refused it: it is rendered anew and sent.",
-        "retry.sends_if_unpublished": "Whether it reached the ERP is not known: it is sent only if the first file "
-        "did not.",
+        "retry.sends_again": "Not sent before: the file is rendered anew and sent.",
+        "retry.sends_refused": "Refused by the ERP: the file is rendered anew and sent.",
+        "retry.sends_if_unpublished": "Not known if the first file reached the ERP: a new one is sent only if it did "
+        "not.",
+        # The titles of groups of orders, behind their number.
+        "bulk.already_ready": "Already ready.",
+        "bulk.already_approved": "Already approved.",
+        "bulk.already_rejected": "Already rejected.",
+        "bulk.already_accepted": "Already accepted by the ERP. Nothing is sent twice.",
+        "bulk.already_sent": "Already on the server with the same content. Nothing is sent twice.",
+        "bulk.already_pushing": "Already being sent. Nothing is sent twice.",
+        "bulk.complete": "Complete. The next step is the approval.",
+        "bulk.approves": "Will be approved by you. Nothing is sent yet.",
+        "bulk.rejects": "Will never be sent. This can't be undone.",
+        "bulk.pushes": "New. Each is sent to the ERP once, as one file.",
+        "bulk.incomplete": "Something is missing.",
+        "bulk.with_warnings": "%(effect)s With warnings: check these.",
+        "bulk.wrong_status": Template("Not possible with the status “%(status)s”.", formats=STATUS),
         "bulk.order_gone": "There is no such order any more, or it is not yours.",
         "bulk.pushed_before": "It was pushed before; nothing is sent twice.",
         "bulk.user_deactivated": "The user %(user)s was deactivated meanwhile.",
@@ -186,6 +207,9 @@ register(
         "export.illegal_move": Template(
             "An export can't go from “%(status)s” to “%(to)s”.",
             formats={"status": _export_status, "to": _export_status},
+        ),
+        "export.payload_removed": Template(
+            "The content of this file was removed by retention on %(at)s.", formats={"at": _moment}
         ),
         "export.status_changed": "The export has another status now. Load the page again.",
         "lease.lost": "Another worker holds the %(purpose)s lease of %(row)s now.",

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from orderflow.api_errors import envelope
+from orderflow.api_errors import envelope, problem
 from orderflow.search.normal_form import count_words
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -55,7 +55,7 @@ def _refused(request: HttpRequest) -> HttpResponse | None:
 
 def _too_many_words(request: HttpRequest) -> HttpResponse:
     if _is_program(request):
-        details = {"search": [f"Write at most {MAX_WORDS} words."]}
+        details = problem("search", f"Write at most {MAX_WORDS} words.", code="max_words")
         return JsonResponse(envelope(422, "The request is not valid.", details), status=422)
     said = _("A search may have %(most)d words. Search for an order number, a customer or a file name.")
     return render(request, "413.html", {"said": said % {"most": MAX_WORDS}}, status=422)

@@ -61,7 +61,7 @@ def our_texts() -> list[str]:
         parts = [*template.before.values(), *template.optional.values()]
         parts += [template.text] if not template.plural else []
         texts += [part for part in parts if re.search("[A-Za-z]{2}", PLACE.sub("", part))]
-    texts += [deadlines.MEANING, deadlines.HINT]
+    texts += [deadlines.MEANING, deadlines.HINT, deadlines.HINT_ON_PAGE]
     return [text for text in dict.fromkeys(texts) if text]
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from uuid import UUID
 
 from django.db.models import Prefetch
-from django.utils.translation import gettext as _
 
 from erp_connectors.bulk.models import BulkAction, Outcome
 from erp_connectors.messages import NO_CONNECTION
@@ -16,7 +15,7 @@ from erp_connectors.services.exports.push import active_connections
 from erp_connectors.services.exports.retry import newest_exports
 from erp_connectors.services.exports.retry_rule import RetryRefusal, refuse_retry, retry_effect
 from erp_connectors.states import ExportStatus
-from orderflow.messages import text
+from orderflow.messages import Message, text
 from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
@@ -31,11 +30,11 @@ _S = DraftStatus
 
 @dataclass(frozen=True, slots=True)
 class OrderPreview:
-    """``group`` is what rows of one kind have in common, in words; ``detail`` is the row's own."""
+    """``group`` is what rows of one kind have in common; ``detail`` is the row's own."""
 
     order: DraftOrder
     outcome: Outcome
-    group: str
+    group: Message
     detail: str = ""
 
 
@@ -44,7 +43,7 @@ class Group:
     """The first `SHOWN` rows of a kind, and how many there are."""
 
     outcome: Outcome
-    words: str
+    message: Message
     count: int = 0
     shown: list[OrderPreview] = field(default_factory=list)
 
@@ -60,7 +59,7 @@ class PreviewData:
 
 def preview(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> list[Group]:
     """Return the groups: orders that would change, those that need nothing, those that can't; largest first in each."""
-    groups: dict[tuple[Outcome, str], Group] = {}
+    groups: dict[tuple[Outcome, Message], Group] = {}
     for start in range(0, len(ids), AT_ONCE):
         for row in _preview_page(action, ids[start : start + AT_ONCE], actor=actor):
             key = (row.outcome, row.group)
@@ -102,26 +101,26 @@ def _preview_data(action: BulkAction, orders: Sequence[DraftOrder]) -> PreviewDa
 
 def _ready(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.READY:
-        return OrderPreview(order, Outcome.SAME, _("Already ready."))
+        return OrderPreview(order, Outcome.SAME, Message("bulk.already_ready"))
     if order.status not in _BEFORE[BulkAction.READY]:
         return _wrong_status(order)
-    return _complete(order, data, _("Complete. It will wait for approval."))
+    return _complete(order, data, Message("bulk.complete"))
 
 
 def _approve(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.APPROVED:
-        return OrderPreview(order, Outcome.SAME, _("Already approved."))
+        return OrderPreview(order, Outcome.SAME, Message("bulk.already_approved"))
     if order.status not in _BEFORE[BulkAction.APPROVE]:
         return _wrong_status(order)
-    return _complete(order, data, _("Will be approved by you. Nothing is sent yet."))
+    return _complete(order, data, Message("bulk.approves"))
 
 
 def _reject(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status == _S.REJECTED:
-        return OrderPreview(order, Outcome.SAME, _("Already rejected."))
+        return OrderPreview(order, Outcome.SAME, Message("bulk.already_rejected"))
     if order.status not in _BEFORE[BulkAction.REJECT]:
         return _wrong_status(order)
-    return OrderPreview(order, Outcome.DONE, _("Will never be sent. This can't be undone."))
+    return OrderPreview(order, Outcome.DONE, Message("bulk.rejects"))
 
 
 def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
@@ -131,8 +130,8 @@ def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if order.status not in _BEFORE[BulkAction.PUSH]:
         return _wrong_status(order)
     if order.org_id not in data.connected:
-        return OrderPreview(order, Outcome.REFUSED, text(NO_CONNECTION))
-    return _done(order, data, _("New. Each is sent to the ERP once, as one file."))
+        return OrderPreview(order, Outcome.REFUSED, NO_CONNECTION)
+    return _done(order, data, Message("bulk.pushes"))
 
 
 def _retry(order: DraftOrder, data: PreviewData) -> OrderPreview:
@@ -141,11 +140,11 @@ def _retry(order: DraftOrder, data: PreviewData) -> OrderPreview:
     connected = partial(data.connected.__contains__, order.org_id)
     refusal = refuse_retry(order, newest_id, newest_id=newest_id, connected=connected)
     if refusal is None:
-        return _done(order, data, text(retry_effect(newest)))
+        return _done(order, data, retry_effect(newest))
     if refusal is RetryRefusal.ALREADY_PUSHED and newest is not None:
         return OrderPreview(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
     if refusal is RetryRefusal.NO_CONNECTION:
-        return OrderPreview(order, Outcome.REFUSED, text(NO_CONNECTION))
+        return OrderPreview(order, Outcome.REFUSED, NO_CONNECTION)
     return _wrong_status(order)
 
 
@@ -166,32 +165,31 @@ _PREVIEWS: dict[BulkAction, Callable[[DraftOrder, PreviewData], OrderPreview]] =
 }
 
 
-def _so_far(export: ERPExport) -> str:
+def _so_far(export: ERPExport) -> Message:
     if export.status == ExportStatus.ACKED:
-        return _("Already accepted by the ERP. Nothing is sent twice.")
+        return Message("bulk.already_accepted")
     if export.status == ExportStatus.SENT:
-        return _("Already on the server with the same content. Nothing is sent twice.")
-    return _("Already being sent. Nothing is sent twice.")
+        return Message("bulk.already_sent")
+    return Message("bulk.already_pushing")
 
 
-def _complete(order: DraftOrder, data: PreviewData, words: str) -> OrderPreview:
+def _complete(order: DraftOrder, data: PreviewData, effect: Message) -> OrderPreview:
     missing = missing_for_ready(order)
     if missing:
         return OrderPreview(
-            order, Outcome.REFUSED, _("Something is missing."), "; ".join(text(one) for one in missing)
+            order, Outcome.REFUSED, Message("bulk.incomplete"), "; ".join(text(one) for one in missing)
         )
-    return _done(order, data, words)
+    return _done(order, data, effect)
 
 
-def _done(order: DraftOrder, data: PreviewData, words: str) -> OrderPreview:
+def _done(order: DraftOrder, data: PreviewData, effect: Message) -> OrderPreview:
     """Orders with warnings are a group of their own, so that they can be looked at first."""
     warnings = data.warnings.get(order.pk, ())
     if not warnings:
-        return OrderPreview(order, Outcome.DONE, words)
+        return OrderPreview(order, Outcome.DONE, effect)
     detail = " ".join(warning.text() for warning in warnings)
-    return OrderPreview(order, Outcome.DONE, f"{words} {_('With warnings: check these.')}", detail)
+    return OrderPreview(order, Outcome.DONE, Message("bulk.with_warnings", effect=effect), detail)
 
 
 def _wrong_status(order: DraftOrder) -> OrderPreview:
-    words = _("Not possible: the order is %(status)s.") % {"status": order.get_status_display()}
-    return OrderPreview(order, Outcome.REFUSED, words)
+    return OrderPreview(order, Outcome.REFUSED, Message("bulk.wrong_status", status=order.status))

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from django.utils import translation
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -90,6 +92,8 @@ class OrderWarning:
 def _shown(name: str, value: Any, params: Mapping[str, Any]) -> str:
     if name == "status":
         return str(DraftStatus(value).label)
+    if name in ("date", "order_date"):
+        return date_format(date.fromisoformat(value), "DATE_FORMAT")
     if name == "keys":
         return ", ".join(value)
     if name == "lines":

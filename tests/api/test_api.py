@@ -118,8 +118,8 @@ def test_an_incomplete_order_is_not_approved_and_says_what_is_missing(world):
 
     assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
     assert answer.json()["error"]["details"]["missing"] == [
-        "line 2: unit is missing",
-        "line 2: SKU is missing",
+        {"code": "order.in_line", "message": "line 2: unit is missing"},
+        {"code": "order.in_line", "message": "line 2: SKU is missing"},
     ]
 
 

@@ -191,7 +191,7 @@ def test_what_is_no_id_is_not_made_one(client, odd):
     answer = client.post("/api/v1/erp-exports/bulk-retry", {"export_ids": [odd]}, format="json")
 
     assert is_explained(answer)
-    assert set(answer.json()["error"]["details"]) == {"export_ids"}
+    assert set(answer.json()["error"]["details"]) == {"export_ids.0"}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/draft-orders", "/api/v1/auth/login", "/admin/login/"])

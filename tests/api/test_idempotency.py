@@ -68,7 +68,7 @@ def test_the_same_key_with_another_request_is_refused(org):
     answer = create(client, notes="y")
 
     assert answer.status_code == 422
-    assert "new key" in answer.json()["error"]["details"]["Idempotency-Key"][0]
+    assert answer.json()["error"]["details"]["Idempotency-Key"][0]["code"] == "key_reused"
     assert DraftOrder.objects.count() == 1
 
 
@@ -168,7 +168,7 @@ def test_a_key_that_is_none_is_refused(org, key):
     answer = client_of(org).post(CREATE, {}, format="json", headers={"Idempotency-Key": key})
 
     assert answer.status_code == 422
-    assert "printable ASCII" in answer.json()["error"]["details"]["Idempotency-Key"][0]
+    assert "printable ASCII" in answer.json()["error"]["details"]["Idempotency-Key"][0]["message"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -195,7 +195,8 @@ def test_an_order_on_its_way_that_is_pushed_with_a_new_key_names_its_export(org)
 
     error = client.post(url, headers={"Idempotency-Key": "k-2"}).json()["error"]
 
-    assert (error["code"], error["details"]) == ("CONFLICT", {"erp_export_id": export})
+    assert (error["code"], error["details"]) == ("CONFLICT", {})
+    assert (error["reason"]["code"], error["reason"]["params"]["export"]) == ("push.on_its_way", export)
     assert "is on its way" in error["message"]
 
 

@@ -36,13 +36,7 @@ def order(**fields):
 def refused(answer):
     """The names of the fields that were refused."""
     assert answer.status_code == 422, answer.content
-    return set(_names(answer.json()["error"]["details"]))
-
-
-def _names(details):
-    for name, what in details.items():
-        inner = what if isinstance(what, list) else list(what.values()) if isinstance(what, dict) else []
-        yield from [deeper for item in inner if isinstance(item, dict) for deeper in _names(item)] or [name]
+    return {name.rpartition(".")[2] for name in answer.json()["error"]["details"]}
 
 
 HEADER_TEXTS = ["external_order_number", "notes"]

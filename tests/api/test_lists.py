@@ -131,7 +131,9 @@ def test_a_limit_that_is_none_is_refused(client, limit):
     answer = client.get("/api/v1/draft-orders", {"limit": limit})
 
     assert answer.status_code == 422
-    assert answer.json()["error"]["details"] == {"limit": ["Write a number from 1 to 100."]}
+    assert answer.json()["error"]["details"] == {
+        "limit": [{"code": "invalid", "message": "Write a number from 1 to 100."}]
+    }
 
 
 def test_a_cursor_of_another_kind_is_refused(client):

@@ -236,4 +236,4 @@ def test_a_field_that_no_request_knows_is_refused(client, route, sent_body):
     answer = client.post(f"{API}{route.split(' ')[1]}", sent_body, format="json")
 
     (unknown,) = set(sent_body) & {"expires", "name", "mode"}
-    assert answer.json()["error"]["details"][unknown] == ["There is no such field."]
+    assert answer.json()["error"]["details"][unknown][0]["message"] == "There is no such field."

@@ -94,7 +94,12 @@ def test_a_push_is_grouped_by_what_it_means(org, ops):
         (1, Outcome.SAME),
         (1, Outcome.REFUSED),
     ]
-    assert len({group.words for group in groups}) == 4
+    assert {group.message.code for group in groups} == {
+        "bulk.pushes",
+        "bulk.already_sent",
+        "bulk.already_accepted",
+        "bulk.wrong_status",
+    }
     assert preview.counts(groups) == Counter({Outcome.DONE: 2, Outcome.SAME: 2, Outcome.REFUSED: 1})
 
 

@@ -212,7 +212,7 @@ def test_api_and_pages_say_that_it_was_removed(site, old):
 
     answer = viewer.get(f"/api/v1/erp-exports/{export.pk}/payload")
     assert (answer.status_code, answer.json()["error"]["code"]) == (410, "GONE")
-    assert answer.json()["error"]["details"]["code"] == "PAYLOAD_REMOVED"
+    assert answer.json()["error"]["reason"]["code"] == "export.payload_removed"
     shown = viewer.get(f"/api/v1/erp-exports/{export.pk}").json()
     assert shown["payload_removed_at"]
     assert [one["what"] for one in viewer.get(f"/api/v1/erp-exports/{export.pk}/events").json()["results"]] == [

@@ -74,7 +74,7 @@ def test_so_are_words_that_no_space_parts(member, word):
     for url in (SEARCHES[0], SEARCHES[-1]):
         assert [browser.get(url + word * count).status_code for count in (2000, 50)] == [422, 200]
     refused = browser.get("/api/v1/draft-orders", {"search": word * 2000}).json()["error"]
-    assert refused["details"] == {"search": ["Write at most 50 words."]}
+    assert refused["details"] == {"search": [{"code": "max_words", "message": "Write at most 50 words."}]}
 
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "", "٣", "abc"])

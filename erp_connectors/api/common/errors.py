@@ -2,7 +2,7 @@
 
 import sys
 from math import ceil
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
@@ -19,19 +19,21 @@ from erp_connectors.config_fields import ConfigError
 from erp_connectors.faults import Fault
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.acks.manual_answers import InvalidAnswer
-from erp_connectors.services.exports.push import AlreadyStarted
 from orderflow import outage
-from orderflow.api_errors import CODES, envelope
+from orderflow.api_errors import CODES, Details, details_of, envelope, problem
 from orderflow.idempotency.services import RETRY_AFTER_SECONDS, KeyReused, StillRunning
-from orderflow.messages import Refusal, english
+from orderflow.messages import Message, Refusal
 from orderflow.orders.approval import NotReady
 
-# With those of `second_factor`.
-ALL_CODES = sorted({*CODES.values(), "CODE_REQUIRED", "CODE_WRONG", "SECOND_FACTOR_MISSING"})
+# With those of `second_factor`, and of `gunicorn_worker` (TIMEOUT).
+ALL_CODES = sorted({*CODES.values(), "TIMEOUT", "CODE_REQUIRED", "CODE_WRONG", "SECOND_FACTOR_MISSING"})
 ERROR_CODES = [(code, code) for code in ALL_CODES]
 AWAY = "The database does not answer. Send the request again in a few seconds."
 FAILED = "Something went wrong here. Report it with the request_id."
+INVALID = "The request is not valid; details name the fields."
 UNPROCESSABLE = status.HTTP_422_UNPROCESSABLE_ENTITY
+
+Answer: TypeAlias = tuple[int, str, Details | None]
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):
             headers["Retry-After"] = str(max(1, ceil(wait)))
-    reason = error.message if isinstance(error, Refusal) else None
+    reason = _reason(error)
     body = envelope(http_status, message, details, code=getattr(error, "api_code", None), reason=reason)
     response = Response(body, status=http_status, headers=headers)
     # Django would log what we logged above a second time, without its trace.
@@ -64,51 +66,60 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     return response
 
 
-def _answer(error: Exception) -> tuple[int, str, Any] | None:
+def _reason(error: Exception) -> Message | None:
+    if isinstance(error, Refusal | PayloadRemoved):
+        return error.message
+    return error.as_message() if isinstance(error, Fault) else None
+
+
+def _answer(error: Exception) -> Answer | None:
     if isinstance(error, NotReady):
-        return UNPROCESSABLE, str(error), {"missing": [english(gap) for gap in error.missing]}
+        return UNPROCESSABLE, str(error), details_of({"missing": error.missing})
     if isinstance(error, Refusal):
-        details = {"erp_export_id": str(error.export.pk)} if isinstance(error, AlreadyStarted) else None
-        return 409, str(error), details
+        return 409, str(error), None
     if isinstance(error, Fault | PayloadRemoved):
         return _content_answer(error)
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
     if isinstance(error, InvalidAnswer):
-        return (
-            UNPROCESSABLE,
-            "The request is not valid; details name the fields.",
-            {field: english(problem) for field, problem in error.problems.items()},
-        )
+        return UNPROCESSABLE, INVALID, details_of(error.problems)
     return _key_answer(error) or _config_answer(error) or _access_answer(error)
 
 
-def _content_answer(error: Fault | PayloadRemoved) -> tuple[int, str, Any]:
+def _content_answer(error: Fault | PayloadRemoved) -> Answer:
     if isinstance(error, PayloadRemoved):
-        return 410, str(error), {"code": "PAYLOAD_REMOVED", "removed_at": error.at}
-    return 502, error.message, {"code": error.code, "hint": error.kind.hint}
+        return 410, str(error), None
+    return 502, f"{error.message} {error.kind.hint}", None
 
 
-def _key_answer(error: Exception) -> tuple[int, str, Any] | None:
+def _key_answer(error: Exception) -> Answer | None:
     if isinstance(error, StillRunning):
         return 409, "The first request with this Idempotency-Key is still at work: ask again.", None
     if isinstance(error, KeyReused):
         told = "It was sent before with another request. Use a new key for a new request."
-        return UNPROCESSABLE, "The Idempotency-Key was used before.", {"Idempotency-Key": [told]}
+        details = problem("Idempotency-Key", told, code="key_reused")
+        return UNPROCESSABLE, "The Idempotency-Key was used before.", details
     return None
 
 
-def _config_answer(error: Exception) -> tuple[int, str, Any] | None:
+def _config_answer(error: Exception) -> Answer | None:
     if isinstance(error, ConfigError):
-        return UNPROCESSABLE, "The config is not valid; details name the keys.", error.problems
+        return UNPROCESSABLE, "The config is not valid; details name the keys.", details_of(error.problems)
     if isinstance(error, UnknownConnectorType):
-        return UNPROCESSABLE, str(error), {"connector_type": [str(error)]}
+        return UNPROCESSABLE, str(error), problem("connector_type", error.message)
     if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
-        return UNPROCESSABLE, "The request is not valid; details name the fields.", error.message_dict
+        return UNPROCESSABLE, INVALID, _django_details(error)
     return None
 
 
-def _access_answer(error: Exception) -> tuple[int, str, Any] | None:
+def _django_details(error: ValidationError) -> Details:
+    return {
+        field: [{"code": one.code or "invalid", "message": " ".join(one.messages)} for one in errors]
+        for field, errors in error.error_dict.items()
+    }
+
+
+def _access_answer(error: Exception) -> Answer | None:
     if isinstance(error, Http404 | ObjectDoesNotExist):
         return 404, "There is no such object.", None
     if isinstance(error, PermissionDenied):
@@ -116,9 +127,9 @@ def _access_answer(error: Exception) -> tuple[int, str, Any] | None:
     return None
 
 
-def _framework_answer(error: exceptions.APIException) -> tuple[int, str, Any]:
+def _framework_answer(error: exceptions.APIException) -> Answer:
     if isinstance(error, exceptions.ValidationError):
-        return UNPROCESSABLE, "The request is not valid; details name the fields.", error.detail
+        return UNPROCESSABLE, INVALID, details_of(error.detail)
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return 401, str(error.detail), None
     if isinstance(error, exceptions.ParseError | exceptions.UnsupportedMediaType):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from erp_connectors.faults import ARCHIVE_UNAVAILABLE
 from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
 
 ORDER_ID = "550e8400-e29b-41d4-a716-446655440000"
@@ -269,8 +270,8 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     409: ("CONFLICT", "Order PO-1 has the status “Ready”; only an approved order can be pushed.", {}),
     410: (
         "GONE",
-        "The content of this file was removed by retention.",
-        {"code": "PAYLOAD_REMOVED", "removed_at": "2027-03-01T04:00:00Z"},
+        "The content of this file was removed by retention on March 1, 2027, 4 a.m.",
+        {},
     ),
     412: (
         "PRECONDITION_FAILED",
@@ -280,15 +281,15 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     422: (
         "VALIDATION_ERROR",
         "The request is not valid; details name the fields.",
-        {"note": ["This field is required."]},
+        {"note": [{"code": "required", "message": "This field is required."}]},
     ),
     429: ("RATE_LIMITED", "Request was throttled. Expected available in 12 seconds.", {}),
     500: ("INTERNAL_ERROR", "Something went wrong here. Report it with the request_id.", {}),
     503: ("UNAVAILABLE", "The database does not answer. Send the request again in a few seconds.", {}),
     502: (
         "DEPENDENCY_ERROR",
-        "The archive did not answer.",
-        {"code": "ARCHIVE_UNAVAILABLE", "hint": "Look at the archive's server."},
+        f"{ARCHIVE_UNAVAILABLE.meaning} {ARCHIVE_UNAVAILABLE.hint}",
+        {},
     ),
 }
 
@@ -296,6 +297,11 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
 def refusal(status: int) -> dict[str, Any]:
     code, message, details = _REFUSALS[status]
     request_id = "5f0c9a4b2d3e4f60a1b2c3d4e5f60718"
-    reason = PUSH_REASON if status == 409 else None
+    reasons = {
+        409: PUSH_REASON,
+        410: {"code": "export.payload_removed", "params": {"at": "2027-03-01T04:00:00+00:00"}},
+        502: {"code": ARCHIVE_UNAVAILABLE.code, "params": {}},
+    }
+    reason = reasons.get(status)
     error = {"code": code, "message": message, "reason": reason, "details": details, "request_id": request_id}
     return {"error": error}

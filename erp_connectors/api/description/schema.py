@@ -21,11 +21,11 @@ REFUSALS = {
     "404": "There is no such object, or it is another org's.",
     "409": "Not possible as things stand; the message says why.",
     "412": "The payload is not the one that If-Match or If-Unmodified-Since asks for.",
-    "410": "Retention has removed the content; details hold the code and when.",
+    "410": "Retention has removed the content; the reason says when.",
     "422": "The request is not valid; details name the fields.",
     "429": "Too many; wait for Retry-After seconds.",
     "500": "A bug: report it with the request_id.",
-    "502": "The archive or a server did not answer; details hold the code and a hint.",
+    "502": "The archive or a server did not answer; the reason is the fault.",
     "503": "The database does not answer; wait for Retry-After seconds and send the request again.",
 }
 
@@ -37,11 +37,19 @@ class ReasonOut(serializers.Serializer[Any]):
     params = serializers.DictField(help_text="a parameter may be a message")
 
 
+class ProblemOut(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField(help_text="in English")
+
+
 class ErrorBody(serializers.Serializer[Any]):
     code = serializers.ChoiceField(ERROR_CODES)
     message = serializers.CharField(help_text="for people")
-    reason = ReasonOut(allow_null=True, help_text="why a request that is valid was refused; else null")
-    details = serializers.DictField(help_text="by field, where fields are the matter")
+    reason = ReasonOut(allow_null=True, help_text="why a request that is valid failed; else null")
+    details = serializers.DictField(
+        child=serializers.ListField(child=ProblemOut()),
+        help_text="what is wrong with each field; `lines.0.qty` is a field within a list",
+    )
     request_id = serializers.CharField(help_text="finds the request in the log")
 
 

@@ -49,7 +49,7 @@ def parse(name: str, body: bytes) -> Ack:
 
 def _accepted(name: str, content: AckObject) -> bool:
     value = content.fields.get("status")
-    if value is None:
+    if "status" not in content.fields:
         raise AckUnreadable(Message("ack.status_missing", keys=", ".join(content.keys)))
     status = value.strip(PADDING).upper() if isinstance(value, str) else None
     if status not in ("ACKED", "FAILED"):
@@ -62,11 +62,11 @@ def _accepted(name: str, content: AckObject) -> bool:
 
 def _order_id(content: AckObject, *, ascii_only: bool) -> str:
     value = content.fields.get("erp_order_id")
-    if value is None:
+    if "erp_order_id" not in content.fields:
         raise AckUnreadable(Message("ack.order_id_missing", keys=", ".join(content.keys)))
-    if isinstance(value, (Fraction, Constant)):
+    if isinstance(value, Fraction):
         raise AckUnreadable(Message("ack.order_id_not_whole", value=printable(value)))
-    if not isinstance(value, str):
+    if isinstance(value, Constant) or not isinstance(value, str):
         raise AckUnreadable(Message("ack.order_id_not_a_text", value=_shown(value)))
     text = normal_form(value.strip(PADDING))
     if problem := _problem(text, ascii_only=ascii_only):
@@ -113,4 +113,6 @@ def _shown(value: object) -> Message | str:
         return quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is None:
+        return "null"
     return Message("ack.value_list" if type(value) is list else "ack.value_object")

@@ -24,8 +24,8 @@ register(
             '"erp_order_id" is missing. Write the number that the ERP gave to the order.', optional=_KEYS
         ),
         "ack.order_id_empty": '"erp_order_id" is empty. Write the number that the ERP gave to the order.',
-        "ack.order_id_not_whole": '"erp_order_id" is the number %(value)s, which is not a whole number. Write it in '
-        "double quotes, exactly as the ERP shows it.",
+        "ack.order_id_not_whole": '"erp_order_id" is the number %(value)s, with a decimal point or an exponent. '
+        "Write it in double quotes, exactly as the ERP shows it.",
         "ack.order_id_not_a_text": '"erp_order_id" is %(value)s. Write a text in double quotes.',
         "ack.order_id_not_ascii": '"erp_order_id" (%(value)s) is not plain ASCII, and the file is not UTF-8. Write '
         "the file in UTF-8.",

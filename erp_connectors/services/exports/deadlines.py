@@ -23,7 +23,8 @@ from orderflow.messages import Message
 
 OVERDUE = "overdue"
 MEANING = "The ERP has not answered in time."
-HINT = "Ask the ERP team whether it has the order; then record what they say on the export's page."
+HINT = "Ask the ERP team whether it has the order; then record the answer on the export's page."
+HINT_ON_PAGE = "Ask the ERP team whether it has the order; then record the answer here."
 MAX_MARKED = 5000
 MIN_ANSWERS = 20
 MAX_ANSWERS = 200

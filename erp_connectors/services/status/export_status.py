@@ -107,7 +107,7 @@ def _sent(export: ERPExport) -> StatusSummary:
     return StatusSummary(
         Tone.ERROR,
         _(deadlines.MEANING),
-        to_do=_(deadlines.HINT),
+        to_do=_(deadlines.HINT_ON_PAGE),
         action="mark-accepted",
         due=due,
         due_label=_("overdue since"),
