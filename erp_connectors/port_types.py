@@ -116,7 +116,7 @@ class PresentedKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Ability:
+class ServerCapability:
     """Whether a server can do something, or lets us; the names are those of `services.connections.capabilities`."""
 
     name: str
@@ -145,7 +145,7 @@ class ProbeStep:
     duration_ms: int
     found: Message | None = None
     fault: Fault | None = None
-    abilities: tuple[Ability, ...] = ()
+    server_capabilities: tuple[ServerCapability, ...] = ()
     guarantee: Guarantee | None = None
 
     @property

@@ -13,7 +13,7 @@ from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.connection_config import config_fields
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.outbox.delivery_errors import REASONS
-from erp_connectors.services.connections.capabilities import ABILITIES
+from erp_connectors.services.connections.capabilities import SERVER_CAPABILITIES
 from erp_connectors.services.connections.test_report import OUR_STEPS
 from erp_connectors.services.exports import deadlines
 from erp_connectors.services.status.attention import NeedKind
@@ -54,7 +54,7 @@ def our_texts() -> list[str]:
     steps = [*SftpTransport.opening, *FilesystemTransport.opening]
     steps += OUR_STEPS
     texts += [label for _, label in steps]
-    texts += ABILITIES.values()
+    texts += SERVER_CAPABILITIES.values()
     texts += [worded.text for worded in EVENT_TEXTS.values()]
     texts += [text for reason in REASONS.values() for text in (reason.meaning, reason.hint)]
     for template in messages.TEMPLATES.values():

@@ -100,7 +100,7 @@ def test_from_the_first_login_to_a_connection_that_works(page, org, live_server,
     entry = AuditLog.objects.get(action=Action.HOST_KEY_PINNED)
     assert entry.after["fingerprints"] == [f"ssh-ed25519 {fingerprint(tmp_path / 'ed.pub')}"]
     assert (row.last_test_success, row.config["ssh_key"] in page.content()) == (True, False)
-    assert row.test_report["abilities"] == dict.fromkeys(
+    assert row.test_report["server_capabilities"] == dict.fromkeys(
         ("posix_rename", "replaces_existing", "fsync", "several_channels", "own_handles",
          "ack_list", "ack_write", "ack_read", "ack_processed",
          "ack_error", "ack_delete"), True

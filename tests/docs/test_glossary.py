@@ -24,6 +24,7 @@ REPLACED = {
     r"SETTLED?|[Uu]nsettled|settled": "resolved",
     r"\w*carry_out\w*|CARRY_OUT": "execute",
     r"\w*_?judge[sd]?|judge_day|\w*Judg\w*|judging": "decide, preview or evaluate",
+    r"[Aa]bilit(y|ies)|ABILITIES|record_ability": "server capability",
     r"target_of|def offers": "address_of, extensions",
     r"Habits|Weather|Tally|Happening|Judged|Worked|Marked|Played|Doubled|Renewed": "a noun",
 }

@@ -55,7 +55,9 @@ class Erp:
 
     def probed(self) -> ProbeStep:
         """The last step of its connection test that can fail."""
-        return [step for step in run_test(self.connection.pk, actor=None) if step.name != "abilities"][-1]
+        return [
+            step for step in run_test(self.connection.pk, actor=None) if step.name != "server_capabilities"
+        ][-1]
 
     def published(self) -> list[str]:
         return sorted(path.name for path in (self.server.root / "in").iterdir() if path.suffix == ".json")

@@ -142,8 +142,8 @@ def test_the_connection_test_finds_and_reports_the_limits(erp_on, attacks, learn
     assert str(limits_found) in str(steps[-1].found)
     assert limits(erp) == learned
     report = ERPConnection.objects.get(pk=erp.connection.pk).test_report
-    assert report["abilities"]["own_handles"] is not learned.get("reuses_handles", False)
-    assert report["abilities"]["several_channels"] is ("channels" not in learned)
+    assert report["server_capabilities"]["own_handles"] is not learned.get("reuses_handles", False)
+    assert report["server_capabilities"]["several_channels"] is ("channels" not in learned)
     assert not [path for path in files.content if "test_connection" in path]
 
 

@@ -20,7 +20,7 @@ from erp_connectors.admin.connections.setup import host_key_fields
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.connections import connection_test, host_keys, manage
-from erp_connectors.services.connections.capabilities import ABILITIES
+from erp_connectors.services.connections.capabilities import SERVER_CAPABILITIES
 from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.connections.host_keys import Comparison
 from erp_connectors.services.connections.support_email import erp_message
@@ -146,11 +146,13 @@ def _outcome(connection: ERPConnection) -> dict[str, Any]:
     last = last_report(connection)
     outdated = is_outdated(last, connection)
     report = None if outdated else last
-    found = report.abilities if report else {}
+    found = report.server_capabilities if report else {}
     return {
         "connection": connection,
         "report": report,
-        "abilities": [(_(label), found[name]) for name, label in ABILITIES.items() if name in found],
+        "server_capabilities": [
+            (_(label), found[name]) for name, label in SERVER_CAPABILITIES.items() if name in found
+        ],
         "outdated": outdated,
         "message": erp_message(connection, report),
     }

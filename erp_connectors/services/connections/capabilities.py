@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.dropzone_paths import join, probe_name
 from erp_connectors.faults import NAME_TAKEN, Fault
-from erp_connectors.port_types import Ability, Move, Upload
+from erp_connectors.port_types import Move, ServerCapability, Upload
 from erp_connectors.services.connections import server_limits
 from erp_connectors.transports.base import Transport
 from orderflow import clock
 from orderflow.messages import SEVERAL, Message
 
-# Text of each ability, by name.
-ABILITIES: dict[str, str] = {
+# Text of each capability, by name.
+SERVER_CAPABILITIES: dict[str, str] = {
     "posix_rename": "Offers posix-rename",
     "replaces_existing": "A rename replaces an existing file",
     "fsync": "Writes to disk before it confirms (fsync)",
@@ -29,16 +29,16 @@ ABILITIES: dict[str, str] = {
 EXTENSIONS = {"posix_rename": "posix-rename@openssh.com", "fsync": "fsync@openssh.com"}
 
 
-def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message:
-    """Try each ability on an open transport; leave out what stays unknown. Return the result."""
+def detect(transport: Transport, dropzone: Dropzone, able: list[ServerCapability]) -> Message:
+    """Try each capability on an open transport; leave out what stays unknown. Return the result."""
     offered = transport.extensions()
     if transport.speaks_extensions:
-        able += [Ability(name, extension in offered) for name, extension in EXTENSIONS.items()]
+        able += [ServerCapability(name, extension in offered) for name, extension in EXTENSIONS.items()]
     met = server_limits.detect(transport, dropzone, able)
     replaces = _replaces_existing(transport, dropzone) if dropzone.atomic_write else None
     found = [met] if met else []
     if replaces is not None:
-        able.append(Ability("replaces_existing", replaces))
+        able.append(ServerCapability("replaces_existing", replaces))
         found.append(Message("test.rename_replaces" if replaces else "test.rename_refused"))
     if offered:
         found.append(Message("test.extensions", names=", ".join(offered)))
@@ -48,14 +48,14 @@ def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Mes
 
 
 @contextmanager
-def record_ability(able: list[Ability], name: str) -> Iterator[None]:
+def record_capability(able: list[ServerCapability], name: str) -> Iterator[None]:
     """Record whether the block succeeded, and re-raise its `Fault`."""
     try:
         yield
     except Fault:
-        able.append(Ability(name, there=False))
+        able.append(ServerCapability(name, there=False))
         raise
-    able.append(Ability(name, there=True))
+    able.append(ServerCapability(name, there=True))
 
 
 def _replaces_existing(transport: Transport, dropzone: Dropzone) -> bool | None:

@@ -22,16 +22,16 @@ from erp_connectors.faults import (
     Fault,
 )
 from erp_connectors.models import ERPConnection, ERPExport
-from erp_connectors.port_types import Ability, Guarantee, GuaranteeLevel, Move, ProbeStep, Upload
+from erp_connectors.port_types import Guarantee, GuaranteeLevel, Move, ProbeStep, ServerCapability, Upload
 from erp_connectors.registry import open_transport
 from erp_connectors.services.connections import capabilities
 from erp_connectors.services.connections.ack_folders import ERROR, PROCESSED, retry_moves
-from erp_connectors.services.connections.capabilities import record_ability
+from erp_connectors.services.connections.capabilities import record_capability
 from erp_connectors.services.connections.credential_rollover import store_renewed
 from erp_connectors.services.connections.server_limits import as_row
 from erp_connectors.services.connections.test_report import (
-    ABILITIES_STEP,
     ACK_STEP,
+    CAPABILITIES_STEP,
     CONFIG_STEP,
     EXPORT_STEP,
     OPEN_STEP,
@@ -90,7 +90,7 @@ def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
     except Exception:
         log.exception(UNEXPECTED)
         return []
-    return [*opening, EXPORT_STEP, *([ACK_STEP] if dropzone.ack_path else []), ABILITIES_STEP]
+    return [*opening, EXPORT_STEP, *([ACK_STEP] if dropzone.ack_path else []), CAPABILITIES_STEP]
 
 
 def probe_steps(
@@ -141,7 +141,7 @@ def _folder_steps(transport: Transport, dropzone: Dropzone) -> Iterator[ProbeSte
         step = _timed(ACK_STEP, lambda found: _try_ack_folder(transport, dropzone, found))
         yield step
     if step.ok:
-        yield _timed(ABILITIES_STEP, lambda found: capabilities.detect(transport, dropzone, found))
+        yield _timed(CAPABILITIES_STEP, lambda found: capabilities.detect(transport, dropzone, found))
 
 
 def require_usable(transport: Transport, dropzone: Dropzone) -> None:
@@ -153,8 +153,8 @@ def require_usable(transport: Transport, dropzone: Dropzone) -> None:
         transport.remove([path])
 
 
-def _timed(step: tuple[str, str], check: Callable[[list[Ability]], Message]) -> ProbeStep:
-    started, able = time.perf_counter(), list[Ability]()
+def _timed(step: tuple[str, str], check: Callable[[list[ServerCapability]], Message]) -> ProbeStep:
+    started, able = time.perf_counter(), list[ServerCapability]()
     found: Message | None = None
     fault: Fault | None = None
     try:
@@ -165,7 +165,7 @@ def _timed(step: tuple[str, str], check: Callable[[list[Ability]], Message]) -> 
         log.exception(UNEXPECTED)
         fault = _internal(error)
     return ProbeStep(
-        *step, round((time.perf_counter() - started) * 1000), found, fault, abilities=tuple(able)
+        *step, round((time.perf_counter() - started) * 1000), found, fault, server_capabilities=tuple(able)
     )
 
 
@@ -208,26 +208,26 @@ def _guarantee(guarantee: Guarantee, dropzone: Dropzone) -> Message:
     return Message("guarantee.no_rename_done" if dropzone.done_marker else "guarantee.no_rename")
 
 
-def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message:
+def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[ServerCapability]) -> Message:
     ack_path = dropzone.ack_path or ""
     name = probe_name("answer", now=clock.now())
     here = join(ack_path, name)
-    with record_ability(able, "ack_list"):
+    with record_capability(able, "ack_list"):
         waiting = sum(1 for _ in transport.list(ack_path))
-    with record_ability(able, "ack_write"):
+    with record_capability(able, "ack_write"):
         _raise_first(transport.stage([Upload(here, PROBE_BODY)]))
     try:
-        with record_ability(able, "ack_read"):
+        with record_capability(able, "ack_read"):
             _raise_first([_unread(body) for body in transport.read([here], max_bytes=1024)])
         for folder in (PROCESSED, ERROR):
-            with record_ability(able, f"ack_{folder}"):
+            with record_capability(able, f"ack_{folder}"):
                 transport.make_folder(join(ack_path, folder))
                 there = join(ack_path, folder, name)
                 _rename(partial(transport.move, [Move(here, there)]))
             here = there
     finally:
         (removed,) = transport.remove([here])
-        able.append(Ability("ack_delete", not isinstance(removed, Fault)))
+        able.append(ServerCapability("ack_delete", not isinstance(removed, Fault)))
     code = "test.ack_folder_with_orders" if dropzone.one_folder else "test.ack_folder"
     return Message(code, folder=ack_path, number=waiting)
 

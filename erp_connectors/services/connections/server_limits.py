@@ -13,7 +13,7 @@ from erp_connectors.dropzone_paths import join, probe_name
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.port_types import Ability, Upload
+from erp_connectors.port_types import ServerCapability, Upload
 from erp_connectors.transports.base import ServerLimits, Transport
 from orderflow import clock
 from orderflow.messages import Message
@@ -54,7 +54,7 @@ def messages_of(limits: ServerLimits) -> list[Message]:
     return found or [Message("limit.none")]
 
 
-def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Message | None:
+def detect(transport: Transport, dropzone: Dropzone, able: list[ServerCapability]) -> Message | None:
     """Write many files at once, as a large batch does, remove them, and return the limits found.
 
     The files are not named like orders. Append what the limits mean to ``able``. Return None if the server could not
@@ -73,7 +73,7 @@ def detect(transport: Transport, dropzone: Dropzone, able: list[Ability]) -> Mes
     if any(outcomes) and not as_row(limits):
         return None
     able += [
-        Ability("several_channels", limits.channels is None),
-        Ability("own_handles", not limits.reuses_handles),
+        ServerCapability("several_channels", limits.channels is None),
+        ServerCapability("own_handles", not limits.reuses_handles),
     ]
     return Message("test.server_limits", limits=tuple(messages_of(limits)))

@@ -16,9 +16,9 @@ from orderflow.messages import Message
 CONFIG_STEP = ("config", "Configuration")
 OPEN_STEP = ("open", "Transport")
 EXPORT_STEP = ("export_path", "Orders can be written")
-ABILITIES_STEP = ("abilities", "What the server can do")
+CAPABILITIES_STEP = ("server_capabilities", "What the server can do")
 ACK_STEP = ("ack_path", "Answers can be read and filed")
-OUR_STEPS = (CONFIG_STEP, OPEN_STEP, EXPORT_STEP, ABILITIES_STEP, ACK_STEP)
+OUR_STEPS = (CONFIG_STEP, OPEN_STEP, EXPORT_STEP, CAPABILITIES_STEP, ACK_STEP)
 
 
 class ReportedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +70,13 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     by: str
     steps: tuple[ReportedStep, ...]
-    abilities: dict[str, bool]
+    server_capabilities: dict[str, bool]
 
     @classmethod
     def of(cls, steps: Iterable[ProbeStep], *, at: datetime, by: str) -> Self:
         steps = list(steps)
-        able = {ability.name: ability.there for step in steps for ability in step.abilities}
-        return cls(at=at, by=by, steps=tuple(map(ReportedStep.of, steps)), abilities=able)
+        able = {one.name: one.there for step in steps for one in step.server_capabilities}
+        return cls(at=at, by=by, steps=tuple(map(ReportedStep.of, steps)), server_capabilities=able)
 
     @property
     def failed(self) -> ReportedStep | None:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.deep
 
 def recorded(erp):
     run_test(erp.connection.pk, actor=None)
-    return ERPConnection.objects.get(pk=erp.connection.pk).test_report["abilities"]
+    return ERPConnection.objects.get(pk=erp.connection.pk).test_report["server_capabilities"]
 
 
 @pytest.mark.parametrize("posix_rename", [True, False])
