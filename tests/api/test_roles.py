@@ -94,7 +94,10 @@ def body(world, route, user):
         return {"export_ids": [str(uuid4())], "dry_run": True}
     if "draft-orders" in route:
         return {"notes": "Urgent delivery"}
-    return {"config": world.config}
+    theirs = user is not None and user.org_id not in (None, world.ours.pk)
+    # A folder belongs to one org.
+    folder = f"{world.config['export_path']}-theirs" if theirs else world.config["export_path"]
+    return {"config": {**world.config, "export_path": folder}}
 
 
 def call(world, route, actor):
