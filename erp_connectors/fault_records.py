@@ -7,6 +7,7 @@ faults when a record is shown.
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from django.conf import settings
 from django.utils.translation import gettext, override
 
 from erp_connectors.faults import FAULT_KINDS, REFUSED_BY_ERP
@@ -31,6 +32,13 @@ def hint_of(record: FaultRecord | None) -> str:
     return gettext(kind.hint) if kind else ""
 
 
+def doc_url(code: str) -> str | None:
+    """Return the address of a code's row in docs/faults.md; None for an unknown code, or without DOCS_URL."""
+    if not settings.DOCS_URL or code not in FAULT_KINDS:
+        return None
+    return f"{settings.DOCS_URL}/faults.md#{code}"
+
+
 def english_cause(record: FaultRecord | None) -> str:
     with override("en"):
         return cause_of(record)
@@ -44,4 +52,5 @@ def as_api(record: FaultRecord | None) -> dict[str, Any] | None:
         texts = {"message": cause_of(record), "hint": hint_of(record)}
     params = record.get("params") or {}
     of_erp = {"error_code": params.get("error_code")} if record.get("code") == REFUSED_BY_ERP.code else {}
-    return {**record, "params": params, **texts, **of_erp}
+    link = {"doc_url": doc_url(str(record.get("code") or ""))}
+    return {**record, "params": params, **texts, **link, **of_erp}

@@ -196,6 +196,7 @@ RETENTION_ACK_DAYS = env.number("RETENTION_ACK_DAYS", 0, minimum=0)
 RETENTION_EVENT_DAYS = env.number("RETENTION_EVENT_DAYS", 0, minimum=0)
 
 PUBLIC_URL = env.site("PUBLIC_URL")
+DOCS_URL = env.site("DOCS_URL")
 _MAIL = env.mail("EMAIL_URL")
 MAIL_IS_SET_UP = bool(_MAIL)
 EMAIL_HOST, EMAIL_PORT = _MAIL.get("EMAIL_HOST", ""), _MAIL.get("EMAIL_PORT", 25)

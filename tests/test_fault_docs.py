@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from erp_connectors.fault_records import doc_url
 from erp_connectors.faults import FAULT_KINDS, Scope, Side
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
@@ -18,7 +19,7 @@ def tables() -> str:
     parts = []
     for scope, heading in HEADING.items():
         rows = [
-            f"| `{kind.code}` | {kind.meaning} | {kind.side} | {kind.hint} |"
+            f'| <a id="{kind.code}"></a>`{kind.code}` | {kind.meaning} | {kind.side} | {kind.hint} |'
             for kind in FAULT_KINDS.values()
             if kind.scope is scope
         ]
@@ -36,11 +37,31 @@ def tables() -> str:
 
 
 def rows(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.startswith(("## ", "| `"))]
+    return [line for line in text.splitlines() if line.startswith(("## ", "| <a"))]
 
 
 def test_the_page_lists_every_fault_as_people_read_it():
     assert rows(PAGE.read_text(encoding="utf-8")) == rows(tables())
+
+
+def test_every_code_links_to_its_row_of_the_page(settings):
+    settings.DOCS_URL = "https://docs.example.com/orderflow"
+    page = PAGE.read_text(encoding="utf-8")
+    links = {code: doc_url(code) or "" for code in FAULT_KINDS}
+
+    assert {link.partition("#")[0] for link in links.values()} == {
+        "https://docs.example.com/orderflow/faults.md"
+    }
+    assert [
+        code for code, link in links.items() if f'<a id="{link.partition("#")[2]}"></a>' not in page
+    ] == []
+    assert doc_url("NO_SUCH_CODE") is None
+
+
+def test_without_the_address_of_the_docs_there_is_no_link(settings):
+    settings.DOCS_URL = ""
+
+    assert doc_url("DISK_FULL") is None
 
 
 def test_every_fault_is_a_code_a_sentence_and_an_advice():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from erp_connectors.fault_records import doc_url
 from erp_connectors.notifications.links import link_to
 from erp_connectors.notifications.notification_content import (
     ConnectionRef,
@@ -101,8 +102,9 @@ def _cause(event: Event, one: Occurrence) -> str:
 def _next_step(event: Event, content: NotificationContent) -> str:
     if event is Event.CIRCUIT_CLOSED:
         return _("There is nothing to do: what had waited is being sent.")
-    hint = problem_of(event, content.first[0]).hint
-    return _("What to do next: %(hint)s") % {"hint": hint} if hint else ""
+    problem = problem_of(event, content.first[0])
+    next_step = _("What to do next: %(hint)s") % {"hint": problem.hint} if problem.hint else ""
+    return "\n".join(filter(None, [next_step, doc_url(problem.code)]))
 
 
 def _farewell() -> str:

@@ -1,16 +1,18 @@
 """Mails through a real SMTP server: what they say, in whose language, and to whom once."""
 
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from erp_connectors import circuit
 from erp_connectors.notifications import mail, subscriptions
-from erp_connectors.notifications.email_text import EmailText
+from erp_connectors.notifications.email_text import EmailText, email_of
 from erp_connectors.notifications.models import Notification
+from erp_connectors.notifications.notification_content import ConnectionRef, NotificationContent, Occurrence
 from erp_connectors.outbox.delivery_errors import NotDelivered
+from erp_connectors.outbox.events import Event
 from erp_connectors.outbox.models import Subscription
 from erp_connectors.services.acks.poll import poll
 from orderflow.tenancy.roles import Role
@@ -192,3 +194,15 @@ def test_a_mail_server_whose_name_leads_to_credentials_is_not_connected_to(
         mail.post(EmailText("subject", "body"), ["it@example.com"], "id", connected.append)
 
     assert connected == []
+
+
+def test_the_code_of_a_fault_links_to_its_row_in_the_docs(settings):
+    settings.DOCS_URL = "https://docs.example.com/orderflow"
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    one = Occurrence(at=at, connection=ConnectionRef("id", "name", "where"), export_id="id", code="DISK_FULL")
+    content = NotificationContent(org="a", org_slug="a", count=1, since=at, until=at, first=[one])
+
+    assert (
+        "https://docs.example.com/orderflow/faults.md#DISK_FULL"
+        in email_of(Event.EXPORT_FAILED, content).body
+    )

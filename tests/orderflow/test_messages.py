@@ -137,7 +137,7 @@ def test_a_recorded_fault_holds_code_and_parameters_and_the_api_shows_it_with_it
         "attempt": 2, "time": NOW.isoformat(),
     }  # fmt: skip
     assert shown == {
-        **record, "message": f"/in: {DISK_FULL.meaning} No space left", "hint": DISK_FULL.hint,
+        **record, "message": f"/in: {DISK_FULL.meaning} No space left", "hint": DISK_FULL.hint, "doc_url": None,
     }  # fmt: skip
     with override("de"):
         assert cause_of(record) != shown["message"]

@@ -12,6 +12,9 @@ class FaultOut(serializers.Serializer[Any]):
     )
     message = serializers.CharField(help_text="in English; of a refusal the ERP's own words")
     hint = serializers.CharField(help_text="in English: what to do")
+    doc_url = serializers.CharField(
+        allow_null=True, help_text="the code's row in docs/faults.md; null without DOCS_URL"
+    )
     stage = serializers.CharField()
     attempt = serializers.IntegerField()
     time = serializers.DateTimeField()

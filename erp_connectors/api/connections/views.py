@@ -20,7 +20,7 @@ from erp_connectors.api.common.pagination import NewestFirst
 from erp_connectors.api.common.parsing import KnownFieldsOnly, SomethingIn, StrictJSON
 from erp_connectors.api.common.strict import Strict, takes_body
 from erp_connectors.connection_config import parse_config
-from erp_connectors.fault_records import as_api
+from erp_connectors.fault_records import as_api, doc_url
 from erp_connectors.faults import Fault, Side
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import Guarantee, GuaranteeLevel, ProbeStep
@@ -107,6 +107,7 @@ class StepErrorOut(serializers.Serializer[Any]):
     message = serializers.CharField()
     who_can_fix_it = serializers.ChoiceField([(side.value, side.value) for side in Side])
     hint = serializers.CharField()
+    doc_url = serializers.CharField(allow_null=True)
 
 
 class StepOut(serializers.Serializer[Any]):
@@ -263,6 +264,12 @@ def _step(step: ProbeStep) -> dict[str, Any]:
     }
 
 
-def _error(fault: Fault) -> dict[str, str]:
+def _error(fault: Fault) -> dict[str, str | None]:
     kind = fault.kind
-    return {"code": fault.code, "message": fault.message, "who_can_fix_it": kind.side, "hint": kind.hint}
+    return {
+        "code": fault.code,
+        "message": fault.message,
+        "who_can_fix_it": kind.side,
+        "hint": kind.hint,
+        "doc_url": doc_url(fault.code),
+    }

@@ -82,6 +82,7 @@ STEP = {
         "message": "The server refused the login of orderflow.",
         "who_can_fix_it": "us",
         "hint": "Compare user name and password with what the server's operator gave you.",
+        "doc_url": None,
     },
 }
 TESTED = {"success": False, "steps": [STEP], "guarantee": None}

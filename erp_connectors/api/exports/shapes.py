@@ -28,6 +28,7 @@ class WaitingOut(serializers.Serializer[Any]):
     message = serializers.CharField()
     hint = serializers.CharField()
     params = serializers.DictField(help_text="of the fault: path and detail")
+    doc_url = serializers.CharField(allow_null=True)
 
 
 class UnreadAnswerOut(MessageFields):

@@ -9,7 +9,7 @@ from erp_connectors.states import ConnectionStatus, ExportStatus
 
 
 def reason_for_waiting(export: ERPExport) -> dict[str, Any] | None:
-    """Return code, parameters, message and hint of what a PENDING export waits for; None if nothing holds it."""
+    """Return code, parameters, message, hint and link of what a PENDING export waits for; None if nothing holds it."""
     if export.status != ExportStatus.PENDING:
         return None
     if export.connection.status == ConnectionStatus.DISABLED:
@@ -19,4 +19,5 @@ def reason_for_waiting(export: ERPExport) -> dict[str, Any] | None:
 
 def _shown(record: FaultRecord | None) -> dict[str, Any] | None:
     shown = as_api(record)
-    return {key: shown.get(key, "") for key in ("code", "message", "hint", "params")} if shown else None
+    keys = ("code", "message", "hint", "params", "doc_url")
+    return {key: shown.get(key, "") for key in keys} if shown else None
