@@ -34,13 +34,14 @@ def yes_or_no(fact: bool | None) -> str:
     return gettext("not known") if fact is None else gettext("yes") if fact else gettext("no")
 
 
-def without_link(relation: str, label: Any) -> Callable[[Any], str | None]:
+def without_link(relation: str, label: Any) -> Callable[[Any], str]:
     """Return a read-only field for a relation. Django's own links to the row, also where the user may not open it."""
 
     @admin.display(description=label)
-    def shown(row: Any) -> str | None:
+    def shown(row: Any) -> str:
         related = getattr(row, relation)
-        return None if related is None else str(related)
+        # Django would show None as "None".
+        return "-" if related is None else str(related)
 
     return shown
 
