@@ -23,14 +23,14 @@ HANGING = 3
 SETUP = """
 import json
 from pathlib import Path
-from tools.bench import ours
+from tools.bench import answers, ours
 from tests import factories
 for name, (config, acks, written) in json.loads({setup!r}).items():
     connection = factories.connection(factories.org(slug=name), config)
     names = ours.sent_exports(connection, acks)
     print(json.dumps([name, names[:100]]))
     if written:
-        ours.write_acks(Path(written), names)
+        answers.write_acks(Path(written), names)
 """
 
 

@@ -1,9 +1,10 @@
 """The benchmark's arithmetic and its tables."""
 
 import subprocess
+import sys
 from pathlib import Path
 
-from tools.bench import measuring, report
+from tools.bench import against, answers, measuring, report
 from tools.bench.measuring import OURS, DidNotDoIt, Result, take_turns
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,3 +91,18 @@ def test_each_kind_of_table_has_a_place_of_its_own(tmp_path):
     text = page.read_text()
     assert "| `overview` | 250.0 | 250.0 |" in text[text.index(begin) : text.index(end)]
     assert "overview" not in text[: text.index(begin)]
+
+
+def test_the_bench_of_another_commit_writes_the_same_answers(tmp_path):
+    bench = tmp_path / "tools" / "bench"
+    bench.mkdir(parents=True)
+    (bench / "ours.py").write_text("def write_acks(folder, names):\n    raise AssertionError\n")
+
+    against.same_answers(tmp_path)
+    code = "from pathlib import Path; from tools.bench import ours; ours.write_acks(Path(), ['one.json'])"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+    (tmp_path / "here").mkdir()
+    answers.write_acks(tmp_path / "here", ["one.json"])
+    written, expected = ((folder / "ack_one.json").read_text() for folder in (tmp_path, tmp_path / "here"))
+    assert written == expected

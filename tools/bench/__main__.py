@@ -12,6 +12,7 @@ import django
 
 from tests.parts import find_program
 from tools.bench import measuring, peers, report, world
+from tools.bench.answers import write_acks
 from tools.bench.measuring import OURS, Result, Run, take_turns
 from tools.bench.world import World
 
@@ -129,7 +130,7 @@ def _acks(place: World, options: argparse.Namespace, url: str) -> Iterator[Resul
         names = [f"sales_order_{n:08x}_20261123_100000_{n:08x}.json" for n in range(how_many)]
         for ms in options.round_trip:
             contenders: dict[str, Run] = {OURS: ours.acks(place, ms, how_many)}
-            readers = peers.ack_readers(place, ms, lambda folder, n=names: ours.write_acks(folder, n))  # type: ignore[misc]
+            readers = peers.ack_readers(place, ms, lambda folder, n=names: write_acks(folder, n))  # type: ignore[misc]
             contenders |= _wanted(readers, options)
             everybody = tuple(name for name in contenders if name != OURS)
             yield _compare(

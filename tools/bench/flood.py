@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from tests.jobs.processes import ROOT, world_at
+from tools.bench.answers import write_acks
 from tools.bench.measuring import DidNotDoIt
 from tools.bench.world import World
 
@@ -71,7 +72,7 @@ def prepare(folder: str, files: int) -> None:
     config = json.loads((Path(folder) / "own" / "config.json").read_text())
     connection = factories.connection(factories.org(), config)
     names = ours.sent_exports(connection, files)
-    ours.write_acks(Path(folder) / "ack", names)
+    write_acks(Path(folder) / "ack", names)
     print(connection.pk)
 
 

@@ -1,6 +1,5 @@
 """The real thing, whole: `deliver` and `poll` on PostgreSQL, from the claim to the last commit, connecting included."""
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org
 from tests import factories
 from tests.servers.ssh import SshServer
+from tools.bench.answers import write_acks
 from tools.bench.measuring import DidNotDoIt, Run, timed
 from tools.bench.world import World, require_uploaded
 
@@ -78,15 +78,6 @@ def sent_exports(connection: ERPConnection, how_many: int) -> list[str]:
     """Their file names."""
     exports = _exports(connection, [b""] * how_many, status=ExportStatus.SENT)
     return [export.filename for export in exports]
-
-
-def write_acks(folder: Path, names: Sequence[str]) -> int:
-    for name in names:
-        # Numbers of earlier runs would be doubtful.
-        number = f"SO-{Path(name).stem}"
-        body = {"status": "ACKED", "erp_order_id": number, "processed_at": "2026-11-23T10:00:00Z"}
-        (folder / f"ack_{name}").write_text(json.dumps(body))
-    return len(names)
 
 
 def idle_polls(world: World, ms: int) -> tuple[float, float]:
