@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,27 +33,70 @@ from tests import factories
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = {FOREIGN_TEXT, SEVERAL}
+NAMED = {"FOREIGN_TEXT": ast.Constant(FOREIGN_TEXT), "SEVERAL": ast.Constant(SEVERAL)}
 PLACE = re.compile(r"%\((\w+)\)s")
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for package in ("orderflow", "erp_connectors"):
-        for path in (ROOT / package).rglob("*.py"):
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    paths = [path for package in ("orderflow", "erp_connectors") for path in (ROOT / package).rglob("*.py")]
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+# Their codes come from a table of the fault kinds, of the SFTP engine's texts, or from stored data.
+OTHER_TABLES = {"faults.py", "ssh_messages.py", "session.py", "keys.py", "texts.py"}
+
+
+def codes_of(node: ast.expr, scope: dict[str, ast.expr]) -> list[str]:
+    """Return each code that the expression can be; empty if it can't be read here."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, ast.IfExp):
+        return codes_of(node.body, scope) + codes_of(node.orelse, scope)
+    if isinstance(node, ast.Name) and node.id in scope:
+        return codes_of(scope[node.id], scope)
+    if isinstance(node, ast.Subscript):
+        return codes_of(node.value, scope)
+    if isinstance(node, ast.Dict):
+        return [code for value in node.values for code in codes_of(value, scope)]
+    return []
+
+
+def assigned(tree: ast.AST) -> dict[str, ast.expr]:
+    return {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, list[str]]]:
+    """Yield each call that makes a message or a text of the SFTP engine, with its codes."""
+    module = assigned(ast.Module([node for node in tree.body if isinstance(node, ast.Assign)], []))
+    inner: dict[int, dict[str, ast.expr]] = {}
+    for scope in ast.walk(tree):
+        if isinstance(scope, ast.FunctionDef):
+            names = assigned(scope)
+            inner |= {id(call): names for call in ast.walk(scope) if isinstance(call, ast.Call)}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("Message", "Text") and call.args:
+            yield call, codes_of(call.args[0], {**NAMED, **module, **inner.get(id(call), {})})
+
+
+@cache
+def all_calls() -> list[tuple[Path, ast.Call, list[str]]]:
+    return [(path, call, codes) for path, tree in trees() for call, codes in calls(tree)]
 
 
 def uses() -> Iterator[tuple[str, frozenset[str] | None, str]]:
-    """Yield the code of each `Message("…")` of the program, its parameters if all are named, and the place."""
-    for path, tree in trees():
-        for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Message":
-                code = call.args[0]
-                codes = [code.body, code.orelse] if isinstance(code, ast.IfExp) else [code]
-                named = frozenset(word.arg for word in call.keywords if word.arg)
-                complete = len(named) == len(call.keywords)
-                for one in codes:
-                    if isinstance(one, ast.Constant):
-                        yield str(one.value), named if complete else None, f"{path.name}:{call.lineno}"
+    """Yield each code of a message of the program, its parameters if all are named, and the place."""
+    for path, call, codes in all_calls():
+        named = frozenset(word.arg for word in call.keywords if word.arg)
+        complete = len(named) == len(call.keywords)
+        for code in codes:
+            yield code, named if complete else None, f"{path.name}:{call.lineno}"
 
 
 def needed(template: Template) -> set[str]:
@@ -79,14 +123,21 @@ def literals() -> set[str]:
 
 
 def test_each_code_that_is_used_is_registered_with_its_parameters():
-    unknown = [f"{where}: {code}" for code, _, where in uses() if code not in TEMPLATES]
+    used = list(uses())
+    unknown = [f"{where}: {code}" for code, _, where in used if code not in TEMPLATES]
     wrong = [
         f"{where}: {code} takes {sorted(needed(TEMPLATES[code]))}"
-        for code, given, where in uses()
+        for code, given, where in used
         if code in TEMPLATES and given is not None
         if not needed(TEMPLATES[code]) <= given or given - needed(TEMPLATES[code]) - optional(TEMPLATES[code])
     ]
     assert (unknown, wrong) == ([], [])
+
+
+def test_the_code_of_each_message_is_known_before_the_program_runs():
+    unread = {path.name for path, _, codes in all_calls() if not codes}
+
+    assert unread - OTHER_TABLES == set()
 
 
 def test_each_registered_code_is_used():

@@ -15,6 +15,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.messages import foreign
 from orderflow.orders.states import DraftStatus
 from tests import factories
+from tests.refusals import refused
 from tests.services.acks.test_poll import ACKED, FAILED, again, sent
 from tests.services.conftest import Killed, die
 
@@ -134,7 +135,7 @@ def test_an_acceptance_of_an_order_that_was_sent_anew_is_a_conflict(site, ops):
     site.answer(f"ack_{export.filename}", ACKED)
 
     assert poll(site.connection.pk).conflicts == 1
-    with pytest.raises(MarkRefused, match="sent again"):
+    with refused(MarkRefused, "answer.export_replaced"):
         accept(export, ops)
 
 
@@ -158,7 +159,7 @@ def test_what_the_erp_accepted_is_not_taken_back_by_hand(site, ops, mark):
     (export,) = sent(site)
     accept(export, ops)
 
-    with pytest.raises(MarkRefused, match="accepted the order as SO-1"):
+    with refused(MarkRefused, "answer.accepted_before", number="SO-1"):
         mark(export, ops)
 
     assert state(export) == (ExportStatus.ACKED, DraftStatus.PUSHED)
@@ -169,7 +170,7 @@ def test_what_was_not_written_can_not_have_been_answered(site, ops):
     (order,) = factories.drafts(site.org, 1)
     export = push_many([order.pk], actor=None)[order.pk].export
 
-    with pytest.raises(MarkRefused, match="not written yet"):
+    with refused(MarkRefused, "answer.file_not_written"):
         accept(export, ops)
 
     assert state(export) == (ExportStatus.PENDING, DraftStatus.PUSHING)

@@ -19,6 +19,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from tests import factories
+from tests.refusals import refused
 
 
 def test_a_push_makes_one_pending_export_and_says_who_asked(site):
@@ -51,13 +52,13 @@ def test_another_key_does_not_push_a_second_time(site):
     order, actor = factories.draft(site.org), factories.user(site.org)
     push(order.pk, actor=actor, idempotency_key="key-1")
 
-    with pytest.raises(AlreadyStarted, match="is on its way") as refused:
+    with refused(AlreadyStarted, "push.on_its_way") as caught:
         push(order.pk, actor=actor, idempotency_key="key-2")
-    assert refused.value.export == ERPExport.objects.get()
-    with pytest.raises(AlreadyStarted, match="is on its way"):
+    assert caught.value.export == ERPExport.objects.get()
+    with refused(AlreadyStarted, "push.on_its_way"):
         retry_push(order.pk, actor=actor)
     DraftOrder.objects.update(status=DraftStatus.PUSHED)
-    with pytest.raises(AlreadyStarted, match="was sent already"):
+    with refused(AlreadyStarted, "push.sent_before"):
         push(order.pk, actor=actor, idempotency_key="key-2")
 
 

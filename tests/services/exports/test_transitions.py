@@ -17,6 +17,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DRAFT_MOVES, DraftStatus
 from orderflow.transitions import IllegalMove
 from tests import factories
+from tests.refusals import refused
 
 ROOT = Path(__file__).resolve().parents[3]
 IN_FOLDER = {"mode": "filesystem", "export_path": "/in"}
@@ -102,7 +103,7 @@ def _is_status(target: ast.expr) -> bool:
 def test_a_move_that_the_table_does_not_allow_is_refused() -> None:
     row = export()
 
-    with pytest.raises(IllegalMove, match="from “Pending” to “Sent”"):
+    with refused(IllegalMove, "export.illegal_move", status="PENDING", to="SENT"):
         transitions.resolve_as_published([row], folder="/in")
 
     row.refresh_from_db()
