@@ -271,7 +271,7 @@ _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     409: ("CONFLICT", "Order PO-1 has the status “Ready”; only an approved order can be pushed.", {}),
     410: (
         "GONE",
-        "The content of this file was removed by retention on March 1, 2027, 4 a.m.",
+        "The content of this file was removed by retention on 1 Mar 2027, 04:00.",
         {},
     ),
     412: (
