@@ -50,7 +50,7 @@ test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and Post
 	$(PYTEST) --tier=everyday --database=sqlite $(ARGS)
 	$(PYTEST) --tier=everyday --database=postgres $(ARGS) $(POSTGRES_ARGS)
 
-# Many of those on SQLite wait: for a time-out, a restart, a browser.
+# More processes than cores, because many of these tests wait for a time-out, a restart or a browser, most on SQLite.
 test-deep: PROCESSES = 4
 test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: $(INSTALLED) ## the rest of the tests: kills over SSH, browsers, slow servers, fuzzing

@@ -186,7 +186,7 @@ register(
         "retry.sends_refused": "Refused by the ERP: the file is rendered anew and sent.",
         "retry.sends_if_unpublished": "Not known if the first file reached the ERP: a new one is sent only if it did "
         "not.",
-        # The titles of groups of orders, behind their number.
+        # Titles of groups of orders; the number of orders precedes them.
         "bulk.already_ready": "Already ready.",
         "bulk.already_approved": "Already approved.",
         "bulk.already_rejected": "Already rejected.",

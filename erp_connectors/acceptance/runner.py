@@ -49,7 +49,7 @@ class _CurrentDay:
 def play(
     scenario: Scenario, connection: ERPConnection, *, actor: User, done: Callable[[DayResult], None]
 ) -> list[DayResult]:
-    """Day after day; ``done`` hears of each as it ends. Raises `Fault` where the dropzone can't be reached at all."""
+    """Run each day, and call ``done`` with its result. Raise `Fault` if the dropzone can't be reached at all."""
     dropzone = dropzone_of(connection)
     if not dropzone.ack_path:
         raise Fault(CONFIG_INVALID, Message("acceptance.no_ack_folder"))
@@ -86,7 +86,7 @@ def _play_day(
         running = _CurrentDay(connection, actor, day, erp)
         _make_orders(running)
         finished = _go_on(running, until=started + scenario.limit)
-    # The evening is calm: what came in with the last round is read.
+    # Without faults: read the answers that the ERP wrote in the last round.
     poll(connection.pk)
     day_run = DayRun(day, running.orders, erp.receipts, fault_plan, finished, time.monotonic() - started)
     return evaluate_day(day_run, connection, dropzone)
@@ -132,7 +132,7 @@ def _make_orders(running: _CurrentDay) -> None:
 
 
 def _go_on(running: _CurrentDay, *, until: float) -> bool:
-    """Round after round until every order has its answer; False where the time is up."""
+    """Deliver and poll until every order has its answer. Return False if the time ends first."""
     times = 2 if running.day.twice else 1
     while time.monotonic() < until:
         for _ in range(times):

@@ -26,7 +26,7 @@ class Result(NamedTuple):
 
 
 def execute_chunk(action: BulkAction, ids: Sequence[UUID], *, actor: User) -> Mapping[UUID, Result]:
-    """A result for each id."""
+    """Return a result for each id."""
     if not actor.is_active:
         return dict.fromkeys(ids, Result(Outcome.REFUSED, Message("bulk.user_deactivated", user=actor.email)))
     return _DO[action](ids, actor)

@@ -61,8 +61,11 @@ def confirm(run: BulkRun) -> bool:
 
 
 def execute(run_id: UUID) -> int:
-    """Chunk after chunk, each in one transaction with its outcomes, so that several workers, or one that was killed and
-    one that goes on, do no order twice. Return how many rows this call has done."""
+    """Execute chunk after chunk. Return how many rows this call has handled.
+
+    Each chunk and its outcomes are one transaction, so no order is handled twice by several workers, or by one
+    that resumes after a kill.
+    """
     handled = 0
     while done := _next_chunk(run_id):
         handled += done

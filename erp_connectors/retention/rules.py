@@ -16,7 +16,7 @@ from erp_connectors.states import UNRESOLVED_ACKS, ExportStatus, FailedAs
 from orderflow.orders.states import DraftStatus
 
 DONE = (DraftStatus.PUSHED, DraftStatus.REJECTED)
-# Of a delivery and of an answer; and what a later answer asks for, as a person's word is overruled by none.
+# Events of a delivery, of an answer, and of a user's decision, which no later answer overrules.
 PROVING = ("published", "resolved", "acked", "refused", "conflict", "restored", MANUAL_ANSWER, DISMISSED)
 
 

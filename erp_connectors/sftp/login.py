@@ -126,7 +126,7 @@ class Login:
         return LoginRefused(*(reason.redacted(self._hide) for reason in reasons))
 
     def _about_key_type(self, error: paramiko.AuthenticationException) -> list[Text]:
-        """Empty unless the type of the key may be the cause."""
+        """Return the text about the type of the key; empty unless it may be the cause."""
         if self._key is None:
             return []
         kind, listed = self._key.get_name(), self._transport.signatures

@@ -1,4 +1,6 @@
-"""Texts of errors as data: a code with parameters. `TEMPLATES` has the English text of each code, a whole sentence.
+"""Texts of errors as data: a code with parameters. `TEMPLATES` has the English text of each code.
+
+Each is a whole sentence, except `ssh.by_…`, which are parameters of other texts, and `ssh.status`.
 
 Users of the engine may translate the templates. Text of a server is a parameter.
 """

@@ -35,7 +35,7 @@ def yes_or_no(fact: bool | None) -> str:
 
 
 def without_link(relation: str, label: Any) -> Callable[[Any], str]:
-    """Return a read-only field for a relation. Django's own links to the row, also where the user may not open it."""
+    """Return a read-only field for a relation. Django's own is a link, even if the user may not open the row."""
 
     @admin.display(description=label)
     def shown(row: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the API reads and writes of exports."""
+"""Exports as JSON, out and in."""
 
 from collections.abc import Mapping
 from typing import Any
