@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from erp_connectors.states import ExportStatus
+from erp_connectors.states import AckFileStatus, ExportStatus
 from orderflow.durations import duration
 from orderflow.messages import Message, Template, register, sentences
 from orderflow.orders.messages import STATUS
@@ -23,8 +23,12 @@ def _export_status(value: str) -> str:
     return str(ExportStatus(value).label)
 
 
+def _ack_status(value: str) -> str:
+    return str(AckFileStatus(value).label)
+
+
 # What a refusal of the ERP says: its code, its text.
-_REASON = {"error_code": "%(error_code)s", "message": "%(message)s"}
+_REASON = {"error_code": "Error code: %(error_code)s.", "message": "Reason: %(message)s"}
 _SECONDS = {"seconds": _seconds}
 _NOTE = {"note": "%(note)s"}
 _TESTED = {"remarks": "%(remarks)s", "guarantee": "%(guarantee)s"}
@@ -64,23 +68,25 @@ register(
 )
 register(
     {
-        "event.found_published": "the temporary file was gone, so it had been published",
-        "event.proven_by_answer": "proven by the ERP's answer",
-        "event.not_published": "it was not published",
-        "event.had_been_published": "it had been published",
-        "event.newer_file_in_archive": "the archive holds a newer file of the order",
+        "event.found_published": "The temporary file was gone, so the file had already been published.",
+        "event.proven_by_answer": "The ERP's answer proves that the file was published.",
+        "event.not_published": "The file was not published.",
+        "event.had_been_published": "The file had been published.",
+        "event.newer_file_in_archive": "The archive holds a newer file of the order.",
         "event.no_answer_configured": Template(
             "No answer within %(seconds)s, as configured.", formats=_SECONDS
         ),
         "event.no_answer_learned": Template(
             "No answer within %(seconds)s, the time learned from earlier answers.", formats=_SECONDS
         ),
-        "event.erp_number": "ERP number %(number)s",
-        "event.erp_number_corrected": "ERP number %(number)s from %(source)s, instead of %(before)s",
+        "event.erp_number": "ERP number: %(number)s",
+        "event.erp_number_corrected": "%(source)s changed the ERP number from %(before)s to %(number)s.",
         "event.refused": Template("", optional=_REASON),
-        "event.conflict_accepted": "%(source)s: accepted as %(number)s.",
-        "event.conflict_refused": Template("%(source)s: refused.", optional=_REASON),
-        "event.moved": Template("", optional={"source": "%(source)s →", "target": "%(target)s"}),
+        "event.conflict_accepted": "%(source)s accepts the order as %(number)s.",
+        "event.conflict_refused": Template("%(source)s refuses the order.", optional=_REASON),
+        "event.moved": "It was moved from %(source)s to %(target)s.",
+        # A label and its value: the status of an ack file that was not applied, and why.
+        "event.ack_not_applied": Template("%(status)s: %(reason)s", formats={"status": _ack_status}),
     }
 )
 register(

@@ -169,7 +169,7 @@ def test_a_fault_is_shown_in_the_readers_language_with_path_and_detail_as_they_a
 
 def test_a_message_of_a_removed_connector_shows_its_code_and_parameters():
     assert text(Message("gone.code", n=1, name="x")) == "gone.code (n: 1, name: x)"
-    assert text(Message("event.erp_number")) == "ERP number ?"
+    assert text(Message("event.erp_number")) == "ERP number: ?"
 
 
 def test_several_messages_are_one():
@@ -229,7 +229,7 @@ def test_a_text_that_was_stored_instead_of_a_message_is_shown_as_it_is(db):
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [
-        ({"code": "event.not_published"}, "it was not published"),
+        ({"code": "event.not_published"}, "The file was not published."),
         ({"code": "gone.code", "params": {"names": ["a", "b"], "n": 1}}, "gone.code (names: a; b, n: 1)"),
         ({"code": "event.no_answer_learned", "params": {"seconds": None}},
          "No answer within , the time learned from earlier answers."),
@@ -239,3 +239,12 @@ def test_a_text_that_was_stored_instead_of_a_message_is_shown_as_it_is(db):
 )  # fmt: skip
 def test_a_row_of_another_version_is_shown_with_gaps_instead_of_an_error(stored, shown):
     assert text(Message.from_json(stored)) == shown
+
+
+def test_an_events_message_is_a_sentence_or_a_label():
+    """A reader sees it alone: on the timeline, in the proof of delivery, in the API."""
+    events = {code: one for code, one in TEMPLATES.items() if code.startswith("event.")}
+    texts = [part for one in events.values() for part in (one.text, *one.optional.values()) if part]
+
+    assert [part for part in texts if not re.match(r"(%\(|[A-Z])", part)] == []
+    assert [part for part in texts if not (part.endswith(".") or ": " in part)] == []

@@ -173,7 +173,7 @@ EXAMPLES: dict[str, Any] = {
         "attempt": 1,
         "what": "published",
         "actor": "",
-        "detail": "the temporary file was gone, so it had been published",
+        "detail": "The temporary file was gone, so the file had already been published.",
         "code": "event.found_published",
         "params": {},
     },

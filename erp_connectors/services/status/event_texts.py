@@ -38,7 +38,7 @@ EVENT_TEXTS: dict[str, EventText] = {
     Action.DRAFT_PUSH_RETRIED: EventText(gettext_noop("The push was requested again.")),
     "pushed": EventText(gettext_noop("The push to the ERP was requested.")),
     "moved": EventText(
-        gettext_noop("It was moved to another connection, before any file of it was written.")
+        gettext_noop("The export was moved to another connection before its file was written.")
     ),
     "rendered": EventText(gettext_noop("The order's file was made.")),
     "staged": EventText(gettext_noop("The complete file was written to the dropzone.")),
@@ -52,7 +52,7 @@ EVENT_TEXTS: dict[str, EventText] = {
         gettext_noop("The attempt failed and will be retried automatically."), Tone.WAITING
     ),
     "held": EventText(gettext_noop("Held: nothing is sent over this connection for now."), Tone.WAITING),
-    "failed": EventText(gettext_noop("It failed and needs attention."), Tone.ERROR),
+    "failed": EventText(gettext_noop("The export failed and needs attention."), Tone.ERROR),
     "overdue": EventText(gettext_noop("The ERP's answer is overdue."), Tone.ERROR),
     "acked": EventText(gettext_noop("The ERP accepted the order."), Tone.GOOD),
     "refused": EventText(gettext_noop("The ERP refused the order."), Tone.ERROR),
@@ -64,7 +64,10 @@ EVENT_TEXTS: dict[str, EventText] = {
     FILE_REMOVED: EventText(gettext_noop("The content of the order's file was removed by retention.")),
     ACK_REMOVED: EventText(gettext_noop("The content of the ack file was removed by retention.")),
     EVENTS_REMOVED: EventText(
-        gettext_noop("What proves nothing of this timeline was removed by retention: attempts and waiting.")
+        gettext_noop(
+            "Attempts and waiting times were removed from this timeline by retention. The steps that prove "
+            "delivery and answer are kept."
+        )
     ),
 }
 

@@ -20,7 +20,7 @@ SHOWN_NOTE_SIGNS = 300
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """``inferred``: how it is known that the file was published, where our own rename did not tell.
+    """``inferred``: how it is known that the file was published, if not by our own rename.
 
     ``archive_ok`` None: there was no way to look. ``server``, ``host_key`` as recorded when the file was written, empty
     where that was not recorded; ``target`` is the connection as it is configured now.
@@ -38,6 +38,7 @@ class Proof:
     ack: AckContent | None
     other_acks: tuple[AckContent, ...]
     manual_answer: str
+    manual_answer_by: str
 
     @property
     def ack_text(self) -> str:
@@ -57,6 +58,7 @@ def proof_of(export: ERPExport) -> Proof:
     published = bool(export.sent_at and (export.dropzone_path or applied))
     events = ERPExportEvent.objects.filter(export=export, what__in=("published", "resolved", MANUAL_ANSWER))
     last = {event.what: event for event in events.select_related("actor").order_by("id")}
+    manual = last.get(MANUAL_ANSWER)
     server = export.staged_destination.partition("|")[0]
     return Proof(
         export=export,
@@ -70,17 +72,13 @@ def proof_of(export: ERPExport) -> Proof:
         archive_ok=_archived_as_recorded(export) if published else None,
         ack=applied,
         other_acks=tuple(ack_file for ack_file in ack_files if ack_file is not applied),
-        manual_answer=_manual_answer_of(last.get(MANUAL_ANSWER)),
+        manual_answer=_message_of(manual)[:SHOWN_NOTE_SIGNS],
+        manual_answer_by=manual.actor.email if manual and manual.actor else "",
     )
 
 
 def _message_of(event: ERPExportEvent | None) -> str:
     return text(event.message) if event and event.message else ""
-
-
-def _manual_answer_of(event: ERPExportEvent | None) -> str:
-    who = f"{event.actor.email}: " if event and event.actor else ""
-    return f"{who}{_message_of(event)}"[:SHOWN_NOTE_SIGNS]
 
 
 def _final(staged_path: str, filename: str) -> str:

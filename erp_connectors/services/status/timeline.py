@@ -23,7 +23,7 @@ from erp_connectors.services.status.event_texts import (
 from erp_connectors.states import AckFileStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.durations import duration
-from orderflow.messages import text
+from orderflow.messages import Message, text
 from orderflow.orders.models import DraftOrder
 
 LONGEST = 500
@@ -34,13 +34,17 @@ PUSHES = (Action.DRAFT_PUSH_REQUESTED, Action.DRAFT_PUSH_RETRIED)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``code`` as recorded, ``said`` its text; ``attempt`` is 0 and ``export`` None if there is none."""
+    """``code`` as recorded, ``said`` its text, ``path`` the file that it is about, ``detail`` a sentence or a label.
+
+    ``attempt`` is 0 and ``export`` None if there is none.
+    """
 
     at: datetime
     code: str
     said: str
     tone: Tone
     who: str = ""
+    path: str = ""
     detail: str = ""
     attempt: int = 0
     export: ERPExport | None = None
@@ -137,13 +141,12 @@ def _events(exports: Sequence[ERPExport]) -> tuple[list[Step], bool]:
 
 
 def _event(row: ERPExportEvent, export: ERPExport) -> Step:
-    details = [export.dropzone_path] if row.what == PUBLISHED else []
-    details += [text(row.message)] if row.message else []
     return _step(
         row.at,
         row.what,
         who=row.actor.email if row.actor else "",
-        detail=" ".join(filter(None, details)),
+        path=export.dropzone_path if row.what == PUBLISHED else "",
+        detail=text(row.message),
         attempt=row.attempt,
         export=export,
     )
@@ -160,19 +163,25 @@ def _acks(exports: Sequence[ERPExport]) -> list[Step]:
     steps = []
     for ack in ack_files_of(exports):
         export = by_id.get(ack.export_id) if ack.export_id else None
-        said = ack.name + (f" ({ack.get_status_display()}: {text(ack.reason)})" if ack.reason else "")
-        steps.append(_step(ack.first_seen_at, ACK_FOUND, detail=said, export=export))
+        detail = _why_not_applied(ack)
+        steps.append(_step(ack.first_seen_at, ACK_FOUND, path=ack.name, detail=detail, export=export))
         if ack.moved_at and ack.moved_to:
-            steps.append(_step(ack.moved_at, ACK_FILED, detail=ack.moved_to, export=export))
+            steps.append(_step(ack.moved_at, ACK_FILED, path=ack.moved_to, export=export))
         if ack.body_removed_at:
-            steps.append(_step(ack.body_removed_at, ACK_REMOVED, detail=ack.name, export=export))
+            steps.append(_step(ack.body_removed_at, ACK_REMOVED, path=ack.name, export=export))
     return steps
+
+
+def _why_not_applied(ack: AckFile) -> str:
+    if ack.reason is None:
+        return ""
+    return text(Message("event.ack_not_applied", status=ack.status, reason=ack.reason))
 
 
 def _removals(exports: Sequence[ERPExport]) -> Iterable[Step]:
     for export in exports:
         if export.payload_removed_at:
-            yield _step(export.payload_removed_at, FILE_REMOVED, detail=export.filename, export=export)
+            yield _step(export.payload_removed_at, FILE_REMOVED, path=export.filename, export=export)
         if export.events_removed_at:
             yield _step(export.events_removed_at, EVENTS_REMOVED, export=export)
 
@@ -182,12 +191,13 @@ def _step(
     code: str,
     *,
     who: str = "",
+    path: str = "",
     detail: str = "",
     attempt: int = 0,
     export: ERPExport | None = None,
 ) -> Step:
     worded = event_text(code)
-    return Step(at, code, worded.text, worded.tone, who, detail, attempt, export)
+    return Step(at, code, worded.text, worded.tone, who, path, detail, attempt, export)
 
 
 def _timed(steps: Sequence[Step]) -> Iterable[Step]:

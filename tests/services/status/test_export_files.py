@@ -149,4 +149,4 @@ def test_an_answer_by_hand_is_named_as_one(site, ops):
     found = proof(export)
 
     assert (found.sent, found.ack) == (True, None)
-    assert found.manual_answer == f"{ops.email}: Kunde gesperrt"
+    assert (found.manual_answer, found.manual_answer_by) == ("Kunde gesperrt", ops.email)

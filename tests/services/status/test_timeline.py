@@ -69,9 +69,9 @@ def test_from_the_approval_to_the_erps_number(site, ops):
         ("acked", "", 1),
         ("ack file filed", "", 0),
     ]
-    assert steps[4].detail == str(site.inbox / export.filename)
-    assert steps[6].detail == "ERP number SO-1"
-    assert steps[7].detail == str(site.acks / "processed" / f"ack_{export.filename}")
+    assert steps[4].path == str(site.inbox / export.filename)
+    assert steps[6].detail == "ERP number: SO-1"
+    assert steps[7].path == str(site.acks / "processed" / f"ack_{export.filename}")
     assert all(one.at <= other.at for one, other in pairwise(steps))
     assert steps[0].after == ""
     assert all(step.after for step in steps[1:])
@@ -126,9 +126,11 @@ def test_an_answer_that_can_not_be_understood_is_told_where_the_order_is(site):
         status="MALFORMED", reason=foreign("another org's"),
     )  # fmt: skip
 
-    found = [step.detail for step in steps_of(export.draft_order) if step.code == "ack file found"]
+    found = [
+        (step.path, step.detail) for step in steps_of(export.draft_order) if step.code == "ack file found"
+    ]
 
-    assert found == [f"ack_{export.filename} (Malformed: it is no JSON)"]
+    assert found == [(f"ack_{export.filename}", "Malformed: it is no JSON")]
 
 
 def test_another_orgs_log_says_nothing_here(site, ops):
