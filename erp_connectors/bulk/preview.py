@@ -30,12 +30,20 @@ _S = DraftStatus
 
 @dataclass(frozen=True, slots=True)
 class OrderPreview:
-    """``group`` is what rows of one kind have in common; ``detail`` is the row's own."""
+    """``group`` is what rows of one kind have in common; the rest is the order's own."""
 
     order: DraftOrder
     outcome: Outcome
     group: Message
-    detail: str = ""
+    missing: tuple[Message, ...] = ()
+    warnings: tuple[OrderWarning, ...] = ()
+    erp_number: str = ""
+
+    @property
+    def details(self) -> list[str]:
+        """Return the texts of what is the order's own, in the active language."""
+        texts = [text(one) for one in self.missing] + [warning.text() for warning in self.warnings]
+        return [*texts, self.erp_number] if self.erp_number else texts
 
 
 @dataclass(slots=True)
@@ -126,7 +134,7 @@ def _reject(order: DraftOrder, data: PreviewData) -> OrderPreview:
 def _push(order: DraftOrder, data: PreviewData) -> OrderPreview:
     newest = data.newest.get(order.pk)
     if order.status in (_S.PUSHING, _S.PUSHED) and newest is not None:
-        return OrderPreview(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
+        return OrderPreview(order, Outcome.SAME, _so_far(newest), erp_number=newest.erp_order_id)
     if order.status not in _BEFORE[BulkAction.PUSH]:
         return _wrong_status(order)
     if order.org_id not in data.connected:
@@ -142,7 +150,7 @@ def _retry(order: DraftOrder, data: PreviewData) -> OrderPreview:
     if refusal is None:
         return _done(order, data, retry_effect(newest))
     if refusal is RetryRefusal.ALREADY_PUSHED and newest is not None:
-        return OrderPreview(order, Outcome.SAME, _so_far(newest), newest.erp_order_id)
+        return OrderPreview(order, Outcome.SAME, _so_far(newest), erp_number=newest.erp_order_id)
     if refusal is RetryRefusal.NO_CONNECTION:
         return OrderPreview(order, Outcome.REFUSED, NO_CONNECTION)
     return _wrong_status(order)
@@ -176,19 +184,16 @@ def _so_far(export: ERPExport) -> Message:
 def _complete(order: DraftOrder, data: PreviewData, effect: Message) -> OrderPreview:
     missing = missing_for_ready(order)
     if missing:
-        return OrderPreview(
-            order, Outcome.REFUSED, Message("bulk.incomplete"), "; ".join(text(one) for one in missing)
-        )
+        return OrderPreview(order, Outcome.REFUSED, Message("bulk.incomplete"), missing=tuple(missing))
     return _done(order, data, effect)
 
 
 def _done(order: DraftOrder, data: PreviewData, effect: Message) -> OrderPreview:
     """Orders with warnings are a group of their own, so that they can be looked at first."""
-    warnings = data.warnings.get(order.pk, ())
+    warnings = tuple(data.warnings.get(order.pk, ()))
     if not warnings:
         return OrderPreview(order, Outcome.DONE, effect)
-    detail = " ".join(warning.text() for warning in warnings)
-    return OrderPreview(order, Outcome.DONE, Message("bulk.with_warnings", effect=effect), detail)
+    return OrderPreview(order, Outcome.DONE, Message("bulk.with_warnings", effect=effect), warnings=warnings)
 
 
 def _wrong_status(order: DraftOrder) -> OrderPreview:

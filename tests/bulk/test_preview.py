@@ -11,6 +11,7 @@ from erp_connectors.bulk.models import BulkAction, BulkRow, Outcome
 from erp_connectors.models import ERPExport
 from erp_connectors.services.exports.push import push
 from erp_connectors.states import ExportStatus, FailedAs
+from orderflow.messages import Message
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from tests import factories
@@ -109,9 +110,11 @@ def test_what_an_order_lacks_is_told_of_that_order(org, ops):
 
     (group,) = preview.preview(BulkAction.APPROVE, [order.pk], actor=ops)
 
-    assert (group.outcome, group.shown[0].detail) == (
-        Outcome.REFUSED, "line 1: SKU is missing; line 2: SKU is missing"
-    )  # fmt: skip
+    assert (group.outcome, group.message.code) == (Outcome.REFUSED, "bulk.incomplete")
+    assert [(one.code, one.params["line"], one.params["gap"]) for one in group.shown[0].missing] == [
+        ("order.in_line", line, Message("order.sku_missing")) for line in (1, 2)
+    ]
+    assert group.shown[0].details == ["line 1: SKU is missing", "line 2: SKU is missing"]
 
 
 def test_without_a_connection_nothing_is_promised():
