@@ -90,7 +90,7 @@ class AuditLogAdmin(OrgScopedAdmin):
 
     @admin.display(description=gettext_lazy("changed"))
     def changed(self, entry: AuditLog) -> SafeString | str:
-        differing = changes(entry.before, entry.after)
+        differing = changes(entry.before, entry.after, kind=entry.entity_type)
         shown = format_html_join(
             "", '<div translate="no">{}</div>', ((_in_a_line(one),) for one in differing[:CHANGES_IN_A_LIST])
         )
@@ -115,7 +115,7 @@ class AuditLogAdmin(OrgScopedAdmin):
             "entry": entry,
             "about": found[entry.pk],
             "kind": KINDS.get(entry.entity_type, entry.entity_type),
-            "changes": changes(entry.before, entry.after),
+            "changes": changes(entry.before, entry.after, kind=entry.entity_type),
         }
 
 

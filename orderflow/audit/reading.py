@@ -1,7 +1,7 @@
 """Read the audit log: entries with their objects, and the history of one object."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,11 +48,15 @@ class HistoryEntry:
     changes: tuple[Change, ...]
 
 
-def changes(before: Any, after: Any) -> tuple[Change, ...]:
-    """Only what differs, in the order of the entry, nested values by their path."""
+def changes(before: Any, after: Any, *, kind: str = "") -> tuple[Change, ...]:
+    """Return what differs, in the order of the entry, nested values by their path.
+
+    A value of a field with choices, as of the model named ``kind``, is its label in the active language.
+    """
     old, new = dict(_flat("", before)), dict(_flat("", after))
+    labels = _labels(kind, {*old, *new})
     return tuple(
-        Change(name, old.get(name), new.get(name))
+        Change(name, _labelled(old.get(name), labels.get(name)), _labelled(new.get(name), labels.get(name)))
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     )
@@ -77,7 +81,10 @@ def history(row: models.Model, reader: User) -> list[HistoryEntry]:
     )
     found = [
         HistoryEntry(
-            one.created_at, str(one.actor or ""), one.get_action_display(), changes(one.before, one.after)
+            one.created_at,
+            str(one.actor or ""),
+            one.get_action_display(),
+            changes(one.before, one.after, kind=one.entity_type),
         )
         for one in audited.select_related("actor").order_by("-created_at")[:MAX_SHOWN]
     ]
@@ -98,6 +105,21 @@ def _flat(path: str, value: Any) -> Iterable[tuple[str, str]]:
         yield path, ", ".join(str(inner) for inner in value)
     elif value is not None:
         yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _labels(kind: str, names: Container[str]) -> dict[str, dict[str, str]]:
+    """Return the labels of those fields of a type that have choices, by name and value."""
+    model = _model(kind)
+    fields = model._meta.concrete_fields if model else ()
+    return {
+        field.name: {str(value): str(label) for value, label in field.flatchoices}
+        for field in fields
+        if field.choices and field.name in names
+    }
+
+
+def _labelled(value: str | None, labels: Mapping[str, str] | None) -> str | None:
+    return labels.get(value, value) if labels and value is not None else value
 
 
 def _names(kind: str, entries: Iterable[AuditLog], reader: User) -> dict[str, str]:

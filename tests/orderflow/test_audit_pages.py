@@ -10,6 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
+from django.utils.translation import override
 
 from orderflow.accounts import users
 from orderflow.audit.models import Action, AuditLog
@@ -74,6 +76,28 @@ def listed(client, **query):
 )
 def test_only_what_differs_is_told_by_its_path(before, after, found):
     assert changes(before, after) == tuple(Change(*one) for one in found)
+
+
+def test_a_value_of_a_field_with_choices_is_shown_by_its_label_in_the_readers_language():
+    before, after = {"status": "READY", "note": "READY"}, {"status": "GONE_STATUS", "note": "OPS"}
+
+    with override("de"):
+        (status, note) = changes(before, after, kind="DraftOrder")
+        (role,) = changes({"role": "OPS"}, {"role": "VIEWER"}, kind="User")
+
+        assert (status.before, status.after) == (str(DraftStatus.READY.label), "GONE_STATUS")
+        assert (role.before, role.after) == (str(Role.OPS.label), str(Role.VIEWER.label))
+    assert status.before == "Bereit"
+    assert (note.before, note.after) == ("READY", "OPS")
+
+
+def test_the_list_and_the_page_of_an_entry_show_the_labels(org, admin):
+    made = entry(org, before={"status": "READY"}, after={"status": "APPROVED"})
+
+    pages = [client_of(admin).get(address).content.decode() for address in (LIST, f"{LIST}{made.pk}/change/")]
+
+    assert "Ready → Approved" in pages[0]
+    assert all("Ready" in page and "READY" not in page for page in pages)
 
 
 def test_a_row_says_what_it_is_about_by_name_and_leads_there(org, admin):
@@ -181,8 +205,8 @@ def test_an_entry_shows_before_and_after_in_a_table_and_leads_on(org, admin):
 
     page = client_of(admin).get(f"{LIST}{made.pk}/change/").content.decode()
 
-    assert "<del>OPS</del>" in page
-    assert "<ins>VIEWER</ins>" in page
+    assert f"<del>{escape(Role.OPS.label)}</del>" in page
+    assert f"<ins>{escape(Role.VIEWER.label)}</ins>" in page
     assert f"{LIST}?entity_id={member.pk}" in page
     assert listed(client_of(admin), entity_id=str(member.pk)) == [made]
 
