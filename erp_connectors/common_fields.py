@@ -12,12 +12,13 @@ from msgspec import Meta
 from erp_connectors.config_fields import FOLDERS, TIMING, WAY, WRITING, ConfigField, Purpose, convert
 from erp_connectors.dropzone_paths import is_absolute, local_folder, normal_folder
 from erp_connectors.transports.base import ServerLimits, TransportOptions
+from orderflow.messages import Message
 
 MODE = "mode"
 AckSeconds = Annotated[int, Meta(ge=60, le=31 * 86400)]
 Folder = Annotated[str, Meta(min_length=1, max_length=900)]
 Octal = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
-MUST_BE = {"file_mode": "must be three octal digits, like 0640"}
+MUST_BE = {"file_mode": Message("config.not_octal")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,14 @@ FIELDS = (
 )  # fmt: skip
 
 
-def parse(raw: Mapping[str, Any]) -> tuple[CommonConfig | None, dict[str, str]]:
+def parse(raw: Mapping[str, Any]) -> tuple[CommonConfig | None, dict[str, Message]]:
     """Return the common part, and what is wrong by key; the part is None if anything is."""
     values, problems = convert(raw, CommonConfig, MUST_BE)
     for name in ("export_path", "ack_path"):
         if name not in values:
             continue
         if not (is_absolute(values[name]) and values[name].isprintable()):
-            problems[name] = "must be an absolute path like /dropzone/in, without '..'"
+            problems[name] = Message("config.not_an_absolute_path")
     return (None if problems else CommonConfig(**values)), problems
 
 

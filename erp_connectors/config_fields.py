@@ -10,6 +10,9 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
+
+from orderflow.messages import Message, as_message, foreign
 
 # The headings of a form, in this order; others follow in the order of their fields.
 WAY, SERVER, LOGIN, FOLDERS, WRITING, TIMING, PLAN, DATES = GROUPS = (
@@ -64,32 +67,38 @@ class ConfigField:
 
 
 class ConfigError(ValueError):
-    """Problems of a config, by key: ``{"port": "must be between 1 and 65535"}``."""
+    """Problems of a config, by key: ``{"port": Message("config.missing")}``. A text is shown as it is."""
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        super().__init__("; ".join(f"{key}: {problem}" for key, problem in problems.items()))
+    def __init__(self, problems: Mapping[str, Message | str]) -> None:
+        self.problems = {key: as_message(problem) for key, problem in problems.items()}
+        super().__init__("; ".join(f"{key}: {problem}" for key, problem in self.problems.items()))
+
+    def as_message(self) -> Message:
+        """Return all problems as one sentence."""
+        found = [Message("config.problem", key=key, problem=one) for key, one in self.problems.items()]
+        return Message("config.problems", problems=found)
 
 
 def convert(
-    raw: Mapping[str, Any], keys: type[msgspec.Struct], must_be: Mapping[str, str] | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
+    raw: Mapping[str, Any], keys: type[msgspec.Struct], must_be: Mapping[str, Message] | None = None
+) -> tuple[dict[str, Any], dict[str, Message]]:
     """Return the values of ``raw`` that fit the fields of ``keys``, and a problem for each that does not.
 
-    ``must_be`` replaces msgspec's text for a key. Other keys of ``raw`` are ignored; null counts as absent.
+    ``must_be`` replaces the message about a key's type and limits. Other keys of ``raw`` are ignored; null
+    counts as absent.
     """
     values: dict[str, Any] = {}
-    problems: dict[str, str] = {}
+    problems: dict[str, Message] = {}
     for field in _fields_of(keys):
         given = raw.get(field.name)
         if given is None:
             if field.required:
-                problems[field.name] = "is missing"
+                problems[field.name] = Message("config.missing")
             continue
         try:
             values[field.name] = msgspec.convert(given, field.type)
         except msgspec.ValidationError as error:
-            problems[field.name] = (must_be or {}).get(field.name) or _plain(error)
+            problems[field.name] = (must_be or {}).get(field.name) or _must_be(field.type, error)
     return values, problems
 
 
@@ -102,6 +111,45 @@ def by_group(fields: Iterable[ConfigField]) -> list[ConfigField]:
 _fields_of = cache(msgspec.structs.fields)
 
 
-def _plain(error: msgspec.ValidationError) -> str:
-    # msgspec repeats no value, so a secret of the wrong type can't leak through here.
-    return str(error)[:1].lower() + str(error)[1:]
+def _must_be(annotation: Any, error: msgspec.ValidationError) -> Message:
+    """Return the type and the limits of a value. The value is not repeated, because it may be a secret."""
+    kind = inspect.type_info(annotation)
+    if isinstance(kind, inspect.UnionType):
+        others = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+        kind = others[0] if len(others) == 1 else kind
+    match kind:
+        case inspect.BoolType():
+            return Message("config.not_boolean")
+        case inspect.DateType():
+            return Message("config.not_a_date")
+        case inspect.IntType():
+            return Message("config.not_an_integer", limits=_range(kind))
+        case inspect.FloatType():
+            return Message("config.not_a_number", limits=_range(kind))
+        case inspect.StrType():
+            return Message("config.not_a_text", limits=_lengths(kind))
+    # msgspec repeats no value either.
+    return foreign(str(error)[:1].lower() + str(error)[1:])
+
+
+def _range(kind: inspect.IntType | inspect.FloatType) -> list[Message]:
+    bounds = [
+        (kind.ge, Message("config.at_least", n=_number(kind.ge))),
+        (kind.gt, Message("config.above", n=_number(kind.gt))),
+        (kind.le, Message("config.at_most", n=_number(kind.le))),
+        (kind.lt, Message("config.below", n=_number(kind.lt))),
+    ]
+    return [message for bound, message in bounds if bound is not None]
+
+
+def _lengths(kind: inspect.StrType) -> list[Message]:
+    bounds = [
+        (kind.min_length, Message("config.characters_at_least", number=kind.min_length)),
+        (kind.max_length, Message("config.characters_at_most", number=kind.max_length)),
+        (kind.pattern, Message("config.pattern", pattern=kind.pattern)),
+    ]
+    return [message for bound, message in bounds if bound is not None]
+
+
+def _number(bound: float | None) -> str:
+    return "" if bound is None else str(int(bound) if bound == int(bound) else bound)

@@ -1,6 +1,6 @@
 """One flat config for each connection: the common keys, those of its transport, and those of its connector."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -12,6 +12,7 @@ from erp_connectors.config_fields import ConfigError, ConfigField, by_group
 from erp_connectors.connectors.base import Connector
 from erp_connectors.registry import connector_for, is_mode, transport_for, transport_modes
 from erp_connectors.transports.base import RenewedCredentials, Transport
+from orderflow.messages import Message, foreign
 
 _COMMON = frozenset({MODE, *(field.name for field in common_fields.FIELDS)})
 
@@ -30,7 +31,7 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     transport = transport_for(mode) if is_mode(mode) else None
     common, problems = common_fields.parse(given)
     if transport is None:
-        problems = {MODE: _choose() if MODE in given else "is missing"} | problems
+        problems = {MODE: _mode_problem(given)} | problems
     problems = _misplaced(given, connector, mode if transport else None) | problems
     options = format_options = None
     try:
@@ -60,12 +61,18 @@ def _part(given: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: given[key] for key in keys if key in given}
 
 
-def _choose() -> str:
-    *others, last = transport_modes()
-    return f"must be {', '.join(others)} or {last}" if others else f"must be {last}"
+def _mode_problem(given: Mapping[str, Any]) -> Message:
+    if MODE not in given:
+        return Message("config.missing")
+    return Message("config.not_a_mode", choices=_alternatives(transport_modes()))
 
 
-def _misplaced(given: Mapping[str, Any], connector: Connector[Any], mode: str | None) -> dict[str, str]:
+def _alternatives(names: Sequence[str]) -> Message:
+    *others, last = names
+    return Message("config.alternatives", others=", ".join(others), last=last) if others else foreign(last)
+
+
+def _misplaced(given: Mapping[str, Any], connector: Connector[Any], mode: str | None) -> dict[str, Message]:
     """Name the part that has each key which is not one of this connection's parts."""
     own = _COMMON | _keys(connector) | (_keys(transport_for(mode)) if mode is not None else frozenset())
     others = sorted(given.keys() - own)
@@ -75,16 +82,17 @@ def _misplaced(given: Mapping[str, Any], connector: Connector[Any], mode: str | 
     if mode is None:  # the mode's own problem is enough
         others = [key for key in others if not of_modes[key]]
     return {
-        key: f"applies only to mode {' or '.join(of_modes[key])}"
+        key: Message("config.of_other_mode", modes=_alternatives(of_modes[key]))
         if of_modes[key]
         else _nowhere(connector, mode)
         for key in others
     }
 
 
-def _nowhere(connector: Connector[Any], mode: str | None) -> str:
-    transport = f", of mode {mode}" if mode else ""
-    return f"is neither a common key{transport} nor of the connector {connector.type}"
+def _nowhere(connector: Connector[Any], mode: str | None) -> Message:
+    if mode is None:
+        return Message("config.unknown_key", connector=connector.type)
+    return Message("config.unknown_key_of_mode", mode=mode, connector=connector.type)
 
 
 @cache

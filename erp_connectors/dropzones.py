@@ -26,7 +26,7 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
     try:
         dropzone = parse_config(connection.connector_type, config)
     except ConfigError as error:
-        raise Fault(CONFIG_INVALID, f"{error}.") from None
+        raise Fault(CONFIG_INVALID, error.as_message()) from None
     except UnknownConnectorType as error:
         raise Fault(CONNECTOR_UNKNOWN, error.message) from None
     except Exception as error:

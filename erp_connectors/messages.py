@@ -66,6 +66,49 @@ register(
         "config.row_unreadable": "%(kind)s %(id)s: %(why)s.",
     }
 )
+# What is wrong with the key of a config that is named before it.
+_LIMITS = {"limits": "(%(limits)s)"}
+register(
+    {
+        "config.problems": "%(problems)s.",
+        "config.problem": "%(key)s: %(problem)s",
+        "config.alternatives": "%(others)s or %(last)s",
+        "config.missing": "is missing",
+        "config.not_boolean": "must be true or false",
+        "config.not_a_date": "must be a date like 2026-12-31",
+        "config.not_an_integer": Template("must be a whole number", optional=_LIMITS),
+        "config.not_a_number": Template("must be a number", optional=_LIMITS),
+        "config.not_a_text": Template("must be a text", optional=_LIMITS),
+        "config.at_least": "at least %(n)s",
+        "config.above": "above %(n)s",
+        "config.at_most": "at most %(n)s",
+        "config.below": "below %(n)s",
+        "config.characters_at_least": "at least %(number)s characters",
+        "config.characters_at_most": "at most %(number)s characters",
+        "config.pattern": "pattern %(pattern)s",
+        "config.not_a_mode": "must be %(choices)s",
+        "config.of_other_mode": "applies only to mode %(modes)s",
+        "config.unknown_key": "is neither a common key nor of the connector %(connector)s",
+        "config.unknown_key_of_mode": "is neither a common key, of mode %(mode)s nor of the connector %(connector)s",
+        "config.not_octal": "must be three octal digits, like 0640",
+        "config.not_an_absolute_path": "must be an absolute path like /dropzone/in, without '..'",
+        "config.not_a_host": "must be a host name or address, nothing else",
+        "config.not_one_word": "must be one word, without spaces and hidden characters",
+        "config.needed_for_sftp": "is needed in mode sftp",
+        "config.no_credential": "enter a password, or better an ssh_key",
+        "config.not_public_keys": "must be public keys like 'ssh-ed25519 AAAA…', one a line",
+        "config.needed_with_dates": "is needed if its dates are set",
+        "config.ends_before_start": "is before the first day",
+        "config.old_key_end_missing": "is needed: until when is the old key valid?",
+        "config.secret_unreadable": "can't be kept, because the stored value can't be decrypted; enter it anew",
+        "config.secret_sent_elsewhere": "must be entered again, because %(fields)s changed: a stored secret is only "
+        "sent to the place that it was entered for",
+        "config.folder_not_allowed": "lies outside the folders that this deployment allows; choose a folder below one "
+        "of DROPZONE_ROOTS",
+        "config.folder_in_use": "is used by another org, or lies in or around one of its folders; choose a folder of "
+        "your own",
+    }
+)
 register(
     {
         "event.found_published": "The temporary file was gone, so the file had already been published.",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from orderflow.audit.context import current
-from orderflow.messages import Message, english
+from orderflow.messages import FOREIGN_TEXT, Message, english
 
 CODES = {
     401: "AUTH_REQUIRED",
@@ -28,7 +28,7 @@ BODY = "body"
 
 
 def problem(field: str, message: Message | str, *, code: str = "invalid") -> Details:
-    """Return the details of one problem. A message has its own code."""
+    """Return the details of one problem. A message has its own code, unless it is only a text."""
     return {field: [_entry(message, code)]}
 
 
@@ -60,7 +60,7 @@ def _parts(errors: Any) -> Iterable[tuple[tuple[str, ...], Any]]:
 
 def _entry(error: Any, code: str) -> dict[str, str]:
     if isinstance(error, Message):
-        return {"code": error.code, "message": english(error)}
+        return {"code": code if error.code == FOREIGN_TEXT else error.code, "message": english(error)}
     return {"code": str(getattr(error, "code", None) or code), "message": str(error)}
 
 

@@ -2,12 +2,15 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from django.utils.translation import override
 
 from erp_connectors.common_fields import CommonConfig
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connection_config import config_fields
 from erp_connectors.connection_config import parse_config as parse_of
 from erp_connectors.transports.sftp.config import SftpConfig
+from orderflow.messages import Message, english, foreign
+from orderflow.messages import text as shown
 
 SFTP = {
     "mode": "sftp",
@@ -197,9 +200,69 @@ def test_fields_are_in_the_order_of_the_form():
             "folder",
             "is neither a common key, of mode filesystem nor of the connector DROPZONE_JSON_V1",
         ),
+        (
+            {**FOLDER, "unknown": 1, "mode": "sftp", "host": "erp", "username": "u", "password": "p"},
+            "unknown",
+            "is neither a common key, of mode sftp nor of the connector DROPZONE_JSON_V1",
+        ),
         ({**FOLDER, "mode": "ftp"}, "mode", "must be sftp or filesystem"),
         ({"export_path": "/in"}, "mode", "is missing"),
     ],
 )
 def test_the_part_that_a_wrong_key_belongs_to_is_named(raw, key, text):
-    assert problems(raw) == {key: text}
+    assert {at: str(problem) for at, problem in problems(raw).items()} == {key: text}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (
+            {"port": 0},
+            Message(
+                "config.not_an_integer",
+                limits=[Message("config.at_least", n="1"), Message("config.at_most", n="65535")],
+            ),
+        ),
+        (
+            {"io_timeout": "x"},
+            Message(
+                "config.not_a_number",
+                limits=[Message("config.above", n="0"), Message("config.at_most", n="600")],
+            ),
+        ),
+        ({"atomic_write": 1}, Message("config.not_boolean")),
+        ({"password_expires": "soon"}, Message("config.not_a_date")),
+        (
+            {"password": 1},
+            Message(
+                "config.not_a_text",
+                limits=[
+                    Message("config.characters_at_least", number=1),
+                    Message("config.characters_at_most", number=20000),
+                ],
+            ),
+        ),
+        ({"file_mode": "9"}, Message("config.not_octal")),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_a_value_of_the_wrong_type_or_beyond_a_limit_is_a_message_with_the_limits(raw, expected):
+    assert problems({**SFTP, **raw}) == dict.fromkeys(raw, expected)
+
+
+def test_the_problems_of_a_config_are_shown_in_the_readers_language():
+    with pytest.raises(ConfigError) as caught:
+        parse({**SFTP, "port": 0, "host": None, "x": 1})
+    message = Message.from_json(caught.value.as_message().as_json())
+
+    assert english(message) == (
+        "x: is neither a common key, of mode sftp nor of the connector DROPZONE_JSON_V1; "
+        "port: must be a whole number (at least 1; at most 65535); host: is needed in mode sftp."
+    )
+    with override("de"):
+        assert "port: muss eine ganze Zahl sein (mindestens 1; höchstens 65535)" in shown(message)
+        assert "host: wird für SFTP gebraucht" in shown(message)
+
+
+def test_a_text_of_another_package_is_a_problem_as_it_is():
+    assert ConfigError({"depth": "is more than five"}).problems == {"depth": foreign("is more than five")}

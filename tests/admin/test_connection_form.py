@@ -141,6 +141,16 @@ class TestAnotherConnector:
         assert wrong(way="near", depth="6") == {"depth": ["is more than five"]}
         assert set(wrong(way="beyond", depth="99")) == {"way", "depth"}
 
+    def test_a_wrong_field_is_explained_in_the_readers_language(self, client):
+        german = {"headers": {"accept-language": "de"}}
+
+        found = errors(client.post(reverse(ADD), {**SFTP, "host": "a@b", "export_path": "in"}, **german))
+
+        assert found == {
+            "host": ["muss ein Hostname oder eine Adresse sein, sonst nichts"],
+            "export_path": ["muss ein absoluter Pfad wie /dropzone/in sein, ohne „..“"],
+        }
+
 
 class TestATypeThatIsNotThere:
     def test_asked_for_in_an_address_the_usual_form_is_shown(self, client):

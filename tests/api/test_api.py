@@ -312,7 +312,20 @@ class TestConnectors:
         )
 
         assert (answer.status_code, error(answer)) == (422, "VALIDATION_ERROR")
-        assert answer.json()["error"]["details"].keys() == {"port", "hots"}
+        assert answer.json()["error"]["details"] == {
+            "hots": [
+                {
+                    "code": "config.unknown_key_of_mode",
+                    "message": "is neither a common key, of mode sftp nor of the connector DROPZONE_JSON_V1",
+                }
+            ],
+            "port": [
+                {
+                    "code": "config.not_an_integer",
+                    "message": "must be a whole number (at least 1; at most 65535)",
+                }
+            ],
+        }
 
     def test_a_putty_key_is_tested_and_taken(self, integrator, tmp_path):
         saved = Path(__file__).parents[1] / "sftp" / "putty"

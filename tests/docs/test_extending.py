@@ -21,6 +21,7 @@ from erp_connectors.states import ExportStatus
 from erp_connectors.testing import AnswerFile, ConnectorSuite, Place, TransportSuite
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import SftpTransport
+from orderflow.messages import Message, foreign
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.docs import examples
@@ -106,9 +107,9 @@ def test_a_key_is_refused_with_the_part_that_it_belongs_to(installed, tmp_path):
         parse_config("CSV", config_of(tmp_path, host="erp", nothing=1, separator=";;"))
 
     assert caught.value.problems.keys() == {"host", "nothing", "separator"}
-    assert caught.value.problems["host"] == "applies only to mode sftp"
-    assert (
-        caught.value.problems["nothing"] == "is neither a common key, of mode share nor of the connector CSV"
+    assert caught.value.problems["host"] == Message("config.of_other_mode", modes=foreign("sftp"))
+    assert caught.value.problems["nothing"] == Message(
+        "config.unknown_key_of_mode", mode="share", connector="CSV"
     )
 
 

@@ -136,7 +136,7 @@ class ConnectionForm(ModelForm):
         except ConfigError as error:
             for key, problem in error.problems.items():
                 if key not in self.errors:
-                    self.add_error(key if key in self.fields else None, _(problem))
+                    self.add_error(key if key in self.fields else None, text(problem))
 
     def _require_only_active(self, cleaned: dict[str, Any]) -> None:
         others = ERPConnection.objects.filter(

@@ -6,8 +6,9 @@ from erp_connectors.common_fields import Dropzone
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.dropzone_paths import is_within
 from erp_connectors.registry import roots_of
+from orderflow.messages import Message
 
-OUTSIDE = "lies outside the folders that this deployment allows; choose a folder below one of DROPZONE_ROOTS"
+OUTSIDE = Message("config.folder_not_allowed")
 
 
 def require_allowed_folders(dropzone: Dropzone) -> None:

@@ -13,11 +13,12 @@ from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.states import ConnectionStatus
+from orderflow.messages import Message
 from orderflow.paging import by_key
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import Org
 
-IN_USE = "is used by another org, or lies in or around one of its folders; choose a folder of your own"
+IN_USE = Message("config.folder_in_use")
 
 
 class _Folders(NamedTuple):

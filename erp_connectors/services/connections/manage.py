@@ -108,10 +108,8 @@ def with_kept_secrets(connection: ERPConnection, config: Mapping[str, Any]) -> d
     masked = sorted(name for name in secrets if config.get(name) == UNCHANGED)
     try:
         stored = connection.config if masked else {}
-    except Fault as fault:
-        raise ConfigError(
-            dict.fromkeys(masked, f"can't be kept, enter it anew: {fault.kind.meaning}")
-        ) from None
+    except Fault:
+        raise ConfigError(dict.fromkeys(masked, Message("config.secret_unreadable"))) from None
     _refuse_sent_elsewhere(connection.connector_type, stored, config, masked)
     return {
         key: stored.get(key) if key in secrets and value == UNCHANGED else value
@@ -148,8 +146,7 @@ def _refuse_sent_elsewhere(
     if moved:
         raise ConfigError(
             {
-                name: f"must be entered again, because {', '.join(places)} changed: a stored secret is only sent to "
-                "the place that it was entered for"
+                name: Message("config.secret_sent_elsewhere", fields=", ".join(places))
                 for name, places in moved.items()
             }
         )

@@ -12,6 +12,7 @@ from erp_connectors.config_fields import ConfigError, convert
 from erp_connectors.transports.base import PlannedKey
 from erp_connectors.transports.sftp.options import SftpOptions
 from erp_connectors.transports.sftp.renewal import key_lines
+from orderflow.messages import Message
 
 HOST_KEY_LINE = re.compile(r"(?:\S+ )?(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+(?: .*)?")
 
@@ -47,20 +48,9 @@ class SftpConfig(msgspec.Struct, frozen=True, kw_only=True):
         return f"SftpConfig(host={self.host!r})"
 
 
-_MUST_BE: dict[str, str] = {
-    "host": "must be a host name or address, nothing else",
-    "username": "must be one word, without spaces and hidden characters",
-    **dict.fromkeys(
-        (
-            "next_host_key_from",
-            "next_host_key_until",
-            "old_host_key_until",
-            "host_key_expires",
-            "ssh_key_expires",
-            "password_expires",
-        ),
-        "must be a date like 2026-12-31",
-    ),
+_MUST_BE = {
+    "host": Message("config.not_a_host"),
+    "username": Message("config.not_one_word"),
 }
 # Either is shown and logged, and a host is looked up: no control characters, and none that hide or turn letters round.
 _HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
@@ -100,31 +90,33 @@ def _planned(config: SftpConfig) -> Iterator[PlannedKey]:
         yield PlannedKey(line, until=config.old_host_key_until)
 
 
-def _cross_checks(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+def _cross_checks(values: Mapping[str, Any], known: Mapping[str, Message]) -> dict[str, Message]:
     problems = {name: _MUST_BE[name] for name, odd in _ODD.items() if odd.search(values.get(name, ""))}
     problems |= {
-        key: "is needed in mode sftp" for key in ("host", "username") if key not in {**values, **known}
+        key: Message("config.needed_for_sftp")
+        for key in ("host", "username")
+        if key not in {**values, **known}
     }
     if not {"password", "ssh_key"} & {*values, *known}:
-        problems |= {"password": "enter a password, or better an ssh_key"}
+        problems |= {"password": Message("config.no_credential")}
     return problems | _key_problems(values) | _plan_problems(values)
 
 
-def _key_problems(values: Mapping[str, Any]) -> dict[str, str]:
+def _key_problems(values: Mapping[str, Any]) -> dict[str, Message]:
     return {
-        name: "must be public keys like 'ssh-ed25519 AAAA…', one a line"
+        name: Message("config.not_public_keys")
         for name in ("host_key", "next_host_key", "old_host_key")
         if not all(HOST_KEY_LINE.fullmatch(line) for line in key_lines(values.get(name)))
     }
 
 
-def _plan_problems(values: Mapping[str, Any]) -> dict[str, str]:
+def _plan_problems(values: Mapping[str, Any]) -> dict[str, Message]:
     since, until = values.get("next_host_key_from"), values.get("next_host_key_until")
-    problems = {}
+    problems: dict[str, Message] = {}
     if (since or until) and "next_host_key" not in values:
-        problems["next_host_key"] = "is needed if its dates are set"
+        problems["next_host_key"] = Message("config.needed_with_dates")
     if since and until and until < since:
-        problems["next_host_key_until"] = "is before the first day"
+        problems["next_host_key_until"] = Message("config.ends_before_start")
     if "old_host_key" in values and "old_host_key_until" not in values:
-        problems["old_host_key_until"] = "is needed: until when is the old key valid?"
+        problems["old_host_key_until"] = Message("config.old_key_end_missing")
     return problems

@@ -253,7 +253,7 @@ class TestSharedFolders:
             create_connection(mine.org, "DROPZONE_JSON_V1", config, actor=None)
 
         assert set(refused.value.problems) == {key}
-        assert "another org" in refused.value.problems[key]
+        assert refused.value.problems[key].code == "config.folder_in_use"
 
     def test_folders_of_one_org_and_of_disabled_connections_are_free(self, make_site):
         mine, theirs = make_site(), make_site()
