@@ -20,7 +20,7 @@ from orderflow.orders.models import DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_by_order
 from orderflow.orders.readiness import missing_for_ready
 from orderflow.orders.states import DraftStatus
-from orderflow.orders.warning_texts import OrderWarning
+from orderflow.orders.warning_codes import OrderWarning
 from orderflow.tenancy.models import User
 
 AT_ONCE = 500

@@ -1,4 +1,4 @@
-"""Find what is unusual about an order. A warning blocks nothing; `warning_texts` has its codes and texts.
+"""Find what is unusual about an order. A warning blocks nothing; `warning_codes` has its codes, `messages` its texts.
 
 The API, the admin, the import and the commands use this module.
 """
@@ -21,7 +21,7 @@ from orderflow.input_rules.keys import described, look_alikes
 from orderflow.orders.erp_numbers import is_placeholder
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.states import DraftStatus
-from orderflow.orders.warning_texts import TEXTS, Code, OrderWarning
+from orderflow.orders.warning_codes import Code, OrderWarning
 
 # The last time zone is 12 hours behind UTC: a date that is past there is past everywhere.
 LAST_ZONE = timedelta(hours=12)
@@ -30,6 +30,7 @@ OLDEST, ORDERED_AHEAD, DELIVERED_AHEAD = timedelta(days=1826), timedelta(days=31
 EARLIER_ORDERS, ENOUGH, FACTOR = 20, 3, 5
 LISTED_LINES, LISTED_ORDERS = 10, 3
 SKUS_PER_STATEMENT = 5000
+NAMES_CURRENCY = (Code.LINE_CURRENCY_DIFFERS, Code.PRICE_HAS_DECIMALS)
 _S = DraftStatus
 SENT = (_S.APPROVED, _S.PUSHING, _S.PUSHED)
 
@@ -176,7 +177,7 @@ def _of_lines(
         OrderWarning(
             code,
             {
-                **({"currency": currency} if "currency" in TEXTS[code] else {}),
+                **({"currency": currency} if code in NAMES_CURRENCY else {}),
                 "lines": numbers[:LISTED_LINES],
                 "count": len(numbers),
             },

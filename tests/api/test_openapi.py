@@ -16,7 +16,7 @@ from erp_connectors.api.description.texts import OPERATIONS
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.states import ExportStatus, Stage
 from orderflow.accounts.models import Token
-from orderflow.orders.warning_texts import Code
+from orderflow.orders.warning_codes import Code
 from orderflow.tenancy.roles import Role
 from tests import factories
 

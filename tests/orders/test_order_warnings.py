@@ -9,12 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
+from orderflow.messages import Message
 from orderflow.orders.drafting import create_draft
 from orderflow.orders.erp_numbers import is_placeholder
 from orderflow.orders.models import Customer, DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_by_order, warnings_of
 from orderflow.orders.states import DraftStatus
-from orderflow.orders.warning_texts import TEXTS, Code, OrderWarning
+from orderflow.orders.warning_codes import MESSAGES, Code, OrderWarning
 from tests import factories
 from tests.services.delivery.test_concurrency import THREADS, together
 
@@ -219,10 +220,25 @@ def test_every_code_has_a_text_in_both_languages_that_its_parameters_fill():
         "lines": [1], "date": "2026-01-01", "order_date": "2026-01-02", "number": "0",
         "letters": "L", "keys": ["K"],
     }  # fmt: skip
-    assert set(TEXTS) == set(Code)
+    assert set(MESSAGES) == set(Code)
     for code in Code:
-        warning = OrderWarning(code, params)
+        repeated = {name: params[name] for name in ("count", "status", "order_ids")}
+        warning = OrderWarning(code, repeated if code is Code.ORDER_NUMBER_REPEATED else params)
         with translation.override("de"):
             german = warning.text()
             assert warning.english() != german
-        assert "%" not in german
+        assert not {*"%?"} & {*german}
+
+
+def test_a_warning_is_a_message_with_the_values_that_its_text_shows():
+    lines = {"currency": "JPY", "lines": [1, 2], "count": 2}
+    more = {**lines, "count": 20}
+
+    assert OrderWarning(Code.PRICE_HAS_DECIMALS, lines).message() == Message(
+        "order_warning.price_has_decimals", currency="JPY", lines="1, 2"
+    )
+    assert OrderWarning(Code.PRICE_HAS_DECIMALS, more).english() == (
+        "JPY has no decimals, but the unit price has (lines: 1, 2 and more, 20 in all)."
+    )
+    with translation.override("de"):
+        assert "1, 2 und weitere, insgesamt 20" in OrderWarning(Code.PRICE_HAS_DECIMALS, more).text()

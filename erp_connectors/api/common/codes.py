@@ -2,7 +2,7 @@
 
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.states import Stage
-from orderflow.orders.warning_texts import Code as OrderWarningCode
+from orderflow.orders.warning_codes import Code as OrderWarningCode
 
 FAULT_CODES = [(code, code) for code in FAULT_KINDS]
 WARNING_CODES = [(code.value, code.value) for code in OrderWarningCode]

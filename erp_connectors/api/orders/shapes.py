@@ -15,7 +15,7 @@ from orderflow.messages import english
 from orderflow.orders.models import Customer, Document, DraftOrder, DraftOrderLine
 from orderflow.orders.order_warnings import warnings_of
 from orderflow.orders.readiness import missing_for_ready
-from orderflow.orders.warning_texts import OrderWarning
+from orderflow.orders.warning_codes import OrderWarning
 from orderflow.tenancy.permissions import signed_in
 
 LINE_FIELDS = [

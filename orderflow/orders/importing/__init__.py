@@ -22,7 +22,7 @@ from orderflow.orders.importing.writing import ImportOutcome as ImportOutcome
 from orderflow.orders.importing.writing import ImportResult as ImportResult
 from orderflow.orders.importing.writing import ImportTarget as ImportTarget
 from orderflow.orders.readiness import GapCode
-from orderflow.orders.warning_texts import Code
+from orderflow.orders.warning_codes import Code
 
 ORDERS_PER_BATCH, LINES_PER_BATCH = 200, 5_000
 IMPORTED = (ImportOutcome.READY, ImportOutcome.NEEDS_REVIEW)

@@ -18,7 +18,7 @@ from orderflow.orders.order_warnings import WarningLine, warnings_by_order
 from orderflow.orders.readiness import Gap, gaps
 from orderflow.orders.same_number import hold_customers
 from orderflow.orders.states import DraftStatus
-from orderflow.orders.warning_texts import OrderWarning
+from orderflow.orders.warning_codes import OrderWarning
 from orderflow.tenancy.models import Org, User
 
 LINES_PER_STATEMENT = 1000
