@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
+from orderflow.environment import NAT64_LENGTHS
 from orderflow.messages import Message
 
 Address = IPv4Address | IPv6Address
@@ -21,7 +22,6 @@ THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _ENDS_IN_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 # For NAT64 within a site, with a prefix of any length below.
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
-NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # RFC 6052
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 

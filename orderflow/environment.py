@@ -14,6 +14,8 @@ _BOOLEANS = dict.fromkeys(("true", "t", "1", "yes", "y", "on"), True) | dict.fro
     ("false", "f", "0", "no", "n", "off"), False
 )
 _ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+# Lengths of the prefixes of IPv4 addresses in IPv6 ones, RFC 6052.
+NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
 _MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
 ValueT = TypeVar("ValueT")
 
@@ -61,13 +63,13 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
         ) from None
 
 
-def nat64_prefixes(name: str, lengths: Collection[int]) -> list[IPv6Network]:
-    """Return IPv6 networks of these prefix lengths."""
+def nat64_prefixes(name: str) -> list[IPv6Network]:
+    """Return IPv6 networks of `NAT64_LENGTHS`."""
     found = [network for network in networks(name) if isinstance(network, IPv6Network)]
-    if len(found) < len(items(name)) or any(network.prefixlen not in lengths for network in found):
+    if len(found) < len(items(name)) or any(network.prefixlen not in NAT64_LENGTHS for network in found):
         raise ImproperlyConfigured(
             f"{name} can't be understood; write IPv6 prefixes, separated by commas. Their length is one of "
-            f"{', '.join(map(str, lengths))} bits."
+            f"{', '.join(map(str, NAT64_LENGTHS))} bits."
         )
     return found
 

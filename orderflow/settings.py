@@ -7,7 +7,6 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from erp_connectors.address_policy import NAT64_LENGTHS
 from orderflow import api_settings, archive_settings, database_settings, development, log_settings
 from orderflow import environment as env
 from orderflow.secrets.crypto import BadKey, MasterKey
@@ -176,7 +175,7 @@ WHITENOISE_AUTOREFRESH = DEVELOPMENT
 
 DROPZONE_ROOTS = env.folders("DROPZONE_ROOTS", [str(VAR / "dropzone")])
 SFTP_ALLOWED_HOSTS = env.items("SFTP_ALLOWED_HOSTS")
-NAT64_PREFIXES = env.nat64_prefixes("NAT64_PREFIXES", NAT64_LENGTHS)
+NAT64_PREFIXES = env.nat64_prefixes("NAT64_PREFIXES")
 SFTP_ALLOW_LOOPBACK = env.flag("SFTP_ALLOW_LOOPBACK", DEVELOPMENT)
 ACK_POLL_INTERVAL_SECONDS = env.number("ACK_POLL_INTERVAL_SECONDS", 60)
 ACK_BATCH_SIZE = env.number("ACK_BATCH_SIZE", 200)

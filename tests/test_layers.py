@@ -61,7 +61,7 @@ NOT_EVEN = {
     "erp_connectors.states": ("orderflow", "erp_connectors"),
 }
 NAME_THE_QUEUE = {"orderflow.broker", "orderflow.jobs", "orderflow.queue_guard"}
-MAY_NAME_THE_CONNECTORS = {"orderflow.settings", "orderflow.urls"}
+MAY_NAME_THE_CONNECTORS = {"orderflow.urls"}
 PORT = "erp_connectors.transports.base"
 
 
