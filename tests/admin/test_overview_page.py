@@ -131,6 +131,16 @@ def test_what_the_erp_and_the_server_say_is_shown_as_text(org, problem):
     assert "<b>" not in shown
 
 
+def test_the_code_of_a_fault_links_to_its_row_of_the_docs(org, working, settings):
+    hold(working, HOST_KEY_CHANGED)
+    code = f"<code>{HOST_KEY_CHANGED.code}</code>"
+
+    assert page(org).count(code) == 2  # in the list of what needs attention, and on the connection's card
+    settings.DOCS_URL = "https://docs.example.com"
+    link = f'<a href="https://docs.example.com/faults.md#{HOST_KEY_CHANGED.code}">{code}</a>'
+    assert page(org).count(link) == 2
+
+
 def test_staff_see_the_org_of_a_problem_and_an_org_sees_its_own_only(org, working, problem, tmp_path):
     other = factories.org(name="Andere AG")
     hold(connection(other, tmp_path))

@@ -29,6 +29,7 @@ class AttentionLine:
     title: str
     why: str
     hint: str
+    code: str
     waiting: str
     since: datetime | None
     where: str
@@ -62,6 +63,7 @@ def _line(need: Need, rule: Rule, overview: Overview, user: User) -> AttentionLi
         title=rule.title(need.count),
         why=_why(need, problem.cause if problem else ""),
         hint=_hint(rule, problem.hint if problem else "", may=step is not None),
+        code=problem.code if problem else "",
         waiting=_waiting(need),
         since=need.since,
         where=" · ".join(filter(None, (need.where, need.error_code))),
