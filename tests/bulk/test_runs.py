@@ -23,6 +23,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy import scope
 from tests import factories
+from tests.refusals import refused
 
 pytestmark = pytest.mark.django_db
 MANY = 500
@@ -140,7 +141,7 @@ def test_another_orgs_orders_are_not_taken_in(org, ops):
 def test_more_than_one_run_takes_is_refused_whole(org, ops, monkeypatch):
     monkeypatch.setattr(runs, "MAX_ROWS", 2)
 
-    with pytest.raises(runs.TooMany, match="3 orders were chosen; one run takes 2 at most"):
+    with refused(runs.TooMany, "bulk.too_many_orders", number=3, most=2):
         runs.make(BulkAction.PUSH, factories.ids(factories.drafts(org, 3)), actor=ops)
 
     assert not BulkRun.objects.exists()

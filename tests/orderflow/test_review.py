@@ -93,11 +93,16 @@ def test_only_a_ready_order_is_approved(org, actor, status):
     assert actions(draft) == []
 
 
+def in_line(line, gap):
+    return Message("order.in_line", line=line, gap=Message(gap))
+
+
 def test_a_ready_order_that_lost_something_is_not_approved(org, actor):
     draft = factories.draft(org, status=S.READY)
     draft.lines.update(uom="")
 
-    with pytest.raises(NotReady, match="line 1: unit is missing; line 2: unit is missing"):
+    missing = [in_line(line, "order.unit_missing") for line in (1, 2)]
+    with refused(NotReady, "order.not_ready", missing=missing):
         approve(draft.pk, actor=actor)
 
 
@@ -116,7 +121,7 @@ def test_a_reviewed_order_is_marked_ready_once_complete(org, actor, status):
     draft = factories.draft(org, status=status)
     draft.lines.filter(line_no=1).update(internal_sku="")
 
-    with pytest.raises(NotReady, match="line 1: SKU is missing"):
+    with refused(NotReady, "order.not_ready", missing=[in_line(1, "order.sku_missing")]):
         mark_ready(draft.pk, actor=actor)
     draft.lines.update(internal_sku="A")
 
@@ -179,7 +184,8 @@ def test_an_edited_order_in_error_needs_review_again(org, actor):
 def test_a_ready_order_is_not_left_incomplete(org, actor):
     draft = factories.draft(org, status=S.READY)
 
-    with pytest.raises(NotReady, match="line 2: unit is missing"), editing(draft.pk, actor=actor) as locked:
+    missing = [in_line(2, "order.unit_missing")]
+    with refused(NotReady, "order.not_ready", missing=missing), editing(draft.pk, actor=actor) as locked:
         locked.lines.filter(line_no=2).update(uom="")
 
     assert missing_for_ready(draft) == []
