@@ -108,8 +108,12 @@ def test_a_row_whose_key_is_lost_is_named_and_holds_up_no_other(connections, new
     assert (report.resealed, report.finished) == (4, False)
     assert [(row.kind, row.row_id) for row in report.unreadable] == [("Connection", lost.pk)]
     assert f"{lost.pk} can't be read: it was written with key" in report.lines()[1]
-    with pytest.raises(Fault, match="which this deployment does not have"):
+    with pytest.raises(Fault) as caught:
         assert ERPConnection.objects.get(pk=lost.pk).config
+    assert (caught.value.code, caught.value.detail.params["why"].code) == (
+        "CONFIG_UNREADABLE",
+        "secret.unknown_key",
+    )
 
 
 @pytest.mark.parametrize("saved_with", [0, 1], ids=["the new key", "the old key"])
