@@ -27,11 +27,11 @@ def post(email: EmailText, addresses: Sequence[str], message_id: str, reached: C
         log.warning("mail.address_refused", error=str(error))
         raise NotDelivered("MAIL_SERVER_FORBIDDEN") from None
     except smtplib.SMTPResponseException as error:
-        raise NotDelivered("MAIL_SERVER_REFUSED", f"({_said(error.smtp_code, error.smtp_error)})") from None
+        raise NotDelivered("MAIL_SERVER_REFUSED", _said(error.smtp_code, error.smtp_error)) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise NotDelivered("MAIL_SERVER_SILENT", f"({type(error).__name__})") from None
+        raise NotDelivered("MAIL_SERVER_SILENT", type(error).__name__) from None
     if refused:
-        raise NotDelivered(ADDRESS_REFUSED, f"({'; '.join(refused)})"[:400])
+        raise NotDelivered(ADDRESS_REFUSED, "; ".join(refused)[:400])
 
 
 def _refused_addresses(

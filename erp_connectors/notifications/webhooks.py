@@ -61,9 +61,9 @@ class Link(http.client.HTTPConnection):
         try:
             self.sock = connect_tcp(self.host, self.port, timeout=CONNECT_SECONDS, allow=allow)
         except NameNotFound:
-            raise NotDelivered("NAME_NOT_FOUND", f"({self.host})") from None
+            raise NotDelivered("NAME_NOT_FOUND", self.host) from None
         except (ConnectionRefused, ConnectTimeout):
-            raise NotDelivered("NOT_REACHED", f"({self.host}:{self.port})") from None
+            raise NotDelivered("NOT_REACHED", f"{self.host}:{self.port}") from None
         self.sock.settimeout(SECONDS_IN_ALL)
         if self.encrypted:
             context = ssl.create_default_context(cafile=settings.WEBHOOK_CA_FILE or None)
@@ -88,14 +88,14 @@ def _status(link: Link, parts: SplitResult, body: bytes, headers: dict[str, str]
 
 def _reason(error: Exception) -> NotDelivered:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return NotDelivered("CERTIFICATE", f"({error.verify_message})")
+        return NotDelivered("CERTIFICATE", error.verify_message)
     if isinstance(error, TimeoutError):
         return NotDelivered("NO_ANSWER")
     if isinstance(error, ConnectionError):
-        return NotDelivered("NOT_REACHED", f"({type(error).__name__})")
+        return NotDelivered("NOT_REACHED", type(error).__name__)
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        return NotDelivered("NOT_REACHED", f"({error.strerror or type(error).__name__})")
-    return NotDelivered("NOT_HTTP", f"({type(error).__name__})")
+        return NotDelivered("NOT_REACHED", error.strerror or type(error).__name__)
+    return NotDelivered("NOT_HTTP", type(error).__name__)
 
 
 def require_allowed_scheme(parts: SplitResult) -> None:
@@ -106,18 +106,18 @@ def require_allowed_scheme(parts: SplitResult) -> None:
 
 def _require_accepted(status: int) -> None:
     if 300 <= status < 400:
-        raise NotDelivered("REDIRECTED", f"({status})")
+        raise NotDelivered("REDIRECTED", str(status))
     if status == http.HTTPStatus.GONE:
         raise NotDelivered("GONE", final=True)
     if not 200 <= status < 300:
-        raise NotDelivered("ANSWERED", f"(HTTP {status})")
+        raise NotDelivered("ANSWERED", f"HTTP {status}")
 
 
 def require_allowed_address(host: str, address: Address) -> None:
     """Raises `NotDelivered`; a private address is allowed only under a name of WEBHOOK_PRIVATE_HOSTS."""
     nat64 = settings.NAT64_PREFIXES
     if refusal(address, loopback=True, nat64=nat64):
-        raise NotDelivered("PLACE_NEVER", f"({host})")
+        raise NotDelivered("PLACE_NEVER", host)
     named = host.lower() in {name.lower() for name in settings.WEBHOOK_PRIVATE_HOSTS}
     if not (named or is_public(address, nat64=nat64)):
-        raise NotDelivered("PLACE_FORBIDDEN", f"({host})")
+        raise NotDelivered("PLACE_FORBIDDEN", host)

@@ -6,18 +6,20 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from orderflow.messages import Message, Template, register, storable, text
+
 ADDRESS_REFUSED = "ADDRESS_REFUSED"
 
 
 class NotDelivered(Exception):
-    """``detail`` is added to the reason's text as it is; ``final``: the receiver wants nothing more, ever."""
+    """``detail``: a host, or text of another program; ``final``: the receiver wants nothing more, ever."""
 
     def __init__(self, code: str, detail: str = "", *, final: bool = False) -> None:
         super().__init__(f"{code} {detail}".strip())
         self.code, self.detail, self.final = code, detail, final
 
     def as_row(self) -> dict[str, str]:
-        return {"code": self.code, "detail": self.detail}
+        return {"code": self.code, "detail": storable(self.detail)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,15 @@ REASONS = {
         gettext_noop("The mail server refused an address."), gettext_noop("Check it for a typing error.")
     ),
 }
+# Faults have codes with the same names.
+MESSAGES = {code: f"undelivered.{code.lower()}" for code in REASONS}
+_DETAIL = {"detail": "(%(detail)s)"}
+register({MESSAGES[code]: Template(reason.meaning, optional=_DETAIL) for code, reason in REASONS.items()})
 
 
 def worded(row: dict[str, Any] | None) -> tuple[str, str]:
     """Return cause and hint of a stored error, in the active language."""
     if not row:
         return "", ""
-    reason = REASONS[row["code"]]
-    return f"{_(reason.meaning)} {row['detail']}".rstrip(), _(reason.hint)
+    code = row["code"]
+    return text(Message(MESSAGES[code], detail=row["detail"])), _(REASONS[code].hint)

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from django.utils import timezone
+from django.utils.translation import override
 
 from docs.receivers.verify_webhook import BadSignature, verify
 from erp_connectors import checks
@@ -88,7 +89,7 @@ def test_after_a_failure_it_waits_longer_each_time(site, receiver):
 
     assert all(15 * 2**n <= pause <= 30 * 2**n for n, pause in enumerate(pauses))
     assert sending.due(timezone.now()) == []
-    assert subscription.last_error == {"code": "ANSWERED", "detail": "(HTTP 503)"}
+    assert subscription.last_error == {"code": "ANSWERED", "detail": "HTTP 503"}
 
 
 def test_after_three_days_it_is_given_up_and_a_test_that_gets_through_resumes_it(site, receiver):
@@ -430,6 +431,19 @@ class TestReceiversExample:
         verify(self.SECRET, self.headers(), self.BODY)
 
         assert compared
+
+
+def test_a_failed_delivery_is_stored_as_data_and_shown_in_the_readers_language():
+    row = NotDelivered("ANSWERED", "HTTP 503\0").as_row()
+
+    assert row == {"code": "ANSWERED", "detail": "HTTP 503\ufffd"}
+    assert worded(NotDelivered("NOT_ENCRYPTED").as_row()) == (
+        "The URL does not begin with https://, and plain http is not allowed here.", "Use https.",
+    )  # fmt: skip
+    with override("de"):
+        cause, hint = worded(row)
+    assert cause.endswith(" (HTTP 503\ufffd)")
+    assert {cause, hint} & {*worded(row)} == set()
 
 
 def test_a_secret_is_new_each_time_and_256_bits(site):

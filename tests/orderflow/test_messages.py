@@ -14,6 +14,7 @@ from django.utils.translation import override
 from erp_connectors.fault_records import as_api, cause_of, hint_of
 from erp_connectors.faults import DISK_FULL, FAULT_KINDS, REFUSED_BY_ERP, Fault
 from erp_connectors.models import ERPExportEvent
+from erp_connectors.outbox.delivery_errors import MESSAGES
 from erp_connectors.services.exports.push import push
 from orderflow.messages import (
     FOREIGN_TEXT,
@@ -44,7 +45,7 @@ def trees() -> list[tuple[Path, ast.Module]]:
 
 
 # Their codes come from a table of the fault kinds, of the SFTP engine's texts, or from stored data.
-OTHER_TABLES = {"faults.py", "ssh_messages.py", "session.py", "keys.py", "texts.py"}
+OTHER_TABLES = {"faults.py", "ssh_messages.py", "session.py", "keys.py", "texts.py", "delivery_errors.py"}
 
 
 def codes_of(node: ast.expr, scope: dict[str, ast.expr]) -> list[str]:
@@ -141,7 +142,7 @@ def test_the_code_of_each_message_is_known_before_the_program_runs():
 
 
 def test_each_registered_code_is_used():
-    assert sorted({*TEMPLATES} - BUILT_IN - {*FAULT_KINDS} - literals()) == []
+    assert sorted({*TEMPLATES} - BUILT_IN - {*FAULT_KINDS} - {*MESSAGES.values()} - literals()) == []
 
 
 def test_a_code_has_one_template():
