@@ -32,7 +32,7 @@ def connections() -> Iterator[CheckResult]:
     for one in found:
         if one.state not in (State.OK, State.UNTESTED):
             make = error if one.state in NOTHING_GOES_OUT else warning
-            yield make(f"{_name(one)}: {_told(one)}", (one.problem and one.problem.hint) or OPEN_IT)
+            yield make(f"{_name(one)}: {_describe(one)}", (one.problem and one.problem.hint) or OPEN_IT)
         elif one.state is State.UNTESTED:
             yield warning(f"{_name(one)} was never tested.", OPEN_IT)
     yield from _misnamed(found)
@@ -145,7 +145,7 @@ def _name(one: Health) -> str:
     return f"{one.connection.org.slug} {str(one.connection.pk)[:8]}"
 
 
-def _told(one: Health) -> str:
+def _describe(one: Health) -> str:
     cause = one.problem.cause if one.problem else "The ERP could not be reached last time; it is tried again."
     since = f" Since {_at(one.since)}." if one.since else ""
     waiting = f" {some(one.waiting, 'export waits', 'exports wait')}." if one.waiting else ""

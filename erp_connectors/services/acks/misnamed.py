@@ -91,9 +91,9 @@ class MisnamedFinder:
 
     def files(self) -> list[MisnamedFile]:
         """Return the misnamed files, without those of other orgs, of answered exports, or still being written."""
-        return [file for file in self._found() if not _may_be_unfinished(file, self._now)]
+        return [file for file in self._misnamed_files() if not _may_be_unfinished(file, self._now)]
 
-    def _found(self) -> list[MisnamedFile]:
+    def _misnamed_files(self) -> list[MisnamedFile]:
         named = {meant.filename for _, meant in self._candidates if meant.filename}
         foreign = foreign_filenames(self._connection.org_id, named) if named else set()
         exports = self._exports(named - foreign)
@@ -113,7 +113,7 @@ class MisnamedFinder:
 
     def as_json(self) -> dict[str, Any]:
         """Return the value for `ERPConnection.misnamed_answers`; empty if there are no files."""
-        files = self._found() if self._candidates else []
+        files = self._misnamed_files() if self._candidates else []
         if not files:
             return {}
         shown = [file for file in files if not _may_be_unfinished(file, self._now)]

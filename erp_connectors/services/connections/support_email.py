@@ -39,7 +39,7 @@ def erp_message(connection: ERPConnection, report: ProbeReport | None) -> Suppor
         _("Hello,"),
         _("%(org)s sends orders to your ERP through this dropzone:") % {"org": connection.org.name},
         "\n".join(_facts(connection, dropzone)),
-        *_found(report),
+        *_test_results(report),
         _request(connection, report),
         _("Thank you"),
     ]
@@ -93,7 +93,7 @@ def _facts(connection: ERPConnection, dropzone: Dropzone) -> list[str]:
     return [f"{name}: {value}" for name, value in lines.items() if value]
 
 
-def _found(report: ProbeReport | None) -> list[str]:
+def _test_results(report: ProbeReport | None) -> list[str]:
     if report is None:
         return []
     when = date_format(report.at, "DATETIME_FORMAT")

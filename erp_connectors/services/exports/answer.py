@@ -27,7 +27,7 @@ class AnswerToApply:
         ack = self.ack
         return {
             "code": REFUSED_BY_ERP.code,
-            "params": self._given(),
+            "params": self._refusal_params(),
             "stage": Stage.ACK,
             "attempt": self.export.attempts,
             "time": at.isoformat(),
@@ -36,19 +36,19 @@ class AnswerToApply:
 
     def refusal_message(self) -> Message | None:
         """Return the ERP's reason for a refusal as the message of its event; None if it gave none."""
-        given = self._given()
-        return Message("event.refused", **given) if given else None
+        params = self._refusal_params()
+        return Message("event.refused", **params) if params else None
 
     def conflict_message(self) -> Message:
         """Return the answer as the message of the event of a contradiction."""
         if self.ack.accepted:
             return Message("event.conflict_accepted", source=self.source, number=self.ack.erp_order_id)
-        return Message("event.conflict_refused", source=self.source, **self._given())
+        return Message("event.conflict_refused", source=self.source, **self._refusal_params())
 
-    def _given(self) -> dict[str, str]:
+    def _refusal_params(self) -> dict[str, str]:
         """Return what the ERP gave as the reason of a refusal."""
-        given = {"error_code": self.ack.error_code, "message": self.ack.message}
-        return {name: value for name, value in given.items() if value}
+        params = {"error_code": self.ack.error_code, "message": self.ack.message}
+        return {name: value for name, value in params.items() if value}
 
     def summary(self) -> str:
         """Return the answer in English, for log lines."""

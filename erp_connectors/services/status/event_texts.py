@@ -80,5 +80,5 @@ def event_text(code: str) -> EventText:
 
 def fault_text(record: FaultRecord | None) -> str:
     """Return what went wrong, with the ERP's error code if it gave one."""
-    said = [((record or {}).get("params") or {}).get("error_code"), cause_of(record)]
-    return " — ".join(str(part) for part in said if part)
+    parts = [((record or {}).get("params") or {}).get("error_code"), cause_of(record)]
+    return " — ".join(str(part) for part in parts if part)

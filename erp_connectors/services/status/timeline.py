@@ -70,12 +70,12 @@ def exports_of(draft: DraftOrder) -> list[ERPExport]:
 
 def timeline(draft: DraftOrder, exports: Sequence[ERPExport], *, one: bool = False) -> Timeline:
     """``exports``: all of the order's; or ``one`` of them, with what led to it."""
-    asked = _approvals_and_pushes(draft, exports)
+    requests = _approvals_and_pushes(draft, exports)
     if one:
-        asked = _that_led_to(exports[0], asked)
+        requests = _requests_before(exports[0], requests)
     events, cut = _events(exports)
-    told = [*asked, *_without_pushes(events, asked), *_acks(exports), *_removals(exports)]
-    steps = sorted(told, key=attrgetter("at"))
+    steps = [*requests, *_without_pushes(events, requests), *_acks(exports), *_removals(exports)]
+    steps.sort(key=attrgetter("at"))
     return Timeline(tuple(_timed(steps)), cut)
 
 
@@ -83,12 +83,12 @@ def ack_files_of(exports: Sequence[ERPExport]) -> list[AckFile]:
     """Return the ack files of these exports, also unreadable ones; oldest first, without content."""
     if not exports:
         return []
-    meant = Q()
+    named = Q()
     for export in exports:
-        meant |= Q(name__icontains=export.filename)
+        named |= Q(name__icontains=export.filename)
     # Few rows have such a status, so that looking into their names costs little.
     not_understood = Q(org=exports[0].org_id, export=None, status__in=NOT_UNDERSTOOD)
-    mine = AckFile.objects.filter(Q(export__in=exports) | not_understood & meant)
+    mine = AckFile.objects.filter(Q(export__in=exports) | not_understood & named)
     newest = mine.defer("body").order_by("-first_seen_at", "-pk")[:LONGEST]
     return list(reversed(newest))
 
@@ -123,7 +123,7 @@ def _with_an_approval(draft: DraftOrder, steps: list[Step]) -> list[Step]:
     return [_step(draft.approved_at, Action.DRAFT_APPROVED, who=who), *steps]
 
 
-def _that_led_to(export: ERPExport, steps: Sequence[Step]) -> list[Step]:
+def _requests_before(export: ERPExport, steps: Sequence[Step]) -> list[Step]:
     """The approval that it was sent under, and its push."""
     approvals = [step for step in steps if step.export is None and step.at <= export.created_at]
     return [*approvals[-1:], *(step for step in steps if step.export)]
@@ -152,10 +152,12 @@ def _event(row: ERPExportEvent, export: ERPExport) -> Step:
     )
 
 
-def _without_pushes(events: Iterable[Step], asked: Iterable[Step]) -> list[Step]:
+def _without_pushes(events: Iterable[Step], requests: Iterable[Step]) -> list[Step]:
     """Drop the event of a push that the audit log has, too: only the log tells a retry from a push."""
-    told = {step.export.pk for step in asked if step.export}
-    return [step for step in events if not (step.code == "pushed" and step.export and step.export.pk in told)]
+    audited = {step.export.pk for step in requests if step.export}
+    return [
+        step for step in events if not (step.code == "pushed" and step.export and step.export.pk in audited)
+    ]
 
 
 def _acks(exports: Sequence[ERPExport]) -> list[Step]:

@@ -53,7 +53,8 @@ def examine_ack(connector: Connector[Any], name: str, body: bytes) -> FileCheck:
         file=name,
         fine=True,
         says=" ".join(
-            f"{_said(ack)} It answers {ack.export_filename or answered.export_filename}." for ack in acks
+            f"{_describe_answer(ack)} It answers {ack.export_filename or answered.export_filename}."
+            for ack in acks
         ),
         advice=tuple(_advice(connector, body)),
     )
@@ -79,7 +80,7 @@ def examine_export(connector: Connector[Any], name: str, body: bytes) -> FileChe
     )
 
 
-def _said(ack: Ack) -> str:
+def _describe_answer(ack: Ack) -> str:
     at = f", processed at {ack.processed_at:%Y-%m-%d %H:%M:%S} UTC" if ack.processed_at else ""
     if ack.accepted:
         return f"accepted as {ack.erp_order_id}{at}."

@@ -127,16 +127,16 @@ def remarks_on(upload: Upload, file: WriteResult | errors.SshError) -> Iterator[
     if isinstance(file, errors.SshError):
         return
     if isinstance(file.look, errors.StatusError):
-        yield Message("remark.size_not_confirmed", why=_said(file.look))
+        yield Message("remark.size_not_confirmed", why=_server_text(file.look))
     elif remark := mode_remark(upload, file.look.permissions):
         yield remark
     elif file.mode_refused and file.look.permissions is None:
-        yield Message("remark.file_mode_refused", why=_said(file.mode_refused))
+        yield Message("remark.file_mode_refused", why=_server_text(file.mode_refused))
     if file.sync_refused:
-        yield Message("remark.fsync_refused", why=_said(file.sync_refused))
+        yield Message("remark.fsync_refused", why=_server_text(file.sync_refused))
 
 
-def _said(refusal: errors.StatusError) -> str:
+def _server_text(refusal: errors.StatusError) -> str:
     return refusal.text.rstrip(". ") or f"status {refusal.code}"
 
 
