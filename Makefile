@@ -54,7 +54,7 @@ test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and Post
 test-deep: PROCESSES = 4
 test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: $(INSTALLED) ## the rest of the tests: kills over SSH, browsers, slow servers, fuzzing
-	$(PYTEST) --tier=deep --database=sqlite -n 6 $(ARGS)
+	$(PYTEST) --tier=deep --database=sqlite $(ARGS)
 	$(PYTEST) --tier=deep --database=postgres $(ARGS)
 
 screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromium and an OpenSSH server

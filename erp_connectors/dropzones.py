@@ -8,7 +8,14 @@ import structlog
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connection_config import parse_config
-from erp_connectors.faults import CONFIG_INVALID, CONNECTOR_UNKNOWN, INTERNAL_ERROR, Fault, Scope
+from erp_connectors.faults import (
+    CONFIG_INVALID,
+    CONNECTOR_UNKNOWN,
+    INTERNAL_ERROR,
+    Fault,
+    Scope,
+    exception_in,
+)
 from erp_connectors.models import ERPConnection
 from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.transports.base import ServerLimits
@@ -32,7 +39,7 @@ def dropzone_of(connection: ERPConnection) -> Dropzone:
     except Exception as error:
         # A connector or transport of another package must not stop the work on other connections.
         log.exception("config.internal_error", connection_id=str(connection.pk))
-        raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in parse.", scope=Scope.CONNECTION) from error
+        raise Fault(INTERNAL_ERROR, exception_in("parse", error), scope=Scope.CONNECTION) from error
     return replace(dropzone, org_slug=connection.org.slug, limits=limits_of(connection))
 
 

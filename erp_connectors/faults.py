@@ -279,6 +279,12 @@ register(
         for kind in FAULT_KINDS.values()
     }
 )
+register({"fault.exception_in": "%(error)s in %(method)s."})
+
+
+def exception_in(method: str, error: Exception) -> Message:
+    """Return the detail for what a method must not raise. The error's text may hold a secret: only the log has it."""
+    return Message("fault.exception_in", error=type(error).__name__, method=method)
 
 
 class Fault(Exception):

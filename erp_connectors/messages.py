@@ -42,7 +42,7 @@ register(
         "sftp.not_there": "The file is not there.",
         "sftp.not_listed": "The folder could not be listed, so whether the file was renamed is not known.",
         "file.not_a_folder": "A file with the name of the folder exists.",
-        "file.size": "It has %(size)s bytes instead of %(expected)s bytes.",
+        "file.size": "Its size in bytes is %(size)s instead of %(expected)s.",
         "file.too_large": "It has more than %(most)s bytes.",
         "file.free_space": "%(free)s bytes are free.",
         "host.not_a_name": "%(host)s is not a host name.",
@@ -61,7 +61,7 @@ register(
         "render.not_approved": "The order is not approved.",
         "delivery.staged_at": "It was staged at %(destination)s.",
         "delivery.earlier_file": "The earlier file is %(name)s.",
-        "acceptance.no_ack_folder": "The connection has no ack folder, so no day would ever end.",
+        "acceptance.no_ack_folder": "The connection has no ack folder, so the test would never end.",
         "connector.unknown": "There is no connector type %(type)s; this deployment has %(known)s.",
         "config.row_unreadable": "%(kind)s %(id)s: %(why)s.",
     }
@@ -105,8 +105,8 @@ register(
         "sent to the place that it was entered for",
         "config.folder_not_allowed": "lies outside the folders that this deployment allows; choose a folder below one "
         "of DROPZONE_ROOTS",
-        "config.folder_in_use": "is used by another org, or lies in or around one of its folders; choose a folder of "
-        "your own",
+        "config.folder_in_use": "is used by another org, or lies in one of its folders or around its ack folder; "
+        "choose a folder of your own",
     }
 )
 register(

@@ -39,7 +39,7 @@ TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 SAME = {
     "Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s", "Admin",
     "Integrator", "User", "Filter", "export", "user", "status",
-    "Webhook", "Organisation: %(org)s", "Code",
+    "Webhook", "Organisation: %(org)s", "Code", "%(error)s in %(method)s.",
 }  # fmt: skip
 
 

@@ -58,13 +58,13 @@ def play(
             next(transport.list(folder), None)
     results = []
     for number, day in enumerate(scenario.days):
-        result = _play_day(scenario, connection, actor, day, seed=f"{scenario.seed}-{number}")
+        result = _run_day(scenario, connection, actor, day, seed=f"{scenario.seed}-{number}")
         done(result)
         results.append(result)
     return results
 
 
-def _play_day(
+def _run_day(
     scenario: Scenario, connection: ERPConnection, actor: User, day: ScenarioDay, *, seed: str
 ) -> DayResult:
     fault_plan = FaultPlan(day.lost, day.disk_full, random.Random(seed))  # noqa: S311  # repeatable, not secret

@@ -56,7 +56,7 @@ TEMPLATES: dict[str, str] = {
     "ssh.password_expired": "User %(user)s: the server asks for a new password, so the present one has expired.",
     "ssh.key_unused": "The server does not ask for a key.",
     "ssh.offers_methods": "The server offers only: %(methods)s.",
-    "ssh.wants_more": "The server accepted %(accepted)s, but also wants: %(methods)s.",
+    "ssh.wants_more": "The server accepted %(accepted)s, but also requires: %(methods)s.",
     "ssh.refused_second": "The server accepted %(accepted)s, but not %(refused)s.",
     "ssh.by_key": "the key %(key)s",
     "ssh.by_password": "the password",
@@ -81,7 +81,7 @@ TEMPLATES: dict[str, str] = {
     "ssh.key_putty_version": "The key is in version %(version)s of PuTTY's format; open it in a current PuTTYgen and "
     "save it again.",
     "ssh.key_putty_encryption": "The key is encrypted in a way that PuTTY does not use.",
-    "ssh.not_sftp": "What answers is not SFTP.",
+    "ssh.not_sftp": "The reply is not SFTP.",
     "ssh.version": "The server speaks version %(version)s.",
     "ssh.no_version": "The server did not answer with its version.",
     "ssh.no_algorithms": "The server's first packet does not list its algorithms.",

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from erp_connectors.dropzone_paths import is_absolute
-from erp_connectors.faults import INTERNAL_ERROR, Fault, Scope
+from erp_connectors.faults import INTERNAL_ERROR, Fault, Scope, exception_in
 from erp_connectors.port_types import Entry
 from orderflow import tracing
 
@@ -61,8 +61,7 @@ def faults_only(adapter: type, call: str, transport: Closable | None = None) -> 
         log.exception("transport.internal_error", transport=adapter.__name__, call=call)
         if transport is not None:
             transport.close()
-        # The text of the exception may hold a secret, so only the log has it.
-        raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in {call}.", scope=Scope.CONNECTION) from error
+        raise Fault(INTERNAL_ERROR, exception_in(call, error), scope=Scope.CONNECTION) from error
 
 
 def batch(

@@ -119,7 +119,7 @@ def answered(make_cell: MakeCell) -> Callable[..., Answered]:
         first, second, third, fourth = exports = cell.push(4)
         cell.finished()
         cell.answer(f"ack_{fourth.filename}", BROKEN)
-        cell.poll()  # it might still be written to; the next look settles it
+        cell.poll()  # it might still be written to; the next poll decides it
         cell.answer(f"ack_{first.filename}", ACCEPTED % 1)
         cell.answer(f"error_{second.filename}.json", REFUSED)
         cell.answer(f"ack_{third.filename}", ACCEPTED % 3)

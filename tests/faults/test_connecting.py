@@ -174,7 +174,7 @@ def test_the_key_is_wrong(erp_at, openssh, lines):
 def test_the_key_alone_is_not_enough(erp_at, openssh):
     server = openssh("AuthenticationMethods publickey,publickey")
     message = assert_told(erp_at(server), "LOGIN_REFUSED", step="login")
-    assert "also wants: publickey" in message
+    assert "also requires: publickey" in message
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_the_disk_is_full(erp_at, openssh, tmp_path):
         erp = erp_at(server)
         (server.root / "in" / "blob").write_bytes(os.urandom(65536))
 
-        assert "bytes are left" in assert_told(erp, "DISK_FULL", step="export_path")
+        assert "bytes are free" in assert_told(erp, "DISK_FULL", step="export_path")
         assert erp.published() == erp.leftovers() == []
         export = erp.connection.exports.get()
 

@@ -87,7 +87,7 @@ def test_a_real_server_that_wants_key_and_password(tmp_path, erp_at):
         erp = erp_at(server, ssh_key=private_text(key), password=PASSWORD)
         assert erp.delivered().status == ExportStatus.SENT
         without_password = erp_at(server, ssh_key=private_text(key), password=None)
-        assert "also wants: password" in assert_told(without_password, "LOGIN_REFUSED", step="login")
+        assert "also requires: password" in assert_told(without_password, "LOGIN_REFUSED", step="login")
 
 
 def test_a_wrong_password_after_the_key_is_told_as_that(stepwise):
@@ -128,7 +128,7 @@ def test_a_second_hidden_question_is_not_answered_with_the_password(stepwise):
 
     message = assert_told(erp, "LOGIN_REFUSED", step="login")
 
-    assert "accepted the password, but also wants: keyboard-interactive" in message
+    assert "accepted the password, but also requires: keyboard-interactive" in message
     assert gates[-1].tried == [PASSWORD_STEP]
 
 

@@ -13,7 +13,8 @@ UPDATE erp_connectors_erpexport SET error_json = jsonb_build_object('code', 'REF
 WHERE status = 'FAILED'
 """
 _CONFLICTS = """
-UPDATE erp_connectors_erpexport SET conflict_json = '{"file": "error_x.json", "erp_order_id": ""}'
+UPDATE erp_connectors_erpexport SET conflict_json = '{"file": "error_x.json", "erp_order_id": "",
+  "time": "2026-01-01T00:00:00+00:00"}'
 WHERE status = 'ACKED' AND abs(hashtext(id::text)) % 5000 = 0
 """
 _ACK_FILES = """

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import structlog
 
 from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.faults import INTERNAL_ERROR, Fault
+from erp_connectors.faults import INTERNAL_ERROR, Fault, exception_in
 
 log = structlog.get_logger(__name__)
 
@@ -24,4 +24,4 @@ def as_fault(method: str, path: str, *, quiet: bool = False) -> Iterator[None]:
     except Exception as error:
         if not quiet:
             log.exception("connector.internal_error", method=method, path=path)
-        raise Fault(INTERNAL_ERROR, f"{type(error).__name__} in {method}.", path=path) from error
+        raise Fault(INTERNAL_ERROR, exception_in(method, error), path=path) from error

@@ -119,7 +119,7 @@ class OrderFiles:
         elif export.failed_as == FailedAs.UNKNOWN:
             what, to_do = (
                 "Its delivery broke off with an unknown outcome; it was published after all.",
-                "Retry the push: that settles it, and sends nothing twice.",
+                "Retry the push: it resolves the outcome, and sends nothing twice.",
             )
         else:
             what, to_do = (

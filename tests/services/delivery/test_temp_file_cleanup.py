@@ -50,7 +50,7 @@ def deliver_something(site):
 
 
 @pytest.mark.parametrize("state", ENDED, ids=lambda state: state.get("failed_as") or state["status"])
-def test_what_a_settled_export_left_is_removed(site, state):
+def test_what_an_ended_export_left_is_removed(site, state):
     export = an_export(site, **state)
     leave(site, f"{export.filename}.1.tmp", f"{export.filename}.3.tmp", f"{export.filename}.2.withdrawn.tmp")
 

@@ -1,4 +1,4 @@
-"""Outcome unknown: whoever settles it is killed or frozen on the way, and the order still goes out once."""
+"""Outcome unknown: the process that resolves it is killed or frozen on the way, and the order is still sent once."""
 
 import pytest
 from django.utils import timezone
