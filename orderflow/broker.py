@@ -1,17 +1,12 @@
 """django-q2's queue in the database, by the database's clock: see `orderflow.jobs`."""
 
 from datetime import datetime, timedelta
-from math import inf
-from time import monotonic, sleep
+from time import sleep
 
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 
 from orderflow import clock
-
-# After a task, a queue is looked at often: tasks come in bursts, as a push wakes a delivery and its answers a poll.
-BURST_SECONDS = 0.5
-BURST_POLL = 0.05
 
 
 class DatabaseClockBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
@@ -20,8 +15,6 @@ class DatabaseClockBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     By its own clock, a host that is ahead would enqueue tasks that the others take hours later, and take tasks again
     that the others are still working on.
     """
-
-    _last_task = -inf
 
     def timeout(self, task: object) -> datetime:
         return clock.now() + timedelta(seconds=Conf.RETRY)
@@ -43,10 +36,8 @@ class DatabaseClockBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         rows = self.get_connection()
         free = list(rows.filter(key=self.list_key, lock__lt=clock.now())[: Conf.BULK])
         if not free:
-            in_burst = monotonic() - self._last_task < BURST_SECONDS
-            sleep(min(BURST_POLL, Conf.POLL) if in_burst else Conf.POLL)
+            sleep(Conf.POLL)
             return None
-        self._last_task = monotonic()
         # Of several clusters that saw the same task, one changes the lock it saw.
         return [
             (task.pk, task.payload)

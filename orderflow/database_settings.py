@@ -19,7 +19,6 @@ def database(var: Path, *, row_level_security: bool) -> dict[str, Any]:
                 "remove ROW_LEVEL_SECURITY."
             )
         make_folder(Path(config["NAME"]).resolve().parent)
-        config["ENGINE"] = "orderflow.sqlite3"
         # IMMEDIATE: a transaction that reads and then writes would otherwise fail when another one wrote meanwhile.
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",

@@ -47,7 +47,7 @@ orderflow: archive_settings, database_settings, log_settings, development, pagin
 orderflow: message_field
 orderflow: input_rules, secrets, environment, clock, transitions, row_updates, tracing, queue_guard, subprocess_group
 orderflow: typing_patches, translated_model_names, viewer_timezone, headers, debug_pages, outage, database_faults
-orderflow: messages, durations, backoff, pooler, formats, api_settings, client_io, private_files, sqlite3
+orderflow: messages, durations, backoff, pooler, formats, api_settings, client_io, private_files
 """.strip()
 
 # entry: what it must not import, though it is below

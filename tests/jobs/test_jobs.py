@@ -8,10 +8,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
-from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 
-from orderflow import broker, jobs
+from orderflow import jobs
 from orderflow.broker import DatabaseClockBroker
 from orderflow.tenancy import scope
 
@@ -70,21 +69,6 @@ def test_tasks_that_nobody_took_are_counted() -> None:
     jobs.enqueue(TASK)
     jobs.enqueue(TASK)
     assert jobs.waiting() == 2
-
-
-def test_a_queue_is_looked_at_often_after_a_task_and_seldom_while_idle(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(broker, "sleep", slept.append)
-    queue, seconds = DatabaseClockBroker(), Conf.POLL
-    queue.dequeue()
-    jobs.enqueue(TASK)
-    assert queue.dequeue()
-    queue.dequeue()
-    queue._last_task -= broker.BURST_SECONDS
-    queue.dequeue()
-    assert slept == [seconds, broker.BURST_POLL, seconds]
 
 
 def schedules() -> list[tuple[str, str, int]]:
