@@ -20,6 +20,7 @@ from erp_connectors.connectors.base import NoOptions
 from erp_connectors.faults import HOST_KEY_CHANGED, Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.connections.connection_test import run_test
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import NoActiveConnection, push
 from erp_connectors.sftp.key_pairs import new_private_key, public_half
@@ -381,17 +382,35 @@ def test_the_mail_before_any_test_asks_for_what_is_needed(client):
     assert "BEGIN OPENSSH" not in page
 
 
-def test_a_test_of_what_was_changed_since_counts_no_longer(client):
+def again(row: ERPConnection) -> ERPConnection:
+    return ERPConnection.objects.get(pk=row.pk)
+
+
+def test_a_change_of_the_settings_removes_the_result_of_the_last_test(client):
     row = added(client)
     client.post(reverse("admin:erp_connection_test", args=[row.pk]))
-    assert "changed after the test" not in client.get(change(row)).content.decode()
+    assert again(row).last_test_success is False
 
     client.post(change(row), {**SFTP, "password": "", "export_path": "/out"})
 
-    assert "changed after the test" in client.get(change(row)).content.decode()
-    shown = client.get(reverse("admin:erp_connection_test", args=[row.pk]))
-    assert "changed after the test" in shown.content.decode()
-    assert shown.context["report"] is None  # neither its steps nor its result in the mail
+    assert (again(row).last_test_at, again(row).last_test_success, again(row).test_report) == (
+        None,
+        None,
+        None,
+    )
+    assert "Not tested with these settings" in client.get(change(row)).content.decode()
+    assert client.get(reverse("admin:erp_connection_test", args=[row.pk])).context["report"] is None
+
+
+def test_the_result_for_settings_that_were_changed_meanwhile_is_not_recorded(client):
+    row = added(client)
+    steps = run_test(row.pk, actor=None)
+    next(steps)
+
+    client.post(change(row), {**SFTP, "password": "", "export_path": "/out"})
+    list(steps)
+
+    assert again(row).test_report is None
 
 
 def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(client):

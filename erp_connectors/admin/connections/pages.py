@@ -24,7 +24,7 @@ from erp_connectors.services.connections.capabilities import SERVER_CAPABILITIES
 from erp_connectors.services.connections.endpoint import where_of
 from erp_connectors.services.connections.host_keys import Comparison
 from erp_connectors.services.connections.support_email import erp_message
-from erp_connectors.services.connections.test_report import ReportedStep, is_outdated, last_report
+from erp_connectors.services.connections.test_report import ReportedStep, last_report
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.admin import OrgScopedAdmin
 from orderflow.tenancy.permissions import signed_in
@@ -143,9 +143,7 @@ def _line(place: str, template: str, context: dict[str, Any]) -> str:
 
 
 def _outcome(connection: ERPConnection) -> dict[str, Any]:
-    last = last_report(connection)
-    outdated = is_outdated(last, connection)
-    report = None if outdated else last
+    report = last_report(connection)
     found = report.server_capabilities if report else {}
     return {
         "connection": connection,
@@ -153,7 +151,6 @@ def _outcome(connection: ERPConnection) -> dict[str, Any]:
         "server_capabilities": [
             (_(label), found[name]) for name, label in SERVER_CAPABILITIES.items() if name in found
         ],
-        "outdated": outdated,
         "message": erp_message(connection, report),
     }
 

@@ -15,7 +15,7 @@ from erp_connectors.port_types import PresentedKey
 from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, expiry_warnings
 from erp_connectors.services.connections.host_keys import PlannedHostKey, pinned_keys, planned_keys
 from erp_connectors.services.connections.support_email import next_public_key, own_public_key
-from erp_connectors.services.connections.test_report import is_outdated, last_report
+from erp_connectors.services.connections.test_report import last_report
 
 HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
 
@@ -32,7 +32,6 @@ class Setup:
     expiry_warnings: Sequence[ExpiryWarning]
     problem: dict[str, Any] | None
     tested: bool | None
-    changed_since: bool
     failed_with: str
 
     @property
@@ -58,7 +57,6 @@ def setup_of(connection: ERPConnection) -> Setup:
         pinned=pinned_keys(connection) if config else (),
         problem=next((one for one in held_for if _undecided(one, connection)), None),
         tested=connection.last_test_success,
-        changed_since=is_outdated(report, connection),
         failed_with=report.failed.code if report and report.failed else "",
     )
 

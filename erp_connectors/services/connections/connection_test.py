@@ -59,14 +59,19 @@ def test_connection(connection_id: UUID, *, actor: User | None) -> list[ProbeSte
 
 
 def run_test(connection_id: UUID, *, actor: User | None) -> Iterator[ProbeStep]:
-    """Do what `test_connection` does, and yield each step when it is done. A test that is abandoned is not recorded."""
+    """Do what `test_connection` does, and yield each step when it is done.
+
+    The result is not recorded if the test is abandoned, or if the connection was changed meanwhile.
+    """
     connection = ERPConnection.objects.get(pk=connection_id)
     steps: list[ProbeStep] = []
     met = ServerLimits()
 
     def done(transport: Transport) -> None:
         nonlocal met
-        store_renewed(connection.pk, transport.renewed())
+        if renewed := transport.renewed():
+            store_renewed(connection.pk, renewed)
+            connection.refresh_from_db(fields=["updated_at"])
         met = transport.limits()
 
     try:
@@ -260,9 +265,8 @@ def _raise_first(outcomes: list[Fault | None]) -> None:
 def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits, actor: User | None) -> None:
     now, ok = clock.now(), all(step.ok for step in steps)
     report = ProbeReport.of(steps, at=now, by=actor.email if actor else "")
-    ERPConnection.objects.filter(pk=connection.pk).update(
-        last_test_at=now, last_test_success=ok, test_report=report.as_row()
-    )
+    tested = ERPConnection.objects.filter(pk=connection.pk, updated_at=connection.updated_at)
+    recorded = tested.update(last_test_at=now, last_test_success=ok, test_report=report.as_row())
     failed = next((step.fault for step in steps if step.fault), None)
     record(
         Entry(
@@ -274,7 +278,7 @@ def _record(connection: ERPConnection, steps: list[ProbeStep], met: ServerLimits
             after={"success": ok, "code": failed.code if failed else None},
         )
     )
-    if ok:
+    if ok and recorded:
         ERPConnection.objects.filter(pk=connection.pk).update(server_limits=as_row(met))
         circuit.success(connection.pk, now=now)
         retry_moves(connection.pk)

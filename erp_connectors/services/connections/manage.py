@@ -46,7 +46,7 @@ def create_connection(
     connection = ERPConnection(org=org, connector_type=connector_type, config=dict(config))
     _date_secrets(connection, {})
     with transaction.atomic():
-        _save(connection)
+        _save(connection, new_config=True)
         _audit(connection, Action.CONNECTION_CREATED, actor, changed=sorted(config))
         _audit_pinned(connection, {}, actor)
     return connection
@@ -72,7 +72,7 @@ def change_connection(
         if not changed:
             return connection
         _require_own_folders(connection)
-        _save(connection)
+        _save(connection, new_config=changed != ["status"])
         disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
         _audit(
             connection,
@@ -242,12 +242,17 @@ def _require_own_folders(connection: ERPConnection) -> None:
             require_own_folders(connection.org, dropzone_of(connection))
 
 
-def _save(connection: ERPConnection) -> None:
+def _save(connection: ERPConnection, *, new_config: bool) -> None:
+    """Save the connection. Without the result of a test if that tested another config."""
+    row = ERPConnection.objects.filter(pk=connection.pk)
     try:
         with transaction.atomic():
             connection.save()
             # What was waited for may be just what was changed.
-            ERPConnection.objects.filter(pk=connection.pk).update(poll_retry_at=None, server_limits={})
+            row.update(poll_retry_at=None, server_limits={})
+            if new_config:
+                connection.last_test_at = connection.last_test_success = connection.test_report = None
+                row.update(last_test_at=None, last_test_success=None, test_report=None)
             retry_moves(connection.pk)
         transaction.on_commit(partial(sessions.session_pool.close, connection.pk))
     except IntegrityError:

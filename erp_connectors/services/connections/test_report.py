@@ -87,11 +87,6 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
         return row
 
 
-def is_outdated(report: ProbeReport | None, connection: ERPConnection) -> bool:
-    """Return True if the connection was changed after the test, so the result says nothing about it."""
-    return report is not None and report.at < connection.updated_at
-
-
 @cache
 def step_labels() -> dict[str, str]:
     """Return the labels of all steps by name."""
@@ -100,5 +95,6 @@ def step_labels() -> dict[str, str]:
 
 
 def last_report(connection: ERPConnection) -> ProbeReport | None:
+    """Return the result of the last test with the present settings; a change of them removes it."""
     row = connection.test_report
     return msgspec.convert(row, ProbeReport) if row else None
