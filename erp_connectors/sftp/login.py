@@ -67,7 +67,7 @@ class Login:
                 if not more:
                     return
                 self._asked = more
-        raise LoginRefused(self._missing().redacted(self._hide))
+        raise LoginRefused(self._missing())
 
     @property
     def method(self) -> LoginMethod:
@@ -108,11 +108,12 @@ class Login:
         transport = self._transport
         if not (transport.is_active() or transport.denied):
             return ConnectionLost(Text("ssh.in_login"))
+        user = self._hide(self._username)
         if isinstance(error, PasswordExpired):
-            reasons = [Text("ssh.password_expired", user=self._username)]
+            reasons = [Text("ssh.password_expired", user=user)]
         else:
-            why = (transport.denied or str(error)).rstrip(".")
-            reasons = [Text("ssh.login_refused", user=self._username, error=why)]
+            why = self._hide(transport.denied or str(error)).rstrip(".")
+            reasons = [Text("ssh.login_refused", user=user, error=why)]
         if self.accepted:
             reasons.append(
                 Text("ssh.refused_second", accepted=self._accepted_methods(), refused=self._named(method))
@@ -120,10 +121,11 @@ class Login:
         if method == KEY:
             reasons += self._about_key_type(error)
         if self._unanswered:
-            reasons.append(Text("ssh.asks", questions=", ".join(f"“{one}”" for one in self._unanswered)))
+            questions = self._hide(", ".join(f"“{one}”" for one in self._unanswered))
+            reasons.append(Text("ssh.asks", questions=questions))
         elif self._asked is not None and not self.accepted:
             reasons.append(self._missing())
-        return LoginRefused(*(reason.redacted(self._hide) for reason in reasons))
+        return LoginRefused(*reasons)
 
     def _about_key_type(self, error: paramiko.AuthenticationException) -> list[Text]:
         """Return the text about the type of the key; empty unless it may be the cause."""
@@ -132,12 +134,12 @@ class Login:
         kind, listed = self._key.get_name(), self._transport.signatures
         ours = _RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)
         if isinstance(error, KeyTypeRefused) or (listed and not {*ours} & {*listed}):
-            accepted = ", ".join(listed)
+            accepted = self._hide(", ".join(listed))
             return [Text("ssh.key_type_refused", type=kind, signatures=", ".join(ours), accepted=accepted)]
         return [Text("ssh.key_needs_sha1")] if kind == "ssh-rsa" and not listed else []
 
     def _missing(self) -> Text:
-        wanted = ", ".join(self._asked or [])
+        wanted = self._hide(", ".join(self._asked or []))
         if self.accepted:
             return Text("ssh.wants_more", accepted=self._accepted_methods(), methods=wanted)
         return Text("ssh.offers_methods", methods=wanted)

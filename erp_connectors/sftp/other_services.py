@@ -3,6 +3,7 @@
 import re
 
 from erp_connectors.sftp.errors import FtpServerAnswers, SshError, TlsServerAnswers, WebServerAnswers
+from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.texts import Text
 
 # The text about the usual service of a port, for a server that sends nothing: OpenSSL hangs up without an alert.
@@ -19,9 +20,9 @@ _MAIL = re.compile(rb"E?SMTP", re.IGNORECASE)
 _TLS = re.compile(rb"[\x15\x16]\x03[\x00-\x04]")
 
 
-def other_service(greeting: bytes) -> SshError | None:
+def other_service(greeting: bytes, hide: Redact) -> SshError | None:
     """Return the error that names the service; None if the first bytes do not show it."""
-    says = Text("ssh.says", greeting=first_line(greeting))
+    says = Text("ssh.says", greeting=first_line(greeting, hide))
     if _HTTP.match(greeting):
         return WebServerAnswers(says)
     if _TLS.match(greeting):
@@ -31,6 +32,7 @@ def other_service(greeting: bytes) -> SshError | None:
     return None
 
 
-def first_line(greeting: bytes) -> str:
+def first_line(greeting: bytes, hide: Redact) -> str:
     line = greeting.strip().splitlines()[:1]
-    return line[0][:MAX_LINE].decode("utf-8", "replace") if line else ""
+    # Cut afterwards: half a secret is not found any more.
+    return hide(line[0].decode("utf-8", "replace"))[:MAX_LINE] if line else ""

@@ -43,13 +43,13 @@ def handshake_error(error: Exception, transport: GuardedTransport | None, hide: 
     if transport and transport.remote_version and isinstance(error, EOFError | OSError):
         return ConnectionLost(Text("ssh.in_handshake"))
     if "banner" in text.lower() or isinstance(error, EOFError | ConnectionResetError):
-        says = (Text("ssh.says", greeting=hide(first_line(greeting))),) if greeting else ()
-        if other := other_service(greeting):
+        says = (Text("ssh.says", greeting=first_line(greeting, hide)),) if greeting else ()
+        if other := other_service(greeting, hide):
             return other
         if "Invalid" in text or "Indecipherable" in text:
             return HandshakeFailed(Text("ssh.greets_otherwise"), *says)
         return ServerBusy(Text("ssh.closed_before_greeting"), *says)
-    return HandshakeFailed(*sentence_of(text))
+    return HandshakeFailed(*sentence_of(hide(text)))
 
 
 def no_common_algorithm(problem: str, offer: Offer | None, *, legacy: bool) -> SshError:

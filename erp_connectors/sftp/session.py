@@ -87,7 +87,7 @@ class Session:
             try:
                 login.run()
             except PEER_ERRORS as error:
-                raise ConnectionLost(Text("ssh.in_login"), *sentence_of(error)) from None
+                raise ConnectionLost(Text("ssh.in_login"), *self._sentence(error)) from None
         if needs_key and KEY not in login.accepted:
             raise LoginRefused(Text("ssh.key_unused"))
         return login.method
@@ -150,8 +150,11 @@ class Session:
 
     def _no_sftp(self, error: Exception) -> SshError:
         if not self._require_transport().is_active():
-            return ConnectionLost(Text("ssh.after_login"), *sentence_of(error))
-        return SftpUnavailable(*sentence_of(error))
+            return ConnectionLost(Text("ssh.after_login"), *self._sentence(error))
+        return SftpUnavailable(*self._sentence(error))
+
+    def _sentence(self, error: Exception) -> tuple[Text, ...]:
+        return sentence_of(self._hide(str(error)))
 
     @property
     def address(self) -> str:

@@ -5,7 +5,7 @@ Each is a whole sentence, except `ssh.by_…`, which are parameters of other tex
 Users of the engine may translate the templates. Text of a server is a parameter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -102,7 +102,10 @@ TEMPLATES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True, init=False)
 class Text:
-    """A template's code and its parameters. They can be shown and stored, and never hold a secret."""
+    """A template's code and its parameters. They can be shown and stored, and never hold a secret.
+
+    Long parameters are cut: remove secrets before, since a part of one is not found.
+    """
 
     code: str
     params: Mapping[str, Param]
@@ -121,9 +124,6 @@ class Text:
     def __str__(self) -> str:
         return TEMPLATES[self.code] % {name: str(value) for name, value in self.params.items()}
 
-    def redacted(self, hide: Callable[[str], str]) -> "Text":
-        return Text(self.code, **{name: _redacted(value, hide) for name, value in self.params.items()})
-
 
 def sentence_of(error: Exception | str) -> tuple[Text, ...]:
     """Return the text of a library's error or of a server as a sentence; nothing if it is empty."""
@@ -141,9 +141,3 @@ def showable(text: str, most: int) -> str:
     if not shown.isprintable():
         shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in shown)
     return f"{shown}…" if len(text) > most else shown
-
-
-def _redacted(value: Param, hide: Callable[[str], str]) -> Param:
-    if isinstance(value, Text):
-        return value.redacted(hide)
-    return hide(value) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ import asyncssh as ssh
 import pytest
 
 from erp_connectors.services.connections.connection_test import test_connection as run_test
+from erp_connectors.sftp.texts import MAX_TEXT
 from erp_connectors.sftp.wire import string
 from erp_connectors.states import ExportStatus
 from tests.faults.conftest import assert_told
@@ -130,6 +131,16 @@ def test_a_second_hidden_question_is_not_answered_with_the_password(stepwise):
 
     assert "accepted the password, but also requires: keyboard-interactive" in message
     assert gates[-1].tried == [PASSWORD_STEP]
+
+
+def test_a_password_at_the_end_of_a_shortened_question_is_hidden(stepwise):
+    question = "x" * (MAX_TEXT - 10) + PASSWORD + " was wrong. Again:"
+    erp, _ = stepwise(QUESTIONS, ssh_key=None, questions=((question, True),))
+
+    message = assert_told(erp, "LOGIN_REFUSED", step="login")
+
+    assert "xxx[hidden]" in message
+    assert PASSWORD[:5] not in message
 
 
 def test_an_expired_password_is_told_as_that(tmp_path, erp_at):
