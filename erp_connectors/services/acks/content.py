@@ -15,12 +15,11 @@ def ack_of(row: AckFile) -> Ack:
 
 
 def body_of(row: AckFile) -> bytes:
-    """Return the bytes of the file, which the row of its first answer has; empty if they were removed."""
+    """Return the bytes of the file, which the first row of it that is kept has; empty if they were removed."""
     if row.part and row.body is None:
-        first = AckFile.objects.filter(
-            connection=row.connection_id, name=row.name, part=0, moved_at=row.moved_at
-        )
-        return bytes(first.values_list("body", flat=True).first() or b"")
+        rows = AckFile.objects.filter(connection=row.connection_id, name=row.name, moved_at=row.moved_at)
+        with_body = rows.exclude(body=None).order_by("part")
+        return bytes(with_body.values_list("body", flat=True).first() or b"")
     return bytes(row.body or b"")
 
 

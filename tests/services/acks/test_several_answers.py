@@ -369,6 +369,19 @@ class TestAFileThatIsPartlyDecided:
         assert (row.moved_to, body_of(row)) == ("", text)
         assert not AckFile.objects.present().exists()
 
+    def test_and_removed_keeps_its_text_for_each_decided_answer(self, site):
+        first, second = sent(site, 2)
+        later = push(factories.draft(site.org).pk, actor=None).export
+        answer(site, f"{later.filename};ok;SO-1", f"{first.filename};ok;SO-2", f"{second.filename};ok;SO-3")
+        text = (site.acks / "monday.answers").read_bytes()
+        poll(site.connection.pk)
+        (site.acks / "monday.answers").unlink()
+
+        poll(site.connection.pk)
+
+        assert rows() == [(1, APPLIED), (2, APPLIED)]
+        assert [body_of(row) for row in AckFile.objects.order_by("part")] == [text, text]
+
 
 def test_a_connector_that_raises_keeps_no_other_file_from_being_read(site):
     (export,) = sent(site)
