@@ -117,8 +117,8 @@ def as_message(given: Message | str) -> Message:
 
 
 def foreign(what: str) -> Message:
-    """Return text of another program or of a user as a message."""
-    return Message(FOREIGN_TEXT, text=what)
+    """Return text of another program or of a user as a message, see `storable`."""
+    return Message(FOREIGN_TEXT, text=storable(what))
 
 
 def sentences(messages: Sequence[Message]) -> str:

@@ -223,6 +223,13 @@ def test_text_of_another_program_is_stored_as_far_as_databases_can_hold_it(db):
     assert stored["params"]["detail"] == foreign("a\ufffdb\ufffd").as_json()
 
 
+def test_the_text_of_another_program_in_a_fault_is_shortened_also_if_it_is_not_stored():
+    fault = Fault(DISK_FULL, "a\0b\ud800" + "x" * 1_000_000)
+
+    assert fault.detail == foreign(("a\ufffdb\ufffd" + "x" * MAX_TEXT)[:MAX_TEXT])
+    assert len(fault.message) < MAX_TEXT + 200
+
+
 def test_a_text_that_was_stored_instead_of_a_message_is_shown_as_it_is(db):
     assert text(stored_event("A remark.")) == "A remark."
 
