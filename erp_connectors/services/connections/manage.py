@@ -64,14 +64,15 @@ def change_connection(
     exports that are staged at the present destination would be left behind."""
     with transaction.atomic():
         connection = ERPConnection.objects.select_for_update().get(pk=connection_id)
-        before = _readable(connection)
+        before, folders_before = _readable(connection), _folders_in_use(connection)
         changed = _new_config(connection, config) if config is not None else []
         if status is not None and status != connection.status:
             connection.status = status
             changed.append("status")
         if not changed:
             return connection
-        _require_own_folders(connection)
+        if _folders_in_use(connection) != folders_before:
+            _require_own_folders(connection)
         _save(connection, new_config=changed != ["status"])
         disabled = "status" in changed and connection.status == ConnectionStatus.DISABLED
         _audit(
@@ -233,6 +234,14 @@ def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropz
 
 def _secret_names(connection: ERPConnection) -> set[str]:
     return {field.name for field in config_fields(connection.connector_type) if field.secret}
+
+
+def _folders_in_use(connection: ERPConnection) -> tuple[str, str, str | None] | None:
+    """Return the folders of an active connection; None if it is disabled or its config can't be read."""
+    if connection.status == ConnectionStatus.ACTIVE:
+        with suppress(Fault):
+            return _folders(dropzone_of(connection))
+    return None
 
 
 def _require_own_folders(connection: ERPConnection) -> None:

@@ -263,6 +263,23 @@ class TestSharedFolders:
             config = config_of(mine, export_path=str(folder), ack_path=str(folder))
             change_connection(mine.connection.pk, actor=None, config=config)
 
+    def test_a_connection_that_shares_a_folder_already_can_be_changed_but_not_activated(self, make_site):
+        mine, theirs = make_site(), make_site()
+        store(mine, export_path=str(theirs.inbox))
+        config = config_of(mine, export_path=str(theirs.inbox), ack_timeout=60)
+
+        for site, changes in ((mine, config), (theirs, config_of(theirs, ack_timeout=60))):
+            changed = change_connection(site.connection.pk, actor=None, config=changes)
+            assert changed.config["ack_timeout"] == 60
+        for changes in ({"ack_path": str(theirs.acks)}, {"export_path": str(theirs.acks)}):
+            with pytest.raises(ConfigError):
+                change_connection(mine.connection.pk, actor=None, config=config | changes)
+
+        change_connection(mine.connection.pk, actor=None, status=ConnectionStatus.DISABLED)
+        change_connection(mine.connection.pk, actor=None, config=config | {"ack_timeout": 90})
+        with pytest.raises(ConfigError):
+            change_connection(mine.connection.pk, actor=None, status=ConnectionStatus.ACTIVE)
+
     def test_a_folder_beside_or_around_that_of_another_org_is_free(self, make_site):
         mine, theirs = make_site(), make_site()
         for path in (theirs.inbox.parent, theirs.inbox / "deeper", f"{theirs.inbox}2"):
