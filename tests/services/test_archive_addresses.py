@@ -98,7 +98,7 @@ def test_a_name_that_leads_to_credentials_is_not_connected_to(names: Names, stor
     (error,) = archive.put_all([Copy("exports/o/a.json", b"x")])
 
     assert isinstance(error, ArchiveUnavailable)
-    assert f"s3.example.com is {METADATA}, which" in str(error)
+    assert f"s3.example.com is {METADATA}: the address is link-local" in str(error)
     assert names.connected == []
 
 
