@@ -141,6 +141,7 @@ def test_a_folder_is_missing(erp_at, openssh, folder, step, code):
     else:
         probed = erp.probed()
         assert (probed.name, probed.fault.code) == (step, code)
+        assert probed.fault.path.endswith("/ack")
         assert erp.delivered().status == ExportStatus.SENT
 
 

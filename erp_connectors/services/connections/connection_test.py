@@ -11,7 +11,7 @@ from django.db import transaction
 
 from erp_connectors import circuit
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.dropzone_paths import join, probe_name
+from erp_connectors.dropzone_paths import folder_of, join, probe_name
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import (
     FOLDER_MISSING,
@@ -258,7 +258,9 @@ def _unread(body: bytes | Fault) -> Fault | None:
 def _raise_first(outcomes: list[Fault | None]) -> None:
     for fault in outcomes:
         if fault is not None:
-            raise Fault(FOLDER_MISSING, fault.detail, path=fault.path) if fault.kind is NOT_FOUND else fault
+            if fault.kind is NOT_FOUND:
+                raise Fault(FOLDER_MISSING, fault.detail, path=folder_of(fault.path))
+            raise fault
 
 
 @transaction.atomic

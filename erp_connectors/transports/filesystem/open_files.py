@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
+from erp_connectors.dropzone_paths import folder_of
 from erp_connectors.faults import FOLDER_MISSING, NOT_A_FILE, SIZE_MISMATCH, TOO_LARGE, Fault
 from erp_connectors.port_types import Entry, Upload
 from erp_connectors.transports.base import mode_remark
@@ -19,7 +20,7 @@ LINK_REFUSED = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 def require_linked(folder: int, path: str) -> None:
     """Raise `Fault` FOLDER_MISSING if the open folder was deleted: an absence in it proves nothing."""
     if os.fstat(folder).st_nlink == 0:
-        raise Fault(FOLDER_MISSING, path=path)
+        raise Fault(FOLDER_MISSING, path=folder_of(path))
 
 
 def open_own(name: str, folder: int) -> int:

@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 
 from erp_connectors import faults
+from erp_connectors.dropzone_paths import folder_of
 from erp_connectors.faults import Fault, FaultKind
 from erp_connectors.port_types import Entry, Move, Upload
 from erp_connectors.sftp import errors, wire
@@ -119,7 +120,7 @@ def _write_fault(upload: Upload, error: errors.SshError) -> Fault:
     if isinstance(error, errors.TransferRefused):
         return Fault(faults.REMOTE_FAILURE, fault.detail, path=upload.path)
     # A file that is being created can't be absent: its folder is.
-    return Fault(faults.FOLDER_MISSING, path=upload.path)
+    return Fault(faults.FOLDER_MISSING, path=folder_of(upload.path))
 
 
 def remarks_on(upload: Upload, file: WriteResult | errors.SshError) -> Iterator[Message]:

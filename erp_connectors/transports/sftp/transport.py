@@ -11,6 +11,7 @@ from typing import Any
 
 from erp_connectors import faults
 from erp_connectors.config_fields import ConfigField
+from erp_connectors.dropzone_paths import folder_of
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Entry, Move, PresentedKeys, ProbeStep, Upload
 from erp_connectors.sftp import errors, operations, wire
@@ -256,7 +257,9 @@ class SftpTransport(Transport):
             if not self._is_folder(path):
                 fault = sftp_answers.fault_of(error, path)
                 raise (
-                    Fault(faults.FOLDER_MISSING, path=path) if fault.kind is faults.NOT_FOUND else fault
+                    Fault(faults.FOLDER_MISSING, path=folder_of(path))
+                    if fault.kind is faults.NOT_FOUND
+                    else fault
                 ) from None
 
     def _is_folder(self, path: str) -> bool:
