@@ -325,9 +325,9 @@ class Fault(Exception):
     def transient(self) -> bool:
         return self.scope is Scope.TRANSIENT
 
-    def as_message(self) -> Message:
+    def as_message(self, *, with_path: bool = True) -> Message:
         """Return the fault as a message: the kind's code, with path and detail if there are any."""
-        params: dict[str, Param] = {"path": self.path, "detail": self.detail}
+        params: dict[str, Param] = {"path": self.path if with_path else "", "detail": self.detail}
         return Message(self.code, **{name: value for name, value in params.items() if value})
 
     def as_log(self, *, stage: str, attempt: int) -> dict[str, Any]:

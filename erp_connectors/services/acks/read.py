@@ -92,7 +92,8 @@ class AckReader:
         if fault.scope is not Scope.FILE:
             self.fault = fault
             return None
-        return UnreadableAck(file, b"", fault.as_message())
+        # The ERP team reads the reason, and its paths differ from those of the connection.
+        return UnreadableAck(file, b"", fault.as_message(with_path=False))
 
     def _without_foreign(
         self, read: Sequence[ReadAck | UnreadableAck], foreign: Container[str]

@@ -134,7 +134,9 @@ def test_folders_links_and_huge_files_go_to_error_untouched(site, tmp_path):
     assert (error / link.name).readlink() == tmp_path / "elsewhere"
     assert (error / huge.name).stat().st_size == 5 * 1024**3
     for path, reason in ((folder, "not a regular file"), (link, "not a regular file"), (huge, "larger than")):
-        assert reason in (error / f"{path.name}.reason.txt").read_text("ascii")
+        told = (error / f"{path.name}.reason.txt").read_text("ascii")
+        assert reason in told
+        assert str(site.acks) not in told
 
 
 def test_the_same_files_end_in_the_same_state_in_whatever_case_they_are_named(site):
