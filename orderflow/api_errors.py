@@ -25,6 +25,8 @@ CODES = {
 Details: TypeAlias = dict[str, list[dict[str, str]]]
 # The field of a problem of the whole request.
 BODY = "body"
+# REST framework's name for the problems of an object as a whole.
+OF_WHOLE_OBJECT = "non_field_errors"
 
 
 def problem(field: str, message: Message | str, *, code: str = "invalid") -> Details:
@@ -36,7 +38,8 @@ def details_of(errors: Any) -> Details:
     """Return nested errors, as REST framework and Django have them, by field; ``lines.0.qty`` is within a list."""
     found: Details = {}
     for path, entry in _entries(errors, ()):
-        found.setdefault(".".join(path) or BODY, []).append(entry)
+        names = (name for name in path if name != OF_WHOLE_OBJECT)
+        found.setdefault(".".join(names) or BODY, []).append(entry)
     return found
 
 

@@ -84,6 +84,15 @@ def test_a_body_that_is_too_large_is_refused_in_words(client, path):
     assert "larger than" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("body", ["[]", '"text"', "{", '{"a": 1, "a": 2}'])
+def test_a_body_that_is_no_object_has_its_details_under_body(client, body):
+    answer = client.post("/api/v1/connectors", body, content_type="application/json")
+
+    error = answer.json()["error"]
+    assert (answer.status_code, list(error["details"])) == (422, ["body"])
+    assert "malformed" not in error["message"]
+
+
 def test_an_odd_query_is_refused_in_words(client):
     answers = {query: client.get(f"/api/v1/{query}") for query in ODD_QUERIES}
 

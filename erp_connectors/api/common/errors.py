@@ -132,7 +132,9 @@ def _framework_answer(error: exceptions.APIException) -> Answer:
         return UNPROCESSABLE, INVALID, details_of(error.detail)
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return 401, str(error.detail), None
-    if isinstance(error, exceptions.ParseError | exceptions.UnsupportedMediaType):
+    if isinstance(error, exceptions.ParseError):
+        return UNPROCESSABLE, str(error.detail), details_of(error.detail)
+    if isinstance(error, exceptions.UnsupportedMediaType):
         return UNPROCESSABLE, str(error.detail), None
     return error.status_code, str(error.detail), None
 

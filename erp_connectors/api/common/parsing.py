@@ -49,7 +49,8 @@ class StrictJSON(JSONParser):
         except DuplicateKey as error:
             raise ParseError(f"The body is ambiguous: {error}.") from None
         except (msgspec.DecodeError, ValueError) as error:
-            raise ParseError(f"The body is not valid JSON: {error}") from None
+            cause = str(error).removeprefix("JSON is malformed: ")
+            raise ParseError(f"The body is not valid JSON: {cause}") from None
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
 
