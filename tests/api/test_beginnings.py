@@ -110,6 +110,20 @@ def test_a_connection_test_says_how_often_a_file_may_appear(world, changes, leve
     assert guarantee["reason"]
 
 
+def test_a_failed_step_has_the_fault_as_data(world, tmp_path):
+    folder = str(tmp_path / "absent")
+    body = {"config": {**world.config, "export_path": folder}}
+
+    answer = client_of(world.ours, Role.ADMIN).post(
+        f"{API}connectors/dropzone-json-v1/test", body, format="json"
+    )
+
+    failed = answer.json()["steps"][-1]
+    expected = ("FOLDER_MISSING", {"path": folder})
+    assert (failed["code"], failed["params"]) == expected
+    assert (failed["error"]["code"], failed["error"]["params"]) == expected
+
+
 def refused_connection():
     error = OperationalError("connection refused")
     error.__cause__ = psycopg.OperationalError("connection refused")

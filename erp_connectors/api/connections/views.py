@@ -104,6 +104,7 @@ class UnsavedConfig(KnownFieldsOnly, serializers.Serializer[Any]):
 
 class StepErrorOut(serializers.Serializer[Any]):
     code = serializers.ChoiceField(FAULT_CODES)
+    params = serializers.DictField(help_text="of the message; a parameter may be a message")
     message = serializers.CharField()
     who_can_fix_it = serializers.ChoiceField([(side.value, side.value) for side in Side])
     hint = serializers.CharField()
@@ -116,8 +117,8 @@ class StepOut(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     duration_ms = serializers.IntegerField()
     found = serializers.CharField(help_text="in English")
-    code = serializers.CharField(help_text="of the message in `found`")
-    params = serializers.DictField(help_text="of the message in `found`; a parameter may be a message")
+    code = serializers.CharField(help_text="of the message in `found`, or of the error")
+    params = serializers.DictField(help_text="as `code`; a parameter may be a message")
     error = StepErrorOut(allow_null=True)
 
 
@@ -252,22 +253,22 @@ def _tested(steps: "list[ProbeStep]") -> dict[str, Any]:
 
 def _step(step: ProbeStep) -> dict[str, Any]:
     fault = step.fault
-    error = _error(fault) if fault else None
+    message = fault.as_message() if fault else step.found
     return {
         "name": step.name,
         "label": step.label,
         "ok": step.ok,
         "duration_ms": step.duration_ms,
         "found": english(step.found),
-        **(step.found.as_json() if step.found else {"code": "", "params": {}}),
-        "error": error,
+        **(message.as_json() if message else {"code": "", "params": {}}),
+        "error": _error(fault) if fault else None,
     }
 
 
-def _error(fault: Fault) -> dict[str, str | None]:
+def _error(fault: Fault) -> dict[str, Any]:
     kind = fault.kind
     return {
-        "code": fault.code,
+        **fault.as_message().as_json(),
         "message": fault.message,
         "who_can_fix_it": kind.side,
         "hint": kind.hint,
