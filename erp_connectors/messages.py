@@ -181,9 +181,16 @@ register(
         ),
         "test.file_was_taken": "Another program removed the test file meanwhile.",
         "test.renamed_at_second_try": "The rename was refused at first, as if a virus scanner held the file.",
-        "test.ack_folder": "%(folder)s: %(number)s names listed; processed/ and error/ can be written.",
-        "test.ack_folder_with_orders": "%(folder)s: %(number)s names listed; processed/ and error/ can be written. "
-        "Orders go to this folder, too: choose another one for the answers.",
+        "test.ack_folder": Template(
+            "%(folder)s: %(n)s name listed; processed/ and error/ can be written.",
+            plural="%(folder)s: %(n)s names listed; processed/ and error/ can be written.",
+        ),
+        "test.ack_folder_with_orders": Template(
+            "%(folder)s: %(n)s name listed; processed/ and error/ can be written. "
+            "Orders go to this folder, too: choose another one for the answers.",
+            plural="%(folder)s: %(n)s names listed; processed/ and error/ can be written. "
+            "Orders go to this folder, too: choose another one for the answers.",
+        ),
         "test.server_limits": "Limits of the server: %(limits)s.",
         "test.rename_replaces": "A rename over an existing file replaces it.",
         "test.rename_refused": "A rename over an existing file is refused.",

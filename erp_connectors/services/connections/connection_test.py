@@ -234,7 +234,7 @@ def _try_ack_folder(transport: Transport, dropzone: Dropzone, able: list[ServerC
         (removed,) = transport.remove([here])
         able.append(ServerCapability("ack_delete", not isinstance(removed, Fault)))
     code = "test.ack_folder_with_orders" if dropzone.one_folder else "test.ack_folder"
-    return Message(code, folder=ack_path, number=waiting)
+    return Message(code, folder=ack_path, n=waiting)
 
 
 def _rename(rename: Callable[[], list[Fault | None]]) -> list[Message]:
