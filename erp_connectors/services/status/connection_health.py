@@ -154,7 +154,7 @@ def _state(row: ERPConnection, *, unpinned: bool) -> tuple[State, ConnectionProb
     if unpinned:
         return State.NO_HOST_KEY, ConnectionProblem.of_kind(HOST_KEY_UNKNOWN), row.created_at
     if reason := _undecided(row):
-        return State.HOST_KEY_CHANGED, ConnectionProblem.of(reason), datetime.fromisoformat(reason["time"])
+        return State.HOST_KEY_CHANGED, ConnectionProblem.of(reason), _seen_since(row, reason)
     if row.circuit_open:
         return State.HELD, ConnectionProblem.of(row.circuit_reason or {}), row.circuit_opened_at
     return _working_state(row)
@@ -168,6 +168,12 @@ def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
         if reason and changed and datetime.fromisoformat(reason["time"]) > row.updated_at:
             return reason
     return None
+
+
+def _seen_since(row: ERPConnection, reason: Mapping[str, Any]) -> datetime:
+    """Return when the circuit opened: each failed probe records a new time. Without a circuit, the last failure."""
+    opened = row.circuit_opened_at if reason is row.circuit_reason else None
+    return opened or datetime.fromisoformat(reason["time"])
 
 
 def _working_state(row: ERPConnection) -> tuple[State, ConnectionProblem | None, datetime | None]:

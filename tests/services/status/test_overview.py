@@ -109,6 +109,15 @@ class TestConnections:
 
         assert kinds(org) == [NeedKind.HOST_KEY_CHANGED]
 
+    def test_a_changed_key_is_dated_by_the_opening_of_the_circuit(self, org, working):
+        hold(working, HOST_KEY_CHANGED)
+        opened = timezone.now() - timedelta(hours=3)
+        ERPConnection.objects.update(circuit_opened_at=opened)
+
+        (health,) = seen(org).health
+
+        assert (health.state, health.since) == (State.HOST_KEY_CHANGED, opened)
+
     def test_once_somebody_has_decided_about_the_key_only_a_test_is_left_to_do(self, org, working):
         hold(working, HOST_KEY_CHANGED)
         working.save()
