@@ -182,7 +182,7 @@ class _FolderPoll:
                 if self.misnamed:
                     self._report_misnamed(self.misnamed)
         if self.test_files:
-            self.transport.remove(self.test_files[:MAX_TEST_FILES])
+            self.transport.remove(self.test_files)
 
     def _listed_acks(self) -> Generator[ListedAck, None, None]:
         """Yield the ack files, and note the other files that the end of the poll needs."""
@@ -194,7 +194,8 @@ class _FolderPoll:
                 with as_fault("acknowledges", entry.name, quiet=quiet):
                     name = self.connector.acknowledges(entry.name, self.options)
                 if name is None and is_old_probe(entry.name, now=self.started):
-                    self.test_files.append(join(self.folder, entry.name))
+                    if len(self.test_files) < MAX_TEST_FILES:
+                        self.test_files.append(join(self.folder, entry.name))
                 elif name is None:
                     with as_fault("misnamed_answer", entry.name, quiet=quiet):
                         self.finder.add(entry)
