@@ -41,7 +41,7 @@ class OrderPreview:
 
     @property
     def details(self) -> list[str]:
-        """Return the texts of what is the order's own, in the active language."""
+        """Return the order's own texts in the active language."""
         texts = [text(one) for one in self.missing] + [warning.text() for warning in self.warnings]
         return [*texts, self.erp_number] if self.erp_number else texts
 
