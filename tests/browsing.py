@@ -4,7 +4,7 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
-from playwright.sync_api import BrowserContext, Page, ViewportSize
+from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize
 
 from tests import factories
 
@@ -54,11 +54,19 @@ def log_in(page: Page, url: str, user: Any, *, password: str = factories.PASSWOR
     page.goto(f"{url}/admin/")
     page.fill("#id_username", user.email)
     page.fill("#id_password", password)
-    page.click("#login-form [type=submit]")
+    follow(page, page.locator("#login-form [type=submit]"))
+
+
+def follow(page: Page, target: Locator) -> None:
+    """Click what leads to another page, and wait until that page has loaded."""
+    with page.expect_navigation():
+        target.click()
 
 
 def look(page: Page) -> None:
     """Fails where axe finds something serious, the page is wider than the window, or a part of it is cut off."""
+    # A page that is still being parsed has elements that can be seen, but not all of them.
+    page.wait_for_load_state()
     looked_at.add(page)
     # Else it would measure colours that are still on their way from light to dark.
     page.emulate_media(reduced_motion="reduce")

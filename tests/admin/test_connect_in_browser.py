@@ -18,7 +18,7 @@ from erp_connectors.states import ExportStatus
 from orderflow.audit.models import Action, AuditLog
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import look_wide_and_narrow, open_as
+from tests.browsing import follow, look_wide_and_narrow, open_as
 from tests.parts import require_program
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.openssh import openssh_server
@@ -249,7 +249,7 @@ def test_axe_finds_nothing_serious_and_nothing_sticks_out(page, org, live_server
     page.goto(address(live_server, row))
     look_wide_and_narrow(page)
     page.goto(address(live_server, row, "erp_connection_host_key"))
-    page.click("[name=fetch]")
+    follow(page, page.locator("[name=fetch]"))
     look_wide_and_narrow(page)
     page.goto(address(live_server, row, "erp_connection_test"))
     page.click("[value='Start the test']")

@@ -21,7 +21,7 @@ from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
 from tests import factories
 from tests.admin.test_every_page import World, address, world
-from tests.browsing import be_logged_in, look_wide_and_narrow
+from tests.browsing import be_logged_in, follow, look_wide_and_narrow
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 # What no other test in a browser looks at; of pages that are alike, one.
@@ -92,7 +92,7 @@ def test_so_is_what_refuses(own, context, page_of, live_server, settings):
         page.goto(f"{live_server.url}/admin/")
         page.fill("#id_username", own.rows[User].email)
         page.fill("#id_password", "wrong")
-        page.click("#login-form [type=submit]")
+        follow(page, page.locator("#login-form [type=submit]"))
     expect(page.get_by_text("Too many wrong passwords or codes.")).to_be_visible()
     look_wide_and_narrow(page)
 
@@ -113,5 +113,8 @@ def test_so_are_a_list_that_was_searched_and_a_form_with_mistakes(own, page_of, 
         look_wide_and_narrow(page)
     for name in ("tenancy_user_add", "password_change", "orders_customer_add"):
         page.goto(live_server.url + address(name, own))
-        page.locator("#content-main [type=submit], #content form [type=submit]").first.click()
+        # Else the browser names the first empty field itself, and the server's errors are never seen.
+        page.evaluate("Array.from(document.forms, (form) => (form.noValidate = true))")
+        follow(page, page.locator("#content-main [type=submit], #content form [type=submit]").first)
+        expect(page.locator(".errorlist").first).to_be_visible()
         look_wide_and_narrow(page)

@@ -12,17 +12,15 @@ from erp_connectors import sessions
 from erp_connectors.models import ERPConnection
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import DESKTOP, PHONE, look
+from tests.browsing import DESKTOP, PHONE, follow, look
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import new_key, public_line
 
 pytestmark = pytest.mark.deep
 
-TODAY = datetime.now(UTC).date()
-
 
 def day(days):
-    return (TODAY + timedelta(days=days)).isoformat()
+    return (datetime.now(UTC).date() + timedelta(days=days)).isoformat()
 
 
 def picture(page, name):
@@ -61,7 +59,7 @@ def test_our_key_is_renewed_beside_the_old_one_and_the_page_says_which_counts(
     page.goto(address(live_server, row))
     page.get_by_text("Planned change of keys").click()
     page.check("[name=next_ssh_key-generate]")
-    page.click("[name=_save]")
+    follow(page, page.locator("[name=_save]"))
     page.goto(address(live_server, row))
     public = page.inner_text("#next-public-key")
     expect(page.get_by_text("The server has not accepted it yet")).to_be_visible()
@@ -93,7 +91,7 @@ def test_an_announced_key_reminders_and_weak_encryption_are_seen_everywhere(page
     page.fill("[name=next_host_key_until]", day(10))
     page.get_by_text("Reminders").click()
     page.fill("[name=password_expires]", day(7))
-    page.click("[name=_continue]")
+    follow(page, page.locator("[name=_continue]"))
 
     for window, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
         page.set_viewport_size(window)
@@ -126,6 +124,6 @@ def test_a_date_before_the_other_is_told_at_its_field(page, org, live_server, se
     page.fill("[name=next_host_key]", public_line(new_key()))
     page.fill("[name=next_host_key_from]", day(3))
     page.fill("[name=next_host_key_until]", day(1))
-    page.click("[name=_save]")
+    follow(page, page.locator("[name=_save]"))
 
     expect(page.get_by_text("is before the first day")).to_be_visible()

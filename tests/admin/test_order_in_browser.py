@@ -16,7 +16,7 @@ from erp_connectors.services.exports.push import push
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import look_wide_and_narrow, open_as
+from tests.browsing import follow, look_wide_and_narrow, open_as
 from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
@@ -161,8 +161,8 @@ def test_buttons_work_without_scripts(browser, live_server, org, connection):
     page = open_as(context, live_server.url, factories.user(org, Role.OPS))
 
     go(page, live_server, draft)
-    page.click(".action-primary")
-    page.click("[type=submit].default")
+    follow(page, page.locator(".action-primary"))
+    follow(page, page.locator("[type=submit].default"))
 
     draft.refresh_from_db()
     assert draft.status == DraftStatus.APPROVED

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from orderflow.tenancy.roles import Role
 from tests import factories
-from tests.browsing import log_in, look_wide_and_narrow
+from tests.browsing import follow, log_in, look_wide_and_narrow
 from tests.second_factors import code, set_up, unused, wrong
 
 pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.deep, pytest.mark.django_db(transaction=True)]
 
 def type_code(page: Page, text: str) -> None:
     page.fill("#id_code", text)
-    page.click("#content [type=submit]")
+    follow(page, page.locator("#content [type=submit]"))
 
 
 def test_it_is_set_up_and_asked_for_at_the_next_login(org, as_user, live_server, settings):
@@ -36,7 +36,7 @@ def test_it_is_set_up_and_asked_for_at_the_next_login(org, as_user, live_server,
     page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
-    page.get_by_role("button", name="Log out").click()
+    follow(page, page.get_by_role("button", name="Log out"))
     unused(admin)
     log_in(page, live_server.url, admin)
     look_wide_and_narrow(page)
@@ -46,9 +46,9 @@ def test_it_is_set_up_and_asked_for_at_the_next_login(org, as_user, live_server,
     type_code(page, code(secret))
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
-    page.get_by_role("link", name="Second factor").click()
+    follow(page, page.get_by_role("link", name="Second factor"))
     look_wide_and_narrow(page)
-    page.get_by_role("link", name="Generate new recovery codes").click()
+    follow(page, page.get_by_role("link", name="Generate new recovery codes"))
     look_wide_and_narrow(page)
     type_code(page, made[0])
     expect(page.locator(".recovery-codes code")).to_have_count(10)
@@ -59,7 +59,7 @@ def test_what_resets_anothers_is_usable_by_all(org, as_user, live_server):
     set_up(person)
     page = as_user(factories.user(org, Role.ADMIN))
     page.goto(f"{live_server.url}/admin/tenancy/user/{person.pk}/change/")
-    page.get_by_role("link", name="Reset the second factor").click()
+    follow(page, page.get_by_role("link", name="Reset the second factor"))
     look_wide_and_narrow(page)
     page.get_by_role("button", name="Reset the second factor").click()
     expect(page.get_by_text("has no second factor any more")).to_be_visible()

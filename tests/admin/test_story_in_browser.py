@@ -18,6 +18,7 @@ from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org, User
 from tests import factories
+from tests.browsing import follow
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
 from tests.servers.ssh import SshServer
 from tools.demo import world
@@ -91,8 +92,8 @@ def connect(
 
 def confirmed(page: Page, button: str) -> None:
     """Press a button of the page, and the one of the same name on the page that asks."""
-    page.get_by_role("link", name=button, exact=True).click()
-    page.locator("#content input[type=submit].default").click()
+    follow(page, page.get_by_role("link", name=button, exact=True))
+    follow(page, page.locator("#content input[type=submit].default"))
 
 
 def answer(server: SshServer, export: ERPExport, number: str) -> None:
@@ -114,8 +115,7 @@ def test_from_the_first_login_to_the_erps_number(
     page = as_user(member(acme, "ops"))
     page.goto(live_server.url + reverse("admin:orders_draftorder_change", args=[order.pk]))
     confirmed(page, "Approve")
-    page.get_by_role("link", name="Push to the ERP", exact=True).click()
-    page.locator("#content input[type=submit].default").click()
+    confirmed(page, "Push to the ERP")
     export = ERPExport.objects.get(draft_order=order)
     deliver(row.pk)
     answer(server, export, "SO-2026-004711")
@@ -149,7 +149,7 @@ def push_together(page: Page, url: str, org: Org, photograph: Photograph) -> Non
     approved = DraftOrder.objects.filter(org=org, status=DraftStatus.APPROVED)
     page.check("#action-toggle")
     page.select_option("select[name=action]", "push")
-    page.click("button[name=index]")
+    follow(page, page.locator("button[name=index]"))
     photograph(page, "bulk-preview")
     count = approved.count()
     page.click(f"input[value='Push to the ERP: {count}']")
