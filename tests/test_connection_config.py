@@ -18,7 +18,7 @@ SFTP = {
     "username": "orderflow",
     "password": "geheim",
     "export_path": "/in",
-    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL",
+    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPlO8dxWVZ0QHg8LnNUpcEkjbmFLTSaSy0zyDXYBmuQH",
 }
 FOLDER = {"mode": "filesystem", "export_path": "/in"}
 
@@ -69,6 +69,7 @@ WRONG_KEYS: list[tuple[dict[str, object], str]] = [
     ({**SFTP, "username": "erp\x1b[31m"}, "username"),
     ({**SFTP, "password": None}, "password"),
     ({**SFTP, "host_key": "sha256:abc"}, "host_key"),
+    ({**SFTP, "host_key": SFTP["host_key"][:-8]}, "host_key"),
     ({**SFTP, "atomic_write": "yes"}, "atomic_write"),
     ({**SFTP, "done_marker": 1}, "done_marker"),
     (

@@ -46,10 +46,18 @@ def parse_host_key(line: str) -> HostKey:
                 blob = base64.b64decode(encoded, validate=True)
             except ValueError:
                 break
-            # The blob repeats its type, so a mangled paste is noticed here and not at the first delivery.
-            if blob[4 : 4 + len(kind)] == kind.encode():
+            # The blob repeats its type and its lengths, so a mangled or shortened paste is noticed here.
+            if blob[4 : 4 + len(kind)] == kind.encode() and _is_complete(blob):
                 return HostKey(kind, blob)
     raise HostKeyUnknown(Text("ssh.not_a_public_key", line=showable(line, 40)))
+
+
+def _is_complete(blob: bytes) -> bool:
+    """Return whether the blob is a sequence of strings, each behind its length (RFC 4253, section 6.6)."""
+    at = 0
+    while at < len(blob):
+        at += 4 + int.from_bytes(blob[at : at + 4])
+    return at == len(blob)
 
 
 def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:

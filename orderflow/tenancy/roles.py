@@ -22,6 +22,14 @@ class Capability(StrEnum):
     ADMINISTER = "administer"
 
 
+WHAT_IT_ALLOWS: dict[Capability, str] = {
+    Capability.READ: "read",
+    Capability.APPROVE: "approve orders",
+    Capability.PUSH: "push orders",
+    Capability.CONNECT: "manage connections",
+    Capability.AUDIT: "read the audit log",
+    Capability.ADMINISTER: "manage users",
+}
 CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ADMIN: frozenset(Capability),
     Role.INTEGRATOR: frozenset({Capability.READ, Capability.CONNECT, Capability.AUDIT}),

@@ -3,8 +3,12 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from erp_connectors.models import ERPExport
+from erp_connectors.circuit import open_circuit
+from erp_connectors.faults import LOGIN_REFUSED, Fault
+from erp_connectors.models import ERPConnection, ERPExport
+from erp_connectors.states import Stage
 from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.models import DraftOrder
 from orderflow.orders.states import DraftStatus
@@ -193,3 +197,21 @@ def test_a_post_without_the_token_of_a_form_of_ours_does_nothing(org):
 
     assert client.post(action_url(draft, "push")).status_code == 403
     assert status(draft) == S.APPROVED
+
+
+def test_the_page_that_asks_says_if_the_connection_holds_the_order(org):
+    draft = factories.draft(org)
+    client = as_role(org)
+    asked = action_url(draft, "push")
+    assert "The order waits until" not in client.get(asked).content.decode()
+    connection = ERPConnection.objects.get()
+    open_circuit(
+        connection,
+        Fault(LOGIN_REFUSED).as_error(stage=Stage.CONNECT, attempt=1, at=timezone.now()),
+        now=timezone.now(),
+    )
+
+    shown = client.get(asked).content.decode()
+
+    assert "The order waits until the connection works again: " in shown
+    assert str(LOGIN_REFUSED.meaning) in shown

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
+from erp_connectors.fault_records import cause_of
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
@@ -98,7 +99,14 @@ def _delivery(draft: DraftOrder, sentences: list[str]) -> ActionPreview:
     if connection is None:
         return ActionPreview(sentences, _facts(draft), [text(NO_CONNECTION)])
     facts = [*_facts(draft), *_where(draft, connection)]
-    return ActionPreview(sentences, facts, warnings=_warnings(draft))
+    return ActionPreview(sentences, facts, warnings=[*_warnings(draft), *_held(connection)])
+
+
+def _held(connection: ERPConnection) -> list[str]:
+    if not connection.circuit_open:
+        return []
+    cause = cause_of(connection.circuit_reason or {})
+    return [_("The order waits until the connection works again: %(cause)s") % {"cause": cause}]
 
 
 def _warnings(draft: DraftOrder) -> list[str]:

@@ -267,7 +267,7 @@ EXAMPLES: dict[str, Any] = {
 PUSH_REASON = {"code": "push.not_approved", "params": {"order": "PO-1", "status": "READY"}}
 _REFUSALS: dict[int, tuple[str, str, dict[str, Any]]] = {
     401: ("AUTH_REQUIRED", "Invalid token.", {}),
-    403: ("FORBIDDEN", "Your role does not include the right to push.", {}),
+    403: ("FORBIDDEN", "Your role does not allow you to push orders.", {}),
     404: ("NOT_FOUND", "There is no such object.", {}),
     409: ("CONFLICT", "Order PO-1 has the status “Ready”; only an approved order can be pushed.", {}),
     410: (

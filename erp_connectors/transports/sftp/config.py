@@ -9,12 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from erp_connectors.config_fields import ConfigError, convert
+from erp_connectors.sftp.errors import HostKeyUnknown
+from erp_connectors.sftp.keys import parse_host_key
 from erp_connectors.transports.base import PlannedKey
 from erp_connectors.transports.sftp.options import SftpOptions
 from erp_connectors.transports.sftp.renewal import key_lines
 from orderflow.messages import Message
-
-HOST_KEY_LINE = re.compile(r"(?:\S+ )?(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+(?: .*)?")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=600)]
@@ -106,8 +106,16 @@ def _key_problems(values: Mapping[str, Any]) -> dict[str, Message]:
     return {
         name: Message("config.not_public_keys")
         for name in ("host_key", "next_host_key", "old_host_key")
-        if not all(HOST_KEY_LINE.fullmatch(line) for line in key_lines(values.get(name)))
+        if not all(_is_host_key(line) for line in key_lines(values.get(name)))
     }
+
+
+def _is_host_key(line: str) -> bool:
+    try:
+        parse_host_key(line)
+    except HostKeyUnknown:
+        return False
+    return True
 
 
 def _plan_problems(values: Mapping[str, Any]) -> dict[str, Message]:
