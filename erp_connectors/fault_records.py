@@ -1,7 +1,8 @@
 """Faults as rows store them: ``error_json`` of an export, the reason of an open circuit, ``poll_error``.
 
-A record has the code, the parameters, the stage, the attempt and the time. Meaning and hint come from the table of
-faults when a record is shown.
+A record has the code, the parameters, the stage, the attempt and the time; ``poll_error`` also has ``since``, the
+time of the first of the polls in a row that failed by this code. Meaning and hint come from the table of faults when a
+record is shown.
 """
 
 from collections.abc import Mapping

@@ -234,7 +234,7 @@ register(
         "push.sent_before": "Order %(order)s was sent already: export %(export)s.",
         "retry.superseded": "A newer export of the order counts: %(export)s.",
         "retry.not_in_error": Template(
-            "Order %(order)s has the status “%(status)s”: only an order in ERROR can be retried.",
+            "Order %(order)s has the status “%(status)s”: only an order with an error can be retried.",
             formats=STATUS,
         ),
         "retry.no_such_export": "There is no such export.",

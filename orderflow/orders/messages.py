@@ -31,7 +31,8 @@ register(
         "order.in_line": "line %(line)s: %(gap)s",
         "order.not_ready": "Order %(order)s is not ready: %(missing)s.",
         "order.approve_needs_ready": Template(
-            "Order %(order)s has the status “%(status)s”; only a READY order can be approved.", formats=STATUS
+            "Order %(order)s has the status “%(status)s”; only an order that is ready can be approved.",
+            formats=STATUS,
         ),
         "order.mark_ready_needs_review": Template(
             "Order %(order)s has the status “%(status)s”; only an order in review can be marked ready.",

@@ -416,7 +416,7 @@ def test_the_result_for_settings_that_were_changed_meanwhile_is_not_recorded(cli
 def test_a_changed_host_key_that_only_a_poll_has_met_is_put_before_a_person(client):
     row = added(client)
     reason = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
-    ERPConnection.objects.filter(pk=row.pk).update(poll_error=reason)
+    ERPConnection.objects.filter(pk=row.pk).update(poll_error={**reason, "since": reason["time"]})
 
     assert "until the server's new host key" in client.get(change(row)).content.decode()
 

@@ -239,7 +239,10 @@ def test_what_goes_wrong_is_said_in_german(own, marked, settings):
 def test_a_failing_connection_and_an_answer_nobody_understands_are_german(own, marked):
     error = Fault(LOGIN_REFUSED, "").as_error(stage=Stage.CONNECT, attempt=3, at=timezone.now())
     ERPConnection.objects.update(
-        circuit_opened_at=timezone.now(), circuit_reason=error, poll_error=error, last_test_success=False
+        circuit_opened_at=timezone.now(),
+        circuit_reason=error,
+        poll_error={**error, "since": error["time"]},
+        last_test_success=False,
     )
     AckFile.objects.update(
         status=AckFileStatus.MALFORMED, reason=Message("ack.status_unknown", value=Message("ack.value_list"))

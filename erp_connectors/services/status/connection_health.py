@@ -171,9 +171,9 @@ def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
 
 
 def _seen_since(row: ERPConnection, reason: Mapping[str, Any]) -> datetime:
-    """Return when the circuit opened: each failed probe records a new time. Without a circuit, the last failure."""
+    """Return when the circuit opened; without a circuit, when the polls began to fail by it."""
     opened = row.circuit_opened_at if reason is row.circuit_reason else None
-    return opened or datetime.fromisoformat(reason["time"])
+    return opened or datetime.fromisoformat(reason["since"])
 
 
 def _working_state(row: ERPConnection) -> tuple[State, ConnectionProblem | None, datetime | None]:
@@ -182,7 +182,8 @@ def _working_state(row: ERPConnection) -> tuple[State, ConnectionProblem | None,
     if row.retry_at:
         return State.RETRYING, None, None
     if row.poll_error:
-        return State.ANSWERS_UNREAD, ConnectionProblem.of(row.poll_error), row.last_poll_at
+        since = datetime.fromisoformat(row.poll_error["since"])
+        return State.ANSWERS_UNREAD, ConnectionProblem.of(row.poll_error), since
     known_to_work = row.last_test_success or row.last_success_at
     return (State.OK if known_to_work else State.UNTESTED), None, None
 

@@ -6,7 +6,8 @@ from itertools import count
 import pytest
 from django.utils import timezone
 
-from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, LOGIN_REFUSED, Fault
+from erp_connectors import circuit
+from erp_connectors.faults import FOLDER_MISSING, HOST_KEY_CHANGED, LOGIN_REFUSED, PERMISSION_DENIED, Fault
 from erp_connectors.models import AckFile, ERPConnection, ERPExport
 from erp_connectors.services.status.attention import NeedKind
 from erp_connectors.services.status.connection_health import State
@@ -104,10 +105,14 @@ class TestConnections:
         assert (need.problem.cause, need.problem.hint) == (f"{fault.meaning} by /in", fault.hint)
 
     def test_a_changed_key_that_only_a_poll_has_met_is_told_too(self, org, working):
-        met = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=timezone.now())
-        ERPConnection.objects.update(poll_error=met)
+        began = timezone.now() - timedelta(hours=3)
+        for at in (began, timezone.now()):
+            met = Fault(HOST_KEY_CHANGED).as_error(stage="ack", attempt=0, at=at)
+            circuit.polled(ERPConnection.objects.get(), met, failed=True, now=at)
 
-        assert kinds(org) == [NeedKind.HOST_KEY_CHANGED]
+        (need,) = seen(org).needs
+
+        assert (need.kind, need.since) == (NeedKind.HOST_KEY_CHANGED, began)
 
     def test_a_changed_key_is_dated_by_the_opening_of_the_circuit(self, org, working):
         hold(working, HOST_KEY_CHANGED)
@@ -157,10 +162,19 @@ class TestConnections:
         assert (kinds(org), seen(org).health) == ([], [])
 
     def test_answers_that_cannot_be_read_are_told(self, org, working):
-        problem = Fault(FOLDER_MISSING, "/ack").as_error(stage="ack", attempt=0, at=NOW)
-        ERPConnection.objects.update(poll_error=problem)
+        other = Fault(PERMISSION_DENIED, "/ack").as_error(stage="ack", attempt=0, at=NOW - timedelta(hours=1))
+        began, later = (
+            Fault(FOLDER_MISSING, "/ack").as_error(
+                stage="ack", attempt=0, at=NOW + timedelta(minutes=minutes)
+            )
+            for minutes in (0, 1)
+        )
+        for problem in (other, began, later):
+            circuit.polled(ERPConnection.objects.get(), problem, failed=True, now=NOW)
 
-        assert kinds(org) == [NeedKind.ANSWERS_UNREAD]
+        (need,) = seen(org).needs
+
+        assert (need.kind, need.since) == (NeedKind.ANSWERS_UNREAD, NOW)
 
     def test_workers_that_show_no_sign_of_life_come_first(self, org, working):
         long_ago = NOW - timedelta(minutes=20)
