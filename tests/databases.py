@@ -1,7 +1,8 @@
 """The test database: migrated once per run, copied for each worker, emptied after each test that commits."""
 
 import fcntl
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,23 @@ def empty(database: Any) -> None:
     if schedules_changed:
         jobs.ensure_schedules()
         _migrated_schedules[:] = _schedules(database)
+
+
+def wait_until_blocked(runs: Callable[[], bool]) -> None:
+    """Wait until another session waits for a lock of this one, or the work that ``runs`` asks about has ended.
+
+    PostgreSQL only. `pg_stat_activity` would not do: within a transaction it shows the sessions of its first reading.
+    """
+    waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+    deadline = time.monotonic() + 60
+    while runs():
+        with connection.cursor() as cursor:
+            cursor.execute(waits)
+            if cursor.fetchone()[0]:
+                return
+        if time.monotonic() > deadline:
+            raise AssertionError("No other session waits for a lock of this one.")
+        time.sleep(0.01)
 
 
 def _schedules(database: Any) -> list[Any]:

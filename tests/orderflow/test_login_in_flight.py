@@ -1,7 +1,6 @@
 """A login that has checked the password lets nobody in if the account is changed before it ends."""
 
 import threading
-import time
 
 import pytest
 from django.db import connection, transaction
@@ -14,7 +13,7 @@ from orderflow.second_factor import codes, services
 from orderflow.tenancy import scope
 from orderflow.tenancy.models import User
 from orderflow.tenancy.roles import Role
-from tests import factories, second_factors
+from tests import databases, factories, second_factors
 from tests.hashers import Meanwhile
 
 NEW_PASSWORD = "another correct horse"
@@ -138,15 +137,6 @@ def test_a_second_factor_is_not_set_up_by_a_session_that_has_ended(user):
         services.set_up(held, secret, second_factors.code(secret))
 
 
-def waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
-            " WHERE NOT granted AND datname = current_database())"
-        )
-        return bool(cursor.fetchone()[0])
-
-
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("change", CHANGES)
@@ -163,10 +153,8 @@ def test_a_login_that_waits_for_the_change_is_refused(user, change):
         change(user)
         thread = threading.Thread(target=login)
         thread.start()
-        until = time.monotonic() + 30
-        while thread.is_alive() and not waits_for_a_lock() and time.monotonic() < until:
-            time.sleep(0.02)
-    thread.join(30)
+        databases.wait_until_blocked(thread.is_alive)
+    thread.join(60)
 
     assert answers == [401]
     assert not Token.objects.filter(user=user).exists()

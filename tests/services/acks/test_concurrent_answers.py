@@ -1,6 +1,5 @@
 """An answer that arrives while another transaction moves its export or its order."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from erp_connectors.states import ExportStatus, FailedAs, Stage
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy import scope
 from tests import factories
+from tests.databases import wait_until_blocked
 from tests.services.acks.test_poll import ACKED, FAILED
 from tests.services.conftest import Site
 
@@ -56,17 +56,7 @@ def held_open(during: Callable[[], object]) -> Iterator[Future[Any]]:
         yield future
         running = pool.submit(run)
         running.add_done_callback(future.set_result)
-        wait_for_a_lock(running)
-
-
-def wait_for_a_lock(running: Future[Any]) -> None:
-    for _ in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if running.done() or cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise AssertionError("The thread does not wait for a lock.")
+        wait_until_blocked(lambda: not running.done())
 
 
 def staged(site: Site) -> ERPExport:
