@@ -38,11 +38,14 @@ def main(database: str) -> None:
 
 
 def _warm_up() -> None:
-    """Load whatever a worker will need, so that its fork finds it there."""
+    """Load whatever a worker will need, so that its fork finds it there: modules, and what is made at its first use."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from django.apps import apps  # noqa: PLC0415
     from django.core.files.storage import storages  # noqa: PLC0415  # all of these need Django
     from django.utils.module_loading import import_string  # noqa: PLC0415
 
     from erp_connectors import archive, registry, tasks  # noqa: F401, PLC0415
+    from erp_connectors.connectors.dropzone_json_v1 import payload  # noqa: PLC0415
     from tests.crash import points  # noqa: F401, PLC0415
 
     for transport in registry.TRANSPORTS.values():
@@ -50,6 +53,11 @@ def _warm_up() -> None:
     for connector_type in registry.CONNECTORS:
         registry.connector_for(connector_type)
     storages[archive.ALIAS].exists("anything")
+    for model in apps.get_models():
+        str(model._base_manager.all().query)  # the tables of its fields, and the SQL compiler
+    payload._validator()
+    Ed25519PrivateKey.generate().sign(b"")
+    "localhost".encode("idna")
 
 
 def _obey(order: Order) -> Ended:
