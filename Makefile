@@ -51,11 +51,12 @@ test: $(INSTALLED) ## the everyday tests, under five minutes, on SQLite and Post
 	$(PYTEST) --tier=everyday --database=postgres $(ARGS) $(POSTGRES_ARGS)
 
 # More processes than cores, because many of these tests wait for a time-out, a restart or a browser, most on SQLite.
-test-deep: PROCESSES = 4
+# One of the five begins with the short tests, which do not wait (tests/scheduling.py). Few wait on PostgreSQL.
+test-deep: PROCESSES = 5
 test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: $(INSTALLED) ## the rest of the tests: kills over SSH, browsers, slow servers, fuzzing
 	$(PYTEST) --tier=deep --database=sqlite $(ARGS)
-	$(PYTEST) --tier=deep --database=postgres $(ARGS)
+	$(PYTEST) --tier=deep --database=postgres -n 3 $(ARGS)
 
 screenshots: $(INSTALLED) ## the docs' pictures of the admin, anew; needs Chromium and an OpenSSH server
 	$(PYTHON) -m pytest -q tests/admin/test_story_in_browser.py --screenshots docs/images

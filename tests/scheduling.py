@@ -17,6 +17,9 @@ class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
 
     So a run starts one Chromium, one object store, and what a module's fixture starts for
     the module once. xdist's own groups rename items, which pytest 9.2 ignores.
+
+    The last of several workers begins at the end of the queue, where the short tests are. The long ones at its
+    beginning mostly wait, and the processors would be idle until they are done.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -26,6 +29,12 @@ class ByExpensiveParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
         if _OBJECT_STORE.search(nodeid):
             return "object store"
         return path if _shares_a_fixture(_ROOT / path) else nodeid
+
+    def _assign_work_unit(self, node: Any) -> None:
+        nodes = self.nodes
+        if len(nodes) > 2 and node is nodes[-1]:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         """Forget a part once it is done; xdist keeps them all and counts through them after each test."""

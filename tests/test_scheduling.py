@@ -1,4 +1,6 @@
-"""Tests that share an expensive part run in one worker."""
+"""Tests that share an expensive part run in one worker; long and short tests run side by side."""
+
+from collections import OrderedDict
 
 import pytest
 
@@ -23,3 +25,25 @@ from tests.scheduling import ByExpensiveParts
 )
 def test_each_test_has_the_scope_of_its_expensive_part(nodeid: str, scope: str) -> None:
     assert ByExpensiveParts._split_scope(None, nodeid) == scope  # type: ignore[arg-type]
+
+
+class Worker:
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.received += indices
+
+
+def test_the_last_worker_begins_with_the_last_tests() -> None:
+    names = [f"tests/test_a.py::test_{number}" for number in range(6)]
+    first, second, last = workers = [Worker() for _ in range(3)]
+    scheduler = ByExpensiveParts.__new__(ByExpensiveParts)
+    scheduler.workqueue = OrderedDict((name, {name: False}) for name in names)
+    scheduler.assigned_work = {worker: {} for worker in workers}
+    scheduler.registered_collections = dict.fromkeys(workers, names)
+
+    for worker in (*workers, *workers):
+        scheduler._assign_work_unit(worker)
+
+    assert [worker.received for worker in (first, second, last)] == [[0, 2], [1, 3], [5, 4]]
