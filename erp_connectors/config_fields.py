@@ -15,8 +15,8 @@ from msgspec import inspect
 from orderflow.messages import Message, as_message, foreign
 
 # The headings of a form, in this order; others follow in the order of their fields.
-WAY, SERVER, LOGIN, FOLDERS, WRITING, TIMING, PLAN, DATES = GROUPS = (
-    "Transport", "Server", "Login", "Folders", "Writing files", "Timeouts",
+WAY, SERVER, LOGIN, HOP, FOLDERS, WRITING, TIMING, PLAN, DATES = GROUPS = (
+    "Transport", "Server", "Login", "Jump host or proxy", "Folders", "Writing files", "Timeouts",
     "Planned change of keys", "Reminders",
 )  # fmt: skip
 
@@ -29,6 +29,9 @@ class Purpose(StrEnum):
     PRIVATE_KEY = "private_key"  # a pair can be generated, and its public half shown
     PASSPHRASE = "passphrase"  # noqa: S105  # of the private key
     NEXT_PRIVATE_KEY = "next_private_key"  # offered beside the private key until the server accepts it
+    HOP_PRIVATE_KEY = "hop_private_key"  # for a jump host: a pair can be generated, and its public half shown
+    HOP_PASSPHRASE = "hop_passphrase"  # noqa: S105  # of that private key
+    HOP_HOST_KEY = "hop_host_key"  # of a jump host: can be fetched and pinned, too
     HOST_KEY = "host_key"  # can be fetched from the server, and pinned by a person
     NEXT_HOST_KEY = "next_host_key"  # counts beside the host key for a time
     EXPIRES = "expires"  # a date with a reminder
@@ -44,6 +47,7 @@ class ConfigField:
     ``required`` counts where the field applies. ``modes`` is set by the composition: the transports that have this
     key; empty: it applies always. Fields with the same ``group`` stand under that heading, those of a ``rare`` one
     folded away.
+    ``applies_if``: another field, which has ``choices``, and the values of it with which this one applies.
     ``sent_to``, for a secret that is sent to a server: the fields that decide where it is sent. If one of them
     changes, the stored secret is not kept. A secret that stays with us, like a private key, has none.
     """
@@ -64,6 +68,14 @@ class ConfigField:
     maximum: float | None = None
     lines: int = 1
     sent_to: tuple[str, ...] = ()
+    applies_if: tuple[str, tuple[str, ...]] | None = None
+
+    def applies(self, config: Mapping[str, Any]) -> bool:
+        """Return True if the values of other fields, without that of the mode, leave this one applicable."""
+        if self.applies_if is None:
+            return True
+        name, values = self.applies_if
+        return config.get(name) in values
 
 
 class ConfigError(ValueError):

@@ -23,6 +23,11 @@ def config_fields(connector_type: str) -> tuple[ConfigField, ...]:
     return _composed(connector_for(connector_type), modes)
 
 
+def applies(field: ConfigField, config: Mapping[str, Any]) -> bool:
+    """Return True if the field belongs to the mode of a config, and to the value of the field that it depends on."""
+    return (not field.modes or config.get(MODE) in field.modes) and field.applies(config)
+
+
 def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     """Raises `ConfigError` with every wrong key, and `UnknownConnectorType`; a null value counts as absent."""
     connector = connector_for(connector_type)

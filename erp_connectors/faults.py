@@ -70,6 +70,11 @@ SERVER_BUSY = FaultKind(
     "SERVER_BUSY", _T, _ERP, "The server dropped the connection before its SSH greeting.",
     "It is overloaded or limits connections (MaxStartups). Nothing to do unless it lasts.",
 )  # fmt: skip
+HOP_CONNECT_FAILED = FaultKind(
+    "HOP_CONNECT_FAILED", _T, _NET, "The jump host or proxy could not connect to the server.",
+    "Check host and port of the server: the jump host or proxy looks the name up and makes the connection. If they are "
+    "right, ask its operator if it can reach the server.",
+)  # fmt: skip
 REMOTE_TIMEOUT = FaultKind(
     "REMOTE_TIMEOUT", _T, _ERP, "The server stopped responding during an operation.",
     _WAIT + " Raise io_timeout if the server is slow.",
@@ -137,6 +142,18 @@ REFUSED_BY_ERP = FaultKind(
 HOST_NOT_ALLOWED = FaultKind(
     "HOST_NOT_ALLOWED", _C, _US, "This deployment may not connect to that host.",
     "Choose another host, or have an admin add it to SFTP_ALLOWED_HOSTS.",
+)  # fmt: skip
+FORWARDING_REFUSED = FaultKind(
+    "FORWARDING_REFUSED", _C, _NET, "The jump host or proxy does not allow a connection to the server.",
+    "Ask its operator to allow connections to this host and port (OpenSSH: AllowTcpForwarding and PermitOpen).",
+)  # fmt: skip
+PROXY_LOGIN_REFUSED = FaultKind(
+    "PROXY_LOGIN_REFUSED", _C, _NET, "The proxy refused the login or requires one.",
+    "Check the proxy's user name and password with its operator.",
+)  # fmt: skip
+NOT_A_PROXY = FaultKind(
+    "NOT_A_PROXY", _C, _US, "The service on the proxy's port is not a proxy of the chosen kind.",
+    "Check the proxy's host and port, and whether it is an HTTP proxy or a SOCKS version 5 proxy.",
 )  # fmt: skip
 HOST_KEY_UNKNOWN = FaultKind(
     "HOST_KEY_UNKNOWN", _C, _US, "No host key is pinned for this server.",

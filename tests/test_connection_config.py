@@ -20,6 +20,16 @@ SFTP = {
     "export_path": "/in",
     "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPlO8dxWVZ0QHg8LnNUpcEkjbmFLTSaSy0zyDXYBmuQH",
 }
+HOP = {
+    **SFTP,
+    "via": "jump_host",
+    "via_host": "bastion.example.com",
+    "via_username": "jumper",
+    "via_password": "sprung",
+    "via_host_key": SFTP["host_key"],
+}
+PROXY = {**SFTP, "via": "http_proxy", "via_host": "proxy.example.com"}
+SOCKS = {**PROXY, "via": "socks5_proxy"}
 FOLDER = {"mode": "filesystem", "export_path": "/in"}
 
 
@@ -88,6 +98,22 @@ WRONG_KEYS: list[tuple[dict[str, object], str]] = [
         },
         "next_host_key_until",
     ),
+    ({**SFTP, "via": "ftp"}, "via"),
+    ({**SFTP, "via_host": "bastion"}, "via_host"),
+    ({**SFTP, "via": "direct", "via_password": "x"}, "via_password"),
+    ({**HOP, "via_host": None}, "via_host"),
+    ({**HOP, "via_host": "sftp://bastion/"}, "via_host"),
+    ({**HOP, "via_username": None}, "via_username"),
+    ({**HOP, "via_username": "\u202ex"}, "via_username"),
+    ({**HOP, "via_password": None}, "via_password"),
+    ({**HOP, "via_host_key": "sha256:abc"}, "via_host_key"),
+    ({**PROXY, "via_host_key": HOP["via_host_key"]}, "via_host_key"),
+    ({**PROXY, "via_ssh_key": "PRIVATE"}, "via_ssh_key"),
+    ({**PROXY, "via_username": "u"}, "via_password"),
+    ({**PROXY, "via_password": "p"}, "via_username"),
+    ({**PROXY, "via_username": "a:b", "via_password": "p"}, "via_username"),
+    ({**SOCKS, "via_username": "u", "via_password": "ü" * 128}, "via_password"),
+    ({**FOLDER, "via": "jump_host"}, "via"),
     ({**FOLDER, "password_expires": "2026-12-01"}, "password_expires"),
     ({**FOLDER, "mode": "ftp"}, "mode"),
     ({**FOLDER, "host": "x"}, "host"),
@@ -123,7 +149,8 @@ def test_secrets_are_marked_and_every_key_is_described():
     described = {field.name: field for field in FIELDS}
 
     assert {name for name, field in described.items() if field.secret} == {
-        "password", "ssh_key", "ssh_key_passphrase", "next_ssh_key"
+        "password", "ssh_key", "ssh_key_passphrase", "next_ssh_key", "via_password", "via_ssh_key",
+        "via_ssh_key_passphrase",
     }  # fmt: skip
     assert all(field.help and field.label and field.group for field in described.values())
 
@@ -141,11 +168,12 @@ def test_the_description_and_the_parser_know_the_same_keys_and_defaults():
 
 @pytest.mark.parametrize("field", [f for f in FIELDS if f.maximum], ids=lambda field: field.name)
 def test_the_described_limits_are_those_of_the_parser(field):
-    assert parse({**SFTP, field.name: field.maximum})
-    assert field.name in problems({**SFTP, field.name: field.maximum + 1})
+    raw = HOP if field.applies_if else SFTP
+    assert parse({**raw, field.name: field.maximum})
+    assert field.name in problems({**raw, field.name: field.maximum + 1})
     if field.minimum:
-        assert parse({**SFTP, field.name: field.minimum})
-        assert field.name in problems({**SFTP, field.name: field.minimum - 1})
+        assert parse({**raw, field.name: field.minimum})
+        assert field.name in problems({**raw, field.name: field.minimum - 1})
 
 
 @pytest.mark.parametrize("field", [f for f in FIELDS if f.required], ids=lambda field: field.name)
@@ -183,10 +211,26 @@ def test_the_flat_config_of_the_specification_is_taken_as_it_is():
     assert parsed.options.legacy_algorithms
 
 
+def test_a_jump_host_or_proxy_is_part_of_the_options():
+    assert parse(SFTP).options.hop is parse({**SFTP, "via": "direct"}).options.hop is None
+    hop = parse({**HOP, "via_ssh_key": "PRIVATE"}).options.hop
+    assert (hop.kind, hop.address, hop.username, hop.host_keys) == (
+        "jump_host", "bastion.example.com:22", "jumper", (HOP["via_host_key"],)
+    )  # fmt: skip
+    assert [parse(raw).options.hop.port for raw in (PROXY, SOCKS, {**SOCKS, "via_port": 9050})] == [
+        3128, 1080, 9050
+    ]  # fmt: skip
+    assert parse({**SOCKS, "via_username": "a:b", "via_password": "x" * 255}).options.hop.username == "a:b"
+    assert not any(secret in repr(parse(HOP)) + str(hop) for secret in ("sprung", "PRIVATE"))
+
+
 def test_fields_are_in_the_order_of_the_form():
     assert [field.name for field in FIELDS] == [
         "mode", "host", "port", "host_key", "legacy_algorithms", "username", "ssh_key", "ssh_key_passphrase",
-        "password", "export_path", "ack_path", "atomic_write", "done_marker", "file_mode", "connect_timeout",
+        "password",
+        "via", "via_host", "via_port", "via_host_key", "via_username", "via_ssh_key",
+        "via_ssh_key_passphrase", "via_password",
+        "export_path", "ack_path", "atomic_write", "done_marker", "file_mode", "connect_timeout",
         "io_timeout", "ack_timeout", "next_ssh_key", "next_host_key", "next_host_key_from", "next_host_key_until",
         "old_host_key", "old_host_key_until", "ssh_key_expires", "password_expires", "host_key_expires",
     ]  # fmt: skip

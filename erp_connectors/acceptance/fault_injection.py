@@ -57,8 +57,11 @@ class FaultInjectingTransport(Transport):
     def renewed(self) -> RenewedCredentials:
         return self._inner.renewed()
 
-    def presented_keys(self) -> PresentedKeys:
-        return self._inner.presented_keys()
+    def planned_steps(self) -> Sequence[tuple[str, str]]:
+        return self._inner.planned_steps()
+
+    def presented_keys(self, field: str = "") -> PresentedKeys:
+        return self._inner.presented_keys(field)
 
     def extensions(self) -> Sequence[str]:
         return self._inner.extensions()

@@ -2,6 +2,7 @@
 
 SshError
  |- NameNotFound, ConnectionRefused, ConnectTimeout, ServerBusy      no connection
+ |- HopConnectFailed, ForwardingRefused, ProxyLoginRefused, NotAProxy  no connection through a jump host or proxy
  |- HandshakeFailed, WebServerAnswers, FtpServerAnswers, TlsServerAnswers
  |- NoCommonAlgorithm, OutdatedAlgorithms, HostKeyUnknown, HostKeyChanged
  |- LoginRefused, KeyUnreadable, SftpUnavailable, SftpVersionUnsupported
@@ -39,6 +40,22 @@ class ConnectTimeout(SshError):
 
 
 class ServerBusy(SshError):
+    pass
+
+
+class HopConnectFailed(SshError):
+    """The jump host or proxy could not reach the server."""
+
+
+class ForwardingRefused(SshError):
+    """The jump host or proxy does not allow the connection."""
+
+
+class ProxyLoginRefused(SshError):
+    pass
+
+
+class NotAProxy(SshError):
     pass
 
 

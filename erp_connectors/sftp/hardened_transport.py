@@ -123,6 +123,8 @@ class GuardedTransport(paramiko.Transport):
     """
 
     denied = ""
+    # The server's reason for the last channel that it did not open; paramiko only logs it.
+    channel_refusal = ""
     offer: Offer | None = None
     login_began = False
     saved_exception: Exception | None
@@ -166,6 +168,13 @@ class GuardedTransport(paramiko.Transport):
             with suppress(ProtocolViolation):
                 self.offer = parse_offer(bytes([KEXINIT]) + m.asbytes())
         super()._parse_kex_init(m)  # type: ignore[misc]
+
+    def _parse_channel_open_failure(self, m: paramiko.Message) -> None:
+        for _ in ("channel", "reason"):
+            m.get_int()
+        self.channel_refusal = self._hide(m.get_string().decode("utf-8", "replace"))
+        m.rewind()
+        super()._parse_channel_open_failure(m)  # type: ignore[misc]
 
     def _parse_disconnect(self, m: paramiko.Message) -> None:
         code, text = m.get_int(), self._hide(m.get_string().decode("utf-8", "replace"))

@@ -16,6 +16,7 @@ from erp_connectors.sftp.channels import Channels
 from erp_connectors.sftp.errors import (
     ConnectionLost,
     ConnectTimeout,
+    HopConnectFailed,
     HostKeyChanged,
     HostKeyUnknown,
     LoginRefused,
@@ -24,6 +25,7 @@ from erp_connectors.sftp.errors import (
     SftpUnavailable,
     SshError,
 )
+from erp_connectors.sftp.forwarding import ForwardedStream, refusal_of
 from erp_connectors.sftp.hardened_transport import GuardedTransport
 from erp_connectors.sftp.keys import HostKey
 from erp_connectors.sftp.limits import LearnedLimits
@@ -43,21 +45,27 @@ class Session:
     """An SSH connection under construction or in use. `close` it always, also after a failure.
 
     ``legacy`` also offers ciphers and MACs that nobody should need any more.
-    ``hide`` is asked for what the server says.
+    ``hide`` is asked for what the server says. ``peer``: host and port of the server if a proxy is in between.
     """
 
     def __init__(
-        self, sock: PatientSocket, *, timeout: float, legacy: bool = False, hide: Redact = str
+        self,
+        sock: PatientSocket | ForwardedStream,
+        *,
+        timeout: float,
+        legacy: bool = False,
+        hide: Redact = str,
+        peer: tuple[str, int] | None = None,
     ) -> None:
         self._hide = hide
         self._timeout = timeout
         self._legacy = legacy
         self._sock = sock
         self._transport: GuardedTransport | None = None
-        self._peer: tuple[Any, ...] = ()
+        self._peer: tuple[Any, ...] = peer or ()
         # A peer may be gone again as soon as it has accepted; the handshake will say so.
         with contextlib.suppress(OSError):
-            self._peer = sock.getpeername()
+            self._peer = peer or sock.getpeername()
 
     def exchange_keys(self, preferred: Sequence[HostKey] = ()) -> HostKey:
         """The SSH handshake; returns the key that the server presents, of a preferred type where it has one.
@@ -91,6 +99,25 @@ class Session:
         if needs_key and KEY not in login.accepted:
             raise LoginRefused(Text("ssh.key_unused"))
         return login.method
+
+    def forward(self, host: str, port: int) -> ForwardedStream:
+        """Let the server, as a jump host, connect to another one. It looks the name up.
+
+        Raises `ForwardingRefused`, `HopConnectFailed`, `ConnectTimeout`, `ConnectionLost`.
+        """
+        transport, address = self._require_transport(), f"{host}:{port}"
+        with self._deadline("ssh.no_forwarding_in_time", address=address):
+            try:
+                channel = transport.open_channel(
+                    "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=self._timeout
+                )
+            except paramiko.ChannelException as error:
+                raise refusal_of(error, address, transport.channel_refusal) from None
+            except PEER_ERRORS as error:
+                if transport.is_active():
+                    raise HopConnectFailed(*self._sentence(error)) from None
+                raise ConnectionLost(Text("ssh.after_login"), *self._sentence(error)) from None
+        return ForwardedStream(channel, (host, port), self._cut)
 
     def open_channels(
         self, *, io_timeout: float, expected: int = 0, learned: LearnedLimits | None = None
@@ -224,7 +251,7 @@ class Session:
         return self._transport
 
     @contextmanager
-    def _deadline(self, code: str) -> Iterator[None]:
+    def _deadline(self, code: str, **params: str) -> Iterator[None]:
         """Cut the connection after the timeout. Raises `ConnectTimeout` with the text for an error after that time."""
         ends = time.monotonic() + self._timeout
         # Some of paramiko's waits take no timeout; a connection that is cut ends them all.
@@ -236,7 +263,7 @@ class Session:
         except SshError:
             if time.monotonic() < ends:
                 raise
-            raise ConnectTimeout(Text(code, seconds=seconds(self._timeout))) from None
+            raise ConnectTimeout(Text(code, seconds=seconds(self._timeout), **params)) from None
         finally:
             watchdog.cancel()
 

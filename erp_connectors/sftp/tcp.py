@@ -4,6 +4,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from erp_connectors.sftp.errors import ConnectionRefused, ConnectTimeout, NameNotFound
@@ -14,15 +15,15 @@ LOOPBACK = ipaddress.ip_address("127.0.0.1")
 Allow = Callable[[ipaddress.IPv4Address | ipaddress.IPv6Address], None]
 
 
-class PatientSocket(socket.socket):
-    """A socket that fails if the peer takes nothing for ``patience`` seconds; paramiko would try to send for ever."""
+class Patience:
+    """Fail to send if the peer takes nothing for ``patience`` seconds; paramiko would try to send for ever."""
 
     patience: float = SILENCE_SECONDS
     _refused_since: float | None = None
 
-    def send(self, data: Any, flags: int = 0) -> int:
+    def _send_patiently(self, send: Callable[[], int]) -> int:
         try:
-            sent = super().send(data, flags)
+            sent = send()
         except TimeoutError:
             since = self._refused_since = self._refused_since or time.monotonic()
             if time.monotonic() - since >= self.patience:
@@ -30,6 +31,13 @@ class PatientSocket(socket.socket):
             raise
         self._refused_since = None
         return sent
+
+
+class PatientSocket(Patience, socket.socket):
+    """A socket that fails if the peer takes nothing for a time."""
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        return self._send_patiently(partial(super().send, data, flags))
 
 
 def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> PatientSocket:

@@ -2,11 +2,13 @@
 
 import ipaddress
 
-from erp_connectors.address_policy import Address, refusal
+from erp_connectors.address_policy import Address, literal, refusal
 from erp_connectors.faults import HOST_NOT_ALLOWED, NAME_NOT_FOUND, Fault
 from erp_connectors.transports.base import TransportPolicy
 from orderflow.messages import Message
 
+# RFC 1035; longer ones do not fit into a request to a proxy.
+MAX_NAME = 253
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -32,6 +34,25 @@ class AllowedHosts:
             raise Fault(HOST_NOT_ALLOWED, Message("host.not_listed", host=self._host))
         return name
 
+    def name_behind_hop(self) -> str:
+        """Return the name or address that a jump host or proxy is asked for. Raise `Fault` as the other checks do.
+
+        An address is checked, and passed on in the spelling that was checked. A name is looked up by the jump host or
+        proxy, so its addresses are not known: it must be listed itself if anything is.
+        """
+        name = self.name()
+        if address := literal(name):
+            self.require_address(address)
+            return str(address)
+        if len(name) > MAX_NAME:
+            raise Fault(NAME_NOT_FOUND, Message("host.not_a_name", host=self._host))
+        if is_loopback_name(name) and not self._loopback:
+            why = Message("address.loopback_of_hop")
+            raise Fault(HOST_NOT_ALLOWED, Message("host.name_refused", host=self._host, why=why))
+        if not (self._any or name in self._names):
+            raise Fault(HOST_NOT_ALLOWED, Message("host.not_listed_behind_hop", host=self._host))
+        return name
+
     def require_address(self, address: Address) -> None:
         """Raises `Fault` HOST_NOT_ALLOWED. Also a name that is listed may not lead just anywhere."""
         if why := refusal(address, loopback=self._loopback, nat64=self._nat64):
@@ -44,6 +65,11 @@ class AllowedHosts:
     def _is_in_a_network(self, address: Address) -> bool:
         mapped = getattr(address, "ipv4_mapped", None) or address
         return any(mapped in network for network in self._networks)
+
+
+def is_loopback_name(name: str) -> bool:
+    """Return True if every machine takes the name for its own (RFC 6761, section 6.3)."""
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def network_of(entry: str) -> Network | None:

@@ -101,7 +101,7 @@ class Transport(ABC):
         with faults_only(cls, "__init__"):
             return cls(options, policy)
 
-    # Names and labels of the steps that `open_steps` yields, so that a page can show them before a test.
+    # Names and labels of all steps that `open_steps` may yield.
     opening: ClassVar[tuple[tuple[str, str], ...]] = ()
     speaks_extensions: ClassVar[bool] = False
 
@@ -119,6 +119,10 @@ class Transport(ABC):
     def renew(cls, raw: Mapping[str, Any], renewed: RenewedCredentials, *, today: date) -> dict[str, Any]:
         """Return the whole config once the server used what was planned, without the credentials it replaces."""
         return dict(raw)
+
+    def planned_steps(self) -> Sequence[tuple[str, str]]:
+        """Return the steps of `opening` that these options take, so that a page can show them before a test."""
+        return self.opening
 
     def open(self) -> None:
         """Connect, or raise the `Fault` that stopped it. Do nothing if already open."""
@@ -154,8 +158,11 @@ class Transport(ABC):
         """Return the planned credentials that the last `open` used."""
         return RenewedCredentials()
 
-    def presented_keys(self) -> PresentedKeys:
-        """Return every host key of the server, without logging in. Raises `Fault` if it shows none."""
+    def presented_keys(self, field: str = "") -> PresentedKeys:
+        """Return every host key of the server, without logging in. Raises `Fault` if it shows none.
+
+        ``field``: the config's key in which they are pinned, if the transport has several such servers on its way.
+        """
         return PresentedKeys()
 
     def respect(self, limits: ServerLimits) -> None:  # noqa: B027  # only servers that are met over a link have any

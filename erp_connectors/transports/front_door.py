@@ -28,6 +28,7 @@ GUARDED = frozenset(
         "guarantee",
         "limits",
         "extensions",
+        "planned_steps",
         "presented_keys",
         "remarks",
         "renewed",

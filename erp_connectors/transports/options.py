@@ -32,11 +32,16 @@ class RenewedCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server of a dropzone, as users know it; all empty for a folder of this machine."""
+    """The server of a dropzone, as users know it; all empty for a folder of this machine.
+
+    ``via``: the jump host or proxy in between, such as ``jump_host://bastion:22``. It decides which server has the
+    name.
+    """
 
     host: str = ""
     port: int = 0
     user: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

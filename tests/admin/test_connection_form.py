@@ -20,7 +20,9 @@ from erp_connectors.connectors.base import NoOptions
 from erp_connectors.faults import HOST_KEY_CHANGED, Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.acks.poll import poll
+from erp_connectors.services.connections import manage
 from erp_connectors.services.connections.connection_test import run_test
+from erp_connectors.services.connections.host_keys import lacks_host_key
 from erp_connectors.services.delivery.deliver import deliver
 from erp_connectors.services.exports.push import NoActiveConnection, push
 from erp_connectors.sftp.key_pairs import new_private_key, public_half
@@ -40,6 +42,10 @@ SFTP = {
 }  # fmt: skip
 
 
+HOP = {
+    **SFTP, "via": "jump_host", "via_host": "127.0.0.1", "via_port": "1", "via_username": "j",
+    "via_password": "hop-password",
+}  # fmt: skip
 FOLDER = {"status": "ACTIVE", "mode": "filesystem", "export_path": "/in", "atomic_write": "on"}
 
 
@@ -215,7 +221,10 @@ class TestSecrets:
         assert ERPConnection.objects.get().config["password"] == "again"
 
     def test_each_is_declared_as_sent_to_a_place_or_as_staying_here(self):
-        stays = {Purpose.PRIVATE_KEY, Purpose.NEXT_PRIVATE_KEY, Purpose.PASSPHRASE}
+        stays = {
+            Purpose.PRIVATE_KEY, Purpose.NEXT_PRIVATE_KEY, Purpose.PASSPHRASE, Purpose.HOP_PRIVATE_KEY,
+            Purpose.HOP_PASSPHRASE,
+        }  # fmt: skip
         for name in registry.CONNECTORS:
             described = {field.name: field for field in config_fields(name)}
             for field in described.values():
@@ -272,6 +281,71 @@ class TestSecrets:
         assert "its passphrase is missing" in errors(missing)["ssh_key"][0]
         row = added(client, ssh_key=key.replace("\n", "\r\n"), ssh_key_passphrase="phrase")
         assert public_half(row.config["ssh_key"], "phrase").startswith("ssh-rsa ")
+
+
+class TestJumpHostOrProxy:
+    @pytest.mark.parametrize(
+        ("elsewhere", "asked"),
+        [
+            ({"via_host": "attacker.example"}, {"password", "via_password"}),
+            ({"via_port": "2"}, {"password", "via_password"}),
+            ({"via_username": "other"}, {"via_password"}),
+            ({"via": "http_proxy"}, {"password", "via_password"}),
+            ({"via": "direct"}, {"password"}),
+            ({"host": "attacker.example"}, {"password"}),
+        ],
+        ids=str,
+    )
+    def test_secrets_are_asked_for_again_before_they_are_sent_elsewhere(self, client, elsewhere, asked):
+        row = added(client, **HOP)
+
+        answer = client.post(change(row), {**HOP, "password": "", "via_password": "", **elsewhere})
+
+        assert errors(answer).keys() == asked
+        assert ERPConnection.objects.get().config == row.config
+        again = {**HOP, "password": "again", "via_password": "again", **elsewhere}
+        assert client.post(change(row), again).status_code == 302
+
+    def test_untouched_secrets_are_kept_and_never_shown(self, client):
+        row = added(client, **HOP)
+
+        client.post(change(row), {**HOP, "password": "", "via_password": "", "export_path": "/out"})
+
+        row.refresh_from_db()
+        assert (row.config["password"], row.config["via_password"]) == ("first-password", "hop-password")
+        assert "hop-password" not in client.get(change(row)).content.decode()
+
+    def test_what_does_not_apply_is_dropped(self, client):
+        row = added(client, **HOP)
+
+        client.post(change(row), {**HOP, "via": "direct"})
+        row.refresh_from_db()
+        assert {name for name in row.config if name.startswith("via")} == {"via"}
+
+        client.post(
+            change(row), {**HOP, "via": "socks5_proxy", "via_ssh_key": "left over", "via_host_key": "x"}
+        )
+        row.refresh_from_db()
+        assert {name for name in row.config if name.startswith("via")} == {
+            "via", "via_host", "via_port", "via_username", "via_password"
+        }  # fmt: skip
+
+    def test_each_wrong_field_is_told_at_its_place(self, client):
+        wrong = {**HOP, "via_host": "", "via_username": "", "via_ssh_key": "no key"}
+
+        assert errors(client.post(reverse(ADD), wrong)).keys() == {"via_host", "via_username", "via_ssh_key"}
+
+    def test_a_pair_is_made_for_a_jump_host_and_its_public_half_shown(self, client):
+        row = added(client, **{**HOP, "via_password": "", "via_ssh_key-generate": "on"})
+
+        assert public_half(row.config["via_ssh_key"], None) in client.get(change(row)).content.decode()
+        assert "ssh_key" not in row.config
+
+    def test_the_form_says_to_its_script_when_each_field_applies(self, client):
+        page = client.get(reverse(ADD)).content.decode()
+
+        assert 'data-applies-if="via" data-applies-values="jump_host http_proxy socks5_proxy"' in page
+        assert 'data-applies-if="via" data-applies-values="jump_host"' in page
 
 
 class TestKeyPair:
@@ -333,6 +407,37 @@ class TestHostKeys:
 
         assert "refused the TCP connection" in answer.content.decode()
         assert "ERP side" in answer.content.decode()
+
+    def test_a_jump_host_has_its_own(self, client, org, tmp_path):
+        with asyncssh_server(tmp_path) as server, asyncssh_server(tmp_path) as jump:
+            config = server.config(host_key=None, **jump.hop_config(via_host_key=None))
+            row = factories.connection(org, config)
+            page = reverse("admin:erp_connection_host_key", args=[row.pk])
+            of_jump = f"{page}?of=via_host_key"
+
+            assert f'action="{of_jump}"' in client.get(change(row)).content.decode()
+            assert "?of=via_host_key" in client.get(page).content.decode()
+            shown = client.post(of_jump, {"fetch": "x"}).content.decode()
+            assert jump.host_key in shown
+            assert server.host_key not in shown
+            through = client.post(page, {"fetch": "x"}).content.decode()
+            assert f"jump host 127.0.0.1:{jump.port}" in through, "not before its key is pinned"
+            assert client.post(of_jump, {"pin": "x", "key": jump.host_key}).status_code == 302
+
+        row.refresh_from_db()
+        assert (row.config["via_host_key"], row.config.get("host_key")) == (jump.host_key, None)
+        last = AuditLog.objects.get(action=Action.HOST_KEY_PINNED)
+        assert last.after["changed"] == ["via_host_key"]
+        assert client.get(f"{page}?of=next_host_key").status_code == 404
+
+    def test_orders_wait_until_that_of_the_jump_host_is_pinned(self, org, tmp_path):
+        with asyncssh_server(tmp_path) as server:
+            config = server.config(**server.hop_config(via_host_key=None))
+        row = factories.connection(org, config)
+
+        assert lacks_host_key(row)
+        manage.change_connection(row.pk, actor=None, config={**config, "via_host_key": server.host_key})
+        assert not lacks_host_key(ERPConnection.objects.get())
 
     def test_a_folder_has_none(self, client, org):
         row = factories.connection(org, {"mode": "filesystem", "export_path": "/in"})

@@ -296,6 +296,21 @@ class TestConnectors:
         config = {**config, "password": "entered again"}
         assert integrator.patch(path, {"config": config}, format="json").status_code == 200
 
+    def test_masked_secrets_are_not_kept_for_another_jump_host_or_proxy(self, integrator):
+        via = {"via": "http_proxy", "via_host": "proxy.example", "via_username": "u", "via_password": SECRET}
+        config = {**self.CONFIG, **via}
+        created = integrator.post("/api/v1/connectors", {"config": config}, format="json").json()
+        path, pinned = f"/api/v1/connectors/{created['id']}", {"host_key": self.CONFIG["host_key"]}
+        assert created["config"]["via_password"] == created["config"]["password"] != SECRET
+
+        for elsewhere in ({"via_host": "attacker.example"}, {"via": "socks5_proxy"}):
+            changed = {**created["config"], **elsewhere, **pinned}
+            answer = integrator.patch(path, {"config": changed}, format="json")
+
+            assert answer.status_code == 422
+            assert answer.json()["error"]["details"].keys() == {"password", "via_password"}
+        assert ERPConnection.objects.get().config == config
+
     def test_a_private_key_is_kept_for_another_server_because_it_is_never_sent(self, integrator):
         config = {key: value for key, value in self.CONFIG.items() if key != "password"}
         config["ssh_key"] = new_private_key()

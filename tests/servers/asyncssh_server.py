@@ -21,7 +21,8 @@ class Behaviour:
     may raise `asyncssh.SFTPError` or `DropConnection`; what is in ``after`` runs once the operation is done, its reply
     not yet sent. ``look(operation, path)`` runs before each stat, lstat, opendir, readdir, mkdir and rmdir. A folder's
     listing leaves out the ``unlisted`` names. ``on_login`` and ``on_session`` run before a login and a request for SFTP
-    are answered. ``trusted`` are public keys that may log in beside the server's own client."""
+    are answered. ``trusted`` are public keys that may log in beside the server's own client. ``forward(host, port)``
+    makes it a jump host: it returns the host and port to connect to, or raises `asyncssh.ChannelOpenError`."""
 
     posix_rename: bool = True
     interfere: Interfere | None = None
@@ -31,6 +32,8 @@ class Behaviour:
     on_login: Callable[[], None] = lambda: None
     on_session: Callable[[], None] = lambda: None
     trusted: list[str] = field(default_factory=list)
+    forward: Callable[[str, int], tuple[str, int]] | None = None
+    forwarded: list[tuple[str, int]] = field(default_factory=list)
     connections: int = 0
     sessions: int = 0
     log: list[str] = field(default_factory=list)
@@ -41,15 +44,24 @@ class DropConnection(Exception):
 
 
 class _Server(asyncssh.SSHServer):
+    _connection: asyncssh.SSHServerConnection
+
     def __init__(self, client_key: str, behaviour: Behaviour) -> None:
         self._client_key = client_key
         self._behaviour = behaviour
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
         self._behaviour.connections += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._behaviour.connections -= 1
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+        if self._behaviour.forward is None:
+            return False
+        self._behaviour.forwarded.append((dest_host, dest_port))
+        return self._connection.forward_connection(*self._behaviour.forward(dest_host, dest_port))
 
     def begin_auth(self, username: str) -> bool:
         self._behaviour.on_login()

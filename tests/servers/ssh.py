@@ -7,6 +7,7 @@ from typing import Any
 import asyncssh
 
 from erp_connectors.transports.sftp import SftpOptions
+from erp_connectors.transports.sftp.options import HopKind, HopOptions
 from tests.servers.processes import free_port as free_port
 
 USERNAME, PASSWORD = "orderflow", "correct horse battery"
@@ -40,6 +41,32 @@ class SshServer:
             io_timeout=20,
         )
         return replace(options, **changes)
+
+    def as_hop(self, **changes: Any) -> HopOptions:
+        """The jump host of another server's options."""
+        hop = HopOptions(
+            kind=HopKind.JUMP_HOST,
+            host=self.host,
+            port=self.port,
+            username=self.username,
+            host_keys=(self.host_key,),
+            password=self.password,
+            ssh_key=self.client_key,
+        )
+        return replace(hop, **changes)
+
+    def hop_config(self, **changes: Any) -> dict[str, Any]:
+        """The keys of another server's config about this one as its jump host."""
+        values = {
+            "via": "jump_host",
+            "via_host": self.host,
+            "via_port": self.port,
+            "via_username": self.username,
+            "via_host_key": self.host_key,
+            "via_password": self.password,
+            "via_ssh_key": self.client_key,
+        }
+        return {key: value for key, value in {**values, **changes}.items() if value is not None}
 
     def config(self, **changes: Any) -> dict[str, Any]:
         """As the config of a DROPZONE_JSON_V1 connection."""

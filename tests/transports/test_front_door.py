@@ -34,7 +34,15 @@ RAISING: dict[str, Callable[[Any], Any]] = {
     "respect": lambda transport: transport.respect(transport.limits()),
     **{
         name: methodcaller(name)
-        for name in ("limits", "extensions", "presented_keys", "remarks", "renewed", "server_key")
+        for name in (
+            "limits",
+            "extensions",
+            "planned_steps",
+            "presented_keys",
+            "remarks",
+            "renewed",
+            "server_key",
+        )
     },
 }
 

@@ -105,12 +105,19 @@ def form_field(described: ConfigField, stored: Any, secret: SecretState) -> form
     }
     field = _secret(described, secret, common) if described.secret else _open(described, stored, common)
     field.widget.attrs |= {"data-modes": " ".join(described.modes)} if described.modes else {}
+    if described.applies_if:
+        name, values = described.applies_if
+        field.widget.attrs |= {"data-applies-if": name, "data-applies-values": " ".join(values)}
     field.widget.attrs |= {"data-chooses-modes": ""} if described.purpose is Purpose.MODE else {}
     return field
 
 
 def _secret(described: ConfigField, state: SecretState, common: dict[str, Any]) -> forms.Field:
-    can_generate = described.purpose in (Purpose.PRIVATE_KEY, Purpose.NEXT_PRIVATE_KEY)
+    can_generate = described.purpose in (
+        Purpose.PRIVATE_KEY,
+        Purpose.NEXT_PRIVATE_KEY,
+        Purpose.HOP_PRIVATE_KEY,
+    )
     return SecretField(widget=SecretInput(state, lines=described.lines, can_generate=can_generate), **common)
 
 
@@ -129,8 +136,8 @@ def _open(described: ConfigField, stored: Any, common: dict[str, Any]) -> forms.
             input_formats=["%Y-%m-%d"],
             **common,
         )
-    if described.purpose in (Purpose.HOST_KEY, Purpose.NEXT_HOST_KEY):
-        fetched = described.purpose is Purpose.HOST_KEY
+    if described.purpose in (Purpose.HOST_KEY, Purpose.NEXT_HOST_KEY, Purpose.HOP_HOST_KEY):
+        fetched = described.purpose is not Purpose.NEXT_HOST_KEY
         return HostKeyField(widget=HostKeyInput(fetched=fetched, attrs={"rows": described.lines}), **common)
     long = described.lines > 1
     plain = {"autocomplete": "off", "spellcheck": "false"}

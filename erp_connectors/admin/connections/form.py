@@ -22,6 +22,12 @@ from erp_connectors.states import ConnectionStatus
 from orderflow.messages import text
 from orderflow.typing_patches import ModelForm
 
+# Generating a pair removes the passphrase of the key before.
+_KEY_OF_PASSPHRASE = {
+    Purpose.PASSPHRASE: Purpose.PRIVATE_KEY,
+    Purpose.HOP_PASSPHRASE: Purpose.HOP_PRIVATE_KEY,
+}
+
 
 def described_fields(connector_type: str) -> tuple[ConfigField, ...]:
     """None for a type that this deployment does not have."""
@@ -54,7 +60,8 @@ class ConnectionForm(ModelForm):
 
     def _applies(self, described: ConfigField) -> bool:
         chosen = [str(self.data.get(one.name)) for one in self.described if one.purpose is Purpose.MODE]
-        return not (described.modes and chosen) or any(mode in described.modes for mode in chosen)
+        of_mode = not (described.modes and chosen) or any(mode in described.modes for mode in chosen)
+        return of_mode and described.applies(self.data)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -63,8 +70,12 @@ class ConnectionForm(ModelForm):
             for described in self.described
             if self._applies(described) and (value := self._value(described)) is not None
         }
+        for described in self.described:
+            if not self._applies(described):
+                # It is hidden, so its error could not be corrected.
+                self.errors.pop(described.name, None)
         self._require_moved_secrets()
-        self._check_private_key()
+        self._check_private_keys()
         self._check_config()
         self._require_only_active(cleaned)
         return cleaned
@@ -83,7 +94,8 @@ class ConnectionForm(ModelForm):
         if change.generate:
             self.generated = True
             return new_private_key()
-        if change.clear or (described.purpose is Purpose.PASSPHRASE and self._wants_pair()):
+        pair = _KEY_OF_PASSPHRASE.get(described.purpose)
+        if change.clear or (pair and self._wants_pair(pair)):
             return None
         return change.typed or self.stored.get(described.name)
 
@@ -108,15 +120,19 @@ class ConnectionForm(ModelForm):
                 % {"changed": changed},
             )
 
-    def _wants_pair(self) -> bool:
-        changes = [self.cleaned_data.get(name) for name in self._names(Purpose.PRIVATE_KEY)]
+    def _wants_pair(self, purpose: Purpose) -> bool:
+        changes = [self.cleaned_data.get(name) for name in self._names(purpose)]
         return any(isinstance(change, SecretChange) and change.generate for change in changes)
 
-    def _check_private_key(self) -> None:
-        """A key that was just entered, or its passphrase, is tried at once."""
-        passphrases = [self.config.get(name) for name in self._names(Purpose.PASSPHRASE)]
-        keys = [*self._names(Purpose.PRIVATE_KEY), *self._names(Purpose.NEXT_PRIVATE_KEY)]
-        touched = {*self.changed_data} & {*keys, *self._names(Purpose.PASSPHRASE)}
+    def _check_private_keys(self) -> None:
+        """Try a key that was just entered, or its passphrase, at once."""
+        own = [*self._names(Purpose.PRIVATE_KEY), *self._names(Purpose.NEXT_PRIVATE_KEY)]
+        self._check_keys(own, Purpose.PASSPHRASE)
+        self._check_keys(self._names(Purpose.HOP_PRIVATE_KEY), Purpose.HOP_PASSPHRASE)
+
+    def _check_keys(self, keys: list[str], passphrase: Purpose) -> None:
+        passphrases = [self.config.get(name) for name in self._names(passphrase)]
+        touched = {*self.changed_data} & {*keys, *self._names(passphrase)}
         for name in keys:
             if touched and name in self.config:
                 try:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.admin.connections.form import is_unreadable, stored_config
 from erp_connectors.admin.connections.setup import host_key_fields
+from erp_connectors.config_fields import ConfigField, Purpose
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.connections import connection_test, host_keys, manage
@@ -65,29 +66,36 @@ class ConnectionPages(OrgScopedAdmin):
         return redirect("admin:erp_connection_test", pk)
 
     def host_key_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Show the pinned keys (GET); fetch the server's keys, or pin the ticked ones (POST)."""
+        """Show the pinned keys (GET); fetch the server's keys, or pin the ticked ones (POST).
+
+        ``of`` in the query names the config's key for them: the first one, or that of a jump host.
+        """
         connection = self._wanted(request, pk)
         if is_unreadable(connection):
             return redirect("admin:erp_connectors_erpconnection_change", pk)
-        if not host_key_fields(connection, stored_config(connection)):
+        fields = host_key_fields(connection, stored_config(connection))
+        asked = request.GET.get("of", "")
+        field = next((field for field in fields if asked in ("", field.name)), None)
+        if field is None:
             raise Http404
         if request.method != "POST":
-            return self._host_keys(request, connection, pinned=host_keys.pinned_keys(connection))
+            pinned = host_keys.pinned_keys_of(connection, field.name)
+            return self._host_keys(request, connection, field, pinned=pinned)
         if "pin" in request.POST:
-            return self._pin(request, connection)
+            return self._pin(request, connection, field)
+        of_hop = field.purpose is Purpose.HOP_HOST_KEY
         try:
-            comparison = host_keys.compare(connection)
+            comparison = host_keys.compare(connection, field.name if of_hop else "")
         except Fault as fault:
-            return self._host_keys(request, connection, fault=fault)
-        return self._host_keys(request, connection, comparison=comparison)
+            return self._host_keys(request, connection, field, fault=fault)
+        return self._host_keys(request, connection, field, comparison=comparison)
 
-    def _pin(self, request: HttpRequest, connection: ERPConnection) -> HttpResponse:
+    def _pin(self, request: HttpRequest, connection: ERPConnection, field: ConfigField) -> HttpResponse:
         ticked = host_keys.read_keys("\n".join(request.POST.getlist("key")))
         if not ticked:
             shown = tuple(host_keys.read_keys("\n".join(request.POST.getlist("shown"))))
-            comparison = Comparison(host_keys.pinned_keys(connection), shown)
-            return self._host_keys(request, connection, comparison=comparison, nothing_ticked=True)
-        (field, *_rest) = host_key_fields(connection, stored_config(connection))
+            comparison = Comparison(host_keys.pinned_keys_of(connection, field.name), shown)
+            return self._host_keys(request, connection, field, comparison=comparison, nothing_ticked=True)
         config = {**connection.config, field.name: host_keys.as_config(ticked)}
         manage.change_connection(connection.pk, actor=signed_in(request), config=config)
         pinned = ", ".join(key.fingerprint for key in ticked)
@@ -95,9 +103,19 @@ class ConnectionPages(OrgScopedAdmin):
         run_soon(request, connection)
         return redirect("admin:erp_connection_test", connection.pk)
 
-    def _host_keys(self, request: HttpRequest, connection: ERPConnection, **shown: Any) -> HttpResponse:
+    def _host_keys(
+        self, request: HttpRequest, connection: ERPConnection, field: ConfigField, **shown: Any
+    ) -> HttpResponse:
         waiting = connection.exports.filter(status=ExportStatus.PENDING).count()
-        context = {**self._context(request, connection, _("Host key")), "waiting": waiting, **shown}
+        others = [
+            one for one in host_key_fields(connection, stored_config(connection)) if one.name != field.name
+        ]
+        context = {
+            **self._context(request, connection, _(field.label)),
+            "waiting": waiting,
+            "other_keys": [(one.name, _(one.label)) for one in others],
+            **shown,
+        }
         return TemplateResponse(request, "admin/erp_connectors/erpconnection/host_key.html", context)
 
     def _wanted(self, request: HttpRequest, pk: UUID) -> ERPConnection:

@@ -12,9 +12,19 @@ from erp_connectors.config_fields import ConfigField, Purpose
 from erp_connectors.faults import HOST_KEY_CHANGED, HOST_KEY_UNKNOWN
 from erp_connectors.models import ERPConnection
 from erp_connectors.port_types import PresentedKey
+from erp_connectors.services.connections import host_keys
 from erp_connectors.services.connections.expiry_warnings import ExpiryWarning, expiry_warnings
-from erp_connectors.services.connections.host_keys import PlannedHostKey, pinned_keys, planned_keys
-from erp_connectors.services.connections.support_email import next_public_key, own_public_key
+from erp_connectors.services.connections.host_keys import (
+    PlannedHostKey,
+    pinned_keys,
+    pinned_keys_of,
+    planned_keys,
+)
+from erp_connectors.services.connections.support_email import (
+    hop_public_key,
+    next_public_key,
+    own_public_key,
+)
 from erp_connectors.services.connections.test_report import last_report
 
 HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
@@ -22,13 +32,19 @@ HOST_KEY_CODES = (HOST_KEY_CHANGED.code, HOST_KEY_UNKNOWN.code)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """``public_key`` and ``wants_host_key`` say which of the steps there are for this kind of connection."""
+    """``public_key`` and ``wants_host_key`` say which of the steps there are for this kind of connection.
+
+    ``hop_key_field``: the config's key for the host keys of a jump host; empty without one.
+    """
 
     public_key: str
     next_public_key: str
     wants_host_key: bool
     pinned: tuple[PresentedKey, ...]
     planned: tuple[PlannedHostKey, ...]
+    hop_public_key: str
+    hop_key_field: str
+    hop_pinned: tuple[PresentedKey, ...]
     expiry_warnings: Sequence[ExpiryWarning]
     problem: dict[str, Any] | None
     tested: bool | None
@@ -43,17 +59,26 @@ class Setup:
     def key_confirmed(self) -> bool:
         return bool(self.pinned) and not self.key_problem and self.failed_with not in HOST_KEY_CODES
 
+    @property
+    def hop_key_confirmed(self) -> bool:
+        return bool(self.hop_pinned) and not self.key_problem and self.failed_with not in HOST_KEY_CODES
+
 
 def setup_of(connection: ERPConnection) -> Setup:
     known = described_fields(connection.connector_type)
     config, report = stored_config(connection) if known else {}, last_report(connection)
+    key_fields = host_key_fields(connection, config)
+    hop_field = next((field.name for field in key_fields if field.purpose is Purpose.HOP_HOST_KEY), "")
     held_for = [connection.circuit_reason or {}, connection.poll_error or {}]
     return Setup(
         public_key=own_public_key(connection) if config else "",
         next_public_key=next_public_key(connection) if config else "",
         planned=tuple(planned_keys(connection, today=timezone.now().date())),
         expiry_warnings=expiry_warnings(connection, today=timezone.now().date()),
-        wants_host_key=bool(host_key_fields(connection, config)),
+        wants_host_key=any(field.purpose is Purpose.HOST_KEY for field in key_fields),
+        hop_public_key=hop_public_key(connection) if config else "",
+        hop_key_field=hop_field,
+        hop_pinned=pinned_keys_of(connection, hop_field) if hop_field else (),
         pinned=pinned_keys(connection) if config else (),
         problem=next((one for one in held_for if _undecided(one, connection)), None),
         tested=connection.last_test_success,
@@ -68,11 +93,7 @@ def _undecided(reason: dict[str, Any], connection: ERPConnection) -> bool:
 
 
 def host_key_fields(connection: ERPConnection, config: dict[str, Any]) -> list[ConfigField]:
-    """Return the host key fields of the connection's transport."""
-    described = described_fields(connection.connector_type)
-    modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
-    return [
-        field
-        for field in described
-        if field.purpose is Purpose.HOST_KEY and (not (field.modes and modes) or modes & {*field.modes})
-    ]
+    """Return the fields of the connection's host keys: the server's, then a jump host's."""
+    if not described_fields(connection.connector_type):
+        return []
+    return host_keys.host_key_fields(connection.connector_type, config)

@@ -89,7 +89,7 @@ def planned_steps(connection: ERPConnection) -> list[tuple[str, str]]:
     """Return names and labels of the steps of `run_test`, if none fails."""
     try:
         dropzone = dropzone_of(connection)
-        opening = open_transport(dropzone).opening
+        opening = open_transport(dropzone).planned_steps()
     except Fault:
         return []
     except Exception:

@@ -1,11 +1,12 @@
 """Fetch the host keys of a server, and pin those that a user has confirmed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from erp_connectors.config_fields import Purpose
-from erp_connectors.connection_config import config_fields
+from erp_connectors.config_fields import ConfigField, Purpose
+from erp_connectors.connection_config import applies, config_fields
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -56,18 +57,28 @@ class PlannedHostKey:
     counts: bool
 
 
-def compare(connection: ERPConnection) -> Comparison:
-    """Ask the server for its keys, sending nothing else. Raises `Fault`."""
+def compare(connection: ERPConnection, field: str = "") -> Comparison:
+    """Ask the server for its keys, sending nothing else to it. Raises `Fault`.
+
+    ``field``: the config's key that pins a jump host's keys, to ask that instead.
+    """
     transport = open_transport(dropzone_of(connection))
     try:
-        found = transport.presented_keys()
+        found = transport.presented_keys(field) if field else transport.presented_keys()
     finally:
         transport.close()
+    if field:
+        return Comparison(pinned_keys_of(connection, field), found.shown, missing=found.missing)
     return Comparison(pinned_keys(connection), found.shown, announced_keys(connection), found.missing)
 
 
+def pinned_keys_of(connection: ERPConnection, field: str) -> tuple[PresentedKey, ...]:
+    """Return the keys that are pinned in one of the config's keys. Raise `Fault` CONFIG_UNREADABLE."""
+    return tuple(read_keys(connection.config.get(field)))
+
+
 def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
-    """Raises `Fault` CONFIG_UNREADABLE."""
+    """Return the pinned keys of the server, without those of a jump host. Raise `Fault` CONFIG_UNREADABLE."""
     texts = [connection.config.get(name) for name in host_key_names(connection.connector_type)]
     return tuple(key for text in texts for key in read_keys(text))
 
@@ -133,17 +144,25 @@ def planned_key_names(connector_type: str) -> list[str]:
     return [field.name for field in described if field.purpose is Purpose.NEXT_HOST_KEY]
 
 
+def hop_key_names(connector_type: str) -> list[str]:
+    """The config's keys that hold host keys of a jump host. Raises `UnknownConnectorType`."""
+    return [field.name for field in config_fields(connector_type) if field.purpose is Purpose.HOP_HOST_KEY]
+
+
+def host_key_fields(connector_type: str, config: Mapping[str, Any]) -> list[ConfigField]:
+    """Return the fields that must hold a pinned key: that of the server, then that of a jump host.
+
+    Raises `UnknownConnectorType`.
+    """
+    wanted = [field for field in config_fields(connector_type) if applies(field, config)]
+    purposes = (Purpose.HOST_KEY, Purpose.HOP_HOST_KEY)
+    return [field for purpose in purposes for field in wanted if field.purpose is purpose]
+
+
 def lacks_host_key(connection: ERPConnection) -> bool:
-    """Nothing is pinned where the connection's mode needs it. Raises `Fault` CONFIG_UNREADABLE."""
-    described = config_fields(connection.connector_type)
+    """Return True if nothing is pinned where the config needs it. Raise `Fault` CONFIG_UNREADABLE."""
     config = connection.config
-    modes = {config.get(field.name) for field in described if field.purpose is Purpose.MODE}
-    wanted = [field for field in described if field.purpose is Purpose.HOST_KEY]
-    return any(
-        not config.get(field.name)
-        for field in wanted
-        if not (field.modes and modes) or modes & {*field.modes}
-    )
+    return not all(config.get(field.name) for field in host_key_fields(connection.connector_type, config))
 
 
 def _lines(text: str | None) -> list[str]:

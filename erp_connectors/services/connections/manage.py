@@ -21,7 +21,12 @@ from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.allowed_folders import require_allowed_folders
 from erp_connectors.services.connections.exclusive_folders import require_own_folders
-from erp_connectors.services.connections.host_keys import fingerprints, host_key_names, planned_key_names
+from erp_connectors.services.connections.host_keys import (
+    fingerprints,
+    hop_key_names,
+    host_key_names,
+    planned_key_names,
+)
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -192,7 +197,8 @@ def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:
 def _audit_pinned(
     connection: ERPConnection, old: Mapping[str, Any], actor: User | None, *, reason: str = ""
 ) -> None:
-    for name in [*host_key_names(connection.connector_type), *planned_key_names(connection.connector_type)]:
+    key_names = (host_key_names, planned_key_names, hop_key_names)
+    for name in [name for names in key_names for name in names(connection.connector_type)]:
         pinned, before = fingerprints(connection.config.get(name)), fingerprints(old.get(name))
         if connection.config.get(name) and connection.config.get(name) != old.get(name):
             record(
@@ -221,7 +227,7 @@ def _readable(connection: ERPConnection) -> dict[str, Any]:
 def _require_nothing_staged(connection: ERPConnection, old: Dropzone, new: Dropzone) -> None:
     def place(dropzone: Dropzone) -> tuple[object, ...]:
         endpoint = dropzone.options.endpoint()
-        return (dropzone.transport, endpoint.host, endpoint.port, dropzone.export_path)
+        return (dropzone.transport, endpoint.host, endpoint.port, endpoint.via, dropzone.export_path)
 
     staged = ERPExport.objects.filter(connection=connection, status=ExportStatus.PENDING).exclude(
         staged_at=None

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.config_fields import Purpose
-from erp_connectors.connection_config import config_fields
+from erp_connectors.connection_config import applies, config_fields
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
@@ -57,6 +57,18 @@ def own_public_key(connection: ERPConnection) -> str:
         return ""
 
 
+def hop_public_key(connection: ERPConnection) -> str:
+    """Return the public half of the key for a jump host; empty if there is none that can be read."""
+    config = connection.config
+    fields = [field for field in config_fields(connection.connector_type) if applies(field, config)]
+    of = {field.purpose: config.get(field.name) for field in fields}
+    try:
+        key = of.get(Purpose.HOP_PRIVATE_KEY)
+        return public_half(key, of.get(Purpose.HOP_PASSPHRASE)) if key else ""
+    except KeyUnreadable:
+        return ""
+
+
 def next_public_key(connection: ERPConnection) -> str:
     """Of the key that is to take that one's place; empty where none is planned."""
     config, described = connection.config, config_fields(connection.connector_type)
@@ -82,10 +94,12 @@ def _facts(connection: ERPConnection, dropzone: Dropzone) -> list[str]:
     lines = {
         _("Server"): f"{endpoint.host}:{endpoint.port}" if endpoint.host else "",
         _("User"): endpoint.user,
+        _("Reached through"): endpoint.via,
         _("Export folder"): dropzone.export_path,
         _("Ack folder"): dropzone.ack_path or "",
         _("Our public key"): own_public_key(connection),
         _("Our new public key, to be entered beside it"): next_public_key(connection),
+        _("Our public key for the jump host"): hop_public_key(connection),
         _("Host key that we expect"): ", ".join(
             f"{key.type} {key.fingerprint}" for key in pinned_keys(connection)
         ),

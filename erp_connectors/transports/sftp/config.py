@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +13,7 @@ from erp_connectors.config_fields import ConfigError, convert
 from erp_connectors.sftp.errors import HostKeyUnknown
 from erp_connectors.sftp.keys import parse_host_key
 from erp_connectors.transports.base import PlannedKey
+from erp_connectors.transports.sftp.hop_config import CHOICES, hop_options, hop_problems
 from erp_connectors.transports.sftp.options import SftpOptions
 from erp_connectors.transports.sftp.renewal import key_lines
 from orderflow.messages import Message
@@ -41,6 +43,14 @@ class SftpConfig(msgspec.Struct, frozen=True, kw_only=True):
     ssh_key_expires: Day | None = None
     password_expires: Day | None = None
     legacy_algorithms: bool = False
+    via: Literal["direct", "jump_host", "http_proxy", "socks5_proxy"] = "direct"
+    via_host: Word | None = None
+    via_port: Port | None = None
+    via_host_key: Secret | None = None
+    via_username: Word | None = None
+    via_ssh_key: Secret | None = None
+    via_ssh_key_passphrase: Secret | None = None
+    via_password: Secret | None = None
     connect_timeout: Seconds = 10.0
     io_timeout: Seconds = 30.0
 
@@ -51,10 +61,14 @@ class SftpConfig(msgspec.Struct, frozen=True, kw_only=True):
 _MUST_BE = {
     "host": Message("config.not_a_host"),
     "username": Message("config.not_one_word"),
+    "via": Message("config.not_a_choice", choices=" / ".join(CHOICES)),
+    "via_host": Message("config.not_a_host"),
+    "via_username": Message("config.not_one_word"),
 }
 # Either is shown and logged, and a host is looked up: no control characters, and none that hide or turn letters round.
 _HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
-_ODD = {"host": re.compile(rf"[{_HIDDEN}/@\\?#]"), "username": re.compile(rf"[{_HIDDEN}]")}
+_ODD_HOST, _ODD_NAME = re.compile(rf"[{_HIDDEN}/@\\?#]"), re.compile(rf"[{_HIDDEN}]")
+_ODD = {"host": _ODD_HOST, "via_host": _ODD_HOST, "username": _ODD_NAME, "via_username": _ODD_NAME}
 
 
 def parse(raw: Mapping[str, Any]) -> SftpOptions:
@@ -63,7 +77,7 @@ def parse(raw: Mapping[str, Any]) -> SftpOptions:
     problems |= _cross_checks(values, problems)
     if problems:
         raise ConfigError(problems)
-    return _options(SftpConfig(**values))
+    return replace(_options(SftpConfig(**values)), hop=hop_options(values))
 
 
 def _options(config: SftpConfig) -> SftpOptions:
@@ -99,13 +113,14 @@ def _cross_checks(values: Mapping[str, Any], known: Mapping[str, Message]) -> di
     }
     if not {"password", "ssh_key"} & {*values, *known}:
         problems |= {"password": Message("config.no_credential")}
+    problems |= hop_problems(values, known)
     return problems | _key_problems(values) | _plan_problems(values)
 
 
 def _key_problems(values: Mapping[str, Any]) -> dict[str, Message]:
     return {
         name: Message("config.not_public_keys")
-        for name in ("host_key", "next_host_key", "old_host_key")
+        for name in ("host_key", "next_host_key", "old_host_key", "via_host_key")
         if not all(_is_host_key(line) for line in key_lines(values.get(name)))
     }
 

@@ -1,6 +1,14 @@
 """Fields of the SFTP transport: labels, help texts and limits."""
 
-from erp_connectors.config_fields import DATES, LOGIN, PLAN, SERVER, TIMING, ConfigField, Purpose
+from erp_connectors.config_fields import DATES, HOP, LOGIN, PLAN, SERVER, TIMING, ConfigField, Purpose
+from erp_connectors.transports.sftp.options import HopKind
+
+VIA = "via"
+DIRECT = "direct"
+_ANY_HOP = (VIA, tuple(HopKind))
+_JUMP_HOST = (VIA, (HopKind.JUMP_HOST,))
+# They decide which machine is the server: behind another jump host or proxy, the same name may be another machine.
+_PLACE = ("mode", VIA, "via_host", "via_port", "host", "port")
 
 FIELDS = (
     ConfigField(
@@ -38,8 +46,52 @@ FIELDS = (
     ),
     ConfigField(
         "password", "string", required=False, default=None, secret=True, label="Password",
-        group=LOGIN, sent_to=("mode", "host", "port", "username"),
+        group=LOGIN, sent_to=(*_PLACE, "username"),
         help="Password; with a key only if the server asks for both.",
+    ),
+    ConfigField(
+        VIA, "string", required=False, default=DIRECT, label="Connect through", group=HOP,
+        choices=(
+            (DIRECT, "Directly"),
+            (HopKind.JUMP_HOST, "Jump host (SSH)"),
+            (HopKind.HTTP_PROXY, "HTTP proxy (CONNECT)"),
+            (HopKind.SOCKS5_PROXY, "SOCKS proxy (version 5)"),
+        ),
+        help="For a server that can't be reached directly. The jump host or proxy looks up the server's name.",
+    ),
+    ConfigField(
+        "via_host", "string", required=False, default=None, label="Host of the jump host or proxy", group=HOP,
+        applies_if=_ANY_HOP, help="Host name or address of the jump host or proxy.",
+    ),
+    ConfigField(
+        "via_port", "integer", required=False, default=None, label="Port of the jump host or proxy", group=HOP,
+        minimum=1, maximum=65535, applies_if=_ANY_HOP,
+        help="If empty: 22 for a jump host, 3128 for an HTTP proxy, 1080 for a SOCKS proxy.",
+    ),
+    ConfigField(
+        "via_host_key", "string", required=False, default=None, label="Host key of the jump host", group=HOP,
+        purpose=Purpose.HOP_HOST_KEY, lines=3, applies_if=_JUMP_HOST,
+        help="The jump host's public key(s), one a line, as in known_hosts. Nothing is sent to any other jump host.",
+    ),
+    ConfigField(
+        "via_username", "string", required=False, default=None, label="User name on the jump host or proxy", group=HOP,
+        applies_if=_ANY_HOP, help="Login name on the jump host or proxy. Empty for a proxy that requires no login.",
+    ),
+    ConfigField(
+        "via_ssh_key", "string", required=False, default=None, secret=True, label="Private key for the jump host",
+        group=HOP, purpose=Purpose.HOP_PRIVATE_KEY, lines=4, applies_if=_JUMP_HOST,
+        help="Private key (Ed25519, ECDSA or RSA; OpenSSH, PEM or PuTTY). Preferred over a password.",
+    ),
+    ConfigField(
+        "via_ssh_key_passphrase", "string", required=False, default=None, secret=True,
+        label="Passphrase of the private key for the jump host", group=HOP, purpose=Purpose.HOP_PASSPHRASE,
+        applies_if=_JUMP_HOST, help="Passphrase of the private key, if it has one.",
+    ),
+    ConfigField(
+        "via_password", "string", required=False, default=None, secret=True,
+        label="Password on the jump host or proxy", group=HOP, applies_if=_ANY_HOP,
+        sent_to=("mode", VIA, "via_host", "via_port", "via_username"),
+        help="A proxy gets it unencrypted: use a password for nothing but the proxy.",
     ),
     ConfigField(
         "connect_timeout", "number", required=False, default=10.0, label="Connect timeout",

@@ -1,4 +1,4 @@
-"""Collect all host keys of an SFTP server without logging in."""
+"""Collect all host keys of an SFTP server without logging in to it. In front of it, a jump host is logged in to."""
 
 import time
 
@@ -11,7 +11,7 @@ from erp_connectors.sftp.server_algorithms import Offer
 from erp_connectors.transports.base import TransportPolicy
 from erp_connectors.transports.sftp import answers as sftp_answers
 from erp_connectors.transports.sftp.options import SftpOptions
-from erp_connectors.transports.sftp.server_link import connect
+from erp_connectors.transports.sftp.route import Route
 
 # A server shows one key with each connection, of the first of these types that it has.
 HOST_KEY_TYPES = (
@@ -29,15 +29,18 @@ BUSY_PAUSE = 1.0
 
 def presented_keys(options: SftpOptions, policy: TransportPolicy) -> PresentedKeys:
     """Return the keys that the server shows. Raise `Fault` if it shows none."""
-    return _Inquiry(options, policy).keys()
+    inquiry = _Inquiry(Route(options, policy))
+    try:
+        return inquiry.keys()
+    finally:
+        inquiry.route.close()
 
 
 class _Inquiry:
     """Ask for one key type after the other. ``_offer``: the algorithms of the last handshake that got so far."""
 
-    def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
-        self._options = options
-        self._policy = policy
+    def __init__(self, route: Route) -> None:
+        self.route = route
         self._offer: Offer | None = None
 
     def keys(self) -> PresentedKeys:
@@ -73,9 +76,9 @@ class _Inquiry:
             raise sftp_answers.fault_of(error, "") from None
 
     def _shown_key(self, kind: str) -> HostKey:
-        session = connect(self._options, self._policy)
+        session = self.route.open()
         try:
             return session.exchange_keys([HostKey(kind, b"")])
         finally:
             self._offer = session.offer or self._offer
-            session.close()
+            self.route.close_session()

@@ -16,34 +16,20 @@ from erp_connectors.sftp.keys import HostKey, load_private_key, parse_host_key
 from erp_connectors.sftp.limits import LearnedLimits
 from erp_connectors.sftp.login import LoginMethod
 from erp_connectors.sftp.operations import lstat
-from erp_connectors.sftp.redact import redactor
 from erp_connectors.sftp.session import Session, require_pinned
-from erp_connectors.sftp.tcp import connect_tcp
 from erp_connectors.sftp.texts import Text
-from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import PlannedKey, RenewedCredentials, TransportPolicy
 from erp_connectors.transports.sftp import answers as sftp_answers
 from erp_connectors.transports.sftp.options import SftpOptions
+from erp_connectors.transports.sftp.route import Action, Route, greeting_of, login_message
 from orderflow import tracing
 from orderflow.messages import Message
 
-STEPS = (
-    ("tcp", "Name lookup and TCP"),
-    ("host_key", "SSH handshake and host key"),
-    ("login", "Login"),
-)
+HANDSHAKE = ("host_key", "SSH handshake and host key")
+LOGIN = ("login", "Login")
 # A server that counts failed logins should not see a key that it does not know yet with every poll.
 PLANS_TRIED_EVERY = 600.0
 NOT_YET = (errors.LoginRefused, errors.ConnectionLost, errors.KeyUnreadable, errors.SftpUnavailable)
-
-
-# By whether a key and a password were accepted.
-_LOGINS = {
-    (True, False): "login.key",
-    (True, True): "login.key_and_password",
-    (False, True): "login.password",
-    (False, False): "login.nothing",
-}
 
 
 class ServerLink:
@@ -55,6 +41,7 @@ class ServerLink:
     def __init__(self, options: SftpOptions, policy: TransportPolicy) -> None:
         self._options = options
         self._policy = policy
+        self._route = Route(options, policy)
         self._session: Session | None = None
         self._opened = 0.0
         self.channels: Channels | None = None
@@ -69,17 +56,25 @@ class ServerLink:
         if self.channels is not None and (not self.resumed or self._answers()):
             return
         self.close()
-        actions = (self._connect, self._handshake, self._login)
-        for (name, label), action in zip(STEPS, actions, strict=True):
+        for (name, label), action in self._actions():
             step = _timed(name, label, action)
             yield step
             if not step.ok:
                 self.close()
                 return
 
+    @property
+    def steps(self) -> Sequence[tuple[str, str]]:
+        """The steps to a new session, if none fails."""
+        return [step for step, _ in self._actions()]
+
+    def _actions(self) -> Sequence[Action]:
+        return [*self._route.actions(), (HANDSHAKE, self._handshake), (LOGIN, self._login)]
+
     def resume(self) -> bool:
         """Do what `Transport.resume` says."""
-        alive = self._session is not None and self._session.alive and not self._wants_to_log_in_anew()
+        alive = self._session is not None and self._session.alive and self._route.alive
+        alive = alive and not self._wants_to_log_in_anew()
         self.resumed = alive and self.channels is not None and self.channels.broken is None
         self._expected = 0
         return self.resumed
@@ -90,8 +85,7 @@ class ServerLink:
         return planned and time.monotonic() - self._opened >= PLANS_TRIED_EVERY
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        self._route.close()
         self._session = self.channels = None
         self.resumed = False
 
@@ -105,11 +99,14 @@ class ServerLink:
         self.resumed = False
         return self.channels.answers(lstat("/"))
 
-    def _connect(self) -> Message:
-        self._session = connect(self._options, self._policy)
-        return Message("test.connected", address=self._session.address, port=self._options.port)
+    def _connect_anew(self) -> None:
+        """Connect up to the login, with a new session of a jump host as well."""
+        self.close()
+        self._route.open()
+        self._handshake()
 
     def _handshake(self) -> Message:
+        self._session = self._route.session
         assert self._session is not None  # noqa: S101  # the step before
         pinned = [parse_host_key(line) for line in self._options.host_keys]
         today = datetime.now(UTC).date()
@@ -122,10 +119,7 @@ class ServerLink:
             host_key=planned[key].line if key in planned and key not in pinned else ""
         )
         self.server_key = f"{key.type} {key.fingerprint}"
-        found = {"server": self._session.server_version, "key": self.server_key}
-        if self._session.outdated:
-            found["outdated"] = ", ".join(self._session.outdated)
-        return Message("test.greeted", **found)
+        return greeting_of(self._session, self.server_key)
 
     def _login(self) -> Message:
         self._opened = time.monotonic()
@@ -133,9 +127,7 @@ class ServerLink:
             how = self._login_with_next_key() or self._login_as_usual()
         except errors.ChannelsRefused:
             with self.one_channel_from_now_on():
-                self.close()
-                self._connect()
-                self._handshake()
+                self._connect_anew()
                 how = self._login_with_next_key() or self._login_as_usual()
         return how
 
@@ -154,9 +146,8 @@ class ServerLink:
         options = self._options
         key = load_private_key(options.ssh_key, options.ssh_key_passphrase) if options.ssh_key else None
         how = self._log_in(key)
-        known = {"key": how.key} if how.key else {}
         note = {"note": Message("login.new_key_not_accepted")} if options.next_ssh_key else {}
-        return Message(_LOGINS[bool(how.key), how.password], user=options.username, **known, **note)
+        return login_message(how, options.username, **note)
 
     def _login_with_next_key(self) -> Message | None:
         """Log in with the next key. Return None if there is none or the server does not accept it yet."""
@@ -170,9 +161,7 @@ class ServerLink:
             raise
         except NOT_YET:
             # Some servers hang up after the first wrong key, others take no second login over one connection.
-            self.close()
-            self._connect()
-            self._handshake()
+            self._connect_anew()
             return None
         self.renewed = replace(self.renewed, client_key=True)
         code = "login.new_key_and_password" if how.password else "login.new_key"
@@ -186,20 +175,6 @@ class ServerLink:
             io_timeout=options.io_timeout, expected=self._expected, learned=self.learned
         )
         return how
-
-
-def connect(options: SftpOptions, policy: TransportPolicy) -> Session:
-    """Return a session on a new TCP connection, before the handshake. Raises `Fault` and `SshError`."""
-    allowed = AllowedHosts(options.host, policy)
-    sock = connect_tcp(
-        allowed.name(), options.port, timeout=options.connect_timeout, allow=allowed.require_address
-    )
-    return Session(
-        sock,
-        timeout=options.connect_timeout,
-        legacy=options.legacy_algorithms,
-        hide=redactor(options.password, options.ssh_key_passphrase),
-    )
 
 
 def _require_due(key: HostKey, planned: PlannedKey | None, today: date, *, known: Sequence[HostKey]) -> None:

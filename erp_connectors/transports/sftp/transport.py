@@ -33,7 +33,8 @@ from erp_connectors.transports.sftp.absence import confirm_absent
 from erp_connectors.transports.sftp.listing import names_in
 from erp_connectors.transports.sftp.options import SftpOptions
 from erp_connectors.transports.sftp.presented_keys import presented_keys
-from erp_connectors.transports.sftp.server_link import STEPS, ServerLink
+from erp_connectors.transports.sftp.route import ALL_STEPS
+from erp_connectors.transports.sftp.server_link import HANDSHAKE, LOGIN, ServerLink
 from orderflow.messages import Message
 
 # More files written at once save a round trip, and cost many times that in fsync on the server's disk.
@@ -44,7 +45,7 @@ class SftpTransport(Transport):
     label = "SFTP server"
     Options = SftpOptions
     speaks_extensions = True
-    opening = STEPS
+    opening = (*ALL_STEPS, HANDSHAKE, LOGIN)
 
     @classmethod
     def fields(cls) -> Sequence[ConfigField]:
@@ -63,6 +64,9 @@ class SftpTransport(Transport):
         self._policy = policy
         self._link = ServerLink(options, policy)
         self._remarks: list[Message] = []
+
+    def planned_steps(self) -> Sequence[tuple[str, str]]:
+        return self._link.steps
 
     def open_steps(self) -> Iterator[ProbeStep]:
         return self._link.open_steps()
@@ -94,13 +98,16 @@ class SftpTransport(Transport):
     def renewed(self) -> RenewedCredentials:
         return self._link.renewed
 
-    def presented_keys(self) -> PresentedKeys:
+    def presented_keys(self, field: str = "") -> PresentedKeys:
         # A server may admit one connection.
         self.close()
-        return presented_keys(self._options, self._policy)
+        options = self._options.jump_host() if field == "via_host_key" else self._options
+        return presented_keys(options, self._policy)
 
     def destination(self, folder: str) -> str:
-        return f"sftp://{self._options.username}@{self._options.host}:{self._options.port}"
+        at = self._options.endpoint()
+        # Behind another jump host or proxy, the same name may be another machine.
+        return f"sftp://{at.user}@{at.host}:{at.port}" + (f" via {at.via}" if at.via else "")
 
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         sync = wire.FSYNC in self._require_channels().extensions

@@ -1,19 +1,24 @@
 'use strict';
-// Shows only the fields that apply to the chosen mode, and another connector's fields when that is chosen.
+// Shows only the fields that apply to the chosen mode and to other choices, and another connector's fields when that is chosen.
 document.addEventListener('DOMContentLoaded', () => {
   const mode = document.querySelector('[data-chooses-modes]');
   if (mode) {
+    const ofMode = (field) => !field.dataset.modes || field.dataset.modes.split(' ').includes(mode.value);
+    const ofChoice = (field) => {
+      const choice = field.dataset.appliesIf && document.getElementById(`id_${field.dataset.appliesIf}`);
+      return !choice || field.dataset.appliesValues.split(' ').includes(choice.value);
+    };
     const showWhatApplies = () => {
-      for (const field of document.querySelectorAll('[data-modes]')) {
+      for (const field of document.querySelectorAll('[data-modes], [data-applies-if]')) {
         const row = field.closest('.form-row');
-        if (row) row.hidden = !field.dataset.modes.split(' ').includes(mode.value);
+        if (row) row.hidden = !(ofMode(field) && ofChoice(field));
       }
       for (const group of document.querySelectorAll('fieldset.module')) {
         const rows = [...group.querySelectorAll('.form-row')];
         group.hidden = rows.length > 0 && rows.every((row) => row.hidden);
       }
     };
-    mode.addEventListener('change', showWhatApplies);
+    mode.form.addEventListener('change', showWhatApplies);
     showWhatApplies();
   }
 
