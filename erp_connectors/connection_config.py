@@ -52,6 +52,13 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     return common_fields.dropzone(mode, options, common, format_options)
 
 
+def parse_options(connector_type: str, raw: Mapping[str, Any]) -> object:
+    """Return the options of the connector alone, ignoring other keys. Raises as `parse_config`."""
+    connector = connector_for(connector_type)
+    given = {key: value for key, value in raw.items() if value is not None}
+    return connector.parse(_part(given, _keys(connector)))
+
+
 def renew_config(raw: Mapping[str, Any], renewed: RenewedCredentials, *, today: date) -> dict[str, Any]:
     """Return the config without the credentials that the used ones replace. Raises `UnknownMode`."""
     return transport_for(raw[MODE]).renew(raw, renewed, today=today)

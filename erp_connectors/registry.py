@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.connectors.base import Connector
+from erp_connectors.connectors.dropzone_csv_v1 import DropzoneCsvV1
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 from erp_connectors.transports.base import Transport, TransportPolicy
 from orderflow.messages import Message
@@ -25,6 +26,7 @@ CONNECTOR_GROUP, TRANSPORT_GROUP = "orderflow.connectors", "orderflow.transports
 DEFAULT_CONNECTOR_TYPE = DropzoneJsonV1.type
 CONNECTORS = {
     DEFAULT_CONNECTOR_TYPE: "erp_connectors.connectors.dropzone_json_v1.DropzoneJsonV1",
+    DropzoneCsvV1.type: "erp_connectors.connectors.dropzone_csv_v1.DropzoneCsvV1",
 }
 TRANSPORTS = {
     "sftp": "erp_connectors.transports.sftp.SftpTransport",

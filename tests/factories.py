@@ -97,7 +97,8 @@ def set_status(row: DraftOrder | ERPExport, status: str, **fields: Any) -> None:
 
 
 def connection(of: Org, config: dict[str, Any], **fields: Any) -> ERPConnection:
-    return ERPConnection.objects.create(org=of, connector_type="DROPZONE_JSON_V1", config=config, **fields)
+    values = {"connector_type": "DROPZONE_JSON_V1", **fields}
+    return ERPConnection.objects.create(org=of, config=config, **values)
 
 
 def ids(rows: list[DraftOrder]) -> list[UUID]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from erp_connectors.connectors.dropzone_csv_v1 import DropzoneCsvV1
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -214,9 +215,9 @@ def test_a_connector_type_is_written_only_in_its_connector():
         path.relative_to(ROOT).as_posix()
         for package in ("orderflow", "erp_connectors", "tools")
         for path in (ROOT / package).rglob("*.py")
-        if "dropzone_json_v1" not in path.parts
+        if not {"dropzone_csv_v1", "dropzone_json_v1"} & {*path.parts}
         if any(
-            isinstance(node, ast.Constant) and node.value == DropzoneJsonV1.type
+            isinstance(node, ast.Constant) and node.value in (DropzoneCsvV1.type, DropzoneJsonV1.type)
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         )
     ]

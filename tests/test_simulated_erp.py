@@ -10,7 +10,7 @@ import pytest
 
 from erp_connectors.connectors.base import AckUnreadable, NoOptions
 from erp_connectors.connectors.dropzone_json_v1 import DropzoneJsonV1
-from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
+from erp_connectors.connectors.json_acks.ack_names import acknowledges
 from erp_connectors.port_types import OrderCustomer, OrderDocument, OrderLine
 from erp_connectors.simulated_erp import Behaviour, SimulatedErp
 from erp_connectors.transports.base import TransportPolicy

@@ -13,6 +13,7 @@ from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.connection_config import config_fields
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.outbox.delivery_errors import REASONS
+from erp_connectors.registry import CONNECTORS
 from erp_connectors.services.connections.capabilities import SERVER_CAPABILITIES
 from erp_connectors.services.connections.test_report import OUR_STEPS
 from erp_connectors.services.exports import deadlines
@@ -39,7 +40,9 @@ TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 SAME = {
     "Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s", "Admin",
     "Integrator", "User", "Filter", "export", "user", "status",
-    "Webhook", "Organisation: %(org)s", "Code", "%(error)s in %(method)s.",
+    "Webhook", "Organisation: %(org)s", "Code", "%(error)s in %(method)s.", "Windows (CR LF)", "Unix (LF)",
+    "Windows-1252", "UTF-8", "ISO-8859-1", "ISO-8859-15", "YYYY-MM-DD", "DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY",
+    "YYYYMMDD", "DDMMYYYY",
 }  # fmt: skip
 
 
@@ -49,7 +52,7 @@ def our_texts() -> list[str]:
     texts += [text for path in MODULES for text in _of_code(path.read_text(encoding="utf-8"))]
     for kind in FAULT_KINDS.values():
         texts += [kind.meaning, kind.hint, kind.ask, kind.side]
-    for field in config_fields("DROPZONE_JSON_V1"):
+    for field in (field for connector_type in CONNECTORS for field in config_fields(connector_type)):
         texts += [field.label, field.help, field.group, *(label for _, label in field.choices)]
     steps = [*SftpTransport.opening, *FilesystemTransport.opening]
     steps += OUR_STEPS

@@ -107,20 +107,36 @@ class Connector(ABC, Generic[OptionsT]):
         return cast("OptionsT", self.Options(**values))
 
     @abstractmethod
-    def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
-        """Return a name that no other export has; ``at`` is UTC, ``token`` 8 random hex digits."""
+    def filename(
+        self, draft_order_id: UUID, *, at: datetime, token: str, options: OptionsT | None = None
+    ) -> str:
+        """Return a name that no other export has; ``at`` is UTC, ``token`` 8 random hex digits.
+
+        ``options`` is None if the connection's config can't be read when the order is pushed.
+        """
 
     def names_export(self, name: str) -> bool:
         """Return True if `filename` could have made this name. Such a file without an export is reported as orphan."""
         return False
 
-    def identify(self, body: bytes) -> UUID | None:
+    def identify(self, filename: str, body: bytes) -> UUID | None:
         """Return the draft order whose file this is, for a database that was restored without it; None if unknown."""
         return None
+
+    def order_id_prefix(self, filename: str) -> str:
+        """Return the hex digits with which the draft order's id begins, for a file that `identify` does not know.
+
+        Empty if the name does not contain them.
+        """
+        return ""
 
     @abstractmethod
     def render(self, order: OrderDocument, options: OptionsT) -> bytes:
         """Return the exact bytes of the file, valid by its schema. Raises `Fault` RENDER_FAILED or SCHEMA_VIOLATION."""
+
+    def decode(self, body: bytes, options: OptionsT) -> str:
+        """Return the text of a file that `render` made, for a preview."""
+        return body.decode("utf-8", "replace")
 
     def schemas(self) -> Schemas:
         """Return the schemas that the API publishes, and that `validate_export` and `validate_ack` use."""

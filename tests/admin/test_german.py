@@ -35,7 +35,7 @@ READ_ALOUD = ("title", "aria-label", "placeholder", "alt")
 # Names, which are the same in every language: of things, languages, zones, currencies, and of what programs call.
 PROPER = [
     "OrderFlow", "OpenAPI", "UTC", "Europe/Berlin", "EN", "DE", "English", "Deutsch", "JSON", "ERP", "EUR", "SHA-256",
-    "DROPZONE_JSON_V1",
+    "DROPZONE_JSON_V1", "DROPZONE_CSV_V1",
 ]  # fmt: skip
 DATA = [
     # The folder of all tests, in whose path words stand.

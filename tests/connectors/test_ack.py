@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import MAX_TEXT, parse
-from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
+from erp_connectors.connectors.json_acks.ack import MAX_TEXT, parse
+from erp_connectors.connectors.json_acks.ack_names import acknowledges
 from orderflow.messages import Message, english
 
 NAME = "sales_order_550e8400_20251227_100000_abc12345.json"

@@ -7,8 +7,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from erp_connectors.connectors.dropzone_json_v1.ack import parse
-from erp_connectors.connectors.dropzone_json_v1.ack_schema import SCHEMA
+from erp_connectors.connectors.json_acks.ack import parse
+from erp_connectors.connectors.json_acks.ack_schema import SCHEMA
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLES = [

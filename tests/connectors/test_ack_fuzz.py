@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import MAX_TEXT, parse
-from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
+from erp_connectors.connectors.json_acks.ack import MAX_TEXT, parse
+from erp_connectors.connectors.json_acks.ack_names import acknowledges
 from erp_connectors.port_types import Ack
 
 NAMES = st.sampled_from(["ack_x.json", "error_x.json", "ACK_X.JSON", "Error_x.json.json"])

@@ -16,7 +16,7 @@ from orderflow.audit.models import Action, AuditLog
 from orderflow.orders.states import DraftStatus
 from orderflow.tenancy.models import Org
 from tests import factories
-from tests.crash.erp import Erp
+from tests.crash.erp import FINAL, Erp
 from tests.crash.orders import Ended
 from tests.crash.workers import Workers
 
@@ -114,7 +114,7 @@ class Cell:
         assert self.leftovers() == []
 
     def leftovers(self) -> list[str]:
-        return sorted(path.name for path in self.inbox.iterdir() if path.suffix != ".json")
+        return sorted(path.name for path in self.inbox.iterdir() if path.suffix not in FINAL)
 
     def count(self, exports: Sequence[ERPExport]) -> None:
         """For the table at the end of the run; whatever is wrong, the assertions say in detail."""

@@ -70,12 +70,14 @@ def make_cell(
         # The first delivery of a day looks for leftovers, which is one more step.
         yesterday = timezone.now() - timedelta(days=1)
 
-        def make(kind: str, *, takes: bool, **config: Any) -> Cell:
+        def make(kind: str, *, takes: bool, connector_type: str = "DROPZONE_JSON_V1", **config: Any) -> Cell:
             folder, values = dropzones.make(kind)
             org = factories.org()
             erp = Erp(folder / "in", takes=takes)
             stack.callback(erp.close)
-            row = factories.connection(org, {**values, **config}, last_success_at=yesterday)
+            row = factories.connection(
+                org, {**values, **config}, connector_type=connector_type, last_success_at=yesterday
+            )
             notes = SHORT_NOTES if kind == "filesystem" else NOTES
             return Cell(org, row, folder, erp, _workers, record_property, notes)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 MODIFIED, CREATED, MOVED_IN = 0x2, 0x100, 0x80
 EVENT = struct.Struct("iIII")
-FINAL = ".json"
+FINAL = (".json", ".csv")
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Erp:
             self._fd = -1
 
     def _unseen(self) -> set[str]:
-        final = {path.name for path in self._folder.iterdir() if path.suffix == FINAL}
+        final = {path.name for path in self._folder.iterdir() if path.suffix in FINAL}
         return final if self._takes else final - self.seen.contents.keys()
 
     def _watch(self) -> None:

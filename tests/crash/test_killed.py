@@ -41,6 +41,19 @@ def test_workers_killed_one_after_another_publish_once(make_cell: MakeCell, kind
     cell.require_published_once()
 
 
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_files_of_another_format_are_published_once(make_cell: MakeCell, kind: str) -> None:
+    cell = make_cell(kind, takes=True, connector_type="DROPZONE_CSV_V1")
+    cell.push()
+
+    for point in ("{middle}", "staged-committed", "{rename}", "before-publish", "after-publish"):
+        cell.killed(point.format(middle=IN_THE_MIDDLE[kind][0], rename=IN_THE_MIDDLE[kind][-1]))
+    cell.finished()
+
+    cell.require_published_once()
+    assert all(export.filename.endswith(".csv") for export in cell.exports())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_matrix_has_every_point_that_a_delivery_passes(make_pair: MakePair, kind: str) -> None:
     for cell in make_pair(kind):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from erp_connectors.archive import storage_key
-from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
 from erp_connectors.connectors.dropzone_json_v1.connector import DropzoneJsonV1
+from erp_connectors.connectors.json_acks.ack_names import acknowledges
 from erp_connectors.dropzone_paths import TemporaryName, numbered_name, read_temporary, unnumbered_name
 from erp_connectors.port_types import Entry
 from erp_connectors.services.acks.file_index import LONGEST, stored_name

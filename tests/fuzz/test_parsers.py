@@ -13,8 +13,8 @@ from erp_connectors.acceptance.scenario import BadScenario, load
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.connectors.base import AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack import parse
-from erp_connectors.connectors.dropzone_json_v1.ack_names import acknowledges
+from erp_connectors.connectors.json_acks.ack import parse
+from erp_connectors.connectors.json_acks.ack_names import acknowledges
 from erp_connectors.faults import Fault
 from erp_connectors.port_types import Ack
 from erp_connectors.transports.allowed_hosts import AllowedHosts, is_host_or_network, network_of, plain_name

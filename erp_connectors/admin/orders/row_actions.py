@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from erp_connectors.admin.common.row_actions import ActionPreview, RowAction
+from erp_connectors.dropzones import options_for_names
 from erp_connectors.fault_records import cause_of
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
@@ -116,7 +117,9 @@ def _warnings(draft: DraftOrder) -> list[str]:
 def _where(draft: DraftOrder, connection: ERPConnection) -> list[tuple[str, str]]:
     target = address_of(connection)
     connector = connector_for(connection.connector_type)
-    named = connector.filename(draft.pk, at=timezone.now(), token="x" * 8)
+    named = connector.filename(
+        draft.pk, at=timezone.now(), token="x" * 8, options=options_for_names(connection)
+    )
     where = [(_("Server"), target.server)] if target.server else []
     return [
         (_("File"), _("%(name)s (with the time of the push and 8 random characters)") % {"name": named}),

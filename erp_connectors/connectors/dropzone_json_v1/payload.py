@@ -10,13 +10,12 @@ import jsonschema_rs
 import msgspec
 from msgspec import Meta
 
+from erp_connectors.connectors.exact_decimals import PRICE_STEP, QTY_STEP, exact
 from erp_connectors.faults import RENDER_FAILED, SCHEMA_VIOLATION, Fault
 from erp_connectors.port_types import OrderDocument, OrderLine
 from orderflow.messages import Message
 
 FORMAT_VERSION = "orderflow_export_json_v1"
-QTY_STEP = Decimal("0.001")
-PRICE_STEP = Decimal("0.0001")
 
 Text = Annotated[str, Meta(min_length=1)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
@@ -168,11 +167,11 @@ def _line(line: OrderLine) -> Line:
     return Line(
         line_no=line.line_no,
         internal_sku=line.internal_sku,
-        qty=_exact(line.qty, QTY_STEP, line.line_no, "qty"),
+        qty=exact(line.qty, QTY_STEP, line.line_no, "qty"),
         uom=line.uom,  # type: ignore[arg-type]  # held by the schema check
         unit_price=None
         if line.unit_price is None
-        else _exact(line.unit_price, PRICE_STEP, line.line_no, "unit_price"),
+        else exact(line.unit_price, PRICE_STEP, line.line_no, "unit_price"),
         currency=line.currency,
         customer_sku_raw=line.customer_sku_raw,
         description=line.description,
@@ -184,18 +183,6 @@ def _source_document(order: OrderDocument) -> SourceDocument | None:
     if source is None:
         return None
     return SourceDocument(document_id=source.document_id, file_name=source.file_name, sha256=source.sha256)
-
-
-def _exact(value: Decimal, step: Decimal, line_no: int, field: str) -> Decimal:
-    # A fixed scale keeps the encoder from writing 1E+3; rounding would change an order, so it is refused.
-    if not value.is_finite():
-        raise Fault(RENDER_FAILED, Message("render.not_a_number", line=line_no, field=field))
-    scaled = value.quantize(step)
-    if scaled != value:
-        raise Fault(
-            RENDER_FAILED, Message("render.too_many_decimals", line=line_no, field=field, value=str(value))
-        )
-    return scaled
 
 
 def _utc(moment: datetime) -> str:

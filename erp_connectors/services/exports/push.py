@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from erp_connectors.archive import storage_key
+from erp_connectors.dropzones import options_for_names
 from erp_connectors.messages import NO_CONNECTION
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.registry import connector_for
@@ -187,11 +188,14 @@ def create_exports(
                     created_at=now,
                 )
             )
+        options = {row.pk: options_for_names(row) for row in {export.connection for export in exports}}
         for attempts_left in reversed(range(NAME_ATTEMPTS)):
             for export in exports:
                 connector = connector_for(export.connection.connector_type)
                 export.export_format_version = connector.version
-                export.filename = connector.filename(export.draft_order_id, at=now, token=token_hex(4))
+                export.filename = connector.filename(
+                    export.draft_order_id, at=now, token=token_hex(4), options=options[export.connection_id]
+                )
                 export.export_storage_key = storage_key(export.org_id, export.filename)
             try:
                 with transaction.atomic():

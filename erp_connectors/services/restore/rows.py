@@ -96,14 +96,14 @@ def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *
     key = archive.storage_key(connection.org_id, name)
     with storages[archive.ALIAS].open(key, "rb") as stored:
         body = stored.read()
-    order_id = connector.identify(body)
-    draft = DraftOrder.objects.for_org(connection.org_id).filter(pk=order_id).first() if order_id else None
+    order_id = connector.identify(name, body)
+    draft = _draft(connection.org_id, order_id, connector.order_id_prefix(name))
     if draft is None:
         report.add(
             RecoveryFinding(
                 kind=RecoveryFindingKind.NO_ORDER,
                 path=key,
-                what=_LOST_ORDER.format(order_id),
+                what=_LOST_ORDER.format(order_id) if order_id else _UNKNOWN_ORDER,
                 to_do=_ENTER_ANEW,
             )
         )
@@ -114,6 +114,18 @@ def _adopt(connection: ERPConnection, connector: Connector[object], name: str, *
             transitions.adopt(_export(connection, connector, draft, name, body), Fault(RESTORED))
     what = f"Order {draft} is {status} in the restored database, and this file of it may have been sent."
     report.add(RecoveryFinding(kind=RecoveryFindingKind.UNKNOWN, path=key, what=what, to_do=ASK))
+
+
+def _draft(org_id: UUID, order_id: UUID | None, prefix: str) -> DraftOrder | None:
+    """Return the order of a file. ``prefix`` counts if the id is unknown and only one order of the org has it."""
+    orders = DraftOrder.objects.for_org(org_id)
+    if order_id is not None:
+        return orders.filter(pk=order_id).first()
+    if not prefix:
+        return None
+    first, last = UUID(prefix.ljust(32, "0")), UUID(prefix.ljust(32, "f"))
+    found = list(orders.filter(pk__gte=first, pk__lte=last)[:2])
+    return found[0] if len(found) == 1 else None
 
 
 def _export(
@@ -154,5 +166,9 @@ def _report(exports: Sequence[ERPExport], report: Recovery, what: str) -> None:
 
 _LOST_ORDER = (
     "The restored database has no order {}: it came in after the backup, and its file may have been sent."
+)
+_UNKNOWN_ORDER = (
+    "The restored database has no order, or more than one, that this file can belong to, and the file may have been "
+    "sent."
 )
 _ENTER_ANEW = "Ask the ERP team whether they have it before anybody enters this order anew."

@@ -30,7 +30,9 @@ class CsvConnector(Connector[NoOptions]):
     type = "CSV"
     version = "csv1"
 
-    def filename(self, draft_order_id: UUID, *, at: datetime, token: str) -> str:
+    def filename(
+        self, draft_order_id: UUID, *, at: datetime, token: str, options: NoOptions | None = None
+    ) -> str:
         return f"{draft_order_id.hex}-{token}.csv"
 
     def render(self, order: OrderDocument, options: NoOptions) -> bytes:

@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_connector_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="this deployment has DROPZONE_JSON_V1"):
+    with pytest.raises(CommandError, match="this deployment has DROPZONE_CSV_V1, DROPZONE_JSON_V1"):
         run("validate_ack", "--connector", "X", put(tmp_path, f"ack_{ORDER}", WELL))
 
 

@@ -1,6 +1,7 @@
 """The names of ack files: which export a name answers, and which names are probably meant as answers."""
 
 import re
+from collections.abc import Sequence
 from string import ascii_lowercase, ascii_uppercase
 
 from erp_connectors.connectors.base import MisnamedAnswer
@@ -8,7 +9,8 @@ from erp_connectors.connectors.base import MisnamedAnswer
 ACCEPTED_PREFIX, REFUSED_PREFIX, SUFFIX = "ack_", "error_", ".json"
 # Stands for the export's name if the file's name does not contain one.
 ANY_EXPORT = "sales_order_…"
-_EXPORT = re.compile(r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}", re.IGNORECASE | re.ASCII)
+STEM = r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}"
+_EXPORT = re.compile(STEM, re.IGNORECASE | re.ASCII)
 # "ack-4711.json", "ACK 4711.json", "error.json", "ack_4711.txt"; not "acknowledgements".
 _LIKE_AN_ANSWER = re.compile(r"\s*(n?ack|error|err)([\W_]|$)", re.IGNORECASE | re.ASCII)
 # Files that programs leave in a folder; one that names an export may be an answer nevertheless.
@@ -18,16 +20,36 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _REFUSED = re.compile(r"err|nack|nak|nok|fail|reject|refus|fehler", re.IGNORECASE | re.ASCII)
 
 
-def acknowledges(name: str) -> str | None:
-    """``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``; None is not an ack file."""
+def acknowledges(name: str, ending: str = SUFFIX, other_endings: Sequence[str] = ()) -> str | None:
+    """Return the file name of the export that an ack file answers; None if it is not an ack file.
+
+    ``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``. ``ending``: that of the export files.
+    With another one, ``.csv``, both ``ack_X.csv`` and ``ack_X.csv.json`` answer ``X.csv``. ``other_endings``: those
+    that older export files may have.
+    """
     lower = name.translate(_LOWER)
     prefix = next((prefix for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX) if lower.startswith(prefix)), None)
-    if prefix is None or not lower.endswith(SUFFIX):
+    if prefix is None:
         return None
-    answered = lower.removeprefix(prefix)
-    while answered.endswith(SUFFIX):
-        answered = answered.removesuffix(SUFFIX)
-    return answered + SUFFIX if answered else None
+    answered, known = lower.removeprefix(prefix), (ending, SUFFIX)
+    while shorter := _without_added_ending(answered, known, other_endings):
+        answered = shorter
+    if _is_export(answered, other_endings) or (answered.endswith(known) and answered not in known):
+        return answered
+    return None
+
+
+def _without_added_ending(answered: str, known: tuple[str, ...], other_endings: Sequence[str]) -> str | None:
+    for added in known:
+        shorter = answered.removesuffix(added)
+        if shorter != answered and (shorter.endswith(known) or _is_export(shorter, other_endings)):
+            return shorter
+    return None
+
+
+def _is_export(name: str, endings: Sequence[str]) -> bool:
+    found = _EXPORT.match(name)
+    return found is not None and name[found.end() :] in endings
 
 
 def is_acceptance(name: str) -> bool:
@@ -35,12 +57,12 @@ def is_acceptance(name: str) -> bool:
     return name.translate(_LOWER).startswith(ACCEPTED_PREFIX)
 
 
-def misnamed_answer(name: str) -> MisnamedAnswer | None:
+def misnamed_answer(name: str, ending: str = SUFFIX) -> MisnamedAnswer | None:
     """Return the expected name for a name that `acknowledges` does not know; None if it is no answer."""
     found = _EXPORT.search(name)
     if found is None and (not _LIKE_AN_ANSWER.match(name) or name.lower().endswith(_OTHER_FILES)):
         return None
-    export = found[0].lower() + SUFFIX if found else None
+    export = found[0].lower() + ending if found else None
     rest = name.replace(found[0], "", 1) if found else name
     prefix = REFUSED_PREFIX if _REFUSED.search(rest) else ACCEPTED_PREFIX
-    return MisnamedAnswer(export, f"{prefix}{export or ANY_EXPORT + SUFFIX}")
+    return MisnamedAnswer(export, f"{prefix}{export or ANY_EXPORT + ending}")

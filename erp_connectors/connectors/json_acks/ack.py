@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 
 from erp_connectors.connectors.base import MAX_ORDER_ID, AckUnreadable
-from erp_connectors.connectors.dropzone_json_v1.ack_json import (
+from erp_connectors.connectors.json_acks.ack_json import (
     AckObject,
     Constant,
     Fraction,
@@ -16,8 +16,8 @@ from erp_connectors.connectors.dropzone_json_v1.ack_json import (
     quoted,
     read_object,
 )
-from erp_connectors.connectors.dropzone_json_v1.ack_names import is_acceptance
-from erp_connectors.connectors.dropzone_json_v1.ack_text import PADDING, decode
+from erp_connectors.connectors.json_acks.ack_names import is_acceptance
+from erp_connectors.connectors.json_acks.ack_text import PADDING, decode
 from erp_connectors.port_types import Ack
 from orderflow.input_rules.keys import normal_form
 from orderflow.messages import Message
