@@ -21,6 +21,7 @@ PROGRAMS = {
     "ftpasswd": "apt install proftpd-core",
     "jq": "apt install jq",
     "lftp": "apt install lftp",
+    "microsocks": "apt install microsocks",
     "nginx": "apt install nginx",
     "node": "apt install nodejs",
     "openssl": "apt install openssl",
@@ -33,6 +34,7 @@ PROGRAMS = {
     "ssh-keygen": "apt install openssh-client",
     "sshd": "apt install openssh-server",
     "systemd-analyze": "apt install systemd",
+    "tinyproxy": "apt install tinyproxy-bin",
 }
 # The shell is Chromium without its own windows: a page takes half of the CPU time. The others work just as well.
 OTHER_NAMES = {"chromium-headless-shell": ("chromium", "chromium-browser", "google-chrome")}

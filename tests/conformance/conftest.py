@@ -43,7 +43,8 @@ class _Places:
         server = self.servers[kind]
         root = server.root / name
         root.mkdir()
-        connect = lambda: SftpTransport(server.options(), POLICY)  # noqa: E731
+        options = server.options(hop=self._jump_host().as_hop() if kind == "jump-host" else None)
+        connect = lambda: SftpTransport(options, POLICY)  # noqa: E731
         _wait_until_seen(connect, server.path(name))
         return Place(connect, root, server.path(name), keeps_permission_bits=kind != "rclone")
 
@@ -53,6 +54,7 @@ class _Places:
             made.mkdir(exist_ok=True)
         start: dict[str, Callable[[], Any]] = {
             "asyncssh": lambda: asyncssh_server(root),
+            "jump-host": lambda: asyncssh_server(root),
             "asyncssh-plain-rename": lambda: asyncssh_server(root, behaviour=Behaviour(posix_rename=False)),
             "rclone": lambda: rclone_sftp_server(root, own),
             "openssh": lambda: openssh_server(root, own),
@@ -60,6 +62,13 @@ class _Places:
         }
         server: SshServer = self.stack.enter_context(start[kind]())
         return server
+
+    def _jump_host(self) -> SshServer:
+        if "in-front" not in self.servers:
+            folder = self.folder / "in-front"
+            folder.mkdir()
+            self.servers["in-front"] = self.stack.enter_context(openssh_server(folder, folder))
+        return self.servers["in-front"]
 
 
 def _wait_until_seen(connect: Callable[[], Transport], path: str) -> None:
@@ -79,7 +88,10 @@ def _places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Places]:
         yield places
 
 
-EVERYDAY, DEEP = ["filesystem", "asyncssh"], ["asyncssh-plain-rename", "rclone", "openssh", "proftpd"]
+EVERYDAY, DEEP = (
+    ["filesystem", "asyncssh"],
+    ["asyncssh-plain-rename", "rclone", "openssh", "proftpd", "jump-host"],
+)
 
 
 @pytest.fixture(params=[*EVERYDAY, *(pytest.param(kind, marks=pytest.mark.deep) for kind in DEEP)])

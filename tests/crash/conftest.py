@@ -33,12 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def repeats_another(name: str, names: Container[str]) -> bool:
-    """Return True for a cell over AsyncSSH whose point has a cell over OpenSSH, and for one over the file system whose
-    point has a cell over either.
+    """Return True for a cell over AsyncSSH whose point has a cell over OpenSSH, for one over the file system whose
+    point has a cell over either, and for each behind a jump host.
 
     Such a cell runs on SQLite only: the dropzones differ in what they answer, not in the statements of a worker that
     is stopped there.
     """
+    if "[jump-host" in name:
+        return True
     if "[filesystem-" in name:
         return any(name.replace("[filesystem-", f"[{kind}-") in names for kind in ("openssh", "asyncssh"))
     return "[asyncssh" in name and name.replace("[asyncssh", "[openssh") in names

@@ -9,6 +9,8 @@ from tests.servers.openssh import openssh_server
 from tests.servers.ssh import SshServer
 
 KINDS = ("filesystem", "openssh", "asyncssh")
+# OpenSSH behind OpenSSH, for a few cells.
+JUMP_HOST = "jump-host"
 
 
 class Dropzones:
@@ -32,15 +34,18 @@ class Dropzones:
             return folder, {
                 "mode": "filesystem", "export_path": str(folder / "in"), "ack_path": str(folder / "ack")
             }  # fmt: skip
-        server = self._server(kind)
+        server = self._server("openssh" if kind == JUMP_HOST else kind)
         paths = {"export_path": server.path(name, "in"), "ack_path": server.path(name, "ack")}
-        return self.root / name, server.config(**paths)
+        hop = self._server(JUMP_HOST).hop_config() if kind == JUMP_HOST else {}
+        return self.root / name, server.config(**paths, **hop)
 
     def _server(self, kind: str) -> SshServer:
         if kind not in self._servers:
+            own = self._own / kind
+            own.mkdir()
             self._servers[kind] = self._stack.enter_context(
-                openssh_server(self.root, self._own)
-                if kind == "openssh"
+                openssh_server(self.root, own)
+                if kind in ("openssh", JUMP_HOST)
                 else asyncssh_server(self.root, behaviour=Behaviour(posix_rename=False))
             )
         return self._servers[kind]
