@@ -23,7 +23,7 @@ from erp_connectors.sftp.errors import (
 )
 from erp_connectors.sftp.other_services import first_line
 from erp_connectors.sftp.redact import Redact
-from erp_connectors.sftp.tcp import PatientSocket
+from erp_connectors.sftp.tcp import PatientSocket, host_and_port
 from erp_connectors.sftp.texts import Text, seconds
 
 MAX_HTTP_REPLY = 16_384
@@ -75,7 +75,7 @@ def connect_by_http(
     `ConnectTimeout`.
     """
     link = _ProxyLink(sock, timeout)
-    address = _address(host, port)
+    address = host_and_port(host, port)
     lines = [f"CONNECT {address} HTTP/1.1", f"Host: {address}"]
     lines += [f"Proxy-Authorization: Basic {login.basic}"] if login else []
     link.send(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -149,7 +149,7 @@ def connect_by_socks(
     if method == PASSWORD_LOGIN and login:
         _log_in_by_socks(link, login)
     link.send(bytes([SOCKS_VERSION, CONNECT, 0]) + _socks_address(host) + port.to_bytes(2))
-    _read_socks_reply(link, _address(host, port))
+    _read_socks_reply(link, host_and_port(host, port))
 
 
 def _log_in_by_socks(link: "_ProxyLink", login: ProxyLogin) -> None:
@@ -187,10 +187,6 @@ def _read_socks_reply(link: "_ProxyLink", address: str) -> None:
     else:
         raise NotAProxy(Text("ssh.proxy_not_socks"))
     link.receive(size + 2)
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _ProxyLink:

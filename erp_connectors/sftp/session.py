@@ -35,7 +35,7 @@ from erp_connectors.sftp.peer_errors import PEER_ERRORS, handshake_error, no_com
 from erp_connectors.sftp.pipeline import Pipeline
 from erp_connectors.sftp.redact import Redact
 from erp_connectors.sftp.server_algorithms import Offer
-from erp_connectors.sftp.tcp import PatientSocket
+from erp_connectors.sftp.tcp import PatientSocket, host_and_port
 from erp_connectors.sftp.texts import Text, seconds, sentence_of, showable
 
 KEEPALIVE_SECONDS = 30
@@ -100,12 +100,14 @@ class Session:
             raise LoginRefused(Text("ssh.key_unused"))
         return login.method
 
-    def forward(self, host: str, port: int) -> ForwardedStream:
+    def forward(self, host: str, port: int, *, io_timeout: float) -> ForwardedStream:
         """Let the server, as a jump host, connect to another one. It looks the name up.
+
+        ``io_timeout``: how long the jump host may take nothing from now on.
 
         Raises `ForwardingRefused`, `HopConnectFailed`, `ConnectTimeout`, `ConnectionLost`.
         """
-        transport, address = self._require_transport(), f"{host}:{port}"
+        transport, address = self._require_transport(), host_and_port(host, port)
         with self._deadline("ssh.no_forwarding_in_time", address=address):
             try:
                 channel = transport.open_channel(
@@ -117,6 +119,7 @@ class Session:
                 if transport.is_active():
                     raise HopConnectFailed(*self._sentence(error)) from None
                 raise ConnectionLost(Text("ssh.after_login"), *self._sentence(error)) from None
+        self._sock.patience = io_timeout
         return ForwardedStream(channel, (host, port), self._cut)
 
     def open_channels(

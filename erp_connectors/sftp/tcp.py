@@ -65,6 +65,11 @@ def connect_tcp(host: str, port: int, *, timeout: float, allow: Allow) -> Patien
     raise failure
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Return ``host:port``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))

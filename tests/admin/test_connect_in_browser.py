@@ -197,8 +197,14 @@ def test_only_the_fields_that_apply_are_shown(page, live_server):
     page.goto(live_server.url + reverse(ADD))
 
     expect(page.locator("#id_host")).to_be_visible()
+    expect(page.locator("#id_via_host")).to_be_hidden()
+    page.select_option("#id_via", "http_proxy")
+    expect(page.locator("#id_via_password")).to_be_visible()
+    expect(page.locator("#id_via_ssh_key")).to_be_hidden()
+    page.select_option("#id_via", "jump_host")
+    expect(page.locator("#id_via_ssh_key")).to_be_visible()
     page.select_option("#id_mode", "filesystem")
-    for name in ("host", "port", "username", "password", "ssh_key", "host_key"):
+    for name in ("via", "via_host", "host", "port", "username", "password", "ssh_key", "host_key"):
         expect(page.locator(f"#id_{name}")).to_be_hidden()
     expect(page.locator("#id_export_path")).to_be_visible()
 

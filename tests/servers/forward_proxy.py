@@ -30,7 +30,6 @@ class ForwardProxy:
     pause: float = 0
     instead: Replace | None = None
     asked: list[tuple[str, int]] = field(default_factory=list)
-    connections: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
     def hop(self, kind: HopKind, **changes: Any) -> HopOptions:
@@ -42,7 +41,6 @@ class ForwardProxy:
         return {"via": str(kind), "via_host": "127.0.0.1", "via_port": self.port, **login}
 
     def serve(self, client: socket.socket) -> None:
-        self.connections += 1
         # A client may hang up at any point; what it receives is what counts.
         with client, suppress(Exception):
             if self.instead:
@@ -52,7 +50,6 @@ class ForwardProxy:
             target = self._socks_target(client) if first == b"\x05" else self._http_target(client, first)
             if target:
                 self._connect(client, target, socks=first == b"\x05")
-        self.connections -= 1
 
     def _connect(self, client: socket.socket, target: tuple[str, int], *, socks: bool) -> None:
         self.asked.append(target)

@@ -74,6 +74,15 @@ def test_orders_pass_it_and_a_kept_session_is_used_again(server, make_hop, kind)
         assert transport.read(names, max_bytes=10**6) == [name.encode() * 3_000 for name in names]
 
 
+def test_a_jump_host_that_renews_its_session_keys_meanwhile(server, make_hop):
+    names = [f"/in/rekey-{n}" for n in range(100)]
+    hop = make_hop(HopKind.JUMP_HOST, extra="RekeyLimit 256K")
+    with closing(SftpTransport(server.options(hop=hop, connect_timeout=60), POLICY)) as transport:
+        transport.open()
+        assert transport.stage([Upload(name, name.encode() * 3_000) for name in names]) == [None] * 100
+        assert transport.read(names, max_bytes=10**6) == [name.encode() * 3_000 for name in names]
+
+
 @pytest.mark.parametrize("kind", list(HopKind))
 def test_the_host_key_is_fetched_through_it(server, make_hop, kind):
     options = server.options(hop=make_hop(kind), host_keys=(), connect_timeout=60)

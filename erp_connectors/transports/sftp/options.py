@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from erp_connectors.sftp.tcp import host_and_port
 from erp_connectors.transports.base import Endpoint, PlannedKey, TransportOptions
 
 
@@ -30,7 +31,7 @@ class HopOptions:
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)

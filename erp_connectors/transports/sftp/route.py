@@ -14,7 +14,7 @@ from erp_connectors.sftp.login import LoginMethod
 from erp_connectors.sftp.proxies import ProxyLogin, connect_by_http, connect_by_socks
 from erp_connectors.sftp.redact import Redact, redactor
 from erp_connectors.sftp.session import Session, require_pinned
-from erp_connectors.sftp.tcp import PatientSocket, connect_tcp
+from erp_connectors.sftp.tcp import PatientSocket, connect_tcp, host_and_port
 from erp_connectors.sftp.texts import Text
 from erp_connectors.transports.allowed_hosts import AllowedHosts
 from erp_connectors.transports.base import TransportPolicy
@@ -128,9 +128,11 @@ class Route:
     def _forward(self) -> Message:
         name = self._name_behind_hop()
         with _named(self._hop):
-            stream = self._require_jump().forward(name, self._options.port)
+            stream = self._require_jump().forward(
+                name, self._options.port, io_timeout=self._options.io_timeout
+            )
         self.session = self._session(stream)
-        return Message("test.forwarded", address=f"{name}:{self._options.port}")
+        return Message("test.forwarded", address=host_and_port(name, self._options.port))
 
     def _connect_to_proxy(self) -> Message:
         hop = self._hop
@@ -159,7 +161,7 @@ class Route:
                 )
         self.session = self._session(self._proxy, peer=(name, options.port))
         self._proxy = None
-        return Message("test.forwarded", address=f"{name}:{options.port}")
+        return Message("test.forwarded", address=host_and_port(name, options.port))
 
     def _tcp(self, host: str, port: int) -> PatientSocket:
         allowed = AllowedHosts(host, self._policy)
