@@ -37,6 +37,8 @@ def parse_config(connector_type: str, raw: Mapping[str, Any]) -> Dropzone:
     common, problems = common_fields.parse(given)
     if transport is None:
         problems = {MODE: _mode_problem(given)} | problems
+    if transport:
+        problems = _unused(given, mode, transport) | problems
     problems = _misplaced(given, connector, mode if transport else None) | problems
     options = format_options = None
     try:
@@ -101,6 +103,13 @@ def _misplaced(given: Mapping[str, Any], connector: Connector[Any], mode: str | 
     }
 
 
+def _unused(given: Mapping[str, Any], mode: str, transport: type[Transport]) -> dict[str, Message]:
+    """Name the common keys that the transport does not use, unless they say what holds anyway."""
+    defaults = {field.name: field.default for field in common_fields.FIELDS}
+    wrong = [key for key in transport.unused_common_fields & given.keys() if given[key] != defaults[key]]
+    return {key: Message("config.not_used", mode=mode) for key in sorted(wrong)}
+
+
 def _nowhere(connector: Connector[Any], mode: str | None) -> Message:
     if mode is None:
         return Message("config.unknown_key", connector=connector.type)
@@ -118,10 +127,17 @@ def _composed(
             of_transports[field.name] = (
                 _merged(before, field, mode) if before else replace(field, modes=(mode,))
             )
+    common = [_common(field, modes) for field in common_fields.FIELDS]
     own = [mode_field([(mode, transport.label or mode) for mode, transport in modes])]
-    fields = by_group([*own, *of_transports.values(), *common_fields.FIELDS, *connector.fields()])
+    fields = by_group([*own, *of_transports.values(), *common, *connector.fields()])
     _require_distinct(fields, connector)
     return tuple(fields)
+
+
+def _common(field: ConfigField, modes: Sequence[tuple[str, type[Transport]]]) -> ConfigField:
+    """Return the field with the modes that use it; empty if all do."""
+    using = tuple(mode for mode, transport in modes if field.name not in transport.unused_common_fields)
+    return field if len(using) == len(modes) else replace(field, modes=using)
 
 
 def _merged(before: ConfigField, field: ConfigField, mode: str) -> ConfigField:

@@ -56,7 +56,7 @@ NAME_NOT_FOUND = FaultKind(
 )  # fmt: skip
 CONNECTION_REFUSED = FaultKind(
     "CONNECTION_REFUSED", _T, _ERP, "The server refused the TCP connection.",
-    "Check the port, and ask the server's operator if its SSH service is running.",
+    "Check the port, and ask the server's operator if the service is running.",
 )  # fmt: skip
 CONNECTION_TIMEOUT = FaultKind(
     "CONNECTION_TIMEOUT", _T, _NET, "The server did not answer in time.",
@@ -74,6 +74,10 @@ HOP_CONNECT_FAILED = FaultKind(
     "HOP_CONNECT_FAILED", _T, _NET, "The jump host or proxy could not connect to the server.",
     "Check host and port of the server: the jump host or proxy looks the name up and makes the connection. If they are "
     "right, ask its operator if it can reach the server.",
+)  # fmt: skip
+SLOW_DOWN = FaultKind(
+    "SLOW_DOWN", _T, _ERP, "The server is overloaded, or it limits the number of requests.",
+    _WAIT + " If it lasts, ask the server's operator about its limits.",
 )  # fmt: skip
 REMOTE_TIMEOUT = FaultKind(
     "REMOTE_TIMEOUT", _T, _ERP, "The server stopped responding during an operation.",
@@ -139,6 +143,12 @@ REFUSED_BY_ERP = FaultKind(
     "Correct what the ERP names, approve the order again and push it, or retry the push once the ERP is corrected.",
 )  # fmt: skip
 
+OUTCOME_UNKNOWN = FaultKind(
+    "OUTCOME_UNKNOWN", _O, _US,
+    "Delivery was interrupted, and the bucket keeps no versions, so whether the ERP took the file is not known.",
+    "Ask the ERP team if they have the order. Then mark it as accepted, or as refused to send it again. With "
+    "versioning enabled on the bucket, this can't happen.",
+)  # fmt: skip
 HOST_NOT_ALLOWED = FaultKind(
     "HOST_NOT_ALLOWED", _C, _US, "This deployment may not connect to that host.",
     "Choose another host, or have an admin add it to SFTP_ALLOWED_HOSTS.",
@@ -208,6 +218,26 @@ SFTP_VERSION_UNSUPPORTED = FaultKind(
     "SFTP_VERSION_UNSUPPORTED", _C, _ERP, "The server does not speak SFTP version 3.",
     "Ask the server's operator to enable version 3, which nearly every SFTP program uses.",
 )  # fmt: skip
+BUCKET_MISSING = FaultKind(
+    "BUCKET_MISSING", _C, _ERP, "The bucket does not exist.",
+    "Check the name of the bucket, the endpoint and the region in the connection, or create the bucket.",
+)  # fmt: skip
+WRONG_REGION = FaultKind(
+    "WRONG_REGION", _C, _US, "The bucket is in another region or at another endpoint.",
+    "Correct the region and the endpoint in the connection.",
+)  # fmt: skip
+CLOCK_SKEW = FaultKind(
+    "CLOCK_SKEW", _C, _US, "Our clock and the server's clock differ too much.",
+    "Synchronise the clocks of this host and of the server (NTP), then test the connection.",
+)  # fmt: skip
+TLS_FAILED = FaultKind(
+    "TLS_FAILED", _C, _ERP, "The TLS connection failed, or the server's certificate is not valid.",
+    "Check host and port. The certificate must be valid for this host name and issued by a trusted authority.",
+)  # fmt: skip
+NOT_S3 = FaultKind(
+    "NOT_S3", _C, _US, "The server does not answer as an S3 service does.",
+    "Check the endpoint: it must be the address of the S3 service, not of its web console.",
+)  # fmt: skip
 FOLDER_MISSING = FaultKind(
     "FOLDER_MISSING", _C, _ERP, "The folder does not exist.", "Create it, or correct the path in the connection."
 )  # fmt: skip
@@ -258,7 +288,7 @@ FAULT_KINDS: dict[str, FaultKind] = {
 
 # Addressed to the operator of the ERP's server; a hint is addressed to our users.
 _ASK: dict[str, str] = {
-    "CONNECTION_REFUSED": "Please check that your SSH service is up, and tell us its port.",
+    "CONNECTION_REFUSED": "Please check that your service is up, and tell us its port.",
     "CONNECTION_TIMEOUT": "Please check whether a firewall keeps our address out, and let it in.",
     "CONNECTION_LOST": "Please look into your server's log for the time above: the connection broke off.",
     "SERVER_BUSY": "Please check your server's load and its limit of connections (MaxStartups).",
@@ -285,6 +315,10 @@ _ASK: dict[str, str] = {
     "RENAME_UNSUPPORTED": "Please allow this user to rename files.",
     "OPERATION_UNSUPPORTED": "Please enable plain SFTP: reading, writing, listing, deleting and making folders.",
     "NAME_NOT_FOUND": "Please tell us the right host name or address of your server.",
+    "BUCKET_MISSING": "Please create the bucket, or tell us its right name.",
+    "CLOCK_SKEW": "Please check your server's clock; the difference to ours is named above.",
+    "TLS_FAILED": "Please check your server's certificate; the message above says what is wrong with it.",
+    "SLOW_DOWN": "Please check your server's load and its limits of requests.",
     "NOT_A_FILE": "Please remove it or move it elsewhere.",
     "TOO_LARGE": "Please write a smaller file.",
 }

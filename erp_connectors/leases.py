@@ -6,10 +6,11 @@ early (a frozen worker) costs time, never correctness.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from secrets import token_hex
@@ -53,12 +54,25 @@ class LeaseKind:
         return Q(**{token: ""}) | Q(**{f"{until}__lt": now})
 
 
+@dataclass(slots=True)
+class LastRenewal:
+    """When the last committed renewal began, in seconds since the epoch: the lease lasts for its duration from then."""
+
+    began: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     kind: LeaseKind
     row_id: UUID
     token: str
     took_over: bool = False
+    last_renewal: LastRenewal = field(default_factory=LastRenewal, compare=False, repr=False)
+
+    @property
+    def lasts_until(self) -> float:
+        """Return a time (of this host's clock) before which no other worker takes the lease."""
+        return self.last_renewal.began + self.kind.duration().total_seconds()
 
 
 def _of_delivery() -> timedelta:
@@ -76,16 +90,16 @@ POLL = LeaseKind(LeasePurpose.POLL, ERPConnection, "poll_lease", _of_poll)
 
 def take(row_id: UUID, kind: LeaseKind, *, only_if: Q | None = None) -> Lease | None:
     """Take the lease. Return None if another worker holds it, or the row does not match ``only_if``."""
-    token = token_hex(16)
+    token, renewal = token_hex(16), LastRenewal(time.time())
     row = _rows(kind).filter(only_if or Q(), pk=row_id)
     values = {f"{kind.columns}_token": token, f"{kind.columns}_until": Now() + kind.duration()}
     if row.filter(**{f"{kind.columns}_token": ""}).update(**values):
-        return Lease(kind, row_id, token)
+        return Lease(kind, row_id, token, last_renewal=renewal)
     with transaction.atomic():
         if row.filter(**{f"{kind.columns}_until__lt": Now()}).update(**values):
             counters.count(counters.Name.TAKEOVERS, kind.purpose)
             log.warning("lease.taken_over", row_id=str(row_id), purpose=kind.purpose)
-            return Lease(kind, row_id, token, took_over=True)
+            return Lease(kind, row_id, token, took_over=True, last_renewal=renewal)
     return None
 
 
@@ -152,7 +166,10 @@ def bound_transactions(connection: BaseDatabaseWrapper, **signal: object) -> Non
 def _keep(lease: Lease, done: threading.Event) -> None:
     try:
         while not done.wait(lease.kind.duration().total_seconds() / 3):
+            began = time.time()
             renew(lease)
+            # Only here: a renewal within a transaction counts once that is committed.
+            lease.last_renewal.began = began
     except (LostRace, DatabaseError) as error:
         # The work itself finds out at its next commit; nothing is decided here.
         log.warning(

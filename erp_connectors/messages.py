@@ -41,6 +41,18 @@ register(
         "sftp.absent_then_there": "The file was first absent, and then there.",
         "sftp.not_there": "The file is not there.",
         "sftp.not_listed": "The folder could not be listed, so whether the file was renamed is not known.",
+        "s3.tls": "TLS reports: %(text)s.",
+        "s3.too_late": "The lease of this worker is nearly over, so it published nothing more.",
+        "s3.checksum": "The server has another checksum than the bytes that were sent.",
+        "s3.skew": "They differ by %(seconds)s seconds.",
+        "s3.redirected": "The server redirects to %(host)s.",
+        "s3.address": "The address is %(address)s.",
+        "s3.no_versions": "The bucket keeps no versions, or they may not be listed: after an interruption, a file that "
+        "the ERP has taken leaves no proof. Enable versioning on the bucket and allow s3:ListBucketVersions.",
+        "s3.no_conditions": "The server ignores If-None-Match: it does not refuse a second file of the same name.",
+        "s3.no_expiry": "The server accepts a signed request after its expiry: a worker that was frozen could write an "
+        "order once more.",
+        "host.needs_https": "%(host)s is %(address)s, a public address: use https.",
         "file.not_a_folder": "A file with the name of the folder exists.",
         "file.size": "Its size in bytes is %(size)s instead of %(expected)s.",
         "file.too_large": "It has more than %(most)s bytes.",
@@ -78,6 +90,12 @@ register(
         "config.problem": "%(key)s: %(problem)s",
         "config.alternatives": "%(others)s or %(last)s",
         "config.missing": "is missing",
+        "config.not_a_bucket": "must be the name of a bucket: 3 to 255 letters, digits, dots, hyphens and underscores",
+        "config.not_a_region": "must be a region such as eu-central-1",
+        "config.not_an_endpoint": "must be a URL of host and port, such as https://minio.example.com:9000",
+        "config.not_an_addressing_style": "must be auto, path or virtual",
+        "config.needed_for_s3": "is needed in mode s3",
+        "config.not_used": "is not used in mode %(mode)s",
         "config.not_boolean": "must be true or false",
         "config.not_a_date": "must be a date like 2026-12-31",
         "config.not_an_integer": Template("must be a whole number", optional=_LIMITS),
@@ -168,6 +186,8 @@ register(
         "test.no_roots": "none",
         "test.forwarded": "Connected to %(address)s.",
         "test.connected": "Connected to %(address)s, port %(port)s.",
+        "test.bucket_with_versions": "Bucket %(bucket)s, which keeps versions.",
+        "test.bucket_without_versions": "Bucket %(bucket)s, which keeps no versions or does not let us list them.",
         "test.greeted": Template(
             "",
             optional={
@@ -226,6 +246,8 @@ register(
         "the .done marker never sees part of a file.",
         "guarantee.published_by_rename": "Each file gets its final name by a rename; the absence of its temporary "
         "file proves that it was published.",
+        "guarantee.versions_as_receipt": "Each file is written by one conditional request that expires before another "
+        "worker takes over; the versions in the bucket prove that it was published.",
         "guarantee.written_under_final_name": "Each file is written under its final name; after an interruption it is "
         "written again.",
     }

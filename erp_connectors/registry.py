@@ -30,6 +30,7 @@ CONNECTORS = {
 }
 TRANSPORTS = {
     "sftp": "erp_connectors.transports.sftp.SftpTransport",
+    "s3": "erp_connectors.transports.s3.S3Transport",
     "filesystem": "erp_connectors.transports.filesystem.FilesystemTransport",
 }
 

@@ -8,6 +8,7 @@ from erp_connectors.common_fields import CommonConfig
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connection_config import config_fields
 from erp_connectors.connection_config import parse_config as parse_of
+from erp_connectors.transports.s3.config import S3Config
 from erp_connectors.transports.sftp.config import SftpConfig
 from orderflow.messages import Message, english, foreign
 from orderflow.messages import text as shown
@@ -31,6 +32,13 @@ HOP = {
 PROXY = {**SFTP, "via": "http_proxy", "via_host": "proxy.example.com"}
 SOCKS = {**PROXY, "via": "socks5_proxy"}
 FOLDER = {"mode": "filesystem", "export_path": "/in"}
+BUCKET = {
+    "mode": "s3",
+    "bucket": "orders",
+    "access_key_id": "AKIAEXAMPLE",
+    "secret_access_key": "geheim",
+    "export_path": "/in",
+}
 
 
 FIELDS = config_fields("DROPZONE_JSON_V1")
@@ -150,14 +158,16 @@ def test_secrets_are_marked_and_every_key_is_described():
 
     assert {name for name, field in described.items() if field.secret} == {
         "password", "ssh_key", "ssh_key_passphrase", "next_ssh_key", "via_password", "via_ssh_key",
-        "via_ssh_key_passphrase",
+        "via_ssh_key_passphrase", "secret_access_key",
     }  # fmt: skip
     assert all(field.help and field.label and field.group for field in described.values())
 
 
 def test_the_description_and_the_parser_know_the_same_keys_and_defaults():
     parsed = {
-        field.name: field for part in (CommonConfig, SftpConfig) for field in msgspec.structs.fields(part)
+        field.name: field
+        for part in (CommonConfig, S3Config, SftpConfig)
+        for field in msgspec.structs.fields(part)
     }
 
     assert {field.name for field in FIELDS} == {"mode", *parsed}
@@ -178,7 +188,10 @@ def test_the_described_limits_are_those_of_the_parser(field):
 
 @pytest.mark.parametrize("field", [f for f in FIELDS if f.required], ids=lambda field: field.name)
 def test_what_is_described_as_required_is_asked_for_where_it_applies(field):
-    assert field.name in problems({**SFTP, field.name: None})
+    applies = BUCKET if field.modes == ("s3",) else SFTP
+
+    assert parse(applies)
+    assert field.name in problems({**applies, field.name: None})
 
 
 def test_file_mode_is_octal():
@@ -226,8 +239,9 @@ def test_a_jump_host_or_proxy_is_part_of_the_options():
 
 def test_fields_are_in_the_order_of_the_form():
     assert [field.name for field in FIELDS] == [
-        "mode", "host", "port", "host_key", "legacy_algorithms", "username", "ssh_key", "ssh_key_passphrase",
-        "password",
+        "mode", "host", "port", "host_key", "legacy_algorithms", "bucket", "endpoint", "region",
+        "addressing_style", "username", "ssh_key", "ssh_key_passphrase", "password", "access_key_id",
+        "secret_access_key",
         "via", "via_host", "via_port", "via_host_key", "via_username", "via_ssh_key",
         "via_ssh_key_passphrase", "via_password",
         "export_path", "ack_path", "atomic_write", "done_marker", "file_mode", "connect_timeout",
@@ -250,7 +264,7 @@ def test_fields_are_in_the_order_of_the_form():
             "unknown",
             "is neither a common key, of mode sftp nor of the connector DROPZONE_JSON_V1",
         ),
-        ({**FOLDER, "mode": "ftp"}, "mode", "must be sftp or filesystem"),
+        ({**FOLDER, "mode": "ftp"}, "mode", "must be sftp, s3 or filesystem"),
         ({"export_path": "/in"}, "mode", "is missing"),
     ],
 )

@@ -39,7 +39,7 @@ TRANSLATING = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 # The same in both languages.
 SAME = {
     "Port", "Server", "Host", "Status", "ok", "Name", "Export", "Organisation", "%(n)s ms", "%(n)s s", "Admin",
-    "Integrator", "User", "Filter", "export", "user", "status",
+    "Bucket", "Region", "Integrator", "User", "Filter", "export", "user", "status",
     "Webhook", "Organisation: %(org)s", "Code", "%(error)s in %(method)s.", "Windows (CR LF)", "Unix (LF)",
     "Windows-1252", "UTF-8", "ISO-8859-1", "ISO-8859-15", "YYYY-MM-DD", "DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY",
     "YYYYMMDD", "DDMMYYYY",

@@ -78,6 +78,9 @@ class FaultInjectingTransport(Transport):
     def expect(self, files: int) -> None:
         self._inner.expect(files)
 
+    def publish_until(self, moment: float) -> None:
+        self._inner.publish_until(moment)
+
     def guarantee(self, *, atomic_write: bool) -> Guarantee:
         return self._inner.guarantee(atomic_write=atomic_write)
 

@@ -105,6 +105,9 @@ class Transport(ABC):
     opening: ClassVar[tuple[tuple[str, str], ...]] = ()
     speaks_extensions: ClassVar[bool] = False
 
+    # Keys of the common fields that have no meaning here: not offered, and refused if a config has them.
+    unused_common_fields: ClassVar[frozenset[str]] = frozenset()
+
     @classmethod
     def fields(cls) -> Sequence[ConfigField]:
         """Return the transport's own keys. Mode, folders and the way of writing are common to all."""
@@ -174,6 +177,13 @@ class Transport(ABC):
 
     def expect(self, files: int) -> None:  # noqa: B027  # a hint that a transport may ignore
         """Prepare for staging so many files together. Called before `open`."""
+
+    def publish_until(self, moment: float) -> None:  # noqa: B027  # only a server that takes requests with an expiry
+        """Let no `publish` take effect after ``moment``, in seconds since the epoch, also if this process freezes.
+
+        Then another worker may hold the lease. A transport whose publication is a rename needs no such limit, because
+        the other worker moves or proves absent what would be renamed.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -30,6 +30,7 @@ GUARDED = frozenset(
         "extensions",
         "planned_steps",
         "presented_keys",
+        "publish_until",
         "remarks",
         "renewed",
         "respect",

@@ -2,23 +2,70 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from erp_connectors.testing import Place
 from erp_connectors.transports.base import Transport, TransportPolicy
 from erp_connectors.transports.filesystem import FilesystemOptions, FilesystemTransport
+from erp_connectors.transports.s3 import S3Transport
 from erp_connectors.transports.sftp import SftpTransport
 from tests.servers.asyncssh_server import Behaviour, asyncssh_server
+from tests.servers.bucket_path import BucketPath, client_of
+from tests.servers.moto_s3 import moto_server
 from tests.servers.openssh import openssh_server
 from tests.servers.proftpd import proftpd_server
 from tests.servers.rclone_sftp import rclone_sftp_server
+from tests.servers.s3 import S3Server, s3_server
 from tests.servers.ssh import SshServer
 
 POLICY = TransportPolicy(sftp_loopback=True)
+
+
+S3_KINDS: dict[str, Callable[[Path], AbstractContextManager[S3Server]]] = {
+    "rclone-s3": s3_server,
+    "moto": lambda folder: moto_server(folder, versions=True, expiry=True),
+}
+
+
+# Folders that are missing, and links: a bucket has neither. moto takes 5 ms for a request, so rclone lists the many.
+WITHOUT_FOLDERS = frozenset(
+    {
+        "test_a_missing_folder_is_never_taken_for_a_missing_file",
+        "test_a_missing_folder_is_named_by_its_own_path",
+        "test_a_missing_target_folder_is_told",
+        "test_a_folder_is_not_read_as_a_file",
+        "test_making_a_folder_twice_is_fine",
+        "test_a_folder_cannot_be_made_where_its_parent_is_missing_or_its_name_taken",
+        "test_a_link_is_not_a_file",
+    }
+)
+WITH_MANY_FILES = frozenset(
+    {
+        "test_many_files_are_answered_in_their_order_and_one_harms_no_other",
+        "test_a_thousand_names_are_listed",
+        "test_hundreds_of_files_in_one_batch",
+    }
+)
+NOT_FOR = {"rclone-s3": WITHOUT_FOLDERS, "moto": WITHOUT_FOLDERS | WITH_MANY_FILES}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has no meaning for a kind of place."""
+    left_out = [item for item in items if _is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _is_left_out(item)]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    kind = call.params.get("place") if call else None
+    return isinstance(kind, str) and getattr(item, "originalname", "") in NOT_FOR.get(kind, ())
 
 
 class _Places:
@@ -28,6 +75,7 @@ class _Places:
         self.folder = folder
         self.stack = ExitStack()
         self.servers: dict[str, SshServer] = {}
+        self.buckets: dict[str, S3Server] = {}
         self.count = 0
 
     def make(self, kind: str) -> Place:
@@ -38,6 +86,8 @@ class _Places:
             root.mkdir()
             policy = TransportPolicy(dropzone_roots=(str(root),))
             return Place(lambda: FilesystemTransport(FilesystemOptions(), policy), root, str(root))
+        if kind in S3_KINDS:
+            return self._prefix(kind, name)
         if kind not in self.servers:
             self.servers[kind] = self._start(kind)
         server = self.servers[kind]
@@ -47,6 +97,16 @@ class _Places:
         connect = lambda: SftpTransport(options, POLICY)  # noqa: E731
         _wait_until_seen(connect, server.path(name))
         return Place(connect, root, server.path(name), keeps_permission_bits=kind != "rclone")
+
+    def _prefix(self, kind: str, name: str) -> Place:
+        if kind not in self.buckets:
+            folder = self.folder / kind
+            folder.mkdir(exist_ok=True)
+            self.buckets[kind] = self.stack.enter_context(S3_KINDS[kind](folder))
+        server = self.buckets[kind]
+        connect = lambda: S3Transport(server.options(), POLICY)  # noqa: E731
+        root = cast("Path", BucketPath(client_of(server), server.bucket, name))
+        return Place(connect, root, f"/{name}", keeps_permission_bits=False, has_folders=False)
 
     def _start(self, kind: str) -> SshServer:
         root, own = self.folder / kind, self.folder / f"{kind}-server"
@@ -90,7 +150,7 @@ def _places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Places]:
 
 EVERYDAY, DEEP = (
     ["filesystem", "asyncssh"],
-    ["asyncssh-plain-rename", "rclone", "openssh", "proftpd", "jump-host"],
+    ["asyncssh-plain-rename", "rclone", "openssh", "proftpd", "jump-host", "rclone-s3", "moto"],
 )
 
 

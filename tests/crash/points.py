@@ -5,6 +5,7 @@ each copy that goes into the archive; and it cuts some of them in half. Points t
 ``claimed``, ``claimed-2``.
 """
 
+import http.client
 import os
 import signal
 import threading
@@ -25,6 +26,7 @@ from erp_connectors import crashpoints, leases
 from erp_connectors.faults import CONNECTION_LOST, Fault
 from erp_connectors.registry import TRANSPORTS
 from erp_connectors.transports.base import Transport
+from erp_connectors.transports.s3.client import BoundedSession
 
 CALLS = ("open", "stage", "publish", "exists", "list", "read", "move", "remove", "make_folder", "close")
 CUT = ("stage", "publish", "move", "remove")
@@ -81,6 +83,7 @@ def install(points: Points, *, lose: Mapping[str, str]) -> None:
     _wrap_archive(points)
     _cut_channel(points)
     _cut_files(points)
+    _cut_signed_puts(points)
 
 
 def _wrap_transport(transport: type[Transport], points: Points, lose: Mapping[str, str]) -> None:
@@ -170,6 +173,34 @@ def _cut_channel(points: Points) -> None:
         return sent
 
     paramiko.Channel.send = send  # type: ignore[assignment, method-assign]
+
+
+def _cut_signed_puts(points: Points) -> None:
+    """In a bucket: a point before the request that publishes, in the middle of its body, and after its answer."""
+    exchange, send_bytes = BoundedSession.send, http.client.HTTPConnection.send
+
+    def send(self: BoundedSession, request: Any) -> Any:
+        if points.within != "publish" or "X-Amz-Signature=" not in request.url:
+            return exchange(self, request)
+        points.pass_by("publish-signed")
+        answer = exchange(self, request)
+        points.pass_by("publish-answered")
+        return answer
+
+    def send_half(self: Any, data: Any) -> None:
+        body, self.is_signed_put = (
+            getattr(self, "is_signed_put", False),
+            b"X-Amz-Signature=" in bytes(data)[:4096],
+        )
+        if not body:
+            send_bytes(self, data)
+            return
+        send_bytes(self, data[: len(data) // 2])
+        points.pass_by("publish-half-sent")
+        send_bytes(self, data[len(data) // 2 :])
+
+    BoundedSession.send = send  # type: ignore[method-assign]
+    http.client.HTTPConnection.send = send_half  # type: ignore[method-assign]
 
 
 def _cut_files(points: Points) -> None:

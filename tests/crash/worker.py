@@ -46,10 +46,12 @@ def _warm_up() -> None:
 
     from erp_connectors import archive, registry, tasks  # noqa: F401, PLC0415
     from erp_connectors.connectors.dropzone_json_v1 import payload  # noqa: PLC0415
+    from erp_connectors.transports.s3 import client  # noqa: PLC0415
     from tests.crash import points  # noqa: F401, PLC0415
 
     for transport in registry.TRANSPORTS.values():
         import_string(transport)
+    client.session()
     for connector_type in registry.CONNECTORS:
         registry.connector_for(connector_type)
     storages[archive.ALIAS].exists("anything")

@@ -116,7 +116,7 @@ def test_a_key_is_refused_with_the_part_that_it_belongs_to(installed, tmp_path):
 def test_ours_are_not_replaced(installed):
     assert isinstance(registry.connector_for("DROPZONE_JSON_V1"), DropzoneJsonV1)
     assert registry.transport_for("sftp") is SftpTransport
-    assert registry.transport_modes() == ["sftp", "filesystem", "share"]
+    assert registry.transport_modes() == ["sftp", "s3", "filesystem", "share"]
     assert {"separator", "share", "host", "export_path"} <= {field.name for field in config_fields("CSV")}
 
 

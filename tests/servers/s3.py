@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from erp_connectors.transports.s3 import S3Options
 from tests.parts import find_program
 from tests.servers.processes import free_port, running, wait_until_listening
 
@@ -19,6 +21,28 @@ class S3Server:
     secret_key: str = field(repr=False)
     bucket: str
     folder: Path  # what the bucket holds, as plain files
+
+    def options(self, **changes: Any) -> S3Options:
+        return S3Options(
+            **{
+                "bucket": self.bucket,
+                "access_key_id": self.access_key,
+                "secret_access_key": self.secret_key,
+                "endpoint_url": self.endpoint,
+                **changes,
+            }
+        )
+
+    def config(self, **changes: Any) -> dict[str, Any]:
+        """Return the config of a connection to it."""
+        return {
+            "mode": "s3",
+            "endpoint": self.endpoint,
+            "bucket": self.bucket,
+            "access_key_id": self.access_key,
+            "secret_access_key": self.secret_key,
+            **changes,
+        }
 
 
 @contextmanager

@@ -260,6 +260,7 @@ def _publish(delivery: Delivery, staged: Sequence[ERPExport]) -> tuple[int, list
     published = [export for export in mine if not is_temporary(export.staged_path)]
     to_rename = [export for export in mine if is_temporary(export.staged_path)]
     with staying_at(transport, dropzone, here):
+        transport.publish_until(delivery.lease.lasts_until)
         # 6. Rename; a file that an earlier worker renamed counts as published.
         outcomes = transport.publish(
             [Move(export.staged_path, published_path(dropzone, export)) for export in to_rename]
