@@ -8,7 +8,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-PROFILES = {"everyday": 20, "deep": 200, "fuzz": 2000}
+PROFILES = {"everyday": 20, "deep": 100, "fuzz": 2000}
 
 
 def load(database: str) -> None:

@@ -21,7 +21,7 @@ from tests.hypothesis_profiles import examples
 
 pytestmark = pytest.mark.deep
 
-LIMITS = hypothesis_settings(max_examples=examples(0.01), phases=[Phase.generate])
+LIMITS = hypothesis_settings(max_examples=examples(0.02), phases=[Phase.generate])
 
 
 # A request that is as described and yet a 422, and why no schema could say so.
