@@ -13,7 +13,7 @@ from django.db import connection
 
 from erp_connectors import crashpoints
 
-SECONDS = 30
+SECONDS = 120
 
 
 class Killed(BaseException):

@@ -46,7 +46,7 @@ class Erp:
 
     def settle(self) -> None:
         """Wait until what has appeared was seen, and taken where it is to be taken."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self._unseen():
             assert time.monotonic() < deadline, "the ERP missed a file"
             time.sleep(0.002)

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from tests.crash.orders import Ended, Order, Run
 
-SECONDS = 30.0
+SECONDS = 120.0
 PIPES: dict[int, int] = {}
 
 

@@ -61,7 +61,7 @@ def test_the_server_admits_no_more_connections(erp_at, openssh):
 @contextmanager
 def held_open(server):
     """A connection that does not log in: the only one of its kind that the server admits."""
-    for _ in range(100):
+    for _ in range(1_000):
         with socket.create_connection((server.host, server.port)) as held:
             if held.recv(100).startswith(b"SSH-"):
                 yield

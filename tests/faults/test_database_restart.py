@@ -40,7 +40,7 @@ import json, sys, time, django
 django.setup()
 from erp_connectors.models import ERPExport
 from erp_connectors.services.delivery.deliver import deliver
-for _ in range(60):  # until the interrupted worker's lease has run out
+for _ in range(240):  # until the interrupted worker's lease has run out
     deliver(sys.argv[1])
     statuses = dict(ERPExport.objects.values_list("filename", "status"))
     if set(statuses.values()) == {"SENT"}:

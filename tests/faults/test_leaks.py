@@ -27,7 +27,7 @@ def descriptors() -> int:
 
 def settled(count, wanted):
     """Threads and sockets end a moment after they were closed."""
-    for _ in range(100):
+    for _ in range(600):
         if count() <= wanted:
             break
         time.sleep(0.1)

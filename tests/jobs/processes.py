@@ -68,13 +68,13 @@ class Running:
         ready = {int(number) for number in re.findall(r"ready for work at (\d+)", self.said())}
         return sorted(ready & group_of(self.groups()[-1]).keys())
 
-    def wait_for(self, happened: Callable[[], bool], what: str, *, seconds: float = 40) -> None:
+    def wait_for(self, happened: Callable[[], bool], what: str, *, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{self.said()[-3000:]}"
             time.sleep(0.1)
 
-    def wait_until_said(self, text: str, *, times: int = 1, seconds: float = 40) -> None:
+    def wait_until_said(self, text: str, *, times: int = 1, seconds: float = 120) -> None:
         self.wait_for(lambda: self.said().count(text) >= times, f"{text!r}, {times} times", seconds=seconds)
 
 

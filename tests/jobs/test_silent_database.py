@@ -81,7 +81,7 @@ def test_sigterm_ends_it_before_the_database_answered_at_all(silenced: Silenced)
     with silenced.world.running(*options()) as workers:
         workers.wait_until_said("the database does not answer")
         workers.process.terminate()
-        assert workers.process.wait(15) == 0
+        assert workers.process.wait(60) == 0
 
 
 def test_work_goes_on_once_the_database_answers_again(silenced: Silenced) -> None:

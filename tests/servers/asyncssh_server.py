@@ -188,7 +188,7 @@ def asyncssh_server(
             **ssh_options,
         )
 
-    acceptor = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    acceptor = asyncio.run_coroutine_threadsafe(listen(), loop).result(60)
     try:
         yield SshServer(
             "127.0.0.1",
@@ -198,9 +198,9 @@ def asyncssh_server(
             client_key=client_key.export_private_key().decode(),
         )
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(acceptor), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_stop(acceptor), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
 
 
 async def _stop(acceptor: asyncssh.SSHAcceptor) -> None:

@@ -9,7 +9,7 @@ from tests.parts import require_program
 from tests.servers.postgres import unprivileged, wait_until_ready
 from tests.servers.processes import free_port, running
 
-_START_SECONDS = 20
+_START_SECONDS = 120
 _CONFIG = """\
 [databases]
 * = host={host} port={server_port}

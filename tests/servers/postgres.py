@@ -19,7 +19,7 @@ from tests.servers.templates import template
 OWNER, APP_ROLE = "orderflow", "orderflow_app"
 MIGRATED = "migrated"  # a database of each migrated server, to which no client connects: to be copied
 _NOBODY = 65534
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 # A test cluster is thrown away, so it need not survive a power cut.
 _OPTIONS = {

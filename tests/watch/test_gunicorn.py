@@ -37,7 +37,7 @@ class Web:
         return [line for line in found if event in str(line["event"])]
 
     def wait_until_said(self, event: str, times: int = 1) -> None:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while len(self.lines(event)) < times:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.1)
@@ -48,7 +48,7 @@ class Web:
             headers={"X-Request-ID": request_id, "X-Forwarded-Proto": "https"},
         )
         try:
-            with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310  # our own server
+            with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310  # our own server
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -86,7 +86,7 @@ def test_every_line_is_json_a_request_has_one_and_no_socket_is_opened_but_its_po
     web: Web, world: World
 ) -> None:
     assert web.get("/admin/login/", request_id="r-77") == 200
-    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as stranger:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=60) as stranger:
         stranger.sendall(b"NONSENSE\r\n\r\n")
         assert b" 400 " in stranger.recv(1000)
     os.kill(web.process.pid, signal.SIGHUP)
@@ -124,7 +124,7 @@ def test_a_warning_of_python_is_a_line_as_well(world: World) -> None:
 
 def test_on_a_terminal_or_where_asked_for_it_is_text(world: World) -> None:
     with running(world, LOG_FORMAT="console") as started:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while "Booting worker" not in started.log.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.1)
