@@ -57,6 +57,7 @@ OF_REQUESTS = {
     "CredentialsRequest.password": "compared with a hash, never stored or sent",
     "CredentialsRequest.code": "compared, never stored or sent",
     "NewConnectionRequest.connector_type": "one of the registry",
+    "UnsavedConnectionRequest.connector_type": "one of the registry",
 }
 OF_FORMS = {
     "ConnectionForm.connector_type": "one of the registry",

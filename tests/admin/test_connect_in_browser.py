@@ -277,3 +277,40 @@ def test_in_german_the_steps_that_stream_in_are_german_too(browser, org, live_se
         re.compile("Bitte prüfen Sie, ob es diesen Benutzer gibt")
     )
     context.close()
+
+
+def test_a_format_is_chosen_and_previewed_and_keeps_what_was_entered(page, live_server, org, tmp_path):
+    draft = factories.draft(org, lines=2)
+    page.goto(live_server.url + reverse(ADD))
+    page.select_option("#id_mode", "sftp")
+    page.fill("#id_host", "erp.example.com")
+    page.fill("#id_password", "not lost")
+
+    # By keyboard: the types are in alphabetical order.
+    page.focus("#id_connector_type")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#id_columns")).to_be_visible()
+    expect(page.locator("#id_host")).to_have_value("erp.example.com")
+    expect(page.locator("#id_password")).to_have_value("not lost")
+
+    page.fill("#id_columns", "Article = line.internal_sku\nQty = line.qty")
+    page.select_option("#preview-order", str(draft.pk))
+    page.focus("input[name=_preview]")
+    page.keyboard.press("Enter")
+    expect(page.locator("#preview-result pre")).to_have_text(
+        "Article;Qty\nINT-0001;10.500\nINT-0002;10.500\n", use_inner_text=False
+    )
+
+    page.fill("#id_columns", "Article = line.price")
+    page.press("input[name=_preview]", "Enter")
+    expect(page.locator("#preview-result .errorlist")).to_contain_text("line.price")
+
+    page.select_option("#id_mode", "filesystem")
+    expect(page.locator("#id_host")).to_be_hidden()
+    expect(page.locator("#id_columns")).to_have_value("Article = line.price")
+    page.select_option("#id_connector_type", "DROPZONE_JSON_V1")
+    expect(page.locator("#id_columns")).to_have_count(0)
+    page.select_option("#id_connector_type", "DROPZONE_CSV_V1")
+    expect(page.locator("#id_columns")).to_have_value("Article = line.price")
+    look_wide_and_narrow(page)
+    assert not ERPConnection.objects.exists()

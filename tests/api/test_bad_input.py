@@ -66,7 +66,9 @@ def is_explained(answer, status=422, code="VALIDATION_ERROR"):
     return (answer.status_code, body["code"]) == (status, code) and bool(body["message"])
 
 
-@pytest.mark.parametrize("path", ["auth/login", "connectors", "connectors/dropzone-json-v1/test"])
+@pytest.mark.parametrize(
+    "path", ["auth/login", "connectors", "connectors/dropzone-json-v1/test", "connectors/test-config"]
+)
 def test_an_odd_body_is_refused_in_words(client, path):
     taken = [
         body

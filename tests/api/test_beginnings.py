@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.test import Client
 from rest_framework.test import APIClient
 
-from erp_connectors.models import ERPExport, ERPExportEvent
+from erp_connectors.models import ERPConnection, ERPExport, ERPExportEvent
 from erp_connectors.services.exports.push import push
 from erp_connectors.transports.filesystem import FilesystemTransport
 from orderflow import outage
@@ -186,3 +186,33 @@ def test_an_outage_is_a_503_with_the_time_to_wait(world, monkeypatch):
     assert (told.status_code, told.json()["error"]["code"], told["Retry-After"]) == (503, "UNAVAILABLE", "5")
     assert (page.status_code, page["Retry-After"]) == (503, "5")
     assert "Die Datenbank antwortet nicht" in page.content.decode()
+
+
+@pytest.mark.parametrize("connector_type", ["DROPZONE_JSON_V1", "DROPZONE_CSV_V1"])
+def test_a_config_of_any_connector_type_is_tested_created_and_changed(world, connector_type):
+    admin, own = client_of(world.ours, Role.ADMIN), {}
+    if connector_type != world.connection.connector_type:
+        own = {"columns": "Article = line.internal_sku", "delimiter": "tab"}
+    body = {"connector_type": connector_type, "config": {**world.config, **own}}
+
+    tested = admin.post(f"{API}connectors/test-config", body, format="json")
+    ERPConnection.objects.update(status="DISABLED")
+    created = admin.post(f"{API}connectors", {**body, "test_on_save": True}, format="json")
+    row = f"{API}connectors/{created.json()['id']}"
+    changed = admin.patch(row, {"config": {**body["config"], "ack_timeout": 600}}, format="json")
+
+    assert (tested.status_code, tested.json()["success"]) == (200, True), tested.content
+    assert (created.status_code, created.json()["test"]["success"]) == (201, True), created.content
+    assert (changed.status_code, changed.json()["connector_type"]) == (200, connector_type), changed.content
+    assert changed.json()["config"] == {**body["config"], "ack_timeout": 600}
+
+
+def test_a_wrong_column_is_named_in_the_details(world):
+    config = {**world.config, "columns": "a = line.qty\nb = line.price"}
+    body = {"connector_type": "DROPZONE_CSV_V1", "config": config}
+
+    answer = client_of(world.ours, Role.ADMIN).post(f"{API}connectors/test-config", body, format="json")
+
+    assert answer.status_code == 422
+    (problem,) = answer.json()["error"]["details"]["columns"]
+    assert problem["code"] == "csv.unknown_field"

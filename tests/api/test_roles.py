@@ -60,6 +60,7 @@ TABLE = {
     # The connection is active.
     "POST connectors/{id}/move-waiting-exports": SET_UP_ONE.replace("200", "409"),
     "POST connectors/dropzone-json-v1/test": SET_UP,
+    "POST connectors/test-config": SET_UP,
 }
 CODES = {401: "AUTH_REQUIRED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT", 422: "VALIDATION_ERROR"}
 

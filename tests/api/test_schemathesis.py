@@ -29,6 +29,7 @@ REFUSED_FOR = {
     "POST /api/v1/connectors": "which keys a config needs depends on its mode, and what they hold on the server",
     "PATCH /api/v1/connectors/{id}": "the same",
     "POST /api/v1/connectors/dropzone-json-v1/test": "the same",
+    "POST /api/v1/connectors/test-config": "the same",
     "POST /api/v1/erp-exports/{id}/mark-accepted": "control characters, and text of blanks only",
     "POST /api/v1/erp-exports/{id}/mark-refused": "the same",
     "POST /api/v1/draft-orders": "a customer that is not there, line numbers twice, control characters",

@@ -2,9 +2,12 @@
 
 import csv
 import io
+import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import product
+from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid4
 
@@ -86,23 +89,28 @@ def refusal(order: OrderDocument, **config: object) -> tuple[str, dict[str, obje
     return why.code, dict(why.params)
 
 
-def test_the_published_example():
-    body = rendered(
-        replaced(ORDER, lines=(LINE, msgspec.structs.replace(LINE, line_no=2, uom="ST", unit_price=None))),
-        columns='Type = "ORD"\nNo. = order.external_order_number\nDate = order.order_date\nPos = line.line_no\n'
-        "Article = line.internal_sku\nText = line.description\nQty = line.qty\nUnit = line.uom\n"
-        "Price = line.unit_price",
-        decimal_mark=",",
-        date_format="DD.MM.YYYY",
-        unit_map="ST = PCE",
-        encoding="windows-1252",
+def test_the_example_of_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "csv.md").read_text(encoding="utf-8")
+    config, file = re.search(r"```json\n(.*?)```.*?```text\n(.*?)```", page, re.DOTALL).groups()
+    own = {field.name for field in CSV.fields()}
+    order = replaced(
+        ORDER,
+        lines=(
+            msgspec.structs.replace(LINE, description="Kabel NYM-J 3x1,5; blau"),
+            OrderLine(2, "INT-1000", Decimal("2.5"), "ST", None, "EUR", None, 'Rohr 3/4"'),
+        ),
     )
 
-    assert body.decode("cp1252") == (
-        "Type;No.;Date;Pos;Article;Text;Qty;Unit;Price\r\n"
-        "ORD;PO-12345;01.12.2025;1;INT-999;Kabel NYM-J 3x1,5;10,000;M;1,2300\r\n"
-        "ORD;PO-12345;01.12.2025;2;INT-999;Kabel NYM-J 3x1,5;10,000;PCE;\r\n"
-    )
+    body = rendered(order, **{key: value for key, value in json.loads(config).items() if key in own})
+
+    assert body.decode("cp1252") == file.replace("\n", "\r\n")
+
+
+def test_the_page_lists_every_field_and_option():
+    page = (Path(__file__).parents[2] / "docs" / "csv.md").read_text(encoding="utf-8")
+    names = [*ORDER_FIELDS, *LINE_FIELDS, *(field.name for field in CSV.fields()), *UNITS]
+
+    assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", page)] == []
 
 
 def test_a_connection_works_without_any_option():

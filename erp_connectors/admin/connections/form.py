@@ -1,9 +1,11 @@
 """Form of a connection: a field for each key of its connector's config, with its errors."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from erp_connectors.admin.connections.fields import SecretChange, SecretState, form_field
@@ -12,7 +14,7 @@ from erp_connectors.config_fields import ConfigError, ConfigField, Purpose
 from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
-from erp_connectors.registry import is_known
+from erp_connectors.registry import connector_for, is_known
 from erp_connectors.services.connections.manage import check_folders, secrets_sent_elsewhere
 from erp_connectors.sftp.errors import KeyUnreadable
 from erp_connectors.sftp.key_pairs import new_private_key
@@ -34,6 +36,11 @@ def described_fields(connector_type: str) -> tuple[ConfigField, ...]:
     return config_fields(connector_type) if is_known(connector_type) else ()
 
 
+def connector_fields(connector_type: str) -> Sequence[ConfigField]:
+    """Return the fields of the connector alone; none for a type that this deployment does not have."""
+    return connector_for(connector_type).fields() if is_known(connector_type) else ()
+
+
 class ConnectionForm(ModelForm):
     """``connector_type`` decides the fields; an untouched secret keeps its stored value."""
 
@@ -48,11 +55,31 @@ class ConnectionForm(ModelForm):
         self.described = described_fields(self.connector_type)
         self.stored = stored_config(self.instance)
         self.generated = False
+        self.shown_now = self._fill_what_was_not_shown()
         for described in self.described:
             field = form_field(described, self.stored.get(described.name), self._state_of(described.name))
             # Bound, the mode is known: what does not apply is not asked for.
             field.required = field.required and (not self.is_bound or self._applies(described))
             self.fields[described.name] = field
+
+    def _fill_what_was_not_shown(self) -> bool:
+        """Without JavaScript, a connector type may be chosen whose fields are not on the page: use their defaults.
+
+        Return True if that is so; the form is shown again with these fields.
+        """
+        own = connector_fields(self.connector_type)
+        names = [described.name for described in own if described.type != "boolean"]
+        if not (self.is_bound and self.instance._state.adding and names) or any(
+            name in self.data for name in names
+        ):
+            return False
+        data = QueryDict(mutable=True)
+        data.update(self.data)
+        for described in own:
+            if described.default not in (None, False):
+                data[described.name] = "on" if described.default is True else str(described.default)
+        self.data = data
+        return True
 
     def _state_of(self, name: str) -> SecretState:
         set_at = self.instance.secrets_set_at.get(name)
@@ -65,6 +92,10 @@ class ConnectionForm(ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        if self.shown_now:
+            self.add_error(
+                None, _("The fields of this connector type are shown now. Check them and save again.")
+            )
         self.config = {
             described.name: value
             for described in self.described
@@ -164,6 +195,22 @@ class ConnectionForm(ModelForm):
             self.add_error(
                 "status", _("This org already has an active connection of this type. Disable it first.")
             )
+
+    def format_config(self) -> dict[str, Any]:
+        """Return the connector's own keys as they were entered."""
+        own = [described for described in self.described if described.name in self._own_names()]
+        return {described.name: value for described in own if (value := self._value(described)) is not None}
+
+    def format_errors(self) -> dict[str, list[str]]:
+        """Return the errors of the connector's own fields by their labels."""
+        return {
+            str(self.fields[name].label): [str(error) for error in errors]
+            for name, errors in self.errors.items()
+            if name in self._own_names()
+        }
+
+    def _own_names(self) -> set[str]:
+        return {described.name for described in connector_fields(self.connector_type)}
 
     def _names(self, purpose: Purpose) -> list[str]:
         return [described.name for described in self.described if described.purpose is purpose]

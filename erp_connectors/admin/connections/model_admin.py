@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -16,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.admin.connections.form import described_fields, form_for
 from erp_connectors.admin.connections.pages import ConnectionPages, run_soon, titled
+from erp_connectors.admin.connections.preview import previewed, previewed_orders
 from erp_connectors.admin.connections.setup import setup_of
 from erp_connectors.dropzones import limits_of
 from erp_connectors.fault_records import hint_of
@@ -83,11 +86,48 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         seen = [(_("Last activity"), {"fields": LAST_SEEN, "classes": ("collapse",)})] if obj else []
         return [(None, {"fields": own}), *titled, *seen]
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Answer a POST of the preview button with the preview; nothing is saved."""
+        if request.method == "POST" and "_preview" in request.POST:
+            return self.preview_page(request, object_id)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def preview_page(self, request: HttpRequest, object_id: str | None) -> HttpResponse:
+        connection = self.get_object(request, object_id) if object_id else None
+        if object_id and connection is None:
+            raise Http404
+        allowed = (
+            self.has_change_permission(request, connection)
+            if connection
+            else self.has_add_permission(request)
+        )
+        if not allowed:
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": connection,
+            "title": _("Preview"),
+            "media": self.media,
+            "preview": previewed(
+                self.get_form(request, connection)(request.POST, instance=connection), signed_in(request)
+            ),
+        }
+        return TemplateResponse(request, "admin/erp_connectors/erpconnection/preview.html", context)
+
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         context["show_save_and_add_another"] = False
         connection = kwargs.get("obj")
+        context["preview_type"] = _type_of(request, connection)
+        context["preview_orders"] = previewed_orders(signed_in(request))
         if connection is not None:
             context["subtitle"] = titled(connection)
         if connection is not None and self.has_change_permission(request, connection):

@@ -86,9 +86,16 @@ class ConnectionOut(serializers.ModelSerializer[ERPConnection]):
             return {"error": fault.message, "hint": fault.kind.hint}
 
 
+CONFIG_KEYS = (
+    "one flat object with the common keys, those of the transport (`mode`) and those of the connector type"
+)
+
+
 class NewConnection(KnownFieldsOnly, serializers.Serializer[Any]):
-    connector_type = serializers.CharField(default=DEFAULT_CONNECTOR_TYPE)
-    config = serializers.DictField()
+    connector_type = serializers.CharField(
+        default=DEFAULT_CONNECTOR_TYPE, help_text="the file format, such as `DROPZONE_CSV_V1`"
+    )
+    config = serializers.DictField(help_text=CONFIG_KEYS)
     test_on_save = TrueOrFalse(default=False)
 
 
@@ -100,6 +107,11 @@ class ConnectionChange(SomethingIn, KnownFieldsOnly, serializers.Serializer[Any]
 
 class UnsavedConfig(KnownFieldsOnly, serializers.Serializer[Any]):
     config = serializers.DictField()
+
+
+class UnsavedConnection(KnownFieldsOnly, serializers.Serializer[Any]):
+    connector_type = serializers.CharField(default=DEFAULT_CONNECTOR_TYPE, help_text="the file format")
+    config = serializers.DictField(help_text=CONFIG_KEYS)
 
 
 class StepErrorOut(serializers.Serializer[Any]):
@@ -219,8 +231,19 @@ class Connectors(Strict, viewsets.GenericViewSet[ERPConnection]):
     @action(detail=False, methods=["post"], url_path=f"{SLUG}/test")
     @takes_body
     def test_unsaved(self, request: Request) -> Response:
-        """Test a config before it is saved."""
-        parsed = parse_config(DEFAULT_CONNECTOR_TYPE, _valid(UnsavedConfig, request)["config"])
+        """Test a config of the first connector type before it is saved."""
+        return self._test_unsaved(request, DEFAULT_CONNECTOR_TYPE, _valid(UnsavedConfig, request)["config"])
+
+    @extend_schema(request=UnsavedConnection, responses=TestOut)
+    @action(detail=False, methods=["post"], url_path="test-config")
+    @takes_body
+    def test_config(self, request: Request) -> Response:
+        """Test a config of any connector type before it is saved."""
+        unsaved = _valid(UnsavedConnection, request)
+        return self._test_unsaved(request, unsaved["connector_type"], unsaved["config"])
+
+    def _test_unsaved(self, request: Request, connector_type: str, config: dict[str, Any]) -> Response:
+        parsed = parse_config(connector_type, config)
         org = signed_in(request).org
         dropzone = replace(parsed, org_slug=org.slug if org else "")
         if org:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from erp_connectors.connectors.dropzone_csv_v1 import DropzoneCsvV1
 from erp_connectors.faults import ARCHIVE_UNAVAILABLE
 from erp_connectors.registry import DEFAULT_CONNECTOR_TYPE
 
@@ -261,6 +262,15 @@ EXAMPLES: dict[str, Any] = {
     "NewConnection": {"connector_type": DEFAULT_CONNECTOR_TYPE, "config": CONFIG, "test_on_save": True},
     "ConnectionChange": {"config": {**CONFIG, "port": 2222}, "test_on_save": True},
     "UnsavedConfig": {"config": CONFIG},
+    "UnsavedConnection": {
+        "connector_type": DropzoneCsvV1.type,
+        "config": {
+            **CONFIG,
+            "delimiter": ";",
+            "decimal_mark": ",",
+            "columns": "Article = line.internal_sku\nQty = line.qty",
+        },
+    },
     "TestOut": TESTED,
 }
 

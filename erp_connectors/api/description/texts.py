@@ -70,7 +70,12 @@ OPERATIONS: Mapping[str, Words] = {
     ),
     "connectors_test_create": Words("Test a connection"),
     "connectors_move_waiting_exports_create": Words("Move waiting exports to the active connection"),
-    "connectors_dropzone_json_v1_test_create": Words("Test a config"),
+    "connectors_dropzone_json_v1_test_create": Words(
+        "Test a config of DROPZONE_JSON_V1", "As `connectors/test-config`, for the first connector type only."
+    ),
+    "connectors_test_config_create": Words(
+        "Test a config", "Nothing is saved. The steps are those of a saved connection."
+    ),
     "schema_retrieve": Words("Get the OpenAPI description", "This description, as JSON or YAML."),
     "file_schema": Words(
         "Get a JSON Schema", "The JSON Schema (draft 2020-12) of order files or of answers, open to all."
