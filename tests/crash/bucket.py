@@ -50,10 +50,11 @@ class BucketErp:
             body = (self.inbox / name).read_bytes()
         except ClientError:
             return
-        if self._takes:
-            (self.inbox / name).unlink()
-            self.seen.appeared += Counter([name]) if not self._versions else Counter()
+        # Recorded before it is taken: then nothing is there any more, and `settle` returns.
         self.seen.contents[name].add(body)
+        if self._takes:
+            self.seen.appeared += Counter([name]) if not self._versions else Counter()
+            (self.inbox / name).unlink()
 
 
 class BucketCell(Cell):
