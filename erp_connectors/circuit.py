@@ -54,15 +54,15 @@ def polled(
     failures = connection.poll_failures_in_row + 1 if failed else 0
     ERPConnection.objects.filter(pk=connection.pk).update(
         last_poll_at=now,
-        poll_error=_with_beginning(reason, connection.poll_error) if reason else None,
+        poll_error=_with_first_time(reason, connection.poll_error) if reason else None,
         poll_failures_in_row=failures,
         poll_retry_at=now + poll_pause(failures) if failed else None,
         **({"misnamed_answers": misnamed} if changed else {}),
     )
 
 
-def _with_beginning(reason: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the reason with ``since``: the time of the first of the polls in a row that failed by its code."""
+def _with_first_time(reason: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """Add ``since`` to the reason: the time of the first poll of the current row of polls that failed with its code."""
     repeated = before is not None and before["code"] == reason["code"]
     return {**reason, "since": before["since"] if before and repeated else reason["time"]}
 

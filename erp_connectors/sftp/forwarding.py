@@ -17,7 +17,10 @@ PROHIBITED, UNKNOWN_CHANNEL_TYPE = 1, 3
 
 
 class ForwardedStream(Patience):
-    """Closing it leaves the connection to the jump host open; `shutdown` ends that, too, without any request."""
+    """A channel of the jump host's session with the methods of a socket.
+
+    `close` leaves the connection to the jump host open. `shutdown` ends it as well, without sending a request.
+    """
 
     def __init__(self, channel: paramiko.Channel, peer: tuple[str, int], cut: Callable[[], None]) -> None:
         self._channel = channel

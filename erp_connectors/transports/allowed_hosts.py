@@ -68,7 +68,7 @@ class AllowedHosts:
 
 
 def is_loopback_name(name: str) -> bool:
-    """Return True if every machine takes the name for its own (RFC 6761, section 6.3)."""
+    """Return True if the name always means the machine that looks it up (RFC 6761, section 6.3)."""
     return name == "localhost" or name.endswith(".localhost")
 
 

@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from orderflow.tenancy.models import User
-from orderflow.tenancy.roles import WHAT_IT_ALLOWS, Capability
+from orderflow.tenancy.roles import CAPABILITY_ACTIONS, Capability
 
 
 def Requires(capability: Capability) -> type[BasePermission]:  # noqa: N802  # reads as the class it makes
     class HasCapability(BasePermission):
-        message = f"Your role does not allow you to {WHAT_IT_ALLOWS[capability]}."
+        message = f"Your role does not allow you to {CAPABILITY_ACTIONS[capability]}."
 
         def has_permission(self, request: Request, view: APIView) -> bool:
             return isinstance(request.user, User) and request.user.can(capability)

@@ -22,7 +22,8 @@ class Capability(StrEnum):
     ADMINISTER = "administer"
 
 
-WHAT_IT_ALLOWS: dict[Capability, str] = {
+# Verb phrases for "does not allow you to …".
+CAPABILITY_ACTIONS: dict[Capability, str] = {
     Capability.READ: "read",
     Capability.APPROVE: "approve orders",
     Capability.PUSH: "push orders",

@@ -55,17 +55,18 @@ class ConnectionForm(ModelForm):
         self.described = described_fields(self.connector_type)
         self.stored = stored_config(self.instance)
         self.generated = False
-        self.shown_now = self._fill_what_was_not_shown()
+        self.fields_were_missing = self._fill_missing_fields()
         for described in self.described:
             field = form_field(described, self.stored.get(described.name), self._state_of(described.name))
             # Bound, the mode is known: what does not apply is not asked for.
             field.required = field.required and (not self.is_bound or self._applies(described))
             self.fields[described.name] = field
 
-    def _fill_what_was_not_shown(self) -> bool:
-        """Without JavaScript, a connector type may be chosen whose fields are not on the page: use their defaults.
+    def _fill_missing_fields(self) -> bool:
+        """Fill in the defaults of the connector's fields if the submitted page did not have them.
 
-        Return True if that is so; the form is shown again with these fields.
+        Without JavaScript a user may choose a connector type whose fields are not on the page. Return True in that
+        case: the form is shown again with these fields.
         """
         own = connector_fields(self.connector_type)
         names = [described.name for described in own if described.type != "boolean"]
@@ -92,7 +93,7 @@ class ConnectionForm(ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if self.shown_now:
+        if self.fields_were_missing:
             self.add_error(
                 None, _("The fields of this connector type are shown now. Check them and save again.")
             )

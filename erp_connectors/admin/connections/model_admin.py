@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from erp_connectors.admin.common.columns import OrgColumn
 from erp_connectors.admin.connections.form import described_fields, form_for
 from erp_connectors.admin.connections.pages import ConnectionPages, run_soon, titled
-from erp_connectors.admin.connections.preview import previewed, previewed_orders
+from erp_connectors.admin.connections.preview import make_preview, orders_to_preview
 from erp_connectors.admin.connections.setup import setup_of
 from erp_connectors.dropzones import limits_of
 from erp_connectors.fault_records import hint_of
@@ -115,7 +115,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
             "original": connection,
             "title": _("Preview"),
             "media": self.media,
-            "preview": previewed(
+            "preview": make_preview(
                 self.get_form(request, connection)(request.POST, instance=connection), signed_in(request)
             ),
         }
@@ -127,7 +127,7 @@ class ERPConnectionAdmin(ConnectionPages, OrgColumn):
         context["show_save_and_add_another"] = False
         connection = kwargs.get("obj")
         context["preview_type"] = _type_of(request, connection)
-        context["preview_orders"] = previewed_orders(signed_in(request))
+        context["preview_orders"] = orders_to_preview(signed_in(request))
         if connection is not None:
             context["subtitle"] = titled(connection)
         if connection is not None and self.has_change_permission(request, connection):

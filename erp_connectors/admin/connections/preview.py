@@ -28,13 +28,13 @@ class PreviewResult:
     fault: str = ""
 
 
-def previewed_orders(user: User) -> list[DraftOrder]:
+def orders_to_preview(user: User) -> list[DraftOrder]:
     """Return the newest approved orders that the user sees."""
     approved = DraftOrder.objects.visible_to(user).exclude(approved_at=None)
     return list(approved.select_related("customer").order_by("-approved_at")[:OFFERED])
 
 
-def previewed(form: ConnectionForm, user: User) -> PreviewResult:
+def make_preview(form: ConnectionForm, user: User) -> PreviewResult:
     """Render the chosen order with the format fields of a submitted form."""
     form.full_clean()
     if errors := form.format_errors():

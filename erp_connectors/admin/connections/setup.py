@@ -93,7 +93,7 @@ def _undecided(reason: dict[str, Any], connection: ERPConnection) -> bool:
 
 
 def host_key_fields(connection: ERPConnection, config: dict[str, Any]) -> list[ConfigField]:
-    """Return the fields of the connection's host keys: the server's, then a jump host's."""
+    """Return the fields of the connection's host keys; none for a connector type that this deployment does not have."""
     if not described_fields(connection.connector_type):
         return []
     return host_keys.host_key_fields(connection.connector_type, config)

@@ -1,4 +1,4 @@
-"""Texts of the config that list something, one entry a line: the columns, and the units of the ERP."""
+"""Parse the config's lists, which have one entry a line: the columns, and the units of the ERP."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -44,7 +44,7 @@ class DropzoneCsvV1(JsonAckConnector[CsvOptions]):
         return ending.removeprefix(".") not in csv_options.RESERVED_ENDINGS
 
     def identify(self, filename: str, body: bytes) -> UUID | None:
-        """Return the id that a column contains and the file name begins, whatever the columns and encoding were."""
+        """Return the order id in a column that begins as the file name says, with any columns and encoding."""
         text = body.decode("utf-16" if body.startswith(codecs.BOM_UTF16_LE) else "latin-1", "replace")
         prefix = self.order_id_prefix(filename)
         found = {UUID(one) for one in _UUID.findall(text) if prefix and one.startswith(prefix)}

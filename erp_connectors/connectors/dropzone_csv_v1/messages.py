@@ -1,4 +1,4 @@
-"""What is wrong with the options, and why an order can't be written with them."""
+"""Messages about wrong options, and about orders that can't be written with the options."""
 
 from orderflow.messages import register
 

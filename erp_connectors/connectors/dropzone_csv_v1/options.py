@@ -168,7 +168,7 @@ def parse(raw: Mapping[str, Any]) -> CsvOptions:
 
 @lru_cache(maxsize=128)
 def layout_of(options: CsvOptions) -> Layout:
-    """Raises `WrongText`; options that were parsed have no such text."""
+    """Return the layout. Raise `WrongText`, but not for options that `parse` returned."""
     return Layout(
         columns=parse_columns(options.columns),
         header_row=options.header_row,

@@ -1,4 +1,4 @@
-"""What a column may contain: the fields of an order, its customer and its lines, as text."""
+"""The fields of an order, its customer and its lines that a column may contain, and their text."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Why an ack file can't be understood: texts for the ERP's programmers, who see them in the ``.reason.txt`` file."""
+"""Reasons why an ack file can't be read, for the ERP's programmers, who see them in the ``.reason.txt`` file."""
 
 from orderflow.messages import Template, register
 

@@ -145,7 +145,7 @@ def planned_key_names(connector_type: str) -> list[str]:
 
 
 def hop_key_names(connector_type: str) -> list[str]:
-    """The config's keys that hold host keys of a jump host. Raises `UnknownConnectorType`."""
+    """Return the config's keys that hold host keys of a jump host. Raise `UnknownConnectorType`."""
     return [field.name for field in config_fields(connector_type) if field.purpose is Purpose.HOP_HOST_KEY]
 
 

@@ -82,7 +82,9 @@ def fault_of(error: Exception, path: str) -> Fault:
 def refusal(code: str, text: str, path: str) -> Fault:
     """Return the fault for an error answer of the server."""
     kind = KINDS.get(code, faults.REMOTE_FAILURE)
-    return Fault(kind, None if kind in (faults.NOT_FOUND, faults.NAME_TAKEN) else says(code, text), path=path)
+    return Fault(
+        kind, None if kind in (faults.NOT_FOUND, faults.NAME_TAKEN) else server_text(code, text), path=path
+    )
 
 
 def code_of(error: ClientError) -> str:
@@ -95,8 +97,8 @@ def is_unsupported(error: Exception) -> bool:
     return isinstance(error, ClientError) and code_of(error) in UNSUPPORTED
 
 
-def says(code: str, text: str) -> Message:
-    """Return the server's own words, without what could turn a line of a log or a page around."""
+def server_text(code: str, text: str) -> Message:
+    """Return the server's own text, without control characters, which could break a log line or a page."""
     shown = "".join(one if one.isprintable() else " " for one in f"{code}: {text}" if one)
     return Message("sftp.server_says", text=shown[:MAX_TEXT].rstrip(": "))
 

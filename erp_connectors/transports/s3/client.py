@@ -53,7 +53,7 @@ def make_client(options: S3Options, policy: TransportPolicy) -> Any:
         proxies={},
         parameter_validation=True,
     )
-    with _making:  # a session of botocore's is not thread-safe, its clients are
+    with _making:  # botocore's sessions are not thread-safe, its clients are
         client = session().create_client(
             "s3",
             region_name=options.region,
@@ -81,7 +81,7 @@ def connect(
 ) -> socket.socket:
     """Return a connection to the endpoint or to its bucket's host name. Raises `Fault`.
 
-    A redirect leads to another host and is refused: the orders are only sent where the user wanted them.
+    A redirect to another host is refused: orders are only sent to the host that the user entered.
     """
     allowed = AllowedHosts(options.host, policy)
     allowed.name()
@@ -110,7 +110,7 @@ def _is_within(host: str, endpoint: str) -> bool:
 
 
 class BoundedSession:
-    """An HTTP session of botocore's that reads an answer only up to a size and for a time."""
+    """A botocore HTTP session that limits the size of an answer and the time to read it."""
 
     def __init__(self, inner: Any, *, seconds: float) -> None:
         self._inner, self._seconds = inner, seconds
@@ -131,7 +131,7 @@ class BoundedSession:
 
 
 def _require_s3(status: int, body: bytes) -> None:
-    """Raise `Fault` NOT_S3 for what no S3 service answers. A page of an overloaded proxy before it counts as busy."""
+    """Raise `Fault` NOT_S3 if no S3 service answers like this. A proxy's 5xx page counts as overload."""
     if status < 500 and body and (not body.lstrip().startswith(b"<") or _HTML.match(body)):
         raise Fault(faults.NOT_S3)
 

@@ -1,4 +1,4 @@
-"""Find out what a server supports of what exactly-once needs, on keys that no ERP reads."""
+"""Try out if a server supports what exactly-once delivery needs, on keys that no ERP reads."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Support:
 
 
 def try_out(bucket: Bucket, folder: str, *, versioned: bool) -> Support:
-    """Raise no error: what can't be tried is missing."""
+    """Return the supported features. A feature that cannot be tried counts as unsupported."""
     now = datetime.now(UTC)
     first, late = (key_of(join(folder, probe_name(part, now=now))) for part in ("condition", "expiry"))
     try:
@@ -63,7 +63,7 @@ def _refuses_second(bucket: Bucket, key: str) -> bool:
 
 
 def _refuses_late(bucket: Bucket, key: str) -> bool:
-    """Send a request after its expiry"""
+    """Return True if the server refuses a request that is sent after its expiry."""
     try:
         answer = signed_put.put_late(bucket.client, bucket.name, key, BODY)
     except answers.ERRORS:

@@ -29,7 +29,11 @@ SENDING = f"sending{TEMPORARY}"
 
 @dataclass(slots=True)
 class PutRules:
-    """What counts for the next requests: see `signed_put.expiry`. ``versioned``: the bucket keeps versions."""
+    """Conditions of the next PUT requests.
+
+    ``versioned``: the bucket keeps versions. ``until`` and ``ahead``: see `signed_put.expiry`. ``conditional``: the
+    server has not rejected If-None-Match.
+    """
 
     io_timeout: float
     versioned: bool = False

@@ -24,7 +24,7 @@ from orderflow.messages import Message
 
 # A request is sent only if the server accepts it for at least so many seconds.
 SHORTEST = 2
-# What a server may still execute after we gave up waiting for its answer is refused this soon after.
+# A request whose answer we no longer wait for expires after so many more seconds.
 MARGIN = 2
 _STAMP = "%Y%m%dT%H%M%SZ"
 _CODE = re.compile(rb"<Code>([A-Za-z0-9_.-]{1,100})</Code>")
@@ -74,7 +74,7 @@ def put(
     until: float | None,
     if_absent: bool = True,
 ) -> PutAnswer:
-    """Write the object. Raises an error of `answers.ERRORS` if the server's answer did not arrive."""
+    """Write the object. Raise an error of `answers.ERRORS` if the server's answer did not arrive."""
     headers = _headers(data)
     params: dict[str, Any] = {"Bucket": bucket, "Key": key, "ContentMD5": headers["Content-MD5"]}
     if if_absent:

@@ -1,6 +1,6 @@
 """A dropzone in an S3 bucket. Folders are key prefixes: they exist if the bucket does.
 
-`publishing` says how a file is published once, `answers` what the server's errors mean, `probing` what it supports.
+`publishing` publishes a file exactly once, `answers` maps the server's errors, `probing` tries out its features.
 """
 
 import time
@@ -31,7 +31,7 @@ CONNECT, LOGIN = STEPS = (
     ("tcp", "Name lookup and TCP"),
     ("bucket", "Login and bucket"),
 )
-# A bucket's versioning may be changed at any time, so it is asked for again.
+# A bucket's versioning may be changed at any time, so it is read again after this time.
 MAX_AGE = 300.0
 # Amazon refuses requests that are signed a quarter of an hour off.
 MAX_SKEW = 30.0
@@ -119,7 +119,7 @@ class S3Transport(Transport):
     def _stage(self, uploads: Sequence[Upload]) -> Outcomes:
         bucket = self._require_bucket()
         self._folder = folder_of(uploads[0].path)
-        outcomes = _each(uploads, _path_of_upload, lambda upload: publishing.stage(bucket, upload))
+        outcomes = _run_together(uploads, _path_of_upload, lambda upload: publishing.stage(bucket, upload))
         pairs = zip(uploads, outcomes, strict=True)
         self._staged = {upload.path: upload.data for upload, fault in pairs if fault is None}
         return outcomes
@@ -135,11 +135,11 @@ class S3Transport(Transport):
             else:
                 publishing.publish_staged(bucket, move, data, rules)
 
-        return _each(moves, _path_of_move, publish)
+        return _run_together(moves, _path_of_move, publish)
 
     def _exists(self, paths: Sequence[str]) -> Presences:
         bucket = self._require_bucket()
-        return _each(paths, str, lambda path: bucket.has(key_of(path)))
+        return _run_together(paths, str, lambda path: bucket.has(key_of(path)))
 
     def _list(self, folder: str) -> Iterator[Entry]:
         bucket, prefix = self._require_bucket(), prefix_of(folder)
@@ -164,11 +164,11 @@ class S3Transport(Transport):
                 raise Fault(faults.TOO_LARGE, Message("file.too_large", most=max_bytes), path=path)
             return body
 
-        return _each(paths, str, read)
+        return _run_together(paths, str, read)
 
     def _move(self, moves: Sequence[Move]) -> Outcomes:
         bucket = self._require_bucket()
-        return _each(moves, _path_of_move, lambda move: moving.move(bucket, move))
+        return _run_together(moves, _path_of_move, lambda move: moving.move(bucket, move))
 
     def _remove(self, paths: Sequence[str]) -> Presences:
         bucket = self._require_bucket()
@@ -182,7 +182,7 @@ class S3Transport(Transport):
                 bucket.delete(publishing.mark_of(path))
             return True
 
-        return _each(paths, str, remove)
+        return _run_together(paths, str, remove)
 
     def _make_folder(self, path: str) -> None:
         """Do nothing: a prefix needs no object."""
@@ -195,7 +195,7 @@ class S3Transport(Transport):
         return self._bucket
 
 
-def _each(
+def _run_together(
     items: Sequence[ItemT], path_of: Callable[[ItemT], str], work: Callable[[ItemT], AnswerT]
 ) -> list[AnswerT | Fault]:
     """Return the answers of all items, whose requests are in flight together."""
@@ -232,7 +232,7 @@ def _may_list_versions(bucket: Bucket) -> bool:
 
 
 def _seconds_ahead(date: str, now: float) -> float:
-    """Return how many seconds our clock is ahead of the server's; 0 if the server does not tell the time."""
+    """Return how many seconds our clock is ahead of the server's; 0 if its answer has no date."""
     try:
         # The header has whole seconds.
         return now - parsedate_to_datetime(date).timestamp() - 0.5

@@ -9,7 +9,7 @@ from erp_connectors.transports.base import Endpoint, PlannedKey, TransportOption
 
 
 class HopKind(StrEnum):
-    """What is between us and the server: values of the config's key ``via``."""
+    """Kinds of hops between us and the server: values of the config's key ``via``."""
 
     JUMP_HOST = "jump_host"
     HTTP_PROXY = "http_proxy"

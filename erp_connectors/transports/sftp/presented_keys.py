@@ -1,4 +1,4 @@
-"""Collect all host keys of an SFTP server without logging in to it. In front of it, a jump host is logged in to."""
+"""Collect all host keys of an SFTP server without logging in to it, but to a jump host in front of it."""
 
 import time
 

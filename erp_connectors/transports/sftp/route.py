@@ -1,4 +1,4 @@
-"""The way to an SFTP server: directly, or through a jump host or proxy. Each part is a step of the connection test.
+"""Connect to an SFTP server directly, or through a jump host or proxy. Each part is a step of the connection test.
 
 The address of a jump host or proxy is checked as that of a server is. The server's name is looked up by the jump host
 or proxy, see `AllowedHosts.name_behind_hop`.
@@ -107,12 +107,12 @@ class Route:
     def _connect_to_jump_host(self) -> Message:
         hop = self._hop
         self.close()
-        with _named(hop):
+        with _naming(hop):
             self._jump = self._session(self._tcp(hop.host, hop.port))
         return Message("test.connected", address=self._jump.address, port=hop.port)
 
     def _check_jump_host(self) -> Message:
-        with _named(self._hop):
+        with _naming(self._hop):
             jump, pinned = self._require_jump(), [parse_host_key(line) for line in self._hop.host_keys]
             key = jump.exchange_keys(pinned)
             require_pinned(key, pinned)
@@ -120,14 +120,14 @@ class Route:
 
     def _log_in_to_jump_host(self) -> Message:
         hop = self._hop
-        with _named(hop):
+        with _naming(hop):
             key = load_private_key(hop.ssh_key, hop.ssh_key_passphrase) if hop.ssh_key else None
             how = self._require_jump().login(hop.username, key=key, password=hop.password)
         return login_message(how, hop.username)
 
     def _forward(self) -> Message:
         name = self._name_behind_hop()
-        with _named(self._hop):
+        with _naming(self._hop):
             stream = self._require_jump().forward(
                 name, self._options.port, io_timeout=self._options.io_timeout
             )
@@ -137,7 +137,7 @@ class Route:
     def _connect_to_proxy(self) -> Message:
         hop = self._hop
         self.close()
-        with _named(hop):
+        with _naming(hop):
             sock = self._proxy = self._tcp(hop.host, hop.port)
         return Message("test.connected", address=str(sock.getpeername()[0]), port=hop.port)
 
@@ -145,7 +145,7 @@ class Route:
         hop, options, name = self._hop, self._options, self._name_behind_hop()
         assert self._proxy is not None  # noqa: S101  # the step before
         login = ProxyLogin(hop.username, hop.password) if hop.username and hop.password else None
-        with _named(hop):
+        with _naming(hop):
             if hop.kind is HopKind.HTTP_PROXY:
                 connect_by_http(
                     self._proxy,
@@ -217,8 +217,8 @@ def greeting_of(session: Session, key: str) -> Message:
 
 
 @contextmanager
-def _named(hop: HopOptions) -> Iterator[None]:
-    """Let each error say that it is about the jump host or proxy."""
+def _naming(hop: HopOptions) -> Iterator[None]:
+    """Add the address of the jump host or proxy to each error."""
     code = "ssh.at_jump_host" if hop.kind is HopKind.JUMP_HOST else "ssh.at_proxy"
     try:
         yield

@@ -65,7 +65,7 @@ class ServerLink:
 
     @property
     def steps(self) -> Sequence[tuple[str, str]]:
-        """The steps to a new session, if none fails."""
+        """Return the steps to a new session, if none fails."""
         return [step for step, _ in self._actions()]
 
     def _actions(self) -> Sequence[Action]:
