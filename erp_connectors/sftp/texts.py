@@ -51,7 +51,7 @@ TEMPLATES: dict[str, str] = {
     "ssh.socks_no_host": "It cannot reach the host of %(address)s, or does not know its name.",
     "ssh.socks_refused": "%(address)s refused the connection.",
     "ssh.socks_expired": "The connection to %(address)s was not made in time.",
-    "ssh.socks_no_command": "It does not make TCP connections, also not to %(address)s.",
+    "ssh.socks_no_command": "It does not make TCP connections; it refused %(address)s.",
     "ssh.socks_no_address_type": "It does not accept this kind of address: %(address)s.",
     "ssh.socks_unknown": "It replies to %(address)s with the unknown code %(code)s.",
     "ssh.closed_by_server": "The server closed the connection.",

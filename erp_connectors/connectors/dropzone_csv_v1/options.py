@@ -124,11 +124,11 @@ FIELDS: Sequence[ConfigField] = (
     ),
     ConfigField(
         "decimal_mark", "string", required=False, default=".", label="Decimal mark", group=GROUP,
-        choices=CHOICES["decimal_mark"], help="Of quantities and prices. Thousands are never separated.",
+        choices=CHOICES["decimal_mark"], help="Used in quantities and prices. Thousands are never separated.",
     ),
     ConfigField(
         "date_format", "string", required=False, default="YYYY-MM-DD", label="Date format", group=GROUP,
-        choices=CHOICES["date_format"], help="Of the order date and the requested delivery date.",
+        choices=CHOICES["date_format"], help="Used for the order date and the requested delivery date.",
     ),
     ConfigField(
         "unit_map", "string", required=False, default=None, label="Units of the ERP", group=GROUP, lines=4,
@@ -141,11 +141,11 @@ FIELDS: Sequence[ConfigField] = (
     ),
     ConfigField(
         "line_ending", "string", required=False, default="crlf", label="Line ending", group=GROUP,
-        choices=CHOICES["line_ending"], help="What ends each row.",
+        choices=CHOICES["line_ending"], help="The characters at the end of each row.",
     ),
     ConfigField(
         "file_ending", "string", required=False, default="csv", label="File ending", group=GROUP,
-        help="Of new files, without the dot, like csv or txt.",
+        help="Used for new files. Write it without the dot, such as csv or txt.",
     ),
 )  # fmt: skip
 
