@@ -31,6 +31,7 @@ RAISING: dict[str, Callable[[Any], Any]] = {
     "destination": lambda transport: transport.destination("/in"),
     "expect": lambda transport: transport.expect(1),
     "guarantee": lambda transport: transport.guarantee(atomic_write=True),
+    "publish_until": lambda transport: transport.publish_until(0.0),
     "respect": lambda transport: transport.respect(transport.limits()),
     **{
         name: methodcaller(name)

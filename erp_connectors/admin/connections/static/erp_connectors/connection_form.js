@@ -1,23 +1,27 @@
 'use strict';
-// Shows only the fields that apply to the chosen mode and connector type, and the preview below the form.
+// Shows only the fields that apply to the chosen mode, connector type and other choices, and the preview below the form.
 document.addEventListener('DOMContentLoaded', () => {
   const fieldsets = (page) => [...page.querySelectorAll('#erpconnection_form fieldset.module')];
 
   function showWhatApplies() {
     const mode = document.querySelector('[data-chooses-modes]');
     if (!mode) return;
-    for (const field of document.querySelectorAll('[data-modes]')) {
+    const ofMode = (field) => !field.dataset.modes || field.dataset.modes.split(' ').includes(mode.value);
+    const ofChoice = (field) => {
+      const choice = field.dataset.appliesIf && document.getElementById(`id_${field.dataset.appliesIf}`);
+      return !choice || field.dataset.appliesValues.split(' ').includes(choice.value);
+    };
+    for (const field of document.querySelectorAll('[data-modes], [data-applies-if]')) {
       const row = field.closest('.form-row');
-      if (row) row.hidden = !field.dataset.modes.split(' ').includes(mode.value);
+      if (row) row.hidden = !(ofMode(field) && ofChoice(field));
     }
     for (const group of document.querySelectorAll('fieldset.module')) {
       const rows = [...group.querySelectorAll('.form-row')];
       group.hidden = rows.length > 0 && rows.every((row) => row.hidden);
     }
   }
-  document.addEventListener('change', (event) => {
-    if (event.target.matches?.('[data-chooses-modes]')) showWhatApplies();
-  });
+  // Any field may decide if another one applies.
+  document.addEventListener('change', showWhatApplies);
   showWhatApplies();
 
   // Another connector type has other fields. What was entered stays, also if the first type is chosen again.
