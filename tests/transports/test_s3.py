@@ -29,7 +29,7 @@ TYPE = "DROPZONE_JSON_V1"
 
 def options(endpoint: str, **changes: object) -> S3Options:
     values = {"bucket": "orders", "access_key_id": "AKIAEXAMPLE", "secret_access_key": "example-secret"}
-    return S3Options(**{**values, "endpoint_url": endpoint, "io_timeout": 5.0, **changes})  # type: ignore[arg-type]
+    return S3Options(**{**values, "endpoint_url": endpoint, "io_timeout": 60.0, **changes})  # type: ignore[arg-type]
 
 
 def fault_when_opened(endpoint: str, policy: TransportPolicy = POLICY, **changes: object) -> Fault:
