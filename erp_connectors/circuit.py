@@ -1,5 +1,6 @@
 """Back-off and circuit of a connection, kept in its row: time of the next try, and the reason for waiting."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -64,7 +65,12 @@ def polled(
 def _with_first_time(reason: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """Add ``since`` to the reason: the time of the first poll of the current row of polls that failed with its code."""
     repeated = before is not None and before["code"] == reason["code"]
-    return {**reason, "since": before["since"] if before and repeated else reason["time"]}
+    return {**reason, "since": began(before) if before and repeated else reason["time"]}
+
+
+def began(reason: Mapping[str, Any]) -> str:
+    """Return when it began, in ISO 8601. A circuit's reason has only the time of the last failure."""
+    return str(reason.get("since", reason["time"]))
 
 
 def record_failure(connection: ERPConnection, *, now: datetime) -> datetime:

@@ -11,6 +11,7 @@ from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from erp_connectors.circuit import began
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.fault_records import FaultRecord, cause_of, hint_of
 from erp_connectors.faults import (
@@ -173,7 +174,7 @@ def _undecided(row: ERPConnection) -> Mapping[str, Any] | None:
 def _seen_since(row: ERPConnection, reason: Mapping[str, Any]) -> datetime:
     """Return when the circuit opened; without a circuit, when the polls began to fail by it."""
     opened = row.circuit_opened_at if reason is row.circuit_reason else None
-    return opened or datetime.fromisoformat(reason["since"])
+    return opened or datetime.fromisoformat(began(reason))
 
 
 def _working_state(row: ERPConnection) -> tuple[State, ConnectionProblem | None, datetime | None]:
@@ -182,7 +183,7 @@ def _working_state(row: ERPConnection) -> tuple[State, ConnectionProblem | None,
     if row.retry_at:
         return State.RETRYING, None, None
     if row.poll_error:
-        since = datetime.fromisoformat(row.poll_error["since"])
+        since = datetime.fromisoformat(began(row.poll_error))
         return State.ANSWERS_UNREAD, ConnectionProblem.of(row.poll_error), since
     known_to_work = row.last_test_success or row.last_success_at
     return (State.OK if known_to_work else State.UNTESTED), None, None
