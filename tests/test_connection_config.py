@@ -71,6 +71,7 @@ def test_defaults_are_those_of_the_specification(raw):
 
 WRONG_KEYS: list[tuple[dict[str, object], str]] = [
     ({**SFTP, "hots": "x"}, "hots"),
+    ({**SFTP, "host": "x\uff20127.0.0.1"}, "host"),
     ({**SFTP, "port": "22"}, "port"),
     ({**SFTP, "port": 0}, "port"),
     ({**SFTP, "port": 65536}, "port"),

@@ -1,6 +1,7 @@
 """Servers that this deployment may connect to, checked by name before the look-up and by address before connecting."""
 
 import ipaddress
+import re
 
 from erp_connectors.address_policy import Address, literal, refusal
 from erp_connectors.faults import HOST_NOT_ALLOWED, NAME_NOT_FOUND, Fault
@@ -9,6 +10,10 @@ from orderflow.messages import Message
 
 # RFC 1035; longer ones do not fit into a request to a proxy.
 MAX_NAME = 253
+_NAME = re.compile(r"[a-z0-9._-]+")
+_IPV6 = re.compile(r"[0-9a-f:.]+(%[a-z0-9._-]+)?")
+# Names that the usual files of hosts give to the machine itself.
+_LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -44,7 +49,7 @@ class AllowedHosts:
         if address := literal(name):
             self.require_address(address)
             return str(address)
-        if len(name) > MAX_NAME:
+        if len(name) > MAX_NAME or not _NAME.fullmatch(name):
             raise Fault(NAME_NOT_FOUND, Message("host.not_a_name", host=self._host))
         if is_loopback_name(name) and not self._loopback:
             why = Message("address.loopback_of_hop")
@@ -68,8 +73,8 @@ class AllowedHosts:
 
 
 def is_loopback_name(name: str) -> bool:
-    """Return True if the name always means the machine that looks it up (RFC 6761, section 6.3)."""
-    return name == "localhost" or name.endswith(".localhost")
+    """Return True if the name means the machine that looks it up (RFC 6761, section 6.3, and files of hosts)."""
+    return name in _LOOPBACK_NAMES or name.endswith(".localhost")
 
 
 def network_of(entry: str) -> Network | None:
@@ -91,4 +96,8 @@ def plain_name(host: str) -> str:
     """One spelling for one host: what wide letters, capitals and a last dot mean to the DNS. Raises `ValueError`."""
     if not host.isprintable():
         raise ValueError("it holds characters that can't be shown")
-    return host.rstrip(".").encode("idna").decode("ascii").lower()
+    name = host.rstrip(".").encode("idna").decode("ascii").lower()
+    if not (_NAME.fullmatch(name) or _IPV6.fullmatch(name)):
+        # A wide @, : or / becomes one that a proxy takes for the end of another part of the request.
+        raise ValueError("it is neither a name nor an address")
+    return name

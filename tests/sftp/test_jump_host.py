@@ -231,7 +231,9 @@ def test_an_address_behind_a_jump_host_is_checked_in_every_spelling(way, host):
 
 
 def test_without_loopback_the_jump_host_itself_is_no_server():
-    for host in ("localhost", "erp.localhost", "127.0.0.1", "::1", "2130706433"):
+    for host in (
+        "localhost", "erp.localhost", "ip6-localhost", "localhost.localdomain", "127.0.0.1", "::1", "2130706433",
+    ):  # fmt: skip
         with pytest.raises(Fault) as caught:
             AllowedHosts(host, TransportPolicy()).name_behind_hop()
         assert caught.value.code == "HOST_NOT_ALLOWED"
@@ -279,3 +281,30 @@ def _soon(condition: Callable[[], bool]) -> bool:
             return True
         threading.Event().wait(0.05)
     return False
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["x\uff20127.0.0.1", "erp.example\uff1a80", "a\uff0fb", "¨.example", "[::1]", "a b", "x@127.0.0.1"],
+)
+def test_a_hop_is_asked_for_nothing_but_a_name_or_an_address(host):
+    """tinyproxy takes what stands before an @ for a login, and connects to what stands behind it."""
+    for check in ("name", "name_behind_hop"):
+        with pytest.raises(Fault) as refused:
+            getattr(AllowedHosts(host, TransportPolicy()), check)()
+        assert refused.value.code == "NAME_NOT_FOUND"
+
+
+def test_an_address_of_an_unknown_interface_is_not_left_to_the_hop():
+    with pytest.raises(Fault) as refused:
+        AllowedHosts("fe80::1%nowhere0", TransportPolicy()).name_behind_hop()
+    assert refused.value.code == "NAME_NOT_FOUND"
+
+
+def test_names_and_addresses_in_each_usual_form_pass():
+    for host, name in {
+        "ERP.example.": "erp.example", "bücher.example": "xn--bcher-kva.example", "erp_1": "erp_1",
+        "\uff45\uff52\uff50.example": "erp.example", "8.8.8.8": "8.8.8.8",
+        "2001:4860:4860::8888": "2001:4860:4860::8888",
+    }.items():  # fmt: skip
+        assert AllowedHosts(host, TransportPolicy()).name_behind_hop() == name

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
 import msgspec
 from msgspec import Meta
@@ -105,7 +106,12 @@ def _planned(config: SftpConfig) -> Iterator[PlannedKey]:
 
 
 def _cross_checks(values: Mapping[str, Any], known: Mapping[str, Message]) -> dict[str, Message]:
-    problems = {name: _MUST_BE[name] for name, odd in _ODD.items() if odd.search(values.get(name, ""))}
+    # Wide letters count as what they mean: a wide @ in a host is an @.
+    problems = {
+        name: _MUST_BE[name]
+        for name, odd in _ODD.items()
+        if odd.search(normalize("NFKC", values.get(name, "")))
+    }
     problems |= {
         key: Message("config.needed_for_sftp")
         for key in ("host", "username")
