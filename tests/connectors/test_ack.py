@@ -36,6 +36,12 @@ def test_a_name_in_capitals_answers_the_export_as_it_is_written():
     assert acknowledges(f"ACK_{NAME}".upper()) == NAME
 
 
+def test_an_answer_to_a_file_of_another_connection_in_the_folder_names_that_file():
+    other = NAME.removesuffix(".json") + ".csv"
+
+    assert (acknowledges(f"ack_{other}.json"), acknowledges(f"ack_{other}")) == (other, None)
+
+
 OTHER_NAMES = [
         NAME, f"ack_{NAME}.tmp", "ack_.json", "ack_.json.json", "readme.txt", "nack_x.json", "ack_x", "", "ack_",
         f"ack_{NAME}\n", f" ack_{NAME}", f"ac\u212a_{NAME}", f"ack_{NAME}.json.bak",

@@ -383,6 +383,8 @@ def test_new_files_have_the_chosen_ending():
         # Of files that were sent before the ending was changed, and of those of an earlier JSON connection.
         (f"ack_{NAME}.csv", f"{NAME}.csv"),
         (f"ack_{NAME}.csv.json", f"{NAME}.csv"),
+        (f"ack_{NAME}.imp", f"{NAME}.imp"),
+        (f"ack_{NAME}.imp.json", f"{NAME}.imp"),
         (f"ack_{NAME}.json", f"{NAME}.json"),
         ("ack_4711.json", "4711.json"),
         (f"ack_{NAME}", None),

@@ -101,7 +101,7 @@ def test_names_of_answers_name_one_export_each():
     def check(name):
         answered = acknowledges(name)
         if answered is not None:
-            assert acknowledges(f"ack_{answered}") == acknowledges(f"error_{answered}") == answered
+            assert acknowledges(f"ack_{answered}.json") == acknowledges(f"error_{answered}.json") == answered
 
     explore(check, TEXT | TEXT.map("ack_{}.json".format) | TEXT.map("Error_{}.JSON.json".format))
 

@@ -20,8 +20,6 @@ from erp_connectors.connectors.json_acks import ack_schema
 from erp_connectors.connectors.json_acks.connector import JsonAckConnector
 from erp_connectors.port_types import OrderDocument
 
-# Endings of files that were sent before the option was changed. `.json` is that of DROPZONE_JSON_V1.
-USUAL_ENDINGS = (".csv", ".txt", ".dat", ".asc", ".tsv")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -29,7 +27,6 @@ class DropzoneCsvV1(JsonAckConnector[CsvOptions]):
     type: ClassVar[str] = "DROPZONE_CSV_V1"
     version: ClassVar[str] = "orderflow_export_csv_v1"
     Options = CsvOptions
-    other_endings = USUAL_ENDINGS
 
     def fields(self) -> Sequence[ConfigField]:
         return csv_options.FIELDS
@@ -41,6 +38,7 @@ class DropzoneCsvV1(JsonAckConnector[CsvOptions]):
         return f".{(options or CsvOptions()).file_ending}"
 
     def is_ending(self, ending: str) -> bool:
+        # Older files have the endings of older options.
         return ending.removeprefix(".") not in csv_options.RESERVED_ENDINGS
 
     def identify(self, filename: str, body: bytes) -> UUID | None:

@@ -22,7 +22,7 @@ from orderflow.messages import Message
 
 GROUP = "CSV file"
 # Endings of names that have a meaning in a dropzone: temporary files, markers, answers.
-RESERVED_ENDINGS = ("tmp", "done", "json", "part", "filepart", "lock", "log", "pid")
+RESERVED_ENDINGS = ("tmp", "done", "json", "part", "filepart", "lock", "log", "pid", "ok", "err", "bak")
 TAB = "tab"
 
 

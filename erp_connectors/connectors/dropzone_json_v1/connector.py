@@ -18,7 +18,6 @@ ENDING = ".json"
 class DropzoneJsonV1(JsonAckConnector[NoOptions]):
     type: ClassVar[str] = "DROPZONE_JSON_V1"
     version: ClassVar[str] = payload.FORMAT_VERSION
-    other_endings = (ENDING,)
 
     def ending(self, options: NoOptions | None) -> str:
         return ENDING

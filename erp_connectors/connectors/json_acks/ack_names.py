@@ -1,7 +1,7 @@
 """The names of ack files: which export a name answers, and which names are probably meant as answers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from string import ascii_lowercase, ascii_uppercase
 
 from erp_connectors.connectors.base import MisnamedAnswer
@@ -11,6 +11,7 @@ ACCEPTED_PREFIX, REFUSED_PREFIX, SUFFIX = "ack_", "error_", ".json"
 ANY_EXPORT = "sales_order_…"
 STEM = r"sales_order_[0-9a-f]{8}_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}"
 _EXPORT = re.compile(STEM, re.IGNORECASE | re.ASCII)
+_ANSWERED = re.compile(rf"(?P<export>{STEM}(?P<ending>\.[a-z0-9]{{1,10}}))(?P<added>(\.json)*)")
 # "ack-4711.json", "ACK 4711.json", "error.json", "ack_4711.txt"; not "acknowledgements".
 _LIKE_AN_ANSWER = re.compile(r"\s*(n?ack|error|err)([\W_]|$)", re.IGNORECASE | re.ASCII)
 # Files that programs leave in a folder; one that names an export may be an answer nevertheless.
@@ -20,36 +21,35 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _REFUSED = re.compile(r"err|nack|nak|nok|fail|reject|refus|fehler", re.IGNORECASE | re.ASCII)
 
 
-def acknowledges(name: str, ending: str = SUFFIX, other_endings: Sequence[str] = ()) -> str | None:
+def acknowledges(
+    name: str, ending: str = SUFFIX, is_ending: Callable[[str], bool] = SUFFIX.__eq__
+) -> str | None:
     """Return the file name of the export that an ack file answers; None if it is not an ack file.
 
     ``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``. ``ending``: that of the export files.
-    With another one, ``.csv``, both ``ack_X.csv`` and ``ack_X.csv.json`` answer ``X.csv``. ``other_endings``: those
-    that older export files may have.
+    With another one, ``.csv``, both ``ack_X.csv`` and ``ack_X.csv.json`` answer ``X.csv``. ``is_ending``: whether older
+    export files may have an ending. Whatever the endings are, ``ack_X.csv.json`` answers ``X.csv``: two connections may
+    share an ack folder.
     """
     lower = name.translate(_LOWER)
     prefix = next((prefix for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX) if lower.startswith(prefix)), None)
     if prefix is None:
         return None
     answered, known = lower.removeprefix(prefix), (ending, SUFFIX)
-    while shorter := _without_added_ending(answered, known, other_endings):
+    if found := _ANSWERED.fullmatch(answered):
+        is_known = found["ending"] in known or is_ending(found["ending"])
+        return found["export"] if is_known or found["added"] else None
+    while shorter := _without_added_ending(answered, known):
         answered = shorter
-    if _is_export(answered, other_endings) or (answered.endswith(known) and answered not in known):
-        return answered
-    return None
+    return answered if answered.endswith(known) and answered not in known else None
 
 
-def _without_added_ending(answered: str, known: tuple[str, ...], other_endings: Sequence[str]) -> str | None:
+def _without_added_ending(answered: str, known: tuple[str, ...]) -> str | None:
     for added in known:
         shorter = answered.removesuffix(added)
-        if shorter != answered and (shorter.endswith(known) or _is_export(shorter, other_endings)):
+        if shorter != answered and shorter.endswith(known):
             return shorter
     return None
-
-
-def _is_export(name: str, endings: Sequence[str]) -> bool:
-    found = _EXPORT.match(name)
-    return found is not None and name[found.end() :] in endings
 
 
 def is_acceptance(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -22,16 +21,13 @@ _ID_PREFIX = re.compile(r"sales_order_([0-9a-f]{8})_")
 
 
 class JsonAckConnector(Connector[OptionsT]):
-    # Endings that files of this connector may have, whatever the options are now.
-    other_endings: Sequence[str] = ()
-
     @abstractmethod
     def ending(self, options: OptionsT | None) -> str:
         """Return the ending of new files, with its dot; ``options`` is None if the config can't be read."""
 
     def is_ending(self, ending: str) -> bool:
         """Return True if files of this connector may have, or have had, this ending."""
-        return ending in self.other_endings
+        return ending == self.ending(None)
 
     def filename(
         self, draft_order_id: UUID, *, at: datetime, token: str, options: OptionsT | None = None
@@ -48,7 +44,7 @@ class JsonAckConnector(Connector[OptionsT]):
         return found[1] if found else ""
 
     def acknowledges(self, name: str, options: OptionsT) -> AckName | None:
-        answered = ack_names.acknowledges(name, self.ending(options), self.other_endings)
+        answered = ack_names.acknowledges(name, self.ending(options), self.is_ending)
         return AckName(answered) if answered else None
 
     def misnamed_answer(self, name: str, options: OptionsT) -> MisnamedAnswer | None:
