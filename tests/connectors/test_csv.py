@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from erp_connectors.config_fields import ConfigError
 from erp_connectors.connectors.base import AckName
 from erp_connectors.connectors.dropzone_csv_v1 import DropzoneCsvV1
+from erp_connectors.connectors.dropzone_csv_v1 import render as csv_render
 from erp_connectors.connectors.dropzone_csv_v1.columns import UNITS
 from erp_connectors.connectors.dropzone_csv_v1.values import LINE_FIELDS, ORDER_FIELDS
 from erp_connectors.faults import RENDER_FAILED, Fault
@@ -309,6 +310,12 @@ def test_a_delimiter_that_cannot_be_quoted_is_named_with_its_column_and_line(ord
     assert (params["line"], params["column"], params["field"]) == (3, column, field)
 
 
+def test_a_file_that_would_be_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr(csv_render, "MAX_CHARACTERS", 100)
+
+    assert refusal(ORDER) == ("csv.too_large", {"most": "100"})
+
+
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), Decimal("1.00005")])
 def test_a_price_is_never_rounded(value):
     code, params = refusal(with_line(unit_price=value))
@@ -336,6 +343,10 @@ def test_a_price_is_never_rounded(value):
         ({"delimiter": '"'}, {"delimiter": "csv.not_a_delimiter"}),
         ({"delimiter": "a"}, {"delimiter": "csv.not_a_delimiter"}),
         ({"delimiter": "\n"}, {"delimiter": "csv.not_a_delimiter"}),
+        ({"delimiter": "\t"}, {"delimiter": "csv.not_a_delimiter"}),
+        ({"columns": "a\0 = line.qty"}, {"columns": "csv.control_character"}),
+        ({"columns": f"{'x' * 201} = line.qty"}, {"columns": "csv.not_a_column_line"}),
+        ({"columns": f"a{' ' * 19_950}x = line.qty"}, {"columns": "csv.not_a_column_line"}),
         ({"delimiter": ",", "decimal_mark": ",", "quoting": "never"}, {"delimiter": "csv.delimiter_is_decimal_mark"}),
         ({"encoding": "ebcdic", "quoting": 3}, {"encoding": "csv.not_a_choice", "quoting": "csv.not_a_choice"}),
         ({"file_ending": "tmp"}, {"file_ending": "csv.not_an_ending"}),

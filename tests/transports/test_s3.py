@@ -131,6 +131,8 @@ def test_a_signed_request_expires_before_the_lease_and_soon_after_we_stop_waitin
     # Our clock is ahead, so the server accepts the request for longer.
     assert expiry(until=1_010.0, io_timeout=30, ahead=4.0, now=1_000.0) == 5
     assert expiry(until=1_010.0, io_timeout=30, ahead=-4.0, now=1_000.0) == 9
+    # Or the server refuses the request as it arrives.
+    assert expiry(until=1_100.0, io_timeout=5, ahead=-20.0, now=1_000.0) == 27
 
 
 def test_a_config_is_parsed() -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from erp_connectors.connectors.dropzone_csv_v1.values import LINE_FIELDS, NUMBERS, ORDER_FIELDS
 from orderflow.messages import Message
@@ -26,8 +27,8 @@ unit_price = line.unit_price
 currency = line.currency
 notes = order.notes"""
 
-# The value is the last part, so that a heading may contain an equals sign.
-_COLUMN = re.compile(r'(?P<heading>.+?)\s*=\s*(?:"(?P<constant>(?:[^"]|"")*)"|(?P<field>[^\s="]+))')
+# The value is the last part, so that a heading may contain an equals sign. The length of a heading bounds the search.
+_COLUMN = re.compile(r'(?P<heading>.{1,200}?)\s*=\s*(?:"(?P<constant>(?:[^"]|"")*)"|(?P<field>[^\s="]+))')
 _UNIT = re.compile(r"(?P<ours>\w+)\s*=\s*(?P<theirs>.*\S)")
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
@@ -56,12 +57,15 @@ class WrongText(ValueError):
         super().__init__(why)
 
 
+@lru_cache(maxsize=128)
 def parse_columns(text: str) -> tuple[Column, ...]:
     """Return the columns of ``heading = value`` lines. Raises `WrongText`, which names the line."""
     columns: list[Column] = []
     headings: set[str] = set()
     for number, line in _entries(text):
         column = _column(number, line)
+        if not (column.heading + column.constant).isprintable():
+            raise WrongText(Message("csv.control_character", line=number))
         if column.heading in headings:
             raise WrongText(Message("csv.heading_twice", line=number, heading=column.heading))
         headings.add(column.heading)

@@ -6,8 +6,9 @@ register(
     {
         "csv.no_columns": "has no columns. Write one column a line: heading = value",
         "csv.too_many_columns": "has %(number)s columns. Write at most %(most)s.",
-        "csv.not_a_column_line": "line %(line)s is not a column. Write heading = value; a value is a field like "
-        "line.qty, or a constant in double quotes.",
+        "csv.not_a_column_line": "line %(line)s is not a column. Write heading = value; a heading has up to 200 "
+        "characters, a value is a field like line.qty, or a constant in double quotes.",
+        "csv.control_character": "line %(line)s: the heading or constant contains a control character.",
         "csv.unknown_field": "line %(line)s: there is no field %(field)s. Fields: %(known)s",
         "csv.heading_twice": "line %(line)s: the heading %(heading)s is there twice.",
         "csv.fixed_not_quotable": "the heading or constant of column %(heading)s contains the delimiter, and the quote "
@@ -27,6 +28,7 @@ register(
         "quote rule is “never”. Choose another delimiter or quote rule, or change the order.",
         "csv.empty_row": "Line %(line)s, column %(column)s (%(field)s): the only value of the row is empty, and the "
         "quote rule is “never”. Add a column, or choose another quote rule.",
+        "csv.too_large": "The file would have more than %(most)s characters. Write fewer columns, or split the order.",
         "csv.not_in_encoding": "Line %(line)s, column %(column)s (%(field)s): the encoding %(encoding)s lacks the "
         "character %(character)s. Choose another encoding, such as utf-8, or change the order.",
     }

@@ -1,5 +1,6 @@
 """The keys of the config: their types, their description for forms, and their check."""
 
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -197,15 +198,9 @@ def _problems(options: CsvOptions) -> dict[str, Message]:
     if "columns" not in problems and (wrong := _unwritable(options)):
         problems["columns"] = wrong
     delimiter = _delimiter(options)
-    if (
-        delimiter != "\t"
-        and not (
-            len(delimiter) == 1
-            and delimiter.isascii()
-            and delimiter.isprintable()
-            and not delimiter.isalnum()
-        )
-    ) or delimiter in ('"', " "):
+    is_punctuation = delimiter in string.punctuation and len(delimiter) == 1 and delimiter != '"'
+    # A form would drop a tab character, so it is written as a word.
+    if not (is_punctuation or options.delimiter.lower() == TAB):
         problems["delimiter"] = Message("csv.not_a_delimiter")
     elif options.quoting is Quoting.NEVER and delimiter == options.decimal_mark:
         problems["delimiter"] = Message("csv.delimiter_is_decimal_mark")

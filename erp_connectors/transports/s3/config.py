@@ -12,12 +12,12 @@ from erp_connectors.transports.s3.options import PORTS, S3Options
 from orderflow.messages import Message
 
 Seconds = Annotated[float, Meta(gt=0, le=600)]
-Bucket = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$")]
-Region = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Bucket = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]\Z")]
+Region = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")]
 Url = Annotated[str, Meta(min_length=1, max_length=300)]
-KeyId = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,255}$")]
+KeyId = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,255}\Z")]
 Secret = Annotated[str, Meta(min_length=1, max_length=1_000)]
-Style = Annotated[str, Meta(pattern=r"^(auto|path|virtual)$")]
+Style = Annotated[str, Meta(pattern=r"^(auto|path|virtual)\Z")]
 
 
 class S3Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -148,7 +148,6 @@ def _was_not_sent(fault: Fault) -> bool:
         faults.CONNECTION_TIMEOUT,
         faults.NAME_NOT_FOUND,
         faults.HOST_NOT_ALLOWED,
-        faults.TLS_FAILED,
     )
     return fault.kind in never or (fault.detail is not None and fault.detail.code == "s3.too_late")
 

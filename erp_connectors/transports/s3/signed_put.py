@@ -56,9 +56,10 @@ def expiry(*, until: float | None, io_timeout: float, ahead: float, now: float) 
     """Return the seconds for which the server may accept a request that is signed now.
 
     ``until`` is the time (of our clock) at which another worker may take over; ``ahead`` is how many seconds our clock
-    is ahead of the server's, which would accept the request for that much longer.
+    is ahead of the server's, which would accept the request for that much longer. If it is behind, the server sees
+    a signature that is that much older. The difference is only estimated, so it never moves the end beyond ``until``.
     """
-    ends = now + io_timeout + MARGIN
+    ends = now + io_timeout + MARGIN + max(0.0, -ahead)
     if until is not None:
         ends = min(ends, until - 1 - max(0.0, ahead))
     return math.floor(ends - now)

@@ -96,6 +96,8 @@ class S3Transport(Transport):
         return Message(code, bucket=self._options.bucket)
 
     def resume(self) -> bool:
+        # Another worker may have published what was staged in this session.
+        self._staged.clear()
         return self._bucket is not None and time.monotonic() - self._opened < MAX_AGE
 
     def close(self) -> None:
