@@ -46,6 +46,8 @@ def configure(log_format: str, level: str) -> dict[str, Any]:
             # Each request has one line of ours, with its ids; Django's own would say it again.
             "django.server": {"handlers": [], "level": "CRITICAL", "propagate": True},
             "django.request": {"level": "ERROR"},
+            # At DEBUG a traceback with the whole context for each variable that a template may lack.
+            "django.template": {"level": "INFO"},
             # Three lines for each task, some of which are enqueued every few seconds only to look for work.
             "django-q": {"level": "INFO" if level == "DEBUG" else "WARNING"},
             # Evidence, whatever LOG_LEVEL is: docs/security/checklist.md.
