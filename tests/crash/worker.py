@@ -63,9 +63,10 @@ def _warm_up() -> None:
 
 
 def _obey(order: Order) -> Ended:
-    pid = _start(order.run) if order.run else order.wake
-    os.kill(pid, signal.SIGCONT)
-    return _wait(pid)
+    if order.run:
+        return _wait(_start(order.run))
+    os.kill(order.wake, signal.SIGCONT)
+    return _wait(order.wake)
 
 
 def _start(run: Run) -> int:
