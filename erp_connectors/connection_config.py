@@ -78,7 +78,7 @@ def _part(given: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 def _mode_problem(given: Mapping[str, Any]) -> Message:
     if MODE not in given:
         return Message("config.missing")
-    return Message("config.not_a_mode", choices=_alternatives(transport_modes()))
+    return Message("config.not_a_choice", choices=_alternatives(transport_modes()))
 
 
 def _alternatives(names: Sequence[str]) -> Message:

@@ -7,13 +7,9 @@ from storages.backends.s3 import S3Storage
 from erp_connectors import checked_connections, s3_connections
 
 
-def _connect(host: str, port: int, seconds: float) -> Any:
-    return checked_connections.connect(host, port, seconds)
-
-
 def restrict(client: Any) -> None:
     """Let a boto3 client connect to checked addresses only."""
-    s3_connections.restrict(client, _connect)
+    s3_connections.restrict(client, checked_connections.connect)
 
 
 class RestrictedS3Storage(S3Storage):  # type: ignore[misc]  # django-storages has no types

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from erp_connectors.fault_records import doc_url
+from erp_connectors.fault_requests import REQUESTS
 from erp_connectors.faults import FAULT_KINDS, Scope, Side
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
@@ -73,4 +74,5 @@ def test_every_fault_is_a_code_a_sentence_and_an_advice():
 
 def test_whatever_the_erps_side_can_fix_can_be_asked_of_them():
     for kind in FAULT_KINDS.values():
-        assert kind.ask.endswith(".") or kind.side is not Side.ERP, kind.code
+        assert REQUESTS.get(kind.code, "").endswith(".") or kind.side is not Side.ERP, kind.code
+    assert REQUESTS.keys() <= FAULT_KINDS.keys()

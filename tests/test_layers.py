@@ -34,7 +34,7 @@ erp_connectors: connection_config, testing
 erp_connectors: models, registry
 erp_connectors: connectors, common_fields, fields, fault_records, messages, archive_watermark, s3_clients
 erp_connectors: transports, archive, folder_storage, checked_connections
-erp_connectors: ssh_messages
+erp_connectors: fault_requests, ssh_messages
 erp_connectors: port_types, config_fields, address_policy, s3_connections, sftp
 erp_connectors: faults, states, counters, crashpoints, dropzone_paths
 orderflow: supervisor, queue_cluster, gunicorn_conf

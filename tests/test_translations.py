@@ -11,6 +11,7 @@ from django.utils.translation import ngettext, override
 
 from erp_connectors.admin.overview.rules import RULES
 from erp_connectors.connection_config import config_fields
+from erp_connectors.fault_requests import REQUESTS
 from erp_connectors.faults import FAULT_KINDS
 from erp_connectors.outbox.delivery_errors import REASONS
 from erp_connectors.registry import CONNECTORS
@@ -51,7 +52,8 @@ def our_texts() -> list[str]:
     texts = [text for path in TEMPLATES for text in _of_template(path.read_text(encoding="utf-8"))]
     texts += [text for path in MODULES for text in _of_code(path.read_text(encoding="utf-8"))]
     for kind in FAULT_KINDS.values():
-        texts += [kind.meaning, kind.hint, kind.ask, kind.side]
+        texts += [kind.meaning, kind.hint, kind.side]
+    texts += REQUESTS.values()
     for field in (field for connector_type in CONNECTORS for field in config_fields(connector_type)):
         texts += [field.label, field.help, field.group, *(label for _, label in field.choices)]
     steps = [*SftpTransport.opening, *FilesystemTransport.opening]

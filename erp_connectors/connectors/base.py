@@ -92,6 +92,8 @@ class Connector(ABC, Generic[OptionsT]):
     # The name under which it is registered, and the version of its files.
     type: ClassVar[str]
     version: ClassVar[str]
+    # The media type of its files.
+    content_type: ClassVar[str] = "application/octet-stream"
     # The connector's own keys: a msgspec.Struct with their types, limits and defaults.
     Options: ClassVar[OptionsClass] = NoOptions
 

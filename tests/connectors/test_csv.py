@@ -311,7 +311,7 @@ def test_a_delimiter_that_cannot_be_quoted_is_named_with_its_column_and_line(ord
 
 
 def test_a_file_that_would_be_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr(csv_render, "MAX_CHARACTERS", 100)
+    monkeypatch.setattr(csv_render, "MAX_BYTES", 100)
 
     assert refusal(ORDER) == ("csv.too_large", {"most": "100"})
 
@@ -347,8 +347,16 @@ def test_a_price_is_never_rounded(value):
         ({"columns": "a\0 = line.qty"}, {"columns": "csv.control_character"}),
         ({"columns": f"{'x' * 201} = line.qty"}, {"columns": "csv.not_a_column_line"}),
         ({"columns": f"a{' ' * 19_950}x = line.qty"}, {"columns": "csv.not_a_column_line"}),
-        ({"delimiter": ",", "decimal_mark": ",", "quoting": "never"}, {"delimiter": "csv.delimiter_is_decimal_mark"}),
-        ({"encoding": "ebcdic", "quoting": 3}, {"encoding": "csv.not_a_choice", "quoting": "csv.not_a_choice"}),
+        ({"delimiter": ",", "decimal_mark": ",", "quoting": "never"}, {"delimiter": "csv.delimiter_in_values"}),
+        ({"delimiter": "-", "quoting": "never"}, {"delimiter": "csv.delimiter_in_values"}),
+        (
+            {"delimiter": "/", "date_format": "DD/MM/YYYY", "quoting": "never"},
+            {"delimiter": "csv.delimiter_in_values"},
+        ),
+        ({"unit_map": "ST = a;b", "quoting": "never"}, {"unit_map": "csv.fixed_not_quotable"}),
+        ({"unit_map": "ST = \u017c", "encoding": "windows-1252"}, {"unit_map": "csv.fixed_not_in_encoding"}),
+        *[({"file_ending": one}, {"file_ending": "csv.not_an_ending"}) for one in ("ok", "err", "bak", "tmp", "json")],
+        ({"encoding": "ebcdic", "quoting": 3}, {"encoding": "config.not_a_choice", "quoting": "config.not_a_choice"}),
         ({"file_ending": "tmp"}, {"file_ending": "csv.not_an_ending"}),
         ({"file_ending": "CSV"}, {"file_ending": "csv.not_an_ending"}),
         ({"file_ending": "a/b"}, {"file_ending": "csv.not_an_ending"}),

@@ -19,13 +19,15 @@ class BucketErp:
         self.seen = Seen()
         self.inbox, self._takes, self._versions = inbox, takes, versions
         self._done = threading.Event()
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._watch, name="erp", daemon=True)
         self._thread.start()
 
     def settle(self) -> None:
         """Wait until what has appeared was seen, and taken where it is to be taken."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while self._unseen():
+            assert self._failure is None, f"the ERP stopped: {self._failure!r}"
             assert time.monotonic() < deadline, "the ERP missed a file"
             time.sleep(0.02)
         if self._versions:
@@ -40,10 +42,13 @@ class BucketErp:
         return final if self._takes else final - self.seen.contents.keys()
 
     def _watch(self) -> None:
-        while not self._done.wait(0.02):
-            for name in self.inbox.names():
-                if name.endswith(FINAL) and (self._takes or name not in self.seen.contents):
-                    self._read(name)
+        try:
+            while not self._done.wait(0.02):
+                for name in self.inbox.names():
+                    if name.endswith(FINAL) and (self._takes or name not in self.seen.contents):
+                        self._read(name)
+        except Exception as error:  # noqa: BLE001  # the thread's edge: `settle` fails by it
+            self._failure = error
 
     def _read(self, name: str) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -127,3 +128,30 @@ class Cell:
         self.note(
             "partial", len(seen.unfinished) + sum(1 for bodies in seen.contents.values() if len(bodies) > 1)
         )
+
+
+def require_killed_harmless(cells: Sequence[Cell], point: str) -> None:
+    """A worker is killed at the point, and another one finishes: each order is published once."""
+    for cell in cells:
+        cell.killed(point)
+    for cell in cells:
+        cell.finished()
+
+    for cell in cells:
+        cell.require_published_once()
+
+
+def require_frozen_harmless(
+    cells: Sequence[Cell], point: str, *, awake: AbstractContextManager[object] | None = None
+) -> None:
+    """A worker freezes at the point, another one finishes, and the first wakes up in ``awake``: it changes nothing."""
+    frozen = [cell.frozen(point) for cell in cells]
+    for cell in cells:
+        cell.finished()
+        cell.require_published_once(counted=False)
+    with awake or nullcontext():
+        for cell, sleeper in zip(cells, frozen, strict=True):
+            cell.woken(sleeper)
+
+    for cell in cells:
+        cell.require_published_once()

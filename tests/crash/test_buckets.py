@@ -15,7 +15,7 @@ from django.utils import timezone
 from erp_connectors.states import ExportStatus, FailedAs
 from tests import factories
 from tests.crash.bucket import NO_FOLDER, BucketCell, BucketErp
-from tests.crash.cells import SHORT_NOTES
+from tests.crash.cells import SHORT_NOTES, require_frozen_harmless, require_killed_harmless
 from tests.crash.erp import Erp
 from tests.crash.workers import Workers
 from tests.servers.bucket_path import BucketPath, client_of
@@ -80,34 +80,15 @@ def make_cells(
 def test_a_worker_killed_anywhere_publishes_once(
     make_cells: MakeCells, versioned: S3Server, point: str
 ) -> None:
-    cells = make_cells(versioned, point)
-
-    for cell in cells:
-        cell.killed(point)
-    for cell in cells:
-        cell.finished()
-
-    for cell in cells:
-        cell.require_published_once()
+    require_killed_harmless(make_cells(versioned, point), point)
 
 
 @pytest.mark.parametrize("point", FROZEN)
 def test_a_worker_frozen_past_its_lease_publishes_nothing_when_it_wakes_up(
     make_cells: MakeCells, versioned: S3Server, point: str
 ) -> None:
-    cells = make_cells(versioned, point)
-
-    frozen = [cell.frozen(point) for cell in cells]
-    for cell in cells:
-        cell.finished()
-        cell.require_published_once(counted=False)
     # The lease is over, and the server's clock says so.
-    with later(versioned):
-        for cell, sleeper in zip(cells, frozen, strict=True):
-            cell.woken(sleeper)
-
-    for cell in cells:
-        cell.require_published_once()
+    require_frozen_harmless(make_cells(versioned, point), point, awake=later(versioned))
 
 
 @pytest.mark.parametrize("point", UNKNOWN)

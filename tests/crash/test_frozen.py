@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.crash.cells import require_frozen_harmless
 from tests.crash.conftest import MakePair
 from tests.crash.dropzones import KINDS
 from tests.crash.steps import IN_THE_MIDDLE, STEPS
@@ -15,17 +16,7 @@ CELLS = [(kind, point) for kind in KINDS for point in (*FREE_TO_TAKE_OVER, *IN_T
 def test_a_worker_frozen_anywhere_changes_nothing_when_it_wakes_up(
     make_pair: MakePair, kind: str, point: str
 ) -> None:
-    cells = make_pair(kind)
-
-    frozen = [cell.frozen(point) for cell in cells]
-    for cell in cells:
-        cell.finished()
-        cell.require_published_once(counted=False)
-    for cell, sleeper in zip(cells, frozen, strict=True):
-        cell.woken(sleeper)
-
-    for cell in cells:
-        cell.require_published_once()
+    require_frozen_harmless(make_pair(kind), point)
 
 
 @pytest.mark.postgres_only  # SQLite has one lock, and no end to who holds it

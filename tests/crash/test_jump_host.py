@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.crash.cells import require_frozen_harmless, require_killed_harmless
 from tests.crash.conftest import MakePair
 from tests.crash.dropzones import JUMP_HOST
 
@@ -13,29 +14,11 @@ FROZEN = ("stage-half-sent", "publish-itself-half-sent")
 def test_a_worker_killed_behind_a_jump_host_publishes_once(
     make_pair: MakePair, kind: str, point: str
 ) -> None:
-    cells = make_pair(kind)
-
-    for cell in cells:
-        cell.killed(point)
-    for cell in cells:
-        cell.finished()
-
-    for cell in cells:
-        cell.require_published_once()
+    require_killed_harmless(make_pair(kind), point)
 
 
 @pytest.mark.parametrize(("kind", "point"), [(JUMP_HOST, point) for point in FROZEN])
 def test_a_worker_frozen_behind_a_jump_host_changes_nothing_when_it_wakes_up(
     make_pair: MakePair, kind: str, point: str
 ) -> None:
-    cells = make_pair(kind)
-
-    frozen = [cell.frozen(point) for cell in cells]
-    for cell in cells:
-        cell.finished()
-        cell.require_published_once(counted=False)
-    for cell, sleeper in zip(cells, frozen, strict=True):
-        cell.woken(sleeper)
-
-    for cell in cells:
-        cell.require_published_once()
+    require_frozen_harmless(make_pair(kind), point)

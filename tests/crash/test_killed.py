@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.crash.cells import require_killed_harmless
 from tests.crash.conftest import MakeCell, MakePair
 from tests.crash.dropzones import KINDS
 from tests.crash.steps import IN_THE_MIDDLE, STEPS, untested
@@ -17,15 +18,7 @@ ONE_AFTER_ANOTHER = (
 
 @pytest.mark.parametrize(("kind", "point"), CELLS)
 def test_a_worker_killed_anywhere_publishes_once(make_pair: MakePair, kind: str, point: str) -> None:
-    cells = make_pair(kind)
-
-    for cell in cells:
-        cell.killed(point)
-    for cell in cells:
-        cell.finished()
-
-    for cell in cells:
-        cell.require_published_once()
+    require_killed_harmless(make_pair(kind), point)
 
 
 @pytest.mark.parametrize("kind", KINDS)

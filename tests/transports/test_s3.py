@@ -65,6 +65,18 @@ def test_each_error_of_the_server_has_its_code(status: int, code: str, expected:
     assert "X-Amz" not in fault.message
 
 
+def test_a_user_who_may_not_write_is_denied_when_a_file_is_staged() -> None:
+    headers = {"Content-Type": "application/xml"}
+    with (
+        canned_answers(403, error("AccessDenied"), headers) as endpoint,
+        S3Transport(options(endpoint), POLICY) as transport,
+    ):
+        (outcome,) = transport.stage([Upload("/in/a.tmp", b"a")])
+
+    assert isinstance(outcome, Fault)
+    assert outcome.code == "PERMISSION_DENIED"
+
+
 def test_a_web_page_is_not_s3() -> None:
     for status, body in ((200, b"<html><body>Hello</body></html>"), (404, b"<html><body><br></body></html>")):
         with canned_answers(status, body, {"Content-Type": "text/html"}) as endpoint:
@@ -160,7 +172,10 @@ def test_a_config_is_parsed() -> None:
         ("endpoint", "https://s3.example.com/console", "config.not_an_endpoint"),
         ("endpoint", "https://s3.example.com:99999", "config.not_an_endpoint"),
         ("endpoint", "https://", "config.not_an_endpoint"),
-        ("addressing_style", "dns", "config.not_an_addressing_style"),
+        ("addressing_style", "dns", "config.not_a_choice"),
+        ("bucket", "orders\n", "config.not_a_bucket"),
+        ("region", "eu-central-1\n", "config.not_a_region"),
+        ("access_key_id", "AKIA\n", "config.not_one_word"),
         ("atomic_write", False, "config.not_used"),
         ("file_mode", "0640", "config.not_used"),
         ("host", "example.com", "config.of_other_mode"),

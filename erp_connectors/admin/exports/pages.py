@@ -24,7 +24,7 @@ from erp_connectors.services.acks.content import body_of
 from erp_connectors.services.acks.manual_answers import answerable
 from erp_connectors.services.connections.endpoint import address_of
 from erp_connectors.services.exports.payload_store import bytes_of
-from erp_connectors.services.status.export_files import Payload, acks_of, payload_of
+from erp_connectors.services.status.export_files import Payload, acks_of, content_type_of, payload_of
 from erp_connectors.services.status.export_status import summarize_export
 from erp_connectors.services.status.proof_of_delivery import proof_of
 from erp_connectors.services.status.timeline import ack_files_of, exports_of, timeline
@@ -125,7 +125,7 @@ class ExportPages(RowActionPages):
             return HttpResponse(
                 f"The archived copy can't be read: {error}", status=502, content_type="text/plain"
             )
-        return _file(body, export.filename, "application/json")
+        return _file(body, export.filename, content_type_of(export))
 
     def download_ack(self, request: HttpRequest, pk: UUID, ack: int) -> HttpResponse:
         if ack not in {row.pk for row in ack_files_of([self._wanted(request, pk)])}:

@@ -106,12 +106,11 @@ class ConnectionChange(SomethingIn, KnownFieldsOnly, serializers.Serializer[Any]
 
 
 class UnsavedConfig(KnownFieldsOnly, serializers.Serializer[Any]):
-    config = serializers.DictField()
-
-
-class UnsavedConnection(KnownFieldsOnly, serializers.Serializer[Any]):
-    connector_type = serializers.CharField(default=DEFAULT_CONNECTOR_TYPE, help_text="the file format")
     config = serializers.DictField(help_text=CONFIG_KEYS)
+
+
+class UnsavedConnection(UnsavedConfig):
+    connector_type = serializers.CharField(default=DEFAULT_CONNECTOR_TYPE, help_text="the file format")
 
 
 class StepErrorOut(serializers.Serializer[Any]):

@@ -39,6 +39,7 @@ from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE, Fault
 from erp_connectors.models import ERPExport, ERPExportEvent
 from erp_connectors.services.acks.manual_answers import mark_accepted, mark_refused
 from erp_connectors.services.exports.retry import retry_exports
+from erp_connectors.services.status.export_files import content_type_of
 from erp_connectors.services.status.unread_answers import unread_answers
 from erp_connectors.states import ExportStatus
 from orderflow.tenancy.permissions import Requires, signed_in
@@ -139,7 +140,13 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         page = self.paginate_queryset(events)
         return self.get_paginated_response(EventOut(page, many=True).data)
 
-    @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT, 304: None})
+    @extend_schema(
+        responses={
+            (200, "application/json"): OpenApiTypes.OBJECT,
+            (200, "text/csv"): OpenApiTypes.STR,
+            304: None,
+        }
+    )
     @action(detail=True, methods=["get"])
     @honours(*CONDITIONS)
     def payload(self, request: Request, pk: str) -> HttpResponseBase:
@@ -163,7 +170,7 @@ class Exports(Strict, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
             _opened(export),
             as_attachment=True,
             filename=export.filename,
-            content_type="application/json",
+            content_type=content_type_of(export),
             headers=headers,
         )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from unicodedata import category
 
 from erp_connectors.connectors.dropzone_csv_v1.values import LINE_FIELDS, NUMBERS, ORDER_FIELDS
 from orderflow.messages import Message
@@ -64,7 +65,7 @@ def parse_columns(text: str) -> tuple[Column, ...]:
     headings: set[str] = set()
     for number, line in _entries(text):
         column = _column(number, line)
-        if not (column.heading + column.constant).isprintable():
+        if any(category(one) == "Cc" for one in column.heading + column.constant):
             raise WrongText(Message("csv.control_character", line=number))
         if column.heading in headings:
             raise WrongText(Message("csv.heading_twice", line=number, heading=column.heading))

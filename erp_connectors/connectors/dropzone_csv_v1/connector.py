@@ -26,6 +26,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 class DropzoneCsvV1(JsonAckConnector[CsvOptions]):
     type: ClassVar[str] = "DROPZONE_CSV_V1"
     version: ClassVar[str] = "orderflow_export_csv_v1"
+    content_type: ClassVar[str] = "text/csv"
     Options = CsvOptions
 
     def fields(self) -> Sequence[ConfigField]:

@@ -1,7 +1,7 @@
 """The keys of the config: their types, their description for forms, and their check."""
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -154,7 +154,7 @@ FIELDS: Sequence[ConfigField] = (
 def parse(raw: Mapping[str, Any]) -> CsvOptions:
     """Return the options. Raises `ConfigError` with each wrong key."""
     must_be = {
-        key: Message("csv.not_a_choice", choices=", ".join(value for value, _ in choices))
+        key: Message("config.not_a_choice", choices=" / ".join(value for value, _ in choices))
         for key, choices in CHOICES.items()
     }
     values, problems = convert(raw, CsvOptions, must_be)
@@ -195,31 +195,41 @@ def _problems(options: CsvOptions) -> dict[str, Message]:
             check()
         except WrongText as error:
             problems[key] = error.why
-    if "columns" not in problems and (wrong := _unwritable(options)):
-        problems["columns"] = wrong
+    problems |= {
+        key: wrong
+        for key in ("columns", "unit_map")
+        if key not in problems and (wrong := _unwritable(key, options))
+    }
     delimiter = _delimiter(options)
     is_punctuation = delimiter in string.punctuation and len(delimiter) == 1 and delimiter != '"'
     # A form would drop a tab character, so it is written as a word.
     if not (is_punctuation or options.delimiter.lower() == TAB):
         problems["delimiter"] = Message("csv.not_a_delimiter")
-    elif options.quoting is Quoting.NEVER and delimiter == options.decimal_mark:
-        problems["delimiter"] = Message("csv.delimiter_is_decimal_mark")
+    elif options.quoting is Quoting.NEVER and delimiter in f"-:{options.decimal_mark}{options.date_format}":
+        problems["delimiter"] = Message("csv.delimiter_in_values")
     ending = options.file_ending
     if not (ending.isascii() and ending.isalnum() and ending == ending.lower()) or ending in RESERVED_ENDINGS:
         problems["file_ending"] = Message("csv.not_an_ending", reserved=", ".join(RESERVED_ENDINGS))
     return problems
 
 
-def _unwritable(options: CsvOptions) -> Message | None:
-    """Return the problem of the first heading or constant that no file could contain."""
+def _unwritable(key: str, options: CsvOptions) -> Message | None:
+    """Return the problem of the first text of the config that no file could contain."""
     codec, _ = CODECS[options.encoding]
-    for column in parse_columns(options.columns):
-        for text in (column.heading if options.header_row else "", column.constant):
-            if options.quoting is Quoting.NEVER and _delimiter(options) in text:
-                return Message("csv.fixed_not_quotable", heading=column.heading)
-            try:
-                text.encode(codec)
-            except UnicodeEncodeError:
-                encoding = options.encoding.value
-                return Message("csv.fixed_not_in_encoding", heading=column.heading, encoding=encoding)
+    for text in _fixed_texts(key, options):
+        if options.quoting is Quoting.NEVER and _delimiter(options) in text:
+            return Message("csv.fixed_not_quotable", text=text)
+        try:
+            text.encode(codec)
+        except UnicodeEncodeError:
+            return Message("csv.fixed_not_in_encoding", text=text, encoding=options.encoding.value)
     return None
+
+
+def _fixed_texts(key: str, options: CsvOptions) -> Iterator[str]:
+    if key == "unit_map":
+        yield from parse_units(options.unit_map or "").values()
+        return
+    for column in parse_columns(options.columns):
+        yield from ([column.heading] if options.header_row else [])
+        yield column.constant

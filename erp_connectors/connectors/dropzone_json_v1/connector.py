@@ -18,6 +18,7 @@ ENDING = ".json"
 class DropzoneJsonV1(JsonAckConnector[NoOptions]):
     type: ClassVar[str] = "DROPZONE_JSON_V1"
     version: ClassVar[str] = payload.FORMAT_VERSION
+    content_type: ClassVar[str] = "application/json"
 
     def ending(self, options: NoOptions | None) -> str:
         return ENDING

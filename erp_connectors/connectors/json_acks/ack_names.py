@@ -27,9 +27,9 @@ def acknowledges(
     """Return the file name of the export that an ack file answers; None if it is not an ack file.
 
     ``ack_X.json``, ``ack_X.json.json`` and ``ACK_X.JSON`` all answer ``X.json``. ``ending``: that of the export files.
-    With another one, ``.csv``, both ``ack_X.csv`` and ``ack_X.csv.json`` answer ``X.csv``. ``is_ending``: whether older
-    export files may have an ending. Whatever the endings are, ``ack_X.csv.json`` answers ``X.csv``: two connections may
-    share an ack folder.
+    With another one, ``.csv``, both ``ack_X.csv`` and ``ack_X.csv.json`` answer ``X.csv``. ``is_ending`` tells if older
+    export files may have a certain ending. ``ack_X.csv.json`` answers ``X.csv`` with any ``ending``, because two
+    connections may share an ack folder.
     """
     lower = name.translate(_LOWER)
     prefix = next((prefix for prefix in (ACCEPTED_PREFIX, REFUSED_PREFIX) if lower.startswith(prefix)), None)

@@ -79,13 +79,18 @@ def pinned_keys_of(connection: ERPConnection, field: str) -> tuple[PresentedKey,
 
 def pinned_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
     """Return the pinned keys of the server, without those of a jump host. Raise `Fault` CONFIG_UNREADABLE."""
-    texts = [connection.config.get(name) for name in host_key_names(connection.connector_type)]
+    texts = [
+        connection.config.get(name) for name in host_key_names(connection.connector_type, Purpose.HOST_KEY)
+    ]
     return tuple(key for text in texts for key in read_keys(text))
 
 
 def announced_keys(connection: ERPConnection) -> tuple[PresentedKey, ...]:
     """Return the keys that are valid for a period, past or future included. Raise `Fault` CONFIG_UNREADABLE."""
-    texts = [connection.config.get(name) for name in planned_key_names(connection.connector_type)]
+    texts = [
+        connection.config.get(name)
+        for name in host_key_names(connection.connector_type, Purpose.NEXT_HOST_KEY)
+    ]
     return tuple(key for text in texts for key in read_keys(text))
 
 
@@ -132,21 +137,9 @@ def as_config(keys: Sequence[PresentedKey]) -> str:
     return "\n".join(key.line for key in keys)
 
 
-def host_key_names(connector_type: str) -> list[str]:
-    """The config's keys that hold host keys. Raises `UnknownConnectorType`."""
-    described = config_fields(connector_type)
-    return [field.name for field in described if field.purpose is Purpose.HOST_KEY]
-
-
-def planned_key_names(connector_type: str) -> list[str]:
-    """The config's keys that hold host keys which count for a time. Raises `UnknownConnectorType`."""
-    described = config_fields(connector_type)
-    return [field.name for field in described if field.purpose is Purpose.NEXT_HOST_KEY]
-
-
-def hop_key_names(connector_type: str) -> list[str]:
-    """Return the config's keys that hold host keys of a jump host. Raise `UnknownConnectorType`."""
-    return [field.name for field in config_fields(connector_type) if field.purpose is Purpose.HOP_HOST_KEY]
+def host_key_names(connector_type: str, *purposes: Purpose) -> list[str]:
+    """Return the config's keys that hold host keys of these purposes. Raises `UnknownConnectorType`."""
+    return [field.name for field in config_fields(connector_type) if field.purpose in purposes]
 
 
 def host_key_fields(connector_type: str, config: Mapping[str, Any]) -> list[ConfigField]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from erp_connectors import sessions
 from erp_connectors.common_fields import Dropzone
-from erp_connectors.config_fields import ConfigError
+from erp_connectors.config_fields import ConfigError, Purpose
 from erp_connectors.connection_config import config_fields, parse_config
 from erp_connectors.dropzones import dropzone_of
 from erp_connectors.faults import CONNECTOR_UNKNOWN, Fault
@@ -21,12 +21,7 @@ from erp_connectors.registry import UnknownConnectorType
 from erp_connectors.services.connections.ack_folders import retry_moves
 from erp_connectors.services.connections.allowed_folders import require_allowed_folders
 from erp_connectors.services.connections.exclusive_folders import require_own_folders
-from erp_connectors.services.connections.host_keys import (
-    fingerprints,
-    hop_key_names,
-    host_key_names,
-    planned_key_names,
-)
+from erp_connectors.services.connections.host_keys import fingerprints, host_key_names
 from erp_connectors.states import ConnectionStatus, ExportStatus
 from orderflow.audit.models import Action
 from orderflow.audit.services import Entry, record
@@ -34,6 +29,8 @@ from orderflow.messages import Message, Refusal
 from orderflow.tenancy.models import Org, User
 
 UNCHANGED = "********"
+# Keys of servers that a user has confirmed.
+PINNED = (Purpose.HOST_KEY, Purpose.NEXT_HOST_KEY, Purpose.HOP_HOST_KEY)
 
 
 class ConnectionConflict(Refusal):
@@ -197,8 +194,7 @@ def _date_secrets(connection: ERPConnection, old: Mapping[str, Any]) -> None:
 def _audit_pinned(
     connection: ERPConnection, old: Mapping[str, Any], actor: User | None, *, reason: str = ""
 ) -> None:
-    key_names = (host_key_names, planned_key_names, hop_key_names)
-    for name in [name for names in key_names for name in names(connection.connector_type)]:
+    for name in host_key_names(connection.connector_type, *PINNED):
         pinned, before = fingerprints(connection.config.get(name)), fingerprints(old.get(name))
         if connection.config.get(name) and connection.config.get(name) != old.get(name):
             record(

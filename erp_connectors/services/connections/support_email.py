@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 
 from erp_connectors.common_fields import Dropzone
 from erp_connectors.config_fields import Purpose
-from erp_connectors.connection_config import applies, config_fields
+from erp_connectors.connection_config import config_fields
 from erp_connectors.dropzones import dropzone_of
+from erp_connectors.fault_requests import REQUESTS
 from erp_connectors.faults import Fault
 from erp_connectors.models import ERPConnection
 from erp_connectors.services.connections.host_keys import pinned_keys
@@ -47,35 +48,26 @@ def erp_message(connection: ERPConnection, report: ProbeReport | None) -> Suppor
 
 
 def own_public_key(connection: ERPConnection) -> str:
-    """The public half of the key that the connection logs in with; empty where it has none that can be read."""
-    config, described = connection.config, config_fields(connection.connector_type)
-    of = {field.purpose: config.get(field.name) for field in described}
-    try:
-        key = of.get(Purpose.PRIVATE_KEY)
-        return public_half(key, of.get(Purpose.PASSPHRASE)) if key else ""
-    except KeyUnreadable:
-        return ""
+    """Return the public half of the key that the connection logs in with; empty if there is none that can be read."""
+    return _public_key(connection, Purpose.PRIVATE_KEY, Purpose.PASSPHRASE)
 
 
 def hop_public_key(connection: ERPConnection) -> str:
     """Return the public half of the key for a jump host; empty if there is none that can be read."""
-    config = connection.config
-    fields = [field for field in config_fields(connection.connector_type) if applies(field, config)]
-    of = {field.purpose: config.get(field.name) for field in fields}
-    try:
-        key = of.get(Purpose.HOP_PRIVATE_KEY)
-        return public_half(key, of.get(Purpose.HOP_PASSPHRASE)) if key else ""
-    except KeyUnreadable:
-        return ""
+    return _public_key(connection, Purpose.HOP_PRIVATE_KEY, Purpose.HOP_PASSPHRASE)
 
 
 def next_public_key(connection: ERPConnection) -> str:
-    """Of the key that is to take that one's place; empty where none is planned."""
+    """Return the public half of the key that is planned; empty if there is none that can be read."""
+    return _public_key(connection, Purpose.NEXT_PRIVATE_KEY, Purpose.PASSPHRASE)
+
+
+def _public_key(connection: ERPConnection, key: Purpose, passphrase: Purpose) -> str:
     config, described = connection.config, config_fields(connection.connector_type)
     of = {field.purpose: config.get(field.name) for field in described}
     try:
-        key = of.get(Purpose.NEXT_PRIVATE_KEY)
-        return public_half(key, of.get(Purpose.PASSPHRASE)) if key else ""
+        private = of.get(key)
+        return public_half(private, of.get(passphrase)) if private else ""
     except KeyUnreadable:
         return ""
 
@@ -129,4 +121,5 @@ def _request(connection: ERPConnection, report: ProbeReport | None) -> str:
     kind = report.failed.kind if report.failed else None
     if report.failed is None:
         return _("Everything works; there is nothing to do.")
-    return _(kind.ask) if kind and kind.ask else _("We are looking into it on our side.")
+    request = REQUESTS.get(kind.code) if kind else None
+    return _(request) if request else _("We are looking into it on our side.")

@@ -7,8 +7,10 @@ import msgspec
 from django.utils.translation import gettext as _
 
 from erp_connectors.archive import ArchiveAltered, ArchiveUnavailable
+from erp_connectors.connectors.base import Connector
 from erp_connectors.faults import ARCHIVE_ALTERED, ARCHIVE_UNAVAILABLE
 from erp_connectors.models import AckFile, ERPExport
+from erp_connectors.registry import connector_for, is_known
 from erp_connectors.services.acks.content import body_of, digest
 from erp_connectors.services.exports.payload_store import bytes_of
 from erp_connectors.services.status.timeline import ack_files_of
@@ -37,6 +39,12 @@ class AckContent:
     text: str
     cut: bool
     sha256: str
+
+
+def content_type_of(export: ERPExport) -> str:
+    """Return the media type of the export's file; that of unknown bytes if this deployment lacks its connector."""
+    connector_type = export.connection.connector_type
+    return connector_for(connector_type).content_type if is_known(connector_type) else Connector.content_type
 
 
 def payload_of(export: ERPExport) -> Payload:

@@ -1,5 +1,7 @@
 """Requests about single objects and prefixes of one bucket. All raise the errors of `answers.ERRORS`."""
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,11 @@ class ObjectState:
     size: int
     etag: str
     is_encrypted: bool = False
+
+
+def md5_of(data: bytes) -> str:
+    """Return the checksum as the header Content-MD5 has it."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 def key_of(path: str) -> str:
@@ -53,8 +60,8 @@ class Bucket:
         headers = dict(answer["ResponseMetadata"].get("HTTPHeaders", {}))
         return answer.get("Status") == "Enabled", headers
 
-    def put(self, key: str, data: bytes, md5: str) -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=data, ContentMD5=md5)
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.name, Key=key, Body=data, ContentMD5=md5_of(data))
 
     def head(self, key: str) -> ObjectState | None:
         """Return None if there is no such key or, as an answer to HEAD does not say which, no such bucket."""

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from erp_connectors.config_fields import ConfigError, convert
+from erp_connectors.transports.s3.fields import ADDRESSING_STYLES
 from erp_connectors.transports.s3.options import PORTS, S3Options
 from orderflow.messages import Message
 
@@ -38,7 +39,9 @@ _MUST_BE = {
     "bucket": Message("config.not_a_bucket"),
     "region": Message("config.not_a_region"),
     "access_key_id": Message("config.not_one_word"),
-    "addressing_style": Message("config.not_an_addressing_style"),
+    "addressing_style": Message(
+        "config.not_a_choice", choices=" / ".join(style for style, _ in ADDRESSING_STYLES)
+    ),
 }
 _NEEDED = ("bucket", "access_key_id", "secret_access_key")
 

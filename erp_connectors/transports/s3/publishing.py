@@ -6,11 +6,10 @@ A rename is a conditional PUT of the staged bytes under the final key, then the 
 - It is there, and the final key exists or has versions (a delete marker included): it was published, and the ERP may
   have taken it.
 - It is there, and a versioned bucket never had the final key: it was not published.
-- It is there, and a bucket without versions has no final key: it was published and taken, or not published. A mark,
-  written before the PUT, tells both apart if the worker died before the PUT. With the mark, the outcome is unknown.
+- It is there, and a bucket without versions has no final key: it was published and taken, or not published. A mark is
+  written before the PUT. Without the mark, the PUT was not sent; with it, the outcome is unknown.
 """
 
-import base64
 import hashlib
 from dataclasses import dataclass
 
@@ -42,14 +41,10 @@ class PutRules:
     conditional: bool = True
 
 
-def md5_of(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-
-
 def stage(bucket: Bucket, upload: Upload) -> None:
     """Write the object, and compare size and MD5 with what the server has. Raises `Fault` and `answers.ERRORS`."""
     key = key_of(upload.path)
-    bucket.put(key, upload.data, md5_of(upload.data))
+    bucket.put(key, upload.data)
     found = bucket.head(key)
     if found is None:
         if is_temporary(upload.path):
@@ -109,7 +104,7 @@ def mark_of(path: str) -> str:
 def _write_once(bucket: Bucket, move: Move, data: bytes, rules: PutRules) -> None:
     marked = not rules.versioned and not is_temporary(move.target)
     if marked:
-        bucket.put(mark_of(move.source), b"", md5_of(b""))
+        bucket.put(mark_of(move.source), b"")
     try:
         answer = _put(bucket, move, data, rules)
     except answers.ERRORS as error:

@@ -4,8 +4,6 @@ The request is a presigned PUT. Its expiry lies before the end of the worker's l
 late request of a worker that was frozen. `If-None-Match: *` refuses a second object under the same key.
 """
 
-import base64
-import hashlib
 import math
 import re
 import time
@@ -20,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from erp_connectors import faults
 from erp_connectors.faults import Fault
 from erp_connectors.transports.s3 import answers
+from erp_connectors.transports.s3.bucket import md5_of
 from orderflow.messages import Message
 
 # A request is sent only if the server accepts it for at least so many seconds.
@@ -76,7 +75,7 @@ def put(
     if_absent: bool = True,
 ) -> PutAnswer:
     """Write the object. Raise an error of `answers.ERRORS` if the server's answer did not arrive."""
-    headers = _headers(data)
+    headers = {"Content-MD5": md5_of(data)}
     params: dict[str, Any] = {"Bucket": bucket, "Key": key, "ContentMD5": headers["Content-MD5"]}
     if if_absent:
         params["IfNoneMatch"] = headers["If-None-Match"] = "*"
@@ -91,7 +90,7 @@ def put_late(client: Any, bucket: str, key: str, data: bytes) -> PutAnswer:
     """Send a request that expired a minute ago, to find out if the server refuses it."""
     params = {"Bucket": bucket, "Key": key}
     url = client.generate_presigned_url("put_object", Params=params, HttpMethod="PUT").partition("?")[0]
-    request = AWSRequest("PUT", url, headers=_headers(data))
+    request = AWSRequest("PUT", url, headers={"Content-MD5": md5_of(data)})
     signer = client._request_signer  # noqa: SLF001  # botocore signs with the present time only
     _Earlier(signer._credentials, "s3", signer.region_name, expires=60).add_auth(request)  # noqa: SLF001
     request.data = data
@@ -102,10 +101,6 @@ class _Earlier(S3SigV4QueryAuth):  # type: ignore[misc]  # botocore has no types
     def _modify_request_before_signing(self, request: Any) -> None:
         request.context["timestamp"] = f"{datetime.now(UTC) - timedelta(seconds=120):{_STAMP}}"
         super()._modify_request_before_signing(request)
-
-
-def _headers(data: bytes) -> dict[str, str]:
-    return {"Content-MD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
 
 
 def _send(client: Any, request: AWSRequest) -> PutAnswer:

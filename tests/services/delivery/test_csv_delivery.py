@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
+from rest_framework.test import APIClient
 
 from erp_connectors.models import ERPConnection, ERPExport
 from erp_connectors.services.acks.poll import poll
@@ -105,13 +108,46 @@ def test_an_order_is_pushed_even_if_the_config_is_wrong(make_site: Callable[...,
 def test_answers_to_older_files_are_read_after_a_change_of_the_format(
     make_site: Callable[..., CsvSite],
 ) -> None:
-    site = make_site()
-    of_csv = site.sent()
+    site = make_site(file_ending="imp")
+    first, second = site.sent(), site.sent()
     site.connection.config = {**site.connection.config, "file_ending": "dat"}
     site.connection.save()
 
     assert site.sent().filename.endswith(".dat")
-    assert site.answered(of_csv, f"ack_{of_csv.filename}", ACCEPTED) == ExportStatus.ACKED
+    assert site.answered(first, f"ack_{first.filename}", ACCEPTED) == ExportStatus.ACKED
+    assert site.answered(second, f"ack_{second.filename}.json", ACCEPTED) == ExportStatus.ACKED
+
+
+def test_an_answer_in_a_folder_shared_with_a_json_connection_is_read_by_either(
+    make_site: Callable[..., CsvSite],
+) -> None:
+    site = make_site()
+    export = site.sent()
+    json_config = {key: site.connection.config[key] for key in ("mode", "export_path", "ack_path")}
+    other = factories.connection(site.org, json_config)
+    (site.root / "ack" / f"ack_{export.filename}.json").write_bytes(ACCEPTED)
+
+    poll(other.pk)
+
+    export.refresh_from_db()
+    assert export.status == ExportStatus.ACKED
+
+
+def test_a_download_has_the_media_type_of_the_format(
+    make_site: Callable[..., CsvSite], client: Client
+) -> None:
+    site = make_site()
+    export = site.sent()
+    user = factories.user(site.org)
+    client.force_login(user)
+    api = APIClient()
+    api.force_authenticate(user)
+
+    for answer in (
+        client.get(reverse("admin:erp_export_payload", args=[export.pk])),
+        api.get(f"/api/v1/erp-exports/{export.pk}/payload"),
+    ):
+        assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, "text/csv")
 
 
 def test_reconcile_finds_an_order_file_without_an_export(make_site: Callable[..., CsvSite]) -> None:
