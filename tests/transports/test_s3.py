@@ -113,6 +113,11 @@ def test_an_endless_answer_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatc
         assert fault_when_opened(endpoint).code == "TOO_LARGE"
 
 
+def test_a_head_that_never_ends_is_a_timeout() -> None:
+    with canned_answers(200, endless_head=True) as endpoint:
+        assert fault_when_opened(endpoint, io_timeout=0.5).code == "REMOTE_TIMEOUT"
+
+
 def test_the_network_s_faults_are_told_apart() -> None:
     nothing = f"http://127.0.0.1:{free_port()}"
 

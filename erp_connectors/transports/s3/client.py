@@ -12,6 +12,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.handlers import add_expect_header
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ReadTimeoutError as SocketReadTimeout
 
@@ -62,7 +63,13 @@ def make_client(options: S3Options, policy: TransportPolicy) -> Any:
             aws_secret_access_key=options.secret_access_key,
             config=config,
         )
-    s3_connections.restrict(client, lambda host, port, seconds: connect(options, policy, host, port, seconds))
+    # Its reader of interim replies has no end if a server closes the connection in the middle of one.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    s3_connections.restrict(
+        client,
+        lambda host, port, seconds: connect(options, policy, host, port, seconds),
+        answer_seconds=options.io_timeout,
+    )
     endpoint = client._endpoint  # noqa: SLF001  # botocore has no public way to bound an answer
     endpoint.http_session = BoundedSession(endpoint.http_session, seconds=options.io_timeout)
     return client
